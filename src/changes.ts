@@ -1,0 +1,61 @@
+// Pure: what one request changed in data, applied to a state that another request may have stored meanwhile.
+
+/** The data of a session as it was stored: shared, never handed out, never written to. */
+export type Snapshot = Readonly<Record<string, unknown>>
+
+/** Stands for "no such key", which `undefined` cannot: it is a value that a codec may keep. */
+export const ABSENT: unique symbol = Symbol('absent')
+
+/** One top-level key: what the request saw in it, and what it wants there. */
+export interface Change {
+  readonly base: unknown
+  readonly value: unknown
+}
+
+/** The changes of one request by top-level key. */
+export type Changes = ReadonlyMap<string, Change>
+
+/** A message for a later request: a random tag, which tells it from an equal one, its key and its value. */
+export type Flash = readonly [tag: string, key: string, value: unknown]
+
+/** The value of a key, own properties only: `toString` is no data. */
+export function valueOf(snapshot: Snapshot, key: string): unknown {
+  return Object.hasOwn(snapshot, key) ? snapshot[key] : ABSENT
+}
+
+/** The snapshot with the changes made; the snapshot itself where there are none. */
+export function apply(snapshot: Snapshot, changes: Changes): Snapshot {
+  if (changes.size === 0) return snapshot
+  const next: Record<string, unknown> = { ...snapshot }
+  for (const [key, { value }] of changes) {
+    if (value === ABSENT) Reflect.deleteProperty(next, key)
+    else setOwn(next, key, value)
+  }
+  return next
+}
+
+/**
+ * The keys that both sides changed: what is stored is no longer what the request saw.
+ *
+ * Equal outcomes count too: two requests that both counted from 4 to 5 have lost one.
+ */
+export function conflicts(newer: Snapshot, changes: Changes, codec: { same(value: unknown, stored: unknown): boolean }): string[] {
+  const keys: string[] = []
+  for (const [key, { base }] of changes) {
+    const stored = valueOf(newer, key)
+    if (stored === ABSENT || base === ABSENT ? stored !== base : !codec.same(stored, base)) keys.push(key)
+  }
+  return keys
+}
+
+/** Messages after a request took some and put others: parallel puts all survive, whatever was taken. */
+export function mergeFlash(stored: readonly Flash[], taken: ReadonlySet<string>, put: readonly Flash[]): readonly Flash[] {
+  if (taken.size === 0 && put.length === 0) return stored
+  return [...stored.filter(([tag]) => !taken.has(tag)), ...put]
+}
+
+/** Assigns an own property, `__proto__` included, which plain assignment would take for the prototype. */
+export function setOwn(object: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === '__proto__') Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
+  else object[key] = value
+}

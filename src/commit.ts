@@ -1,0 +1,307 @@
+// What a request stores, and the rules of concurrency. A store only compares and sets; here it is decided what to do
+// when another request was first. Nothing is written over a version that was not read, and nothing that ended is
+// written again.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { conflicts, type Changes } from './changes.ts'
+import { SessionError } from './errors.ts'
+import { isPromise } from './guard.ts'
+import { publicIdOf } from './identity.ts'
+import { validated } from './schema.ts'
+import { CorruptRecord, type SessionRecord } from './store.ts'
+import { isTombstone } from './tombstone.ts'
+import type { Draft, Pending, Services, Stored, Visit } from './visit.ts'
+
+// Of a crowd somebody wins every round, so each try brings one of it through; ten seconds carry hundreds.
+const PATIENCE = 10_000
+const LONGEST_PAUSE = 64
+const MOST_COLLISIONS = 5
+
+/**
+ * Does one piece of work on a session at a time: a `save()` that nobody awaited, then the commit of the request.
+ *
+ * @throws {SessionError} `ERR_SESSION_STORE` after the middleware was closed.
+ */
+export function alone<T>(visit: Visit, work: () => Promise<T>): Promise<T> {
+  const turn = async (): Promise<T> => {
+    visit.services.store.enter()
+    try {
+      return await work()
+    } finally {
+      visit.services.store.leave()
+    }
+  }
+  const done = visit.busy === undefined ? turn() : visit.busy.then(turn)
+  const settled = done.then(ignore, ignore)
+  visit.busy = settled
+  void settled.then(() => {
+    if (visit.busy === settled) visit.busy = undefined
+  })
+  return done
+}
+
+// Whoever waits for a turn does not care how the one before ended; its own caller does.
+function ignore(): void {
+  // nothing to do
+}
+
+/** Commits a request whose handlers returned: at once where nothing has to be asked of the store. */
+export function finish(visit: Visit): Promise<void> | undefined {
+  if (visit.busy === undefined && isIdle(visit)) {
+    visit.close(true)
+    return undefined
+  }
+  return alone(visit, async () => {
+    try {
+      if (!visit.isDestroyed) await store(visit, true)
+      visit.close(true)
+    } catch (error) {
+      visit.close(false)
+      throw error
+    }
+  })
+}
+
+function isIdle(visit: Visit): boolean {
+  const { record } = visit
+  if (visit.isDestroyed) return true
+  if (visit.isTouched) return false
+  if (record === undefined || visit.isGone) return !visit.isKept
+  return !visit.isOldKey && !visit.isTouchDue(record, visit.services.settings.now())
+}
+
+/** Stores what is pending now; the request goes on. */
+export function save(visit: Visit): Promise<void> {
+  return alone(visit, async () => {
+    visit.readable()
+    if (visit.isClosed) return
+    if (visit.hasEnded) throw gone(visit)
+    visit.isKept = true
+    await store(visit, false)
+  })
+}
+
+async function store(visit: Visit, isLast: boolean): Promise<void> {
+  // What is stored comes before what is pending: a record that cannot be read is none.
+  if (visit.isTouched) visit.open()
+  const pending = visit.pending()
+  if (isNothing(pending)) {
+    if (visit.hasEnded) return
+    if (visit.record !== undefined) return isLast ? renew(visit, visit.record) : undefined
+  }
+  if (visit.hasEnded) throw gone(visit)
+  if (visit.record !== undefined) await replace(visit, pending)
+  else if (visit.hasSomething) await create(visit, pending)
+}
+
+/** Whether there is nothing to store. */
+export function isNothing({ changes, put, taken, maxAge }: Pending): boolean {
+  return changes.size === 0 && put.length === 0 && taken.size === 0 && maxAge === undefined
+}
+
+/** A use without a change: moves the expiry when that is due, and renews the cookie once the session is known to live. */
+async function renew(visit: Visit, record: SessionRecord): Promise<void> {
+  const { settings, store } = visit.services
+  const now = settings.now()
+  const isDue = visit.isTouchDue(record, now)
+  const renewsCookie = visit.canSend && (visit.isOldKey || (isDue && settings.limits.rolling))
+  try {
+    if (isDue) {
+      const expiresAt = visit.expiryFrom(now)
+      if (await store.touch(record, now, expiresAt, now)) {
+        visit.moved({ ...record, lastSeenAt: now, expiresAt })
+        if (renewsCookie) issue(visit)
+        return
+      }
+    }
+    if (!renewsCookie) return
+    const newest = await store.read(record.key, now)
+    if (newest === undefined || isTombstone(newest)) return
+    visit.moved({ ...record, lastSeenAt: newest.lastSeenAt, expiresAt: newest.expiresAt })
+    issue(visit)
+  } catch (error) {
+    // The handler's answer stands: nothing that it did depends on the expiry. The guard has told the event.
+    if (!(error instanceof SessionError)) throw error
+  }
+}
+
+/** Sends the session's cookie with this response. */
+export function issue(visit: Visit): void {
+  visit.due = 'issue'
+  visit.isOldKey = false
+  visit.arm()
+}
+
+/** Stores a session for the first time. */
+async function create(visit: Visit, pending: Pending): Promise<void> {
+  const now = visit.services.settings.now()
+  await insert(visit, visit.draft(pending, now), now)
+  visit.settle(pending)
+}
+
+/**
+ * Inserts a session that is not stored yet, and goes on with it.
+ *
+ * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when nobody would learn its id.
+ */
+export async function insert(visit: Visit, draft: Draft, now: number): Promise<void> {
+  if (!visit.canSend && !visit.hasSent) throw headersSent('a new session was stored')
+  const { events } = visit.services
+  const made = await firstRecord(visit, draft, now, visit.hasSent ? [visit.id] : [visit.id, ...Array.from({ length: MOST_COLLISIONS }, () => undefined)])
+  become(visit, made)
+  if (!visit.hasSent) issue(visit)
+  if (events.heard('create')) events.emit('create', { publicId: made.record.key })
+  committed(visit, made.record)
+}
+
+/** A record that was written, under an id that the browser does not know yet. */
+export interface Made {
+  readonly id: string
+  readonly record: SessionRecord
+  readonly draft: Draft
+}
+
+/** Writes the first record of a draft under an id that nobody has; `undefined` among the ids stands for a new one. */
+export async function firstRecord(visit: Visit, draft: Draft, now: number, ids: readonly (string | undefined)[] = FIVE_NEW): Promise<Made> {
+  await check(visit, draft)
+  for (const wanted of ids) {
+    const id = wanted ?? visit.newId()
+    const record = visit.recordOf(draft, publicIdOf(id), 1, now)
+    const isMade = visit.services.store.create(record, now)
+    if (isPromise(isMade) ? await isMade : isMade) return { id, record, draft }
+  }
+  // What is there is another browser's session: never adopted, never overwritten.
+  throw new SessionError('ERR_SESSION_STORE', 'options.generateId gave ids that other sessions have: it must draw at least 128 random bits')
+}
+
+const FIVE_NEW: readonly undefined[] = Array.from({ length: MOST_COLLISIONS }, () => undefined)
+
+/** Changes a stored session, however many requests change it at the same time. */
+async function replace(visit: Visit, pending: Pending): Promise<void> {
+  const { settings, store } = visit.services
+  const pause = patiently()
+  for (;;) {
+    const record = current(visit)
+    const now = settings.now()
+    const draft = visit.draft(pending, now)
+    await check(visit, draft)
+    const isDue = visit.isTouchDue(record, now)
+    // A rolling cookie must not end before its session: both move together, when a touch is due.
+    const isSeen = !settings.limits.rolling || isDue || pending.maxAge !== undefined
+    const written = visit.recordOf(draft, record.key, record.version + 1, isSeen ? Math.max(now, record.lastSeenAt) : record.lastSeenAt)
+    const asked = store.replace(written, record.version, now)
+    const outcome = isPromise(asked) ? await asked : asked
+    if (outcome === 'done') {
+      become(visit, { id: visit.id, record: written, draft })
+      visit.settle(pending)
+      if (pending.maxAge !== undefined || visit.isOldKey || (settings.limits.rolling && isDue)) issue(visit)
+      committed(visit, written)
+      return
+    }
+    if (outcome === 'gone' || !(await catchUp(visit, pending.changes))) throw gone(visit)
+    await pause()
+  }
+}
+
+/**
+ * Another request was first: what it stored becomes the ground of the next try.
+ *
+ * @returns whether the session still lives.
+ * @throws {SessionError} `ERR_SESSION_CONFLICT` where both changed one key and the app wants to be told.
+ */
+export async function catchUp(visit: Visit, changes: Changes): Promise<boolean> {
+  const { settings, store, events, payload } = visit.services
+  const { key } = current(visit)
+  const newest = await store.read(key, settings.now())
+  const stored = newest === undefined ? undefined : await contentsOf(visit, newest)
+  if (newest === undefined || stored === undefined) return false
+  const keys = conflicts(stored.data, changes, payload.codec)
+  if (keys.length > 0) {
+    if (settings.throwsOnConflict) {
+      throw new SessionError('ERR_SESSION_CONFLICT', `another request changed ${keys.map((name) => JSON.stringify(name)).join(', ')} of this session meanwhile: try the request again, or use session.update()`)
+    }
+    if (events.heard('conflict')) events.emit('conflict', { publicId: key, keys })
+    events.notice('MERGED_CONFLICT', "two requests changed the same key of one session, and the later commit won: use session.update() for counters and lists, or onConflict: 'throw'")
+  }
+  visit.know(newest, stored)
+  return true
+}
+
+/** What a record holds, the schema applied; `undefined` where its session has ended. */
+export async function contentsOf(visit: Visit, record: SessionRecord): Promise<Stored | undefined> {
+  if (isTombstone(record)) return undefined
+  try {
+    return await view(visit.services, visit, record)
+  } catch (error) {
+    // What cannot be read cannot be changed: to this request the session has ended.
+    if (error instanceof CorruptRecord) return undefined
+    throw error
+  }
+}
+
+/** @throws {CorruptRecord} when the record is not what was written. */
+export async function view({ settings, payload }: Services, visit: Visit, record: SessionRecord): Promise<Stored> {
+  const stored = visit.decode(record)
+  return settings.schema === undefined ? stored : { ...stored, data: await validated(settings.schema, stored.data, payload.codec) }
+}
+
+/** The pauses between tries: none at first, then random ones, growing; after ten seconds an error. */
+export function patiently(): () => Promise<void> {
+  const end = performance.now() + PATIENCE
+  let tries = 0
+  return async () => {
+    tries++
+    if (performance.now() > end) {
+      throw new SessionError('ERR_SESSION_CONFLICT', `other requests changed this session ${tries} times within ten seconds, each before this one could: try the request again`)
+    }
+    if (tries > 1) await sleep(Math.random() * Math.min(2 ** tries, LONGEST_PAUSE))
+  }
+}
+
+/** Takes the newest data and drops what is pending. */
+export function reload(visit: Visit): Promise<void> {
+  return alone(visit, async () => {
+    visit.readable()
+    const { record, services } = visit
+    const newest = record === undefined ? undefined : await services.store.read(record.key, services.settings.now())
+    const stored = newest === undefined ? undefined : await contentsOf(visit, newest)
+    if (newest !== undefined && stored !== undefined && !visit.isGone) visit.know(newest, stored)
+    visit.reset()
+    if (visit.hasEnded || (record !== undefined && stored === undefined)) throw gone(visit)
+  })
+}
+
+/** The record that the next write is compared with. */
+export function current(visit: Visit): SessionRecord {
+  if (visit.record === undefined) throw gone(visit)
+  return visit.record
+}
+
+/** @throws {SessionError} `ERR_SESSION_SCHEMA` when a draft does not satisfy the schema. */
+export async function check({ services }: Visit, draft: Draft): Promise<void> {
+  const { schema } = services.settings
+  if (schema !== undefined) await validated(schema, draft.data, services.payload.codec)
+}
+
+/** The session goes on with what was written. */
+export function become(visit: Visit, { id, record, draft }: Made): void {
+  visit.become(id, record, { data: draft.data, flash: draft.flash, notes: draft.notes })
+  visit.services.payload.remember(record, draft)
+}
+
+/** Tells that a change is stored. */
+export function committed({ services: { events } }: Visit, record: SessionRecord): void {
+  if (events.heard('commit')) events.emit('commit', { publicId: record.key })
+}
+
+/** The error of a change to a session that ended. */
+export function gone(visit: Visit): SessionError {
+  visit.isGone = true
+  const { events } = visit.services
+  if (events.heard('gone')) events.emit('gone', { publicId: visit.record?.key })
+  return new SessionError('ERR_SESSION_GONE', 'the session was destroyed, replaced or expired while this request changed it, so nothing was stored: answer 409 and let the user begin again')
+}
+
+/** The error of a session whose id the browser would never learn. */
+export function headersSent(what: string): SessionError {
+  return new SessionError('ERR_SESSION_HEADERS_SENT', `${what} when its cookie could no longer be sent: do it before the first byte of the response, and neither in a WebSocket nor after the commit`)
+}

@@ -1,0 +1,66 @@
+// The catalogue of what can go wrong: every code, its status, and how a refused option is worded.
+
+const STATUS = {
+  ERR_SESSION_NO_CONTEXT: 500,
+  ERR_SESSION_ALREADY_MOUNTED: 500,
+  ERR_SESSION_CONFLICT: 409,
+  ERR_SESSION_GONE: 409,
+  ERR_SESSION_DESTROYED: 500,
+  ERR_SESSION_CLOSED: 500,
+  ERR_SESSION_HEADERS_SENT: 500,
+  ERR_SESSION_VALUE: 500,
+  ERR_SESSION_TOO_LARGE: 500,
+  ERR_SESSION_SCHEMA: 500,
+  ERR_SESSION_UNSUPPORTED: 501,
+  ERR_SESSION_STORE: 503,
+} as const
+
+/** Every `code` that a {@link SessionError} can have. A code never changes; a message may. */
+export type SessionErrorCode = keyof typeof STATUS
+
+/** What goes wrong while a request runs. Its message names neither ids nor data. */
+export class SessionError extends Error {
+  /** What happened, for `switch`. */
+  readonly code: SessionErrorCode
+  /** The HTTP status that Koa answers with. */
+  readonly status: number
+  /** The message is for the log, never for the client. */
+  readonly expose = false
+
+  constructor(code: SessionErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    this.status = STATUS[code]
+  }
+
+  override get name(): string {
+    return 'SessionError'
+  }
+}
+
+/** Says of a refused value what it is, without printing a string: it may be a secret. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined || typeof value === 'boolean' || typeof value === 'number') return String(value)
+  if (typeof value === 'string') return value === '' ? 'an empty string' : `a string of ${value.length} characters`
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : `an array of ${value.length}`
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+/** A value of the wrong type: `options.keys must be a non-empty list of secrets, got a string of 6 characters`. */
+export function invalidType(name: string, rule: string, value: unknown): TypeError {
+  return coded('ERR_INVALID_ARG_TYPE', `${name} must be ${rule}, got ${describe(value)}`)
+}
+
+/** A value of the right type that breaks a rule. */
+export function invalidValue(name: string, rule: string, value: unknown): TypeError {
+  return coded('ERR_INVALID_ARG_VALUE', `${name} must be ${rule}, got ${describe(value)}`)
+}
+
+/** Options that are each right but refuse one another: the sentence says what to change. */
+export function invalidMix(message: string): TypeError {
+  return coded('ERR_INVALID_ARG_VALUE', message)
+}
+
+function coded(code: string, message: string): TypeError {
+  return Object.assign(new TypeError(message), { code })
+}

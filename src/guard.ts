@@ -1,0 +1,151 @@
+// Any store behind a deadline and one kind of error. What a store answers at once is passed on at once.
+import { SessionError } from './errors.ts'
+import type { Events } from './events.ts'
+import type { Replaced, SessionRecord, SessionStore } from './store.ts'
+
+type Maybe<T> = T | Promise<T>
+
+/** Whether an answer is still to come. */
+export function isPromise<T>(answer: Maybe<T>): answer is Promise<T> {
+  return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
+}
+
+export class Guard {
+  readonly #store: SessionStore
+  readonly #timeout: number
+  readonly #events: Events
+  #running = 0
+  #closed = false
+  #idle: (() => void) | undefined = undefined
+
+  constructor(store: SessionStore, timeout: number, events: Events) {
+    this.#store = store
+    this.#timeout = timeout
+    this.#events = events
+  }
+
+  /** @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner. */
+  assertIndex(): void {
+    if (this.#store.list === undefined) throw unsupported()
+  }
+
+  get isSweepable(): boolean {
+    return this.#store.deleteExpired !== undefined
+  }
+
+  create(record: SessionRecord, now: number): Maybe<boolean> {
+    return this.#ask('create', record.key, (store) => store.create(record, now))
+  }
+
+  read(key: string, now: number): Maybe<SessionRecord | undefined> {
+    let answer: Maybe<SessionRecord | undefined>
+    try {
+      answer = this.#store.read(key, now)
+    } catch (cause) {
+      throw this.#failed('read', key, cause)
+    }
+    return isPromise(answer) ? this.#wait('read', key, answer).then((record) => live(record, now)) : live(answer, now)
+  }
+
+  replace(record: SessionRecord, version: number, now: number): Maybe<Replaced> {
+    return this.#ask('replace', record.key, (store) => store.replace(record, version, now))
+  }
+
+  touch(record: SessionRecord, lastSeenAt: number, expiresAt: number, now: number): Maybe<boolean> {
+    return this.#ask('touch', record.key, (store) => store.touch(record.key, record.version, lastSeenAt, expiresAt, now))
+  }
+
+  delete(key: string): Maybe<boolean> {
+    return this.#ask('delete', key, (store) => store.delete(key))
+  }
+
+  list(owner: string, now: number): Maybe<SessionRecord[]> {
+    return this.#ask('list', undefined, (store) => {
+      if (store.list === undefined) throw unsupported()
+      return store.list(owner, now)
+    })
+  }
+
+  deleteExpired(now: number, limit: number): Maybe<number> {
+    return this.#ask('deleteExpired', undefined, (store) => store.deleteExpired?.(now, limit) ?? 0)
+  }
+
+  /**
+   * A piece of work of several calls that `close` waits for.
+   *
+   * @throws {SessionError} `ERR_SESSION_STORE` after `close`.
+   */
+  enter(): void {
+    if (this.#closed) throw closed()
+    this.#running++
+  }
+
+  leave(): void {
+    if (--this.#running === 0) this.#idle?.()
+  }
+
+  /** @throws {SessionError} `ERR_SESSION_STORE` after `close`. */
+  assertOpen(): void {
+    if (this.#closed) throw closed()
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    if (this.#running > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+    await this.#store.close?.()
+  }
+
+  #ask<T>(operation: string, key: string | undefined, call: (store: SessionStore) => Maybe<T>): Maybe<T> {
+    let answer: Maybe<T>
+    try {
+      answer = call(this.#store)
+    } catch (cause) {
+      throw this.#failed(operation, key, cause)
+    }
+    return isPromise(answer) ? this.#wait(operation, key, answer) : answer
+  }
+
+  // A late answer changes nothing: the promise that the caller holds is settled by then.
+  #wait<T>(operation: string, key: string | undefined, answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(this.#failed(operation, key, undefined)), this.#timeout)
+      answer.then(
+        (value) => {
+          clearTimeout(timer)
+          resolve(value)
+        },
+        (cause: unknown) => {
+          clearTimeout(timer)
+          reject(this.#failed(operation, key, cause ?? new Error('it gave no reason')))
+        },
+      )
+    })
+  }
+
+  #failed(operation: string, key: string | undefined, cause: unknown): SessionError {
+    if (cause instanceof SessionError) return cause
+    this.#events.emit('store-error', { publicId: key, operation, error: cause ?? new Error(`no answer within ${this.#timeout} ms`) })
+    const isRead = operation === 'read' || operation === 'list'
+    const message =
+      cause !== undefined
+        ? `the session store failed at ${operation}: see the cause`
+        : `the session store did not answer ${operation} within options.storeTimeout (${this.#timeout} ms)${isRead ? '' : ': whether it happened is unknown, and it is not tried again'}`
+    return new SessionError('ERR_SESSION_STORE', message, cause === undefined ? undefined : { cause })
+  }
+}
+
+/** A store may break its promises: one that hands out what has expired, `null` for nothing, or `null` for an empty field. */
+function live(record: SessionRecord | null | undefined, now: number): SessionRecord | undefined {
+  if (record === undefined || record === null || record.expiresAt <= now) return undefined
+  const { owner, meta } = record as { owner: unknown; meta?: unknown }
+  return owner === null || meta === null ? { ...record, owner: record.owner ?? undefined, meta: record.meta ?? undefined } : record
+}
+
+function closed(): SessionError {
+  return new SessionError('ERR_SESSION_STORE', 'the session middleware is closed: no request with a session is served after close()')
+}
+
+function unsupported(): SessionError {
+  return new SessionError('ERR_SESSION_UNSUPPORTED', 'this store keeps no index by owner: use MemoryStore, SqliteStore, RedisStore or PostgresStore for list, destroyAll and destroy with an owner')
+}

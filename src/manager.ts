@@ -1,0 +1,323 @@
+// SessionManager: what a handler holds. Every member says what it does to the session; how is elsewhere.
+import { inspect } from 'node:util'
+import { reload, save } from './commit.ts'
+import { noContext, sessionInContext } from './context.ts'
+import { invalidType, SessionError } from './errors.ts'
+import { checkedOwner, lifetime, type Duration } from './options.ts'
+import { destroy, regenerate } from './succession.ts'
+import { update } from './update.ts'
+import type { Origin, Visit } from './visit.ts'
+
+/**
+ * The data of a session, for an app to extend:
+ *
+ * ```ts
+ * declare module 'koa-fastsession' {
+ *   interface SessionData { userId?: string }
+ * }
+ * ```
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- empty by design: it is there to be extended
+export interface SessionData {}
+
+/** What of a session goes on under a new id. */
+export interface KeepOptions<Data extends object = SessionData> {
+  /**
+   * `true`: all of it. A list of keys: those of data, and owner, `authenticatedAt`, `createdAt` and `maxAge` too.
+   * `false`: nothing.
+   *
+   * @default true
+   */
+  readonly keep?: boolean | readonly (keyof Data & string)[]
+}
+
+/**
+ * The session of one request. It shows neither its id nor its data when it is printed or turned into JSON.
+ *
+ * After `destroy()`, `data`, `id` and the methods throw `ERR_SESSION_DESTROYED`.
+ */
+export class SessionManager<Data extends object = SessionData> {
+  readonly #visit: Visit
+
+  /** @internal Made by the middleware. */
+  constructor(visit: Visit) {
+    this.#visit = visit
+  }
+
+  /** @internal The request's state behind a manager; `undefined` for another copy's manager. */
+  static visitOf(manager: unknown): Visit | undefined {
+    return typeof manager === 'object' && manager !== null && #visit in manager ? manager.#visit : undefined
+  }
+
+  /**
+   * What the app keeps: one object for the life of this manager, behaving as a plain one.
+   *
+   * Changes nested in it count, an equal value written is no change, an `undefined` property counts as deleted.
+   * Assigning an object replaces everything. What was taken out of it before `reload`, `update` or `regenerate` is
+   * detached: writing to that throws.
+   *
+   * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`; on writing, `ERR_SESSION_CLOSED` after the commit.
+   */
+  get data(): Data {
+    const visit = this.#looked()
+    visit.readable()
+    // The view holds whatever the app stored: its type is the app's word.
+    return visit.data.view as Data
+  }
+
+  set data(contents: Data) {
+    const visit = this.#looked()
+    const given: unknown = contents
+    if (typeof given !== 'object' || given === null || Array.isArray(given)) throw invalidType('session.data', 'an object', given)
+    visit.data.replaceAll(given)
+  }
+
+  /**
+   * The secret id. Reading it on a new session keeps that session: it is stored, and its cookie sent.
+   *
+   * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`.
+   */
+  get id(): string {
+    const visit = this.#looked()
+    visit.readable()
+    if (visit.record !== undefined) visit.open()
+    if (visit.record === undefined) {
+      visit.isKept = true
+      visit.arm()
+    }
+    return visit.id
+  }
+
+  /** A name that is safe to log and to show: it finds the session in `list` and `destroy`, but is no cookie. */
+  get publicId(): string {
+    return this.#known().publicId
+  }
+
+  /** Whether this request began the session. */
+  get isNew(): boolean {
+    return this.#known().origin !== 'resumed'
+  }
+
+  /**
+   * `'new'`: no cookie came. `'resumed'`: the session goes on. `'invalid'`: the cookie was malformed or not signed by us.
+   * `'expired'`: signed by us, but its session has ended.
+   */
+  get origin(): Origin {
+    return this.#known().origin
+  }
+
+  /** The account that the session belongs to; `undefined` while nobody signed in. */
+  get owner(): string | undefined {
+    return this.#known().record?.owner
+  }
+
+  /** When the session began, in epoch milliseconds. */
+  get createdAt(): number {
+    const visit = this.#known()
+    return visit.record?.createdAt ?? visit.now
+  }
+
+  /** The last use that moved the expiry, in epoch milliseconds: it may lag by a tenth of the idle timeout. */
+  get lastSeenAt(): number {
+    const visit = this.#known()
+    return visit.record?.lastSeenAt ?? visit.now
+  }
+
+  /** When the owner last proved who he is (`signIn`), in epoch milliseconds: ask for it before a sensitive action. */
+  get authenticatedAt(): number | undefined {
+    return this.#known().stored.notes.authenticatedAt
+  }
+
+  /** When the session ends if it is not used again, in epoch milliseconds. */
+  get expiresAt(): number {
+    return this.#known().expiresAt
+  }
+
+  /**
+   * The session's own lifetime in milliseconds, for "remember me"; 0 while the options hold.
+   *
+   * Set above 0, the cookie, the idle and the absolute timeout become that long from now; only an explicit
+   * `absoluteTimeout` still caps it. 0 goes back to the options.
+   *
+   * @throws {TypeError} on setting something else than 0 or one second to 400 days.
+   * @throws {SessionError} on setting, `ERR_SESSION_DESTROYED` or, after the commit, `ERR_SESSION_CLOSED`.
+   */
+  get maxAge(): number {
+    return this.#known().maxAge
+  }
+
+  set maxAge(value: Duration) {
+    const visit = this.#looked()
+    visit.writable()
+    visit.setMaxAge(lifetime(value, 'session.maxAge'))
+    visit.arm()
+  }
+
+  /**
+   * Empties data; the id stays, and so do flash messages.
+   *
+   * @throws {SessionError} `ERR_SESSION_DESTROYED`, or `ERR_SESSION_CLOSED` after the commit.
+   */
+  clear(): void {
+    this.#looked().data.replaceAll({})
+  }
+
+  /**
+   * Commits now; resolves once stored. After the commit it does nothing.
+   *
+   * @throws {SessionError} what a commit throws: `ERR_SESSION_GONE`, `ERR_SESSION_CONFLICT`, `ERR_SESSION_VALUE`,
+   * `ERR_SESSION_TOO_LARGE`, `ERR_SESSION_SCHEMA`, `ERR_SESSION_STORE`, `ERR_SESSION_HEADERS_SENT`.
+   */
+  async save(): Promise<void> {
+    await save(this.#looked())
+  }
+
+  /**
+   * Changes data atomically: `fn` gets the newest stored data with this request's pending changes in it, and runs again
+   * when another request came between, so its side effects may repeat. All is stored together when this resolves, and
+   * nothing if `fn` throws. Works after the commit, too.
+   *
+   * @returns what `fn` returned; it is not taken for new data.
+   * @throws {SessionError} `ERR_SESSION_CONFLICT` when ten seconds of tries were not enough, and what a commit throws.
+   */
+  async update<Result>(fn: (data: Data) => Result | Promise<Result>): Promise<Result> {
+    if (typeof fn !== 'function') throw invalidType('the argument of session.update()', 'a function', fn)
+    return update(this.#looked(), fn as (data: object) => Result | Promise<Result>)
+  }
+
+  /**
+   * Takes the newest data from the store; what this request had changed and not stored is dropped.
+   *
+   * @throws {SessionError} `ERR_SESSION_GONE` when the session has ended.
+   */
+  async reload(): Promise<void> {
+    await reload(this.#looked())
+  }
+
+  /**
+   * Gives the session a new id and public id, stored at once with what is pending; the old ones are dead.
+   *
+   * @throws {SessionError} `ERR_SESSION_GONE` when it ended elsewhere or another request regenerated it first;
+   * `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent.
+   */
+  async regenerate(options: KeepOptions<Data> = {}): Promise<void> {
+    await regenerate(this.#looked(), keepOf(options, 'session.regenerate()'), undefined)
+  }
+
+  /**
+   * Signs an account in: a new id, bound to `owner` (1 to 255 characters), with `authenticatedAt` of now and both
+   * lifetimes begun anew.
+   *
+   * Never refused as gone: if the session ended meanwhile it starts empty. Over a different previous owner it keeps
+   * nothing, unless `keep` lists keys.
+   *
+   * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent; `ERR_SESSION_UNSUPPORTED`
+   * with the `owner` option.
+   */
+  async signIn(owner: string, options: KeepOptions<Data> = {}): Promise<void> {
+    const visit = this.#looked()
+    checkedOwner(owner, 'the owner of session.signIn()')
+    if (visit.services.settings.owner !== undefined) {
+      throw new SessionError('ERR_SESSION_UNSUPPORTED', 'session.signIn() and options.owner both name the owner: drop the option, or write the data that it reads and call regenerate()')
+    }
+    await regenerate(visit, keepOf(options, 'session.signIn()'), { owner })
+  }
+
+  /**
+   * Ends the session: its record is gone when this resolves, and its cookie is cleared. A second call does nothing.
+   *
+   * @throws {SessionError} `ERR_SESSION_STORE` when the store failed: the session may live on.
+   */
+  async destroy(): Promise<void> {
+    await destroy(this.#known())
+  }
+
+  /**
+   * Puts a message for a later request, or takes the messages of a key: an array, empty where there are none, and gone
+   * once this request is committed. Parallel puts all survive; overlapping takes may show one twice.
+   *
+   * @throws {SessionError} `ERR_SESSION_VALUE` when the message cannot be stored as it is; `ERR_SESSION_CLOSED` after the commit.
+   */
+  flash(key: string): unknown[]
+  flash(key: string, value: unknown): void
+  flash(...args: [key: string] | [key: string, value: unknown]): unknown[] | undefined {
+    const visit = this.#looked()
+    visit.readable()
+    const [key] = args
+    if (typeof key !== 'string') throw invalidType('the key of session.flash()', 'a string', key)
+    if (args.length === 1) return visit.takeFlash(key)
+    visit.writable()
+    visit.putFlash(key, args[1])
+    return undefined
+  }
+
+  /** FastSession's name for {@link data}. */
+  getSession(): Data {
+    return this.data
+  }
+
+  /** FastSession's name for {@link id}. */
+  getSessionId(): string {
+    return this.id
+  }
+
+  /** FastSession's name for {@link clear}. */
+  clearSession(): void {
+    this.clear()
+  }
+
+  /** FastSession's name for {@link save}. */
+  saveSession(): Promise<void> {
+    return this.save()
+  }
+
+  /** What may be seen of a session in a log. */
+  toJSON(): { origin: Origin; publicId?: string } {
+    const { origin, record } = this.#visit
+    return record === undefined ? { origin } : { origin, publicId: record.key }
+  }
+
+  [inspect.custom](): string {
+    return `SessionManager ${inspect(this.toJSON())}`
+  }
+
+  #looked(): Visit {
+    const visit = this.#visit
+    visit.consult()
+    return visit
+  }
+
+  /** A record that cannot be read is none: what is said of the session must be true. */
+  #known(): Visit {
+    const visit = this.#looked()
+    if (visit.record !== undefined && !visit.isDestroyed) visit.open()
+    return visit
+  }
+}
+
+function keepOf(options: { readonly keep?: boolean | readonly string[] }, name: string): boolean | readonly string[] {
+  const given: unknown = options
+  if (typeof given !== 'object' || given === null) throw invalidType(`the options of ${name}`, 'an object', given)
+  const { keep = true } = options
+  if (typeof keep === 'boolean') return keep
+  if (Array.isArray(keep) && keep.every((key) => typeof key === 'string')) return keep
+  throw invalidType(`keep of ${name}`, 'true, false or a list of keys', keep)
+}
+
+/**
+ * The session of the request that is running, at any async depth: the innermost one, or that of a state key.
+ *
+ * @throws {SessionError} `ERR_SESSION_NO_CONTEXT` outside a request.
+ */
+export function currentSession<Data extends object = SessionData>(stateKey?: string): SessionManager<Data> {
+  const session = tryCurrentSession<Data>(stateKey)
+  if (session === undefined) throw noContext('currentSession()', stateKey)
+  return session
+}
+
+/** The session of the request that is running; `undefined` outside one. */
+export function tryCurrentSession<Data extends object = SessionData>(stateKey?: string): SessionManager<Data> | undefined {
+  // Frames are made by session() alone; the type of data is the app's word.
+  return sessionInContext(stateKey) as SessionManager<Data> | undefined
+}
+

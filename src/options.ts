@@ -1,0 +1,302 @@
+// What a user may set: defaults and validation. Turns SessionOptions into frozen Settings, once, when session() is called.
+import type { Context } from 'koa'
+import { customCodec, jsonCodec, type Codec, type SessionCodec } from './codec.ts'
+import { checkSecret, cookieSettings, hasShortSecret, keyring, type CookieOptions, type CookieSettings, type KeygripLike, type LiveKeyring, type Secrets } from './cookie.ts'
+import { invalidMix, invalidType, invalidValue } from './errors.ts'
+import type { SessionLogger } from './events.ts'
+import { newId } from './identity.ts'
+import { DAY, limitsOf, LONGEST_COOKIE, type Limits } from './lifetime.ts'
+import type { SessionStore } from './store.ts'
+import { MemoryStore } from './stores/memory.ts'
+
+/** Milliseconds, or a number with a unit: `'500ms'`, `'30s'`, `'30m'`, `'2h'`, `'7d'`, `'2w'`. */
+export type Duration = number | string
+
+/** A request header that leaves the request without a session; the value `'*'` matches any. */
+export interface SkipHeader {
+  readonly name: string
+  readonly value: string
+}
+
+/** The part of the Standard Schema interface that is used: zod, valibot, arktype and others have it. */
+export interface StandardSchema<Output = unknown> {
+  readonly '~standard': {
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
+  }
+}
+
+/** What a Standard Schema answers. */
+export type SchemaResult<Output> = { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }
+
+/** One thing that a Standard Schema found. */
+export interface SchemaIssue {
+  readonly message: string
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
+}
+
+/** Everything that `session()` takes. */
+export interface SessionOptions<Data extends object = Record<string, unknown>> {
+  /** A Keygrip, or secrets newest first: all verify, the first signs. @default app.keys */
+  readonly keys?: KeygripLike | Secrets
+  /** Where sessions are kept. @default new MemoryStore() */
+  readonly store?: SessionStore
+  /** Attributes of the cookie, or a function that gives them for one request. */
+  readonly cookie?: CookieOptions | ((ctx: Context) => CookieOptions)
+  /** 0: the cookie lives while the browser runs. Above: cookie and session live this long, 1 second to 400 days. @default 0 */
+  readonly maxAge?: Duration
+  /** With `maxAge`: use renews it. @default false */
+  readonly rolling?: boolean
+  /** The session ends after this long without a request. @default '2h', or `maxAge` when that is set */
+  readonly idleTimeout?: Duration
+  /** The session ends this long after it began, however active; `false` for none. @default '24h'; `maxAge` when that is set; 400 days when rolling */
+  readonly absoluteTimeout?: Duration | false
+  /** Where the manager stands on `ctx.state`. @default 'session' */
+  readonly stateKey?: string
+  /** No session for this request. */
+  readonly skip?: (ctx: Context) => boolean
+  /** No session for requests with this header, or one of these. A client can send it. */
+  readonly skipHeader?: SkipHeader | readonly SkipHeader[]
+  /** No record and no cookie until there is something to keep. @default true */
+  readonly lazy?: boolean
+  /** Two requests changed the same key: `'merge'`, the later commit wins and an event says so; `'throw'`, it is refused. @default 'merge' */
+  readonly onConflict?: 'merge' | 'throw'
+  /** Deadline of one store call. @default '2s' */
+  readonly storeTimeout?: Duration
+  /** Largest serialised session, in bytes. @default 65536 */
+  readonly maxBytes?: number
+  /** Secrets, newest first: data is encrypted before it reaches the store. Data stored in the clear before is not read any more. */
+  readonly encryptionKeys?: Secrets
+  /** Text and back. @default JSON */
+  readonly codec?: SessionCodec
+  /** A Standard Schema that data satisfies. */
+  readonly schema?: StandardSchema<Data>
+  /** The owner as data tells it, for apps that sign in by other means than `signIn`. */
+  readonly owner?: (data: Data) => string | undefined
+  /** An id of 22 to 128 characters of the base64url alphabet that nobody can guess. */
+  readonly generateId?: () => string
+  /** Also offer koa-session's `ctx.session`. @default false */
+  readonly koaSession?: boolean
+  /** How often expired records are deleted in a store that needs it; `false`: the app calls `deleteExpired()`. @default '10m' */
+  readonly sweepInterval?: Duration | false
+  /** Told what happens; never an id, a signature or data. */
+  readonly logger?: SessionLogger
+  /** The clock, in epoch milliseconds. @default Date.now */
+  readonly now?: () => number
+}
+
+/** Options after validation, with every default in place. */
+export interface Settings {
+  /** `undefined`: those of the app, at each request. */
+  readonly keys: LiveKeyring | undefined
+  readonly hasShortSecret: boolean
+  readonly store: SessionStore
+  readonly cookie: CookieSettings | ((ctx: Context) => CookieSettings)
+  readonly limits: Limits
+  readonly stateKey: string
+  readonly skips: ((ctx: Context) => boolean) | undefined
+  readonly lazy: boolean
+  readonly throwsOnConflict: boolean
+  readonly storeTimeout: number
+  readonly maxBytes: number
+  readonly encryptionKeys: Secrets
+  readonly codec: Codec
+  readonly schema: StandardSchema | undefined
+  readonly owner: ((data: Record<string, unknown>) => string | undefined) | undefined
+  readonly generateId: () => string
+  readonly koaSession: boolean
+  /** 0 for never. */
+  readonly sweepInterval: number
+  readonly logger: SessionLogger | undefined
+  readonly now: () => number
+}
+
+// The longest delay of a Node timer.
+const LONGEST_TIMER = 2_147_483_647
+
+/**
+ * Checks options and puts the defaults in place.
+ *
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, naming the option and its rule.
+ */
+export function settingsOf(given: unknown): Settings {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw invalidType('options', 'an object', given)
+  const unknown = Object.keys(given).find((name) => !KNOWN.has(name))
+  if (unknown !== undefined) throw invalidMix(`options.${unknown} is no option: the options are ${[...KNOWN].join(', ')}`)
+  // Unchecked so far: every field is looked at below.
+  const options = given as SessionOptions
+  const flag = (name: 'rolling' | 'lazy' | 'koaSession', fallback: boolean): boolean => boolean(options[name] ?? fallback, name)
+  const maxAge = options.maxAge === undefined ? 0 : lifetime(options.maxAge, 'options.maxAge')
+  const rolling = flag('rolling', false)
+  if (rolling && maxAge === 0) throw invalidMix('options.rolling needs options.maxAge: without it the cookie lives while the browser runs, and there is nothing to renew')
+  const idle = options.idleTimeout === undefined ? undefined : duration(options.idleTimeout, 'options.idleTimeout')
+  const absolute = options.absoluteTimeout === undefined || options.absoluteTimeout === false ? options.absoluteTimeout : duration(options.absoluteTimeout, 'options.absoluteTimeout')
+  const maxBytes = options.maxBytes ?? 65_536
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < 2) throw invalidValue('options.maxBytes', 'a whole number of bytes, at least 2', maxBytes)
+  const stateKey = options.stateKey ?? 'session'
+  if (typeof stateKey !== 'string') throw invalidType('options.stateKey', 'a name', stateKey)
+  if (stateKey === '' || stateKey === '__proto__') throw invalidValue('options.stateKey', 'a name', stateKey)
+  const onConflict: unknown = options.onConflict ?? 'merge'
+  if (onConflict !== 'merge' && onConflict !== 'throw') throw invalidValue('options.onConflict', "'merge' or 'throw'", onConflict)
+  return Object.freeze({
+    keys: options.keys === undefined ? undefined : checkedKeys(options.keys),
+    hasShortSecret: hasShortSecret(options.keys),
+    store: options.store === undefined ? new MemoryStore() : checkedStore(options.store),
+    cookie: checkedCookie(options.cookie ?? {}),
+    limits: limitsOf(maxAge, rolling, idle, absolute),
+    stateKey,
+    skips: skipping(callable(options.skip, 'skip'), options.skipHeader),
+    lazy: flag('lazy', true),
+    throwsOnConflict: onConflict === 'throw',
+    storeTimeout: options.storeTimeout === undefined ? 2000 : timer(options.storeTimeout, 'options.storeTimeout'),
+    maxBytes,
+    encryptionKeys: checkedSecrets(options.encryptionKeys),
+    codec: options.codec === undefined ? jsonCodec(maxBytes) : customCodec(checkedCodec(options.codec)),
+    schema: checkedSchema(options.schema),
+    owner: callable(options.owner, 'owner'),
+    generateId: callable(options.generateId, 'generateId') ?? newId,
+    koaSession: flag('koaSession', false),
+    sweepInterval: options.sweepInterval === false ? 0 : timer(options.sweepInterval ?? 600_000, 'options.sweepInterval'),
+    logger: checkedLogger(options.logger),
+    now: callable(options.now, 'now') ?? Date.now,
+  })
+}
+
+const KNOWN = new Set([
+  'keys', 'store', 'cookie', 'maxAge', 'rolling', 'idleTimeout', 'absoluteTimeout', 'stateKey', 'skip', 'skipHeader', 'lazy', 'onConflict',
+  'storeTimeout', 'maxBytes', 'encryptionKeys', 'codec', 'schema', 'owner', 'generateId', 'koaSession', 'sweepInterval', 'logger', 'now',
+])
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: DAY, w: 7 * DAY }
+
+/**
+ * A duration in milliseconds, above 0.
+ *
+ * @throws {TypeError} when it is none.
+ */
+export function duration(value: unknown, name: string): number {
+  const rule = "a duration above 0: milliseconds, or a number with a unit such as '30m', '2h', '7d'"
+  if (typeof value !== 'number' && typeof value !== 'string') throw invalidType(name, rule, value)
+  const milliseconds = Math.round(typeof value === 'number' ? value : parsed(value))
+  if (!Number.isSafeInteger(milliseconds) || milliseconds <= 0) throw invalidValue(name, rule, value)
+  return milliseconds
+}
+
+/**
+ * The lifetime of a cookie: 0, or one second to 400 days.
+ *
+ * @throws {TypeError} when it is out of range.
+ */
+export function lifetime(value: unknown, name: string): number {
+  if (value === 0) return 0
+  const milliseconds = duration(value, name)
+  if (milliseconds < 1000 || milliseconds > LONGEST_COOKIE) {
+    throw invalidValue(name, '0 or from one second to 400 days, the longest that browsers keep a cookie', value)
+  }
+  return milliseconds
+}
+
+function parsed(text: string): number {
+  const match = /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d|w)$/.exec(text.trim())
+  return match === null ? NaN : Number(match[1]) * (UNITS[match[2] ?? ''] ?? NaN)
+}
+
+function timer(value: unknown, name: string): number {
+  const milliseconds = duration(value, name)
+  if (milliseconds > LONGEST_TIMER) throw invalidValue(name, 'at most 24 days', value)
+  return milliseconds
+}
+
+function boolean(value: unknown, name: string): boolean {
+  if (typeof value !== 'boolean') throw invalidType(`options.${name}`, 'true or false', value)
+  return value
+}
+
+function callable<Fn>(value: Fn, name: string): Fn {
+  if (value !== undefined && typeof value !== 'function') throw invalidType(`options.${name}`, 'a function', value)
+  return value
+}
+
+function checkedKeys(keys: unknown): LiveKeyring {
+  const live = keyring(keys, 'options.keys')
+  live.current()
+  return live
+}
+
+const VERBS = ['create', 'read', 'replace', 'touch', 'delete'] as const
+
+function checkedStore(store: unknown): SessionStore {
+  if (typeof store !== 'object' || store === null) throw invalidType('options.store', 'a session store', store)
+  const missing = VERBS.find((verb) => typeof (store as Record<string, unknown>)[verb] !== 'function')
+  if (missing !== undefined) {
+    throw invalidType(`options.store.${missing}`, 'a function; stores made for koa-session, express-session or Keyv come through koa-fastsession/adapters, so it', (store as Record<string, unknown>)[missing])
+  }
+  return store as SessionStore
+}
+
+function checkedCookie(cookie: unknown): Settings['cookie'] {
+  if (typeof cookie !== 'function') return Object.freeze(cookieSettings(cookie, 'options.cookie'))
+  const attributes = cookie as (ctx: Context) => CookieOptions
+  return (ctx) => cookieSettings(attributes(ctx), 'options.cookie(ctx)')
+}
+
+function skipping(skip: SessionOptions['skip'], given: unknown): Settings['skips'] {
+  if (given === undefined) return skip
+  const headers = (Array.isArray(given) ? given : [given]).map((header: unknown, at) => {
+    const { name, value } = (typeof header === 'object' && header !== null ? header : {}) as Partial<SkipHeader>
+    if (typeof name !== 'string' || name === '' || typeof value !== 'string') {
+      throw invalidType(`options.skipHeader${Array.isArray(given) ? `[${at}]` : ''}`, 'an object { name, value } of strings', header)
+    }
+    return { name: name.toLowerCase(), value }
+  })
+  return (ctx) =>
+    headers.some(({ name, value }) => {
+      const sent = ctx.req.headers[name]
+      return sent !== undefined && (value === '*' || (Array.isArray(sent) ? sent.includes(value) : sent === value))
+    }) || (skip?.(ctx) ?? false)
+}
+
+function checkedSecrets(secrets: unknown): Secrets {
+  if (secrets === undefined) return []
+  const rule = 'a non-empty list of secrets, newest first'
+  if (!Array.isArray(secrets)) throw invalidType('options.encryptionKeys', rule, secrets)
+  if (secrets.length === 0) throw invalidValue('options.encryptionKeys', rule, secrets)
+  secrets.forEach((secret: unknown, at) => checkSecret(secret, `options.encryptionKeys[${at}]`))
+  return [...(secrets as Secrets)]
+}
+
+function checkedCodec(codec: unknown): SessionCodec {
+  const { stringify, parse } = (typeof codec === 'object' || typeof codec === 'function' ? (codec ?? {}) : {}) as Partial<SessionCodec>
+  if (typeof stringify !== 'function' || typeof parse !== 'function') throw invalidType('options.codec', 'an object with the functions stringify and parse', codec)
+  return codec as SessionCodec
+}
+
+function checkedSchema(schema: unknown): StandardSchema | undefined {
+  if (schema === undefined) return undefined
+  // Some schemas (arktype's) are functions.
+  const standard = ((typeof schema === 'object' || typeof schema === 'function') && schema !== null ? schema : {}) as Partial<StandardSchema>
+  if (typeof standard['~standard']?.validate !== 'function') throw invalidType('options.schema', 'a Standard Schema (zod, valibot, arktype ...)', schema)
+  return standard as StandardSchema
+}
+
+function checkedLogger(logger: unknown): SessionLogger | undefined {
+  if (logger === undefined) return undefined
+  if (typeof logger !== 'object' || logger === null) throw invalidType('options.logger', 'an object with some of debug, info, warn and error', logger)
+  for (const level of ['debug', 'info', 'warn', 'error']) {
+    const log: unknown = (logger as Record<string, unknown>)[level]
+    if (log !== undefined && typeof log !== 'function') throw invalidType(`options.logger.${level}`, 'a function', log)
+  }
+  return logger
+}
+
+/**
+ * The owner of a session.
+ *
+ * @throws {TypeError} unless it has 1 to 255 characters.
+ */
+export function checkedOwner(owner: unknown, name: string): string {
+  const rule = 'a string of 1 to 255 characters'
+  if (typeof owner !== 'string') throw invalidType(name, rule, owner)
+  if (owner === '' || owner.length > 255) throw invalidValue(name, rule, owner)
+  return owner
+}
+

@@ -1,0 +1,73 @@
+// The moment at which the headers leave: Set-Cookie, Vary and Cache-Control are written then, whoever answers. Koa's
+// error handler drops every header set before, and a handler may answer by itself: this is the one place that both pass.
+import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+
+/** What is asked when the headers leave. */
+export interface Announcement {
+  /** Whether the response depends on the session. */
+  readonly isConsulted: boolean
+  /** Our Set-Cookie line, if one is due. */
+  setCookieLine(): string | undefined
+}
+
+type WriteHead = (this: ServerResponse, ...args: unknown[]) => ServerResponse
+
+/** Asks `announcement` once, when the headers of `response` leave. */
+export function arm(response: ServerResponse, announcement: Announcement): void {
+  // An own property, so that whoever armed before is called by us, and only for this response.
+  const { writeHead } = response as unknown as { writeHead: WriteHead }
+  response.writeHead = function writeHeadWithSession(this: ServerResponse, ...args: unknown[]) {
+    response.writeHead = writeHead
+    if (args.length > 1) args = takeHeaders(response, args)
+    announce(response, announcement)
+    return writeHead.apply(response, args)
+  }
+}
+
+function announce(response: ServerResponse, announcement: Announcement): void {
+  const line = announcement.setCookieLine()
+  if (line !== undefined) {
+    response.setHeader('Set-Cookie', [...listed(response.getHeader('Set-Cookie')), line])
+    if (!isPrivate(response.getHeader('Cache-Control'))) response.setHeader('Cache-Control', 'no-store')
+  }
+  if (line === undefined && !announcement.isConsulted) return
+  const vary = listed(response.getHeader('Vary')).join(', ')
+  if (vary === '') response.setHeader('Vary', 'Cookie')
+  else if (!/(?:^|,)\s*(?:\*|cookie)\s*(?:,|$)/i.test(vary)) response.setHeader('Vary', `${vary}, Cookie`)
+}
+
+function listed(header: OutgoingHttpHeader | undefined): string[] {
+  if (header === undefined) return []
+  return Array.isArray(header) ? header : [String(header)]
+}
+
+// RFC 9111, section 5.2.2.7: `private="field"` keeps that field private and lets the rest be stored.
+function isPrivate(cacheControl: OutgoingHttpHeader | undefined): boolean {
+  return listed(cacheControl).some((value) => /(?:^|,)\s*(?:private|no-store)\s*(?:,|$)/i.test(value))
+}
+
+const OURS = new Set(['set-cookie', 'cache-control', 'vary'])
+
+/** Headers that are given to `writeHead` replace those set before: ours are added to what is given. */
+function takeHeaders(response: ServerResponse, args: unknown[]): unknown[] {
+  const headers = args.at(-1)
+  if (typeof headers !== 'object' || headers === null) return args
+  const rest: OutgoingHttpHeaders = {}
+  const pairs = Array.isArray(headers) ? paired(headers) : Object.entries(headers as OutgoingHttpHeaders)
+  const taken = new Map<string, string[]>()
+  const flat: unknown[] = []
+  for (const [name, value] of pairs) {
+    const key = name.toLowerCase()
+    if (OURS.has(key)) taken.set(key, [...(taken.get(key) ?? []), ...listed(value)])
+    else if (Array.isArray(headers)) flat.push(name, value)
+    else rest[name] = value
+  }
+  for (const [name, values] of taken) response.setHeader(name, name === 'set-cookie' ? values : values.join(', '))
+  return [...args.slice(0, -1), Array.isArray(headers) ? flat : rest]
+}
+
+/** `writeHead` takes a flat list of names and values, or a list of pairs. */
+function paired(headers: unknown[]): [string, OutgoingHttpHeader][] {
+  if (Array.isArray(headers[0])) return headers as [string, OutgoingHttpHeader][]
+  return headers.flatMap((name, at) => (at % 2 === 0 ? [[name as string, headers[at + 1] as OutgoingHttpHeader] as [string, OutgoingHttpHeader]] : []))
+}

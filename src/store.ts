@@ -1,0 +1,83 @@
+// The contract between the core and whatever keeps the records. A store knows nothing of cookies,
+// ids, requests or data: it keeps records under opaque keys, compares a version and sets, in one atomic step.
+
+/** What a store keeps for one session. A store copies every field and interprets only those named in its verbs. */
+export interface SessionRecord {
+  /** The name of the record: a hash of the session's id, 43 characters of the base64url alphabet. Never the id itself. */
+  readonly key: string
+  /** A whole number from 1 on, one larger with each `replace`. */
+  readonly version: number
+  /** The session's data as text or bytes, opaque to the store; empty once the session was replaced by another. */
+  readonly payload: string | Uint8Array
+  /** The account the session belongs to, 1 to 255 characters; `undefined` for an anonymous session. */
+  readonly owner: string | undefined
+  /** Epoch milliseconds. */
+  readonly createdAt: number
+  /** Epoch milliseconds. */
+  readonly lastSeenAt: number
+  /** Epoch milliseconds; from this instant on the record counts as absent. */
+  readonly expiresAt: number
+  /** The core's own notes on the session: short text, opaque to the store; `undefined` (or left out) for most sessions. */
+  readonly meta?: string | undefined
+}
+
+/** What became of a `replace`. */
+export type Replaced = 'done' | 'stale' | 'gone'
+
+/**
+ * Keeps session records.
+ *
+ * Every verb may answer at once or with a promise. `now` is the middleware's clock, in epoch milliseconds: it alone
+ * decides what is expired (`expiresAt <= now`); a time to live of the server's own only collects garbage and must
+ * never end a record early. Expected absence is a value; a thrown error or a rejection means that the store failed.
+ * What a store hands out is a copy or deeply frozen: nobody can change a stored record but through these verbs.
+ */
+export interface SessionStore {
+  /**
+   * Inserts a record.
+   *
+   * `false`, writing nothing, when a live record holds the key; an expired one gives way. Of any number of
+   * concurrent callers with one key exactly one gets `true`.
+   */
+  create(record: SessionRecord, now: number): boolean | Promise<boolean>
+
+  /** The live record of that key, all fields as they were written. `undefined` when missing or expired. */
+  read(key: string, now: number): SessionRecord | undefined | Promise<SessionRecord | undefined>
+
+  /**
+   * Puts `record` in the place of the live record of `record.key`, if and only if that one has `version`.
+   *
+   * `'stale'` when the live record has another version, `'gone'` when there is none; neither writes anything.
+   * Comparison and write are one atomic step: of any number of concurrent callers with one version exactly one gets
+   * `'done'`. The owner may change: the index by owner follows. A `record` that is already expired ends the session.
+   */
+  replace(record: SessionRecord, version: number, now: number): Replaced | Promise<Replaced>
+
+  /**
+   * Moves `lastSeenAt` and `expiresAt` of the live record that has `version`; nothing else, the version least of all.
+   *
+   * `false`, writing nothing, when that record is missing, expired or of another version. A `lastSeenAt` older than
+   * the stored one changes nothing and is still `true`: of two touches the later instant stands.
+   */
+  touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean | Promise<boolean>
+
+  /** Removes the record of that key, whatever its version. Whether there was one (it may have been expired). */
+  delete(key: string): boolean | Promise<boolean>
+
+  /**
+   * The live records of an owner, in no particular order. Optional: a store without it has no index by owner.
+   *
+   * A record whose `create` or `replace` has been acknowledged is listed until it ends; one that is being written is
+   * listed or not, but never live and unlisted afterwards: index entries are written before records.
+   */
+  list?(owner: string, now: number): SessionRecord[] | Promise<SessionRecord[]>
+
+  /** Removes up to `limit` expired records, and no other; how many. Optional where the server expires records itself. */
+  deleteExpired?(now: number, limit: number): number | Promise<number>
+
+  /** Ends timers and whatever the store opened itself, never a caller's client. A second call does nothing. */
+  close?(): void | Promise<void>
+}
+
+/** A record that is not what was written: cut off, changed, or another record's. To the core its session has ended. */
+export class CorruptRecord extends Error {}
