@@ -4,9 +4,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { conflicts, type Changes } from './changes.ts'
 import { SessionError } from './errors.ts'
-import { isPromise } from './guard.ts'
 import { publicIdOf } from './identity.ts'
 import { validated } from './schema.ts'
+import { isPromise, settled, take, type Maybe, type Steps } from './steps.ts'
 import { CorruptRecord, type SessionRecord } from './store.ts'
 import { isTombstone } from './tombstone.ts'
 import type { Draft, Pending, Services, Stored, Visit } from './visit.ts'
@@ -16,49 +16,65 @@ const PATIENCE = 10_000
 const LONGEST_PAUSE = 64
 const MOST_COLLISIONS = 5
 
+// The work is a generator that was made and not begun. A generator function must not be made for each request: V8 gives
+// every one a hidden class of its own, and the garbage collector pays for it.
 /**
  * Does one piece of work on a session at a time: a `save()` that nobody awaited, then the commit of the request.
  *
  * @throws {SessionError} `ERR_SESSION_STORE` after the middleware was closed.
  */
-export function alone<T>(visit: Visit, work: () => Promise<T>): Promise<T> {
-  const turn = async (): Promise<T> => {
-    visit.services.store.enter()
-    try {
-      return await work()
-    } finally {
-      visit.services.store.leave()
-    }
+export function alone<T>(visit: Visit, work: Steps<T>): Maybe<T> {
+  if (visit.busy !== undefined) return queue(visit, visit.busy.then(() => turn(visit, work)))
+  const done = turn(visit, work)
+  return isPromise(done) ? queue(visit, done) : done
+}
+
+function turn<T>(visit: Visit, work: Steps<T>): Maybe<T> {
+  const { store } = visit.services
+  store.enter()
+  let done: Maybe<T>
+  try {
+    done = take(work)
+  } catch (error) {
+    store.leave()
+    throw error
   }
-  const done = visit.busy === undefined ? turn() : visit.busy.then(turn)
-  const settled = done.then(ignore, ignore)
-  visit.busy = settled
-  void settled.then(() => {
-    if (visit.busy === settled) visit.busy = undefined
+  if (isPromise(done)) return done.finally(() => store.leave())
+  store.leave()
+  return done
+}
+
+function queue<T>(visit: Visit, done: Promise<T>): Promise<T> {
+  // Whoever waits for a turn does not care how the one before ended; its own caller does.
+  const over = done.then(ignore, ignore)
+  visit.busy = over
+  void over.then(() => {
+    if (visit.busy === over) visit.busy = undefined
   })
   return done
 }
 
-// Whoever waits for a turn does not care how the one before ended; its own caller does.
 function ignore(): void {
   // nothing to do
 }
 
 /** Commits a request whose handlers returned: at once where nothing has to be asked of the store. */
-export function finish(visit: Visit): Promise<void> | undefined {
+export function finish(visit: Visit): Maybe<void> {
   if (visit.busy === undefined && isIdle(visit)) {
     visit.close(true)
-    return undefined
+    return
   }
-  return alone(visit, async () => {
-    try {
-      if (!visit.isDestroyed) await store(visit, true)
-      visit.close(true)
-    } catch (error) {
-      visit.close(false)
-      throw error
-    }
-  })
+  return alone(visit, last(visit))
+}
+
+function* last(visit: Visit): Steps<void> {
+  try {
+    if (!visit.isDestroyed) yield* store(visit, true)
+    visit.close(true)
+  } catch (error) {
+    visit.close(false)
+    throw error
+  }
 }
 
 function isIdle(visit: Visit): boolean {
@@ -70,27 +86,28 @@ function isIdle(visit: Visit): boolean {
 }
 
 /** Stores what is pending now; the request goes on. */
-export function save(visit: Visit): Promise<void> {
-  return alone(visit, async () => {
-    visit.readable()
-    if (visit.isClosed) return
-    if (visit.hasEnded) throw gone(visit)
-    visit.isKept = true
-    await store(visit, false)
-  })
+export function* save(visit: Visit): Steps<void> {
+  visit.readable()
+  if (visit.isClosed) return
+  if (visit.hasEnded) throw gone(visit)
+  visit.isKept = true
+  yield* store(visit, false)
 }
 
-async function store(visit: Visit, isLast: boolean): Promise<void> {
+function* store(visit: Visit, isLast: boolean): Steps<void> {
   // What is stored comes before what is pending: a record that cannot be read is none.
   if (visit.isTouched) visit.open()
   const pending = visit.pending()
   if (isNothing(pending)) {
     if (visit.hasEnded) return
-    if (visit.record !== undefined) return isLast ? renew(visit, visit.record) : undefined
+    if (visit.record !== undefined) {
+      if (isLast) yield* renew(visit, visit.record)
+      return
+    }
   }
   if (visit.hasEnded) throw gone(visit)
-  if (visit.record !== undefined) await replace(visit, pending)
-  else if (visit.hasSomething) await create(visit, pending)
+  if (visit.record !== undefined) yield* replace(visit, pending)
+  else if (visit.hasSomething) yield* create(visit, pending)
 }
 
 /** Whether there is nothing to store. */
@@ -99,7 +116,7 @@ export function isNothing({ changes, put, taken, maxAge }: Pending): boolean {
 }
 
 /** A use without a change: moves the expiry when that is due, and renews the cookie once the session is known to live. */
-async function renew(visit: Visit, record: SessionRecord): Promise<void> {
+function* renew(visit: Visit, record: SessionRecord): Steps<void> {
   const { settings, store } = visit.services
   const now = settings.now()
   const isDue = visit.isTouchDue(record, now)
@@ -107,14 +124,14 @@ async function renew(visit: Visit, record: SessionRecord): Promise<void> {
   try {
     if (isDue) {
       const expiresAt = visit.expiryFrom(now)
-      if (await store.touch(record, now, expiresAt, now)) {
+      if (yield* settled(store.touch(record, now, expiresAt, now))) {
         visit.moved({ ...record, lastSeenAt: now, expiresAt })
         if (renewsCookie) issue(visit)
         return
       }
     }
     if (!renewsCookie) return
-    const newest = await store.read(record.key, now)
+    const newest = yield* settled(store.read(record.key, now))
     if (newest === undefined || isTombstone(newest)) return
     visit.moved({ ...record, lastSeenAt: newest.lastSeenAt, expiresAt: newest.expiresAt })
     issue(visit)
@@ -132,9 +149,9 @@ export function issue(visit: Visit): void {
 }
 
 /** Stores a session for the first time. */
-async function create(visit: Visit, pending: Pending): Promise<void> {
+function* create(visit: Visit, pending: Pending): Steps<void> {
   const now = visit.services.settings.now()
-  await insert(visit, visit.draft(pending, now), now)
+  yield* insert(visit, visit.draft(pending, now), now)
   visit.settle(pending)
 }
 
@@ -143,10 +160,10 @@ async function create(visit: Visit, pending: Pending): Promise<void> {
  *
  * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when nobody would learn its id.
  */
-export async function insert(visit: Visit, draft: Draft, now: number): Promise<void> {
+export function* insert(visit: Visit, draft: Draft, now: number): Steps<void> {
   if (!visit.canSend && !visit.hasSent) throw headersSent('a new session was stored')
   const { events } = visit.services
-  const made = await firstRecord(visit, draft, now, visit.hasSent ? [visit.id] : [visit.id, ...Array.from({ length: MOST_COLLISIONS }, () => undefined)])
+  const made = yield* firstRecord(visit, draft, now, visit.id, visit.hasSent ? 0 : MOST_COLLISIONS)
   become(visit, made)
   if (!visit.hasSent) issue(visit)
   if (events.heard('create')) events.emit('create', { publicId: made.record.key })
@@ -160,36 +177,35 @@ export interface Made {
   readonly draft: Draft
 }
 
-/** Writes the first record of a draft under an id that nobody has; `undefined` among the ids stands for a new one. */
-export async function firstRecord(visit: Visit, draft: Draft, now: number, ids: readonly (string | undefined)[] = FIVE_NEW): Promise<Made> {
-  await check(visit, draft)
-  for (const wanted of ids) {
-    const id = wanted ?? visit.newId()
+/** Writes the first record of a draft, under another id where this one is taken: at most `others` times. */
+export function* firstRecord(visit: Visit, draft: Draft, now: number, id: string, others: number = MOST_COLLISIONS): Steps<Made> {
+  const { schema } = visit.services.settings
+  if (schema !== undefined) yield check(visit, draft)
+  for (let left = others; ; left--) {
     const record = visit.recordOf(draft, publicIdOf(id), 1, now)
-    const isMade = visit.services.store.create(record, now)
-    if (isPromise(isMade) ? await isMade : isMade) return { id, record, draft }
+    const asked = visit.services.store.create(record, now)
+    if (isPromise(asked) ? yield asked : asked) return { id, record, draft }
+    // What is there is another browser's session: never adopted, never overwritten.
+    if (left === 0) throw new SessionError('ERR_SESSION_STORE', 'options.generateId gave ids that other sessions have: it must draw at least 128 random bits')
+    id = visit.newId()
   }
-  // What is there is another browser's session: never adopted, never overwritten.
-  throw new SessionError('ERR_SESSION_STORE', 'options.generateId gave ids that other sessions have: it must draw at least 128 random bits')
 }
 
-const FIVE_NEW: readonly undefined[] = Array.from({ length: MOST_COLLISIONS }, () => undefined)
-
 /** Changes a stored session, however many requests change it at the same time. */
-async function replace(visit: Visit, pending: Pending): Promise<void> {
+function* replace(visit: Visit, pending: Pending): Steps<void> {
   const { settings, store } = visit.services
-  const pause = patiently()
+  let patience: Patience | undefined
   for (;;) {
     const record = current(visit)
     const now = settings.now()
     const draft = visit.draft(pending, now)
-    await check(visit, draft)
+    if (settings.schema !== undefined) yield check(visit, draft)
     const isDue = visit.isTouchDue(record, now)
     // A rolling cookie must not end before its session: both move together, when a touch is due.
     const isSeen = !settings.limits.rolling || isDue || pending.maxAge !== undefined
     const written = visit.recordOf(draft, record.key, record.version + 1, isSeen ? Math.max(now, record.lastSeenAt) : record.lastSeenAt)
     const asked = store.replace(written, record.version, now)
-    const outcome = isPromise(asked) ? await asked : asked
+    const outcome = isPromise(asked) ? yield asked : asked
     if (outcome === 'done') {
       become(visit, { id: visit.id, record: written, draft })
       visit.settle(pending)
@@ -197,8 +213,8 @@ async function replace(visit: Visit, pending: Pending): Promise<void> {
       committed(visit, written)
       return
     }
-    if (outcome === 'gone' || !(await catchUp(visit, pending.changes))) throw gone(visit)
-    await pause()
+    if (outcome === 'gone' || !(yield* catchUp(visit, pending.changes))) throw gone(visit)
+    yield* (patience ??= new Patience()).pause()
   }
 }
 
@@ -208,11 +224,11 @@ async function replace(visit: Visit, pending: Pending): Promise<void> {
  * @returns whether the session still lives.
  * @throws {SessionError} `ERR_SESSION_CONFLICT` where both changed one key and the app wants to be told.
  */
-export async function catchUp(visit: Visit, changes: Changes): Promise<boolean> {
+export function* catchUp(visit: Visit, changes: Changes): Steps<boolean> {
   const { settings, store, events, payload } = visit.services
   const { key } = current(visit)
-  const newest = await store.read(key, settings.now())
-  const stored = newest === undefined ? undefined : await contentsOf(visit, newest)
+  const newest = yield* settled(store.read(key, settings.now()))
+  const stored = newest === undefined ? undefined : yield* contentsOf(visit, newest)
   if (newest === undefined || stored === undefined) return false
   const keys = conflicts(stored.data, changes, payload.codec)
   if (keys.length > 0) {
@@ -227,10 +243,10 @@ export async function catchUp(visit: Visit, changes: Changes): Promise<boolean> 
 }
 
 /** What a record holds, the schema applied; `undefined` where its session has ended. */
-export async function contentsOf(visit: Visit, record: SessionRecord): Promise<Stored | undefined> {
+function* contentsOf(visit: Visit, record: SessionRecord): Steps<Stored | undefined> {
   if (isTombstone(record)) return undefined
   try {
-    return await view(visit.services, visit, record)
+    return yield* settled(view(visit.services, visit, record))
   } catch (error) {
     // What cannot be read cannot be changed: to this request the session has ended.
     if (error instanceof CorruptRecord) return undefined
@@ -238,36 +254,44 @@ export async function contentsOf(visit: Visit, record: SessionRecord): Promise<S
   }
 }
 
-/** @throws {CorruptRecord} when the record is not what was written. */
-export async function view({ settings, payload }: Services, visit: Visit, record: SessionRecord): Promise<Stored> {
+/**
+ * What a record holds, the schema applied.
+ *
+ * @throws {CorruptRecord} when the record is not what was written.
+ */
+export function view({ settings, payload }: Services, visit: Visit, record: SessionRecord): Maybe<Stored> {
   const stored = visit.decode(record)
-  return settings.schema === undefined ? stored : { ...stored, data: await validated(settings.schema, stored.data, payload.codec) }
+  const { schema } = settings
+  return schema === undefined ? stored : validated(schema, stored.data, payload.codec).then((data) => ({ ...stored, data }))
 }
 
-/** The pauses between tries: none at first, then random ones, growing; after ten seconds an error. */
-export function patiently(): () => Promise<void> {
-  const end = performance.now() + PATIENCE
-  let tries = 0
-  return async () => {
-    tries++
-    if (performance.now() > end) {
-      throw new SessionError('ERR_SESSION_CONFLICT', `other requests changed this session ${tries} times within ten seconds, each before this one could: try the request again`)
+/**
+ * The pauses between tries: none at first, then random ones, growing; after ten seconds an error. A store that answers
+ * at once needs none, since nobody can come between two of its answers.
+ */
+export class Patience {
+  readonly #end = performance.now() + PATIENCE
+  #tries = 0;
+
+  /** @throws {SessionError} `ERR_SESSION_CONFLICT` at the end of it. */
+  *pause(): Steps<void> {
+    this.#tries++
+    if (performance.now() > this.#end) {
+      throw new SessionError('ERR_SESSION_CONFLICT', `other requests changed this session ${this.#tries} times within ten seconds, each before this one could: try the request again`)
     }
-    if (tries > 1) await sleep(Math.random() * Math.min(2 ** tries, LONGEST_PAUSE))
+    if (this.#tries > 1) yield sleep(Math.random() * Math.min(2 ** this.#tries, LONGEST_PAUSE))
   }
 }
 
 /** Takes the newest data and drops what is pending. */
-export function reload(visit: Visit): Promise<void> {
-  return alone(visit, async () => {
-    visit.readable()
-    const { record, services } = visit
-    const newest = record === undefined ? undefined : await services.store.read(record.key, services.settings.now())
-    const stored = newest === undefined ? undefined : await contentsOf(visit, newest)
-    if (newest !== undefined && stored !== undefined && !visit.isGone) visit.know(newest, stored)
-    visit.reset()
-    if (visit.hasEnded || (record !== undefined && stored === undefined)) throw gone(visit)
-  })
+export function* reload(visit: Visit): Steps<void> {
+  visit.readable()
+  const { record, services } = visit
+  const newest = record === undefined ? undefined : yield* settled(services.store.read(record.key, services.settings.now()))
+  const stored = newest === undefined ? undefined : yield* contentsOf(visit, newest)
+  if (newest !== undefined && stored !== undefined && !visit.isGone) visit.know(newest, stored)
+  visit.reset()
+  if (visit.hasEnded || (record !== undefined && stored === undefined)) throw gone(visit)
 }
 
 /** The record that the next write is compared with. */

@@ -127,12 +127,6 @@ export class Data {
     }
   }
 
-  /** All of it as a plain object, for print-outs. */
-  [inspect.custom](): unknown {
-    // Node calls this with the view for `this`, whose target cannot be reached from it.
-    return Object.fromEntries(Object.entries(this))
-  }
-
   #isChanged({ value, base }: Entry): boolean {
     if (isGone(value) || base === ABSENT) return isGone(value) !== (base === ABSENT)
     return !this.#codec.same(value, base)
@@ -230,6 +224,13 @@ export class Data {
     getPrototypeOf: () => Object.prototype,
   }
 }
+
+// Print-outs show what the app keeps. Node takes this method from the proxy's target and calls it on the proxy.
+Object.defineProperty(Data.prototype, inspect.custom, {
+  value(this: Record<string, unknown>): unknown {
+    return Object.fromEntries(Object.entries(this))
+  },
+})
 
 function named(key: string | symbol): string {
   if (typeof key === 'string') return key

@@ -1,14 +1,8 @@
 // Any store behind a deadline and one kind of error. What a store answers at once is passed on at once.
 import { SessionError } from './errors.ts'
 import type { Events } from './events.ts'
+import { isPromise, type Maybe } from './steps.ts'
 import type { Replaced, SessionRecord, SessionStore } from './store.ts'
-
-type Maybe<T> = T | Promise<T>
-
-/** Whether an answer is still to come. */
-export function isPromise<T>(answer: Maybe<T>): answer is Promise<T> {
-  return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
-}
 
 export class Guard {
   readonly #store: SessionStore

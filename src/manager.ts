@@ -1,6 +1,6 @@
 // SessionManager: what a handler holds. Every member says what it does to the session; how is elsewhere.
 import { inspect } from 'node:util'
-import { reload, save } from './commit.ts'
+import { alone, reload, save } from './commit.ts'
 import { noContext, sessionInContext } from './context.ts'
 import { invalidType, SessionError } from './errors.ts'
 import { checkedOwner, lifetime, type Duration } from './options.ts'
@@ -169,7 +169,8 @@ export class SessionManager<Data extends object = SessionData> {
    * `ERR_SESSION_TOO_LARGE`, `ERR_SESSION_SCHEMA`, `ERR_SESSION_STORE`, `ERR_SESSION_HEADERS_SENT`.
    */
   async save(): Promise<void> {
-    await save(this.#looked())
+    const visit = this.#looked()
+    await alone(visit, save(visit))
   }
 
   /**
@@ -191,7 +192,8 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {SessionError} `ERR_SESSION_GONE` when the session has ended.
    */
   async reload(): Promise<void> {
-    await reload(this.#looked())
+    const visit = this.#looked()
+    await alone(visit, reload(visit))
   }
 
   /**
@@ -201,7 +203,8 @@ export class SessionManager<Data extends object = SessionData> {
    * `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent.
    */
   async regenerate(options: KeepOptions<Data> = {}): Promise<void> {
-    await regenerate(this.#looked(), keepOf(options, 'session.regenerate()'), undefined)
+    const visit = this.#looked()
+    await alone(visit, regenerate(visit, keepOf(options, 'session.regenerate()'), undefined))
   }
 
   /**
@@ -220,7 +223,7 @@ export class SessionManager<Data extends object = SessionData> {
     if (visit.services.settings.owner !== undefined) {
       throw new SessionError('ERR_SESSION_UNSUPPORTED', 'session.signIn() and options.owner both name the owner: drop the option, or write the data that it reads and call regenerate()')
     }
-    await regenerate(visit, keepOf(options, 'session.signIn()'), { owner })
+    await alone(visit, regenerate(visit, keepOf(options, 'session.signIn()'), { owner }))
   }
 
   /**
@@ -229,7 +232,8 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {SessionError} `ERR_SESSION_STORE` when the store failed: the session may live on.
    */
   async destroy(): Promise<void> {
-    await destroy(this.#known())
+    const visit = this.#known()
+    await alone(visit, destroy(visit))
   }
 
   /**
@@ -277,10 +281,6 @@ export class SessionManager<Data extends object = SessionData> {
     return record === undefined ? { origin } : { origin, publicId: record.key }
   }
 
-  [inspect.custom](): string {
-    return `SessionManager ${inspect(this.toJSON())}`
-  }
-
   #looked(): Visit {
     const visit = this.#visit
     visit.consult()
@@ -294,6 +294,12 @@ export class SessionManager<Data extends object = SessionData> {
     return visit
   }
 }
+
+Object.defineProperty(SessionManager.prototype, inspect.custom, {
+  value(this: SessionManager): string {
+    return `SessionManager ${inspect(this.toJSON())}`
+  },
+})
 
 function keepOf(options: { readonly keep?: boolean | readonly string[] }, name: string): boolean | readonly string[] {
   const given: unknown = options

@@ -7,12 +7,13 @@ import { frames, type Frame } from './context.ts'
 import { hasShortSecret, keyring, presented, type Keyring, type LiveKeyring } from './cookie.ts'
 import { invalidMix, invalidType, SessionError } from './errors.ts'
 import { Events, type RejectReason } from './events.ts'
-import { Guard, isPromise } from './guard.ts'
+import { Guard } from './guard.ts'
 import { publicIdOf } from './identity.ts'
 import { SessionManager, type SessionData } from './manager.ts'
 import { settingsOf, type SessionOptions } from './options.ts'
 import { Payload } from './payload.ts'
 import { CorruptRecord, type SessionRecord } from './store.ts'
+import { isPromise, take, type Maybe } from './steps.ts'
 import { end } from './succession.ts'
 import { Sweeper } from './sweeper.ts'
 import { isTombstone, isUnderWay } from './tombstone.ts'
@@ -198,13 +199,13 @@ class House {
     if (owner !== undefined) this.#store.assertIndex()
     const record = await this.#store.read(publicId, this.#settings.now())
     if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
-    return end(this.services, record)
+    return take(end(this.services, record))
   }
 
   async destroyAll(owner: string, except: string | undefined): Promise<number> {
     const records = await this.#store.list(owner, this.#settings.now())
     const others = records.filter(({ key }) => key !== except)
-    const outcomes = await Promise.all(others.map((record) => end(this.services, record)))
+    const outcomes = await Promise.all(others.map(async (record) => take(end(this.services, record))))
     return outcomes.filter(Boolean).length
   }
 
@@ -216,7 +217,7 @@ class House {
   // ---- loading
 
   /** The session that the request's cookie names, or a fresh one. */
-  #load(exchange: Exchange): Visit | Promise<Visit> {
+  #load(exchange: Exchange): Maybe<Visit> {
     const { services } = this
     const now = this.#settings.now()
     this.sweeper.start()
@@ -253,12 +254,12 @@ class House {
     return visit
   }
 
-  #resume(visit: Visit, signed: Signed): Visit | Promise<Visit> {
+  #resume(visit: Visit, signed: Signed): Maybe<Visit> {
     const found = this.#store.read(publicIdOf(signed.id), visit.now)
     return isPromise(found) ? found.then((record) => this.#take(visit, signed, record)) : this.#take(visit, signed, found)
   }
 
-  #take(visit: Visit, { id, isOldKey }: Signed, record: SessionRecord | undefined): Visit | Promise<Visit> {
+  #take(visit: Visit, { id, isOldKey }: Signed, record: SessionRecord | undefined): Maybe<Visit> {
     const { events, payload, settings } = this.services
     if (record === undefined || isTombstone(record)) {
       if (record !== undefined && isUnderWay(record, visit.now)) visit.isLate = true

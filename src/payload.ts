@@ -20,10 +20,21 @@ interface EncryptionKey {
   readonly secret: Buffer
 }
 
+interface Remembered {
+  readonly record: SessionRecord
+  readonly contents: Contents
+}
+
+/** Keys are hashes: their first characters are spread evenly. */
+function placeOf(key: string): number {
+  return (key.charCodeAt(0) * 61 + key.charCodeAt(1) * 4093 + key.charCodeAt(2)) % REMEMBERED
+}
+
 const NAME_BYTES = 6
 const IV_BYTES = 12
 const TAG_BYTES = 16
 const FORMAT = 1
+const REMEMBERED = 4096
 const REMEMBERED_BYTES = 8_388_608
 
 export class Payload {
@@ -31,10 +42,9 @@ export class Payload {
   readonly #maxBytes: number
   readonly #largest: number
   readonly #keys: readonly EncryptionKey[]
-  // Two generations of what was decoded, so that it stays bounded however many sessions are read.
-  #young = new WeakMap<SessionRecord, Contents>()
-  #old = new WeakMap<SessionRecord, Contents>()
-  #youngBytes = 0
+  // One place for all sessions whose keys begin alike: bounded, and unlike a WeakMap it costs the garbage collector nothing.
+  #remembered = new Array<Remembered | undefined>(REMEMBERED)
+  #rememberedBytes = 0
 
   constructor(codec: Codec, maxBytes: number, secrets: readonly (string | Uint8Array)[]) {
     this.codec = codec
@@ -65,15 +75,15 @@ export class Payload {
     return key === undefined ? text : encrypt(text, key, binding)
   }
 
-  /** Remembers what a record holds that was just written. */
+  /** Remembers what a frozen record holds: a store may hand out that very record, and again and again. */
   remember(record: SessionRecord, contents: Contents): void {
-    if (this.#youngBytes > REMEMBERED_BYTES) {
-      this.#old = this.#young
-      this.#young = new WeakMap()
-      this.#youngBytes = 0
+    const place = placeOf(record.key)
+    this.#rememberedBytes += record.payload.length - (this.#remembered[place]?.record.payload.length ?? 0)
+    if (this.#rememberedBytes > REMEMBERED_BYTES) {
+      this.#remembered = new Array<Remembered | undefined>(REMEMBERED)
+      this.#rememberedBytes = record.payload.length
     }
-    this.#youngBytes += record.payload.length + 200
-    this.#young.set(record, contents)
+    this.#remembered[place] = { record, contents }
   }
 
   /**
@@ -83,10 +93,9 @@ export class Payload {
    * @throws {SessionError} `ERR_SESSION_STORE` when it names an encryption key that is not configured.
    */
   open(record: SessionRecord): Contents {
-    const remembered = this.#young.get(record)
-    if (remembered !== undefined) return remembered
-    const older = this.#old.get(record)
-    const contents = older ?? this.#decode(record)
+    const remembered = this.#remembered[placeOf(record.key)]
+    if (remembered?.record === record) return remembered.contents
+    const contents = this.#decode(record)
     // Only a frozen record is the same thing when it is handed out again.
     if (Object.isFrozen(record)) this.remember(record, contents)
     return contents

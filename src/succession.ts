@@ -1,8 +1,9 @@
 // A session that goes on under a new id, and a session that ends: what no slow request may undo.
 import { ABSENT, apply, type Snapshot } from './changes.ts'
-import { alone, become, catchUp, check, committed, current, firstRecord, gone, headersSent, insert, issue, patiently, type Made } from './commit.ts'
+import { become, catchUp, check, committed, current, firstRecord, gone, headersSent, insert, issue, Patience, type Made } from './commit.ts'
 import { SessionError } from './errors.ts'
 import { freshNotes } from './notes.ts'
+import { settled, type Steps } from './steps.ts'
 import type { SessionRecord } from './store.ts'
 import { endOf, isTombstone, successorOf, tombstoneOf } from './tombstone.ts'
 import type { Draft, Pending, Services, Visit } from './visit.ts'
@@ -14,25 +15,23 @@ export type Keep = boolean | readonly string[]
 export type NewOwner = { readonly owner: string } | undefined
 
 /** Gives the session a new id and ends the old one; with an owner, signs that one in. See the manager. */
-export function regenerate(visit: Visit, keep: Keep, signIn: NewOwner): Promise<void> {
-  return alone(visit, async () => {
-    visit.readable()
-    if (visit.isClosed || !visit.canSend) throw headersSent('the session got a new id')
-    visit.open()
-    if (visit.hasEnded && signIn === undefined) throw gone(visit)
-    const pending = visit.pending()
-    if (visit.record === undefined || visit.hasEnded) await begin(visit, pending, keep, signIn)
-    else await succeed(visit, pending, keep, signIn)
-    visit.detach(pending)
-  })
+export function* regenerate(visit: Visit, keep: Keep, signIn: NewOwner): Steps<void> {
+  visit.readable()
+  if (visit.isClosed || !visit.canSend) throw headersSent('the session got a new id')
+  visit.open()
+  if (visit.hasEnded && signIn === undefined) throw gone(visit)
+  const pending = visit.pending()
+  if (visit.record === undefined || visit.hasEnded) yield* begin(visit, pending, keep, signIn)
+  else yield* succeed(visit, pending, keep, signIn)
+  visit.detach(pending)
 }
 
 /** A session that is not stored begins under a new id; one that ended meanwhile begins empty. */
-async function begin(visit: Visit, pending: Pending, keep: Keep, signIn: NewOwner): Promise<void> {
+function* begin(visit: Visit, pending: Pending, keep: Keep, signIn: NewOwner): Steps<void> {
   const now = visit.services.settings.now()
   const draft = kept(visit.draft(pending, now), visit.hasEnded ? false : keep, signIn, now)
   visit.forgetId()
-  await insert(visit, draft, now)
+  yield* insert(visit, draft, now)
   visit.revive()
 }
 
@@ -40,28 +39,28 @@ async function begin(visit: Visit, pending: Pending, keep: Keep, signIn: NewOwne
  * A stored session goes on under a new id: first the new record, then the old one gives way to a tombstone that names
  * it. A crash between the two leaves the old session as it was; the new one, whose id nobody knows, expires.
  */
-async function succeed(visit: Visit, pending: Pending, keep: Keep, signIn: NewOwner): Promise<void> {
+function* succeed(visit: Visit, pending: Pending, keep: Keep, signIn: NewOwner): Steps<void> {
   const { settings, store, events } = visit.services
-  const pause = patiently()
+  const patience = new Patience()
   const previousPublicId = current(visit).key
   let made: Made | undefined
   for (;;) {
     const previous = current(visit)
     const now = settings.now()
     const draft = kept(visit.draft(pending, now), keep, signIn, now)
-    made = made === undefined ? await firstRecord(visit, draft, now) : await rewrite(visit, made, draft, now)
-    const outcome = await store.replace(tombstoneOf(previous, made.record.key, now), previous.version, now)
+    made = made === undefined ? yield* firstRecord(visit, draft, now, visit.newId()) : yield* rewrite(visit, made, draft, now)
+    const outcome = yield* settled(store.replace(tombstoneOf(previous, made.record.key, now), previous.version, now))
     if (outcome === 'done') break
-    if (outcome === 'stale' && (await isCaughtUp(visit, pending, made))) {
-      await pause()
+    if (outcome === 'stale' && (yield* isCaughtUp(visit, pending, made))) {
+      yield* patience.pause()
       continue
     }
     if (signIn === undefined) {
-      await store.delete(made.record.key)
+      yield* settled(store.delete(made.record.key))
       throw gone(visit)
     }
     // The session ended meanwhile: whoever signs in must not inherit what was in it.
-    made = await rewrite(visit, made, kept(draft, false, signIn, now), now)
+    made = yield* rewrite(visit, made, kept(draft, false, signIn, now), now)
     break
   }
   become(visit, made)
@@ -70,19 +69,19 @@ async function succeed(visit: Visit, pending: Pending, keep: Keep, signIn: NewOw
   committed(visit, made.record)
 }
 
-async function isCaughtUp(visit: Visit, pending: Pending, made: Made): Promise<boolean> {
+function* isCaughtUp(visit: Visit, pending: Pending, made: Made): Steps<boolean> {
   try {
-    return await catchUp(visit, pending.changes)
+    return yield* catchUp(visit, pending.changes)
   } catch (error) {
-    if (error instanceof SessionError && error.code !== 'ERR_SESSION_STORE') await visit.services.store.delete(made.record.key)
+    if (error instanceof SessionError && error.code !== 'ERR_SESSION_STORE') yield* settled(visit.services.store.delete(made.record.key))
     throw error
   }
 }
 
-async function rewrite(visit: Visit, made: Made, draft: Draft, now: number): Promise<Made> {
-  await check(visit, draft)
+function* rewrite(visit: Visit, made: Made, draft: Draft, now: number): Steps<Made> {
+  if (visit.services.settings.schema !== undefined) yield check(visit, draft)
   const record = visit.recordOf(draft, made.record.key, made.record.version + 1, now)
-  if ((await visit.services.store.replace(record, made.record.version, now)) !== 'done') throw gone(visit)
+  if ((yield* settled(visit.services.store.replace(record, made.record.version, now))) !== 'done') throw gone(visit)
   return { id: made.id, record, draft }
 }
 
@@ -103,17 +102,15 @@ function only(data: Snapshot, keys: readonly string[]): Snapshot {
 }
 
 /** Ends the session; see the manager. */
-export function destroy(visit: Visit): Promise<void> {
-  return alone(visit, async () => {
-    if (visit.isDestroyed) return
-    const { record } = visit
-    const hasEnded = record !== undefined && (await end(visit.services, record))
-    visit.isDestroyed = true
-    // Whoever came without a live session has nothing to clear, and where another request ended it the browser may
-    // hold a fresh cookie by now.
-    visit.due = hasEnded && visit.origin === 'resumed' ? 'clear' : 'nothing'
-    if (visit.due === 'clear') visit.arm()
-  })
+export function* destroy(visit: Visit): Steps<void> {
+  if (visit.isDestroyed) return
+  const { record } = visit
+  const hasEnded = record !== undefined && (yield* end(visit.services, record))
+  visit.isDestroyed = true
+  // Whoever came without a live session has nothing to clear, and where another request ended it the browser may
+  // hold a fresh cookie by now.
+  visit.due = hasEnded && visit.origin === 'resumed' ? 'clear' : 'nothing'
+  if (visit.due === 'clear') visit.arm()
 }
 
 /**
@@ -124,23 +121,23 @@ export function destroy(visit: Visit): Promise<void> {
  *
  * @returns whether a live session was ended.
  */
-export async function end({ settings, store, events }: Services, record: SessionRecord): Promise<boolean> {
-  const pause = patiently()
+export function* end({ settings, store, events }: Services, record: SessionRecord): Steps<boolean> {
+  const patience = new Patience()
   for (let target = record; ; ) {
     const now = settings.now()
     let newest: SessionRecord | undefined
     if (isTombstone(target)) {
       const successor = successorOf(target)
-      newest = successor === undefined ? undefined : await store.read(successor, now)
+      newest = successor === undefined ? undefined : yield* settled(store.read(successor, now))
     } else {
-      const outcome = await store.replace(endOf(target, now), target.version, now)
+      const outcome = yield* settled(store.replace(endOf(target, now), target.version, now))
       if (outcome === 'done') {
-        await store.delete(target.key)
+        yield* settled(store.delete(target.key))
         if (events.heard('destroy')) events.emit('destroy', { publicId: target.key })
         return true
       }
-      newest = outcome === 'gone' ? undefined : await store.read(target.key, now)
-      await pause()
+      newest = outcome === 'gone' ? undefined : yield* settled(store.read(target.key, now))
+      yield* patience.pause()
     }
     if (newest === undefined) return false
     target = newest

@@ -1,13 +1,15 @@
 // `session.update(fn)`: a change that is computed from the newest data, and computed again when another request was first.
 import { apply, type Changes } from './changes.ts'
-import { alone, become, catchUp, check, committed, current, gone, insert, isNothing, issue, patiently } from './commit.ts'
+import { alone, become, catchUp, check, committed, current, gone, insert, isNothing, issue, Patience } from './commit.ts'
 import { Data } from './data.ts'
 import { SessionError } from './errors.ts'
+import type { SessionRecord } from './store.ts'
+import { settled, type Steps } from './steps.ts'
 import type { Draft, Pending, Visit } from './visit.ts'
 
 /** Runs `fn` over the newest data, with what is pending in it, until what it made of it is stored; see the manager. */
 export async function update<Result>(visit: Visit, fn: (data: object) => Result | Promise<Result>): Promise<Result> {
-  const pause = patiently()
+  const patience = new Patience()
   for (;;) {
     visit.readable()
     if (visit.hasEnded) throw gone(visit)
@@ -17,19 +19,20 @@ export async function update<Result>(visit: Visit, fn: (data: object) => Result 
     const attempt = new Attempt(visit, pending)
     const run = await attempt.run(fn)
     // The function ran outside the turn: it may itself save or update.
-    const isDone = await alone(visit, async () => {
-      visit.readable()
-      if (visit.record !== ground) return false
-      const isRead = 'error' in run || (run.changes.size === 0 && isNothing(pending))
-      if (isRead) return ground === undefined || isNewest(visit, pending)
-      return store(visit, pending, run.changes)
-    })
+    const isDone = await alone(visit, conclude(visit, ground, pending, run, patience))
     if (isDone) {
       if ('error' in run) throw run.error
       return run.result
     }
-    await pause()
   }
+}
+
+function* conclude(visit: Visit, ground: SessionRecord | undefined, pending: Pending, run: Run<unknown>, patience: Patience): Steps<boolean> {
+  visit.readable()
+  if (visit.record !== ground) return false
+  const hasNothing = 'error' in run || (run.changes.size === 0 && isNothing(pending))
+  if (!hasNothing) return yield* store(visit, pending, run.changes, patience)
+  return ground === undefined || (yield* isNewest(visit, pending))
 }
 
 type Run<Result> = { readonly result: Result; readonly changes: Changes } | { readonly error: unknown }
@@ -63,26 +66,26 @@ class Attempt {
 }
 
 /** Nothing is written, so no compare-and-set has told whether the function saw the newest data. */
-async function isNewest(visit: Visit, pending: Pending): Promise<boolean> {
+function* isNewest(visit: Visit, pending: Pending): Steps<boolean> {
   const { version } = current(visit)
-  if (!(await catchUp(visit, pending.changes))) throw gone(visit)
+  if (!(yield* catchUp(visit, pending.changes))) throw gone(visit)
   return current(visit).version === version
 }
 
-async function store(visit: Visit, pending: Pending, changes: Changes): Promise<boolean> {
+function* store(visit: Visit, pending: Pending, changes: Changes, patience: Patience): Steps<boolean> {
   const { settings, store } = visit.services
   const now = settings.now()
   const before = visit.draft(pending, now)
   const draft: Draft = { ...before, data: apply(visit.stored.data, changes) }
   const { record } = visit
   if (record === undefined) {
-    if (isWorthKeeping(visit, draft)) await insert(visit, draft, now)
+    if (isWorthKeeping(visit, draft)) yield* insert(visit, draft, now)
     visit.detach(pending)
     return true
   }
-  await check(visit, draft)
+  if (settings.schema !== undefined) yield check(visit, draft)
   const written = visit.recordOf(draft, record.key, record.version + 1, Math.max(now, record.lastSeenAt))
-  const outcome = await store.replace(written, record.version, now)
+  const outcome = yield* settled(store.replace(written, record.version, now))
   if (outcome === 'done') {
     become(visit, { id: visit.id, record: written, draft })
     visit.detach(pending)
@@ -90,7 +93,8 @@ async function store(visit: Visit, pending: Pending, changes: Changes): Promise<
     committed(visit, written)
     return true
   }
-  if (outcome === 'gone' || !(await catchUp(visit, pending.changes))) throw gone(visit)
+  if (outcome === 'gone' || !(yield* catchUp(visit, pending.changes))) throw gone(visit)
+  yield* patience.pause()
   return false
 }
 

@@ -59,10 +59,18 @@ export async function listening(port: number, limit = 10_000): Promise<void> {
   }
 }
 
+// What is left when this process ends; one listener for all of it.
+const children = new Set<ChildProcess>()
+const folders = new Set<string>()
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
 /** A folder of its own under the system's temporary one, removed when the process ends. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'koa-fastsession-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  folders.add(folder)
   return folder
 }
 
@@ -81,9 +89,8 @@ export function start(path: string, args: readonly string[], options: { uid?: nu
   child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()))
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  const kill = () => child.kill('SIGKILL')
-  process.once('exit', kill)
-  void gone.then(() => process.off('exit', kill))
+  children.add(child)
+  void gone.then(() => children.delete(child))
   return {
     process: child,
     output: () => printed,

@@ -1,0 +1,88 @@
+// deleteExpired and close. Sweeps run by a clock ten years behind, so that they never meet the records of other checks,
+// nor anything live in a database that is used for more than this.
+import assert from 'node:assert/strict'
+import { assertAbsent, assertHolds, checkWhere, created, DAY, newKey, successor, type StoreCheck, type With } from './scene.ts'
+
+const tenYearsAgo = (): number => Date.now() - 3650 * DAY
+
+/** Calls deleteExpired until it says 0; how many it says to have removed. */
+async function sweep(store: With<'deleteExpired'>, now: number, limit: number): Promise<number> {
+  let total = 0
+  for (let calls = 0; calls < 100_000; calls++) {
+    const count = await store.deleteExpired(now, limit)
+    assert.ok(Number.isInteger(count) && count >= 0, 'deleteExpired must give a whole number')
+    assert.ok(count <= limit, `deleteExpired must stay within its limit of ${limit}, got ${count}`)
+    if (count === 0) return total
+    total += count
+  }
+  return assert.fail('deleteExpired must say 0 in the end')
+}
+
+export const sweepChecks: readonly StoreCheck[] = [
+  checkWhere('deleteExpired', 'it removes the expired records', async (store) => {
+    const now = tenYearsAgo()
+    const expired = [
+      await created(store, now, { expiresAt: now + 1000, owner: newKey() }),
+      await created(store, now, { expiresAt: now + 999 }),
+    ]
+
+    await sweep(store, now + 1000, 100)
+
+    // Asked with an instant at which they had been live: one that is still there would be handed out.
+    for (const { key } of expired) await assertAbsent(store, key, now, 'an expired record must be removed')
+    for (const { key } of expired) assert.equal(await store.delete(key), false, 'an expired record must be removed')
+  }),
+
+  checkWhere('deleteExpired', 'it leaves the live records', async (store) => {
+    const now = tenYearsAgo()
+    await created(store, now, { expiresAt: now + 1000 })
+    const live = [await created(store, now, { expiresAt: now + 1001, owner: newKey() }), await created(store, now)]
+
+    await sweep(store, now + 1000, 100)
+
+    for (const record of live) await assertHolds(store, record, now + 1000, 'a live record must survive a sweep')
+  }),
+
+  checkWhere('deleteExpired', 'it leaves a record whose end was moved away', async (store) => {
+    const now = tenYearsAgo()
+    const touched = await created(store, now, { expiresAt: now + 1000 })
+    const replaced = successor(await created(store, now, { expiresAt: now + 1000 }), { expiresAt: now + 5000 })
+    await store.touch(touched.key, 1, now + 1, now + 5000, now + 1)
+    await store.replace(replaced, 1, now + 1)
+
+    await sweep(store, now + 4999, 100)
+
+    await assertHolds(store, { ...touched, lastSeenAt: now + 1, expiresAt: now + 5000 }, now + 4999)
+    await assertHolds(store, replaced, now + 4999)
+  }),
+
+  checkWhere('deleteExpired', 'it removes a record whose end was brought nearer', async (store) => {
+    const now = tenYearsAgo()
+    const touched = await created(store, now)
+    const replaced = successor(await created(store, now), { expiresAt: now + 1000 })
+    await store.touch(touched.key, 1, now + 1, now + 1000, now + 1)
+    await store.replace(replaced, 1, now + 1)
+
+    await sweep(store, now + 1000, 100)
+
+    for (const { key } of [touched, replaced]) assert.equal(await store.delete(key), false, 'an expired record must be removed')
+  }),
+
+  checkWhere('deleteExpired', 'it stays within its limit, and its counts add up to what was there', async (store) => {
+    const now = tenYearsAgo()
+    await sweep(store, now + 1000, 1000)
+    for (let index = 0; index < 7; index++) await created(store, now, { expiresAt: now + 1000 })
+    await created(store, now)
+
+    assert.equal(await sweep(store, now + 1000, 3), 7)
+  }),
+]
+
+export const closeChecks: readonly StoreCheck[] = [
+  checkWhere('close', 'a second close does nothing (this check closes its store, and is the last one)', async (store) => {
+    await created(store, Date.now())
+
+    await store.close()
+    await store.close()
+  }),
+]

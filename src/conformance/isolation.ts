@@ -1,0 +1,89 @@
+// No live references: nobody changes a stored record by writing to an object that was handed in or out.
+import assert from 'node:assert/strict'
+import type { SessionRecord } from '../store.ts'
+import { assertHolds, check, checkWhere, created, newKey, newRecord, successor, type StoreCheck } from './scene.ts'
+
+/** Writes to everything that a record consists of. A frozen one refuses, which is as good as a copy. */
+function spoil(record: SessionRecord | undefined): void {
+  if (record === undefined) return
+  if (typeof record.payload !== 'string') record.payload.fill(0)
+  const wrong = { version: 99, payload: 'spoilt', owner: 'mallory', createdAt: 1, lastSeenAt: 1, expiresAt: 1, meta: 'spoilt' }
+  for (const [name, value] of Object.entries(wrong)) Reflect.set(record, name, value)
+}
+
+const PAYLOADS = ['text', Uint8Array.of(1, 2, 3)]
+
+/** A record that shares nothing with the given one. */
+function copy(record: SessionRecord): SessionRecord {
+  return { ...record, payload: typeof record.payload === 'string' ? record.payload : record.payload.slice() }
+}
+
+export const isolationChecks: readonly StoreCheck[] = [
+  check('writing to a record after its create changes nothing stored', async (store) => {
+    const now = Date.now()
+    for (const payload of PAYLOADS) {
+      const record = newRecord(now, { payload: payload.slice(), owner: 'ada', meta: 'm' })
+      const before = copy(record)
+      await store.create(record, now)
+
+      spoil(record)
+
+      await assertHolds(store, before, now)
+    }
+  }),
+
+  check('writing to a record after its replace changes nothing stored', async (store) => {
+    const now = Date.now()
+    for (const payload of PAYLOADS) {
+      const record = successor(await created(store, now), { payload: payload.slice(), owner: 'ada', meta: 'm' })
+      const before = copy(record)
+      await store.replace(record, 1, now)
+
+      spoil(record)
+
+      await assertHolds(store, before, now)
+    }
+  }),
+
+  check('writing to a record that was read changes nothing stored', async (store) => {
+    const now = Date.now()
+    for (const payload of PAYLOADS) {
+      const record = await created(store, now, { payload: payload.slice(), owner: 'ada', meta: 'm' })
+      const before = copy(record)
+
+      // Twice: a store may hand out what it was given at first, and what it kept later.
+      for (let round = 0; round < 2; round++) {
+        spoil(await store.read(record.key, now))
+        await assertHolds(store, before, now)
+      }
+    }
+  }),
+
+  check('a record that was read stays as it is when the stored one changes', async (store) => {
+    const now = Date.now()
+    const record = await created(store, now)
+    const read = await store.read(record.key, now)
+    assert.ok(read)
+
+    await store.touch(record.key, 1, now + 5, record.expiresAt + 5, now + 5)
+    await store.replace(successor(record), 1, now)
+
+    assert.deepEqual([read.version, read.payload, read.lastSeenAt, read.expiresAt], [1, record.payload, now, record.expiresAt])
+  }),
+
+  checkWhere('list', 'writing to what was listed changes nothing stored', async (store) => {
+    const now = Date.now()
+    for (const payload of PAYLOADS) {
+      const record = await created(store, now, { payload: payload.slice(), owner: newKey() })
+      const owner = record.owner ?? ''
+      const before = copy(record)
+
+      const listed = await store.list(owner, now)
+      listed.forEach(spoil)
+      if (!Object.isFrozen(listed)) listed.length = 0
+
+      await assertHolds(store, before, now)
+      assert.equal((await store.list(owner, now)).length, 1, 'emptying a list must not empty the index')
+    }
+  }),
+]

@@ -1,0 +1,201 @@
+// The index by owner: every live record of that owner, and no other.
+import assert from 'node:assert/strict'
+import type { SessionRecord } from '../store.ts'
+import { assertSame, checkWhere, created, HOUR, newKey, newRecord, successor, type StoreCheck, type With } from './scene.ts'
+
+async function assertListed(store: With<'list'>, owner: string, expected: readonly SessionRecord[], now: number): Promise<void> {
+  const listed = await store.list(owner, now)
+  const keys = (records: readonly SessionRecord[]) => records.map(({ key }) => key).sort()
+
+  assert.deepEqual(keys(listed), keys(expected), 'list must give the live records of that owner, each once')
+  for (const record of expected) assertSame(listed.find(({ key }) => key === record.key), record, 'list must give full records')
+}
+
+export const listChecks: readonly StoreCheck[] = [
+  checkWhere('list', "it gives an owner's live records in full, and nobody else's", async (store) => {
+    const now = Date.now()
+    const owner = newKey()
+    const records = [
+      await created(store, now, { owner, payload: 'text', meta: 'm' }),
+      await created(store, now, { owner, payload: Uint8Array.of(0, 128, 255), version: 3 }),
+      await created(store, now, { owner, payload: '' }),
+    ]
+    await created(store, now, { owner: newKey() })
+    await created(store, now)
+
+    await assertListed(store, owner, records, now)
+  }),
+
+  checkWhere('list', 'it is empty for an owner without records', async (store) => {
+    const now = Date.now()
+    await created(store, now)
+    await created(store, now, { owner: newKey() })
+
+    await assertListed(store, newKey(), [], now)
+  }),
+
+  checkWhere('list', 'it leaves expired records out', async (store) => {
+    const now = Date.now()
+    const owner = newKey()
+    const brief = await created(store, now, { owner, expiresAt: now + 1000 })
+    const long = await created(store, now, { owner })
+
+    await assertListed(store, owner, [brief, long], now + 999)
+    await assertListed(store, owner, [long], now + 1000)
+  }),
+
+  checkWhere('list', 'it leaves deleted records out', async (store) => {
+    const now = Date.now()
+    const owner = newKey()
+    const kept = await created(store, now, { owner })
+    const deleted = await created(store, now, { owner })
+
+    await store.delete(deleted.key)
+
+    await assertListed(store, owner, [kept], now)
+  }),
+
+  checkWhere('list', 'it leaves records out that a replace has ended', async (store) => {
+    const now = Date.now()
+    const owner = newKey()
+    const record = await created(store, now - 1, { owner })
+
+    await store.replace(successor(record, { expiresAt: now }), 1, now)
+
+    await assertListed(store, owner, [], now)
+  }),
+
+  checkWhere('list', 'it shows the newest version after a replace', async (store) => {
+    const now = Date.now()
+    const owner = newKey()
+    const next = successor(await created(store, now, { owner }))
+
+    await store.replace(next, 1, now)
+
+    await assertListed(store, owner, [next], now)
+  }),
+
+  checkWhere('list', 'it shows the instants that a touch moved, and keeps the record listed until then', async (store) => {
+    const now = Date.now()
+    const owner = newKey()
+    const record = await created(store, now, { owner })
+
+    await store.touch(record.key, 1, now + 5, now + 3 * HOUR, now + 5)
+
+    await assertListed(store, owner, [{ ...record, lastSeenAt: now + 5, expiresAt: now + 3 * HOUR }], now + 3 * HOUR - 1)
+  }),
+
+  checkWhere('list', 'a record that outlives the ones before it in the index stays listed', async (store) => {
+    const now = Date.now()
+    const owner = newKey()
+    const long = await created(store, now, { owner, expiresAt: now + 9 * HOUR })
+    await created(store, now, { owner, expiresAt: now + 1000 })
+
+    await assertListed(store, owner, [long], now + 8 * HOUR)
+  }),
+
+  checkWhere('list', 'a record follows its owner when a replace gives it to another', async (store) => {
+    const now = Date.now()
+    const [first, second] = [newKey(), newKey()]
+    const moved = successor(await created(store, now, { owner: first }), { owner: second })
+
+    await store.replace(moved, 1, now)
+
+    await assertListed(store, first, [], now)
+    await assertListed(store, second, [moved], now)
+  }),
+
+  checkWhere('list', 'a replace may give an owner to an anonymous record and take it away again', async (store) => {
+    const now = Date.now()
+    const owner = newKey()
+    const owned = successor(await created(store, now), { owner })
+    const anonymous = successor(owned, { owner: undefined })
+
+    await store.replace(owned, 1, now)
+    await assertListed(store, owner, [owned], now)
+    await store.replace(anonymous, 2, now)
+    await assertListed(store, owner, [], now)
+  }),
+
+  checkWhere('list', 'a refused create or replace changes no index', async (store) => {
+    const now = Date.now()
+    const [owner, mallory] = [newKey(), newKey()]
+    const record = await created(store, now, { owner })
+
+    await store.create(newRecord(now, { key: record.key, owner: mallory }), now)
+    await store.replace(successor(record, { owner: mallory, version: 9 }), 8, now)
+    await store.replace(newRecord(now, { owner: mallory }), 1, now)
+
+    await assertListed(store, owner, [record], now)
+    await assertListed(store, mallory, [], now)
+  }),
+
+  checkWhere('list', 'a key that is created anew belongs to its new owner only', async (store) => {
+    const now = Date.now()
+    const [first, second] = [newKey(), newKey()]
+    const expired = await created(store, now, { owner: first, expiresAt: now + 1000 })
+    const record = await created(store, now + 1000, { key: expired.key, owner: second })
+
+    await assertListed(store, first, [], now + 1000)
+    await assertListed(store, second, [record], now + 1000)
+  }),
+
+  checkWhere('list', 'owners that look alike are kept apart', async (store) => {
+    const now = Date.now()
+    const stem = newKey()
+    const ends = ['', 'a', 'A', 'aa', ':', ':a', '*', '?', '[a]', '{a}', '%', '_', "'", '"', '\\', ' ', '\t', '/', '\u00e9', 'e\u0301', 'E\u0301', '\u{1f600}', '0', '00']
+    const owners = [...ends.map((end) => stem + end), ` ${stem}`, `x${stem}`, `{${stem}}`]
+    const records = new Map<string, SessionRecord>()
+    for (const owner of owners) records.set(owner, await created(store, now, { owner }))
+
+    for (const [owner, record] of records) await assertListed(store, owner, [record], now)
+  }),
+
+  checkWhere('list', 'of ten sessions that one owner opens at once all are listed', async (store) => {
+    const now = Date.now()
+    const owner = newKey()
+    const records = Array.from({ length: 10 }, () => newRecord(now, { owner }))
+
+    await Promise.all(records.map(async (record) => store.create(record, now)))
+
+    await assertListed(store, owner, records, now)
+  }),
+
+  checkWhere('list', 'of ten sessions that are deleted at once none is listed', async (store) => {
+    const now = Date.now()
+    const owner = newKey()
+    const records = await Promise.all(Array.from({ length: 11 }, async () => created(store, now, { owner })))
+    const [kept, ...rest] = records
+    assert.ok(kept)
+
+    await Promise.all(rest.map(async ({ key }) => store.delete(key)))
+
+    await assertListed(store, owner, [kept], now)
+  }),
+
+  checkWhere('list', 'a record that can be read is listed, also while its create or replace is under way', async (store) => {
+    const now = Date.now()
+    for (let round = 0; round < 5; round++) {
+      const owner = newKey()
+      const anonymous = await created(store, now)
+      const [fresh, owned] = [newRecord(now, { owner }), successor(anonymous, { owner })]
+      let written = 0
+      const write = async (verb: () => unknown) => {
+        await verb()
+        written++
+      }
+      const look = async () => {
+        for (let looks = 0; written < 2 && looks < 1000; looks++) {
+          const live = [await store.read(fresh.key, now), await store.read(owned.key, now)]
+          const listed = new Set((await store.list(owner, now)).map(({ key }) => key))
+          for (const record of live) {
+            if (record?.owner === owner) assert.ok(listed.has(record.key), 'a record must be in the index before it can be read')
+          }
+        }
+      }
+
+      await Promise.all([write(() => store.create(fresh, now)), write(() => store.replace(owned, 1, now)), look()])
+      await assertListed(store, owner, [fresh, owned], now)
+    }
+  }),
+]

@@ -1,0 +1,134 @@
+// Comparison and write are one atomic step: what concurrent callers of one record may and may not see.
+import assert from 'node:assert/strict'
+import { assertAbsent, assertHolds, check, created, HOUR, newRecord, successor, type StoreCheck } from './scene.ts'
+
+const TEN = Array.from({ length: 10 }, (_, index) => index)
+
+/** Starts all at once: each body runs up to its first await before any is waited for. */
+function together<T>(body: (index: number) => Promise<T>): Promise<T[]> {
+  return Promise.all(TEN.map(body))
+}
+
+/** The index of the only one that got `answer`. */
+function onlyOne<T>(answers: readonly T[], answer: T): number {
+  assert.equal(answers.filter((other) => other === answer).length, 1, `of ten at once exactly one must get ${String(answer)}`)
+  return answers.indexOf(answer)
+}
+
+export const raceChecks: readonly StoreCheck[] = [
+  check('of ten concurrent creates of one key one wins, and its record is the stored one', async (store) => {
+    const now = Date.now()
+    const record = newRecord(now)
+    const rivals = TEN.map((index) => ({ ...record, payload: `rival ${index}` }))
+
+    const answers = await Promise.all(rivals.map(async (rival) => store.create(rival, now)))
+
+    const winner = rivals[onlyOne(answers, true)]
+    assert.ok(winner)
+    assert.equal(answers.filter((answer) => !answer).length, 9)
+    await assertHolds(store, winner, now)
+  }),
+
+  check('of ten concurrent creates over an expired record one wins', async (store) => {
+    const before = Date.now()
+    const expired = await created(store, before)
+    const now = expired.expiresAt
+
+    const answers = await together(async (index) => store.create(newRecord(now, { key: expired.key, payload: `rival ${index}` }), now))
+
+    await assertHolds(store, newRecord(now, { key: expired.key, payload: `rival ${onlyOne(answers, true)}` }), now)
+  }),
+
+  check('of ten concurrent replaces of one version one is done, and its record is the stored one', async (store) => {
+    const now = Date.now()
+    const record = await created(store, now)
+    const rivals = TEN.map((index) => successor(record, { payload: `rival ${index}` }))
+
+    const answers = await Promise.all(rivals.map(async (rival) => store.replace(rival, 1, now)))
+
+    const winner = rivals[onlyOne(answers, 'done')]
+    assert.ok(winner)
+    assert.equal(answers.filter((answer) => answer === 'stale').length, 9)
+    await assertHolds(store, winner, now)
+  }),
+
+  check('ten writers that try again after a stale replace are all counted', async (store) => {
+    const now = Date.now()
+    const { key } = await created(store, now, { payload: '0' })
+
+    await together(async () => {
+      for (let tries = 0; tries < 100; tries++) {
+        const read = await store.read(key, now)
+        assert.ok(read)
+        const next = successor(read, { payload: String(Number(read.payload) + 1) })
+        if ((await store.replace(next, read.version, now)) === 'done') return
+      }
+      assert.fail('a hundred tries must be enough for ten writers')
+    })
+
+    const last = await store.read(key, now)
+    assert.deepEqual([last?.payload, last?.version], ['10', 11])
+  }),
+
+  check('a record deleted while it is replaced stays deleted', async (store) => {
+    const now = Date.now()
+    await together(async (index) => {
+      const record = await created(store, now)
+      const replace = async () => store.replace(successor(record), 1, now)
+      const remove = async () => store.delete(record.key)
+
+      const answers = await Promise.all(index % 2 === 0 ? [replace(), remove()] : [remove(), replace()])
+
+      assert.ok(answers.includes(true), 'delete must be true: there was a record')
+      await assertAbsent(store, record.key, now, 'a replace must not outlive the delete')
+    })
+  }),
+
+  check('a record deleted while it is touched stays deleted', async (store) => {
+    const now = Date.now()
+    await together(async (index) => {
+      const record = await created(store, now)
+      const touch = async () => store.touch(record.key, 1, now + 1, now + 2 * HOUR, now + 1)
+      const remove = async () => store.delete(record.key)
+
+      await Promise.all(index % 2 === 0 ? [touch(), remove()] : [remove(), touch()])
+
+      await assertAbsent(store, record.key, now, 'a touch must not outlive the delete')
+    })
+  }),
+
+  check('a touch at the same time takes nothing from a replace', async (store) => {
+    const now = Date.now()
+    await together(async (index) => {
+      const record = await created(store, now)
+      const next = successor(record, { lastSeenAt: now + 5, expiresAt: now + 5 + HOUR })
+      const touch = async () => store.touch(record.key, 1, now + 1, now + 1 + HOUR, now + 1)
+      const replace = async () => store.replace(next, 1, now + 5)
+
+      const answers = await Promise.all(index % 2 === 0 ? [touch(), replace()] : [replace(), touch()])
+
+      assert.ok(answers.includes('done'), 'a touch must not make a replace stale')
+      await assertHolds(store, next, now + 5)
+    })
+  }),
+
+  check('of ten concurrent touches the latest instant stands', async (store) => {
+    const now = Date.now()
+    const record = await created(store, now)
+    const order = [3, 9, 1, 10, 2, 8, 5, 7, 4, 6]
+
+    const answers = await together(async (index) => {
+      const at = now + (order[index] ?? 0)
+      return store.touch(record.key, 1, at, at + HOUR, now)
+    })
+
+    assert.ok(answers.every(Boolean), 'a touch of the stored version must be true')
+    await assertHolds(store, { ...record, lastSeenAt: now + 10, expiresAt: now + 10 + HOUR }, now)
+  }),
+
+  check('of ten concurrent deletes one is true', async (store) => {
+    const { key } = await created(store, Date.now())
+
+    onlyOne(await together(async () => store.delete(key)), true)
+  }),
+]

@@ -1,0 +1,140 @@
+// What is written comes back as it was, as long as it lives by the caller's clock.
+import assert from 'node:assert/strict'
+import { assertAbsent, assertHolds, check, created, DAY, HOUR, newKey, successor, type StoreCheck } from './scene.ts'
+
+const ODD_TEXTS = [
+  '',
+  ' ',
+  '0',
+  '1e3',
+  '007',
+  'null',
+  'undefined',
+  'true',
+  '[object Object]',
+  '{"quote":"\\"","path":"C:\\\\temp"}',
+  '\'; drop table sessions; -- " ` $1 ? :key {0} %s',
+  'line\nline\r\nline\ttab\u0001\u001f\u007f',
+  ' leading and trailing ',
+  '\ufeffbyte order mark',
+  '\u2028\u2029 \u00e9 e\u0301 \u6f22\u5b57 \u{1f600} \u{10ffff}',
+  'AAECAw==',
+]
+
+const ALL_BYTES = Uint8Array.from({ length: 256 }, (_, index) => index)
+
+export const readChecks: readonly StoreCheck[] = [
+  check('a record comes back with all its fields', async (store) => {
+    const now = Date.now()
+    const record = await created(store, now, {
+      version: 7,
+      payload: '{"cart":[1,2]}',
+      owner: 'ada',
+      createdAt: now - 2 * HOUR,
+      lastSeenAt: now - HOUR,
+      expiresAt: now + 400 * DAY,
+      meta: '{"signedIn":1}',
+    })
+
+    await assertHolds(store, record, now)
+  }),
+
+  check('an absent owner and an absent meta come back as undefined', async (store) => {
+    const now = Date.now()
+    const record = await created(store, now)
+
+    await assertHolds(store, record, now)
+  }),
+
+  check('a text payload comes back letter by letter, however odd or empty', async (store) => {
+    const now = Date.now()
+    for (const payload of ODD_TEXTS) await assertHolds(store, await created(store, now, { payload }), now)
+  }),
+
+  check('a meta text comes back letter by letter, however odd', async (store) => {
+    const now = Date.now()
+    for (const meta of ODD_TEXTS) await assertHolds(store, await created(store, now, { meta }), now)
+  }),
+
+  check('a text payload of 64 kB comes back whole', async (store) => {
+    const now = Date.now()
+
+    await assertHolds(store, await created(store, now, { payload: 'x\u00e9\u6f22"'.repeat(16_384) }), now)
+  }),
+
+  check('a payload of bytes comes back as the same bytes', async (store) => {
+    const now = Date.now()
+    const payloads = [ALL_BYTES, Buffer.from(ALL_BYTES).reverse(), new Uint8Array(0), Uint8Array.of(0xff, 0xfe, 0x00, 0xc3, 0x28)]
+    for (const payload of payloads) await assertHolds(store, await created(store, now, { payload }), now)
+  }),
+
+  check('of bytes that are a window on a larger buffer only the window is kept', async (store) => {
+    const now = Date.now()
+    const record = await created(store, now, { payload: ALL_BYTES.subarray(100, 110) })
+
+    await assertHolds(store, record, now)
+  }),
+
+  check('a payload of 64 kB of bytes comes back whole', async (store) => {
+    const now = Date.now()
+
+    await assertHolds(store, await created(store, now, { payload: Buffer.alloc(65_536, ALL_BYTES) }), now)
+  }),
+
+  check('a replace may turn a text payload into bytes and back', async (store) => {
+    const now = Date.now()
+    const text = await created(store, now, { payload: 'abc' })
+    const bytes = successor(text, { payload: Buffer.from('abc') })
+    const textAgain = successor(bytes, { payload: 'abc' })
+
+    assert.equal(await store.replace(bytes, 1, now), 'done')
+    await assertHolds(store, bytes, now)
+    assert.equal(await store.replace(textAgain, 2, now), 'done')
+    await assertHolds(store, textAgain, now)
+  }),
+
+  check('an owner comes back letter by letter, up to 255 characters', async (store) => {
+    const now = Date.now()
+    const owners = ['0', ' ', 'a', 'x'.repeat(255), '\u6f22'.repeat(255), '\'"`\\%_*?[]{}:;,|/$', 'line\nline', '\u{1f600}', '__proto__']
+    for (const owner of owners) await assertHolds(store, await created(store, now, { owner }), now)
+  }),
+
+  check('keys that look alike are kept apart', async (store) => {
+    const now = Date.now()
+    const stem = newKey().slice(0, 40)
+    const records = []
+    for (const end of ['aaa', 'AAA', 'aAa', 'a_a', 'a-a', '___', '---']) {
+      records.push(await created(store, now, { key: stem + end, payload: end }))
+    }
+
+    for (const record of records) await assertHolds(store, record, now)
+  }),
+
+  check('missing, expired and deleted records read alike: undefined', async (store) => {
+    const now = Date.now()
+    const expired = await created(store, now)
+    const deleted = await created(store, now)
+    await store.delete(deleted.key)
+
+    await assertAbsent(store, newKey(), now, 'a missing record must read as undefined')
+    await assertAbsent(store, expired.key, now + 2 * HOUR, 'an expired record must read as undefined')
+    await assertAbsent(store, deleted.key, now, 'a deleted record must read as undefined')
+  }),
+
+  check('a record is live until the instant before expiresAt, and expired at it', async (store) => {
+    const now = Date.now()
+    const record = await created(store, now)
+
+    await assertHolds(store, record, record.expiresAt - 1)
+    await assertAbsent(store, record.key, record.expiresAt, 'at expiresAt a record must be expired')
+  }),
+
+  check("the caller's clock alone decides what is expired, also a year behind or ahead of the store's", async (store) => {
+    for (const now of [Date.now() - 365 * DAY, Date.now() + 365 * DAY]) {
+      const record = await created(store, now)
+
+      await assertHolds(store, record, record.expiresAt - 1)
+      await assertAbsent(store, record.key, record.expiresAt, 'at expiresAt a record must be expired')
+    }
+  }),
+]

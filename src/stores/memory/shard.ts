@@ -1,0 +1,233 @@
+// A part of the memory store: records in columns instead of objects, in dense slots 0 to count - 1. The last one moves into
+// the gap that a removed one leaves, so all memory comes back. It knows nothing of bounds, of owners or of what is live.
+//
+// Two orders run through the slots: a binary heap by expiresAt, whose top expires first, and two queues (of anonymous and of
+// owned records) by the time of the last write, whose first was written longest ago.
+/* eslint-disable @typescript-eslint/no-non-null-assertion -- slots are dense, so every index below count has its entry */
+import type { SessionRecord } from '../../store.ts'
+import { Hot, ownerOf, type Kept } from './kept.ts'
+
+/** No slot. */
+export const NONE = -1
+
+// The places of a slot's numbers, which lie side by side.
+const [CREATED, SEEN, EXPIRES, VERSION] = [0, 1, 2, 3]
+const [HEAP_INDEX, BEFORE, AFTER, SIZE] = [0, 1, 2, 3]
+const WIDTH = 4
+
+/** Room for so many slots is kept however few are in use. */
+const SMALL = 64
+
+type Column = Float64Array | Int32Array
+
+function at(column: Column, index: number): number {
+  return column[index]!
+}
+
+export class Shard {
+  count = 0
+  readonly #slots = new Map<string, number>()
+  #keys: string[] = []
+  #kept: Kept[] = []
+  #instants = new Float64Array(0)
+  #links = new Int32Array(0)
+  #heap = new Int32Array(0)
+  /** First and last slot of the queue of the anonymous, then of the owned. */
+  readonly #ends = Int32Array.of(NONE, NONE, NONE, NONE)
+
+  /** The slot of a key, or NONE. It is good until the next `remove` in this shard. */
+  find(key: string): number {
+    return this.#slots.get(key) ?? NONE
+  }
+
+  key(slot: number): string {
+    return this.#keys[slot]!
+  }
+
+  kept(slot: number): Kept {
+    return this.#kept[slot]!
+  }
+
+  /** Another form of the same record. */
+  keep(slot: number, kept: Kept): void {
+    this.#kept[slot] = kept
+    if (kept instanceof Hot) kept.slot = slot
+  }
+
+  createdAt(slot: number): number {
+    return at(this.#instants, slot * WIDTH + CREATED)
+  }
+
+  lastSeenAt(slot: number): number {
+    return at(this.#instants, slot * WIDTH + SEEN)
+  }
+
+  expiresAt(slot: number): number {
+    return at(this.#instants, slot * WIDTH + EXPIRES)
+  }
+
+  version(slot: number): number {
+    return at(this.#instants, slot * WIDTH + VERSION)
+  }
+
+  size(slot: number): number {
+    return at(this.#links, slot * WIDTH + SIZE)
+  }
+
+  /** The slot that expires first, or NONE. */
+  soonest(): number {
+    return this.count === 0 ? NONE : at(this.#heap, 0)
+  }
+
+  /** The slot, of the owned or of the anonymous, that was written longest ago; or NONE. */
+  stalest(owned: boolean): number {
+    return at(this.#ends, owned ? 2 : 0)
+  }
+
+  /** A new slot for a key that has none. */
+  insert(record: SessionRecord, kept: Kept, size: number): void {
+    const slot = this.count++
+    if (this.count > this.#heap.length) this.#resize(this.count + (this.count >> 2) + 8)
+    this.#slots.set(record.key, slot)
+    this.#keys.push(record.key)
+    this.keep(slot, kept)
+    this.#put(slot, record, size)
+    this.#append(slot)
+    this.#setHeap(slot, slot)
+    this.#sink(this.#rise(slot))
+  }
+
+  /** Another record in the slot of the same key. */
+  overwrite(slot: number, record: SessionRecord, kept: Kept, size: number): void {
+    this.#unlink(slot)
+    this.keep(slot, kept)
+    this.#put(slot, record, size)
+    this.#append(slot)
+    this.#reorder(slot)
+  }
+
+  touch(slot: number, lastSeenAt: number, expiresAt: number): void {
+    this.#instants[slot * WIDTH + SEEN] = lastSeenAt
+    this.#instants[slot * WIDTH + EXPIRES] = expiresAt
+    this.#unlink(slot)
+    this.#append(slot)
+    this.#reorder(slot)
+  }
+
+  remove(slot: number): void {
+    this.#unlink(slot)
+    this.#slots.delete(this.key(slot))
+    const last = --this.count
+    const index = at(this.#links, slot * WIDTH + HEAP_INDEX)
+    if (index !== last) {
+      this.#setHeap(index, at(this.#heap, last))
+      this.#sink(this.#rise(index))
+    }
+    if (slot !== last) this.#move(last, slot)
+    this.#keys.pop()
+    this.#kept.pop()
+    if (this.#heap.length > SMALL && this.count < this.#heap.length >> 1) {
+      this.#resize(this.count + (this.count >> 2))
+      // V8 need not shrink an array that is popped.
+      this.#keys = this.#keys.slice()
+      this.#kept = this.#kept.slice()
+    }
+  }
+
+  #put(slot: number, record: SessionRecord, size: number): void {
+    const offset = slot * WIDTH
+    this.#instants[offset + CREATED] = record.createdAt
+    this.#instants[offset + SEEN] = record.lastSeenAt
+    this.#instants[offset + EXPIRES] = record.expiresAt
+    this.#instants[offset + VERSION] = record.version
+    this.#links[offset + SIZE] = size
+  }
+
+  #move(from: number, to: number): void {
+    const key = this.key(from)
+    this.#slots.set(key, to)
+    this.#keys[to] = key
+    this.keep(to, this.kept(from))
+    this.#instants.copyWithin(to * WIDTH, from * WIDTH, from * WIDTH + WIDTH)
+    this.#links.copyWithin(to * WIDTH, from * WIDTH, from * WIDTH + WIDTH)
+    this.#heap[at(this.#links, to * WIDTH + HEAP_INDEX)] = to
+    this.#join(at(this.#links, to * WIDTH + BEFORE), to, this.#queue(to))
+    this.#join(to, at(this.#links, to * WIDTH + AFTER), this.#queue(to))
+  }
+
+  #resize(capacity: number): void {
+    const instants = new Float64Array(capacity * WIDTH)
+    const links = new Int32Array(capacity * WIDTH)
+    const heap = new Int32Array(capacity)
+    const used = Math.min(capacity, this.#heap.length)
+    instants.set(this.#instants.subarray(0, used * WIDTH))
+    links.set(this.#links.subarray(0, used * WIDTH))
+    heap.set(this.#heap.subarray(0, used))
+    this.#instants = instants
+    this.#links = links
+    this.#heap = heap
+  }
+
+  /** Where the ends of the slot's queue are kept. */
+  #queue(slot: number): number {
+    return ownerOf(this.kept(slot)) === undefined ? 0 : 2
+  }
+
+  #append(slot: number): void {
+    const queue = this.#queue(slot)
+    this.#join(at(this.#ends, queue + 1), slot, queue)
+    this.#join(slot, NONE, queue)
+  }
+
+  #unlink(slot: number): void {
+    this.#join(at(this.#links, slot * WIDTH + BEFORE), at(this.#links, slot * WIDTH + AFTER), this.#queue(slot))
+  }
+
+  /** Makes two slots neighbours in a queue; NONE stands for its end. */
+  #join(before: number, after: number, queue: number): void {
+    if (before === NONE) this.#ends[queue] = after
+    else this.#links[before * WIDTH + AFTER] = after
+    if (after === NONE) this.#ends[queue + 1] = before
+    else this.#links[after * WIDTH + BEFORE] = before
+  }
+
+  #reorder(slot: number): void {
+    this.#sink(this.#rise(at(this.#links, slot * WIDTH + HEAP_INDEX)))
+  }
+
+  #setHeap(index: number, slot: number): void {
+    this.#heap[index] = slot
+    this.#links[slot * WIDTH + HEAP_INDEX] = index
+  }
+
+  /** Swaps an entry of the heap with its parents while it expires before them; where it ends. */
+  #rise(index: number): number {
+    const slot = at(this.#heap, index)
+    const expiresAt = this.expiresAt(slot)
+    while (index > 0) {
+      const parent = (index - 1) >> 1
+      const other = at(this.#heap, parent)
+      if (this.expiresAt(other) <= expiresAt) break
+      this.#setHeap(index, other)
+      index = parent
+    }
+    this.#setHeap(index, slot)
+    return index
+  }
+
+  /** Swaps an entry of the heap with its children while one of them expires before it. */
+  #sink(index: number): void {
+    const slot = at(this.#heap, index)
+    const expiresAt = this.expiresAt(slot)
+    for (;;) {
+      let child = 2 * index + 1
+      if (child >= this.count) break
+      if (child + 1 < this.count && this.expiresAt(at(this.#heap, child + 1)) < this.expiresAt(at(this.#heap, child))) child++
+      const other = at(this.#heap, child)
+      if (this.expiresAt(other) >= expiresAt) break
+      this.#setHeap(index, other)
+      index = child
+    }
+    this.#setHeap(index, slot)
+  }
+}
