@@ -1,0 +1,308 @@
+import { randomBytes } from 'node:crypto'
+import test from 'ava'
+import { storeChecks } from 'koa-fastsession/conformance'
+import { MemoryStore } from '../../src/stores/memory.ts'
+import type { SessionRecord } from '../../src/store.ts'
+
+const NOW = 1_800_000_000_000
+
+function record(changes: Partial<SessionRecord> = {}): SessionRecord {
+  return {
+    key: randomBytes(32).toString('base64url'),
+    version: 1,
+    payload: '{"visits":1}',
+    owner: undefined,
+    createdAt: NOW,
+    lastSeenAt: NOW,
+    expiresAt: NOW + 1000,
+    ...changes,
+  }
+}
+
+/** Stores a record; its key. */
+function stored(store: MemoryStore, changes: Partial<SessionRecord> = {}): string {
+  const made = record(changes)
+  store.create(made, NOW)
+  return made.key
+}
+
+const alive = (store: MemoryStore, keys: readonly string[], now = NOW): boolean[] => keys.map((key) => store.read(key, now) !== undefined)
+
+for (const { title, run } of storeChecks) {
+  test(`MemoryStore: ${title}`, (t) => t.notThrowsAsync(run(new MemoryStore())))
+
+  test(`MemoryStore of many shards: ${title}`, (t) => t.notThrowsAsync(run(new MemoryStore({ maxSessions: 10_000_000 }))))
+}
+
+for (const name of ['maxSessions', 'maxBytes']) {
+  test(`${name} must be a whole number from 1 on`, (t) => {
+    for (const value of [0, -1, 1.5, NaN, Infinity, 2 ** 60]) {
+      t.throws(() => new MemoryStore({ [name]: value }), { code: 'ERR_INVALID_ARG_VALUE', message: new RegExp(`options.${name}`) })
+    }
+    for (const value of ['10', null, true, 10n]) {
+      t.throws(() => new MemoryStore({ [name]: value }), { code: 'ERR_INVALID_ARG_TYPE', message: new RegExp(`options.${name}`) })
+    }
+  })
+}
+
+test('every verb answers at once', (t) => {
+  const store = new MemoryStore()
+  const made = record()
+
+  t.true(store.create(made, NOW))
+  t.is(store.read(made.key, NOW)?.payload, made.payload)
+  t.is(store.replace({ ...made, version: 2 }, 1, NOW), 'done')
+  t.true(store.touch(made.key, 2, NOW + 1, NOW + 2000, NOW))
+  t.true(store.delete(made.key))
+  t.deepEqual(store.list('ada', NOW), [])
+  t.is(store.deleteExpired(NOW, 10), 0)
+})
+
+test('a frozen record that was created is handed out itself', (t) => {
+  const store = new MemoryStore()
+  const made = Object.freeze(record({ owner: 'ada' }))
+  store.create(made, NOW)
+
+  t.is(store.read(made.key, NOW), made)
+  t.is(store.list('ada', NOW)[0], made)
+})
+
+test('a frozen record that replaced another is handed out itself', (t) => {
+  const store = new MemoryStore()
+  const made = record()
+  const next = Object.freeze({ ...made, version: 2 })
+  store.create(made, NOW)
+  store.replace(next, 1, NOW)
+
+  t.is(store.read(made.key, NOW), next)
+})
+
+test('a record in use is the same frozen object with each read', (t) => {
+  const store = new MemoryStore()
+  const key = stored(store)
+  const first = store.read(key, NOW)
+
+  t.true(Object.isFrozen(first))
+  t.is(store.read(key, NOW), first)
+})
+
+test('a touched record is another object, and then the same with each read', (t) => {
+  const store = new MemoryStore()
+  const key = stored(store)
+  const before = store.read(key, NOW)
+  store.touch(key, 1, NOW + 1, NOW + 2000, NOW)
+  const after = store.read(key, NOW)
+
+  t.not(after, before)
+  t.is(store.read(key, NOW), after)
+})
+
+test('a record out of use comes back equal, as another object', (t) => {
+  const store = new MemoryStore()
+  const made = Object.freeze(record({ owner: 'ada', meta: 'm' }))
+  store.create(made, NOW)
+  for (let index = 0; index < 10_000; index++) store.create(Object.freeze(record()), NOW)
+  const read = store.read(made.key, NOW)
+
+  t.not(read, made)
+  t.deepEqual(read, made)
+})
+
+test('large records leave the ones in use by their bytes', (t) => {
+  const store = new MemoryStore()
+  const made = Object.freeze(record())
+  store.create(made, NOW)
+  for (let index = 0; index < 20; index++) store.create(Object.freeze(record({ payload: 'x'.repeat(1_000_000) })), NOW)
+
+  t.not(store.read(made.key, NOW), made)
+})
+
+test('what large records took of the room for those in use is given back when they end', (t) => {
+  const store = new MemoryStore()
+  const made = Object.freeze(record())
+  store.create(made, NOW)
+  for (let index = 0; index < 40; index++) {
+    const large = Object.freeze(record({ payload: 'x'.repeat(1_000_000) }))
+    store.create(large, NOW)
+    store.delete(large.key)
+  }
+
+  t.is(store.read(made.key, NOW), made)
+})
+
+test('a record that ended while in use troubles no other when its turn to cool comes', (t) => {
+  const store = new MemoryStore({ maxSessions: 30_000 })
+  const fresh = (index: number) => Object.freeze(record({ payload: `payload ${index}` }))
+  const first = Array.from({ length: 3000 }, (_, index) => fresh(index))
+  for (const made of first) store.create(made, NOW)
+  const ended = new Set(first.filter((made, index) => index % 2 === 0 && store.delete(made.key)))
+  const later = Array.from({ length: 12_000 }, (_, index) => fresh(index))
+  for (const made of later) store.create(made, NOW)
+
+  const wrong = [...first, ...later].filter((made) => store.read(made.key, NOW)?.payload !== (ended.has(made) ? undefined : made.payload))
+  t.is(wrong.length, 0)
+})
+
+test('there are never more than maxSessions', (t) => {
+  const store = new MemoryStore({ maxSessions: 10 })
+  const keys = Array.from({ length: 25 }, () => stored(store))
+
+  t.is(store.size, 10)
+  t.deepEqual(
+    alive(store, keys),
+    keys.map((_, index) => index >= 15),
+  )
+})
+
+test('there are never more than maxBytes', (t) => {
+  const store = new MemoryStore({ maxBytes: 100_000 })
+  for (let index = 0; index < 100; index++) {
+    stored(store, { payload: 'x'.repeat(index * 100) })
+    t.true(store.bytes <= 100_000)
+  }
+
+  t.true(store.bytes > 80_000)
+})
+
+test('a replace that grows makes room at the cost of others, never of itself', (t) => {
+  const store = new MemoryStore({ maxBytes: 100_000 })
+  const grown = record()
+  store.create(grown, NOW)
+  const others = Array.from({ length: 5 }, () => stored(store, { payload: 'x'.repeat(10_000) }))
+
+  t.is(store.replace({ ...grown, version: 2, payload: 'x'.repeat(90_000) }, 1, NOW), 'done')
+  t.is(store.read(grown.key, NOW)?.version, 2)
+  t.deepEqual(alive(store, others), [false, false, false, false, false])
+})
+
+test('a record larger than maxBytes is refused, and what is stored stays', (t) => {
+  const store = new MemoryStore({ maxBytes: 1000 })
+  const small = record()
+  store.create(small, NOW)
+  const large = { ...small, version: 2, payload: '\u6f22'.repeat(500) }
+
+  t.throws(() => store.create(record({ payload: 'x'.repeat(1000) }), NOW), { instanceOf: RangeError, message: /maxBytes/ })
+  t.throws(() => store.replace(large, 1, NOW), { instanceOf: RangeError, message: /maxBytes/ })
+  t.is(store.read(small.key, NOW)?.version, 1)
+  t.is(store.size, 1)
+})
+
+test('an expired record gives way first, even that of an owner', (t) => {
+  const store = new MemoryStore({ maxSessions: 3 })
+  const keys = [stored(store), stored(store, { owner: 'ada', expiresAt: NOW + 10 }), stored(store)]
+  store.create(record(), NOW + 10)
+
+  t.deepEqual(alive(store, keys), [true, false, true])
+})
+
+test('an anonymous record gives way before that of an owner, however fresh', (t) => {
+  const store = new MemoryStore({ maxSessions: 3 })
+  const keys = [stored(store, { owner: 'ada' }), stored(store, { owner: 'bob' }), stored(store)]
+  const signedIn = stored(store, { owner: 'carol' })
+
+  t.deepEqual(alive(store, [...keys, signedIn]), [true, true, false, true])
+})
+
+test('a flood of anonymous sessions evicts one session of an owner at most, also in a store of many shards', (t) => {
+  for (const maxSessions of [100, 40_000]) {
+    const store = new MemoryStore({ maxSessions })
+    const owned = Array.from({ length: maxSessions }, (_, index) => stored(store, { owner: `user ${index}` }))
+    for (let index = 0; index < 2000; index++) stored(store)
+
+    t.is(alive(store, owned).filter(Boolean).length, maxSessions - 1)
+    t.is(store.size, maxSessions)
+  }
+})
+
+test('of records alike the one that was written or touched longest ago gives way', (t) => {
+  const store = new MemoryStore({ maxSessions: 4 })
+  const at = (lastSeenAt: number) => ({ lastSeenAt, expiresAt: NOW + 1000 })
+  const replaced = record(at(NOW))
+  store.create(replaced, NOW)
+  const [touched, idle, last] = [stored(store, at(NOW + 1)), stored(store, at(NOW + 2)), stored(store, at(NOW + 3))]
+  store.replace({ ...replaced, version: 2, lastSeenAt: NOW + 4 }, 1, NOW)
+  store.touch(touched, 1, NOW + 5, NOW + 1000, NOW)
+  stored(store, at(NOW + 6))
+
+  t.deepEqual(alive(store, [replaced.key, touched, idle, last]), [true, true, false, true])
+})
+
+test('the oldest give way in order, also in a store of two shards', (t) => {
+  const store = new MemoryStore({ maxSessions: 40_000 })
+  const keys = Array.from({ length: 40_000 }, (_, index) => stored(store, { lastSeenAt: NOW + index, expiresAt: NOW + 100_000 }))
+  for (let index = 0; index < 100; index++) stored(store, { lastSeenAt: NOW + 50_000, expiresAt: NOW + 100_000 })
+
+  t.deepEqual(
+    alive(store, keys.slice(0, 200)),
+    keys.slice(0, 200).map((_, index) => index >= 100),
+  )
+})
+
+test('an evicted record leaves the list of its owner', (t) => {
+  const store = new MemoryStore({ maxSessions: 2 })
+  stored(store, { owner: 'ada' })
+  const [second, third] = [stored(store, { owner: 'ada' }), stored(store, { owner: 'ada' })]
+
+  t.deepEqual(store.list('ada', NOW).map(({ key }) => key).sort(), [second, third].sort())
+})
+
+test('the estimate of bytes returns to nothing with the records', (t) => {
+  const store = new MemoryStore()
+  const payloads = ['', 'ascii', '\u6f22\u5b57', randomBytes(100)]
+  const keys = payloads.flatMap((payload) => [stored(store, { payload }), stored(store, { payload, owner: 'ada', meta: 'm' })])
+  const full = store.bytes
+  for (const key of keys) {
+    const before = store.read(key, NOW)
+    if (before) store.replace({ ...before, version: 2, payload: 'longer than it was', owner: 'bob' }, 1, NOW)
+  }
+  for (const key of keys.slice(4)) store.delete(key)
+
+  t.true(full > 8 * 200)
+  t.is(store.deleteExpired(NOW + 1000, 100), 4)
+  t.is(store.bytes, 0)
+  t.is(store.size, 0)
+})
+
+test('200,000 sessions that come and expire leave no memory behind', (t) => {
+  const store = new MemoryStore()
+  let largest = 0
+  for (let index = 0; index < 200_000; index++) {
+    const now = NOW + index
+    store.create(record({ owner: index % 10 === 0 ? `user ${index}` : undefined, expiresAt: now + 1000 }), now)
+    if (index % 100 === 99) store.deleteExpired(now, 1000)
+    largest = Math.max(largest, store.size)
+  }
+  store.deleteExpired(Infinity, Infinity)
+
+  t.true(largest <= 1100)
+  t.is(store.size, 0)
+  t.is(store.bytes, 0)
+})
+
+test('a sweep takes the records that expired first, shard by shard, and never more than its limit', (t) => {
+  const store = new MemoryStore()
+  for (let index = 0; index < 1000; index++) stored(store, { expiresAt: NOW + 1 + (index % 2) * 1000 })
+
+  const counts = Array.from({ length: 6 }, () => store.deleteExpired(NOW + 500, 110))
+
+  t.deepEqual(counts, [110, 110, 110, 110, 60, 0])
+  t.is(store.size, 500)
+})
+
+test('a sweep takes the expired and only those, wherever touches and replaces moved their ends', (t) => {
+  const store = new MemoryStore({ maxSessions: 1000 })
+  const end = (index: number) => NOW + 1 + ((index * 7919) % 1000)
+  const records = Array.from({ length: 900 }, (_, index) => record({ expiresAt: end(index) }))
+  for (const made of records) store.create(made, NOW)
+  const ends = records.map((made, index) => {
+    const expiresAt = end(index * 31 + 5)
+    if (index % 3 === 0) store.touch(made.key, 1, NOW, expiresAt, NOW)
+    if (index % 3 === 1) store.replace({ ...made, version: 2, expiresAt }, 1, NOW)
+    return index % 3 === 2 ? made.expiresAt : expiresAt
+  })
+
+  for (const now of [NOW + 100, NOW + 500, NOW + 900]) {
+    store.deleteExpired(now, 1000)
+    t.is(store.size, ends.filter((expiresAt) => expiresAt > now).length)
+  }
+})

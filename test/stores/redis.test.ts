@@ -1,0 +1,126 @@
+import test from 'ava'
+import fc from 'fast-check'
+import { createClient, RESP_TYPES } from 'redis'
+import { storeChecks } from '../../src/conformance.ts'
+import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
+import { RedisStore, type RedisClient } from '../../src/stores/redis.ts'
+import { openClients } from '../support/redis-clients.ts'
+import { startEachRedis } from '../support/redis.ts'
+
+const NOW = Date.now()
+
+const servers = await Promise.all((await startEachRedis()).map(async (server) => {
+  return { ...server, clients: await openClients(server.port) }
+}))
+if (servers.length === 0) test.skip('RedisStore', (t) => t.pass())
+
+for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
+  test.after.always(async () => {
+    for (const { close } of clients) close()
+    await stop()
+  })
+
+  for (const { name, client } of clients) {
+    for (const { title, run } of storeChecks) {
+      test(`${make.name}, ${name}: ${title}`, (t) => t.notThrowsAsync(run(new RedisStore(client))))
+    }
+  }
+
+  test(`${make.name}: key names tell neither owner nor data`, async (t) => {
+    const prefix = freshPrefix()
+    const record = newRecord(NOW, { owner: 'ada@example.org', payload: 'private' })
+    await new RedisStore(admin, { prefix }).create(record, NOW)
+
+    const names = await admin.keys(`${prefix}*`)
+    t.is(names.length, 2)
+    t.true(names.includes(`${prefix}${record.key}`))
+    t.false(names.join().includes('ada'))
+  })
+
+  test(`${make.name}: stores with different prefixes do not see each other`, async (t) => {
+    const [first, second] = [new RedisStore(admin, { prefix: freshPrefix() }), new RedisStore(admin, { prefix: freshPrefix() })]
+    const record = newRecord(NOW, { owner: 'ada' })
+    await first.create(record, NOW)
+
+    t.is(await second.read(record.key, NOW), undefined)
+    t.is(await second.replace(successor(record), 1, NOW), 'gone')
+    t.false(await second.touch(record.key, 1, NOW, NOW + HOUR, NOW))
+    t.false(await second.delete(record.key))
+    t.deepEqual(await second.list('ada', NOW), [])
+    t.deepEqual(await first.list('ada', NOW), [record])
+  })
+
+  test(`${make.name}: any text, bytes and instants come back as they were`, async (t) => {
+    const store = new RedisStore(admin, { prefix: freshPrefix() })
+    const text = fc.string({ unit: fc.nat(0xffff).map((unit) => String.fromCharCode(unit)) })
+    const instant = fc.oneof(fc.maxSafeNat(), fc.double({ min: -1e9, max: 1e18, noNaN: true }).map((value) => value + 0))
+    const fields = fc.record({
+      payload: fc.oneof(text, fc.string(), fc.uint8Array()),
+      owner: fc.oneof(fc.constant(undefined), text.filter((owner) => owner !== '')),
+      meta: fc.oneof(fc.constant(undefined), text),
+      createdAt: instant,
+      lastSeenAt: instant,
+      version: fc.integer({ min: 1 }),
+    })
+    await t.notThrowsAsync(fc.assert(fc.asyncProperty(fields, async (changes) => {
+      const record = newRecord(NOW, changes)
+      await store.create(record, NOW)
+      t.deepEqual(await store.read(record.key, NOW), record)
+      if (record.owner !== undefined) t.deepEqual(await store.list(record.owner, NOW), [record])
+      t.is(await store.replace(successor(record), record.version, NOW), 'done')
+      t.deepEqual(await store.read(record.key, NOW), successor(record))
+      await store.delete(record.key)
+    }), { numRuns: 100 }))
+  })
+
+  test(`${make.name}: a client that gives bytes will do`, async (t) => {
+    const client = await createClient({ url: `redis://127.0.0.1:${port}` }).withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer }).connect()
+    const store = new RedisStore(client, { prefix: freshPrefix() })
+    const record = newRecord(NOW, { owner: 'ada', payload: 'h\u00e9' })
+
+    t.true(await store.create(record, NOW))
+    t.deepEqual(await store.list('ada', NOW), [record])
+    t.true(await store.touch(record.key, 1, NOW + 1, NOW + HOUR, NOW))
+    t.true(await store.delete(record.key))
+    client.destroy()
+  })
+
+  test(`${make.name}: a key that holds something else is an error, not an absent session`, async (t) => {
+    const prefix = freshPrefix()
+    const store = new RedisStore(admin, { prefix })
+    const [text, list] = [newRecord(NOW), newRecord(NOW)]
+    await admin.set(`${prefix}${text.key}`, 'text', 'PX', HOUR)
+    await admin.rpush(`${prefix}${list.key}`, 'item')
+
+    for (const record of [text, list]) {
+      await t.throwsAsync(store.read(record.key, NOW))
+      await t.throwsAsync(store.create(record, NOW))
+      await t.throwsAsync(store.replace(successor(record), 1, NOW))
+      await t.throwsAsync(store.touch(record.key, 1, NOW, NOW, NOW))
+    }
+    await admin.del(`${prefix}${text.key}`, `${prefix}${list.key}`)
+  })
+
+  test(`${make.name}: closing a store leaves its client open`, async (t) => {
+    const store = new RedisStore(admin)
+    store.close()
+    store.close()
+
+    t.is(await admin.ping(), 'PONG')
+  })
+}
+
+test('a client of an unknown shape is refused', (t) => {
+  for (const client of [undefined, null, 'redis://', {}, { sendCommand: true }, new Map()]) {
+    t.throws(() => new RedisStore(client as unknown as RedisClient), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' })
+  }
+})
+
+test('a prefix that would put all keys in one slot, match by pattern or cannot be read is refused', (t) => {
+  const client: RedisClient = { customCommand: () => Promise.resolve(null) }
+  for (const prefix of ['', '{app}', 'a}', 'a*', 'a?', 'a[', 'a]', 'a\\', 'a b', 'a\n', 'a\0', '\ud800', 'a'.repeat(65)]) {
+    t.throws(() => new RedisStore(client, { prefix }), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' }, JSON.stringify(prefix))
+  }
+  t.throws(() => new RedisStore(client, { prefix: 1 as unknown as string }), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' })
+  for (const prefix of ['s', 'my-app:session:', 'é/', 'a'.repeat(64)]) t.notThrows(() => new RedisStore(client, { prefix }))
+})

@@ -1,0 +1,95 @@
+// A PostgreSQL of the test's own: the server at TEST_POSTGRES_URL, or one started from the programs of this machine.
+import { once } from 'node:events'
+import { chownSync, readdirSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { freePort, listening, missing, program, start, temporaryFolder, type Running } from './service.ts'
+
+export interface PostgresServer {
+  /** What `new Pool({ connectionString })` takes. */
+  readonly url: string
+  /** Ends the server with a signal and starts it again on the same port and data; absent for a server that was there. */
+  readonly restart?: (signal: NodeJS.Signals) => Promise<void>
+  stop(): Promise<void>
+}
+
+const PACKAGED = '/usr/lib/postgresql'
+// PostgreSQL refuses to run as root: the conventional user without rights.
+const NOBODY = 65534
+
+/** `undefined`, loudly, where there is none. */
+export async function postgres(): Promise<PostgresServer | undefined> {
+  const given = process.env['TEST_POSTGRES_URL']
+  if (given !== undefined) return { url: given, stop: () => Promise.resolve() }
+
+  const folders = packagedFolders()
+  const [initdb, server] = [program(['initdb'], folders), program(['postgres'], folders)]
+  if (initdb === undefined || server === undefined) {
+    missing('postgres', 'apt-get install postgresql, or set TEST_POSTGRES_URL')
+    return undefined
+  }
+  const data = temporaryFolder()
+  const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}
+  if (user.uid !== undefined) chownSync(data, user.uid, user.gid)
+  const cluster = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync']
+  await finished(start(initdb, cluster, { ...user, cwd: data }))
+
+  const port = await freePort()
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
+  const launch = async (): Promise<Running> => {
+    const args = ['-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=']
+    // After a SIGKILL its workers hold the shared memory for a moment longer, and a new server refuses to start.
+    for (const end = Date.now() + 10_000; ; ) {
+      const running = start(server, args, { ...user, cwd: data })
+      const ended = once(running.process, 'exit').then(() => false)
+      if (await Promise.race([answering(running, url, port), ended])) return running
+      if (Date.now() > end) throw new Error(`postgres does not start: ${running.output()}`)
+      await sleep(50)
+    }
+  }
+  let running = await launch()
+  return {
+    url,
+    restart: async (signal) => {
+      await running.stop(signal)
+      running = await launch()
+    },
+    stop: async () => {
+      await running.stop('SIGQUIT')
+    },
+  }
+}
+
+/** Debian keeps the programs of each major version beside one another, and none on PATH. */
+function packagedFolders(): string[] {
+  try {
+    const majors = readdirSync(PACKAGED).sort((a, b) => Number(b) - Number(a))
+    return majors.map((major) => `${PACKAGED}/${major}/bin`)
+  } catch {
+    return [] // not such a machine
+  }
+}
+
+async function finished(running: Running): Promise<void> {
+  const [code] = (await once(running.process, 'close')) as [number | null]
+  if (code !== 0) throw new Error(`initdb ended with ${String(code)}: ${running.output()}`)
+}
+
+/** The port opens before the server is ready: until then it answers that it is starting up. */
+async function answering(running: Running, url: string, port: number): Promise<true> {
+  await listening(port)
+  for (const end = Date.now() + 10_000; ; ) {
+    const client = new pg.Client({ connectionString: url })
+    client.on('error', () => undefined) // a connection lost here is tried again
+    try {
+      await client.connect()
+      await client.query('SELECT 1')
+      return true
+    } catch (error) {
+      if (Date.now() > end) throw new Error(`postgres does not answer: ${running.output()}`, { cause: error })
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+    await sleep(20)
+  }
+}

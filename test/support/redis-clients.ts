@@ -1,0 +1,55 @@
+// Every client that RedisStore takes, connected to a server of test/support/redis.ts.
+import { GlideClient, GlideClusterClient, Logger } from '@valkey/valkey-glide'
+import { Cluster, Redis } from 'ioredis'
+import { Cluster as ValkeyCluster, Redis as Valkey } from 'iovalkey'
+import { createClient, createClientPool, createCluster } from 'redis'
+import type { RedisClient } from '../../src/stores/redis.ts'
+
+// Its core writes a line for every error that a server answers with.
+Logger.init('error')
+
+export interface OpenClient {
+  readonly name: string
+  readonly client: RedisClient
+  readonly close: () => unknown
+}
+
+/** Connected to one server. */
+export async function openClients(port: number): Promise<readonly OpenClient[]> {
+  const url = `redis://127.0.0.1:${port}`
+  const redis = await createClient({ url }).connect()
+  const pool = createClientPool({ url }, { minimum: 1, maximum: 3 })
+  await pool.connect()
+  const ioredis = new Redis(port, '127.0.0.1')
+  const iovalkey = new Valkey(port, '127.0.0.1')
+  const glide = await GlideClient.createClient({ addresses: [{ host: '127.0.0.1', port }] })
+  return [
+    { name: 'redis', client: redis, close: () => redis.destroy() },
+    { name: 'ioredis', client: ioredis, close: () => ioredis.disconnect() },
+    { name: 'redis pool', client: pool, close: () => pool.destroy() },
+    { name: 'iovalkey', client: iovalkey, close: () => iovalkey.disconnect() },
+    { name: 'valkey-glide', client: glide, close: () => glide.close() },
+  ]
+}
+
+/** Connected to a Cluster. */
+export async function openClusterClients(ports: readonly number[]): Promise<readonly OpenClient[]> {
+  const addresses = ports.map((port) => ({ host: '127.0.0.1', port }))
+  const redis = createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })) })
+  await redis.connect()
+  const ioredis = new Cluster(addresses)
+  const iovalkey = new ValkeyCluster(addresses)
+  const glide = await GlideClusterClient.createClient({ addresses })
+  return [
+    { name: 'redis', client: redis, close: () => redis.destroy() },
+    { name: 'ioredis', client: ioredis, close: () => ioredis.disconnect() },
+    { name: 'iovalkey', client: iovalkey, close: () => iovalkey.disconnect() },
+    { name: 'valkey-glide', client: glide, close: () => glide.close() },
+  ]
+}
+
+/** A client that does something around each command of another: the n-th that it sends, from 1 on. */
+export function around(client: Redis, step: (send: () => Promise<unknown>, n: number) => Promise<unknown>): RedisClient {
+  let sent = 0
+  return { call: (name, args) => step(() => client.call(name, args), ++sent) }
+}

@@ -1,0 +1,84 @@
+// The SQLite databases of this machine: libsql everywhere, node:sqlite where this Node has it. Run as a program, it is
+// one of several processes on one file: it waits for the word to begin, so that all of them begin at once.
+import { once } from 'node:events'
+import { fork, type ChildProcess } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import Libsql from 'libsql'
+import { SqliteStore, type SqliteDatabase } from '../../src/stores/sqlite.ts'
+
+export type Database = SqliteDatabase & { close(): unknown }
+
+export interface Driver {
+  readonly name: string
+  open(path: string): Database
+}
+
+// The types of the oldest supported Node do not know this module.
+const builtin = process.getBuiltinModule('node:sqlite' as 'node:fs') as unknown as
+  | { DatabaseSync: new (path: string, options?: object) => Database }
+  | undefined
+
+export const libsql: Driver = { name: 'libsql', open: (path) => new Libsql(path) }
+
+export const nodeSqlite: Driver | undefined = builtin && {
+  name: 'node:sqlite',
+  open: (path) => new builtin.DatabaseSync(path),
+}
+
+export const drivers: readonly Driver[] = nodeSqlite === undefined ? [libsql] : [libsql, nodeSqlite]
+
+export interface Worker {
+  readonly process: ChildProcess
+  /** Lets it begin. */
+  readonly begin: () => void
+  /** Resolves when it has ended by itself. */
+  readonly ended: () => Promise<void>
+}
+
+/** Resolves when the process stands ready. */
+export async function worker(driver: Driver, task: 'count' | 'write', path: string, key: string, times: number): Promise<Worker> {
+  const loader = new URL('loader.js', import.meta.url).href
+  const child = fork(fileURLToPath(import.meta.url), [driver.name, task, path, key, String(times)], {
+    execArgv: ['--import', loader, '--disable-warning=ExperimentalWarning'],
+  })
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
+  child.once('exit', () => process.off('exit', kill))
+  await once(child, 'message')
+  const ended = once(child, 'exit')
+  return {
+    process: child,
+    begin: () => {
+      child.send('begin')
+    },
+    ended: async () => {
+      const [code] = (await ended) as [number | null]
+      if (code !== 0) throw new Error(`the worker ended with ${String(code)}`)
+    },
+  }
+}
+
+async function main([name, task, path = '', key = '', times = '0']: readonly string[]): Promise<void> {
+  const driver = drivers.find((one) => one.name === name) ?? libsql
+  const tell = (message: unknown) => new Promise<void>((resolve) => process.send?.(message, () => { resolve() }))
+  const word = once(process, 'message')
+  await tell('ready')
+  await word
+  const database = driver.open(path)
+  const store = new SqliteStore(database)
+  const now = Date.now()
+  const first = { key, version: 1, payload: '0', owner: 'ada', createdAt: now, lastSeenAt: now, expiresAt: now + 600_000 }
+  await store.create(first, now)
+  for (let done = 0; done < Number(times); ) {
+    const held = await store.read(key, now)
+    if (held === undefined) throw new Error('the record is gone')
+    const next = { ...held, version: held.version + 1, payload: String(Number(held.payload) + 1) }
+    if ((await store.replace(next, held.version, now)) !== 'done') continue
+    done++
+    if (task === 'write') await tell(next.version)
+  }
+  database.close()
+  process.disconnect()
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2))
