@@ -104,6 +104,8 @@ function* store(visit: Visit, isLast: boolean): Steps<void> {
       if (isLast) yield* renew(visit, visit.record)
       return
     }
+    // Outside Koa's chain nobody would learn the id of a session that only its existence asks to be kept.
+    if (isLast && visit.exchange.ctx === undefined) return
   }
   if (visit.hasEnded) throw gone(visit)
   if (visit.record !== undefined) yield* replace(visit, pending)

@@ -10,7 +10,7 @@ import { Events, type RejectReason } from './events.ts'
 import { Guard } from './guard.ts'
 import { publicIdOf } from './identity.ts'
 import { SessionManager, type SessionData } from './manager.ts'
-import { settingsOf, type SessionOptions } from './options.ts'
+import { checkedOwner, settingsOf, type SessionOptions } from './options.ts'
 import { Payload } from './payload.ts'
 import { CorruptRecord, type SessionRecord } from './store.ts'
 import { isPromise, take, type Maybe } from './steps.ts'
@@ -187,6 +187,7 @@ class House {
   }
 
   async list(owner: string): Promise<SessionInfo[]> {
+    checkedOwner(owner, 'the owner of list()')
     const records = await this.#store.list(owner, this.#settings.now())
     return records.flatMap((record) => {
       const info = this.#infoOf(record)
@@ -203,6 +204,7 @@ class House {
   }
 
   async destroyAll(owner: string, except: string | undefined): Promise<number> {
+    checkedOwner(owner, 'the owner of destroyAll()')
     const records = await this.#store.list(owner, this.#settings.now())
     const others = records.filter(({ key }) => key !== except)
     const outcomes = await Promise.all(others.map(async (record) => take(end(this.services, record))))
@@ -228,17 +230,26 @@ class House {
     if (malformed) this.#reject('malformed')
     if (values.length === 0) return new Visit(services, exchange, now, malformed ? 'invalid' : 'new')
     this.#store.assertOpen()
+    const [only] = values
+    // Nearly every request: one cookie, and nothing to choose from.
+    if (only !== undefined && values.length === 1) {
+      const signed = this.#verified(exchange, only)
+      return signed === undefined ? new Visit(services, exchange, now, 'invalid') : this.#resume(new Visit(services, exchange, now, 'expired'), signed)
+    }
     const ids: Signed[] = []
     for (const value of values) {
-      const id = value.slice(0, value.length - keyring.length - 1)
-      const key = keyring.index(`${cookie.name}=${id}`, value.slice(id.length + 1))
-      if (key === -1) this.#reject('signature')
-      else if (!ids.some((known) => known.id === id)) ids.push({ id, isOldKey: key > 0 })
+      const signed = this.#verified(exchange, value)
+      if (signed !== undefined && !ids.some(({ id }) => id === signed.id)) ids.push(signed)
     }
-    const visit = new Visit(services, exchange, now, ids.length === 0 ? 'invalid' : 'expired')
-    const [first] = ids
-    if (first === undefined) return visit
-    return ids.length === 1 ? this.#resume(visit, first) : this.#resumeFirst(visit, ids)
+    return this.#resumeFirst(new Visit(services, exchange, now, ids.length === 0 ? 'invalid' : 'expired'), ids)
+  }
+
+  #verified({ cookie, keyring }: Exchange, value: string): Signed | undefined {
+    const id = value.slice(0, value.length - keyring.length - 1)
+    const key = keyring.index(`${cookie.name}=${id}`, value.slice(id.length + 1))
+    if (key !== -1) return { id, isOldKey: key > 0 }
+    this.#reject('signature')
+    return undefined
   }
 
   /** Of several sessions the first that lives, in the order of the header. */

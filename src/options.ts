@@ -157,7 +157,7 @@ export function settingsOf(given: unknown): Settings {
     koaSession: flag('koaSession', false),
     sweepInterval: options.sweepInterval === false ? 0 : timer(options.sweepInterval ?? 600_000, 'options.sweepInterval'),
     logger: checkedLogger(options.logger),
-    now: callable(options.now, 'now') ?? Date.now,
+    now: whole(callable(options.now, 'now')),
   })
 }
 
@@ -220,6 +220,11 @@ function checkedKeys(keys: unknown): LiveKeyring {
   const live = keyring(keys, 'options.keys')
   live.current()
   return live
+}
+
+/** Databases keep instants as whole numbers; a clock may tell fractions. */
+function whole(now: (() => number) | undefined): () => number {
+  return now === undefined ? Date.now : () => Math.floor(now())
 }
 
 const VERBS = ['create', 'read', 'replace', 'touch', 'delete'] as const

@@ -32,7 +32,9 @@ function* conclude(visit: Visit, ground: SessionRecord | undefined, pending: Pen
   if (visit.record !== ground) return false
   const hasNothing = 'error' in run || (run.changes.size === 0 && isNothing(pending))
   if (!hasNothing) return yield* store(visit, pending, run.changes, patience)
-  return ground === undefined || (yield* isNewest(visit, pending))
+  if (ground !== undefined && !(yield* isNewest(visit, pending))) return false
+  if (!('error' in run)) visit.detach(pending)
+  return true
 }
 
 type Run<Result> = { readonly result: Result; readonly changes: Changes } | { readonly error: unknown }

@@ -226,7 +226,8 @@ export class Visit implements Gate {
   }
 
   setMaxAge(maxAge: number): void {
-    this.#maxAge = maxAge
+    // Going back to the options where they hold already is no change.
+    if (maxAge > 0 || this.maxAge > 0) this.#maxAge = maxAge
   }
 
   get maxAge(): number {
