@@ -168,7 +168,9 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {SessionError} what a commit throws: `ERR_SESSION_GONE`, `ERR_SESSION_CONFLICT`, `ERR_SESSION_VALUE`,
    * `ERR_SESSION_TOO_LARGE`, `ERR_SESSION_SCHEMA`, `ERR_SESSION_STORE`, `ERR_SESSION_HEADERS_SENT`.
    */
-  async save(): Promise<void> {
+  async save(): Promise<void>
+  async save(...args: unknown[]): Promise<void> {
+    if (refusesCallback(args, 'save')) return
     const visit = this.#looked()
     await alone(visit, save(visit))
   }
@@ -203,6 +205,7 @@ export class SessionManager<Data extends object = SessionData> {
    * `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent.
    */
   async regenerate(options: KeepOptions<Data> = {}): Promise<void> {
+    if (refusesCallback([options], 'regenerate')) return
     const visit = this.#looked()
     await alone(visit, regenerate(visit, keepOf(options, 'session.regenerate()'), undefined))
   }
@@ -300,6 +303,14 @@ Object.defineProperty(SessionManager.prototype, inspect.custom, {
     return `SessionManager ${inspect(this.toJSON())}`
   },
 })
+
+// passport and its kind call with a callback, and leave the request hanging on a promise that nobody looks at.
+function refusesCallback([callback]: unknown[], name: string): boolean {
+  if (typeof callback !== 'function') return false
+  const error = invalidType(`the argument of session.${name}()`, 'left out: it resolves a promise; koa-passport and other packages that pass a callback need session({ koaSession: true }), so it', callback)
+  process.nextTick(callback, error)
+  return true
+}
 
 function keepOf(options: { readonly keep?: boolean | readonly string[] }, name: string): boolean | readonly string[] {
   const given: unknown = options

@@ -2,22 +2,22 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type Koa from 'koa'
 import type { Context, Next } from 'koa'
-import { finish, view } from './commit.ts'
+import { finish } from './commit.ts'
 import { frames, type Frame } from './context.ts'
-import { hasShortSecret, keyring, presented, type Keyring, type LiveKeyring } from './cookie.ts'
+import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie.ts'
 import { invalidMix, invalidType, SessionError } from './errors.ts'
-import { Events, type RejectReason } from './events.ts'
+import { Events } from './events.ts'
 import { Guard } from './guard.ts'
-import { publicIdOf } from './identity.ts'
+import { KoaSessionFaces, watchForKoaSession } from './koa-session.ts'
+import { Loader } from './loading.ts'
 import { SessionManager, type SessionData } from './manager.ts'
 import { checkedOwner, settingsOf, type SessionOptions } from './options.ts'
 import { Payload } from './payload.ts'
 import { CorruptRecord, type SessionRecord } from './store.ts'
-import { isPromise, take, type Maybe } from './steps.ts'
+import { isPromise, take } from './steps.ts'
 import { end } from './succession.ts'
 import { Sweeper } from './sweeper.ts'
-import { isTombstone, isUnderWay } from './tombstone.ts'
-import { Visit, type Exchange, type Services } from './visit.ts'
+import type { Exchange, Services } from './visit.ts'
 
 /** What `ctx.state` holds below the middleware, for `new Koa<SessionState>()` and `new Router<SessionState>()`. */
 export interface SessionState<Data extends object = SessionData> {
@@ -100,15 +100,27 @@ export function session<Data extends object = SessionData>(options: SessionOptio
     deleteExpired: () => house.sweeper.sweep(),
     close: () => house.close(),
   }
-  return Object.assign(serve as Koa.Middleware<SessionState<Data>>, methods)
+  const middleware = Object.assign(serve as Koa.Middleware<SessionState<Data>>, methods)
+  houses.set(middleware, house)
+  return middleware
 }
 
-/** One mounted middleware. */
-class House {
+const houses = new WeakMap<object, House>()
+
+/** @internal What is behind a middleware. @throws {TypeError} when it was not made by `session()`. */
+export function houseOf(middleware: object): House {
+  const house = houses.get(middleware)
+  if (house === undefined) throw invalidType('the middleware', 'one that session() made', middleware)
+  return house
+}
+
+/** @internal One mounted middleware. */
+export class House {
   readonly services: Services
   readonly sweeper: Sweeper
   readonly #settings: Services['settings']
   readonly #store: Guard
+  readonly #loader: Loader
   #app: Koa | undefined = undefined
   #appKeys: unknown = undefined
   #appKeyring: LiveKeyring | undefined = undefined
@@ -120,6 +132,7 @@ class House {
     this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now)
     this.#settings = settings
     this.#store = store
+    this.#loader = new Loader(this.services)
     if (settings.hasShortSecret) this.#warnOfShortSecret()
   }
 
@@ -131,7 +144,7 @@ class House {
 
   async #journey(ctx: Context, next: Next): Promise<void> {
     const { stateKey, cookie } = this.#settings
-    this.#app = ctx.app
+    if (this.#app !== ctx.app) this.#meet(ctx.app)
     const exchange: Exchange = {
       request: ctx.req,
       cookie: typeof cookie === 'function' ? cookie(ctx) : cookie,
@@ -139,12 +152,14 @@ class House {
       ctx,
     }
     const outer = this.#outer(exchange)
-    const found = this.#load(exchange)
+    this.sweeper.start()
+    const found = this.#loader.load(exchange)
     const visit = isPromise(found) ? await found : found
     const manager = new SessionManager(visit)
     // Koa's state is an open bag.
     const state = ctx.state as Record<string, unknown>
     state[stateKey] = manager
+    const faces = this.#settings.koaSession ? new KoaSessionFaces(ctx, stateKey, manager as SessionManager<Record<string, unknown>>, this.#settings.limits.maxAge) : undefined
     try {
       await frames.run({ session: manager, stateKey, outer }, next)
     } catch (error) {
@@ -154,25 +169,34 @@ class House {
         visit.close(false)
         throw error
       }
+      await conclude(faces)
       await finish(visit)
       throw error
     }
+    if (faces !== undefined) await conclude(faces)
     const committing = finish(visit)
-    if (committing !== undefined) await committing
+    if (isPromise(committing)) await committing
   }
 
-  /** One request outside the chain. */
-  async run<Result>(request: IncomingMessage, fn: (session: SessionManager) => Result | Promise<Result>): Promise<Result> {
-    if (typeof fn !== 'function') throw invalidType('the second argument of run()', 'a function', fn)
-    const { stateKey, cookie } = this.#settings
-    const exchange: Exchange = {
+  /** A request outside the chain: its cookie can be read, and none be sent. */
+  exchangeOf(request: IncomingMessage): Exchange {
+    const { cookie } = this.#settings
+    return {
       request,
       cookie: typeof cookie === 'function' ? cookie(this.#contextOf(request)) : cookie,
       keyring: this.#keyring(this.#app),
       ctx: undefined,
     }
+  }
+
+  /** One request outside the chain. */
+  async run<Result>(request: IncomingMessage, fn: (session: SessionManager) => Result | Promise<Result>): Promise<Result> {
+    if (typeof fn !== 'function') throw invalidType('the second argument of run()', 'a function', fn)
+    const { stateKey } = this.#settings
+    const exchange = this.exchangeOf(request)
     const outer = this.#outer(exchange)
-    const visit = await this.#load(exchange)
+    this.sweeper.start()
+    const visit = await this.#loader.load(exchange)
     const manager = new SessionManager(visit)
     let result: Result
     try {
@@ -216,94 +240,7 @@ class House {
     await this.#store.close()
   }
 
-  // ---- loading
-
-  /** The session that the request's cookie names, or a fresh one. */
-  #load(exchange: Exchange): Maybe<Visit> {
-    const { services } = this
-    const now = this.#settings.now()
-    this.sweeper.start()
-    const header = exchange.request.headers.cookie
-    if (header === undefined) return new Visit(services, exchange, now, 'new')
-    const { cookie, keyring } = exchange
-    const { values, malformed } = presented(header, cookie.name, keyring.length)
-    if (malformed) this.#reject('malformed')
-    if (values.length === 0) return new Visit(services, exchange, now, malformed ? 'invalid' : 'new')
-    this.#store.assertOpen()
-    const [only] = values
-    // Nearly every request: one cookie, and nothing to choose from.
-    if (only !== undefined && values.length === 1) {
-      const signed = this.#verified(exchange, only)
-      return signed === undefined ? new Visit(services, exchange, now, 'invalid') : this.#resume(new Visit(services, exchange, now, 'expired'), signed)
-    }
-    const ids: Signed[] = []
-    for (const value of values) {
-      const signed = this.#verified(exchange, value)
-      if (signed !== undefined && !ids.some(({ id }) => id === signed.id)) ids.push(signed)
-    }
-    return this.#resumeFirst(new Visit(services, exchange, now, ids.length === 0 ? 'invalid' : 'expired'), ids)
-  }
-
-  #verified({ cookie, keyring }: Exchange, value: string): Signed | undefined {
-    const id = value.slice(0, value.length - keyring.length - 1)
-    const key = keyring.index(`${cookie.name}=${id}`, value.slice(id.length + 1))
-    if (key !== -1) return { id, isOldKey: key > 0 }
-    this.#reject('signature')
-    return undefined
-  }
-
-  /** Of several sessions the first that lives, in the order of the header. */
-  async #resumeFirst(visit: Visit, ids: readonly Signed[]): Promise<Visit> {
-    for (const [at, signed] of ids.entries()) {
-      await this.#resume(visit, signed)
-      if (visit.record === undefined) continue
-      for (const { id } of ids.slice(at + 1)) this.#reject('duplicate', publicIdOf(id))
-      // Another one of them may have been replaced a moment ago: this one was not.
-      visit.isLate = false
-      break
-    }
-    return visit
-  }
-
-  #resume(visit: Visit, signed: Signed): Maybe<Visit> {
-    const found = this.#store.read(publicIdOf(signed.id), visit.now)
-    return isPromise(found) ? found.then((record) => this.#take(visit, signed, record)) : this.#take(visit, signed, found)
-  }
-
-  #take(visit: Visit, { id, isOldKey }: Signed, record: SessionRecord | undefined): Maybe<Visit> {
-    const { events, payload, settings } = this.services
-    if (record === undefined || isTombstone(record)) {
-      if (record !== undefined && isUnderWay(record, visit.now)) visit.isLate = true
-      if (events.heard('reject')) this.#reject('ended', publicIdOf(id))
-      return visit
-    }
-    if (payload.isLocked(record)) throw payload.locked()
-    try {
-      visit.resume(id, record)
-    } catch (error) {
-      if (!(error instanceof CorruptRecord)) throw error
-      this.#reject('corrupt', record.key)
-      return visit
-    }
-    visit.isOldKey = isOldKey
-    if (settings.schema !== undefined) return this.#parse(visit, record)
-    if (events.heard('resume')) events.emit('resume', { publicId: record.key })
-    return visit
-  }
-
-  /** With a schema data is parsed before the handlers run: it may take its time, and refuse. */
-  async #parse(visit: Visit, record: SessionRecord): Promise<Visit> {
-    visit.open()
-    if (visit.record === undefined) return visit
-    visit.know(record, await view(this.services, visit, record))
-    if (this.services.events.heard('resume')) this.services.events.emit('resume', { publicId: record.key })
-    return visit
-  }
-
-  #reject(reason: RejectReason, publicId?: string): void {
-    const { events } = this.services
-    if (events.heard('reject')) events.emit('reject', { publicId, reason })
-  }
+  // ---- what belongs to the app
 
   #infoOf(record: SessionRecord): SessionInfo | undefined {
     const { key, owner, createdAt, lastSeenAt, expiresAt } = record
@@ -314,12 +251,15 @@ class House {
     } catch (error) {
       // It is shown all the same: whoever looks at the list may want to end it.
       if (!(error instanceof CorruptRecord)) throw error
-      this.#reject('corrupt', key)
+      this.#loader.reject('corrupt', key)
     }
     return { publicId: key, owner, createdAt, lastSeenAt, expiresAt, data }
   }
 
-  // ---- what belongs to the app
+  #meet(app: Koa): void {
+    this.#app = app
+    if (!this.#settings.koaSession) watchForKoaSession(app.context, this.services.events)
+  }
 
   #keyring(app: Koa | undefined): Keyring {
     if (this.#settings.keys !== undefined) return this.#settings.keys.current()
@@ -362,9 +302,11 @@ class House {
   }
 }
 
-interface Signed {
-  readonly id: string
-  readonly isOldKey: boolean
+/** Carries out what was said by assigning to `ctx.session`. */
+async function conclude(faces: KoaSessionFaces | undefined): Promise<void> {
+  if (faces?.dismissal === 'ended') await faces.manager.destroy()
+  // Another object after null is another session: the id that the old one had must not open it.
+  if (faces?.dismissal === 'replaced' && !faces.manager.isNew) await faces.manager.regenerate()
 }
 
 /** Whether a thrown error is the handler's answer: a status from 400 to 499, and not one of our own errors. */

@@ -1,0 +1,75 @@
+/**
+ * Helpers for the tests of an app: a session for service code that calls `currentSession()`, and a cookie for requests.
+ *
+ * @module
+ */
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import type { Context } from 'koa'
+import { firstRecord, type Made } from './commit.ts'
+import { frames } from './context.ts'
+import { invalidType } from './errors.ts'
+import { freshNotes } from './notes.ts'
+import { SessionManager, type SessionData } from './manager.ts'
+import { houseOf, session, type House, type SessionMiddleware } from './middleware.ts'
+import { checkedOwner } from './options.ts'
+import { take } from './steps.ts'
+import { Visit, type Exchange } from './visit.ts'
+
+/** What a session of a test has beside its data. */
+export interface TestSessionOptions {
+  /** Signs that owner in. */
+  readonly owner?: string
+}
+
+/**
+ * Runs `fn` with a session that holds `data`: `currentSession()` finds it at any async depth. Everything works,
+ * `update`, `signIn` and `destroy` too, in a store of its own that is gone afterwards.
+ *
+ * @returns what `fn` returned.
+ */
+export async function withSession<Result, Data extends object = SessionData>(
+  data: Data,
+  fn: (session: SessionManager<Data>) => Result | Promise<Result>,
+): Promise<Result> {
+  const house = houseOf(session({ keys: ['the sessions of these tests leave no process'], sweepInterval: false }))
+  const exchange = house.exchangeOf(new IncomingMessage(new Socket()))
+  // A response that nobody reads: a session of a test may get a new id.
+  const ctx = { req: exchange.request, res: new ServerResponse(exchange.request), secure: false } as unknown as Context
+  const made = await store(house, exchange, data, undefined)
+  const visit = new Visit(house.services, { ...exchange, ctx }, house.services.settings.now(), 'new')
+  visit.resume(made.id, made.record)
+  const manager = new SessionManager<Data>(visit)
+  return frames.run({ session: manager, stateKey: house.services.settings.stateKey, outer: undefined }, () => fn(manager))
+}
+
+/**
+ * Stores a session in the middleware's store and signs its cookie, for supertest, playwright and the like. Before the
+ * first request of the app the middleware needs `keys` as an option.
+ *
+ * @returns the pair `name=value` for a Cookie header.
+ * @throws {SessionError} what storing data throws: `ERR_SESSION_VALUE`, `ERR_SESSION_SCHEMA` ...
+ */
+export async function sessionCookie<Data extends object>(
+  middleware: SessionMiddleware<Data>,
+  data: NoInfer<Data>,
+  { owner }: TestSessionOptions = {},
+): Promise<string> {
+  const house = houseOf(middleware)
+  const exchange = house.exchangeOf(new IncomingMessage(new Socket()))
+  const { id } = await store(house, exchange, data, owner === undefined ? undefined : checkedOwner(owner, 'the owner of sessionCookie()'))
+  const { cookie, keyring } = exchange
+  return `${cookie.name}=${id}.${keyring.sign(`${cookie.name}=${id}`)}`
+}
+
+async function store(house: House, exchange: Exchange, data: object, owner: string | undefined): Promise<Made> {
+  const given: unknown = data
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw invalidType('the data of a test session', 'an object', given)
+  const { settings } = house.services
+  const now = settings.now()
+  const visit = new Visit(house.services, exchange, now, 'new')
+  visit.data.replaceAll(given)
+  const draft = visit.draft(visit.pending(), now)
+  const notes = owner === undefined ? draft.notes : { ...freshNotes(now), authenticatedAt: now }
+  return take(firstRecord(visit, { ...draft, notes, owner }, now, visit.id))
+}
