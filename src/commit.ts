@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { conflicts, type Changes } from './changes.ts'
 import { SessionError } from './errors.ts'
 import { publicIdOf } from './identity.ts'
-import { validated } from './schema.ts'
+import { storable, validated } from './schema.ts'
 import { isPromise, settled, take, type Maybe, type Steps } from './steps.ts'
 import { CorruptRecord, type SessionRecord } from './store.ts'
 import { isTombstone } from './tombstone.ts'
@@ -264,7 +264,9 @@ function* contentsOf(visit: Visit, record: SessionRecord): Steps<Stored | undefi
 export function view({ settings, payload }: Services, visit: Visit, record: SessionRecord): Maybe<Stored> {
   const stored = visit.decode(record)
   const { schema } = settings
-  return schema === undefined ? stored : validated(schema, stored.data, payload.codec).then((data) => ({ ...stored, data }))
+  if (schema === undefined) return stored
+  // What the schema makes of it becomes data, so it must be something that can be stored.
+  return validated(schema, stored.data, payload.codec).then((output) => ({ ...stored, data: storable(output, payload.codec) }))
 }
 
 /**

@@ -26,6 +26,8 @@ export interface CookieOptions {
 /** Attributes, checked and written out once. */
 export interface CookieSettings {
   readonly name: string
+  /** The name and the equals sign: what a Cookie header is searched for, and what is signed with the id. */
+  readonly prefix: string
   /** Whether the connection decides about `Secure`. */
   readonly isAuto: boolean
   readonly attributes: string
@@ -79,22 +81,21 @@ export function isId(text: unknown): text is string {
  *
  * Names are compared exactly, a quoted or percent-encoded value has the wrong shape: one canonical form passes.
  */
-export function presented(header: string, name: string, signatureLength: number): Presented {
+export function presented(header: string, { name, prefix }: Pick<CookieSettings, 'name' | 'prefix'>, signatureLength: number): Presented {
+  const first = header.indexOf(prefix)
+  if (first === -1) return NOTHING
   const values: string[] = []
   let malformed = false
-  const prefix = `${name}=`
-  for (let at = header.indexOf(prefix); at !== -1; at = header.indexOf(prefix, at + 1)) {
+  for (let at = first; at !== -1; at = header.indexOf(prefix, at + 1)) {
     if (!startsPair(header, at)) continue
-    const from = at + prefix.length
+    const from = at + name.length + 1
     const semicolon = header.indexOf(';', from)
     let to = semicolon === -1 ? header.length : semicolon
     while (to > from && isSpace(header.charCodeAt(to - 1))) to--
-    const value = header.slice(from, to)
-    const dot = value.length - signatureLength - 1
-    if (dot < 22 || dot > 128 || value[dot] !== '.' || !isAlphabet(value, dot)) malformed = true
-    else if (values.push(value) === MOST_VERIFIED) break
+    if (!isShaped(header, from, to, to - signatureLength - 1)) malformed = true
+    else if (values.push(header.slice(from, to)) === MOST_VERIFIED) break
   }
-  return values.length === 0 && !malformed ? NOTHING : { values, malformed }
+  return { values, malformed }
 }
 
 const NOTHING: Presented = { values: [], malformed: false }
@@ -112,8 +113,10 @@ function isSpace(code: number): boolean {
 const BASE64URL = new Uint8Array(256)
 for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_') BASE64URL[letter.charCodeAt(0)] = 1
 
-function isAlphabet(value: string, dot: number): boolean {
-  for (let at = 0; at < value.length; at++) if (BASE64URL[value.charCodeAt(at)] !== 1 && at !== dot) return false
+// Read in the header itself: most of the cost of a cookie is in copying it.
+function isShaped(header: string, from: number, to: number, dot: number): boolean {
+  if (dot - from < 22 || dot - from > 128 || header.charCodeAt(dot) !== 46) return false
+  for (let at = from; at < to; at++) if (BASE64URL[header.charCodeAt(at)] !== 1 && at !== dot) return false
   return true
 }
 
@@ -276,6 +279,7 @@ export function cookieSettings(options: unknown, at: string): CookieSettings {
   const secureAttributes = `${attributes}; Secure`
   return {
     name,
+    prefix: `${name}=`,
     isAuto: secure === 'auto' && !needsSecure,
     attributes: secure === true || needsSecure ? secureAttributes : attributes,
     secureAttributes,
@@ -285,7 +289,7 @@ export function cookieSettings(options: unknown, at: string): CookieSettings {
 /** A Set-Cookie line. `maxAge` in seconds; `undefined` for a cookie that lives while the browser runs, 0 clears it. */
 export function setCookieLine(cookie: CookieSettings, value: string, maxAge: number | undefined, isSecure: boolean): string {
   const lifetime = maxAge === undefined ? '' : `; Max-Age=${maxAge}`
-  return `${cookie.name}=${value}${lifetime}${cookie.isAuto && isSecure ? cookie.secureAttributes : cookie.attributes}`
+  return `${cookie.prefix}${value}${lifetime}${cookie.isAuto && isSecure ? cookie.secureAttributes : cookie.attributes}`
 }
 
 function text(value: unknown, name: string, pattern: RegExp, rule: string): asserts value is string {

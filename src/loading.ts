@@ -29,7 +29,7 @@ export class Loader {
     const header = exchange.request.headers.cookie
     if (header === undefined) return new Visit(services, exchange, now, 'new')
     const { cookie, keyring } = exchange
-    const { values, malformed } = presented(header, cookie.name, keyring.length)
+    const { values, malformed } = presented(header, cookie, keyring.length)
     if (malformed) this.reject('malformed')
     if (values.length === 0) return new Visit(services, exchange, now, malformed ? 'invalid' : 'new')
     this.#services.store.assertOpen()
@@ -49,7 +49,7 @@ export class Loader {
 
   #verified({ cookie, keyring }: Exchange, value: string): Signed | undefined {
     const id = value.slice(0, value.length - keyring.length - 1)
-    const key = keyring.index(`${cookie.name}=${id}`, value.slice(id.length + 1))
+    const key = keyring.index(cookie.prefix + id, value.slice(id.length + 1))
     if (key !== -1) return { id, isOldKey: key > 0 }
     this.reject('signature')
     return undefined

@@ -15,7 +15,7 @@ import { checkedOwner, settingsOf, type SessionOptions } from './options.ts'
 import { Payload } from './payload.ts'
 import { CorruptRecord, type SessionRecord } from './store.ts'
 import { isPromise, take } from './steps.ts'
-import { end } from './succession.ts'
+import { end, living } from './succession.ts'
 import { Sweeper } from './sweeper.ts'
 import type { Exchange, Services } from './visit.ts'
 
@@ -222,7 +222,8 @@ export class House {
   async destroy(publicId: string, owner: string | undefined): Promise<boolean> {
     if (typeof publicId !== 'string') throw invalidType('the argument of destroy()', 'a public id', publicId)
     if (owner !== undefined) this.#store.assertIndex()
-    const record = await this.#store.read(publicId, this.#settings.now())
+    const found = await this.#store.read(publicId, this.#settings.now())
+    const record = found === undefined ? undefined : await take(living(this.services, found))
     if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
     return take(end(this.services, record))
   }

@@ -1,5 +1,5 @@
 // Data against a Standard Schema, whoever made it.
-import type { Snapshot } from './changes.ts'
+import { setOwn, type Snapshot } from './changes.ts'
 import type { Codec } from './codec.ts'
 import { SessionError } from './errors.ts'
 import type { SchemaIssue, StandardSchema } from './options.ts'
@@ -21,6 +21,17 @@ export async function validated(schema: StandardSchema, data: Snapshot, codec: C
     throw new SessionError('ERR_SESSION_SCHEMA', 'options.schema must make an object of session data')
   }
   return output as Snapshot
+}
+
+/**
+ * A copy of what a schema made.
+ *
+ * @throws {SessionError} `ERR_SESSION_VALUE` where the codec cannot keep it: a Date, say, with JSON.
+ */
+export function storable(output: Snapshot, codec: Codec): Snapshot {
+  const data: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(output)) if (value !== undefined) setOwn(data, key, codec.copy(value, key))
+  return data
 }
 
 function pathOf({ path }: SchemaIssue): string {

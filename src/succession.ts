@@ -121,25 +121,30 @@ export function* destroy(visit: Visit): Steps<void> {
  *
  * @returns whether a live session was ended.
  */
-export function* end({ settings, store, events }: Services, record: SessionRecord): Steps<boolean> {
+export function* end(services: Services, record: SessionRecord): Steps<boolean> {
+  const { settings, store, events } = services
   const patience = new Patience()
-  for (let target = record; ; ) {
+  for (let target = yield* living(services, record); target !== undefined; ) {
     const now = settings.now()
-    let newest: SessionRecord | undefined
-    if (isTombstone(target)) {
-      const successor = successorOf(target)
-      newest = successor === undefined ? undefined : yield* settled(store.read(successor, now))
-    } else {
-      const outcome = yield* settled(store.replace(endOf(target, now), target.version, now))
-      if (outcome === 'done') {
-        yield* settled(store.delete(target.key))
-        if (events.heard('destroy')) events.emit('destroy', { publicId: target.key })
-        return true
-      }
-      newest = outcome === 'gone' ? undefined : yield* settled(store.read(target.key, now))
-      yield* patience.pause()
+    const outcome = yield* settled(store.replace(endOf(target, now), target.version, now))
+    if (outcome === 'done') {
+      yield* settled(store.delete(target.key))
+      if (events.heard('destroy')) events.emit('destroy', { publicId: target.key })
+      return true
     }
-    if (newest === undefined) return false
-    target = newest
+    const newest = outcome === 'gone' ? undefined : yield* settled(store.read(target.key, now))
+    yield* patience.pause()
+    target = newest === undefined ? undefined : yield* living(services, newest)
   }
+  return false
+}
+
+/** The record itself, or the one at the end of its successors; `undefined` where there is none. */
+export function* living({ settings, store }: Services, record: SessionRecord): Steps<SessionRecord | undefined> {
+  let target: SessionRecord | undefined = record
+  while (target !== undefined && isTombstone(target)) {
+    const successor = successorOf(target)
+    target = successor === undefined ? undefined : yield* settled(store.read(successor, settings.now()))
+  }
+  return target
 }

@@ -59,7 +59,7 @@ export async function sessionCookie<Data extends object>(
   const exchange = house.exchangeOf(new IncomingMessage(new Socket()))
   const { id } = await store(house, exchange, data, owner === undefined ? undefined : checkedOwner(owner, 'the owner of sessionCookie()'))
   const { cookie, keyring } = exchange
-  return `${cookie.name}=${id}.${keyring.sign(`${cookie.name}=${id}`)}`
+  return `${cookie.name}=${id}.${keyring.sign(cookie.prefix + id)}`
 }
 
 async function store(house: House, exchange: Exchange, data: object, owner: string | undefined): Promise<Made> {

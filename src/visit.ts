@@ -391,7 +391,7 @@ export class Visit implements Gate {
     const notes = this.#maxAge === undefined ? this.stored.notes : { ...this.stored.notes, maxAge: this.#maxAge, maxAgeSince: now }
     const { keyring } = this.exchange
     const maxAge = cookieMaxAge(settings.limits, notes, this.record?.lastSeenAt ?? now, now)
-    return setCookieLine(cookie, `${this.id}.${keyring.sign(`${cookie.name}=${this.id}`)}`, maxAge, this.#isSecure())
+    return setCookieLine(cookie, `${this.id}.${keyring.sign(cookie.prefix + this.id)}`, maxAge, this.#isSecure())
   }
 
   #isSecure(): boolean {
