@@ -10,21 +10,42 @@ export interface Announcement {
   setCookieLine(): string | undefined
 }
 
-type WriteHead = (this: ServerResponse, ...args: unknown[]) => ServerResponse
+type WriteHead = (this: ArmedResponse, ...args: unknown[]) => unknown
+
+type Headed = Pick<ServerResponse, 'getHeader' | 'setHeader'>
+
+/** Who is asked when the headers of a response leave, and what sends them then. */
+interface Armed {
+  readonly announcement: Announcement
+  readonly writeHead: WriteHead
+  readonly earlier: Armed | undefined
+}
+
+const ARMED = Symbol('koa-fastsession.armed')
+
+// writeHead has many forms; what it is called with is passed on.
+type ArmedResponse = Omit<ServerResponse, 'writeHead'> & { [ARMED]?: Armed | undefined; writeHead: WriteHead }
 
 /** Asks `announcement` once, when the headers of `response` leave. */
 export function arm(response: ServerResponse, announcement: Announcement): void {
-  // An own property, so that whoever armed before is called by us, and only for this response.
-  const { writeHead } = response as unknown as { writeHead: WriteHead }
-  response.writeHead = function writeHeadWithSession(this: ServerResponse, ...args: unknown[]) {
-    response.writeHead = writeHead
-    if (args.length > 1) args = takeHeaders(response, args)
-    announce(response, announcement)
-    return writeHead.apply(response, args)
-  }
+  const armed = response as unknown as ArmedResponse
+  armed[ARMED] = { announcement, writeHead: armed.writeHead, earlier: armed[ARMED] }
+  // An own property, for this response alone. One function for all of them: a closure for each would cost more than
+  // everything else here, when the garbage collector comes to it.
+  armed.writeHead = writeHeadWithSession
 }
 
-function announce(response: ServerResponse, announcement: Announcement): void {
+function writeHeadWithSession(this: ArmedResponse, ...args: unknown[]): unknown {
+  const armed = this[ARMED]
+  // Called again: the headers have left, and Node's own function says so.
+  if (armed === undefined) return (Object.getPrototypeOf(this) as ArmedResponse).writeHead.apply(this, args)
+  this[ARMED] = armed.earlier
+  if (args.length > 1) args = takeHeaders(this, args)
+  announce(this, armed.announcement)
+  return armed.writeHead.apply(this, args)
+}
+
+function announce(response: Headed, announcement: Announcement): void {
   const line = announcement.setCookieLine()
   if (line !== undefined) {
     response.setHeader('Set-Cookie', [...listed(response.getHeader('Set-Cookie')), line])
@@ -49,7 +70,7 @@ function isPrivate(cacheControl: OutgoingHttpHeader | undefined): boolean {
 const OURS = new Set(['set-cookie', 'cache-control', 'vary'])
 
 /** Headers that are given to `writeHead` replace those set before: ours are added to what is given. */
-function takeHeaders(response: ServerResponse, args: unknown[]): unknown[] {
+function takeHeaders(response: Headed, args: unknown[]): unknown[] {
   const headers = args.at(-1)
   if (typeof headers !== 'object' || headers === null) return args
   const rest: OutgoingHttpHeaders = {}
