@@ -1,0 +1,230 @@
+// The README holds: its code compiles in a strict project, what can run runs and prints what is shown, its tables and
+// catalogue are complete, its links lead somewhere.
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import test from 'ava'
+import Koa from 'koa'
+import type Router from 'koa-router'
+import { session, SessionError, type SessionErrorCode } from 'koa-fastsession'
+import { Browser, serve } from './support/app.ts'
+import { consumer, ROOT } from './support/consumer.ts'
+import { freePort, listening, start } from './support/service.ts'
+
+const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+
+interface Block {
+  readonly language: string
+  readonly text: string
+  /** The file name in the first line. */
+  readonly name: string | undefined
+}
+
+const blocks: readonly Block[] = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', text = '']) => ({
+  language,
+  text,
+  name: /^\/\/ (\S+)$/m.exec(text.split('\n', 1)[0] ?? '')?.[1],
+}))
+const snippets = blocks.filter(({ language }) => language === 'ts')
+
+function textOf(name: string): string {
+  const block = blocks.find((one) => one.name === name)
+  if (block === undefined) throw new Error(`README.md has no block of code that begins with // ${name}`)
+  return block.text
+}
+
+// What the snippets say is the reader's own.
+const YOURS = {
+  'users.ts': `
+    import type { Context } from 'koa'
+    export async function findUser(ctx: Pick<Context, 'query'>): Promise<{ id: string; name: string } | undefined> {
+      return ctx.query['password'] === 'right' ? { id: 'u1', name: 'Ada' } : undefined
+    }
+  `,
+  'my-store.ts': `export { MemoryStore as MyStore } from 'koa-fastsession'`,
+}
+
+const project = await consumer(['@types/koa', '@types/koa-router', '@types/node', '@types/pg', 'keygrip', 'koa', 'koa-router', 'pg', 'redis'])
+project.write({
+  ...YOURS,
+  ...Object.fromEntries(snippets.map(({ name, text }, at) => [name ?? `snippet-${at}.ts`, text])),
+  'app.mjs': textOf('app.mjs'),
+  'package.json': JSON.stringify({ type: 'module' }),
+  'tsconfig.json': JSON.stringify({
+    compilerOptions: {
+      target: 'ES2022',
+      module: 'NodeNext',
+      types: ['node'],
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noUncheckedIndexedAccess: true,
+      noPropertyAccessFromIndexSignature: true,
+      skipLibCheck: true,
+      rewriteRelativeImportExtensions: true,
+    },
+    include: ['*.ts'],
+  }),
+})
+const compiled = await project.tsc()
+
+/** What a snippet exports, compiled, beside the package that npm packed. */
+async function imported<Exports>(name: string): Promise<Exports> {
+  // The test says what the snippet exports.
+  return (await import(pathToFileURL(join(project.folder, name.replace(/\.ts$/, '.js'))).href)) as Exports
+}
+
+test('every block of TypeScript compiles in a strict project', (t) => {
+  t.true(snippets.length > 8)
+  t.is(compiled.code, 0, compiled.stdout)
+})
+
+test('every block of TypeScript names its file', (t) => {
+  t.deepEqual(
+    snippets.filter(({ name }) => name === undefined),
+    [],
+  )
+})
+
+test('the file to paste answers as the transcript shows', async (t) => {
+  const port = await freePort()
+  project.write({ 'app.mjs': textOf('app.mjs').replace('3000', String(port)) })
+  const transcript = blocks.find(({ language }) => language === 'console')?.text ?? ''
+  const [, ...exchanges] = transcript.split(/^\$ curl .*\n/m)
+  const app = start(process.execPath, ['app.mjs'], { cwd: project.folder })
+  t.teardown(() => app.stop())
+  await listening(port)
+  const browser = new Browser(`http://127.0.0.1:${port}`)
+
+  for (const exchange of exchanges) {
+    const { status, headers, setCookie, body } = await browser.get('/')
+    const [head = '', shown = ''] = exchange.split('\n\n')
+    const [statusLine = '', ...lines] = head.split('\n')
+
+    t.true(statusLine.includes(` ${status} `))
+    for (const line of lines) {
+      const name = line.slice(0, line.indexOf(':'))
+      const sent = name === 'Set-Cookie' ? setCookie[0]?.replace(/=[\w-]+\.[\w-]+/, '=<id>.<signature>') : headers.get(name)
+      t.is(`${name}: ${sent ?? 'nothing'}`, line)
+    }
+    t.is(setCookie.length, lines.filter((line) => line.startsWith('Set-Cookie')).length)
+    t.is(body, shown)
+  }
+  t.is(exchanges.length, 2)
+})
+
+test('the snippets for far away lose nothing when requests overlap', async (t) => {
+  const { addToCart } = await imported<{ addToCart: (item: string) => Promise<void> }>('cart.ts')
+  const { countVisit } = await imported<{ countVisit: () => Promise<number> }>('visits.ts')
+  const app = new Koa()
+  app.use(session<{ cart?: string[]; visits?: number }>()).use(async (ctx) => {
+    if (ctx.path === '/add') await addToCart('book')
+    if (ctx.path === '/visit') await countVisit()
+    ctx.body = { ...ctx.state.session.data }
+  })
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  const browser = server.browser()
+  await browser.get('/add')
+
+  await Promise.all(Array.from({ length: 5 }, async () => Promise.all([browser.get('/add'), browser.get('/visit')])))
+
+  t.deepEqual(JSON.parse((await browser.get('/')).body), { cart: Array.from({ length: 6 }, () => 'book'), visits: 5 })
+})
+
+test('the snippet for signing in and out does so', async (t) => {
+  const { router } = await imported<{ router: Router }>('account.ts')
+  const app = new Koa()
+  app.use(session()).use(router.routes())
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  const browser = server.browser()
+  const post = { method: 'POST' }
+
+  t.is((await browser.get('/login?password=wrong', post)).status, 401)
+  t.is((await browser.get('/account')).status, 401)
+  t.is((await browser.get('/login?password=right', post)).status, 302)
+  t.deepEqual(JSON.parse((await browser.get('/account')).body), { owner: 'u1', notices: ['Welcome, Ada'] })
+  t.deepEqual(JSON.parse((await browser.get('/account')).body), { owner: 'u1', notices: [] })
+  t.regex((await browser.get('/remember-me', post)).setCookie[0] ?? '', /Max-Age=259(2000|1999);/)
+  const old = await browser.cookie()
+  t.is((await browser.get('/logout', post)).status, 302)
+  t.is(await browser.cookie(), '')
+  t.is((await browser.send('/account', old)).status, 401)
+})
+
+test('the snippet for devices lists and ends sessions', async (t) => {
+  interface Devices {
+    readonly sessions: Koa.Middleware
+    readonly devices: (owner: string) => Promise<string[]>
+    readonly endOne: (owner: string, publicId: string) => Promise<boolean>
+    readonly logOutEverywhereElse: (owner: string, here: string) => Promise<number>
+  }
+  const { sessions, devices, endOne, logOutEverywhereElse } = await imported<Devices>('devices.ts')
+  const app = new Koa().use(sessions).use(async (ctx) => {
+    if (ctx.path === '/login') await ctx.state.session.signIn('u1')
+    ctx.body = ctx.state.session.publicId
+  })
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  const [first, second, third] = await Promise.all([1, 2, 3].map(async () => (await server.browser().get('/login')).body))
+  if (first === undefined || second === undefined || third === undefined) throw new Error('three browsers signed in')
+
+  t.is((await devices('u1')).length, 3)
+  t.regex((await devices('u1')).join(), new RegExp(`${first}, last seen \\d{4}-`))
+  t.false(await endOne('somebody else', second))
+  t.true(await endOne('u1', second))
+  t.is(await logOutEverywhereElse('u1', first), 1)
+  t.is((await devices('u1')).length, 1)
+})
+
+test('the recipe for production refuses to start without a secret', async (t) => {
+  const { code, stderr } = await project.node('--input-type=module', '-e', `import { serve } from './production.js'; serve(undefined, 0)`)
+
+  t.is(code, 1)
+  t.regex(stderr, /ERR_INVALID_ARG/)
+  t.regex(stderr, /options\.keys/)
+})
+
+for (const name of ['cart.test.js', 'my-store.test.js']) {
+  test(`the tests of ${name} pass under Node's own runner`, async (t) => {
+    const { code, stdout } = await project.node('--test-reporter=tap', name)
+
+    t.is(code, 0, stdout)
+    t.regex(stdout, /^# pass [1-9]/m)
+    t.regex(stdout, /^# fail 0$/m)
+  })
+}
+
+test('the catalogue has a heading for every error code, with its status', (t) => {
+  const headings = [...readme.matchAll(/^### `(ERR_\w+)` \((\d+)\)$/gm)].map(([, code = '', status]) => ({ code, status: Number(status) }))
+  const source = readFileSync(join(ROOT, 'src/errors.ts'), 'utf8')
+  const codes = [...source.matchAll(/^ {2}(ERR_SESSION_\w+): \d+,$/gm)].map(([, code]) => code)
+
+  t.deepEqual(headings.map(({ code }) => code).sort(), codes.sort())
+  t.deepEqual(
+    // An unknown code has no status.
+    headings.filter(({ code, status }) => new SessionError(code as SessionErrorCode, '').status !== status),
+    [],
+  )
+})
+
+test('the table of options has every option', (t) => {
+  const section = /^## Options$(.*?)^#/ms.exec(readme)?.[1] ?? ''
+  const documented = [...section.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name)
+  // The error for an unknown option names all that there are.
+  const error = t.throws(() => session(JSON.parse('{ "unknown": true }') as object), { code: 'ERR_INVALID_ARG_VALUE' })
+  const known = error.message.split('the options are ')[1]?.split(', ') ?? []
+
+
+  t.deepEqual(documented.sort(), known.sort())
+})
+test('every link to a file or a heading leads there', (t) => {
+  const anchors = new Set([...readme.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading.toLowerCase().replace(/[^\w -]/g, '').replaceAll(' ', '-')))
+  const links = [...readme.matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, target = '']) => target)
+
+  t.true(links.length > 0)
+  t.deepEqual(
+    links.filter((target) => (target.startsWith('#') ? !anchors.has(target.slice(1)) : !existsSync(join(ROOT, target)))),
+    [],
+  )
+})
