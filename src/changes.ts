@@ -43,7 +43,8 @@ export function conflicts(newer: Snapshot, changes: Changes, codec: { same(value
   const keys: string[] = []
   for (const [key, { base }] of changes) {
     const stored = valueOf(newer, key)
-    if (stored === ABSENT || base === ABSENT ? stored !== base : !codec.same(stored, base)) keys.push(key)
+    if (stored === base) continue
+    if (stored === ABSENT || base === ABSENT || !codec.same(stored, base)) keys.push(key)
   }
   return keys
 }

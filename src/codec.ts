@@ -17,11 +17,11 @@ export interface Codec extends SessionCodec {
   /** A copy of a stored value that its receiver may change; the objects it is made of are added to `made`. */
   lend(stored: unknown, made: object[]): unknown
   /**
-   * The value as it will be read back.
+   * The value as it will be read back. `place` says where it stands: `session.data.cart`.
    *
    * @throws {SessionError} `ERR_SESSION_VALUE` naming the path where the codec would change it.
    */
-  copy(value: unknown, key: string): unknown
+  copy(value: unknown, place: string): unknown
 }
 
 /** Deeper nesting overflows the stack of one JSON implementation or another, at the latest when it is read back. */
@@ -31,15 +31,20 @@ export const DEEPEST = 1000
 export function jsonCodec(maxNodes: number): Codec {
   return {
     stringify: (value) => JSON.stringify(value),
-    parse: (text) => JSON.parse(text) as unknown,
+    parse(text) {
+      const value: unknown = JSON.parse(text)
+      // Nothing nests deeper than half its text has brackets. What is deeper overflows the stack when it is copied.
+      if (text.length > DEEPEST * 2 && isDeeper(value, DEEPEST + 2)) throw new RangeError('nested deeper than anything that was stored')
+      return value
+    },
     same: sameJson,
     lend: lendJson,
-    copy(value, key) {
-      if (typeof value !== 'object' || value === null) return copyJson(value, [key], undefined)
+    copy(value, place) {
+      if (typeof value !== 'object' || value === null) return copyJson(value, [place], undefined)
       try {
-        return copyJson(value, [key], { left: maxNodes })
+        return copyJson(value, [place], { left: maxNodes })
       } catch (error) {
-        if (error instanceof RangeError) throw refused([key], 'nested too deeply for the stack that is left', error)
+        if (error instanceof RangeError) throw refused([place], 'nested too deeply for the stack that is left', error)
         throw error
       }
     },
@@ -60,14 +65,16 @@ export function customCodec(codec: SessionCodec): Codec {
       made.push(...seen)
       return value
     },
-    copy(value, key) {
+    copy(value, place) {
       let back: unknown
+      let isSame: boolean
       try {
         back = codec.parse(codec.stringify(value))
+        isSame = isDeepStrictEqual(back, value)
       } catch (cause) {
-        throw refused([key, ...pathIn(cause)], 'refused by options.codec', cause)
+        throw refused([place, ...pathIn(cause)], 'refused by options.codec', cause)
       }
-      if (!isDeepStrictEqual(back, value)) throw refused([key], 'changed by options.codec')
+      if (!isSame) throw refused([place], 'changed by options.codec')
       return back
     },
   }
@@ -80,10 +87,11 @@ function pathIn(error: unknown): string[] {
 }
 
 function refused(path: readonly (string | number)[], what: string, cause?: unknown): SessionError {
-  const place = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('')
+  const [start, ...steps] = path
+  const place = `${String(start)}${steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('')}`
   return new SessionError(
     'ERR_SESSION_VALUE',
-    `session.data${place.slice(0, 200)} cannot be stored as it is (${what}): convert it first, or pass a codec that keeps it, such as devalue`,
+    `${place.slice(0, 200)} cannot be stored as it is (${what}): convert it first, or pass a codec that keeps it, such as devalue`,
     cause === undefined ? undefined : { cause },
   )
 }
@@ -133,7 +141,7 @@ function copyObject(value: object, path: (string | number)[], budget: { left: nu
 }
 
 function tooManyParts(path: readonly (string | number)[]): SessionError {
-  return new SessionError('ERR_SESSION_TOO_LARGE', `session.data.${String(path[0])} has more parts than options.maxBytes could hold: store less, or a reference to it`)
+  return new SessionError('ERR_SESSION_TOO_LARGE', `${String(path[0])} has more parts than options.maxBytes could hold: store less, or a reference to it`)
 }
 
 function sameJson(value: unknown, stored: unknown): boolean {
@@ -172,8 +180,8 @@ function collect(value: unknown, seen: Set<object>): void {
   for (const part of Object.values(value)) collect(part, seen)
 }
 
-// Any root prototype will do: objects of another realm (vm, a test runner) are as plain as ours.
-function isPlainObject(value: object): boolean {
+/** Whether it is no instance of a class. Any root prototype will do: objects of another realm (vm, a test runner) are as plain as ours. */
+export function isPlainObject(value: object): boolean {
   const prototype = Object.getPrototypeOf(value) as object | null
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
@@ -185,4 +193,11 @@ function isPlainArray(value: readonly unknown[]): boolean {
 function className(value: object): string {
   const { constructor } = value as { constructor?: { name?: unknown } }
   return typeof constructor?.name === 'string' && constructor.name !== '' ? constructor.name : 'a class'
+}
+
+function isDeeper(value: unknown, limit: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (limit === 0) return true
+  for (const part of Object.values(value)) if (isDeeper(part, limit - 1)) return true
+  return false
 }

@@ -64,17 +64,22 @@ export function finish(visit: Visit): Maybe<void> {
     visit.close(true)
     return
   }
-  return alone(visit, last(visit))
+  try {
+    const done = alone(visit, last(visit))
+    return isPromise(done) ? done.catch((error: unknown) => failed(visit, error)) : done
+  } catch (error) {
+    return failed(visit, error)
+  }
+}
+
+function failed(visit: Visit, error: unknown): never {
+  visit.close(false)
+  throw error
 }
 
 function* last(visit: Visit): Steps<void> {
-  try {
-    if (!visit.isDestroyed) yield* store(visit, true)
-    visit.close(true)
-  } catch (error) {
-    visit.close(false)
-    throw error
-  }
+  if (!visit.isDestroyed) yield* store(visit, true)
+  visit.close(true)
 }
 
 function isIdle(visit: Visit): boolean {
@@ -82,7 +87,8 @@ function isIdle(visit: Visit): boolean {
   if (visit.isDestroyed) return true
   if (visit.isTouched) return false
   if (record === undefined || visit.isGone) return !visit.isKept
-  return !visit.isOldKey && !visit.isTouchDue(record, visit.services.settings.now())
+  // After close() nothing is asked of the store: a touch may be missed, a response may not.
+  return visit.services.store.isClosed || (!visit.isRenewing && !visit.isTouchDue(record, visit.services.settings.now()))
 }
 
 /** Stores what is pending now; the request goes on. */
@@ -108,7 +114,7 @@ function* store(visit: Visit, isLast: boolean): Steps<void> {
     if (isLast && visit.exchange.ctx === undefined) return
   }
   if (visit.hasEnded) throw gone(visit)
-  if (visit.record !== undefined) yield* replace(visit, pending)
+  if (visit.record !== undefined) yield* replace(visit, pending, isLast)
   else if (visit.hasSomething) yield* create(visit, pending)
 }
 
@@ -122,7 +128,7 @@ function* renew(visit: Visit, record: SessionRecord): Steps<void> {
   const { settings, store } = visit.services
   const now = settings.now()
   const isDue = visit.isTouchDue(record, now)
-  const renewsCookie = visit.canSend && (visit.isOldKey || (isDue && settings.limits.rolling))
+  const renewsCookie = visit.canSend && (visit.isRenewing || (isDue && settings.limits.rolling))
   try {
     if (isDue) {
       const expiresAt = visit.expiryFrom(now)
@@ -146,7 +152,7 @@ function* renew(visit: Visit, record: SessionRecord): Steps<void> {
 /** Sends the session's cookie with this response. */
 export function issue(visit: Visit): void {
   visit.due = 'issue'
-  visit.isOldKey = false
+  visit.isRenewing = false
   visit.arm()
 }
 
@@ -169,7 +175,7 @@ export function* insert(visit: Visit, draft: Draft, now: number): Steps<void> {
   become(visit, made)
   if (!visit.hasSent) issue(visit)
   if (events.heard('create')) events.emit('create', { publicId: made.record.key })
-  committed(visit, made.record)
+  committed(visit, made.record, [])
 }
 
 /** A record that was written, under an id that the browser does not know yet. */
@@ -194,52 +200,66 @@ export function* firstRecord(visit: Visit, draft: Draft, now: number, id: string
 }
 
 /** Changes a stored session, however many requests change it at the same time. */
-function* replace(visit: Visit, pending: Pending): Steps<void> {
+function* replace(visit: Visit, pending: Pending, isLast: boolean): Steps<void> {
   const { settings, store } = visit.services
   let patience: Patience | undefined
   for (;;) {
     const record = current(visit)
     const now = settings.now()
+    const clashes = clashing(visit, pending.changes)
     const draft = visit.draft(pending, now)
     if (settings.schema !== undefined) yield check(visit, draft)
-    const isDue = visit.isTouchDue(record, now)
-    // A rolling cookie must not end before its session: both move together, when a touch is due.
-    const isSeen = !settings.limits.rolling || isDue || pending.maxAge !== undefined
-    const written = visit.recordOf(draft, record.key, record.version + 1, isSeen ? Math.max(now, record.lastSeenAt) : record.lastSeenAt)
+    const written = visit.recordOf(draft, record.key, record.version + 1, seenAt(visit, record, pending, now))
     const asked = store.replace(written, record.version, now)
     const outcome = isPromise(asked) ? yield asked : asked
     if (outcome === 'done') {
       become(visit, { id: visit.id, record: written, draft })
       visit.settle(pending)
-      if (pending.maxAge !== undefined || visit.isOldKey || (settings.limits.rolling && isDue)) issue(visit)
-      committed(visit, written)
+      renewing(visit, pending, written.lastSeenAt !== record.lastSeenAt)
+      // Before the handlers have returned, another request may still replace the session, and its cookie.
+      if (isLast && visit.isRenewing) issue(visit)
+      committed(visit, written, clashes)
       return
     }
-    if (outcome === 'gone' || !(yield* catchUp(visit, pending.changes))) throw gone(visit)
+    if (outcome === 'gone' || !(yield* catchUp(visit))) throw gone(visit)
     yield* (patience ??= new Patience()).pause()
   }
+}
+
+/** The use that the expiry counts from after a change. */
+export function seenAt(visit: Visit, record: SessionRecord, pending: Pending, now: number): number {
+  // A rolling cookie must not end before its session: both move together, when a touch is due.
+  const moves = !visit.services.settings.limits.rolling || pending.maxAge !== undefined || visit.isTouchDue(record, now)
+  return moves ? Math.max(now, record.lastSeenAt) : record.lastSeenAt
+}
+
+/** After a change: whether the cookie has another lifetime now. */
+export function renewing(visit: Visit, pending: Pending, isSeen: boolean): void {
+  if (pending.maxAge !== undefined || (isSeen && visit.services.settings.limits.rolling)) visit.isRenewing = true
+}
+
+/**
+ * The keys that this request changes and another one has changed since they were read.
+ *
+ * @throws {SessionError} `ERR_SESSION_CONFLICT` where the app wants to be told.
+ */
+export function clashing(visit: Visit, changes: Changes): readonly string[] {
+  const { settings, payload } = visit.services
+  const keys = conflicts(visit.stored.data, changes, payload.codec)
+  if (keys.length === 0 || !settings.throwsOnConflict) return keys
+  throw new SessionError('ERR_SESSION_CONFLICT', `another request changed ${keys.map((key) => JSON.stringify(key)).join(', ')} of this session meanwhile: try the request again, or use session.update()`)
 }
 
 /**
  * Another request was first: what it stored becomes the ground of the next try.
  *
  * @returns whether the session still lives.
- * @throws {SessionError} `ERR_SESSION_CONFLICT` where both changed one key and the app wants to be told.
  */
-export function* catchUp(visit: Visit, changes: Changes): Steps<boolean> {
-  const { settings, store, events, payload } = visit.services
-  const { key } = current(visit)
-  const newest = yield* settled(store.read(key, settings.now()))
+export function* catchUp(visit: Visit): Steps<boolean> {
+  const { settings, store } = visit.services
+  const newest = yield* settled(store.read(current(visit).key, settings.now()))
   const stored = newest === undefined ? undefined : yield* contentsOf(visit, newest)
   if (newest === undefined || stored === undefined) return false
-  const keys = conflicts(stored.data, changes, payload.codec)
-  if (keys.length > 0) {
-    if (settings.throwsOnConflict) {
-      throw new SessionError('ERR_SESSION_CONFLICT', `another request changed ${keys.map((name) => JSON.stringify(name)).join(', ')} of this session meanwhile: try the request again, or use session.update()`)
-    }
-    if (events.heard('conflict')) events.emit('conflict', { publicId: key, keys })
-    events.notice('MERGED_CONFLICT', "two requests changed the same key of one session, and the later commit won: use session.update() for counters and lists, or onConflict: 'throw'")
-  }
   visit.know(newest, stored)
   return true
 }
@@ -316,14 +336,20 @@ export function become(visit: Visit, { id, record, draft }: Made): void {
   visit.services.payload.remember(record, draft)
 }
 
-/** Tells that a change is stored. */
-export function committed({ services: { events } }: Visit, record: SessionRecord): void {
-  if (events.heard('commit')) events.emit('commit', { publicId: record.key })
+/** Tells that a change is stored, and what of another request's it took the place of. */
+export function committed({ services: { events } }: Visit, { key }: SessionRecord, clashes: readonly string[]): void {
+  if (clashes.length > 0) {
+    if (events.heard('conflict')) events.emit('conflict', { publicId: key, keys: clashes })
+    events.notice('MERGED_CONFLICT', "two requests changed the same key of one session, and the later commit won: use session.update() for counters and lists, or onConflict: 'throw'")
+  }
+  if (events.heard('commit')) events.emit('commit', { publicId: key })
 }
 
 /** The error of a change to a session that ended. */
 export function gone(visit: Visit): SessionError {
   visit.isGone = true
+  // Not even for an id that this request made before the end.
+  if (visit.due === 'issue') visit.due = 'nothing'
   const { events } = visit.services
   if (events.heard('gone')) events.emit('gone', { publicId: visit.record?.key })
   return new SessionError('ERR_SESSION_GONE', 'the session was destroyed, replaced or expired while this request changed it, so nothing was stored: answer 409 and let the user begin again')

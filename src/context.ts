@@ -2,12 +2,27 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { SessionError } from './errors.ts'
 
-/** One mounted middleware in one request. Holds nothing secret: Node shows it when a timer or socket is printed. */
-export interface Frame {
+/** One mounted middleware in one request. Shows nothing secret: Node prints it with a timer or a socket. */
+export class Frame {
   readonly session: unknown
   readonly stateKey: string
+  readonly cookieName: string
   /** The frame of the middleware around it in the same request. */
   readonly outer: Frame | undefined
+  readonly #request: object
+
+  constructor(session: unknown, stateKey: string, cookieName: string, outer: Frame | undefined, request: object) {
+    this.session = session
+    this.stateKey = stateKey
+    this.cookieName = cookieName
+    this.outer = outer
+    this.#request = request
+  }
+
+  /** Whether it belongs to that request: an async context may outlive one. */
+  isOf(request: object): boolean {
+    return this.#request === request
+  }
 }
 
 // Two copies or two versions of this package in one process share one storage: its shape is part of their contract.

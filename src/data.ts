@@ -62,7 +62,7 @@ export class Data {
     if (this.#entries === undefined) return changes
     for (const [key, entry] of this.#entries) {
       if (!this.#isChanged(entry)) continue
-      const value = isGone(entry.value) ? ABSENT : this.#codec.copy(entry.value, key)
+      const value = isGone(entry.value) ? ABSENT : this.#codec.copy(entry.value, `session.data.${key}`)
       changes.set(key, { base: entry.base, value })
     }
     return changes
@@ -216,7 +216,8 @@ export class Data {
       if ('get' in property || 'set' in property) return false
       if (property.writable === false || property.enumerable === false || property.configurable === false) return false
       target.#gate.writable()
-      target.#write(named(key), property.value)
+      const name = named(key)
+      if ('value' in property || !target.#has(name)) target.#write(name, property.value)
       return true
     },
     preventExtensions: () => false,

@@ -78,6 +78,10 @@ export class Guard {
     if (--this.#running === 0) this.#idle?.()
   }
 
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
   /** @throws {SessionError} `ERR_SESSION_STORE` after `close`. */
   assertOpen(): void {
     if (this.#closed) throw closed()
@@ -103,7 +107,11 @@ export class Guard {
   // A late answer changes nothing: the promise that the caller holds is settled by then.
   #wait<T>(operation: string, key: string | undefined, answer: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(this.#failed(operation, key, undefined)), this.#timeout)
+      let isLate = false
+      const timer = setTimeout(() => {
+        isLate = true
+        reject(this.#failed(operation, key, undefined))
+      }, this.#timeout)
       answer.then(
         (value) => {
           clearTimeout(timer)
@@ -111,7 +119,7 @@ export class Guard {
         },
         (cause: unknown) => {
           clearTimeout(timer)
-          reject(this.#failed(operation, key, cause ?? new Error('it gave no reason')))
+          if (!isLate) reject(this.#failed(operation, key, cause ?? new Error('it gave no reason')))
         },
       )
     })

@@ -62,7 +62,7 @@ export class KoaSessionFaces {
     const data: { current: Bag | undefined } = { current: undefined }
     this.#data = data
     const bag = (): Bag => data.current ?? this.manager.data
-    this.#session = new Proxy(new KoaSession(this), new Face(bag, {}, Object.prototype))
+    this.#session = new Proxy(new KoaSession(this, bag), new Face(bag, {}, Object.prototype))
     const own = {
       save: (callback?: unknown) => this.settle(this.manager.save(), callback),
       regenerate: (argument?: unknown) => this.regenerate(argument),
@@ -90,9 +90,11 @@ export class KoaSessionFaces {
 /** The names of koa-session's object; all other names are data. */
 class KoaSession {
   readonly #faces: KoaSessionFaces
+  readonly #bag: () => Bag
 
-  constructor(faces: KoaSessionFaces) {
+  constructor(faces: KoaSessionFaces, bag: () => Bag) {
     this.#faces = faces
+    this.#bag = bag
   }
 
   get isNew(): boolean {
@@ -101,7 +103,7 @@ class KoaSession {
 
   /** The number of keys. */
   get length(): number {
-    return Object.keys(this.#faces.manager.data).length
+    return Object.keys(this.#bag()).length
   }
 
   get populated(): boolean {
@@ -136,7 +138,7 @@ class KoaSession {
   }
 
   toJSON(): Bag {
-    return { ...this.#faces.manager.data }
+    return { ...this.#bag() }
   }
 }
 

@@ -88,7 +88,7 @@ export class Loader {
       this.reject('corrupt', record.key)
       return visit
     }
-    visit.isOldKey = isOldKey
+    visit.isRenewing = isOldKey
     if (settings.schema !== undefined) return this.#parse(visit, record)
     if (events.heard('resume')) events.emit('resume', { publicId: record.key })
     return visit

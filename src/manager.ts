@@ -1,5 +1,6 @@
 // SessionManager: what a handler holds. Every member says what it does to the session; how is elsewhere.
 import { inspect } from 'node:util'
+import { isPlainObject } from './codec.ts'
 import { alone, reload, save } from './commit.ts'
 import { noContext, sessionInContext } from './context.ts'
 import { invalidType, SessionError } from './errors.ts'
@@ -44,11 +45,6 @@ export class SessionManager<Data extends object = SessionData> {
     this.#visit = visit
   }
 
-  /** @internal The request's state behind a manager; `undefined` for another copy's manager. */
-  static visitOf(manager: unknown): Visit | undefined {
-    return typeof manager === 'object' && manager !== null && #visit in manager ? manager.#visit : undefined
-  }
-
   /**
    * What the app keeps: one object for the life of this manager, behaving as a plain one.
    *
@@ -68,7 +64,7 @@ export class SessionManager<Data extends object = SessionData> {
   set data(contents: Data) {
     const visit = this.#looked()
     const given: unknown = contents
-    if (typeof given !== 'object' || given === null || Array.isArray(given)) throw invalidType('session.data', 'an object', given)
+    if (typeof given !== 'object' || given === null || !isPlainObject(given)) throw invalidType('session.data', 'a plain object', given)
     visit.data.replaceAll(given)
   }
 

@@ -3,7 +3,7 @@ import { ServerResponse, type IncomingMessage } from 'node:http'
 import type Koa from 'koa'
 import type { Context, Next } from 'koa'
 import { finish } from './commit.ts'
-import { frames, type Frame } from './context.ts'
+import { Frame, frames } from './context.ts'
 import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie.ts'
 import { invalidMix, invalidType, SessionError } from './errors.ts'
 import { Events } from './events.ts'
@@ -93,7 +93,8 @@ export function session<Data extends object = SessionData>(options: SessionOptio
   const house = new House(settingsOf(options))
   const serve = (ctx: Context, next: Next): Promise<unknown> => house.serve(ctx, next)
   const methods: Omit<SessionMiddleware<Data>, keyof Koa.Middleware> = {
-    run: (request, fn) => house.run(request, (manager) => fn(manager as SessionManager<Data>)),
+    // The manager's type of data is the app's word.
+    run: (request, fn) => house.run(request, fn as (session: SessionManager) => ReturnType<typeof fn>),
     list: (owner) => house.list(owner) as Promise<SessionInfo<Data>[]>,
     destroy: (publicId, { owner } = {}) => house.destroy(publicId, owner),
     destroyAll: (owner, { except } = {}) => house.destroyAll(owner, except),
@@ -134,6 +135,7 @@ export class House {
     this.#store = store
     this.#loader = new Loader(this.services)
     if (settings.hasShortSecret) this.#warnOfShortSecret()
+    if (settings.store.limits !== undefined) events.notice('STORE_LIMITS', settings.store.limits)
   }
 
   /** One request through Koa's chain. */
@@ -161,7 +163,7 @@ export class House {
     state[stateKey] = manager
     const faces = this.#settings.koaSession ? new KoaSessionFaces(ctx, stateKey, manager as SessionManager<Record<string, unknown>>, this.#settings.limits.maxAge) : undefined
     try {
-      await frames.run({ session: manager, stateKey, outer }, next)
+      await frames.run(new Frame(manager, stateKey, exchange.cookie.name, outer, ctx.req), next)
     } catch (error) {
       // Koa drops all headers when it answers an error: ours are written at the last moment.
       if (visit.isConsulted) visit.arm()
@@ -200,7 +202,7 @@ export class House {
     const manager = new SessionManager(visit)
     let result: Result
     try {
-      result = await frames.run({ session: manager, stateKey, outer }, () => fn(manager))
+      result = await frames.run(new Frame(manager, stateKey, exchange.cookie.name, outer, request), () => fn(manager))
     } catch (error) {
       if (isAnswer(error)) await finish(visit)
       else visit.close(false)
@@ -290,16 +292,14 @@ export class House {
     const around = frames.getStore()
     if (around === undefined) return undefined
     const { stateKey } = this.#settings
-    let isSame = false
+    // An async context may outlive its request: only the frames of this one count.
+    if (!around.isOf(request)) return undefined
     for (let frame: Frame | undefined = around; frame !== undefined; frame = frame.outer) {
-      const visit = SessionManager.visitOf(frame.session)
-      if (visit?.exchange.request !== request) continue
-      isSame = true
-      if (frame.stateKey === stateKey || visit.exchange.cookie.name === cookie.name) {
+      if (frame.stateKey === stateKey || frame.cookieName === cookie.name) {
         throw new SessionError('ERR_SESSION_ALREADY_MOUNTED', `session() is mounted twice in one request with the same ${frame.stateKey === stateKey ? `stateKey ${JSON.stringify(stateKey)}` : `cookie name ${JSON.stringify(cookie.name)}`}: remove one, or give it another stateKey and another cookie.name`)
       }
     }
-    return isSame ? around : undefined
+    return around
   }
 }
 
@@ -312,8 +312,10 @@ async function conclude(faces: KoaSessionFaces | undefined): Promise<void> {
 
 /** Whether a thrown error is the handler's answer: a status from 400 to 499, and not one of our own errors. */
 function isAnswer(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null || error instanceof SessionError) return false
-  const { status, statusCode } = error as { status?: unknown; statusCode?: unknown }
+  if (typeof error !== 'object' || error === null) return false
+  const { name, status, statusCode } = error as { name?: unknown; status?: unknown; statusCode?: unknown }
+  // By name: it may be of another copy of this package.
+  if (name === 'SessionError') return false
   const answer = status ?? statusCode
   return typeof answer === 'number' && answer >= 400 && answer < 500
 }

@@ -124,24 +124,25 @@ export function settingsOf(given: unknown): Settings {
   if (unknown !== undefined) throw invalidMix(`options.${unknown} is no option: the options are ${[...KNOWN].join(', ')}`)
   // Unchecked so far: every field is looked at below.
   const options = given as SessionOptions
-  const flag = (name: 'rolling' | 'lazy' | 'koaSession', fallback: boolean): boolean => boolean(options[name] ?? fallback, name)
+  const flag = (name: 'rolling' | 'lazy' | 'koaSession', fallback: boolean): boolean => boolean(set(options[name], fallback), name)
   const maxAge = options.maxAge === undefined ? 0 : lifetime(options.maxAge, 'options.maxAge')
   const rolling = flag('rolling', false)
   if (rolling && maxAge === 0) throw invalidMix('options.rolling needs options.maxAge: without it the cookie lives while the browser runs, and there is nothing to renew')
   const idle = options.idleTimeout === undefined ? undefined : duration(options.idleTimeout, 'options.idleTimeout')
   const absolute = options.absoluteTimeout === undefined || options.absoluteTimeout === false ? options.absoluteTimeout : duration(options.absoluteTimeout, 'options.absoluteTimeout')
-  const maxBytes = options.maxBytes ?? 65_536
+  const maxBytes = set(options.maxBytes, 65_536)
+  if (typeof maxBytes !== 'number') throw invalidType('options.maxBytes', 'a whole number of bytes, at least 2', maxBytes)
   if (!Number.isSafeInteger(maxBytes) || maxBytes < 2) throw invalidValue('options.maxBytes', 'a whole number of bytes, at least 2', maxBytes)
-  const stateKey = options.stateKey ?? 'session'
+  const stateKey = set(options.stateKey, 'session')
   if (typeof stateKey !== 'string') throw invalidType('options.stateKey', 'a name', stateKey)
   if (stateKey === '' || stateKey === '__proto__') throw invalidValue('options.stateKey', 'a name', stateKey)
-  const onConflict: unknown = options.onConflict ?? 'merge'
+  const onConflict: unknown = set(options.onConflict, 'merge')
   if (onConflict !== 'merge' && onConflict !== 'throw') throw invalidValue('options.onConflict', "'merge' or 'throw'", onConflict)
   return Object.freeze({
     keys: options.keys === undefined ? undefined : checkedKeys(options.keys),
     hasShortSecret: hasShortSecret(options.keys),
     store: options.store === undefined ? new MemoryStore() : checkedStore(options.store),
-    cookie: checkedCookie(options.cookie ?? {}),
+    cookie: checkedCookie(set(options.cookie, {})),
     limits: limitsOf(maxAge, rolling, idle, absolute),
     stateKey,
     skips: skipping(callable(options.skip, 'skip'), options.skipHeader),
@@ -155,10 +156,15 @@ export function settingsOf(given: unknown): Settings {
     owner: callable(options.owner, 'owner'),
     generateId: callable(options.generateId, 'generateId') ?? newId,
     koaSession: flag('koaSession', false),
-    sweepInterval: options.sweepInterval === false ? 0 : timer(options.sweepInterval ?? 600_000, 'options.sweepInterval'),
+    sweepInterval: options.sweepInterval === false ? 0 : timer(set(options.sweepInterval, 600_000), 'options.sweepInterval'),
     logger: checkedLogger(options.logger),
     now: whole(callable(options.now, 'now')),
   })
+}
+
+/** The default takes the place of what was left out, and of nothing else: `null` is a mistake. */
+function set<T>(value: T | undefined, fallback: T): T {
+  return value === undefined ? fallback : value
 }
 
 const KNOWN = new Set([

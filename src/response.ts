@@ -42,13 +42,19 @@ function writeHeadWithSession(this: ArmedResponse, ...args: unknown[]): unknown 
   this[ARMED] = armed.earlier
   if (args.length > 1) args = takeHeaders(this, args)
   announce(this, armed.announcement)
-  return armed.writeHead.apply(this, args)
+  try {
+    return armed.writeHead.apply(this, args)
+  } catch (error) {
+    // Node refused a header: they have not left, and another answer follows.
+    if (!this.headersSent) this[ARMED] = armed
+    throw error
+  }
 }
 
 function announce(response: Headed, announcement: Announcement): void {
   const line = announcement.setCookieLine()
   if (line !== undefined) {
-    response.setHeader('Set-Cookie', [...listed(response.getHeader('Set-Cookie')), line])
+    response.setHeader('Set-Cookie', [...listed(response.getHeader('Set-Cookie')).filter((other) => other !== line), line])
     if (!isPrivate(response.getHeader('Cache-Control'))) response.setHeader('Cache-Control', 'no-store')
   }
   if (line === undefined && !announcement.isConsulted) return

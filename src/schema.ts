@@ -30,7 +30,7 @@ export async function validated(schema: StandardSchema, data: Snapshot, codec: C
  */
 export function storable(output: Snapshot, codec: Codec): Snapshot {
   const data: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(output)) if (value !== undefined) setOwn(data, key, codec.copy(value, key))
+  for (const [key, value] of Object.entries(output)) if (value !== undefined) setOwn(data, key, codec.copy(value, `session.data.${key}`))
   return data
 }
 

@@ -33,6 +33,9 @@ export type Replaced = 'done' | 'stale' | 'gone'
  * What a store hands out is a copy or deeply frozen: nobody can change a stored record but through these verbs.
  */
 export interface SessionStore {
+  /** What this store cannot promise, said once as a safety notice; left out where it keeps the whole contract. */
+  readonly limits?: string
+
   /**
    * Inserts a record.
    *

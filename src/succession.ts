@@ -1,6 +1,6 @@
 // A session that goes on under a new id, and a session that ends: what no slow request may undo.
 import { ABSENT, apply, type Snapshot } from './changes.ts'
-import { become, catchUp, check, committed, current, firstRecord, gone, headersSent, insert, issue, Patience, type Made } from './commit.ts'
+import { become, catchUp, check, clashing, committed, current, firstRecord, gone, headersSent, insert, issue, Patience, type Made } from './commit.ts'
 import { SessionError } from './errors.ts'
 import { freshNotes } from './notes.ts'
 import { settled, type Steps } from './steps.ts'
@@ -44,45 +44,51 @@ function* succeed(visit: Visit, pending: Pending, keep: Keep, signIn: NewOwner):
   const patience = new Patience()
   const previousPublicId = current(visit).key
   let made: Made | undefined
-  for (;;) {
-    const previous = current(visit)
-    const now = settings.now()
-    const draft = kept(visit.draft(pending, now), keep, signIn, now)
-    made = made === undefined ? yield* firstRecord(visit, draft, now, visit.newId()) : yield* rewrite(visit, made, draft, now)
-    const outcome = yield* settled(store.replace(tombstoneOf(previous, made.record.key, now), previous.version, now))
-    if (outcome === 'done') break
-    if (outcome === 'stale' && (yield* isCaughtUp(visit, pending, made))) {
+  let clashes: readonly string[]
+  try {
+    for (;;) {
+      const previous = current(visit)
+      const now = settings.now()
+      clashes = clashing(visit, pending.changes)
+      const draft = kept(visit.draft(pending, now), keep, signIn, now)
+      made = made === undefined ? yield* firstRecord(visit, draft, now, visit.newId()) : yield* rewrite(visit, made, draft, now, signIn)
+      const outcome = yield* settled(store.replace(tombstoneOf(previous, made.record.key, now), previous.version, now))
+      if (outcome === 'done') break
+      if (outcome === 'gone' || !(yield* catchUp(visit))) {
+        if (signIn === undefined) throw gone(visit)
+        // The session ended meanwhile: whoever signs in must not inherit what was in it.
+        made = yield* rewrite(visit, made, kept(draft, false, signIn, now), now, signIn)
+        break
+      }
       yield* patience.pause()
-      continue
     }
-    if (signIn === undefined) {
-      yield* settled(store.delete(made.record.key))
-      throw gone(visit)
-    }
-    // The session ended meanwhile: whoever signs in must not inherit what was in it.
-    made = yield* rewrite(visit, made, kept(draft, false, signIn, now), now)
-    break
+  } catch (error) {
+    if (made !== undefined) yield* discard(visit, made, error)
+    throw error
   }
   become(visit, made)
   issue(visit)
   if (events.heard('regenerate')) events.emit('regenerate', { publicId: made.record.key, previousPublicId })
-  committed(visit, made.record)
+  committed(visit, made.record, clashes)
 }
 
-function* isCaughtUp(visit: Visit, pending: Pending, made: Made): Steps<boolean> {
+/** Removes a record whose id nobody will learn. A store that just failed is not asked again: the record expires. */
+function* discard(visit: Visit, made: Made, reason: unknown): Steps<void> {
+  if (reason instanceof SessionError && reason.code === 'ERR_SESSION_STORE') return
   try {
-    return yield* catchUp(visit, pending.changes)
-  } catch (error) {
-    if (error instanceof SessionError && error.code !== 'ERR_SESSION_STORE') yield* settled(visit.services.store.delete(made.record.key))
-    throw error
+    yield* settled(visit.services.store.delete(made.record.key))
+  } catch {
+    // The guard has told the event, and what the caller has to know is the reason.
   }
 }
 
-function* rewrite(visit: Visit, made: Made, draft: Draft, now: number): Steps<Made> {
+function* rewrite(visit: Visit, made: Made, draft: Draft, now: number, signIn: NewOwner): Steps<Made> {
   if (visit.services.settings.schema !== undefined) yield check(visit, draft)
   const record = visit.recordOf(draft, made.record.key, made.record.version + 1, now)
-  if ((yield* settled(visit.services.store.replace(record, made.record.version, now))) !== 'done') throw gone(visit)
-  return { id: made.id, record, draft }
+  if ((yield* settled(visit.services.store.replace(record, made.record.version, now))) === 'done') return { id: made.id, record, draft }
+  // Ended by whoever ends all sessions of this owner; a sign-in that comes after that is not refused.
+  if (signIn === undefined) throw gone(visit)
+  return yield* firstRecord(visit, draft, now, visit.newId())
 }
 
 /** What of a session goes on under its new id. */

@@ -28,6 +28,7 @@ export class Sweeper {
   stop(): void {
     this.#isStarted = true
     clearTimeout(this.#timer)
+    this.#timer = undefined
   }
 
   /** Deletes all expired records; how many. Other work gets its turn between portions. */

@@ -7,7 +7,7 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Context } from 'koa'
 import { firstRecord, type Made } from './commit.ts'
-import { frames } from './context.ts'
+import { Frame, frames } from './context.ts'
 import { invalidType } from './errors.ts'
 import { freshNotes } from './notes.ts'
 import { SessionManager, type SessionData } from './manager.ts'
@@ -40,7 +40,7 @@ export async function withSession<Result, Data extends object = SessionData>(
   const visit = new Visit(house.services, { ...exchange, ctx }, house.services.settings.now(), 'new')
   visit.resume(made.id, made.record)
   const manager = new SessionManager<Data>(visit)
-  return frames.run({ session: manager, stateKey: house.services.settings.stateKey, outer: undefined }, () => fn(manager))
+  return frames.run(new Frame(manager, house.services.settings.stateKey, exchange.cookie.name, undefined, exchange.request), () => fn(manager))
 }
 
 /**

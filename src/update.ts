@@ -1,6 +1,6 @@
 // `session.update(fn)`: a change that is computed from the newest data, and computed again when another request was first.
 import { apply, type Changes } from './changes.ts'
-import { alone, become, catchUp, check, committed, current, gone, insert, isNothing, issue, Patience } from './commit.ts'
+import { alone, become, catchUp, check, clashing, committed, current, gone, insert, isNothing, Patience, renewing, seenAt } from './commit.ts'
 import { Data } from './data.ts'
 import { SessionError } from './errors.ts'
 import type { SessionRecord } from './store.ts'
@@ -32,7 +32,7 @@ function* conclude(visit: Visit, ground: SessionRecord | undefined, pending: Pen
   if (visit.record !== ground) return false
   const hasNothing = 'error' in run || (run.changes.size === 0 && isNothing(pending))
   if (!hasNothing) return yield* store(visit, pending, run.changes, patience)
-  if (ground !== undefined && !(yield* isNewest(visit, pending))) return false
+  if (ground !== undefined && !(yield* isNewest(visit))) return false
   if (!('error' in run)) visit.detach(pending)
   return true
 }
@@ -68,15 +68,16 @@ class Attempt {
 }
 
 /** Nothing is written, so no compare-and-set has told whether the function saw the newest data. */
-function* isNewest(visit: Visit, pending: Pending): Steps<boolean> {
+function* isNewest(visit: Visit): Steps<boolean> {
   const { version } = current(visit)
-  if (!(yield* catchUp(visit, pending.changes))) throw gone(visit)
+  if (!(yield* catchUp(visit))) throw gone(visit)
   return current(visit).version === version
 }
 
 function* store(visit: Visit, pending: Pending, changes: Changes, patience: Patience): Steps<boolean> {
   const { settings, store } = visit.services
   const now = settings.now()
+  const clashes = clashing(visit, pending.changes)
   const before = visit.draft(pending, now)
   const draft: Draft = { ...before, data: apply(visit.stored.data, changes) }
   const { record } = visit
@@ -86,16 +87,16 @@ function* store(visit: Visit, pending: Pending, changes: Changes, patience: Pati
     return true
   }
   if (settings.schema !== undefined) yield check(visit, draft)
-  const written = visit.recordOf(draft, record.key, record.version + 1, Math.max(now, record.lastSeenAt))
+  const written = visit.recordOf(draft, record.key, record.version + 1, seenAt(visit, record, pending, now))
   const outcome = yield* settled(store.replace(written, record.version, now))
   if (outcome === 'done') {
     become(visit, { id: visit.id, record: written, draft })
     visit.detach(pending)
-    if (pending.maxAge !== undefined || settings.limits.rolling) issue(visit)
-    committed(visit, written)
+    renewing(visit, pending, written.lastSeenAt !== record.lastSeenAt)
+    committed(visit, written, clashes)
     return true
   }
-  if (outcome === 'gone' || !(yield* catchUp(visit, pending.changes))) throw gone(visit)
+  if (outcome === 'gone' || !(yield* catchUp(visit))) throw gone(visit)
   yield* patience.pause()
   return false
 }

@@ -78,8 +78,8 @@ export class Visit implements Gate {
   isConsulted = false
   /** Kept even when there is no data. */
   isKept: boolean
-  /** The browser's cookie was signed with an older key. */
-  isOldKey = false
+  /** The browser's cookie is signed with an older key, or has another lifetime now: a new one is due if the session lives on. */
+  isRenewing = false
   /** The work on this session that has to end before the next begins. */
   busy: Promise<unknown> | undefined = undefined
   /** What the cookie that is due does. */
@@ -236,7 +236,7 @@ export class Visit implements Gate {
 
   putFlash(key: string, value: unknown): void {
     const { codec } = this.services.payload
-    this.#put = [...this.#put, [newTag(), key, codec.copy(value, `flash(${JSON.stringify(key)})`)]]
+    this.#put = [...this.#put, [newTag(), key, codec.copy(value, `session.flash(${JSON.stringify(key)})`)]]
   }
 
   /** The messages of a key, those of this request included; they are gone once this request is committed. */
@@ -272,13 +272,15 @@ export class Visit implements Gate {
 
   /** What was stored, with what is pending. */
   draft(pending: Pending, now: number): Draft {
-    const { data, flash, notes } = this.stored
+    const { data, flash, notes: stored } = this.stored
     const { maxAge } = pending
+    // A new session begins when it is stored, so that its cookie has its whole lifetime.
+    const notes = this.record === undefined ? freshNotes(now) : stored
     return {
       data: apply(data, pending.changes),
       flash: mergeFlash(flash, pending.taken, pending.put),
       notes: maxAge === undefined ? notes : { ...notes, maxAge, maxAgeSince: now },
-      createdAt: this.record?.createdAt ?? this.now,
+      createdAt: this.record?.createdAt ?? now,
       owner: this.record?.owner,
     }
   }
@@ -388,9 +390,12 @@ export class Visit implements Gate {
     this.#hasSent = true
     const { settings } = this.services
     const now = settings.now()
-    const notes = this.#maxAge === undefined ? this.stored.notes : { ...this.stored.notes, maxAge: this.#maxAge, maxAgeSince: now }
+    const stored = this.record === undefined ? freshNotes(now) : this.stored.notes
+    const notes = this.#maxAge === undefined ? stored : { ...stored, maxAge: this.#maxAge, maxAgeSince: now }
     const { keyring } = this.exchange
-    const maxAge = cookieMaxAge(settings.limits, notes, this.record?.lastSeenAt ?? now, now)
+    const seenAt = this.record?.lastSeenAt ?? now
+    // Of a session that was stored a moment ago the browser is told the whole lifetime, not 3599 seconds of an hour.
+    const maxAge = cookieMaxAge(settings.limits, notes, seenAt, now - seenAt < 1000 ? seenAt : now)
     return setCookieLine(cookie, `${this.id}.${keyring.sign(cookie.prefix + this.id)}`, maxAge, this.#isSecure())
   }
 

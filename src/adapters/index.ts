@@ -1,0 +1,4 @@
+// Foreign stores behind the contract of store.ts.
+export { fromExpressStore, type ExpressSession, type ExpressStore } from './express.ts'
+export { fromKeyv, type KeyvLike } from './keyv.ts'
+export { fromKoaStore, type KoaStore, type KoaStoredSession } from './koa.ts'

@@ -1,0 +1,76 @@
+// Keyv, of any version: told by its shape. It answers an outage of what is behind it as if nothing were there: what it
+// emits, throws or keeps to itself differs from version to version, and an outage must never be an absent session.
+import { invalidMix, invalidType } from '../errors.ts'
+import type { SessionStore } from '../store.ts'
+import { ShelfStore, type Shelf } from './shelf.ts'
+
+/** A Keyv, or anything else with these methods. */
+export interface KeyvLike {
+  get(key: string): unknown
+  set(key: string, value: string, ttl: number): unknown
+  delete(key: string): unknown
+  getRaw?(key: string): unknown
+  readonly throwOnErrors?: boolean
+  on?(event: 'error', listener: (error: unknown) => void): unknown
+}
+
+/**
+ * A Keyv (5, 6) as a store for {@link session}. It stays the caller's: nobody disconnects it. Give it a namespace of its
+ * own.
+ *
+ * Keyv cannot compare and set, and has no index by owner: the log says once what follows from that. Each change costs it
+ * a read more than a store of this package. An error that it emits fails the calls that are under way, for Keyv itself
+ * answers `undefined` then, and an outage is not an absent session.
+ *
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for something without `get`, `set` and `delete`; `ERR_INVALID_ARG_VALUE` for
+ * a Keyv 5.4 without `throwOnErrors: true`, which conceals outages.
+ */
+export function fromKeyv(keyv: KeyvLike): SessionStore {
+  for (const name of ['get', 'set', 'delete'] as const) {
+    if (typeof (keyv as Partial<KeyvLike> | undefined)?.[name] !== 'function') {
+      throw invalidType('the argument of fromKeyv()', `a Keyv, with a method ${name}`, keyv)
+    }
+  }
+  if (typeof keyv.getRaw !== 'function' && keyv.throwOnErrors === false) {
+    throw invalidMix('this Keyv answers an outage as an absent session: update it to 5.5 or later, or make it with throwOnErrors: true')
+  }
+  return new ShelfStore('fromKeyv()', keyv, new KeyvShelf(keyv))
+}
+
+class KeyvShelf implements Shelf {
+  readonly #keyv: KeyvLike
+  #errors = 0
+  #lastError: unknown = undefined
+
+  constructor(keyv: KeyvLike) {
+    this.#keyv = keyv
+    keyv.on?.('error', (error) => {
+      this.#errors++
+      this.#lastError = error
+    })
+  }
+
+  async get(key: string): Promise<unknown> {
+    if (typeof this.#keyv.getRaw !== 'function') return this.#watched(() => this.#keyv.get(key))
+    // Keyv 5 conceals a failed get(), and not a failed getRaw().
+    const kept = await this.#watched(() => this.#keyv.getRaw?.(key))
+    return (kept as { readonly value?: unknown } | undefined | null)?.value
+  }
+
+  async put(key: string, record: string, ttl: number): Promise<void> {
+    const isSet = await this.#watched(() => this.#keyv.set(key, record, ttl))
+    if (isSet === false) throw new Error('Keyv did not store the session')
+  }
+
+  async remove(key: string): Promise<void> {
+    await this.#watched(() => this.#keyv.delete(key))
+  }
+
+  /** Fails where an error was emitted meanwhile: it may have been another call's, but nothing is taken for absent. */
+  async #watched(call: () => unknown): Promise<unknown> {
+    const before = this.#errors
+    const answer = await call()
+    if (this.#errors === before) return answer
+    throw this.#lastError instanceof Error ? this.#lastError : new Error(String(this.#lastError))
+  }
+}
