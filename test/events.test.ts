@@ -1,0 +1,127 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import test, { type ExecutionContext } from 'ava'
+import { Events, type EventMessage, type EventName, type SessionLogger } from '../src/events.ts'
+
+/** Collects what a channel publishes. Channels belong to the process, so these tests are serial. */
+function listen(t: ExecutionContext, name: EventName): unknown[] {
+  const heard: unknown[] = []
+  const take = (message: unknown): void => void heard.push(message)
+  subscribe(`koa-fastsession:${name}`, take)
+  t.teardown(() => void unsubscribe(`koa-fastsession:${name}`, take))
+  return heard
+}
+
+/** A logger that has every level, and what it was told. */
+function recording(): { logger: Required<SessionLogger>; lines: string[] } {
+  const lines: string[] = []
+  const level = (name: string) => (message: string) => void lines.push(`${name} ${message}`)
+  return { logger: { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') }, lines }
+}
+
+/** Warnings of this process until the test ends. */
+function warnings(t: ExecutionContext): (Error & { code?: string })[] {
+  const seen: Error[] = []
+  const take = (warning: Error): void => void seen.push(warning)
+  process.on('warning', take)
+  t.teardown(() => process.off('warning', take))
+  return seen
+}
+
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+const spoken: readonly [EventName, EventMessage, line: string][] = [
+  ['create', { publicId: 'p' }, 'debug koa-fastsession: create p'],
+  ['resume', { publicId: 'p' }, 'debug koa-fastsession: resume p'],
+  ['reject', { reason: 'malformed', publicId: undefined }, 'info koa-fastsession: reject, malformed'],
+  ['reject', { publicId: 'p', reason: 'ended' }, 'info koa-fastsession: reject p, ended'],
+  ['commit', { publicId: 'p' }, 'debug koa-fastsession: commit p'],
+  ['conflict', { publicId: 'p', keys: ['a', 'b'] }, 'warn koa-fastsession: conflict p, keys a, b'],
+  ['gone', { publicId: 'p' }, 'info koa-fastsession: gone p'],
+  ['regenerate', { publicId: 'p', previousPublicId: 'q' }, 'info koa-fastsession: regenerate p (was q)'],
+  ['destroy', { publicId: 'p' }, 'info koa-fastsession: destroy p'],
+  ['store-error', { operation: 'read', error: new Error('refused') }, 'error koa-fastsession: store-error, read failed: refused'],
+  ['store-error', { publicId: 'p', operation: 'touch', error: 'no error object' }, 'error koa-fastsession: store-error p, touch failed'],
+]
+
+for (const [name, message, line] of spoken) {
+  test.serial(`${line} is logged, and published as it is`, (t) => {
+    const heard = listen(t, name)
+    const { logger, lines } = recording()
+    new Events(logger).emit(name, message)
+
+    t.deepEqual(lines, [line])
+    t.deepEqual(heard, [message])
+    t.is(heard[0], message)
+  })
+}
+
+test.serial('an event is heard where a channel has a listener or there is a logger', (t) => {
+  t.false(new Events(undefined).heard('create'))
+  t.true(new Events({}).heard('create'))
+  listen(t, 'create')
+  t.true(new Events(undefined).heard('create'))
+  t.false(new Events(undefined).heard('resume'))
+})
+
+test.serial('an event that nobody hears is nothing', (t) => {
+  t.notThrows(() => new Events(undefined).emit('create', { publicId: 'p' }))
+})
+
+test.serial('a logger with some of the levels is told those', (t) => {
+  const lines: string[] = []
+  const events = new Events({ warn: (line) => void lines.push(line) })
+  for (const [name, message] of spoken) events.emit(name, message)
+
+  t.deepEqual(lines, ['koa-fastsession: conflict p, keys a, b'])
+})
+
+test.serial('a logger keeps its this, as pino needs', (t) => {
+  class Log {
+    readonly lines: string[] = []
+    info(line: string): void {
+      this.lines.push(line)
+    }
+  }
+  const log = new Log()
+  new Events(log).emit('gone', { publicId: 'p' })
+
+  t.deepEqual(log.lines, ['koa-fastsession: gone p'])
+})
+
+test.serial('a logger that throws fails neither the event nor a notice', (t) => {
+  const heard = listen(t, 'gone')
+  const broken = (): never => {
+    throw new Error('the disk is full')
+  }
+  const events = new Events({ info: broken, warn: broken })
+
+  t.notThrows(() => events.emit('gone', { publicId: 'p' }))
+  t.notThrows(() => events.notice('TOPIC', 'a notice'))
+  t.is(heard.length, 1)
+})
+
+test.serial('a notice is a process warning with a code, once for each topic', async (t) => {
+  const seen = warnings(t)
+  const events = new Events(undefined)
+  events.notice('ONE', 'the first')
+  events.notice('ONE', 'the first again')
+  events.notice('TWO', 'the second')
+  await settle()
+
+  t.deepEqual(seen.map(({ name, code, message }) => [name, code, message]), [
+    ['SessionWarning', 'KOA_FASTSESSION_ONE', 'the first'],
+    ['SessionWarning', 'KOA_FASTSESSION_TWO', 'the second'],
+  ])
+})
+
+test.serial('with a logger a notice is a warning of it, once, and none of the process', async (t) => {
+  const seen = warnings(t)
+  const { logger, lines } = recording()
+  const events = new Events(logger)
+  events.notice('ONE', 'the first')
+  events.notice('ONE', 'the first again')
+  await settle()
+
+  t.deepEqual(lines, ['warn koa-fastsession: the first'])
+  t.deepEqual(seen, [])
+})

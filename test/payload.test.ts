@@ -1,0 +1,199 @@
+import * as devalue from 'devalue'
+import test from 'ava'
+import fc from 'fast-check'
+import { customCodec, jsonCodec } from '../src/codec.ts'
+import { publicIdOf } from '../src/identity.ts'
+import { Payload, type Binding, type Contents } from '../src/payload.ts'
+import { CorruptRecord, type SessionRecord } from '../src/store.ts'
+import { counterexample } from './support/holds.ts'
+
+const BINDING: Binding = { key: 'the key of the record', owner: 'ada', meta: '{"a":5}' }
+const CONTENTS: Contents = { data: { name: 'ada', n: 1 }, flash: [['tagtagta', 'info', { text: 'hello' }]] }
+const NEWEST = 'the newest encryption secret'
+const OLDER = Buffer.from('an older encryption secret')
+
+const clear = (maxBytes = 65_536): Payload => new Payload(jsonCodec(maxBytes), maxBytes, [])
+const locked = (...secrets: (string | Uint8Array)[]): Payload => new Payload(jsonCodec(65_536), 65_536, secrets)
+
+function record(payload: string | Uint8Array, binding: Binding = BINDING): SessionRecord {
+  return { version: 1, createdAt: 0, lastSeenAt: 0, expiresAt: 1, ...binding, payload }
+}
+
+const corrupt = (message: string) => ({ instanceOf: CorruptRecord, message })
+
+test('data alone is stored as its own text, and flash beside it', (t) => {
+  t.is(clear().seal({ data: { a: 1 }, flash: [] }, BINDING), '{"a":1}')
+  t.is(clear().seal({ data: { a: 1 }, flash: [['tag', 'k', 2]] }, BINDING), '[{"a":1},[["tag","k",2]]]')
+})
+
+for (const [how, payload] of [['in the clear', clear()], ['encrypted', locked(NEWEST)]] as const) {
+  test(`what is sealed ${how} comes back`, (t) => {
+    const object = fc.dictionary(fc.string(), fc.jsonValue(), { noNullPrototype: true })
+    const flash = fc.array(fc.tuple(fc.string(), fc.string(), fc.jsonValue()))
+    const comesBack = (data: Record<string, unknown>, flash: [string, string, unknown][]): boolean => {
+      const opened = payload.open(record(payload.seal({ data, flash }, BINDING)))
+      return JSON.stringify([opened.data, opened.flash]) === JSON.stringify([data, flash])
+    }
+
+    t.is(counterexample(fc.property(object, flash, comesBack)), undefined)
+  })
+}
+
+test('a session of exactly maxBytes bytes of UTF-8 is stored, one byte more is too large', (t) => {
+  for (const letter of ['a', 'é', '€', '😀']) {
+    const data = { text: letter.repeat(50) }
+    const bytes = Buffer.byteLength(JSON.stringify(data))
+
+    t.is(clear(bytes).seal({ data, flash: [] }, BINDING), JSON.stringify(data))
+    t.throws(() => clear(bytes - 1).seal({ data, flash: [] }, BINDING), {
+      code: 'ERR_SESSION_TOO_LARGE',
+      message: `the session would take ${bytes} bytes, options.maxBytes allows ${bytes - 1}: store less, or a reference to it`,
+    })
+  }
+})
+
+test('encryption does not count towards maxBytes', (t) => {
+  const payload = new Payload(jsonCodec(7), 7, [NEWEST])
+
+  t.deepEqual(payload.open(record(payload.seal({ data: { a: 1 }, flash: [] }, BINDING))).data, { a: 1 })
+})
+
+test('an encrypted payload shows nothing of the text, and is another one each time', (t) => {
+  const payload = locked(NEWEST)
+  const [one, other] = [payload.seal(CONTENTS, BINDING), payload.seal(CONTENTS, BINDING)] as [Uint8Array, Uint8Array]
+
+  t.false(Buffer.from(one).includes('ada'))
+  t.notDeepEqual(one, other)
+})
+
+test('an older key opens, the newest seals', (t) => {
+  const old = locked(OLDER).seal(CONTENTS, BINDING)
+  const both = locked(NEWEST, OLDER)
+
+  t.deepEqual(both.open(record(old)), CONTENTS)
+  t.deepEqual(locked(NEWEST).open(record(both.seal(CONTENTS, BINDING))), CONTENTS)
+})
+
+for (const [field, value] of [['key', 'another key'], ['owner', 'eve'], ['owner', undefined], ['meta', '{"a":6}'], ['meta', undefined]] as const) {
+  test(`a payload moved under ${field} ${String(value)} fails authentication`, (t) => {
+    const payload = locked(NEWEST)
+    const sealed = payload.seal(CONTENTS, BINDING)
+
+    t.throws(() => payload.open(record(sealed, { ...BINDING, [field]: value })), corrupt('fails authentication'))
+  })
+}
+
+test('every byte of an encrypted payload counts, and every one cut off', (t) => {
+  const payload = locked(NEWEST)
+  const sealed = payload.seal(CONTENTS, BINDING) as Uint8Array
+  const opens = (bytes: Uint8Array): boolean => {
+    try {
+      payload.open(record(bytes))
+      return true
+    } catch (error) {
+      return !(error instanceof CorruptRecord || (error as { code?: string }).code === 'ERR_SESSION_STORE')
+    }
+  }
+
+  for (let at = 0; at < sealed.length; at++) {
+    const changed = Uint8Array.from(sealed, (byte, index) => (index === at ? byte ^ 1 : byte))
+    t.false(opens(changed), `byte ${at}`)
+    t.false(opens(sealed.subarray(0, at)), `cut at ${at}`)
+  }
+})
+
+test('a payload that names an unknown key is locked: an outage, not a corrupt session', (t) => {
+  const sealed = record(locked(OLDER).seal(CONTENTS, BINDING))
+
+  for (const payload of [locked(NEWEST), clear()]) {
+    t.true(payload.isLocked(sealed))
+    t.throws(() => payload.open(sealed), { code: 'ERR_SESSION_STORE', message: /options\.encryptionKeys/ })
+  }
+  t.false(locked(NEWEST, OLDER).isLocked(sealed))
+})
+
+test('plain text where encryption is on was not written by us', (t) => {
+  t.throws(() => locked(NEWEST).open(record('{"a":1}')), corrupt('not encrypted'))
+})
+
+test('bytes of no known format are corrupt', (t) => {
+  for (const bytes of [new Uint8Array(0), Uint8Array.of(1, 2), Uint8Array.of(9, 9, 9, 9, 9, 9, 9, 9, 9)]) {
+    t.throws(() => clear().open(record(bytes)), corrupt('of no known format'))
+    t.throws(() => locked(NEWEST).open(record(bytes)), corrupt('of no known format'))
+  }
+})
+
+test('a payload that ends behind the name of its key is cut off', (t) => {
+  const payload = locked(NEWEST)
+  const sealed = payload.seal(CONTENTS, BINDING) as Uint8Array
+
+  t.throws(() => payload.open(record(sealed.subarray(0, 20))), corrupt('cut off'))
+})
+
+for (const text of ['{', 'nonsense', '']) {
+  test(`text ${JSON.stringify(text)} is refused by the codec`, (t) => {
+    const error = t.throws(() => clear().open(record(text)), corrupt('the codec refuses it'))
+
+    t.true(error.cause instanceof SyntaxError)
+  })
+}
+
+for (const text of ['null', '5', '"text"', '[]', '[[],[]]', '[null,[]]', '[5,[]]']) {
+  test(`text ${text} holds no data`, (t) => {
+    t.throws(() => clear().open(record(text)), corrupt('data is no object'))
+  })
+}
+
+for (const text of ['[{}]', '[{},5]', '[{},[1]]', '[{},[["tag","k"]]]', '[{},[[1,"k",2]]]', '[{},[["tag",1,2]]]', '[{},[["tag","k",2,3]]]']) {
+  test(`text ${text} holds no flash messages`, (t) => {
+    t.throws(() => clear().open(record(text)), corrupt('flash is no list of messages'))
+  })
+}
+
+test('a payload larger than anything that was stored is not parsed', (t) => {
+  const huge = `{"a":"${'a'.repeat(4 * 1_048_576)}"}`
+
+  t.throws(() => clear().open(record(huge)), corrupt('larger than any session that was stored'))
+  t.is((clear(huge.length).open(record(huge)).data['a'] as string).length, 4 * 1_048_576)
+})
+
+test('a payload nested deeper than anything that was stored is corrupt, one nested as deep as allowed is not', (t) => {
+  const deep = (levels: number): string => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
+
+  t.throws(() => clear().open(record(deep(5000))), corrupt('the codec refuses it'))
+  t.notThrows(() => clear().open(record(deep(1001))))
+  t.notThrows(() => clear().open(record(`{"a":[${'[],'.repeat(5000)}1]}`)))
+})
+
+test('a cycle that the codec keeps is no corruption: session data that was stored can be read', (t) => {
+  const payload = new Payload(customCodec(devalue), 65_536, [])
+  const loop: Record<string, unknown> = { text: 'a'.repeat(3000) }
+  loop['self'] = loop
+
+  t.notThrows(() => payload.open(record(payload.seal({ data: { loop: payload.codec.copy(loop, 'session.data.loop') }, flash: [] }, BINDING))))
+})
+
+test('what was read from a frozen record is remembered by it, from one that may change it is not', (t) => {
+  const payload = clear()
+  const [frozen, loose] = [Object.freeze(record('{"a":1}')), record('{"a":1}')]
+
+  t.is(payload.open(frozen), payload.open(frozen))
+  t.not(payload.open(loose), payload.open(loose))
+})
+
+test('what was just written need not be parsed', (t) => {
+  const payload = clear()
+  const written = Object.freeze(record('never parsed'))
+  payload.remember(written, CONTENTS)
+
+  t.is(payload.open(written), CONTENTS)
+})
+
+test('what is remembered stays bounded: after megabytes of others a record is parsed again', (t) => {
+  const payload = clear()
+  const first = Object.freeze(record('{"a":1}'))
+  const contents = payload.open(first)
+  for (let other = 0; other < 20; other++) payload.remember(Object.freeze(record('a'.repeat(1_048_576), { ...BINDING, key: publicIdOf(`other ${other}`) })), CONTENTS)
+
+  t.not(payload.open(first), contents)
+})

@@ -1,0 +1,101 @@
+// Flash messages of parallel requests.
+import { Barrier } from '../support/faults.ts'
+import { claim } from '../support/scene.ts'
+
+claim('messages that parallel requests put all survive', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const loaded = Array.from({ length: 5 }, () => new Barrier())
+
+  const requests = loaded.map((barrier, at) => visitor.does(async (session) => {
+    await barrier.pass()
+    session.flash('note', at)
+  }))
+  await Promise.all(loaded.map(({ arrived }) => arrived))
+  for (const barrier of loaded) barrier.open()
+  await Promise.all(requests)
+
+  const { result } = await visitor.does((session) => session.flash('note'))
+  t.deepEqual(result?.sort(), [0, 1, 2, 3, 4])
+})
+
+claim('a message is read once', async (t, { visitor }) => {
+  await visitor.does((session) => session.flash('note', 'hello'))
+
+  t.deepEqual((await visitor.does((session) => session.flash('note'))).result, ['hello'])
+  t.deepEqual((await visitor.does((session) => session.flash('note'))).result, [])
+})
+
+claim('overlapping takes may show a message twice, and leave none', async (t, { visitor }) => {
+  await visitor.does((session) => session.flash('note', 'hello'))
+  const taken = new Barrier()
+
+  const slow = visitor.does(async (session) => {
+    const messages = session.flash('note')
+    await taken.pass()
+    return messages
+  })
+  await taken.arrived
+  const fast = await visitor.does((session) => session.flash('note'))
+  taken.open()
+
+  t.deepEqual([(await slow).result, fast.result], [['hello'], ['hello']])
+  t.deepEqual((await visitor.does((session) => session.flash('note'))).result, [])
+})
+
+claim('a message that is put while another request takes those of its key survives', async (t, { visitor }) => {
+  await visitor.does((session) => session.flash('note', 'first'))
+  const taken = new Barrier()
+
+  const slow = visitor.does(async (session) => {
+    const messages = session.flash('note')
+    await taken.pass()
+    return messages
+  })
+  await taken.arrived
+  await visitor.does((session) => session.flash('note', 'second'))
+  taken.open()
+
+  t.deepEqual((await slow).result, ['first'])
+  t.deepEqual((await visitor.does((session) => session.flash('note'))).result, ['second'])
+})
+
+claim('messages neither conflict with data nor are dropped by clear()', { onConflict: 'throw' }, async (t, { visitor }) => {
+  await visitor.does((session) => {
+    session.data.a = 1
+    session.flash('note', 'first')
+  })
+  const put = new Barrier()
+
+  const slow = visitor.does(async (session) => {
+    session.flash('note', 'second')
+    await put.pass()
+  })
+  await put.arrived
+  await visitor.does((session) => session.clear())
+  put.open()
+
+  t.is((await slow).status, 200)
+  t.deepEqual((await visitor.does((session) => ({ note: session.flash('note'), data: { ...session.data } }))).result, { note: ['first', 'second'], data: {} })
+})
+
+claim('a message that was taken in a request that fails is there for the next', async (t, { visitor }) => {
+  await visitor.does((session) => session.flash('note', 'hello'))
+
+  await visitor.does((session) => {
+    session.flash('note')
+    throw new Error('before it was shown')
+  })
+
+  t.deepEqual((await visitor.does((session) => session.flash('note'))).result, ['hello'])
+})
+
+claim('a message outlives a change of id, and not one that keeps nothing', async (t, { visitor }) => {
+  await visitor.does((session) => session.flash('note', 'hello'))
+  await visitor.does((session) => session.regenerate())
+  const kept = await visitor.does((session) => session.flash('note'))
+  await visitor.does((session) => session.flash('note', 'again'))
+  await visitor.does((session) => session.regenerate({ keep: false }))
+
+  t.deepEqual(kept.result, ['hello'])
+  t.deepEqual((await visitor.does((session) => session.flash('note'))).result, [])
+})

@@ -1,0 +1,175 @@
+// The client leaves before its answer, and the process ends while requests run.
+import { once } from 'node:events'
+import { Barrier } from '../support/faults.ts'
+import { claim, MINUTE, type Handler, type Visitor } from '../support/scene.ts'
+
+/** Sends a request whose client goes away before the handler has done its work. */
+async function leaving(visitor: Visitor, work: Handler<unknown>): Promise<void> {
+  const client = new AbortController()
+  const began = new Barrier()
+  const reply = visitor.does(async (session, ctx) => {
+    const left = once(ctx.res, 'close')
+    await began.pass()
+    await left
+    return work(session, ctx)
+  }, { signal: client.signal })
+  await began.arrived
+  client.abort()
+  await reply.then(
+    () => {
+      throw new Error('the client got an answer')
+    },
+    () => undefined, // it left
+  )
+  began.open()
+}
+
+claim('a change whose client has left is committed', async (t, { visitor, store }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const written = store.pause('replace', 'after')
+
+  await leaving(visitor, ({ data }) => (data.a = 2))
+  await written.arrived
+  written.open()
+
+  t.deepEqual(await visitor.sees(), { a: 2 })
+})
+
+claim('a logout whose client has left ends the session', async (t, { visitor, store, scene }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const deleted = store.pause('delete', 'after')
+
+  await leaving(visitor, (session) => session.destroy())
+  await deleted.arrived
+  deleted.open()
+
+  t.deepEqual(await scene.live(), [])
+  t.is(await visitor.origin(), 'expired')
+})
+
+claim('a new session whose client has left is stored, and is nobody else’s', async (t, { visitor, store, scene }) => {
+  const written = store.pause('create', 'after')
+
+  await leaving(visitor, ({ data }) => (data.a = 1))
+  await written.arrived
+  written.open()
+
+  t.is((await scene.live()).length, 1)
+  t.is(await visitor.origin(), 'new')
+})
+
+claim('close() waits for a commit that is running, and its response is whole', async (t, { visitor, site, store, scene }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const stop = store.pause('replace')
+  let isClosed = false
+
+  const writer = visitor.does(({ data }) => (data.a = 2))
+  await stop.arrived
+  const closing = site.middleware.close().then(() => {
+    isClosed = true
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  const wasClosed = isClosed
+  const closes = store.closes
+  stop.open()
+  const { status } = await writer
+  await closing
+
+  t.deepEqual([wasClosed, closes, status, store.closes], [false, 0, 200, 1])
+  t.deepEqual(await (await (await scene.mount()).visitor(await visitor.cookie())).sees(), { a: 2 })
+})
+
+claim('close() waits for all calls of a regenerate that is running', async (t, { visitor, site, store, scene }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const stop = store.pause('create')
+  const order: string[] = []
+
+  const renewal = visitor.does(async (session) => {
+    await session.regenerate()
+    order.push('regenerated')
+  })
+  await stop.arrived
+  const closing = site.middleware.close().then(() => order.push('closed'))
+  stop.open()
+  await Promise.all([closing, renewal])
+
+  t.deepEqual(order, ['regenerated', 'closed'])
+  t.deepEqual([(await renewal).status, (await renewal).sid.length], [200, 1])
+  t.is((await scene.live()).length, 1)
+})
+
+claim('after close() a request with a session is 503, keeps its cookie, and asks the store nothing', async (t, { visitor, site, store }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const cookie = await visitor.cookie()
+  await site.middleware.close()
+  store.counted()
+
+  const { status, code, ran, setCookie } = await visitor.does(({ data }) => data.a)
+
+  t.deepEqual([status, code, ran, setCookie], [503, 'ERR_SESSION_STORE', false, []])
+  t.deepEqual(store.counted(), {})
+  t.is(await visitor.cookie(), cookie)
+})
+
+claim('after close() no session begins: 503, no cookie, and the store is not asked', async (t, { visitor, site, store }) => {
+  await site.middleware.close()
+
+  const { status, code, setCookie } = await visitor.does(({ data }) => (data.a = 1))
+
+  t.deepEqual([status, code, setCookie], [503, 'ERR_SESSION_STORE', []])
+  t.deepEqual(store.counted(), {})
+})
+
+claim('a change that is committed after close() is refused with 503 and changes nothing', async (t, { visitor, site, scene }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const loaded = new Barrier()
+
+  const writer = visitor.does(async ({ data }) => {
+    await loaded.pass()
+    data.a = 2
+  })
+  await loaded.arrived
+  await site.middleware.close()
+  loaded.open()
+
+  t.deepEqual([(await writer).status, (await writer).code, (await writer).setCookie], [503, 'ERR_SESSION_STORE', []])
+  t.deepEqual(await (await (await scene.mount()).visitor(await visitor.cookie())).sees(), { a: 1 })
+})
+
+claim('after close() a request that needs no session is served', async (t, { site }) => {
+  await site.middleware.close()
+
+  t.is((await (await site.visitor()).does(({ data }) => ({ ...data }))).status, 200)
+})
+
+claim('a touch that is due after close() spoils no response that was under way', async (t, { visitor, site, clock }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  clock.advance(30 * MINUTE)
+  const loaded = new Barrier()
+
+  const reader = visitor.does(async ({ data }) => {
+    await loaded.pass()
+    return data.a
+  })
+  await loaded.arrived
+  await site.middleware.close()
+  loaded.open()
+
+  t.deepEqual([(await reader).status, (await reader).result], [200, 1])
+})
+
+claim('a second close() does nothing', async (t, { site, store }) => {
+  await site.middleware.close()
+  await t.notThrowsAsync(site.middleware.close())
+
+  t.is(store.closes, 1)
+})
+
+claim('the sessions of a closed app are there for the next process', async (t, { visitor, site, scene }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  await site.middleware.close()
+
+  const next = await (await scene.mount()).visitor(await visitor.cookie())
+
+  t.deepEqual(await next.sees(), { a: 1 })
+})

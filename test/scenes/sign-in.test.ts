@@ -1,0 +1,208 @@
+// Signing in: once, twice at the same time, over somebody else, and from a session that is no more.
+import { Barrier } from '../support/faults.ts'
+import { claim, pairOf, SECOND, type Visitor } from '../support/scene.ts'
+
+const account = async (visitor: Visitor) => (await visitor.does(({ data, owner }) => ({ ...data, owner }))).result
+
+claim('signIn gives the session a new id, an owner and a time of authentication', async (t, { visitor, clock }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const before = await visitor.snapshot()
+  clock.advance(SECOND)
+
+  const reply = await visitor.does((session) => session.signIn('ada'))
+
+  t.deepEqual([reply.status, reply.sid.length], [200, 1])
+  t.not(await visitor.publicId(), await before.publicId())
+  t.deepEqual((await visitor.does(({ data, owner, authenticatedAt }) => ({ ...data, owner, authenticatedAt }))).result, { a: 1, owner: 'ada', authenticatedAt: clock.now })
+  t.is(await before.origin(), 'expired')
+})
+
+claim('of a double-clicked login neither is refused, the second starts empty, both cookies work and the old id is dead', async (t, { site, visitor, scene }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const before = await visitor.snapshot()
+  const loaded = new Barrier()
+
+  const second = before.does(async (session) => {
+    await loaded.pass()
+    await session.signIn('ada')
+  })
+  await loaded.arrived
+  const first = await before.does((session) => session.signIn('ada'))
+  loaded.open()
+
+  t.deepEqual([first.status, (await second).status], [200, 200])
+  t.deepEqual(await account(await site.visitor(pairOf(first.sid[0]))), { a: 1, owner: 'ada' })
+  t.deepEqual(await account(await site.visitor(pairOf((await second).sid[0]))), { owner: 'ada' })
+  t.is(await before.origin(), 'expired')
+  t.is((await scene.live()).length, 2)
+})
+
+for (const [verb, when] of [['create', 'before'], ['create', 'after'], ['replace', 'before'], ['replace', 'after']] as const) {
+  claim(`of two logins, one stopped ${when} its ${verb}, neither is refused, exactly one inherits, and the old id is dead`, async (t, { site, visitor, store, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const before = await visitor.snapshot()
+    const stop = store.pause(verb, when)
+
+    const first = before.does((session) => session.signIn('ada'))
+    await stop.arrived
+    const second = await before.does((session) => session.signIn('ada'))
+    stop.open()
+
+    t.deepEqual([(await first).status, second.status], [200, 200])
+    const accounts = await Promise.all([await first, second].map(async ({ sid }) => account(await site.visitor(pairOf(sid[0])))))
+    const isDone = verb === 'replace' && when === 'after'
+    t.deepEqual(isDone ? accounts : accounts.reverse(), [{ a: 1, owner: 'ada' }, { owner: 'ada' }])
+    t.is(await before.origin(), 'expired')
+    t.is((await scene.live()).length, 2)
+  })
+}
+
+claim('a second click that arrives when the first login is done signs in anew and empty', async (t, { site, visitor }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const before = await visitor.snapshot()
+
+  const first = await before.does((session) => session.signIn('ada'))
+  const second = await before.does((session) => session.signIn('ada'))
+
+  t.deepEqual([first.status, second.status, second.sid.length], [200, 200, 1])
+  t.deepEqual(await account(await site.visitor(pairOf(first.sid[0]))), { a: 1, owner: 'ada' })
+  t.deepEqual(await account(await site.visitor(pairOf(second.sid[0]))), { owner: 'ada' })
+})
+
+claim('parallel logins of one session to two accounts never mix their data', async (t, { site, visitor, store }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const before = await visitor.snapshot()
+  const stop = store.pause('replace')
+
+  const eve = before.does(async (session) => {
+    session.data.b = 2
+    await session.signIn('eve')
+  })
+  await stop.arrived
+  const ada = await before.does((session) => session.signIn('ada'))
+  stop.open()
+
+  t.deepEqual([(await eve).status, ada.status], [200, 200])
+  t.deepEqual(await account(await site.visitor(pairOf(ada.sid[0]))), { a: 1, owner: 'ada' })
+  t.deepEqual(await account(await site.visitor(pairOf((await eve).sid[0]))), { owner: 'eve' })
+})
+
+claim('signing in over another owner keeps nothing', async (t, { visitor, clock }) => {
+  await visitor.does(async (session) => {
+    await session.signIn('ada')
+    session.maxAge = '7d'
+    session.data.a = 1
+    session.flash('note', 'for ada')
+  })
+  clock.advance(SECOND)
+
+  await visitor.does((session) => session.signIn('eve'))
+
+  const { result } = await visitor.does((session) => ({ ...session.data, owner: session.owner, maxAge: session.maxAge, createdAt: session.createdAt, note: session.flash('note') }))
+  t.deepEqual(result, { owner: 'eve', maxAge: 0, createdAt: clock.now, note: [] })
+})
+
+claim('signing in over another owner keeps the keys that are listed', async (t, { visitor }) => {
+  await visitor.does(async (session) => {
+    await session.signIn('ada')
+    Object.assign(session.data, { a: 1, b: 2 })
+  })
+
+  await visitor.does((session) => session.signIn('eve', { keep: ['b'] }))
+
+  t.deepEqual(await account(visitor), { b: 2, owner: 'eve' })
+})
+
+claim('signing in again as the same owner keeps everything', async (t, { visitor }) => {
+  await visitor.does(async (session) => {
+    await session.signIn('ada')
+    session.data.a = 1
+  })
+
+  await visitor.does((session) => session.signIn('ada'))
+
+  t.deepEqual(await account(visitor), { a: 1, owner: 'ada' })
+})
+
+claim('signIn keeps what is listed, or nothing', async (t, { visitor }) => {
+  await visitor.does(({ data }) => Object.assign(data, { a: 1, b: 2 }))
+
+  await visitor.does((session) => session.signIn('ada', { keep: ['a'] }))
+  const listed = await account(visitor)
+  await visitor.does((session) => session.signIn('ada', { keep: false }))
+
+  t.deepEqual(listed, { a: 1, owner: 'ada' })
+  t.deepEqual(await account(visitor), { owner: 'ada' })
+})
+
+claim('a login in a session that was destroyed meanwhile starts empty', async (t, { visitor, scene }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const before = await visitor.snapshot()
+  const loaded = new Barrier()
+
+  const login = visitor.does(async (session) => {
+    session.data.b = 2
+    await loaded.pass()
+    await session.signIn('ada')
+    session.data.c = 3
+  })
+  await loaded.arrived
+  await before.does((session) => session.destroy())
+  loaded.open()
+
+  t.deepEqual([(await login).status, (await login).sid.length], [200, 1])
+  t.deepEqual(await account(visitor), { c: 3, owner: 'ada' })
+  t.is((await scene.live()).length, 1)
+})
+
+claim('a login in a session that expired while the request ran starts empty', { idleTimeout: '1m' }, async (t, { visitor, clock }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+
+  const reply = await visitor.does(async (session) => {
+    clock.advance(61 * SECOND)
+    await session.signIn('ada')
+  })
+
+  t.is(reply.status, 200)
+  t.deepEqual(await account(visitor), { owner: 'ada' })
+})
+
+claim('a change that was committed between the load and the login is kept', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const loaded = new Barrier()
+
+  const login = visitor.does(async (session) => {
+    await loaded.pass()
+    await session.signIn('ada')
+  })
+  await loaded.arrived
+  await visitor.does(({ data }) => (data.b = 2))
+  loaded.open()
+
+  t.is((await login).status, 200)
+  t.deepEqual(await account(visitor), { a: 1, b: 2, owner: 'ada' })
+})
+
+claim('somebody else who signed in meanwhile leaves nothing to a login that was under way', async (t, { visitor }) => {
+  await visitor.does(async (session) => {
+    session.data.a = 1
+    await session.signIn('ada')
+  })
+  const loaded = new Barrier()
+
+  const login = visitor.does(async (session) => {
+    await loaded.pass()
+    await session.signIn('ada')
+    return { ...session.data }
+  })
+  await loaded.arrived
+  await visitor.does(async (session) => {
+    await session.signIn('eve')
+    session.data.b = 2
+  })
+  loaded.open()
+
+  t.is((await login).status, 200)
+  t.deepEqual((await login).result, {})
+  t.deepEqual(await account(visitor), { owner: 'ada' })
+})

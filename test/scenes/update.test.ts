@@ -1,0 +1,216 @@
+// session.update(fn): a change that is computed from the newest data, and applied exactly once.
+import { Barrier } from '../support/faults.ts'
+import { claim } from '../support/scene.ts'
+
+const increment = (data: { count?: number }): number => (data.count = (data.count ?? 0) + 1)
+
+claim('fifty parallel increments give exactly fifty', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.count = 0))
+
+  const replies = await Promise.all(Array.from({ length: 50 }, () => visitor.does((session) => session.update(increment))))
+
+  t.deepEqual(replies.map(({ status }) => status).filter((status) => status !== 200), [])
+  t.deepEqual(await visitor.sees(), { count: 50 })
+  t.deepEqual(replies.map(({ result }) => result ?? 0).sort((a, b) => a - b), Array.from({ length: 50 }, (_, at) => at + 1))
+})
+
+claim('parallel increments in one request give their sum', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.count = 0))
+
+  const reply = await visitor.does((session) => Promise.all(Array.from({ length: 5 }, () => session.update(increment))))
+
+  t.is(reply.status, 200)
+  t.deepEqual(await visitor.sees(), { count: 5 })
+})
+
+claim("fn sees the newest data with this request's pending changes, and all is stored together", async (t, { visitor }) => {
+  await visitor.does(({ data }) => Object.assign(data, { a: 1, b: 1 }))
+  const loaded = new Barrier()
+
+  const slow = visitor.does(async (session) => {
+    session.data.b = 2
+    session.flash('note', 'hello')
+    await loaded.pass()
+    const seen: object[] = []
+    await session.update((data) => {
+      seen.push({ ...data })
+      data.count = (data.a ?? 0) + (data.b ?? 0)
+    })
+    return seen.at(-1)
+  })
+  await loaded.arrived
+  await visitor.does(({ data }) => (data.a = 10))
+  loaded.open()
+
+  t.deepEqual((await slow).result, { a: 10, b: 2 })
+  t.deepEqual(await visitor.sees(), { a: 10, b: 2, count: 12 })
+  t.deepEqual((await visitor.does((session) => session.flash('note'))).result, ['hello'])
+})
+
+claim('fn runs again when another request came between, and only its last run counts', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.cart = ['pen']))
+  const running = new Barrier()
+  let runs = 0
+
+  const slow = visitor.does((session) => session.update(async (data) => {
+    runs++
+    await running.pass()
+    data.cart?.push('ink')
+  }))
+  await running.arrived
+  await visitor.does(({ data }) => data.cart?.push('nib'))
+  running.open()
+
+  t.is((await slow).status, 200)
+  t.is(runs, 2)
+  t.deepEqual(await visitor.sees(), { cart: ['pen', 'nib', 'ink'] })
+})
+
+claim('when fn throws, nothing of it is stored', async (t, { visitor, store }) => {
+  await visitor.does(({ data }) => (data.count = 1))
+  store.counted()
+
+  const reply = await visitor.does((session) => session.update((data) => {
+    increment(data)
+    throw new Error('no more')
+  }))
+
+  t.is(reply.status, 500)
+  t.is(store.counted().replace, undefined)
+  t.deepEqual(await visitor.sees(), { count: 1 })
+})
+
+claim('when fn throws and the handler catches it, what was pending before is committed and the rest is not', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.count = 1))
+
+  const reply = await visitor.does(async (session) => {
+    session.data.a = 1
+    await t.throwsAsync(session.update((data) => {
+      increment(data)
+      throw new Error('no more')
+    }))
+  })
+
+  t.is(reply.status, 200)
+  t.deepEqual(await visitor.sees(), { a: 1, count: 1 })
+})
+
+claim("update() resolves to fn's result, which is not taken for data", async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.count = 1))
+
+  const reply = await visitor.does((session) => session.update((data) => {
+    increment(data)
+    return { a: 5 }
+  }))
+
+  t.deepEqual(reply.result, { a: 5 })
+  t.deepEqual(await visitor.sees(), { count: 2 })
+})
+
+claim('a save() inside fn stores what was pending, and the change of fn counts once', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.count = 1))
+
+  const reply = await visitor.does(async (session) => {
+    session.data.a = 1
+    await session.update(async (data) => {
+      await session.save()
+      increment(data)
+    })
+  })
+
+  t.is(reply.status, 200)
+  t.deepEqual(await visitor.sees(), { a: 1, count: 2 })
+})
+
+claim('what update() stored is there for others while the request still runs', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.count = 1))
+  const updated = new Barrier()
+
+  const slow = visitor.does(async (session) => {
+    await session.update(increment)
+    await updated.pass()
+  })
+  await updated.arrived
+  const between = await visitor.sees()
+  updated.open()
+  await slow
+
+  t.deepEqual(between, { count: 2 })
+})
+
+claim('an update stands when the handler throws afterwards', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.count = 1))
+
+  const reply = await visitor.does(async (session) => {
+    await session.update(increment)
+    session.data.a = 1
+    throw new Error('afterwards')
+  })
+
+  t.is(reply.status, 500)
+  t.deepEqual(await visitor.sees(), { count: 2 })
+})
+
+claim('an update of a new session stores it, and its cookie survives a 500 thrown afterwards', async (t, { visitor }) => {
+  const reply = await visitor.does(async (session) => {
+    await session.update(increment)
+    throw new Error('afterwards')
+  })
+
+  t.deepEqual([reply.status, reply.sid.length], [500, 1])
+  t.deepEqual(await visitor.sees(), { count: 1 })
+})
+
+claim('update() works after the commit', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.count = 1))
+  const answered = new Barrier()
+  let background: Promise<number> | undefined
+
+  await visitor.does((session) => {
+    background = answered.pass().then(() => session.update(increment))
+  })
+  answered.open()
+
+  t.is(await background, 2)
+  t.deepEqual(await visitor.sees(), { count: 2 })
+})
+
+claim('an update of a session that was destroyed elsewhere is refused as gone', async (t, { visitor, scene }) => {
+  await visitor.does(({ data }) => (data.count = 1))
+  const running = new Barrier()
+
+  const slow = visitor.does((session) => session.update(async (data) => {
+    await running.pass()
+    return increment(data)
+  }))
+  await running.arrived
+  await visitor.does((session) => session.destroy())
+  running.open()
+
+  const { status, code, sid } = await slow
+  t.deepEqual([status, code, sid], [409, 'ERR_SESSION_GONE', []])
+  t.deepEqual(await scene.live(), [])
+})
+
+claim("with onConflict 'throw' an update that is overtaken runs again, and what was pending is refused where both changed it", { onConflict: 'throw' }, async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.count = 1))
+  const [counting, writing] = [new Barrier(), new Barrier()]
+
+  const counter = visitor.does((session) => session.update(async (data) => {
+    await counting.pass()
+    return increment(data)
+  }))
+  const writer = visitor.does(async (session) => {
+    session.data.count = 7
+    await writing.pass()
+    await session.update((data) => (data.a = 1))
+  })
+  await Promise.all([counting.arrived, writing.arrived])
+  await visitor.does((session) => session.update(increment))
+  counting.open()
+  writing.open()
+
+  t.is((await counter).result, 3)
+  t.is((await writer).code, 'ERR_SESSION_CONFLICT')
+  t.deepEqual(await visitor.sees(), { count: 3 })
+})

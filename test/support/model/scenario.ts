@@ -1,0 +1,127 @@
+// What happens in one run: who asks for what, and in which order things come to pass.
+import fc from 'fast-check'
+
+export const KEYS = ['a', 'b', 'list', 'n'] as const
+export type Key = (typeof KEYS)[number]
+/** Keys that are set to a value of their own; `list` is pushed to, `n` is counted in. */
+export type Plain = 'a' | 'b'
+
+export type Keep = boolean | readonly Key[]
+
+/** One thing that a handler does. */
+export type Step =
+  | { readonly do: 'read' | 'delete'; readonly key: Key }
+  | { readonly do: 'set'; readonly key: Plain }
+  | { readonly do: 'push' | 'clear' | 'assign' | 'id' | 'wait' | 'save' | 'reload' | 'destroy' }
+  | { readonly do: 'put' | 'take'; readonly key: Plain }
+  | { readonly do: 'update'; readonly waits: boolean }
+  /** The function of `update` throws. */
+  | { readonly do: 'fail' }
+  | { readonly do: 'regenerate'; readonly keep: Keep }
+  | { readonly do: 'signIn'; readonly owner: string; readonly keep: Keep }
+
+/** One request. */
+export interface Errand {
+  /** Whose cookie it carries. */
+  readonly browser: number
+  /** Which of two middlewares over the one store serves it, as two processes do. */
+  readonly house: number
+  readonly steps: readonly Step[]
+  /** How its handler ends: it returns, or throws an error of this status. */
+  readonly end: 'returns' | 403 | 500
+  /** Whether it goes on after a refusal. */
+  readonly catches: boolean
+}
+
+/** Something that happens between requests. */
+export type Event = { readonly passes: number } | 'a new key'
+
+export interface Scenario {
+  readonly onConflict: 'merge' | 'throw'
+  /** Which of {@link LIFETIMES} hold. */
+  readonly lifetime: number
+  /** Where a store call waits for its turn: before it happens, also before its answer arrives, or nowhere. */
+  readonly calls: 'before' | 'around' | 'at once'
+  /** Which browsers have a session already. */
+  readonly begun: readonly boolean[]
+  readonly errands: readonly Errand[]
+  readonly events: readonly Event[]
+  readonly choices: readonly number[]
+}
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+
+export interface Lifetime {
+  readonly options: { readonly maxAge?: string; readonly rolling?: boolean; readonly absoluteTimeout?: string }
+  readonly idle: number
+  readonly absolute: number
+}
+
+export const LIFETIMES: readonly [Lifetime, ...Lifetime[]] = [
+  { options: {}, idle: 2 * HOUR, absolute: 24 * HOUR },
+  { options: { maxAge: '1h' }, idle: HOUR, absolute: HOUR },
+  { options: { maxAge: '1h', rolling: true, absoluteTimeout: '3h' }, idle: HOUR, absolute: 3 * HOUR },
+]
+
+// A moment, past a late request, past a tombstone, a due touch, past one idle timeout and the other, past the day.
+const PASSES = [SECOND, 11 * SECOND, 61 * SECOND, 13 * MINUTE, 61 * MINUTE, 121 * MINUTE, 25 * HOUR]
+
+const someKey = fc.constantFrom(...KEYS)
+const plainKey = fc.constantFrom<Plain>('a', 'b')
+const someKeep = fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.subarray([...KEYS]) })
+
+const someStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('read'), key: someKey }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('set'), key: plainKey }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('delete'), key: someKey }) },
+  { weight: 4, arbitrary: fc.constant({ do: 'push' }) },
+  { weight: 1, arbitrary: fc.constantFrom({ do: 'clear' }, { do: 'assign' }, { do: 'id' }) },
+  { weight: 2, arbitrary: fc.constant({ do: 'wait' }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('put', 'take'), key: plainKey }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('update'), waits: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.constant({ do: 'fail' }) },
+  { weight: 2, arbitrary: fc.constant({ do: 'save' }) },
+  { weight: 1, arbitrary: fc.constant({ do: 'reload' }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('regenerate'), keep: someKeep }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('signIn'), owner: fc.constantFrom('ada', 'bob'), keep: someKeep }) },
+  { weight: 1, arbitrary: fc.constant({ do: 'destroy' }) },
+)
+
+const someErrand: fc.Arbitrary<Errand> = fc.record({
+  browser: fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constant(1) }),
+  house: fc.nat(1),
+  steps: fc.array(someStep, { minLength: 1, maxLength: 5, size: 'max' }),
+  end: fc.oneof({ weight: 6, arbitrary: fc.constant('returns' as const) }, { weight: 1, arbitrary: fc.constantFrom(403 as const, 500 as const) }),
+  catches: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+})
+
+const someEvent: fc.Arbitrary<Event> = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ passes: fc.constantFrom(...PASSES) }) },
+  { weight: 1, arbitrary: fc.constant('a new key' as const) },
+)
+
+export const someScenario: fc.Arbitrary<Scenario> = fc.record({
+  onConflict: fc.constantFrom('merge', 'throw'),
+  lifetime: fc.nat(LIFETIMES.length - 1),
+  calls: fc.constantFrom('before', 'around', 'at once'),
+  begun: fc.tuple(fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }), fc.boolean()),
+  errands: fc.array(someErrand, { minLength: 2, maxLength: 5, size: 'max' }),
+  events: fc.oneof({ weight: 1, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.array(someEvent, { maxLength: 3, size: 'max' }) }),
+  choices: fc.array(fc.nat(4), { maxLength: 120, size: 'max' }),
+})
+
+/** A scenario as a person reads it: one request a line. */
+export function told({ errands, ...rest }: Scenario): string {
+  const lines = errands.map(({ browser, house, steps, end, catches }, at) => {
+    const text = steps.map(({ do: verb, ...details }) => [verb, ...Object.values(details).map((value) => JSON.stringify(value))].join(' ')).join(', ')
+    return `  request ${at}, browser ${browser}, middleware ${house}: ${text}; ${end === 'returns' ? end : `throws ${end}`}${catches ? ', going on after refusals' : ''}`
+  })
+  const { onConflict, lifetime, calls, begun, events, choices } = rest
+  return [
+    `  ${onConflict}, lifetimes ${JSON.stringify(LIFETIMES[lifetime]?.options)}, store calls wait ${calls}, sessions begun ${JSON.stringify(begun)}`,
+    ...lines,
+    `  meanwhile ${JSON.stringify(events)}, turns ${JSON.stringify(choices)}`,
+  ].join('\n')
+}

@@ -1,0 +1,100 @@
+// Tasks that take turns: one runs at a time, until it waits here; which one goes on is a choice that was made before.
+// The same choices give the same order, whatever the machine does meanwhile.
+import { syncBuiltinESMExports } from 'node:module'
+import timers from 'node:timers/promises'
+
+/** What a task waits for. A `call` is a store call that has not happened yet. */
+export type Place = 'start' | 'handler' | 'call' | 'answer' | 'pause' | 'delivery' | 'moment' | 'hours'
+
+interface Waiting {
+  readonly task: number
+  readonly place: Place
+  readonly go: () => void
+}
+
+/** More turns than any scenario needs: somebody waits for something that never comes. */
+const MOST_TURNS = 20_000
+
+export class Schedule {
+  readonly #choices: readonly number[]
+  readonly #waiting: Waiting[] = []
+  #turns = 0
+  #used = 0
+  #running = -1
+  #over: () => void = () => undefined
+  /** Whether a store is at work: what it waits for is its own business. */
+  isCalling = false
+
+  /** Which of those that wait goes on, by turn; the first one when the choices are used up. */
+  constructor(choices: readonly number[]) {
+    this.#choices = choices
+  }
+
+  /** The task that runs now: whatever happens is its doing. */
+  get running(): number {
+    return this.#running
+  }
+
+  /** Waits for a turn. */
+  wait(place: Place): Promise<void> {
+    const task = this.#running
+    return new Promise((resolve) => {
+      this.#waiting.push({ task, place, go: resolve })
+      this.#over()
+    })
+  }
+
+  /** Runs all tasks to their ends. */
+  async run(tasks: readonly (() => Promise<void>)[]): Promise<void> {
+    for (const [at, task] of tasks.entries()) await this.#let(at, () => void task().then(() => this.#over()))
+    while (this.#waiting.length > 0) {
+      if (++this.#turns > MOST_TURNS) throw new Error(`no end after ${MOST_TURNS} turns`)
+      const { task, go } = this.#next()
+      await this.#let(task, go)
+    }
+    this.#running = -1
+  }
+
+  #let(task: number, go: () => void): Promise<void> {
+    return new Promise((resolve) => {
+      this.#running = task
+      this.#over = resolve
+      go()
+    })
+  }
+
+  // A call carries the instant at which it was made: time passes before it was made, or after it happened. And what takes
+  // several calls takes seconds at most, while handlers may take hours.
+  #next(): Waiting {
+    const isAtWork = (place: Place): boolean => place === 'call' || place === 'answer' || place === 'pause'
+    const isAnyAtWork = this.#waiting.some(({ place }) => isAtWork(place))
+    const isAnyCalling = this.#waiting.some(({ place }) => place === 'call')
+    const ready = this.#waiting.filter(({ place }) => place === 'moment' ? !isAnyCalling : place !== 'hours' || !isAnyAtWork)
+    const choice = ready.length === 1 ? 0 : (this.#choices[this.#used++] ?? 0)
+    const chosen = ready[choice % ready.length]
+    if (chosen === undefined) throw new Error('everybody waits for somebody else')
+    this.#waiting.splice(this.#waiting.indexOf(chosen), 1)
+    return chosen
+  }
+}
+
+let current: Schedule | undefined
+const sleep = timers.setTimeout
+
+/** While a schedule runs, the pauses of the core are turns of it: no time is lost, and their order is chosen too. */
+export async function withPauses<T>(schedule: Schedule, work: () => Promise<T>): Promise<T> {
+  current = schedule
+  try {
+    return await work()
+  } finally {
+    current = undefined
+  }
+}
+
+function pause<T>(milliseconds?: number, value?: T, options?: object): Promise<T | undefined> {
+  if (current === undefined || current.isCalling) return sleep(milliseconds, value, options)
+  return current.wait('pause').then(() => value)
+}
+
+Object.assign(timers, { setTimeout: pause })
+syncBuiltinESMExports()

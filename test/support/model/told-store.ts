@@ -1,0 +1,85 @@
+// A store whose calls take their turns, and are told to the ledger one by one.
+import type { Replaced, SessionRecord, SessionStore } from '../../../src/store.ts'
+import type { Ledger } from './ledger.ts'
+import type { Mind } from './mind.ts'
+import type { Scenario } from './scenario.ts'
+import type { Schedule } from './schedule.ts'
+
+/** Who asks, and when. */
+export interface Stage {
+  readonly schedule: Schedule
+  readonly ledger: Ledger
+  readonly calls: Scenario['calls']
+  readonly refusesConflicts: boolean
+  readonly now: number
+  /** The request that runs now; `undefined` for one that only looks. */
+  readonly mind: Mind | undefined
+}
+
+export class ToldStore implements SessionStore {
+  readonly #inner: SessionStore
+  readonly #stage: Stage
+
+  constructor(inner: SessionStore, stage: Stage) {
+    this.#inner = inner
+    this.#stage = stage
+  }
+
+  create(record: SessionRecord, now: number): boolean | Promise<boolean> {
+    const { ledger, mind } = this.#stage
+    return this.#ask(() => this.#inner.create(record, now), (answer) => ledger.create(mind, record, now, answer))
+  }
+
+  read(key: string, now: number): SessionRecord | undefined | Promise<SessionRecord | undefined> {
+    const { ledger, mind } = this.#stage
+    return this.#ask(() => this.#inner.read(key, now), (answer) => ledger.read(mind, key, now, answer))
+  }
+
+  replace(record: SessionRecord, version: number, now: number): Replaced | Promise<Replaced> {
+    const { ledger, mind } = this.#stage
+    return this.#ask(() => this.#inner.replace(record, version, now), (answer) => ledger.replace(mind, record, version, now, answer))
+  }
+
+  touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean | Promise<boolean> {
+    const { ledger, mind } = this.#stage
+    return this.#ask(
+      () => this.#inner.touch(key, version, lastSeenAt, expiresAt, now),
+      (answer) => ledger.touch(mind, key, version, lastSeenAt, expiresAt, now, answer),
+    )
+  }
+
+  delete(key: string): boolean | Promise<boolean> {
+    const { ledger, mind } = this.#stage
+    // It takes no instant: a record that expired meanwhile may be gone or not.
+    return this.#ask(() => this.#inner.delete(key), () => ledger.delete(mind, key, -Infinity))
+  }
+
+  #ask<T>(call: () => T | Promise<T>, tell: (answer: T) => void): T | Promise<T> {
+    const { calls, mind } = this.#stage
+    if (mind !== undefined && calls !== 'at once') return this.#later(call, tell)
+    const answer = call()
+    if (answer instanceof Promise) return this.#settled(answer, tell)
+    tell(answer)
+    return answer
+  }
+
+  async #later<T>(call: () => T | Promise<T>, tell: (answer: T) => void): Promise<T> {
+    const { schedule, calls } = this.#stage
+    await schedule.wait('call')
+    const answer = await this.#settled(call(), tell)
+    if (calls === 'around') await schedule.wait('answer')
+    return answer
+  }
+
+  async #settled<T>(call: T | Promise<T>, tell: (answer: T) => void): Promise<T> {
+    const { schedule } = this.#stage
+    schedule.isCalling = true
+    try {
+      const answer = await call
+      tell(answer)
+      return answer
+    } finally {
+      schedule.isCalling = false
+    }
+  }
+}

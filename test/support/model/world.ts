@@ -1,0 +1,261 @@
+// Plays one scenario through the real middleware: two apps over one store, requests without a network, browsers that
+// keep the cookie they were sent last. Every answer is held against what the model says it must be.
+import { createHash } from 'node:crypto'
+import { subscribe } from 'node:diagnostics_channel'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
+import Koa, { type Context } from 'koa'
+import { session, type SessionManager, type SessionStore } from '../../../src/index.ts'
+import { Ledger } from './ledger.ts'
+import { Mind } from './mind.ts'
+import { LIFETIMES, type Errand, type Lifetime, type Scenario } from './scenario.ts'
+import { Schedule, withPauses } from './schedule.ts'
+import { play, type Data } from './steps.ts'
+import { ToldStore, type Stage } from './told-store.ts'
+
+/** What a browser keeps: the cookie's value, and how many keys there were when it was signed. */
+interface Cookie {
+  readonly value: string
+  readonly keys: number
+}
+
+type Handler = (session: SessionManager<Data>) => Promise<void>
+
+interface Answer {
+  readonly status: number
+  /** The value of our cookie, if one was set; empty when it was cleared. */
+  readonly cookie: string | undefined
+  readonly maxAge: number | undefined
+}
+
+// Nothing is sent: what reads the socket asks whether it is encrypted.
+const SOCKET = { remoteAddress: '127.0.0.1' } as unknown as Socket
+
+let hear: (key: string) => unknown = () => undefined
+subscribe('koa-fastsession:conflict', (message) => {
+  const { keys } = message as { keys: readonly string[] }
+  for (const key of keys) hear(key)
+})
+
+// A store may outlive a world: no id is used twice.
+let ids = 0
+
+export class World implements Stage {
+  readonly schedule: Schedule
+  readonly ledger: Ledger
+  readonly calls: Scenario['calls']
+  readonly refusesConflicts: boolean
+  readonly #scenario: Scenario
+  readonly #lifetime: Lifetime
+  readonly #keys = ['the first secret of the model, which is long enough']
+  readonly #houses: readonly ReturnType<Koa['callback']>[]
+  readonly #jars: (Cookie | undefined)[] = [undefined, undefined]
+  readonly #minds: Mind[] = []
+  /** Every cookie that was ever set, by its value. */
+  readonly #cookies = new Map<string, Cookie & { readonly browser: number }>()
+  readonly #refused: string[] = []
+  readonly #handlers: Handler[] = []
+  #now = Math.ceil(Date.now() / 1000) * 1000
+
+  constructor(scenario: Scenario, store: SessionStore) {
+    this.#scenario = scenario
+    this.calls = scenario.calls
+    this.schedule = new Schedule(scenario.choices)
+    this.#lifetime = LIFETIMES[scenario.lifetime] ?? LIFETIMES[0]
+    this.refusesConflicts = scenario.onConflict === 'throw'
+    this.ledger = new Ledger(this.#lifetime, this.refusesConflicts)
+    const told = new ToldStore(store, this)
+    this.#houses = [0, 1].map(() => this.#house(told))
+  }
+
+  get now(): number {
+    return this.#now
+  }
+
+  get mind(): Mind | undefined {
+    return this.#minds[this.schedule.running]
+  }
+
+  /** @throws {Error} where the core did what it must not do. */
+  async play(): Promise<void> {
+    const { errands, events, begun } = this.#scenario
+    hear = (key) => this.mind?.told.add(key)
+    const beginnings = begun.flatMap((has, browser) => (has ? [browser] : []))
+    await withPauses(this.schedule, async () => {
+      for (const browser of beginnings) await this.#begin(browser)
+      const requests = errands.map((errand, at) => {
+        const mind = (this.#minds[at] = new Mind(errand.browser, at))
+        return () => this.#run(errand, mind)
+      })
+      await this.schedule.run(events.length === 0 ? requests : [...requests, () => this.#pass(events)])
+    })
+    await this.#lookBack()
+    if (this.ledger.fault !== undefined) throw new Error(this.ledger.fault)
+  }
+
+  #house(store: SessionStore): ReturnType<Koa['callback']> {
+    const app = new Koa()
+    app.silent = true
+    app.use(
+      session<Data>({
+        ...this.#lifetime.options,
+        keys: this.#keys,
+        store,
+        onConflict: this.#scenario.onConflict,
+        now: () => this.#now,
+        generateId: () => `model-${String(++ids).padStart(20, '0')}`,
+        sweepInterval: false,
+        storeTimeout: '10m',
+        logger: {},
+      }),
+    )
+    app.use(async (ctx: Context) => {
+      await this.#handlers[Number(ctx.path.slice(1))]?.(ctx.state.session)
+      ctx.body = ''
+    })
+    return app.callback()
+  }
+
+  /** One request through the middleware. */
+  async #serve(house: number, cookie: string | undefined, handler: Handler): Promise<Answer> {
+    const request = new IncomingMessage(SOCKET)
+    request.method = 'GET'
+    request.url = `/${this.#handlers.push(handler) - 1}`
+    if (cookie !== undefined) request.headers.cookie = `sid=${cookie}`
+    const response = new ServerResponse(request)
+    // Koa's own types leave out that it waits for the answer.
+    await (this.#houses[house]?.(request, response))
+    const lines = [response.getHeader('set-cookie') ?? []].flat() as string[]
+    if (lines.length > 1) this.ledger.fail(this.mind, 'two cookies were set')
+    const [, value, rest = ''] = /^sid=([^;]*)(.*)$/.exec(lines[0] ?? '') ?? []
+    const maxAge = /; Max-Age=(\d+)/.exec(rest)?.[1]
+    return { status: response.statusCode, cookie: value, maxAge: maxAge === undefined ? undefined : Number(maxAge) }
+  }
+
+  /** A session that is there before anything else happens. */
+  async #begin(browser: number): Promise<void> {
+    const mind = new Mind(browser, -1)
+    const steps = [{ do: 'set', key: 'a' }, { do: 'push' }] as const
+    this.#minds[0] = mind
+    await this.schedule.run([() => this.#run({ browser, house: 0, steps, end: 'returns', catches: false }, mind)])
+  }
+
+  async #pass(events: Scenario['events']): Promise<void> {
+    for (const event of events) {
+      await this.schedule.wait(event === 'a new key' || event.passes <= 1000 ? 'moment' : 'hours')
+      if (event === 'a new key') this.#keys.unshift(`secret number ${this.#keys.length} of the model, long enough`)
+      else this.#now += event.passes
+    }
+  }
+
+  async #run(errand: Errand, mind: Mind): Promise<void> {
+    await this.schedule.wait('start')
+    const cookie = this.#jars[errand.browser]
+    mind.hasCookie = cookie !== undefined
+    mind.hasOldKey = cookie !== undefined && cookie.keys < this.#keys.length
+    const keys = this.#keys.length
+    const ending: { status: number } = { status: 200 }
+    mind.begin({ do: 'load' })
+    const answer = await this.#serve(errand.house, cookie?.value, async (manager) => {
+      try {
+        await play(this, mind, manager, errand)
+        if (errand.end !== 'returns') throw Object.assign(new Error('on purpose'), { status: errand.end })
+      } catch (error) {
+        ending.status = statusOf(error)
+        throw error
+      } finally {
+        this.#handled(mind, ending.status)
+      }
+    })
+    this.#check(mind, answer, ending.status)
+    if (answer.cookie !== undefined && answer.cookie !== '') this.#cookies.set(answer.cookie, { value: answer.cookie, keys, browser: errand.browser })
+    await this.schedule.wait('delivery')
+    if (answer.cookie !== undefined) this.#jars[errand.browser] = answer.cookie === '' ? undefined : { value: answer.cookie, keys }
+  }
+
+  /** The handler is over: what is pending will be stored, or never. */
+  #handled(mind: Mind, status: number): void {
+    const commits = status === 200 || status === 403
+    mind.isConfirmed = false
+    mind.begin({ do: commits ? 'commit' : 'nothing' })
+  }
+
+  // ---- what an answer must be
+
+  #check(mind: Mind, { status, cookie, maxAge }: Answer, ending: number): void {
+    const { ledger } = this
+    const now = this.#now
+    const commits = ending === 200 || ending === 403
+    const isLost = commits && !mind.isDestroyed && mind.hasPending && (mind.key !== undefined || mind.isOver || mind.hasSomething)
+    if (status === 409 && commits) {
+      const isGone = mind.isOver || !mind.wasAlive
+      const hasConflict = this.refusesConflicts && mind.conflicts(mind.known).length > 0
+      ledger.expect(mind, isLost && (isGone || hasConflict), 'the commit was refused')
+      if (isGone) mind.isGone = true
+    } else {
+      ledger.expect(mind, status === ending, `answered ${status} instead of ${ending}`)
+      ledger.expect(mind, !isLost, 'a change was acknowledged and not stored')
+      const isKept = !commits || mind.isDestroyed || mind.isOver || mind.key !== undefined || !mind.hasSomething
+      ledger.expect(mind, isKept, 'a session that was to be kept was not stored')
+    }
+    if (status === ending) ledger.expectTold(mind)
+    this.#refused.push(...mind.pendingValues())
+    this.#checkCookie(mind, cookie, now, commits && status === ending)
+    if (maxAge !== undefined && cookie !== undefined && cookie !== '') {
+      // Max-Age=0 would delete it: a cookie of a session that has just ended lives for one second.
+      ledger.expect(mind, maxAge === 1 || now + maxAge * 1000 <= ledger.absoluteEnd(keyIn(cookie)), 'the cookie outlives its session')
+    }
+  }
+
+  #checkCookie(mind: Mind, cookie: string | undefined, now: number, isCommitted: boolean): void {
+    const { ledger } = this
+    if (mind.isDestroyed) {
+      const expected = mind.hasEnded && mind.isResumed ? '' : undefined
+      ledger.expect(mind, cookie === expected, expected === '' ? 'the cookie was not cleared' : 'a cookie was set or cleared after destroy()')
+      return
+    }
+    ledger.expect(mind, cookie !== '', 'a cookie was cleared')
+    const isAlive = !mind.isOver && mind.wasAlive && mind.key !== undefined
+    if (cookie === undefined || cookie === '') {
+      ledger.expect(mind, !(mind.hasNews && isAlive), 'nobody is told the new id')
+      const isDue = mind.hasOldKey && mind.isResumed && isCommitted && isAlive && mind.isConfirmed
+      ledger.expect(mind, !isDue, 'the cookie was not signed with the new key')
+      return
+    }
+    ledger.expect(mind, isAlive && keyIn(cookie) === mind.key, 'a cookie was set for a session that is not live')
+    ledger.expect(mind, mind.hasNews || mind.isConfirmed, 'a cookie was renewed without asking whether its session lives')
+    if (isAlive) ledger.announce(mind, keyIn(cookie), now)
+  }
+
+  // ---- what is left in the end
+
+  /** Every cookie that was ever set is shown again: it leads to the session that the model has, or to none. */
+  async #lookBack(): Promise<void> {
+    const { ledger } = this
+    ledger.close(this.#now)
+    const seen: string[] = []
+    for (const { value, browser } of this.#cookies.values()) {
+      const key = keyIn(value)
+      const live = ledger.live(key, this.#now)
+      await this.#serve(0, value, (manager) => {
+        const data = { ...manager.data }
+        ledger.expect(undefined, (manager.origin === 'resumed') === (live !== undefined), `${live === undefined ? 'an ended' : 'a live'} session reads as ${manager.origin}`)
+        ledger.expect(undefined, isDeepStrictEqual(data, live?.contents.data ?? {}), `reads ${JSON.stringify(data)} instead of ${JSON.stringify(live?.contents.data)}`)
+        const values = Object.values(data).flat().filter((one) => typeof one === 'string')
+        ledger.expect(undefined, values.every((one) => one.startsWith(`${browser}.`)), `browser ${browser} sees ${values.join(', ')}`)
+        seen.push(...values)
+        return Promise.resolve()
+      })
+    }
+    for (const value of this.#refused) ledger.expect(undefined, !seen.includes(value), `${value} was refused and is stored`)
+  }
+}
+
+function statusOf(error: unknown): number {
+  return typeof error === 'object' && error !== null && 'status' in error ? Number(error.status) : 500
+}
+
+function keyIn(cookie: string): string {
+  return createHash('sha256').update(cookie.slice(0, cookie.lastIndexOf('.'))).digest('base64url')
+}

@@ -1,0 +1,18 @@
+// A second copy of the package in this process, as another dependency's own node_modules would bring it.
+import { cpSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import type * as original from '../../src/index.ts'
+import { temporaryFolder } from './service.ts'
+
+type Package = typeof original
+
+/** Loads it from a folder of its own: every module of it is another one. */
+export async function secondCopy(): Promise<Package> {
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  const folder = temporaryFolder()
+  cpSync(join(root, 'src'), join(folder, 'src'), { recursive: true })
+  cpSync(join(root, 'package.json'), join(folder, 'package.json'))
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  return (await import(pathToFileURL(join(folder, 'src/index.ts')).href)) as Package
+}

@@ -1,0 +1,79 @@
+// Every store that this machine can run, for suites that hold for all of them: each `open` gives an empty store of its own.
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import type { SessionStore } from '../../src/store.ts'
+import { MemoryStore } from '../../src/stores/memory.ts'
+import { PostgresStore } from '../../src/stores/postgres.ts'
+import { RedisStore } from '../../src/stores/redis.ts'
+import { SqliteStore } from '../../src/stores/sqlite.ts'
+import { postgres } from './postgres.ts'
+import { redisMakes, startRedis } from './redis.ts'
+import { temporaryFolder } from './service.ts'
+import { drivers } from './sqlite.ts'
+
+export interface OpenableStore {
+  readonly name: string
+  /** A store that shares its server with the others of its kind, and no record. */
+  open(): SessionStore
+}
+
+const closing: (() => unknown)[] = []
+
+// A server that was there may hold tables of an earlier run.
+const run = `scene_${process.pid.toString(36)}${Date.now().toString(36)}`
+let opened = 0
+function freshName(): string {
+  return `${run}_${opened++}`
+}
+
+function sqliteStores(): OpenableStore[] {
+  const folder = temporaryFolder()
+  return drivers.map((driver) => {
+    const database = driver.open(join(mkdtempSync(join(folder, 'scene-')), 'sessions.db'))
+    closing.push(() => database.close())
+    return { name: `SqliteStore over ${driver.name}`, open: () => new SqliteStore(database, { table: freshName() }) }
+  })
+}
+
+async function redisStores(): Promise<OpenableStore[]> {
+  const [make] = redisMakes()
+  if (make === undefined) return []
+  const server = await startRedis(make)
+  const client = new Redis(server.port, '127.0.0.1')
+  closing.push(async () => {
+    client.disconnect()
+    await server.running.stop()
+  })
+  return [{ name: 'RedisStore', open: () => new RedisStore(client, { prefix: `${freshName()}:` }) }]
+}
+
+async function postgresStores(): Promise<OpenableStore[]> {
+  const server = await postgres()
+  if (server === undefined) return []
+  const pool = new pg.Pool({ connectionString: server.url })
+  closing.push(async () => {
+    await pool.end()
+    await server.stop()
+  })
+  return [{ name: 'PostgresStore', open: () => new PostgresStore(pool, { table: freshName() }) }]
+}
+
+/** Without those whose server is not on this machine: `missing()` of service.ts has said so, and in CI it has thrown. */
+export async function openableStores(): Promise<readonly OpenableStore[]> {
+  const served = await Promise.all([redisStores(), postgresStores()])
+  const all = [{ name: 'MemoryStore', open: () => new MemoryStore() }, ...sqliteStores(), ...served.flat()]
+  // For a quick look at one of them while writing: TEST_STORE=Memory npx ava test/scenes
+  const wanted = process.env['TEST_STORE']
+  if (wanted === undefined) return all
+  process.stderr.write(`*** ONLY the stores whose name contains ${wanted}\n`)
+  return all.filter(({ name }) => name.includes(wanted))
+}
+
+/** Ends the servers and clients behind the stores. */
+export async function closeStores(): Promise<void> {
+  await Promise.all(closing.splice(0).map(async (close) => {
+    await close()
+  }))
+}
