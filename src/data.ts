@@ -189,7 +189,9 @@ export class Data {
       target.#gate.readable()
       return target.#read(key)
     },
-    set(target, key, value) {
+    set(target, key, value, receiver) {
+      // An object that inherits from data keeps its own properties itself.
+      if (receiver !== target.#view) return Reflect.defineProperty(receiver as object, key, { value, writable: true, enumerable: true, configurable: true })
       target.#gate.writable()
       target.#write(named(key), value)
       return true

@@ -9,7 +9,7 @@ export class Guard {
   readonly #timeout: number
   readonly #events: Events
   #running = 0
-  #closed = false
+  #closing: Promise<void> | undefined = undefined
   #idle: (() => void) | undefined = undefined
 
   constructor(store: SessionStore, timeout: number, events: Events) {
@@ -70,7 +70,7 @@ export class Guard {
    * @throws {SessionError} `ERR_SESSION_STORE` after `close`.
    */
   enter(): void {
-    if (this.#closed) throw closed()
+    if (this.#closing !== undefined) throw closed()
     this.#running++
   }
 
@@ -79,17 +79,20 @@ export class Guard {
   }
 
   get isClosed(): boolean {
-    return this.#closed
+    return this.#closing !== undefined
   }
 
   /** @throws {SessionError} `ERR_SESSION_STORE` after `close`. */
   assertOpen(): void {
-    if (this.#closed) throw closed()
+    if (this.#closing !== undefined) throw closed()
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
+  /** Waits for the work that is under way, then closes the store. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
     if (this.#running > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
     await this.#store.close?.()
   }

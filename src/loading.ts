@@ -5,7 +5,7 @@ import { presented } from './cookie.ts'
 import type { RejectReason } from './events.ts'
 import { publicIdOf } from './identity.ts'
 import { isPromise, type Maybe } from './steps.ts'
-import { CorruptRecord, type SessionRecord } from './store.ts'
+import type { SessionRecord } from './store.ts'
 import { isTombstone, isUnderWay } from './tombstone.ts'
 import { Visit, type Exchange, type Services } from './visit.ts'
 
@@ -59,6 +59,8 @@ export class Loader {
   async #resumeFirst(visit: Visit, ids: readonly Signed[]): Promise<Visit> {
     for (const [at, signed] of ids.entries()) {
       await this.#resume(visit, signed)
+      // Only what can be read lives: a corrupt one must not hide the next.
+      if (visit.record !== undefined) visit.open()
       if (visit.record === undefined) continue
       for (const { id } of ids.slice(at + 1)) this.reject('duplicate', publicIdOf(id))
       // Another one of them may have been replaced a moment ago: this one was not.
@@ -83,8 +85,8 @@ export class Loader {
     if (payload.isLocked(record)) throw payload.locked()
     try {
       visit.resume(id, record)
-    } catch (error) {
-      if (!(error instanceof CorruptRecord)) throw error
+    } catch {
+      // Its notes are not what was written; there is nothing else that can fail here.
       this.reject('corrupt', record.key)
       return visit
     }

@@ -96,8 +96,8 @@ export function session<Data extends object = SessionData>(options: SessionOptio
     // The manager's type of data is the app's word.
     run: (request, fn) => house.run(request, fn as (session: SessionManager) => ReturnType<typeof fn>),
     list: (owner) => house.list(owner) as Promise<SessionInfo<Data>[]>,
-    destroy: (publicId, { owner } = {}) => house.destroy(publicId, owner),
-    destroyAll: (owner, { except } = {}) => house.destroyAll(owner, except),
+    destroy: async (publicId, options = {}) => house.destroy(publicId, given(options, 'destroy()').owner),
+    destroyAll: async (owner, options = {}) => house.destroyAll(owner, given(options, 'destroyAll()').except),
     deleteExpired: () => house.sweeper.sweep(),
     close: () => house.close(),
   }
@@ -141,7 +141,7 @@ export class House {
   /** One request through Koa's chain. */
   serve(ctx: Context, next: Next): Promise<unknown> {
     const { skips } = this.#settings
-    return skips?.(ctx) === true ? next() : this.#journey(ctx, next)
+    return skips?.(ctx) ? next() : this.#journey(ctx, next)
   }
 
   async #journey(ctx: Context, next: Next): Promise<void> {
@@ -165,8 +165,6 @@ export class House {
     try {
       await frames.run(new Frame(manager, stateKey, exchange.cookie.name, outer, ctx.req), next)
     } catch (error) {
-      // Koa drops all headers when it answers an error: ours are written at the last moment.
-      if (visit.isConsulted) visit.arm()
       if (!isAnswer(error)) {
         visit.close(false)
         throw error
@@ -301,6 +299,12 @@ export class House {
     }
     return around
   }
+}
+
+function given<Options extends object>(options: Options, name: string): Options {
+  const value: unknown = options
+  if (typeof value !== 'object' || value === null) throw invalidType(`the options of ${name}`, 'an object', value)
+  return options
 }
 
 /** Carries out what was said by assigning to `ctx.session`. */

@@ -202,8 +202,8 @@ export function lifetime(value: unknown, name: string): number {
 }
 
 function parsed(text: string): number {
-  const match = /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d|w)$/.exec(text.trim())
-  return match === null ? NaN : Number(match[1]) * (UNITS[match[2] ?? ''] ?? NaN)
+  const [amount = '', unit = ''] = /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d|w)$/.exec(text.trim())?.slice(1) ?? []
+  return Number(amount) * (UNITS[unit] ?? NaN)
 }
 
 function timer(value: unknown, name: string): number {

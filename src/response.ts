@@ -82,15 +82,14 @@ function takeHeaders(response: Headed, args: unknown[]): unknown[] {
   const rest: OutgoingHttpHeaders = {}
   const pairs = Array.isArray(headers) ? paired(headers) : Object.entries(headers as OutgoingHttpHeaders)
   const taken = new Map<string, string[]>()
-  const flat: unknown[] = []
   for (const [name, value] of pairs) {
     const key = name.toLowerCase()
     if (OURS.has(key)) taken.set(key, [...(taken.get(key) ?? []), ...listed(value)])
-    else if (Array.isArray(headers)) flat.push(name, value)
-    else rest[name] = value
+    else rest[name] = name in rest ? [...listed(rest[name]), ...listed(value)] : value
   }
   for (const [name, values] of taken) response.setHeader(name, name === 'set-cookie' ? values : values.join(', '))
-  return [...args.slice(0, -1), Array.isArray(headers) ? flat : rest]
+  // As an object: of a list Node 20 takes the last of several headers of one name.
+  return [...args.slice(0, -1), rest]
 }
 
 /** `writeHead` takes a flat list of names and values, or a list of pairs. */

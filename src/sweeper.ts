@@ -33,12 +33,16 @@ export class Sweeper {
 
   /** Deletes all expired records; how many. Other work gets its turn between portions. */
   async sweep(): Promise<number> {
-    let total = 0
-    for (;;) {
-      const deleted = await this.#store.deleteExpired(this.#now(), PORTION)
-      total += deleted
-      if (deleted < PORTION) return total
-      await new Promise((resolve) => setImmediate(resolve))
+    this.#store.enter()
+    try {
+      for (let total = 0; ; ) {
+        const deleted = await this.#store.deleteExpired(this.#now(), PORTION)
+        total += deleted
+        if (deleted < PORTION || this.#store.isClosed) return total
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    } finally {
+      this.#store.leave()
     }
   }
 

@@ -134,7 +134,8 @@ export class Visit implements Gate {
    * @throws {CorruptRecord} when its notes are not what was written.
    */
   resume(id: string, record: SessionRecord): void {
-    if (record.meta !== undefined) this.#notes = notesOf(record)
+    this.#notes = record.meta === undefined ? undefined : notesOf(record)
+    this.#stored = undefined
     this.origin = 'resumed'
     this.#id = id
     this.#publicId = record.key
@@ -403,7 +404,7 @@ export class Visit implements Gate {
     const { cookie, ctx } = this.exchange
     if (ctx === undefined || !cookie.isAuto) return false
     if (ctx.secure) return true
-    if (ctx.req.headers['x-forwarded-proto'] === 'https') {
+    if (/^https\b/.test(String(ctx.req.headers['x-forwarded-proto']))) {
       this.services.events.notice('INSECURE_COOKIE', 'the session cookie was sent without Secure, though a proxy says that the browser uses https: set app.proxy = true if you run behind that proxy')
     }
     return false

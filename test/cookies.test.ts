@@ -3,7 +3,7 @@ import test from 'ava'
 import Keygrip from 'keygrip'
 import { MOST_VERIFIED } from '../src/cookie.ts'
 import { KEYS } from './support/app.ts'
-import { hear, mounted, valueIn, type Handler } from './support/mounted.ts'
+import { hear, keyIn, mounted, valueIn, type Handler } from './support/mounted.ts'
 
 const handlers: Readonly<Record<string, Handler>> = {
   '/n': ({ data }) => (data.n = (data.n ?? 0) + 1),
@@ -152,4 +152,14 @@ test('the cookie goes out when it changes something, and not again', async (t) =
 
   t.is((await browser.get('/n')).setCookie.length, 1)
   for (const path of ['/n', '/data', '/unseen']) t.deepEqual((await browser.get(path)).setCookie, [], path)
+})
+
+test('a session that cannot be read does not hide a live one behind it', async (t) => {
+  const app = await mounted(t, {}, handlers)
+  const [bad, good] = [(await app.browser().get('/n')).setCookie[0], (await app.browser().get('/n')).setCookie[0]]
+  const record = await app.store.read(keyIn(bad), Date.now())
+  if (record === undefined) return t.fail('not stored')
+  await app.store.replace({ ...record, version: 2, payload: 'cut off' }, 1, Date.now())
+
+  t.is((await app.browser().send('/data', `sid=${valueIn(bad)}; sid=${valueIn(good)}`)).body, '{"n":1}')
 })

@@ -125,6 +125,15 @@ test('an untouched session is not compared', (t) => {
   t.false(dataOf(STORED).data.isTouched)
 })
 
+test('an untouched session goes on over another snapshot, whatever became of it', (t) => {
+  for (const move of [(data: Data) => data.settle({ n: 2 }, new Map()), (data: Data) => data.detach({ n: 2 }, new Map()), (data: Data) => data.reset({ n: 2 })]) {
+    const { data, view } = dataOf(STORED)
+    move(data)
+    data.freeze(true)
+    t.deepEqual(view, { n: 2 })
+  }
+})
+
 test('writing an equal value is no change, however deep', (t) => {
   const made = dataOf(STORED)
   Object.assign(made.view, plain())

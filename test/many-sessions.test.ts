@@ -113,6 +113,14 @@ test('destroy() of what never was says so, and of what is no public id is refuse
   await t.throwsAsync(middleware.destroy(5 as unknown as string), { code: 'ERR_INVALID_ARG_TYPE', message: 'the argument of destroy() must be a public id, got 5' })
 })
 
+test('options of destroy() and destroyAll() that are none reject, with a sentence that says so', async (t) => {
+  // They are taken apart before there is a promise: null throws "Cannot destructure property" at once.
+  const { middleware } = await signedIn(t, [])
+  const calls = [middleware.destroy('never was', null as unknown as object), middleware.destroyAll('ada', null as unknown as object)]
+
+  for (const call of calls) await t.throwsAsync(call, { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
 test('destroyAll() logs an owner out everywhere, and nobody else', async (t) => {
   const app = await signedIn(t, ['ada', 'eve', 'ada', 'ada'])
 

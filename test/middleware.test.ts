@@ -145,6 +145,13 @@ test('skip leaves a request without a session, without a cookie and without an e
   t.deepEqual(keys, ['session'])
 })
 
+test('skip is taken by its truth, as JavaScript predicates are', async (t) => {
+  // serve() compares with true: skip: (ctx) => ctx.path.match(/^\/assets/) skips nothing.
+  const app = await mounted(t, { skip: (({ path }: { path: string }) => /^\/assets/.exec(path)) as unknown as () => boolean }, { '/assets': (session) => (session as unknown) === undefined })
+
+  t.is((await app.browser().get('/assets')).body, 'true')
+})
+
 test('skip that throws is an error of the request', async (t) => {
   const app = await mounted(t, { skip: () => { throw new Error('mine') } }, handlers)
 
