@@ -42,7 +42,6 @@ function refused({ ledger, refusesConflicts, now }: Stage, mind: Mind, error: un
     if (doing.do === 'reload') mind.restart(mind.seen)
   } else if (code === 'ERR_SESSION_CONFLICT') {
     ledger.expect(mind, refusesConflicts && mind.conflicts(mind.known).length > 0, 'refused as a conflict')
-    mind.read = undefined
   } else {
     ledger.fail(mind, `refused with ${code}`)
   }

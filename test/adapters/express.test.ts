@@ -1,0 +1,239 @@
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'ava'
+import connectPgSimple from 'connect-pg-simple'
+import { RedisStore as ConnectRedis } from 'connect-redis'
+import expressSession from 'express-session'
+import Koa from 'koa'
+import { fromExpressStore, type ExpressSession, type ExpressStore } from '../../src/adapters/index.ts'
+import { storeChecks } from 'koa-fastsession/conformance'
+import memorystore from 'memorystore'
+import pg from 'pg'
+import { createClient } from 'redis'
+import sessionFileStore from 'session-file-store'
+import { session } from '../../src/index.ts'
+import { serve } from '../support/app.ts'
+import { postgres } from '../support/postgres.ts'
+import { redisMakes, startRedis } from '../support/redis.ts'
+import { temporaryFolder } from '../support/service.ts'
+import { newRecord, NOW } from '../support/records.ts'
+
+type Callback = (error?: unknown, value?: unknown) => void
+
+/** As connect-mongo keeps them: JSON beside an instant, and a touch that fails where there is nothing. */
+class MongoShape implements ExpressStore {
+  readonly documents = new Map<string, { expires: Date; session: string }>()
+  lastTtl = 0
+
+  get(sid: string, callback: Callback): void {
+    const found = this.documents.get(sid)
+    setImmediate(callback, null, found !== undefined && found.expires > new Date() ? JSON.parse(found.session) : undefined)
+  }
+
+  set(sid: string, given: ExpressSession, callback: Callback): void {
+    const { expires } = given.cookie
+    this.lastTtl = expires.valueOf() - Date.now()
+    this.documents.set(sid, { expires, session: JSON.stringify(given) })
+    setImmediate(callback, null)
+  }
+
+  destroy(sid: string, callback: Callback): void {
+    this.documents.delete(sid)
+    setImmediate(callback, null)
+  }
+}
+
+/** As better-sqlite3-session-store does it: everything at once, and a lifetime from cookie.maxAge. */
+class SqliteShape implements ExpressStore {
+  readonly rows = new Map<string, { sess: string; expire: number }>()
+
+  get(sid: string, callback: Callback): void {
+    const row = this.rows.get(sid)
+    callback(null, row !== undefined && Date.now() < row.expire ? JSON.parse(row.sess) : null)
+  }
+
+  set(sid: string, given: ExpressSession, callback: Callback): void {
+    this.rows.set(sid, { sess: JSON.stringify(given), expire: Date.now() + given.cookie.maxAge })
+    callback(null, { changes: 1 })
+  }
+
+  destroy(sid: string, callback: Callback): void {
+    callback(null, { changes: this.rows.delete(sid) ? 1 : 0 })
+  }
+}
+
+const MemoryStore = memorystore(expressSession)
+const FileStore = sessionFileStore(expressSession)
+const folder = temporaryFolder()
+
+const foreign: Record<string, () => ExpressStore> = {
+  'the shape of connect-mongo': () => new MongoShape(),
+  'the shape of better-sqlite3-session-store': () => new SqliteShape(),
+  "express-session's MemoryStore": () => new expressSession.MemoryStore(),
+  memorystore: () => new MemoryStore({}),
+  // It tries to read a missing file six times, by default.
+  'session-file-store': () => new FileStore({ path: mkdtempSync(join(folder, 'files-')), retries: 0, reapInterval: -1, logFn: () => undefined }),
+}
+
+const [make] = redisMakes()
+// AVA takes tests and hooks only as long as nothing was awaited after the first of them.
+const [redis, database] = await Promise.all([make && startRedis(make), postgres()])
+
+if (redis !== undefined) {
+  const client = createClient({ url: `redis://127.0.0.1:${redis.port}` })
+  const connected = client.connect()
+  test.before(async () => {
+    await connected
+  })
+  test.after.always(async () => {
+    client.destroy()
+    await redis.running.stop()
+  })
+  foreign['connect-redis'] = () => new ConnectRedis({ client })
+}
+
+if (database !== undefined) {
+  const pool = new pg.Pool({ connectionString: database.url })
+  const store = new (connectPgSimple(expressSession))({ pool, createTableIfMissing: true, pruneSessionInterval: false })
+  test.after.always(async () => {
+    await pool.end()
+    await database.stop()
+  })
+  foreign['connect-pg-simple'] = () => store
+}
+
+for (const [name, open] of Object.entries(foreign)) {
+  for (const { title, run } of storeChecks) test(`${name}: ${title}`, (t) => t.notThrowsAsync(run(fromExpressStore(open()))))
+
+  test(`${name}: a session goes on, and ends, over HTTP`, async (t) => {
+    const app = new Koa()
+    app.use(session({ store: fromExpressStore(open()), logger: {} }))
+    app.use(async (ctx) => {
+      const data = ctx.state.session.data as { n?: number }
+      if (ctx.path === '/out') await ctx.state.session.destroy()
+      else ctx.body = data.n = (data.n ?? 0) + 1
+    })
+    const running = await serve(app)
+    t.teardown(() => running.close())
+    const browser = running.browser()
+
+    t.is((await browser.get('/')).body, '1')
+    t.is((await browser.get('/')).body, '2')
+    const cookie = await browser.cookie()
+    await browser.get('/out')
+    t.is((await browser.send('/', cookie)).body, '1')
+  })
+}
+
+test('two adapters of one store take turns', async (t) => {
+  const store = new MongoShape()
+  const [one, other] = [fromExpressStore(store), fromExpressStore(store)]
+  const record = newRecord()
+  await one.create(record, NOW)
+
+  const answers = await Promise.all([one, other].map(async (adapter) => adapter.replace({ ...record, version: 2 }, 1, NOW)))
+
+  t.deepEqual(answers, ['done', 'stale'])
+})
+
+test('the foreign expiry comes well after the end of the session', async (t) => {
+  const store = new MongoShape()
+  await fromExpressStore(store).create(newRecord({ expiresAt: NOW + 1000 }), NOW)
+
+  t.true(store.lastTtl > 600_000)
+})
+
+test('an error of the foreign store passes on, and is not an absent session', async (t) => {
+  const error = new Error('connect ECONNREFUSED')
+  const store = fromExpressStore({
+    get: (_sid, callback) => callback(error),
+    set: (_sid, _session, callback) => callback(error),
+    destroy: (_sid, callback) => callback(error),
+  })
+
+  t.is(await t.throwsAsync(async () => store.read('key', NOW)), error)
+  t.is(await t.throwsAsync(async () => store.create(newRecord(), NOW)), error)
+  t.is(await t.throwsAsync(async () => store.replace(newRecord(), 1, NOW)), error)
+  t.is(await t.throwsAsync(async () => store.touch('key', 1, NOW, NOW, NOW)), error)
+  t.is(await t.throwsAsync(async () => store.delete('key')), error)
+})
+
+test('an error that is thrown or rejected instead of called back passes on', async (t) => {
+  const thrown = new Error('thrown')
+  const rejected = new Error('rejected')
+  const nothing = (): void => undefined
+  const throwing = fromExpressStore({ get: () => { throw thrown }, set: nothing, destroy: nothing })
+  const rejecting = fromExpressStore({ get: () => Promise.reject(rejected), set: nothing, destroy: nothing })
+
+  t.is(await t.throwsAsync(async () => throwing.read('key', NOW)), thrown)
+  t.is(await t.throwsAsync(async () => rejecting.read('key', NOW)), rejected)
+})
+
+test('ENOENT of a file is an absent session, and of a socket an outage', async (t) => {
+  const failing = (syscall: string) =>
+    fromExpressStore({
+      get: (_sid, callback) => callback(Object.assign(new Error(`ENOENT ${syscall}`), { code: 'ENOENT', syscall })),
+      set: (_sid, _session, callback) => callback(),
+      destroy: (_sid, callback) => callback(),
+    })
+
+  t.is(await failing('open').read('key', NOW), undefined)
+  await t.throwsAsync(async () => failing('connect').read('key', NOW), { message: 'ENOENT connect' })
+})
+
+test('what is not a record of ours reads as absent and gives way to create', async (t) => {
+  const strangers = [{}, { record: 7 }, { record: '' }, { record: '{"key":' }, { record: 'null' }, { record: '{}' }, 'text', { cookie: {} }]
+  const other = new MongoShape()
+  await fromExpressStore(other).create(newRecord(), NOW)
+  const [moved] = other.documents.values()
+  for (const stranger of [...strangers.map((value) => JSON.stringify(value)), moved?.session ?? '']) {
+    const store = new MongoShape()
+    const record = newRecord()
+    store.documents.set(record.key, { expires: new Date(Date.now() + 10_000), session: stranger })
+    const adapter = fromExpressStore(store)
+
+    t.is(await adapter.read(record.key, NOW), undefined)
+    t.is(await adapter.replace({ ...record, version: 2 }, 1, NOW), 'gone')
+    t.false(await adapter.touch(record.key, 1, NOW, NOW + 1, NOW))
+    t.true(await adapter.create(record, NOW))
+    t.is((await adapter.read(record.key, NOW))?.payload, record.payload)
+  }
+})
+
+test('behind a call that is never answered the line for that session does not grow without end', async (t) => {
+  const store = fromExpressStore({ get: () => undefined, set: () => undefined, destroy: () => undefined })
+  const waiting = Array.from({ length: 1001 }, async () => store.delete('key'))
+
+  await t.throwsAsync(Promise.race(waiting), { message: /wait for an answer/ })
+})
+
+test('fromExpressStore refuses what is no store', (t) => {
+  for (const wrong of [undefined, null, 1, {}, { get: 1 }, { get: () => 0, set: () => 0 }]) {
+    t.throws(() => fromExpressStore(wrong as unknown as ExpressStore), { code: 'ERR_INVALID_ARG_TYPE', message: /fromExpressStore/ })
+  }
+})
+
+test('a foreign store has no index by owner and says what it cannot promise', (t) => {
+  const adapter = fromExpressStore(new MongoShape())
+
+  t.false('list' in adapter)
+  t.false('deleteExpired' in adapter)
+  t.regex(adapter.limits ?? '', /fromExpressStore.*index by owner/)
+})
+
+test('the middleware says once what a foreign store cannot promise', (t) => {
+  const lines: string[] = []
+  session({ keys: ['a secret of more than sixteen characters'], store: fromExpressStore(new MongoShape()), logger: { warn: (line) => lines.push(line) } })
+
+  t.is(lines.length, 1)
+  t.regex(lines[0] ?? '', /fromExpressStore/)
+})
+
+test('list, destroyAll and destroy with an owner are refused, and say why', async (t) => {
+  const middleware = session({ keys: ['a secret of more than sixteen characters'], store: fromExpressStore(new MongoShape()), logger: {} })
+
+  for (const call of [() => middleware.list('ada'), () => middleware.destroyAll('ada'), () => middleware.destroy('x', { owner: 'ada' })]) {
+    await t.throwsAsync<Error & { status?: number }>(call, { code: 'ERR_SESSION_UNSUPPORTED' })
+  }
+  t.false(await middleware.destroy('x'))
+})

@@ -1,0 +1,118 @@
+import test from 'ava'
+import Koa from 'koa'
+import { fromKoaStore, type KoaStore } from '../../src/adapters/index.ts'
+import { storeChecks } from 'koa-fastsession/conformance'
+import { session } from '../../src/index.ts'
+import { serve } from '../support/app.ts'
+import { newRecord, NOW } from '../support/records.ts'
+
+/** As koa-redis keeps them: JSON, whole seconds, `null` for nothing. */
+class RedisShape {
+  readonly texts = new Map<string, { text: string; until: number }>()
+  readonly asked: unknown[][] = []
+
+  async get(...args: [key: string, maxAge: number, options: { rolling: boolean }]): Promise<unknown> {
+    this.asked.push(['get', ...args.slice(1)])
+    await Promise.resolve()
+    const found = this.texts.get(args[0])
+    return found === undefined || found.until <= Date.now() ? null : JSON.parse(found.text)
+  }
+
+  async set(key: string, value: object, maxAge: number): Promise<void> {
+    await Promise.resolve()
+    this.texts.set(key, { text: JSON.stringify(value), until: Date.now() + Math.ceil(maxAge / 1000) * 1000 })
+  }
+
+  async destroy(key: string): Promise<void> {
+    await Promise.resolve()
+    this.texts.delete(key)
+  }
+}
+
+/** An object without a class, as many apps write one, that answers at once and keeps what it is given. */
+function plainObject(): KoaStore {
+  const kept = new Map<string, unknown>()
+  return {
+    get: (key) => kept.get(key),
+    set: (key, value) => void kept.set(key, value),
+    destroy: (key) => void kept.delete(key),
+  }
+}
+
+const foreign: Record<string, () => KoaStore> = { 'the shape of koa-redis': () => new RedisShape(), 'a plain object': plainObject }
+
+for (const [name, open] of Object.entries(foreign)) {
+  for (const { title, run } of storeChecks) test(`${name}: ${title}`, (t) => t.notThrowsAsync(run(fromKoaStore(open()))))
+}
+
+test('a session goes on, and ends, over HTTP', async (t) => {
+  const app = new Koa()
+  app.use(session({ store: fromKoaStore(new RedisShape()), logger: {} }))
+  app.use(async (ctx) => {
+    const data = ctx.state.session.data as { n?: number }
+    if (ctx.path === '/out') await ctx.state.session.destroy()
+    else ctx.body = data.n = (data.n ?? 0) + 1
+  })
+  const running = await serve(app)
+  t.teardown(() => running.close())
+  const browser = running.browser()
+
+  t.is((await browser.get('/')).body, '1')
+  t.is((await browser.get('/')).body, '2')
+  const cookie = await browser.cookie()
+  await browser.get('/out')
+  t.is((await browser.send('/', cookie)).body, '1')
+})
+
+test('parallel requests of one session lose nothing', async (t) => {
+  const app = new Koa()
+  app.use(session({ store: fromKoaStore(new RedisShape()), logger: {} }))
+  app.use(async (ctx) => {
+    ctx.body = await ctx.state.session.update((data) => ((data as { n?: number }).n = ((data as { n?: number }).n ?? 0) + 1))
+  })
+  const running = await serve(app)
+  t.teardown(() => running.close())
+  const browser = running.browser()
+  await browser.get('/')
+
+  await Promise.all(Array.from({ length: 20 }, () => browser.get('/')))
+
+  t.is((await browser.get('/')).body, '22')
+})
+
+test('a store that prolongs what it reads is not told a shorter life than a session can have', async (t) => {
+  const store = new RedisShape()
+  await fromKoaStore(store).read('key', NOW)
+
+  const [[verb, maxAge, options] = []] = store.asked
+  t.deepEqual([verb, options], ['get', { rolling: false }])
+  t.true(Number(maxAge) >= 400 * 86_400_000)
+})
+
+test('an error of the foreign store passes on, and is not an absent session', async (t) => {
+  const error = new Error('connect ECONNREFUSED')
+  const fail = (): Promise<never> => Promise.reject(error)
+  const store = fromKoaStore({ get: fail, set: fail, destroy: fail })
+
+  t.is(await t.throwsAsync(async () => store.read('key', NOW)), error)
+  t.is(await t.throwsAsync(async () => store.create(newRecord(), NOW)), error)
+  t.is(await t.throwsAsync(async () => store.delete('key')), error)
+})
+
+test('after a failed write the next one of that session has its turn', async (t) => {
+  const store = new RedisShape()
+  const adapter = fromKoaStore(store)
+  const record = newRecord()
+  const full = { set: () => Promise.reject(new Error('no space left')) }
+  Object.assign(store, full)
+  await t.throwsAsync(async () => adapter.create(record, NOW), { message: 'no space left' })
+  Reflect.deleteProperty(store, 'set')
+
+  t.true(await adapter.create(record, NOW))
+})
+
+test('fromKoaStore refuses what is no store', (t) => {
+  for (const wrong of [undefined, null, 1, {}, { get: () => 0, set: () => 0 }]) {
+    t.throws(() => fromKoaStore(wrong as unknown as KoaStore), { code: 'ERR_INVALID_ARG_TYPE', message: /fromKoaStore/ })
+  }
+})

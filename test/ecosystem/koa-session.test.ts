@@ -1,0 +1,247 @@
+import { promisify } from 'node:util'
+import test from 'ava'
+import { answering, bagOf, ecosystem, visitorOf, type Handlers } from '../support/ecosystem.ts'
+
+const handlers: Handlers = {
+  '/count': (ctx) => String((bagOf(ctx)['n'] = Number(bagOf(ctx)['n'] ?? 0) + 1)),
+  '/show': (ctx) => JSON.stringify(visitorOf(ctx).session),
+  '/null': (ctx) => void (visitorOf(ctx).session = null),
+  '/assign': (ctx) => void (visitorOf(ctx).session = { only: 'this' } as never),
+  '/null-then-assign': (ctx) => {
+    visitorOf(ctx).session = null
+    visitorOf(ctx).session = { fresh: true } as never
+  },
+  '/names': (ctx) => {
+    const bag = bagOf(ctx)
+    return JSON.stringify([Object.keys(bag), { ...bag }, 'n' in bag, 'save' in bag, bag.length, bag.populated, bag.isNew])
+  },
+  '/maxAge': (ctx) => {
+    const before = bagOf(ctx).maxAge
+    bagOf(ctx).maxAge = 60_000
+    return JSON.stringify([before, bagOf(ctx).maxAge])
+  },
+  '/save': async (ctx) => {
+    bagOf(ctx)['n'] = 7
+    await bagOf(ctx).save()
+  },
+  '/save-callback': async (ctx) => {
+    const bag = bagOf(ctx)
+    bag['n'] = 8
+    await promisify((callback: (error: unknown) => void) => bag.save(callback))()
+  },
+  '/regenerate': async (ctx) => {
+    const bag = bagOf(ctx)
+    await bag.regenerate()
+    return JSON.stringify([bagOf(ctx) === bag, bagOf(ctx)])
+  },
+  '/regenerate-callback': async (ctx) => {
+    const bag = bagOf(ctx)
+    await promisify((callback: (error: unknown) => void) => bag.regenerate(callback))()
+    return JSON.stringify([bagOf(ctx) === bag, { ...bag }, { ...bagOf(ctx) }])
+  },
+  '/deep': (ctx) => {
+    const bag = bagOf(ctx)
+    const list = (bag['list'] ??= []) as number[]
+    list.push(1)
+    return String(list.length)
+  },
+  '/delete': (ctx) => {
+    delete bagOf(ctx)['n']
+  },
+  '/isNew': (ctx) => String(bagOf(ctx).isNew),
+  '/object': (ctx) => void (visitorOf(ctx).session = 7 as never),
+}
+
+test('data lives in ctx.session from request to request', async (t) => {
+  const browser = (await ecosystem(t, {}, answering(handlers))).browser()
+
+  t.is((await browser.get('/count')).body, '1')
+  t.is((await browser.get('/count')).body, '2')
+  t.is((await browser.get('/show')).body, '{"n":2}')
+  await browser.get('/delete')
+  t.is((await browser.get('/show')).body, '{}')
+})
+
+test('ctx.session and ctx.state.session show the same data', async (t) => {
+  const app = await ecosystem(t, {}, answering({
+    '/': (ctx) => {
+      bagOf(ctx)['a'] = 1
+      // In this mode the manager is a bag of data, too.
+      const manager = ctx.state.session as unknown as Record<string, unknown> & { data: object }
+      manager.data = { ...manager.data, b: 2 }
+      manager['c'] = 3
+      return JSON.stringify([manager.data, bagOf(ctx), { ...manager }])
+    },
+  }))
+
+  t.deepEqual(JSON.parse((await app.browser().get('/')).body), Array.from({ length: 3 }, () => ({ a: 1, b: 2, c: 3 })))
+})
+
+test('a change deep in ctx.session counts', async (t) => {
+  const browser = (await ecosystem(t, {}, answering(handlers))).browser()
+
+  t.is((await browser.get('/deep')).body, '1')
+  t.is((await browser.get('/deep')).body, '2')
+})
+
+test('reading ctx.session, isNew, length and populated keeps nothing', async (t) => {
+  const { store, ...app } = await ecosystem(t, {}, answering(handlers))
+
+  t.is((await app.browser().get('/names')).body, '[[],{},false,true,0,false,true]')
+  t.deepEqual(store.counted(), {})
+})
+
+test('only data is enumerable in ctx.session', async (t) => {
+  const browser = (await ecosystem(t, {}, answering(handlers))).browser()
+  await browser.get('/count')
+
+  t.is((await browser.get('/names')).body, '[["n"],{"n":1},true,true,1,true,false]')
+})
+
+test('isNew is true until the session comes back', async (t) => {
+  const browser = (await ecosystem(t, {}, answering(handlers))).browser()
+
+  t.is((await browser.get('/isNew')).body, 'true')
+  await browser.get('/count')
+  t.is((await browser.get('/isNew')).body, 'false')
+})
+
+test('ctx.session = null ends the session and clears its cookie', async (t) => {
+  const browser = (await ecosystem(t, {}, answering(handlers))).browser()
+  await browser.get('/count')
+  const old = await browser.cookie()
+
+  const answer = await browser.get('/null')
+
+  t.regex(answer.setCookie.join(), /^sid=;.*Max-Age=0/)
+  t.is((await browser.send('/count', old)).body, '1')
+})
+
+test('after ctx.session = null it is null for the rest of the request', async (t) => {
+  const app = await ecosystem(t, {}, answering({
+    '/': (ctx) => {
+      visitorOf(ctx).session = null
+      return JSON.stringify([visitorOf(ctx).session])
+    },
+  }))
+
+  t.is((await app.browser().get('/')).body, '[null]')
+})
+
+test('ctx.session = null of a visitor without a session sends no cookie', async (t) => {
+  const { store, ...app } = await ecosystem(t, {}, answering(handlers))
+
+  t.deepEqual((await app.browser().get('/null')).setCookie, [])
+  t.deepEqual(store.counted(), {})
+})
+
+test('ctx.session = {...} replaces the data and keeps the id', async (t) => {
+  const browser = (await ecosystem(t, {}, answering(handlers))).browser()
+  await browser.get('/count')
+  const before = await browser.cookie()
+  await browser.get('/assign')
+
+  t.is((await browser.get('/show')).body, '{"only":"this"}')
+  t.is(await browser.cookie(), before)
+})
+
+test('an object after null is another session under another id', async (t) => {
+  const browser = (await ecosystem(t, {}, answering(handlers))).browser()
+  await browser.get('/count')
+  const before = await browser.cookie()
+  await browser.get('/null-then-assign')
+
+  t.is((await browser.get('/show')).body, '{"fresh":true}')
+  t.not(await browser.cookie(), before)
+  t.is((await browser.send('/show', before)).body, '{}')
+})
+
+test('ctx.session takes objects and null only', async (t) => {
+  const app = await ecosystem(t, {}, answering(handlers))
+
+  t.is((await app.browser().get('/object')).status, 500)
+  t.regex(String(app.errors[0]), /ctx\.session must be an object/)
+})
+
+test("maxAge is 'session' until it is set, and then the cookie's", async (t) => {
+  const browser = (await ecosystem(t, {}, answering(handlers))).browser()
+
+  const answer = await browser.get('/maxAge')
+
+  t.is(answer.body, '["session",60000]')
+  t.regex(answer.setCookie.join(), /Max-Age=60/i)
+})
+
+test('the maxAge of the options is seen in ctx.session', async (t) => {
+  const app = await ecosystem(t, { maxAge: '1h' }, answering(handlers))
+
+  t.is((await app.browser().get('/maxAge')).body, '[3600000,60000]')
+})
+
+test('save resolves, and calls back, once the session is stored', async (t) => {
+  const { store, ...app } = await ecosystem(t, {}, answering(handlers))
+  const browser = app.browser()
+
+  await browser.get('/save')
+  t.deepEqual(store.counted(), { create: 1 })
+  await browser.get('/save-callback')
+  t.deepEqual(store.counted(), { read: 1, replace: 1 })
+  t.is((await browser.get('/show')).body, '{"n":8}')
+})
+
+test('an awaited regenerate keeps data and object under a new id', async (t) => {
+  const browser = (await ecosystem(t, {}, answering(handlers))).browser()
+  await browser.get('/count')
+  const before = await browser.cookie()
+
+  t.is((await browser.get('/regenerate')).body, '[true,{"n":1}]')
+  t.not(await browser.cookie(), before)
+  t.is((await browser.send('/show', before)).body, '{}')
+})
+
+test('regenerate with a callback gives an empty session under a new object, and leaves the old one readable', async (t) => {
+  const browser = (await ecosystem(t, {}, answering(handlers))).browser()
+  await browser.get('/count')
+  const before = await browser.cookie()
+
+  t.is((await browser.get('/regenerate-callback')).body, '[false,{"n":1},{}]')
+  t.not(await browser.cookie(), before)
+  t.is((await browser.get('/show')).body, '{}')
+})
+
+test('the old object of a regenerate with a callback says what it shows in JSON, length and populated, too', async (t) => {
+  const app = await ecosystem(t, {}, answering({
+    '/': async (ctx) => {
+      const bag = bagOf(ctx)
+      bag['n'] = 1
+      await promisify((callback: (error: unknown) => void) => bag.regenerate(callback))()
+      return JSON.stringify([bag, bag.length, bag.populated])
+    },
+  }))
+
+  t.is((await app.browser().get('/')).body, '[{"n":1},1,true]')
+})
+
+test('a callback is told why a save failed', async (t) => {
+  const { store, ...app } = await ecosystem(t, {}, answering({
+    '/': async (ctx) => {
+      const bag = bagOf(ctx)
+      bag['n'] = 1
+      const told = await new Promise<unknown>((resolve) => bag.save(resolve))
+      delete bag['n']
+      return (told as { code?: string }).code
+    },
+  }))
+  store.next('create', { kind: 'fail' })
+
+  t.is((await app.browser().get('/')).body, 'ERR_SESSION_STORE')
+})
+
+test('without koaSession a package that reads ctx.session is told of, once', async (t) => {
+  const app = await ecosystem(t, { koaSession: false }, answering({ '/': (ctx) => typeof visitorOf(ctx).session }))
+
+  t.is((await app.browser().get('/')).body, 'undefined')
+  t.is((await app.browser().get('/')).body, 'undefined')
+  t.is(app.warnings.length, 1)
+  t.regex(app.warnings[0] ?? '', /koaSession: true/)
+})

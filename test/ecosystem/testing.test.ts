@@ -1,0 +1,94 @@
+import test from 'ava'
+import Koa from 'koa'
+import { sessionCookie, withSession } from '../../src/testing.ts'
+import supertest from 'supertest'
+import { currentSession, session, SessionError, tryCurrentSession, type SessionMiddleware } from '../../src/index.ts'
+import { KEYS } from '../support/app.ts'
+
+interface Things {
+  name?: string
+  cart?: string[]
+}
+
+/** Service code, as an app has it. */
+async function greeting(): Promise<string> {
+  await Promise.resolve()
+  return `hello ${currentSession<Things>().data.name ?? 'stranger'}`
+}
+
+function app(): { middleware: SessionMiddleware<Things>; callback: ReturnType<Koa['callback']> } {
+  const middleware = session<Things>({ keys: [...KEYS] })
+  const koa = new Koa()
+  koa.use(middleware)
+  koa.use(async (ctx) => {
+    const manager = currentSession<Things>()
+    if (ctx.path === '/add') manager.data.cart = [...(manager.data.cart ?? []), 'book']
+    if (ctx.path === '/login') await manager.signIn('ada')
+    ctx.body = { greeting: await greeting(), cart: manager.data.cart, owner: manager.owner, origin: manager.origin }
+  })
+  return { middleware, callback: koa.callback() }
+}
+
+test('withSession runs service code with a session', async (t) => {
+  t.is(await withSession({ name: 'Ada' }, greeting), 'hello Ada')
+  t.is(tryCurrentSession(), undefined)
+})
+
+test('withSession gives the session too, and all of it works', async (t) => {
+  const seen = await withSession<unknown, Things>({ name: 'Ada' }, async (given) => {
+    await given.update((data) => void (data.cart = ['book']))
+    await given.signIn('ada')
+    return [given.data, given.owner, given.origin, given === currentSession()]
+  })
+
+  t.deepEqual(seen, [{ name: 'Ada', cart: ['book'] }, 'ada', 'resumed', true])
+})
+
+test('sessions of withSession do not see one another', async (t) => {
+  const names = await Promise.all(['Ada', 'Bob'].map((name) => withSession({ name }, greeting)))
+
+  t.deepEqual(names, ['hello Ada', 'hello Bob'])
+})
+
+test('withSession passes on what its function throws', async (t) => {
+  await t.throwsAsync(withSession({}, () => Promise.reject(new Error('mine'))), { message: 'mine' })
+})
+
+test('supertest: sessionCookie brings a session with data', async (t) => {
+  const { middleware, callback } = app()
+
+  const answer = await supertest(callback).get('/').set('Cookie', await sessionCookie(middleware, { name: 'Ada' }))
+
+  t.deepEqual(answer.body, { greeting: 'hello Ada', origin: 'resumed' })
+})
+
+test('supertest: sessionCookie brings an owner', async (t) => {
+  const { middleware, callback } = app()
+  const cookie = await sessionCookie(middleware, {}, { owner: 'ada' })
+
+  t.is(((await supertest(callback).get('/').set('Cookie', cookie)).body as { owner?: string }).owner, 'ada')
+  t.is((await middleware.list('ada')).length, 1)
+})
+
+test('supertest: an agent goes on with the session it was given', async (t) => {
+  const { middleware, callback } = app()
+  const agent = supertest.agent(callback)
+  agent.set('Cookie', await sessionCookie(middleware, { cart: ['pen'] }))
+  await agent.get('/add')
+
+  t.deepEqual(((await agent.get('/')).body as Things).cart, ['pen', 'book'])
+})
+
+test('supertest: an agent that signs in by itself keeps the new cookie', async (t) => {
+  const { callback } = app()
+  const agent = supertest.agent(callback)
+  await agent.get('/login')
+
+  t.is(((await agent.get('/')).body as { owner?: string }).owner, 'ada')
+})
+
+test('sessionCookie refuses data that a handler could not store', async (t) => {
+  const error = await t.throwsAsync(sessionCookie(app().middleware, { name: new Date() as unknown as string }))
+
+  t.true(error instanceof SessionError && error.code === 'ERR_SESSION_VALUE')
+})

@@ -1,0 +1,124 @@
+// Visitors who count in their sessions, one request after another, while something breaks.
+import { setTimeout as sleep } from 'node:timers/promises'
+import Koa from 'koa'
+import { session, SessionError, type SessionStore } from '../../src/index.ts'
+import { serve, type Browser } from './app.ts'
+
+/** What the app answers: where the session came from, and how far it has counted. */
+interface Counted {
+  readonly origin: string
+  readonly count: number
+}
+
+export interface Visitor {
+  readonly browser: Browser
+  readonly cookie: string
+  /** Requests that were to count. */
+  sent: number
+  /** The highest count that was acknowledged. */
+  acknowledged: number
+  /** How many were. */
+  successes: number
+  outages: number
+}
+
+export interface Load {
+  readonly visitors: readonly Visitor[]
+  /** What no answer may be, in words. */
+  readonly wrong: string[]
+  /** Resolves when every visitor has been told so many counts, or outages, from now on. */
+  further(what: 'successes' | 'outages', times: number): Promise<void>
+  /** Ends the load and resolves to how far each session has counted, which the store says when it works again. */
+  end(): Promise<readonly Counted[]>
+  close(): Promise<void>
+}
+
+const VISITORS = 4
+const LONGEST = 30_000
+
+/** Serves an app over a store and begins to count. */
+export async function startLoad(store: SessionStore, storeTimeout: number): Promise<Load> {
+  const app = new Koa()
+  app.silent = true
+  app.use(session<{ count?: number }>({ store, storeTimeout, sweepInterval: false, logger: {} }))
+  app.use(async (ctx) => {
+    const manager = ctx.state.session
+    if (ctx.path === '/count') await manager.update((data) => ((data as { count?: number }).count = ((data as { count?: number }).count ?? 0) + 1))
+    ctx.body = { origin: manager.origin, count: (manager.data as { count?: number }).count ?? 0 }
+  })
+  const running = await serve(app)
+  const wrong: string[] = []
+  let isEnding = false
+  let heard = (): void => undefined
+
+  const visitors = await Promise.all(Array.from({ length: VISITORS }, async (): Promise<Visitor> => {
+    const browser = running.browser()
+    await browser.get('/count')
+    return { browser, cookie: await browser.cookie(), sent: 1, acknowledged: 1, successes: 0, outages: 0 }
+  }))
+
+  const count = async (visitor: Visitor): Promise<void> => {
+    visitor.sent++
+    const { status, body, setCookie } = await visitor.browser.send('/count', visitor.cookie)
+    if (setCookie.length > 0) wrong.push(`a ${status} with a cookie`)
+    if (status === 503) {
+      visitor.outages++
+      await sleep(5) // a server that refuses connections does so at once
+    } else if (status === 200) {
+      const told = JSON.parse(body) as Counted
+      visitor.successes++
+      if (told.origin !== 'resumed') wrong.push(`a session that is ${told.origin}`)
+      if (told.count <= visitor.acknowledged) wrong.push(`${told.count} after ${visitor.acknowledged}`)
+      visitor.acknowledged = told.count
+    } else wrong.push(`a ${status}`)
+    heard()
+  }
+  const counting = Promise.all(visitors.map(async (visitor) => {
+    while (!isEnding) await count(visitor)
+  }))
+
+  return {
+    visitors,
+    wrong,
+    async further(what, times) {
+      const goals = visitors.map((visitor) => visitor[what] + times)
+      await within(`${times} ${what} of every visitor`, new Promise<void>((resolve) => {
+        heard = () => {
+          if (visitors.every((visitor, at) => visitor[what] >= (goals[at] ?? 0))) resolve()
+        }
+      }))
+    },
+    async end() {
+      isEnding = true
+      await counting
+      for (const error of running.errors) {
+        if (!(error instanceof SessionError && error.code === 'ERR_SESSION_STORE')) wrong.push(`the error ${String(error)}`)
+      }
+      return Promise.all(visitors.map(async ({ browser, cookie }) => {
+        for (const end = Date.now() + LONGEST; ; ) {
+          const { status, body } = await browser.send('/', cookie)
+          if (status === 200) return JSON.parse(body) as Counted
+          if (Date.now() > end) throw new Error(`the store does not work again: ${status}`)
+        }
+      }))
+    },
+    async close() {
+      isEnding = true
+      await running.close()
+      await counting.catch(() => undefined) // the connections of a test that failed
+    },
+  }
+}
+
+async function within<T>(what: string, work: Promise<T>): Promise<T> {
+  const stop = new AbortController()
+  const late = sleep(LONGEST, undefined, { signal: stop.signal }).then(() => {
+    throw new Error(`there were no ${what} within ${LONGEST} ms`)
+  })
+  late.catch(() => undefined) // it was in time
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    stop.abort()
+  }
+}
