@@ -1,6 +1,6 @@
 // What lies in a store, byte by byte: what a stolen database or backup tells. Of every store the whole of it is dumped
 // and searched, in all encodings that a store may have used.
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { session, type SessionOptions } from '../src/index.ts'
 import { publicIdOf } from '../src/identity.ts'
@@ -24,8 +24,9 @@ interface Life {
 }
 
 /** A visitor who leaves data and messages behind, signs in, and changes both again. */
-async function live(t: { teardown: (fn: () => Promise<void>) => void }, { store }: Opened, options: SessionOptions<Record<string, unknown>>): Promise<Life> {
-  const app = new Koa().use(session({ store, sweepInterval: false, ...options }))
+async function live(t: ExecutionContext, { store }: Opened, options: SessionOptions): Promise<Life> {
+  const app = new Koa()
+  app.use(session({ store, sweepInterval: false, ...options }))
   const ids: string[] = []
   app.use(async (ctx) => {
     const manager = ctx.state.session
@@ -46,15 +47,16 @@ async function live(t: { teardown: (fn: () => Promise<void>) => void }, { store 
     cookies.push(await browser.cookie())
   }
   const signatures = cookies.map((cookie) => cookie.slice(cookie.lastIndexOf('.') + 1))
-  const named = (what: string, values: readonly string[]) => Object.fromEntries(values.map((value, at) => [`${what} ${at}`, value]))
+  const named = (what: string, values: readonly string[]): Record<string, string> => Object.fromEntries(values.map((value, at) => [`${what} ${at}`, value]))
   return { browser, secrets: { ...named('id', ids), ...named('signature', signatures) } }
 }
 
 const data = { name: NAME, city: CITY, message: MESSAGE, 'the name of a key': KEY }
 
-for (const { name, open } of dumpable) {
+for (const dumped of dumpable) {
+  const { name } = dumped
   test(`${name}: no id and no signature is at rest; data is, without encryption`, async (t) => {
-    const opened = await open()
+    const opened = await dumped.open()
     t.teardown(() => opened.close())
     const { secrets } = await live(t, opened, {})
 
@@ -66,7 +68,7 @@ for (const { name, open } of dumpable) {
   })
 
   test(`${name}: with encryptionKeys data, messages and the names of keys are not at rest either`, async (t) => {
-    const opened = await open()
+    const opened = await dumped.open()
     t.teardown(() => opened.close())
     const { browser, secrets } = await live(t, opened, { encryptionKeys: [NEW] })
 
@@ -79,7 +81,7 @@ for (const { name, open } of dumpable) {
   })
 
   test(`${name}: after a rotation nobody is logged out, and the next write names the newest key`, async (t) => {
-    const opened = await open()
+    const opened = await dumped.open()
     t.teardown(() => opened.close())
     const before = await live(t, opened, { encryptionKeys: [OLD] })
     const cookie = await before.browser.cookie()
@@ -90,7 +92,8 @@ for (const { name, open } of dumpable) {
       return Buffer.from(record?.payload as Uint8Array).subarray(1, 7).toString('hex')
     }
     const old = await keyName()
-    const app = new Koa().use(session<{ count?: number }>({ store: opened.store, encryptionKeys: [NEW, OLD], sweepInterval: false }))
+    const app = new Koa()
+    app.use(session<{ count?: number }>({ store: opened.store, encryptionKeys: [NEW, OLD], sweepInterval: false }))
     app.use((ctx) => {
       const { data } = ctx.state.session as { data: { count?: number } }
       if (ctx.path === '/change') data.count = 2

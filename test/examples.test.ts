@@ -4,21 +4,32 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { Browser } from './support/app.ts'
 import { ROOT } from './support/consumer.ts'
-import { freePort, listening, start, type Running } from './support/service.ts'
+import { postgres } from './support/postgres.ts'
+import { redisMakes, startRedis } from './support/redis.ts'
+import { freePort, listening, start, temporaryFolder, type Running } from './support/service.ts'
 
 interface Example {
   readonly running: Running
   readonly browser: () => Browser
 }
 
-/** Starts an example on a free port until the test ends. */
-async function example(t: ExecutionContext, name: string): Promise<Example> {
+/** Starts an example on a free port until the test ends, with these variables in its environment. */
+async function example(t: ExecutionContext, name: string, environment: Readonly<Record<string, string>> = {}): Promise<Example> {
   const port = await freePort()
-  const running = start('env', [`PORT=${port}`, process.execPath, '--import', './test/support/loader.js', `example/${name}`], { cwd: ROOT })
+  const variables = Object.entries({ PORT: port, ...environment }).map(([key, value]) => `${key}=${value}`)
+  const running = start('env', [...variables, process.execPath, '--import', './test/support/loader.js', `example/${name}`], { cwd: ROOT })
   t.teardown(() => running.stop())
   await listening(port, 30_000)
   return { running, browser: () => new Browser(`http://127.0.0.1:${port}`) }
 }
+
+const [make] = redisMakes()
+const [redis, postgresServer] = await Promise.all([make && startRedis(make), postgres()])
+test.after.always(() => Promise.all([redis?.running.stop(), postgresServer?.stop()]))
+const testWithRedis = redis === undefined ? test.skip : test
+const testWithPostgres = postgresServer === undefined ? test.skip : test
+const REDIS_URL = `redis://127.0.0.1:${redis?.port ?? 0}`
+const DATABASE_URL = postgresServer?.url ?? ''
 
 test('01-counter: the page links to the session test', async (t) => {
   const { browser } = await example(t, '01-counter.ts')
@@ -66,6 +77,61 @@ test('02-service: functions without ctx find the session of their own request, i
   const books = (currency: string) => Array.from({ length: 2 }, () => ({ item: 'book', price: `12 ${currency}` }))
   t.deepEqual(JSON.parse((await euros.get('/cart')).body), books('EUR'))
   t.deepEqual(JSON.parse((await dollars.get('/cart')).body), [{ item: 'pen', price: '9 USD' }, ...books('USD')])
+})
+
+test('03-sqlite: a count outlives the process', async (t) => {
+  const environment = { DATABASE: join(temporaryFolder(), 'sessions.db') }
+  const first = await example(t, '03-sqlite.ts', environment)
+  const browser = first.browser()
+  t.is((await browser.get('/')).body, '{"views":1}')
+  const cookie = await browser.cookie()
+  await first.running.stop('SIGTERM')
+
+  const second = await example(t, '03-sqlite.ts', environment)
+
+  t.is((await second.browser().send('/', cookie)).body, '{"views":2}')
+})
+
+testWithRedis('04-redis: from one device an owner sees all of them, and ends the others', async (t) => {
+  const { browser } = await example(t, '04-redis.ts', { REDIS_URL })
+  const [phone, laptop] = [browser(), browser()]
+  for (const device of [phone, laptop]) t.is((await device.get('/login/ada', { method: 'POST' })).status, 204)
+
+  const devices = JSON.parse((await laptop.get('/devices')).body) as { isThis: boolean }[]
+  const { body } = await laptop.get('/logout-elsewhere', { method: 'POST' })
+
+  t.deepEqual(devices.map(({ isThis }) => isThis).sort(), [false, true])
+  t.is(body, '{"ended":1}')
+  t.is((await phone.get('/devices')).status, 401)
+  t.is((await laptop.get('/devices')).status, 200)
+})
+
+testWithPostgres('05-postgres: a note comes back, and the table does not show it', async (t) => {
+  const { browser } = await example(t, '05-postgres.ts', { DATABASE_URL })
+  const visitor = browser()
+  await visitor.get('/note/buy%20milk', { method: 'PUT' })
+
+  t.is((await visitor.get('/note')).body, '{"note":"buy milk"}')
+  const rows = JSON.parse((await browser().get('/table')).body) as { payload_bytes: { data: number[] } }[]
+  t.is(rows.length, 1)
+  t.false(Buffer.from(rows[0]?.payload_bytes.data ?? []).includes('milk'))
+  t.true((rows[0]?.payload_bytes.data.length ?? 0) > 20)
+})
+
+testWithRedis('06-cluster: one count, whichever of four processes answers', async (t) => {
+  const { browser } = await example(t, '06-cluster.ts', { REDIS_URL })
+  const visitor = browser()
+  await visitor.get('/')
+  const cookie = await visitor.cookie()
+
+  const answers: { count: number; process: number }[] = []
+  for (const end = Date.now() + 20_000; new Set(answers.map((answer) => answer.process)).size < 4 && Date.now() < end; ) {
+    const bodies = await Promise.all([1, 2, 3, 4].map(async () => (await visitor.send('/', cookie)).body))
+    answers.push(...bodies.map((body) => JSON.parse(body) as { count: number; process: number }))
+  }
+
+  t.is(new Set(answers.map((answer) => answer.process)).size, 4)
+  t.deepEqual(answers.map(({ count }) => count).sort((a, b) => a - b), answers.map((_, at) => at + 2))
 })
 
 test('npm run example without a number names the examples', async (t) => {

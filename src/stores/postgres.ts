@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import { invalidType, invalidValue } from '../errors.ts'
 import type { Replaced, SessionRecord, SessionStore } from '../store.ts'
+import { fromText, toText } from './text.ts'
 
 /** What a `pg` Pool or Client answers. */
 export interface PostgresResult {
@@ -336,22 +337,4 @@ function toRecord(row: Row): SessionRecord {
     expiresAt: Number(row.expires_at),
     meta: row.meta === null ? undefined : fromText(row.meta),
   }
-}
-
-// PostgreSQL's text takes no NUL, and UTF-8 no half of a surrogate pair. Text with either is kept as JSON behind a mark;
-// equal texts stay equal, so owners can still be found.
-const MARK = '\u0001'
-
-function toText(text: string | undefined): string | null {
-  if (text === undefined) return null
-  return text.startsWith(MARK) || text.includes('\0') || !isWellFormed(text) ? MARK + JSON.stringify(text) : text
-}
-
-function fromText(text: string): string {
-  return text.startsWith(MARK) ? String(JSON.parse(text.slice(1))) : text
-}
-
-function isWellFormed(text: string): boolean {
-  // Every supported Node has the method; the type library of ES2023 does not.
-  return (text as string & { isWellFormed(): boolean }).isWellFormed()
 }

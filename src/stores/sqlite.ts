@@ -4,6 +4,7 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { invalidMix, invalidType, invalidValue } from '../errors.ts'
 import type { Replaced, SessionRecord, SessionStore } from '../store.ts'
+import { fromText, toText } from './text.ts'
 
 type Value = string | number | null | Uint8Array
 
@@ -20,6 +21,18 @@ export interface SqliteStatement {
 export interface SqliteDatabase {
   exec(sql: string): unknown
   prepare(sql: string): SqliteStatement
+  readonly inTransaction?: boolean
+  /** Of the three libsql alone has it. */
+  sync?(): unknown
+}
+
+type Work<Result> = (statements: Statements) => Result
+
+/** A write that waits for another process's lock. */
+interface Waiting {
+  readonly attempt: () => void
+  readonly reject: (error: unknown) => void
+  readonly end: number
 }
 
 export interface SqliteStoreOptions {
@@ -60,6 +73,9 @@ type Statements = Readonly<Record<keyof ReturnType<typeof statementTexts>, Sqlit
 // words instead of a silence, and leaves no write behind that nobody waits for.
 const PATIENCE = 1800
 const LONGEST_PAUSE = 20
+
+// How long waiting writes may keep the process, in milliseconds.
+const LONGEST_TURN = 10
 // Rows read or removed in one statement. Of the largest payloads (64 kB) fifty take some ten milliseconds.
 const BATCH = 50
 
@@ -149,6 +165,12 @@ export class SqliteStore implements SessionStore {
   readonly #createTable: boolean
   #own: { close(): void } | undefined
   #statements: Statements | undefined
+  readonly #waiting: Waiting[] = []
+  /**
+   * libsql does not reset a statement that found the database locked: what is read after that on the same connection is
+   * a view of the past. There the lock is taken first, by `exec`, which leaves nothing behind.
+   */
+  readonly #hasStuckStatements: boolean
 
   constructor(database: string | SqliteDatabase, options: SqliteStoreOptions = {}) {
     const { table = 'sessions', createTable = true } = options
@@ -164,18 +186,19 @@ export class SqliteStore implements SessionStore {
       checkDatabase(database)
       this.#database = database
     }
+    this.#hasStuckStatements = typeof this.#database.sync === 'function'
   }
 
   create(record: SessionRecord, now: number): boolean | Promise<boolean> {
     const { key, version, createdAt, lastSeenAt, expiresAt } = record
     const [owner, meta, payload] = [toText(record.owner), toText(record.meta), toValue(record.payload)]
-    return this.#attempt(({ create }) =>
+    return this.#write(({ create }) =>
       wrote(create.run(key, version, owner, createdAt, lastSeenAt, expiresAt, meta, payload, expiresAt, now)),
     )
   }
 
   read(key: string, now: number): SessionRecord | undefined | Promise<SessionRecord | undefined> {
-    return this.#attempt(({ read }) => {
+    return this.#read(({ read }) => {
       // The statement names the columns of a Row.
       const row = read.get(key, now) as Row | undefined
       return row === undefined ? undefined : toRecord(row)
@@ -186,7 +209,7 @@ export class SqliteStore implements SessionStore {
     const { key, createdAt, lastSeenAt, expiresAt } = record
     const [owner, meta, payload] = [toText(record.owner), toText(record.meta), toValue(record.payload)]
     const fields = [record.version, createdAt, lastSeenAt, expiresAt, meta, payload]
-    return this.#attempt((statements) => {
+    return this.#write((statements) => {
       for (;;) {
         if (wrote(statements.replace.run(...fields, key, version, now, owner, expiresAt))) return 'done'
         if (wrote(statements.replaceAll.run(...fields, owner, expiresAt, key, version, now))) return 'done'
@@ -200,7 +223,7 @@ export class SqliteStore implements SessionStore {
 
   touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean | Promise<boolean> {
     const seen = [lastSeenAt, lastSeenAt, expiresAt]
-    return this.#attempt(
+    return this.#write(
       ({ touch, touchAll }) =>
         wrote(touch.run(...seen, key, version, now, expiresAt)) ||
         wrote(touchAll.run(...seen, lastSeenAt, expiresAt, key, version, now)),
@@ -208,13 +231,13 @@ export class SqliteStore implements SessionStore {
   }
 
   delete(key: string): boolean | Promise<boolean> {
-    return this.#attempt(({ remove }) => wrote(remove.run(key)))
+    return this.#write(({ remove }) => wrote(remove.run(key)))
   }
 
   async list(owner: string, now: number): Promise<SessionRecord[]> {
     const records: SessionRecord[] = []
     for (let place = 0; ; ) {
-      const rows = await this.#attempt(({ list }) => list.all(toText(owner), now, place, BATCH) as Row[])
+      const rows = this.#read(({ list }) => list.all(toText(owner), now, place, BATCH) as Row[])
       records.push(...rows.map(toRecord))
       const last = rows.at(-1)
       if (last === undefined || rows.length < BATCH) return records
@@ -227,10 +250,10 @@ export class SqliteStore implements SessionStore {
     let removed = 0
     while (removed < limit) {
       const batch = Math.min(BATCH, limit - removed)
-      const collected = await this.#attempt(({ collect }) => Number(collect.run(now, batch, now).changes))
+      const collected = await this.#write(({ collect }) => Number(collect.run(now, batch, now).changes))
       removed += collected
       // Live records that came due stand in the way of later ones; moved on, they come due again when they may have ended.
-      const postponed = await this.#attempt(({ postpone }) => Number(postpone.run(now, BATCH, now).changes))
+      const postponed = await this.#write(({ postpone }) => Number(postpone.run(now, BATCH, now).changes))
       if (collected + postponed === 0) break
       await nextTurn()
     }
@@ -243,26 +266,64 @@ export class SqliteStore implements SessionStore {
     this.#own = undefined
   }
 
-  /** Does the work at once; where SQLite is locked, later. A statement that found it locked has written nothing. */
-  #attempt<Result>(work: (statements: Statements) => Result): Result | Promise<Result> {
+  /** Writes at once; where another process holds the lock, later. A statement that found it locked has written nothing. */
+  #write<Result>(work: Work<Result>): Result | Promise<Result> {
+    // Who comes later waits behind: of each process one write at a time asks for the lock.
+    if (this.#waiting.length > 0) return this.#later(work)
     try {
-      return work((this.#statements ??= this.#prepare()))
+      return this.#lockedFor(work)
     } catch (error) {
       if (!isLocked(error)) throw error
-      return this.#attemptLater(work)
+      return this.#later(work)
     }
   }
 
-  async #attemptLater<Result>(work: (statements: Statements) => Result): Promise<Result> {
-    const end = performance.now() + PATIENCE
-    for (let longest = 2; ; longest = Math.min(longest * 2, LONGEST_PAUSE)) {
-      await pause(1 + Math.random() * longest)
-      try {
-        return work((this.#statements ??= this.#prepare()))
-      } catch (error) {
-        if (!isLocked(error) || performance.now() > end) throw error
-      }
+  #read<Result>(work: Work<Result>): Result {
+    return work((this.#statements ??= this.#prepare()))
+  }
+
+  #lockedFor<Result>(work: Work<Result>): Result {
+    const statements = (this.#statements ??= this.#prepare())
+    if (!this.#hasStuckStatements || this.#database.inTransaction === true) return work(statements)
+    this.#database.exec('BEGIN IMMEDIATE')
+    let result: Result
+    try {
+      result = work(statements)
+    } catch (error) {
+      this.#database.exec('ROLLBACK')
+      throw error
     }
+    this.#database.exec('COMMIT')
+    return result
+  }
+
+  #later<Result>(work: Work<Result>): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ attempt: () => resolve(this.#lockedFor(work)), reject, end: performance.now() + PATIENCE })
+      if (this.#waiting.length === 1) void this.#writeLater()
+    })
+  }
+
+  async #writeLater(): Promise<void> {
+    for (let longest = 2; this.#waiting.length > 0; longest = Math.min(longest * 2, LONGEST_PAUSE)) {
+      await pause(1 + Math.random() * longest)
+      if (this.#writeSome(performance.now() + LONGEST_TURN)) longest = 1
+    }
+  }
+
+  /** Writes in the order of their coming, until the lock is held elsewhere or other work must have its turn. */
+  #writeSome(end: number): boolean {
+    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+      try {
+        first.attempt()
+      } catch (error) {
+        if (isLocked(error) && performance.now() < first.end) return false
+        first.reject(error)
+      }
+      this.#waiting.shift()
+      if (performance.now() > end) return true
+    }
+    return true
   }
 
   #prepare(): Statements {
@@ -336,24 +397,4 @@ function toRecord(row: Row): SessionRecord {
 
 function toValue(payload: string | Uint8Array): string | Uint8Array {
   return typeof payload === 'string' ? toText(payload) : payload
-}
-
-// SQLite's text is UTF-8, which has no half of a surrogate pair, and libsql reads it up to the first NUL. Text that
-// would not come back as it was is kept as JSON behind a mark; equal texts stay equal, so owners can still be found.
-const MARK = '\u0001'
-
-function toText(text: string): string
-function toText(text: string | undefined): string | null
-function toText(text: string | undefined): string | null {
-  if (text === undefined) return null
-  return text.startsWith(MARK) || text.includes('\0') || !isWellFormed(text) ? MARK + JSON.stringify(text) : text
-}
-
-function fromText(text: string): string {
-  return text.startsWith(MARK) ? String(JSON.parse(text.slice(1))) : text
-}
-
-function isWellFormed(text: string): boolean {
-  // Every supported Node has the method; the type library of ES2023 does not.
-  return (text as string & { isWellFormed(): boolean }).isWellFormed()
 }

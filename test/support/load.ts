@@ -53,7 +53,10 @@ export async function startLoad(store: SessionStore, storeTimeout: number): Prom
 
   const visitors = await Promise.all(Array.from({ length: VISITORS }, async (): Promise<Visitor> => {
     const browser = running.browser()
-    await browser.get('/count')
+    // A busy machine may miss the deadline with the very first connection.
+    for (const end = Date.now() + LONGEST; (await browser.get('/count')).status !== 200; ) {
+      if (Date.now() > end) throw new Error('no session could be begun')
+    }
     return { browser, cookie: await browser.cookie(), sent: 1, acknowledged: 1, successes: 0, outages: 0 }
   }))
 

@@ -1,0 +1,127 @@
+// Stores whose every byte can be looked at: what somebody has who got hold of the database, or of a backup of it.
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { inspect } from 'node:util'
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import type { SessionRecord, SessionStore } from '../../src/store.ts'
+import { MemoryStore } from '../../src/stores/memory.ts'
+import { PostgresStore } from '../../src/stores/postgres.ts'
+import { RedisStore } from '../../src/stores/redis.ts'
+import { SqliteStore } from '../../src/stores/sqlite.ts'
+import { postgres } from './postgres.ts'
+import { redisMakes, startRedis } from './redis.ts'
+import { temporaryFolder } from './service.ts'
+import { drivers } from './sqlite.ts'
+
+export interface Opened {
+  readonly store: SessionStore
+  /** All that is at rest behind the store. */
+  dump(): Promise<Buffer>
+  close(): Promise<unknown>
+}
+
+export interface Dumpable {
+  readonly name: string
+  /** An empty store, with a server or a file to itself. */
+  open(): Promise<Opened>
+}
+
+/** A MemoryStore that keeps what it is given, as it is given. */
+class SpiedStore extends MemoryStore {
+  readonly given: SessionRecord[] = []
+
+  override create(record: SessionRecord, now: number): boolean {
+    this.given.push(record)
+    return super.create(record, now)
+  }
+
+  override replace(record: SessionRecord, version: number, now: number): ReturnType<MemoryStore['replace']> {
+    this.given.push(record)
+    return super.replace(record, version, now)
+  }
+}
+
+function memory(): Opened {
+  const store = new SpiedStore()
+  const parts = (): Buffer[] => store.given.flatMap((record) => [Buffer.from(inspect({ ...record, payload: '' })), Buffer.from(record.payload as Uint8Array)])
+  return { store, dump: () => Promise.resolve(Buffer.concat(parts())), close: () => Promise.resolve() }
+}
+
+const sqlite: readonly Dumpable[] = drivers.map((driver) => ({
+  name: `SqliteStore over ${driver.name}`,
+  open() {
+    const path = join(temporaryFolder(), 'sessions.db')
+    const database = driver.open(path)
+    return Promise.resolve({
+      store: new SqliteStore(database),
+      // The database, its log of writes, and the index of that.
+      dump: () => Promise.resolve(Buffer.concat(readdirSync(dirname(path)).map((name) => readFileSync(join(dirname(path), name))))),
+      close: () => Promise.resolve(database.close()),
+    })
+  },
+}))
+
+const redis: readonly Dumpable[] = redisMakes().map((make) => ({
+  name: make.name,
+  async open() {
+    // Uncompressed, so that what is in a DUMP can be found.
+    const { port, running } = await startRedis(make, ['--rdbcompression', 'no'])
+    const client = new Redis(port, '127.0.0.1')
+    return {
+      store: new RedisStore(client),
+      async dump() {
+        const parts: Buffer[] = []
+        for (let cursor = '0', isFirst = true; isFirst || cursor !== '0'; isFirst = false) {
+          const [next, keys] = await client.scan(cursor)
+          for (const key of keys) parts.push(Buffer.from(`${key}\n`), await client.dumpBuffer(key))
+          cursor = next
+        }
+        return Buffer.concat(parts)
+      },
+      async close() {
+        client.disconnect()
+        await running.stop()
+      },
+    }
+  },
+}))
+
+const server = await postgres()
+
+const postgresStores: readonly Dumpable[] = server === undefined ? [] : [{
+  name: 'PostgresStore',
+  open() {
+    const pool = new pg.Pool({ connectionString: server.url })
+    const table = `dump_${process.pid.toString(36)}${Date.now().toString(36)}_${tables++}`
+    return Promise.resolve({
+      store: new PostgresStore(pool, { table }),
+      async dump() {
+        const { rows } = await pool.query<{ row: string; bytes: Buffer | null }>(`SELECT held::text AS row, payload_bytes AS bytes FROM ${table} AS held`)
+        return Buffer.concat(rows.flatMap(({ row, bytes }) => [Buffer.from(row), bytes ?? Buffer.alloc(0)]))
+      },
+      close: () => pool.end(),
+    })
+  },
+}]
+let tables = 0
+
+/** Without those whose server is not on this machine. */
+export const dumpable: readonly Dumpable[] = [{ name: 'MemoryStore', open: () => Promise.resolve(memory()) }, ...sqlite, ...redis, ...postgresStores]
+
+/** Ends the server that outlives its stores. */
+export async function closeDumps(): Promise<void> {
+  await server?.stop()
+}
+
+/** Which of these texts can be found, as they are or in an encoding that a store may have used. */
+export function found(dump: Buffer, texts: Readonly<Record<string, string>>): string[] {
+  return Object.entries(texts).flatMap(([name, text]) => (shapes(text).some((shape) => dump.includes(shape)) ? [name] : []))
+}
+
+function shapes(text: string): Buffer[] {
+  const bytes = Buffer.from(text)
+  // In base64 a text has three shapes, by where in it it begins; the first and last letters depend on its neighbours.
+  const base64 = [0, 1, 2].map((shift) => Buffer.from(Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64').replace(/=+$/, '').slice(shift === 0 ? 0 : shift + 1, -1)))
+  return [bytes, Buffer.from(text, 'utf16le'), Buffer.from(bytes.toString('hex')), ...base64]
+}

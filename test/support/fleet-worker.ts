@@ -1,0 +1,85 @@
+// One process of a fleet (test/support/fleet.ts): an app over a store that all of them share. Its first argument says which.
+import Koa, { type Context } from 'koa'
+import { session, type SessionManager, type SessionStore } from '../../src/index.ts'
+import { KEYS } from './app.ts'
+
+/** How every process of a fleet reaches the store. */
+export type Shared =
+  | { readonly kind: 'sqlite'; readonly driver: string; readonly path: string }
+  | { readonly kind: 'redis'; readonly port: number }
+  | { readonly kind: 'redis cluster'; readonly ports: readonly number[] }
+  | { readonly kind: 'postgres'; readonly url: string; readonly table: string }
+
+/** What a process is started with. */
+export interface Orders {
+  readonly port: number
+  readonly shared: Shared
+}
+
+type Contents = Record<string, unknown>
+
+async function open(shared: Shared): Promise<SessionStore> {
+  switch (shared.kind) {
+    case 'sqlite': {
+      const [{ SqliteStore }, { drivers }] = await Promise.all([import('../../src/stores/sqlite.ts'), import('./sqlite.ts')])
+      const driver = drivers.find(({ name }) => name === shared.driver)
+      if (driver === undefined) throw new Error(`this Node has no ${shared.driver}`)
+      return new SqliteStore(driver.open(shared.path))
+    }
+    case 'redis': {
+      const [{ RedisStore }, { createClient }] = await Promise.all([import('../../src/stores/redis.ts'), import('redis')])
+      return new RedisStore(await createClient({ url: `redis://127.0.0.1:${shared.port}` }).connect())
+    }
+    case 'redis cluster': {
+      const [{ RedisStore }, { Cluster }] = await Promise.all([import('../../src/stores/redis.ts'), import('ioredis')])
+      return new RedisStore(new Cluster(shared.ports.map((port) => ({ host: '127.0.0.1', port }))))
+    }
+    case 'postgres': {
+      const [{ PostgresStore }, { default: pg }] = await Promise.all([import('../../src/stores/postgres.ts'), import('pg')])
+      return new PostgresStore(new pg.Pool({ connectionString: shared.url, max: 5 }), { table: shared.table })
+    }
+  }
+}
+
+const released = new Promise<void>((resolve) => {
+  process.once('message', () => resolve())
+})
+
+/** What answers `/verb/name`. */
+const verbs: Readonly<Record<string, (session: SessionManager<Contents>, name: string) => unknown>> = {
+  put: ({ data }, name) => (data[name] = name),
+  increment: (session, name) => session.update((data) => (data[name] = Number(data[name] ?? 0) + 1)),
+  /** A change whose handler goes on until the fleet releases it. */
+  hold: async ({ data }, name) => {
+    data[name] = name
+    process.send?.('held')
+    await released
+  },
+  login: (session, name) => session.signIn(name),
+  logout: (session) => session.destroy(),
+  look: ({ origin, data }) => ({ origin, data }),
+}
+
+async function serve({ port, shared }: Orders): Promise<void> {
+  const app = new Koa()
+  app.keys = [...KEYS]
+  app.silent = true
+  app.use(async (ctx, next) => {
+    // Each request on a connection of its own: the fleet deals connections out to its processes in turn.
+    ctx.res.setHeader('Connection', 'close')
+    await next()
+  })
+  // The deadline is the business of test/faults.test.ts: here a slow machine must not be an outage.
+  app.use(session<Contents>({ store: await open(shared), storeTimeout: '20s', logger: {} }))
+  app.use(async (ctx: Context) => {
+    const [, verb = '', name = ''] = ctx.path.split('/')
+    const body = await verbs[verb]?.(ctx.state.session as SessionManager<Contents>, name)
+    ctx.body = { process: process.pid, body }
+  })
+  app.listen(port, '127.0.0.1')
+}
+
+const [, , orders] = process.argv
+if (orders === undefined) throw new Error('test/support/fleet.ts starts this program')
+// What the fleet wrote.
+await serve(JSON.parse(orders) as Orders)

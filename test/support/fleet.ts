@@ -1,0 +1,123 @@
+// Four processes of node:cluster that serve one app on one port, over a store that they share.
+import cluster, { type Worker } from 'node:cluster'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { Browser } from './app.ts'
+import type { Orders, Shared } from './fleet-worker.ts'
+import { freePort } from './service.ts'
+
+const PROCESSES = 4
+const PROGRAM = fileURLToPath(new URL('fleet-worker.ts', import.meta.url))
+const LOADER = new URL('loader.js', import.meta.url).href
+
+/** How one request was answered. */
+export interface Told {
+  readonly status: number
+  readonly setCookie: readonly string[]
+  /** Which process answered; absent from errors. */
+  readonly process: number | undefined
+  readonly body: unknown
+}
+
+export interface Fleet {
+  /** Sends a request with the cookie of this session; `undefined` where the connection broke or nobody answered in time. */
+  send(path: string, cookie?: string, limit?: number): Promise<Told | undefined>
+  /** One answer of every process. */
+  ofEach(path: string, cookie: string): Promise<readonly Told[]>
+  /** The Cookie header of a new session, which this request begins. */
+  begin(path: string): Promise<string>
+  /** Resolves once so many requests are held in their handlers. */
+  held(count: number): Promise<void>
+  /** Lets all that are held go on. */
+  release(): void
+  /** Kills one process, and another one takes its place. */
+  replaceOne(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Starts the processes; resolves when all of them listen. */
+export async function startFleet(shared: Shared): Promise<Fleet> {
+  const port = await freePort()
+  const orders: Orders = { port, shared }
+  const url = `http://127.0.0.1:${port}`
+  const browser = new Browser(url)
+  const workers = new Set<Worker>()
+  let holding = 0
+  let holdingEnough = (): void => undefined
+
+  const launch = async (): Promise<void> => {
+    cluster.setupPrimary({ exec: PROGRAM, args: [JSON.stringify(orders)], execArgv: ['--import', LOADER, '--disable-warning=ExperimentalWarning'] })
+    const worker = cluster.fork()
+    workers.add(worker)
+    const kill = () => worker.process.kill('SIGKILL')
+    process.once('exit', kill)
+    worker.once('exit', () => {
+      process.off('exit', kill)
+      workers.delete(worker)
+    })
+    worker.on('message', () => {
+      holding++
+      holdingEnough()
+    })
+    const died = once(worker, 'exit').then(() => {
+      throw new Error('a process of the fleet did not start')
+    })
+    await Promise.race([once(worker, 'listening'), died])
+    died.catch(() => undefined) // from now on it may end
+  }
+  const end = async (worker: Worker): Promise<void> => {
+    const gone = once(worker, 'exit')
+    worker.process.kill('SIGKILL')
+    await gone
+  }
+  await Promise.all(Array.from({ length: PROCESSES }, launch))
+
+  const fleet: Fleet = {
+    async send(path, cookie = '', limit = 50_000) {
+      let answer
+      try {
+        // A connection that was on its way to a process when that was killed stays open, and nobody ever serves it.
+        answer = await browser.send(path, cookie, { signal: AbortSignal.timeout(limit) })
+      } catch {
+        return undefined // nobody knows what became of the request
+      }
+      const { status, setCookie, body } = answer
+      if (status !== 200) return { status, setCookie, process: undefined, body }
+      // What fleet-worker.ts answers.
+      return { status, setCookie, ...(JSON.parse(body) as Pick<Told, 'process' | 'body'>) }
+    },
+    async ofEach(path, cookie) {
+      const answers = new Map<number, Told>()
+      for (const end = Date.now() + 10_000; answers.size < PROCESSES; ) {
+        if (Date.now() > end) throw new Error(`only ${answers.size} processes answer`)
+        for (const told of await Promise.all(Array.from({ length: PROCESSES }, () => fleet.send(path, cookie)))) {
+          if (told?.process !== undefined) answers.set(told.process, told)
+        }
+      }
+      return [...answers.values()]
+    },
+    async begin(path) {
+      const visitor = new Browser(url)
+      await visitor.get(path)
+      return visitor.cookie()
+    },
+    held: (count) => new Promise((resolve) => {
+      holdingEnough = () => {
+        if (holding >= count) resolve()
+      }
+      holdingEnough()
+    }),
+    release() {
+      for (const worker of workers) worker.send('release')
+    },
+    async replaceOne() {
+      const [first] = workers
+      if (first !== undefined) await end(first)
+      await launch()
+    },
+    async close() {
+      await Promise.all([...workers].map(end))
+    },
+  }
+  return fleet
+}
