@@ -140,7 +140,11 @@ function* renew(visit: Visit, record: SessionRecord): Steps<void> {
     }
     if (!renewsCookie) return
     const newest = yield* settled(store.read(record.key, now))
-    if (newest === undefined || isTombstone(newest)) return
+    if (newest === undefined || isTombstone(newest)) {
+      // It has ended since this request gave it a new id: the browser must not be told of it.
+      if (visit.due === 'issue') visit.due = 'nothing'
+      return
+    }
     visit.moved({ ...record, lastSeenAt: newest.lastSeenAt, expiresAt: newest.expiresAt })
     issue(visit)
   } catch (error) {

@@ -56,7 +56,8 @@ function* succeed(visit: Visit, pending: Pending, keep: Keep, signIn: NewOwner):
       if (outcome === 'done') break
       if (outcome === 'gone' || !(yield* catchUp(visit))) {
         if (signIn === undefined) throw gone(visit)
-        // The session ended meanwhile: whoever signs in must not inherit what was in it.
+        // The session ended meanwhile: whoever signs in must not inherit what was in it, and nothing of it was changed.
+        clashes = []
         made = yield* rewrite(visit, made, kept(draft, false, signIn, now), now, signIn)
         break
       }
@@ -97,7 +98,7 @@ function kept(draft: Draft, keep: Keep, signIn: NewOwner, now: number): Draft {
   const start: Draft =
     keep === false || (keep === true && isSomebodyElse)
       ? { data: {}, flash: [], notes: freshNotes(now), createdAt: now, owner: undefined }
-      : { ...draft, data: keep === true ? draft.data : only(draft.data, keep) }
+      : { ...draft, data: keep === true ? draft.data : only(draft.data, keep), flash: isSomebodyElse ? [] : draft.flash }
   if (signIn === undefined) return start
   return { ...start, owner: signIn.owner, notes: { ...start.notes, authenticatedAt: now, startedAt: now, maxAgeSince: now } }
 }

@@ -103,3 +103,51 @@ for (const onConflict of ['merge', 'throw'] as const) {
     t.true(told || (await visitor.sees())?.b === 6)
   })
 }
+
+claim('a sign-in that starts empty since its session got a new id meanwhile tells no conflict: it took the place of nothing', async (t, { visitor, scene }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const loaded = new Barrier()
+
+  const login = visitor.does(async (session: Session) => {
+    session.data.a = 2
+    await loaded.pass()
+    await session.signIn('ada')
+  })
+  await loaded.arrived
+  await visitor.does(({ data }) => (data.a = 3))
+  const stopped = scene.store.pause('read')
+  loaded.open()
+  await stopped.arrived
+  scene.store.heal()
+  const replaced = scene.store.pause('replace')
+  stopped.open()
+  await replaced.arrived
+  scene.store.heal()
+  await visitor.does((session) => session.regenerate())
+  replaced.open()
+
+  t.is((await login).status, 200)
+  t.deepEqual(scene.heard('conflict'), [])
+})
+
+claim('a request that learns after its handler that its session has ended sends no cookie for it', { maxAge: '1h', rolling: true }, async (t, { visitor, clock }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const [loaded, regenerated] = [new Barrier(), new Barrier()]
+
+  const logout = visitor.does(async (session: Session) => {
+    await loaded.pass()
+    await session.destroy()
+  })
+  await loaded.arrived
+  const slow = visitor.does(async (session: Session) => {
+    await session.regenerate()
+    await regenerated.pass()
+  })
+  await regenerated.arrived
+  loaded.open()
+  await logout
+  clock.advance(10 * 60_000)
+  regenerated.open()
+
+  t.deepEqual((await slow).sid, [])
+})

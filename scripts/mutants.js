@@ -1,0 +1,121 @@
+// npm run test:mutants: puts one fault after another (mutants-list.js) into a copy of the project, runs the tests that
+// must notice, and prints which test did. A fault that no test notices fails the run, and so does one whose place in
+// the source is gone. Words after -- choose among the faults: npm run test:mutants -- regenerate
+import { spawn } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { mutants } from './mutants-list.js'
+
+const WORKERS = 2
+const LONGEST = 300_000
+const COPIED = ['src', 'test', 'scripts', 'package.json', 'tsconfig.json']
+/** These look at the built package, at its documents or at other processes: too much for a machine that runs two at a time. */
+const ELSEWHERE = ['package', 'readme', 'examples', 'tally', 'conformance', 'fleet']
+
+// The stores have their own suite: for the core the one in memory is enough, and no server is looked for.
+const env = { ...process.env, CI: '', REQUIRE_SERVICES: '', TEST_STORE: 'Memory', TEST_POSTGRES_URL: 'postgres://127.0.0.1:1/none', PATH: '', NO_COLOR: '1' }
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'koa-fastsession-mutants-'))
+const running = new Set()
+process.once('exit', () => {
+  for (const child of running) process.kill(-child.pid, 'SIGKILL')
+  rmSync(folder, { recursive: true, force: true })
+})
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
+
+const began = Date.now()
+const words = process.argv.slice(2)
+const chosen = mutants.filter(({ name }) => words.every((word) => name.includes(word)))
+const homes = Array.from({ length: WORKERS }, (_, at) => copied(join(folder, String(at))))
+
+// What is red on a busy machine, and green at the second try, is no fault that somebody put there.
+const files = [...new Set(chosen.flatMap(({ tests }) => tests))]
+let ground = await tested(homes[0], files)
+if (ground.code !== 0) ground = await tested(homes[0], files)
+if (ground.code !== 0) throw new Error(`the tests are red without any fault: ${ground.failures.join('; ') || ground.output}`)
+
+const table = new Map()
+const waiting = [...chosen]
+await Promise.all(homes.map(async (home) => {
+  for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+    const outcome = await tried(home, mutant)
+    table.set(mutant, outcome)
+    console.log(`${outcome.isCaught ? 'caught  ' : 'SURVIVED'} ${mutant.name} | ${outcome.by}`)
+  }
+}))
+
+console.log('\n| fault | noticed by |\n| --- | --- |')
+for (const mutant of chosen) console.log(`| ${mutant.name} | ${table.get(mutant).by.replaceAll('|', '\\|')} |`)
+const left = chosen.filter((mutant) => !table.get(mutant).isCaught)
+console.log(`\n${chosen.length - left.length} of ${chosen.length} faults noticed, ${Math.round((Date.now() - began) / 1000)} s`)
+process.exitCode = left.length === 0 && chosen.length > 0 ? 0 : 1
+
+/** A copy of the project that may be broken. */
+function copied(home) {
+  mkdirSync(home)
+  for (const name of COPIED) cpSync(join(root, name), join(home, name), { recursive: true })
+  symlinkSync(join(root, 'node_modules'), join(home, 'node_modules'))
+  return home
+}
+
+/** Breaks the copy, runs the tests and mends it. */
+async function tried(home, { edits, tests }) {
+  const originals = new Map()
+  try {
+    for (const [file, before, after] of edits) {
+      const path = join(home, 'src', file)
+      const source = readFileSync(path, 'utf8')
+      if (!originals.has(path)) originals.set(path, source)
+      if (source.split(before).length !== 2) return { isCaught: false, by: `the mutant is stale: src/${file} does not hold its text exactly once: ${before}` }
+      writeFileSync(path, source.replace(before, () => after))
+    }
+    const first = judged(await tested(home, tests))
+    return first ?? judged(await tested(home, others(home, tests))) ?? { isCaught: false, by: 'no test' }
+  } finally {
+    for (const [path, source] of originals) writeFileSync(path, source)
+  }
+}
+
+function judged({ code, failures, output }) {
+  if (code === 0) return undefined
+  const [first] = failures.filter((title) => !title.includes('No tests found'))
+  if (first !== undefined) return { isCaught: true, by: first }
+  return { isCaught: false, by: `the mutant does not run: ${failures[0] ?? output.slice(-500)}` }
+}
+
+/** The files of the suite that were not asked yet. */
+function others(home, tests) {
+  const names = ['', 'scenes/'].flatMap((under) =>
+    readdirSync(join(home, 'test', under))
+      .filter((name) => name.endsWith('.test.ts'))
+      .map((name) => under + name.slice(0, -'.test.ts'.length)),
+  )
+  return names.filter((name) => !tests.includes(name) && !ELSEWHERE.includes(name))
+}
+
+/** Runs test files until one test fails. */
+function tested(home, tests) {
+  const files = tests.map((name) => `test/${name}.test.ts`)
+  const child = spawn(process.execPath, ['node_modules/ava/entrypoints/cli.mjs', '--tap', '--fail-fast', '--timeout=30s', ...files], {
+    cwd: home,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own: its test files are processes too.
+    detached: true,
+  })
+  running.add(child)
+  const timer = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), LONGEST)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)))
+  return new Promise((resolve) => {
+    child.once('close', (code) => {
+      clearTimeout(timer)
+      running.delete(child)
+      const failures = [...output.matchAll(/^not ok \d+ - (.*)$/gm)].map(([, title]) => title.replace(/ # .*$/, '').replace('MemoryStore: ', ''))
+      resolve({ code: code ?? 1, failures: code === null ? [...failures, 'a test that never ends'] : failures, output })
+    })
+  })
+}
