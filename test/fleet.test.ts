@@ -2,7 +2,7 @@
 // store that processes can share.
 import { join } from 'node:path'
 import test from 'ava'
-import { startFleet } from './support/fleet.ts'
+import { startFleet, type Fleet } from './support/fleet.ts'
 import type { Shared } from './support/fleet-worker.ts'
 import { postgres } from './support/postgres.ts'
 import { redisMakes, startCluster, startRedis } from './support/redis.ts'
@@ -41,8 +41,22 @@ async function postgresStores(): Promise<SharedStore[]> {
   return server === undefined ? [] : [{ name: 'PostgresStore', shared: { kind: 'postgres', url: server.url, table }, stop: () => server.stop() }]
 }
 
+// One fleet at a time: four processes are many for a small machine.
+let running: { readonly shared: Shared; readonly fleet: Fleet } | undefined
+async function fleetOf(shared: Shared): Promise<Fleet> {
+  if (running?.shared === shared) return running.fleet
+  await running?.fleet.close()
+  running = undefined
+  const fleet = await startFleet(shared)
+  running = { shared, fleet }
+  return fleet
+}
+
 const stores = [sqliteStore(), ...(await Promise.all([redisStores(), postgresStores()])).flat()]
-test.after.always(() => Promise.all(stores.map(async ({ stop }) => stop?.())))
+test.after.always(async () => {
+  await running?.fleet.close()
+  await Promise.all(stores.map(async ({ stop }) => stop?.()))
+})
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 const counted = (values: readonly unknown[]): Record<string, number> => {
@@ -53,8 +67,7 @@ const counted = (values: readonly unknown[]): Record<string, number> => {
 
 for (const { name, shared } of stores) {
   test.serial(`${name}: of 200 increments through four processes at once each counts`, async (t) => {
-    const fleet = await startFleet(shared)
-    t.teardown(() => fleet.close())
+    const fleet = await fleetOf(shared)
     const cookie = await fleet.begin('/put/begun')
     const began = performance.now()
 
@@ -68,8 +81,7 @@ for (const { name, shared } of stores) {
   })
 
   test.serial(`${name}: 40 keys that four processes put at once are all kept`, async (t) => {
-    const fleet = await startFleet(shared)
-    t.teardown(() => fleet.close())
+    const fleet = await fleetOf(shared)
     const cookie = await fleet.begin('/put/begun')
     const names = ['begun', ...numbers(40).map((number) => `key${number}`)]
 
@@ -82,8 +94,7 @@ for (const { name, shared } of stores) {
   })
 
   test.serial(`${name}: a logout in one process ends the session for the writers that are under way in all`, async (t) => {
-    const fleet = await startFleet(shared)
-    t.teardown(() => fleet.close())
+    const fleet = await fleetOf(shared)
     const cookie = await fleet.begin('/login/ada')
     const held = numbers(16).map((number) => fleet.send(`/hold/key${number}`, cookie))
     await fleet.held(16)
@@ -99,8 +110,7 @@ for (const { name, shared } of stores) {
   })
 
   test.serial(`${name}: a logout that races with writers in all processes stays`, async (t) => {
-    const fleet = await startFleet(shared)
-    t.teardown(() => fleet.close())
+    const fleet = await fleetOf(shared)
     const cookie = await fleet.begin('/login/ada')
     const paths = numbers(60).map((number) => (number === 20 ? '/logout' : number % 2 === 0 ? `/put/key${number}` : '/increment/count'))
 
