@@ -225,8 +225,10 @@ function* replace(visit: Visit, pending: Pending, isLast: boolean): Steps<void> 
       committed(visit, written, clashes)
       return
     }
-    if (outcome === 'gone' || !(yield* catchUp(visit))) throw gone(visit)
+    if (outcome === 'gone') throw gone(visit)
+    // First the pause, then the reading: what is read must be new when it is written over.
     yield* (patience ??= new Patience()).pause()
+    if (!(yield* catchUp(visit))) throw gone(visit)
   }
 }
 

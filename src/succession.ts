@@ -54,6 +54,7 @@ function* succeed(visit: Visit, pending: Pending, keep: Keep, signIn: NewOwner):
       made = made === undefined ? yield* firstRecord(visit, draft, now, visit.newId()) : yield* rewrite(visit, made, draft, now, signIn)
       const outcome = yield* settled(store.replace(tombstoneOf(previous, made.record.key, now), previous.version, now))
       if (outcome === 'done') break
+      if (outcome === 'stale') yield* patience.pause()
       if (outcome === 'gone' || !(yield* catchUp(visit))) {
         if (signIn === undefined) throw gone(visit)
         // The session ended meanwhile: whoever signs in must not inherit what was in it, and nothing of it was changed.
@@ -61,7 +62,6 @@ function* succeed(visit: Visit, pending: Pending, keep: Keep, signIn: NewOwner):
         made = yield* rewrite(visit, made, kept(draft, false, signIn, now), now, signIn)
         break
       }
-      yield* patience.pause()
     }
   } catch (error) {
     if (made !== undefined) yield* discard(visit, made, error)
@@ -139,8 +139,8 @@ export function* end(services: Services, record: SessionRecord): Steps<boolean> 
       if (events.heard('destroy')) events.emit('destroy', { publicId: target.key })
       return true
     }
+    if (outcome === 'stale') yield* patience.pause()
     const newest = outcome === 'gone' ? undefined : yield* settled(store.read(target.key, now))
-    yield* patience.pause()
     target = newest === undefined ? undefined : yield* living(services, newest)
   }
   return false

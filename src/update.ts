@@ -96,8 +96,9 @@ function* store(visit: Visit, pending: Pending, changes: Changes, patience: Pati
     committed(visit, written, clashes)
     return true
   }
-  if (outcome === 'gone' || !(yield* catchUp(visit))) throw gone(visit)
+  if (outcome === 'gone') throw gone(visit)
   yield* patience.pause()
+  if (!(yield* catchUp(visit))) throw gone(visit)
   return false
 }
 

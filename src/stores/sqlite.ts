@@ -237,7 +237,7 @@ export class SqliteStore implements SessionStore {
   async list(owner: string, now: number): Promise<SessionRecord[]> {
     const records: SessionRecord[] = []
     for (let place = 0; ; ) {
-      const rows = this.#read(({ list }) => list.all(toText(owner), now, place, BATCH) as Row[])
+      const rows = await this.#read(({ list }) => list.all(toText(owner), now, place, BATCH) as Row[])
       records.push(...rows.map(toRecord))
       const last = rows.at(-1)
       if (last === undefined || rows.length < BATCH) return records
@@ -278,8 +278,14 @@ export class SqliteStore implements SessionStore {
     }
   }
 
-  #read<Result>(work: Work<Result>): Result {
-    return work((this.#statements ??= this.#prepare()))
+  /** Reads at once; a first use that meets the lock, since it makes the table, waits for it as a write does. */
+  #read<Result>(work: Work<Result>): Result | Promise<Result> {
+    try {
+      return work((this.#statements ??= this.#prepare()))
+    } catch (error) {
+      if (!isLocked(error)) throw error
+      return this.#later(work)
+    }
   }
 
   #lockedFor<Result>(work: Work<Result>): Result {

@@ -46,6 +46,7 @@ for (const driver of drivers) {
     t.is((await store.read(held.key, NOW))?.version, 2)
   })
 
+  // The first use makes the table, and SqliteStore's reads do not wait for a lock.
   test(`${driver.name}: a first read that meets the lock of a process which makes the table waits for it`, async (t) => {
     const path = join(temporaryFolder(), 'sessions.db')
     const [store, other] = [new SqliteStore(driver.open(path)), driver.open(path)]
