@@ -78,7 +78,8 @@ function failed(visit: Visit, error: unknown): never {
 }
 
 function* last(visit: Visit): Steps<void> {
-  if (!visit.isDestroyed) yield* store(visit, true)
+  const work = visit.isDestroyed ? undefined : store(visit, true)
+  if (work !== undefined) yield* work
   visit.close(true)
 }
 
@@ -97,30 +98,29 @@ export function* save(visit: Visit): Steps<void> {
   if (visit.isClosed) return
   if (visit.hasEnded) throw gone(visit)
   visit.isKept = true
-  yield* store(visit, false)
+  const work = store(visit, false)
+  if (work !== undefined) yield* work
 }
 
-function* store(visit: Visit, isLast: boolean): Steps<void> {
+/** What has to be done to store what is pending, if anything. */
+function store(visit: Visit, isLast: boolean): Steps<void> | undefined {
   // What is stored comes before what is pending: a record that cannot be read is none.
   if (visit.isTouched) visit.open()
-  const pending = visit.pending()
+  const pending = isLast ? visit.lastPending() : visit.pending()
   if (isNothing(pending)) {
-    if (visit.hasEnded) return
-    if (visit.record !== undefined) {
-      if (isLast) yield* renew(visit, visit.record)
-      return
-    }
+    if (visit.hasEnded) return undefined
+    if (visit.record !== undefined) return isLast ? renew(visit, visit.record) : undefined
     // Outside Koa's chain nobody would learn the id of a session that only its existence asks to be kept.
-    if (isLast && visit.exchange.ctx === undefined) return
+    if (isLast && visit.exchange.ctx === undefined) return undefined
   }
   if (visit.hasEnded) throw gone(visit)
-  if (visit.record !== undefined) yield* replace(visit, pending, isLast)
-  else if (visit.hasSomething) yield* create(visit, pending)
+  if (visit.record !== undefined) return replace(visit, pending, isLast)
+  return visit.hasSomething ? create(visit, pending, isLast) : undefined
 }
 
 /** Whether there is nothing to store. */
 export function isNothing({ changes, put, taken, maxAge }: Pending): boolean {
-  return changes.size === 0 && put.length === 0 && taken.size === 0 && maxAge === undefined
+  return changes.length === 0 && put.length === 0 && taken.size === 0 && maxAge === undefined
 }
 
 /** A use without a change: moves the expiry when that is due, and renews the cookie once the session is known to live. */
@@ -161,10 +161,10 @@ export function issue(visit: Visit): void {
 }
 
 /** Stores a session for the first time. */
-function* create(visit: Visit, pending: Pending): Steps<void> {
+function* create(visit: Visit, pending: Pending, isLast: boolean): Steps<void> {
   const now = visit.services.settings.now()
   yield* insert(visit, visit.draft(pending, now), now)
-  visit.settle(pending)
+  if (!isLast) visit.settle(pending)
 }
 
 /**
@@ -207,6 +207,7 @@ export function* firstRecord(visit: Visit, draft: Draft, now: number, id: string
 function* replace(visit: Visit, pending: Pending, isLast: boolean): Steps<void> {
   const { settings, store } = visit.services
   let patience: Patience | undefined
+  overtake(visit)
   for (;;) {
     const record = current(visit)
     const now = settings.now()
@@ -218,7 +219,8 @@ function* replace(visit: Visit, pending: Pending, isLast: boolean): Steps<void> 
     const outcome = isPromise(asked) ? yield asked : asked
     if (outcome === 'done') {
       become(visit, { id: visit.id, record: written, draft })
-      visit.settle(pending)
+      visit.services.payload.remember(written, draft)
+      if (!isLast) visit.settle(pending)
       renewing(visit, pending, written.lastSeenAt !== record.lastSeenAt)
       // Before the handlers have returned, another request may still replace the session, and its cookie.
       if (isLast && visit.isRenewing) issue(visit)
@@ -268,6 +270,14 @@ export function* catchUp(visit: Visit): Steps<boolean> {
   if (newest === undefined || stored === undefined) return false
   visit.know(newest, stored)
   return true
+}
+
+/** Where another request of this process is known to have been first, its record is the ground: the store would refuse this one. */
+function overtake(visit: Visit): void {
+  const { payload, settings } = visit.services
+  const newer = visit.record === undefined ? undefined : payload.newer(visit.record)
+  // A schema may take its time, and what it makes of a record is not remembered.
+  if (newer !== undefined && settings.schema === undefined && !isTombstone(newer)) visit.know(newer, visit.decode(newer))
 }
 
 /** What a record holds, the schema applied; `undefined` where its session has ended. */
@@ -339,7 +349,6 @@ export async function check({ services }: Visit, draft: Draft): Promise<void> {
 /** The session goes on with what was written. */
 export function become(visit: Visit, { id, record, draft }: Made): void {
   visit.become(id, record, { data: draft.data, flash: draft.flash, notes: draft.notes })
-  visit.services.payload.remember(record, draft)
 }
 
 /** Tells that a change is stored, and what of another request's it took the place of. */

@@ -49,6 +49,8 @@ export interface KeygripLike {
 export interface Keyring {
   /** The number of characters of a signature. */
   readonly length: number
+  /** Whether its keys never change: another list of secrets has another keyring. */
+  readonly isFixed: boolean
   sign(text: string): string
   /** Which key made the signature: 0 the newest, -1 none. Compares in constant time. */
   index(text: string, signature: string): number
@@ -177,6 +179,7 @@ export function hasShortSecret(keys: unknown): boolean {
 // compares by a second HMAC; `sign` and timingSafeEqual take one. Output and rotation are Keygrip's own.
 class SecretKeyring implements Keyring {
   readonly length = 43
+  readonly isFixed = true
   readonly #newest: Keygrip
   readonly #older: readonly Keygrip[]
 
@@ -203,6 +206,8 @@ function keygripOf(secret: string | Uint8Array): Keygrip {
 
 class ForeignKeyring implements Keyring {
   readonly length: number
+  // A Keygrip does not say when its keys change.
+  readonly isFixed = false
   readonly #keygrip: KeygripLike
 
   constructor(keygrip: KeygripLike, name: string) {

@@ -32,3 +32,11 @@ export function publicIdOf(id: string): string {
 export function newTag(): string {
   return newId().slice(0, 8)
 }
+
+/**
+ * One of so many places (a power of two) for a text of the base64url alphabet whose first characters are spread evenly,
+ * as those of a hash or a signature are.
+ */
+export function placeOf(text: string, places: number): number {
+  return (((text.charCodeAt(0) * 67 + text.charCodeAt(1)) * 67 + text.charCodeAt(2)) * 67 + text.charCodeAt(3)) & (places - 1)
+}

@@ -3,20 +3,15 @@
 import { view } from './commit.ts'
 import { presented } from './cookie.ts'
 import type { RejectReason } from './events.ts'
-import { publicIdOf } from './identity.ts'
 import { isPromise, type Maybe } from './steps.ts'
 import type { SessionRecord } from './store.ts'
 import { isTombstone, isUnderWay } from './tombstone.ts'
+import { Verifier, type Signed } from './verified.ts'
 import { Visit, type Exchange, type Services } from './visit.ts'
-
-/** An id that one of our keys signed. */
-interface Signed {
-  readonly id: string
-  readonly isOldKey: boolean
-}
 
 export class Loader {
   readonly #services: Services
+  readonly #verifier = new Verifier()
 
   constructor(services: Services) {
     this.#services = services
@@ -48,11 +43,9 @@ export class Loader {
   }
 
   #verified({ cookie, keyring }: Exchange, value: string): Signed | undefined {
-    const id = value.slice(0, value.length - keyring.length - 1)
-    const key = keyring.index(cookie.prefix + id, value.slice(id.length + 1))
-    if (key !== -1) return { id, isOldKey: key > 0 }
-    this.reject('signature')
-    return undefined
+    const signed = this.#verifier.verify(cookie, keyring, value)
+    if (signed === undefined) this.reject('signature')
+    return signed
   }
 
   /** Of several sessions the first that lives, in the order of the header. */
@@ -62,7 +55,7 @@ export class Loader {
       // Only what can be read lives: a corrupt one must not hide the next.
       if (visit.record !== undefined) visit.open()
       if (visit.record === undefined) continue
-      for (const { id } of ids.slice(at + 1)) this.reject('duplicate', publicIdOf(id))
+      for (const { publicId } of ids.slice(at + 1)) this.reject('duplicate', publicId)
       // Another one of them may have been replaced a moment ago: this one was not.
       visit.isLate = false
       break
@@ -71,15 +64,15 @@ export class Loader {
   }
 
   #resume(visit: Visit, signed: Signed): Maybe<Visit> {
-    const found = this.#services.store.read(publicIdOf(signed.id), visit.now)
+    const found = this.#services.store.read(signed.publicId, visit.now)
     return isPromise(found) ? found.then((record) => this.#take(visit, signed, record)) : this.#take(visit, signed, found)
   }
 
-  #take(visit: Visit, { id, isOldKey }: Signed, record: SessionRecord | undefined): Maybe<Visit> {
+  #take(visit: Visit, { id, publicId, isOldKey }: Signed, record: SessionRecord | undefined): Maybe<Visit> {
     const { events, payload, settings } = this.#services
     if (record === undefined || isTombstone(record)) {
       if (record !== undefined && isUnderWay(record, visit.now)) visit.isLate = true
-      if (events.heard('reject')) this.reject('ended', publicIdOf(id))
+      this.reject('ended', publicId)
       return visit
     }
     if (payload.isLocked(record)) throw payload.locked()

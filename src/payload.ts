@@ -4,6 +4,7 @@ import { createCipheriv, createDecipheriv, hkdfSync, randomFillSync } from 'node
 import type { Flash, Snapshot } from './changes.ts'
 import type { Codec } from './codec.ts'
 import { SessionError } from './errors.ts'
+import { placeOf } from './identity.ts'
 import { CorruptRecord, type SessionRecord } from './store.ts'
 
 /** What the app keeps in a session. */
@@ -23,11 +24,6 @@ interface EncryptionKey {
 interface Remembered {
   readonly record: SessionRecord
   readonly contents: Contents
-}
-
-/** Keys are hashes: their first characters are spread evenly. */
-function placeOf(key: string): number {
-  return (key.charCodeAt(0) * 61 + key.charCodeAt(1) * 4093 + key.charCodeAt(2)) % REMEMBERED
 }
 
 const NAME_BYTES = 6
@@ -77,13 +73,19 @@ export class Payload {
 
   /** Remembers what a frozen record holds: a store may hand out that very record, and again and again. */
   remember(record: SessionRecord, contents: Contents): void {
-    const place = placeOf(record.key)
+    const place = placeOf(record.key, REMEMBERED)
     this.#rememberedBytes += record.payload.length - (this.#remembered[place]?.record.payload.length ?? 0)
     if (this.#rememberedBytes > REMEMBERED_BYTES) {
       this.#remembered = new Array<Remembered | undefined>(REMEMBERED)
       this.#rememberedBytes = record.payload.length
     }
     this.#remembered[place] = { record, contents }
+  }
+
+  /** The record that is known to have taken this one's place, if any: another request of this process wrote or read it. */
+  newer({ key, version }: SessionRecord): SessionRecord | undefined {
+    const record = this.#remembered[placeOf(key, REMEMBERED)]?.record
+    return record !== undefined && record.version > version && record.key === key ? record : undefined
   }
 
   /**
@@ -93,7 +95,7 @@ export class Payload {
    * @throws {SessionError} `ERR_SESSION_STORE` when it names an encryption key that is not configured.
    */
   open(record: SessionRecord): Contents {
-    const remembered = this.#remembered[placeOf(record.key)]
+    const remembered = this.#remembered[placeOf(record.key, REMEMBERED)]
     if (remembered?.record === record) return remembered.contents
     const contents = this.#decode(record)
     // Only a frozen record is the same thing when it is handed out again.

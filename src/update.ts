@@ -30,7 +30,7 @@ export async function update<Result>(visit: Visit, fn: (data: object) => Result 
 function* conclude(visit: Visit, ground: SessionRecord | undefined, pending: Pending, run: Run<unknown>, patience: Patience): Steps<boolean> {
   visit.readable()
   if (visit.record !== ground) return false
-  const hasNothing = 'error' in run || (run.changes.size === 0 && isNothing(pending))
+  const hasNothing = 'error' in run || (run.changes.length === 0 && isNothing(pending))
   if (!hasNothing) return yield* store(visit, pending, run.changes, patience)
   if (ground !== undefined && !(yield* isNewest(visit))) return false
   if (!('error' in run)) visit.detach(pending)
@@ -62,7 +62,7 @@ class Attempt {
       return { error }
     } finally {
       this.#isOver = true
-      this.#data.freeze(true)
+      this.#data.seal()
     }
   }
 }
@@ -91,6 +91,7 @@ function* store(visit: Visit, pending: Pending, changes: Changes, patience: Pati
   const outcome = yield* settled(store.replace(written, record.version, now))
   if (outcome === 'done') {
     become(visit, { id: visit.id, record: written, draft })
+    visit.services.payload.remember(written, draft)
     visit.detach(pending)
     renewing(visit, pending, written.lastSeenAt !== record.lastSeenAt)
     committed(visit, written, clashes)
