@@ -8,12 +8,13 @@ export const ABSENT: unique symbol = Symbol('absent')
 
 /** One top-level key: what the request saw in it, and what it wants there. */
 export interface Change {
+  readonly key: string
   readonly base: unknown
   readonly value: unknown
 }
 
-/** The changes of one request by top-level key. */
-export type Changes = ReadonlyMap<string, Change>
+/** The changes of one request, one for each key. */
+export type Changes = readonly Change[]
 
 /** A message for a later request: a random tag, which tells it from an equal one, its key and its value. */
 export type Flash = readonly [tag: string, key: string, value: unknown]
@@ -25,9 +26,9 @@ export function valueOf(snapshot: Snapshot, key: string): unknown {
 
 /** The snapshot with the changes made; the snapshot itself where there are none. */
 export function apply(snapshot: Snapshot, changes: Changes): Snapshot {
-  if (changes.size === 0) return snapshot
+  if (changes.length === 0) return snapshot
   const next: Record<string, unknown> = { ...snapshot }
-  for (const [key, { value }] of changes) {
+  for (const { key, value } of changes) {
     if (value === ABSENT) Reflect.deleteProperty(next, key)
     else setOwn(next, key, value)
   }
@@ -41,7 +42,7 @@ export function apply(snapshot: Snapshot, changes: Changes): Snapshot {
  */
 export function conflicts(newer: Snapshot, changes: Changes, codec: { same(value: unknown, stored: unknown): boolean }): string[] {
   const keys: string[] = []
-  for (const [key, { base }] of changes) {
+  for (const { key, base } of changes) {
     const stored = valueOf(newer, key)
     if (stored === base) continue
     if (stored === ABSENT || base === ABSENT || !codec.same(stored, base)) keys.push(key)

@@ -17,11 +17,11 @@ export interface Codec extends SessionCodec {
   /** A copy of a stored value that its receiver may change; the objects it is made of are added to `made`. */
   lend(stored: unknown, made: object[]): unknown
   /**
-   * The value as it will be read back. `place` says where it stands: `session.data.cart`.
+   * The value as it will be read back. `place` and `key` say where it stands: `session.data`, `cart`.
    *
    * @throws {SessionError} `ERR_SESSION_VALUE` naming the path where the codec would change it.
    */
-  copy(value: unknown, place: string): unknown
+  copy(value: unknown, place: string, key?: string): unknown
 }
 
 /** Deeper nesting overflows the stack of one JSON implementation or another, at the latest when it is read back. */
@@ -39,12 +39,15 @@ export function jsonCodec(maxNodes: number): Codec {
     },
     same: sameJson,
     lend: lendJson,
-    copy(value, place) {
-      if (typeof value !== 'object' || value === null) return copyJson(value, [place], undefined)
+    copy(value, place, key) {
+      // What needs no look inside; JSON has no negative zero.
+      if (typeof value === 'string' || typeof value === 'boolean') return value
+      if (Number.isFinite(value)) return (value as number) + 0
+      const start = key === undefined ? place : `${place}.${key}`
       try {
-        return copyJson(value, [place], { left: maxNodes })
+        return copyJson(value, [start], { left: maxNodes })
       } catch (error) {
-        if (error instanceof RangeError) throw refused([place], 'nested too deeply for the stack that is left', error)
+        if (error instanceof RangeError) throw refused([start], 'nested too deeply for the stack that is left', error)
         throw error
       }
     },
@@ -65,16 +68,17 @@ export function customCodec(codec: SessionCodec): Codec {
       made.push(...seen)
       return value
     },
-    copy(value, place) {
+    copy(value, place, key) {
+      const start = key === undefined ? place : `${place}.${key}`
       let back: unknown
       let isSame: boolean
       try {
         back = codec.parse(codec.stringify(value))
         isSame = isDeepStrictEqual(back, value)
       } catch (cause) {
-        throw refused([place, ...pathIn(cause)], 'refused by options.codec', cause)
+        throw refused([start, ...pathIn(cause)], 'refused by options.codec', cause)
       }
-      if (!isSame) throw refused([place], 'changed by options.codec')
+      if (!isSame) throw refused([start], 'changed by options.codec')
       return back
     },
   }
@@ -96,7 +100,7 @@ function refused(path: readonly (string | number)[], what: string, cause?: unkno
   )
 }
 
-function copyJson(value: unknown, path: (string | number)[], budget: { left: number } | undefined): unknown {
+function copyJson(value: unknown, path: (string | number)[], budget: { left: number }): unknown {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -112,11 +116,11 @@ function copyJson(value: unknown, path: (string | number)[], budget: { left: num
   }
   if (value === null) return null
   if (path.length > DEEPEST) throw refused(path, `nested more than ${DEEPEST} deep, or containing itself`)
-  if (budget !== undefined && --budget.left < 0) throw tooManyParts(path)
+  if (--budget.left < 0) throw tooManyParts(path)
   return Array.isArray(value) ? copyArray(value, path, budget) : copyObject(value, path, budget)
 }
 
-function copyArray(value: readonly unknown[], path: (string | number)[], budget: { left: number } | undefined): unknown[] {
+function copyArray(value: readonly unknown[], path: (string | number)[], budget: { left: number }): unknown[] {
   if (!isPlainArray(value)) throw refused(path, 'an array with holes, extra properties or a class of its own')
   const copy: unknown[] = []
   for (let index = 0; index < value.length; index++) {
@@ -127,7 +131,7 @@ function copyArray(value: readonly unknown[], path: (string | number)[], budget:
   return copy
 }
 
-function copyObject(value: object, path: (string | number)[], budget: { left: number } | undefined): Record<string, unknown> {
+function copyObject(value: object, path: (string | number)[], budget: { left: number }): Record<string, unknown> {
   if (!isPlainObject(value)) throw refused(path, `an instance of ${className(value)}`)
   if (Object.getOwnPropertySymbols(value).length > 0) throw refused(path, 'an object with a symbol for a key')
   const copy: Record<string, unknown> = {}

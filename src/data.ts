@@ -13,6 +13,7 @@ export interface Gate {
 
 /** A key that this request read as an object, wrote or deleted. */
 interface Entry {
+  readonly key: string
   /** What the handler holds or put there. */
   value: unknown
   /** What was stored when it was touched: the value itself is never handed out. */
@@ -21,7 +22,39 @@ interface Entry {
   lent: readonly object[] | undefined
 }
 
-type Entries = Map<string, Entry>
+/** What a request touches is a few keys: to look through them costs less than to make a Map. */
+const FEW = 16
+
+const NONE: readonly Entry[] = []
+
+/** The keys that a request touched, in the order in which it did. */
+class Entries {
+  #list: Entry[] = []
+  #byKey: Map<string, Entry> | undefined = undefined;
+
+  [Symbol.iterator](): Iterator<Entry> {
+    return this.#list[Symbol.iterator]()
+  }
+
+  get(key: string): Entry | undefined {
+    if (this.#byKey !== undefined) return this.#byKey.get(key)
+    for (const entry of this.#list) if (entry.key === key) return entry
+    return undefined
+  }
+
+  /** An entry for a key that has none. */
+  add(entry: Entry): void {
+    this.#list.push(entry)
+    if (this.#byKey !== undefined) this.#byKey.set(entry.key, entry)
+    else if (this.#list.length > FEW) this.#byKey = new Map(this.#list.map((one) => [one.key, one]))
+  }
+
+  /** Keeps those that `isKept` says so of. */
+  filter(isKept: (entry: Entry) => boolean): void {
+    this.#list = this.#list.filter(isKept)
+    this.#byKey = this.#list.length > FEW ? new Map(this.#list.map((one) => [one.key, one])) : undefined
+  }
+}
 
 export class Data {
   #snapshot: Snapshot
@@ -49,7 +82,9 @@ export class Data {
 
   /** Whether data holds no key: a new session without one need not be kept. */
   get isEmpty(): boolean {
-    return this.#keys().every((key) => this.#entries?.get(key)?.value === undefined && this.#entries?.has(key))
+    for (const key of Object.keys(this.#snapshot)) if (this.#entries?.get(key) === undefined) return false
+    for (const { value } of this.#entries ?? NONE) if (!isGone(value)) return false
+    return true
   }
 
   /**
@@ -58,21 +93,18 @@ export class Data {
    * @throws {SessionError} `ERR_SESSION_VALUE` where a changed value cannot be stored as it is.
    */
   changes(): Changes {
-    const changes = new Map<string, Change>()
-    if (this.#entries === undefined) return changes
-    for (const [key, entry] of this.#entries) {
+    const changes: Change[] = []
+    for (const entry of this.#entries ?? NONE) {
       if (!this.#isChanged(entry)) continue
-      const value = isGone(entry.value) ? ABSENT : this.#codec.copy(entry.value, `session.data.${key}`)
-      changes.set(key, { base: entry.base, value })
+      const { key, base, value } = entry
+      changes.push({ key, base, value: isGone(value) ? ABSENT : this.#codec.copy(value, 'session.data', key) })
     }
     return changes
   }
 
   /** Makes changes pending again, over this snapshot: what `update` starts from. */
   adopt(changes: Changes): void {
-    for (const [key, { value }] of changes) {
-      this.#lend(key, value, valueOf(this.#snapshot, key))
-    }
+    for (const { key, value } of changes) this.#lend(key, value, valueOf(this.#snapshot, key))
   }
 
   /** Replaces everything; keys that are not in `contents` are deleted. */
@@ -86,45 +118,48 @@ export class Data {
   /** After a commit: `changes` are stored, in `snapshot`. What the handler holds stays attached. */
   settle(snapshot: Snapshot, changes: Changes): void {
     this.#snapshot = snapshot
-    if (this.#entries === undefined) return
-    for (const [key, entry] of this.#entries) {
-      if (changes.has(key)) entry.base = valueOf(snapshot, key)
-      if (!isObject(entry.value) && !this.#isChanged(entry)) this.#entries.delete(key)
+    for (const { key } of changes) {
+      const entry = this.#entries?.get(key)
+      if (entry !== undefined) entry.base = valueOf(snapshot, key)
     }
+    this.#entries?.filter((entry) => isObject(entry.value) || this.#isChanged(entry))
   }
 
   /** `changes` are dealt with and the snapshot is another one: what was lent before is detached, and writing to it throws. */
   detach(snapshot: Snapshot, changes: Changes): void {
     this.#snapshot = snapshot
-    for (const [key, entry] of this.#entries ?? []) {
-      const seen = changes.get(key)
+    const dealtWith = new Map(changes.map((change) => [change.key, change]))
+    this.#entries?.filter((entry) => {
+      const seen = dealtWith.get(entry.key)
       if (seen !== undefined) entry.base = seen.value
-      const stored = valueOf(snapshot, key)
+      const stored = valueOf(snapshot, entry.key)
       if (this.#isChanged(entry)) {
         // Written while the store was asked: still to come.
         if (seen !== undefined) entry.base = stored
-      } else if (entry.lent === undefined && isObject(entry.value) && stored !== ABSENT && this.#codec.same(entry.value, stored)) {
+        return true
+      }
+      if (entry.lent === undefined && isObject(entry.value) && stored !== ABSENT && this.#codec.same(entry.value, stored)) {
         // An object of the app's own is not ours to freeze; as long as it is what is stored, it stays attached.
         entry.base = stored
-      } else {
-        this.#drop(key, entry)
+        return true
       }
-    }
+      freeze(entry.lent)
+      return false
+    })
   }
 
   /** Forgets what this request changed. */
   reset(snapshot: Snapshot): void {
     this.#snapshot = snapshot
-    for (const [key, entry] of this.#entries ?? []) this.#drop(key, entry)
+    for (const { lent } of this.#entries ?? NONE) freeze(lent)
+    this.#entries = undefined
   }
 
-  /** The end of the request: from now on what is handed out is frozen. `isStored`: all changes were. */
-  freeze(isStored: boolean): void {
+  /** From now on what was handed out and what will be is frozen. */
+  seal(): void {
+    if (this.#frozen) return
     this.#frozen = true
-    for (const [key, entry] of this.#entries ?? []) {
-      if (isStored) this.#drop(key, entry)
-      else freeze(entry.lent)
-    }
+    for (const { lent } of this.#entries ?? NONE) freeze(lent)
   }
 
   #isChanged({ value, base }: Entry): boolean {
@@ -132,21 +167,19 @@ export class Data {
     return !this.#codec.same(value, base)
   }
 
-  #drop(key: string, entry: Entry): void {
-    freeze(entry.lent)
-    this.#entries?.delete(key)
-  }
-
   #lend(key: string, stored: unknown, base: unknown): unknown {
     const lent: object[] = []
     const value = stored === ABSENT ? ABSENT : this.#codec.lend(stored, lent)
     if (this.#frozen) freeze(lent)
-    this.#touched().set(key, { value, base, lent })
+    const entry = this.#entries?.get(key)
+    if (entry === undefined) this.#touch({ key, value, base, lent })
+    else Object.assign(entry, { value, base, lent })
     return value
   }
 
-  #touched(): Entries {
-    return (this.#entries ??= new Map<string, Entry>())
+  #touch(entry: Entry): void {
+    this.#entries ??= new Entries()
+    this.#entries.add(entry)
   }
 
   #has(key: string): boolean {
@@ -165,7 +198,7 @@ export class Data {
   #write(key: string, value: unknown): void {
     const entry = this.#entries?.get(key)
     if (entry === undefined) {
-      this.#touched().set(key, { value, base: valueOf(this.#snapshot, key), lent: undefined })
+      this.#touch({ key, value, base: valueOf(this.#snapshot, key), lent: undefined })
     } else if (entry.value !== value) {
       entry.value = value
       entry.lent = undefined
@@ -176,7 +209,7 @@ export class Data {
     const keys = Object.keys(this.#snapshot)
     if (this.#entries === undefined) return keys
     const present = keys.filter((key) => this.#entries?.get(key)?.value !== ABSENT)
-    for (const [key, { value, base }] of this.#entries) {
+    for (const { key, value, base } of this.#entries) {
       if (value !== ABSENT && (base === ABSENT || !Object.hasOwn(this.#snapshot, key))) present.push(key)
     }
     return present

@@ -28,7 +28,13 @@ export class Guard {
   }
 
   create(record: SessionRecord, now: number): Maybe<boolean> {
-    return this.#ask('create', record.key, (store) => store.create(record, now))
+    let answer: Maybe<boolean>
+    try {
+      answer = this.#store.create(record, now)
+    } catch (cause) {
+      throw this.#failed('create', record.key, cause)
+    }
+    return isPromise(answer) ? this.#wait('create', record.key, answer) : answer
   }
 
   read(key: string, now: number): Maybe<SessionRecord | undefined> {
@@ -42,7 +48,13 @@ export class Guard {
   }
 
   replace(record: SessionRecord, version: number, now: number): Maybe<Replaced> {
-    return this.#ask('replace', record.key, (store) => store.replace(record, version, now))
+    let answer: Maybe<Replaced>
+    try {
+      answer = this.#store.replace(record, version, now)
+    } catch (cause) {
+      throw this.#failed('replace', record.key, cause)
+    }
+    return isPromise(answer) ? this.#wait('replace', record.key, answer) : answer
   }
 
   touch(record: SessionRecord, lastSeenAt: number, expiresAt: number, now: number): Maybe<boolean> {

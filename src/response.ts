@@ -54,11 +54,13 @@ function writeHeadWithSession(this: ArmedResponse, ...args: unknown[]): unknown 
 function announce(response: Headed, announcement: Announcement): void {
   const line = announcement.setCookieLine()
   if (line !== undefined) {
-    response.setHeader('Set-Cookie', [...listed(response.getHeader('Set-Cookie')).filter((other) => other !== line), line])
+    const others = response.getHeader('Set-Cookie')
+    response.setHeader('Set-Cookie', others === undefined ? [line] : [...listed(others).filter((other) => other !== line), line])
     if (!isPrivate(response.getHeader('Cache-Control'))) response.setHeader('Cache-Control', 'no-store')
   }
   if (line === undefined && !announcement.isConsulted) return
-  const vary = listed(response.getHeader('Vary')).join(', ')
+  const given = response.getHeader('Vary')
+  const vary = given === undefined ? '' : listed(given).join(', ')
   if (vary === '') response.setHeader('Vary', 'Cookie')
   else if (!/(?:^|,)\s*(?:\*|cookie)\s*(?:,|$)/i.test(vary)) response.setHeader('Vary', `${vary}, Cookie`)
 }
@@ -70,7 +72,7 @@ function listed(header: OutgoingHttpHeader | undefined): string[] {
 
 // RFC 9111, section 5.2.2.7: `private="field"` keeps that field private and lets the rest be stored.
 function isPrivate(cacheControl: OutgoingHttpHeader | undefined): boolean {
-  return listed(cacheControl).some((value) => /(?:^|,)\s*(?:private|no-store)\s*(?:,|$)/i.test(value))
+  return cacheControl !== undefined && listed(cacheControl).some((value) => /(?:^|,)\s*(?:private|no-store)\s*(?:,|$)/i.test(value))
 }
 
 const OURS = new Set(['set-cookie', 'cache-control', 'vary'])

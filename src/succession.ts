@@ -105,7 +105,7 @@ function kept(draft: Draft, keep: Keep, signIn: NewOwner, now: number): Draft {
 
 function only(data: Snapshot, keys: readonly string[]): Snapshot {
   const others = Object.keys(data).filter((key) => !keys.includes(key))
-  return apply(data, new Map(others.map((key) => [key, { base: undefined, value: ABSENT }])))
+  return apply(data, others.map((key) => ({ key, base: undefined, value: ABSENT })))
 }
 
 /** Ends the session; see the manager. */

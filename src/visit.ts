@@ -8,8 +8,9 @@ import { Data, type Gate } from './data.ts'
 import { invalidMix, describe, SessionError } from './errors.ts'
 import type { Events } from './events.ts'
 import type { Guard } from './guard.ts'
-import { newTag, publicIdOf } from './identity.ts'
+import { publicIdOf } from './identity.ts'
 import { cookieMaxAge, expiry, isTouchDue } from './lifetime.ts'
+import { Messages, NO_MESSAGES, type FlashChanges } from './messages.ts'
 import { freshNotes, notesOf, writeNotes, type Notes } from './notes.ts'
 import { checkedOwner, type Settings } from './options.ts'
 import type { Contents, Payload } from './payload.ts'
@@ -42,10 +43,8 @@ export interface Stored extends Contents {
 }
 
 /** What a request wants to change. */
-export interface Pending {
+export interface Pending extends FlashChanges {
   readonly changes: Changes
-  readonly put: readonly Flash[]
-  readonly taken: ReadonlySet<string>
   /** The session's own lifetime to be; `undefined` where it was not set. */
   readonly maxAge: number | undefined
 }
@@ -74,6 +73,8 @@ export class Visit implements Gate {
   isDestroyed = false
   /** The request is over. */
   isClosed = false
+  /** What the last commit stores is settled: a later change would not be among it. */
+  isSealed = false
   /** A handler looked at the session: the response depends on the cookie. */
   isConsulted = false
   /** Kept even when there is no data. */
@@ -89,8 +90,7 @@ export class Visit implements Gate {
   #stored: Stored | undefined = undefined
   #notes: Notes | undefined = undefined
   #data: Data | undefined = undefined
-  #put: readonly Flash[] = NO_FLASH
-  #taken: Set<string> | undefined = undefined
+  #messages: Messages | undefined = undefined
   #maxAge: number | undefined = undefined
   #isArmed = false
   #hasSent = false
@@ -221,7 +221,7 @@ export class Visit implements Gate {
 
   writable(): void {
     if (this.isDestroyed) throw destroyed()
-    if (this.isClosed) {
+    if (this.isSealed) {
       throw new SessionError('ERR_SESSION_CLOSED', 'session data was written after the commit: await everything before the handler returns, or store it with session.update()')
     }
   }
@@ -236,39 +236,43 @@ export class Visit implements Gate {
   }
 
   putFlash(key: string, value: unknown): void {
-    const { codec } = this.services.payload
-    this.#put = [...this.#put, [newTag(), key, codec.copy(value, `session.flash(${JSON.stringify(key)})`)]]
+    this.#touchedMessages().add(key, value)
   }
 
   /** The messages of a key, those of this request included; they are gone once this request is committed. */
   takeFlash(key: string): unknown[] {
     const { flash } = this.stored
-    const messages: unknown[] = []
-    for (const [tag, name, value] of flash) {
-      if (name !== key || this.#taken?.has(tag) === true) continue
-      this.writable()
-      ;(this.#taken ??= new Set()).add(tag)
-      messages.push(this.services.payload.codec.lend(value, []))
-    }
-    const mine = this.#put.filter(([, name]) => name === key)
-    if (mine.length > 0) this.#put = this.#put.filter(([, name]) => name !== key)
-    return [...messages, ...mine.map(([, , value]) => value)]
+    if (flash.some(([, name]) => name === key)) this.writable()
+    return this.#touchedMessages().take(key, flash)
+  }
+
+  #touchedMessages(): Messages {
+    return (this.#messages ??= new Messages(this.services.payload.codec))
   }
 
   // ---- what is pending
 
   /** Whether the handler touched anything that a commit would have to look at. */
   get isTouched(): boolean {
-    return this.#data?.isTouched === true || this.#maxAge !== undefined || this.#put.length > 0 || this.#taken !== undefined
+    return this.#data?.isTouched === true || this.#maxAge !== undefined || this.#messages?.hasAny === true
   }
 
   /** Whether a session that is not stored yet has something to keep. */
   get hasSomething(): boolean {
-    return this.isKept || (this.#maxAge ?? 0) > 0 || this.#put.length > 0 || (this.#data?.isTouched === true && !this.#data.isEmpty)
+    return this.isKept || (this.#maxAge ?? 0) > 0 || (this.#messages !== undefined && this.#messages.put.length > 0) || (this.#data?.isTouched === true && !this.#data.isEmpty)
   }
 
   pending(): Pending {
-    return { changes: this.#data?.changes() ?? NO_CHANGES, put: this.#put, taken: this.#taken ?? NOBODY, maxAge: this.#maxAge }
+    const { put, taken } = this.#messages?.pending() ?? NO_MESSAGES
+    return { changes: this.#data?.changes() ?? NO_CHANGES, put, taken, maxAge: this.#maxAge }
+  }
+
+  /** What the last commit has to store; nothing can be added from now on. */
+  lastPending(): Pending {
+    const pending = this.pending()
+    this.isSealed = true
+    this.#data?.seal()
+    return pending
   }
 
   /** What was stored, with what is pending. */
@@ -301,23 +305,21 @@ export class Visit implements Gate {
   /** Drops what is pending. */
   reset(): void {
     this.#data?.reset(this.stored.data)
-    this.#put = NO_FLASH
-    this.#taken = undefined
+    this.#messages = undefined
     this.#maxAge = undefined
   }
 
   /** Nothing more is committed for this request. */
   close(isStored: boolean): void {
     this.isClosed = true
-    this.#data?.freeze(isStored)
+    this.isSealed = true
+    this.#data?.seal()
+    if (isStored) this.reset()
   }
 
-  #forget({ put, taken, maxAge }: Pending): void {
-    // What was put while the store was asked is still to come.
-    this.#put = this.#put.filter((message) => !put.includes(message))
-    for (const tag of taken) this.#taken?.delete(tag)
-    if (this.#taken?.size === 0) this.#taken = undefined
-    if (this.#maxAge === maxAge) this.#maxAge = undefined
+  #forget(pending: Pending): void {
+    this.#messages?.forget(pending)
+    if (this.#maxAge === pending.maxAge) this.#maxAge = undefined
   }
 
   // ---- what a record is
@@ -411,8 +413,7 @@ export class Visit implements Gate {
   }
 }
 
-const NO_CHANGES: Changes = new Map()
-const NOBODY: ReadonlySet<string> = new Set()
+const NO_CHANGES: Changes = []
 
 function destroyed(): SessionError {
   return new SessionError('ERR_SESSION_DESTROYED', 'the session was used after destroy(): return from the handler, or begin a new one with regenerate({ keep: false }) instead of destroy()')

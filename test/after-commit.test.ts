@@ -97,6 +97,31 @@ test('after the commit a session that was never stored stays so: update() cannot
   t.deepEqual(app.store.counted(), {})
 })
 
+test('what is written while the last commit is under way is refused, for it would not be stored', async (t) => {
+  let session: Session | undefined
+  const app = await mounted(t, {}, {
+    '/begin': ({ data }) => (data.nested = { a: 1 }),
+    '/': (given) => {
+      session = given
+      given.data.name = String(given.data.nested?.a)
+    },
+    '/see': ({ data }) => data,
+  })
+  const browser = app.browser()
+  await browser.get('/begin')
+  const commit = app.store.pause('replace')
+  const answer = browser.get('/')
+  await commit.arrived
+
+  t.throws(() => session && (session.data.n = 1), CLOSED)
+  t.throws(() => session?.flash('note', 1), CLOSED)
+  t.throws(() => session?.data.nested && (session.data.nested.a = 2), { instanceOf: TypeError })
+  t.deepEqual({ ...session?.data }, { nested: { a: 1 }, name: '1' })
+  commit.open()
+  await answer
+  t.deepEqual(JSON.parse((await browser.get('/see')).body), { nested: { a: 1 }, name: '1' })
+})
+
 test('a handler that forgot to await is told, where it can be heard', async (t) => {
   const errors: unknown[] = []
   const app = await mounted(t, {}, {

@@ -84,7 +84,8 @@ export class MemoryStore implements SessionStore {
     if (slot !== NONE && shard.expiresAt(slot) > now) return false
     const size = this.#fitting(record)
     if (slot !== NONE) this.#remove(shard, slot)
-    shard.insert(record, this.#keep(record, size), size)
+    // Of those that come once and never again most are new: a record is kept at hand from its first use on.
+    shard.insert(record, cold(record), size)
     this.#count++
     this.#entered(record, size)
     this.#makeRoom(record, now)
