@@ -82,6 +82,11 @@ export class Payload {
     this.#remembered[place] = { record, contents }
   }
 
+  #forget({ key, payload }: SessionRecord): void {
+    this.#remembered[placeOf(key, REMEMBERED)] = undefined
+    this.#rememberedBytes -= payload.length
+  }
+
   /** The record that is known to have taken this one's place, if any: another request of this process wrote or read it. */
   newer({ key, version }: SessionRecord): SessionRecord | undefined {
     const record = this.#remembered[placeOf(key, REMEMBERED)]?.record
@@ -100,6 +105,8 @@ export class Payload {
     const contents = this.#decode(record)
     // Only a frozen record is the same thing when it is handed out again.
     if (Object.isFrozen(record)) this.remember(record, contents)
+    // A store that was restored, or failed over, may have gone back: what it says now counts, not what it said before.
+    else if (remembered?.record.key === record.key) this.#forget(remembered.record)
     return contents
   }
 

@@ -189,6 +189,21 @@ test('what was just written need not be parsed', (t) => {
   t.is(payload.open(written), CONTENTS)
 })
 
+test('the newest version that was written here is known, until the store says otherwise', (t) => {
+  const payload = clear()
+  const [older, newer] = [1, 2].map((version) => Object.freeze({ ...record('{"a":1}'), version })) as [SessionRecord, SessionRecord]
+  payload.remember(newer, { data: { a: 1 }, flash: [] })
+
+  t.is(payload.newer(older), newer)
+  t.is(payload.newer(newer), undefined)
+  t.is(payload.newer({ ...older, key: 'another key' }), undefined)
+  for (const read of [older, { ...older }]) {
+    payload.remember(newer, { data: { a: 1 }, flash: [] })
+    payload.open(read)
+    t.is(payload.newer(older), undefined)
+  }
+})
+
 test('what is remembered stays bounded: after megabytes of others a record is parsed again', (t) => {
   const payload = clear()
   const first = Object.freeze(record('{"a":1}'))
