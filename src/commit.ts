@@ -275,9 +275,11 @@ export function* catchUp(visit: Visit): Steps<boolean> {
 /** Where another request of this process is known to have been first, its record is the ground: the store would refuse this one. */
 function overtake(visit: Visit): void {
   const { payload, settings } = visit.services
-  const newer = visit.record === undefined ? undefined : payload.newer(visit.record)
-  // A schema may take its time, and what it makes of a record is not remembered.
-  if (newer !== undefined && settings.schema === undefined && !isTombstone(newer)) visit.know(newer, visit.decode(newer))
+  // A schema may take its time, and what it makes of a record is not remembered. And to refuse a change takes more than
+  // what was stored a moment ago: the newest may conflict no longer.
+  if (visit.record === undefined || settings.schema !== undefined || settings.throwsOnConflict) return
+  const newer = payload.newer(visit.record)
+  if (newer !== undefined && !isTombstone(newer)) visit.know(newer, visit.decode(newer))
 }
 
 /** What a record holds, the schema applied; `undefined` where its session has ended. */

@@ -217,5 +217,6 @@ export function kept({ data, flash }: Contents, owner: string | undefined, keep:
   if (keep === false || (keep === true && isSomebodyElse)) return { ...NOTHING, owner: signIn, isFresh: true }
   const keys: readonly string[] = keep === true ? Object.keys(data) : keep
   const some = Object.fromEntries(Object.entries(data).filter(([key]) => keys.includes(key)))
-  return { data: some, flash, owner: signIn ?? owner, isFresh: false }
+  // Messages were for whoever was there before.
+  return { data: some, flash: isSomebodyElse ? [] : flash, owner: signIn ?? owner, isFresh: false }
 }
