@@ -1,8 +1,8 @@
 // The package as a user gets it: what npm packs, what its entry points give, what compiles against it.
 import { readFileSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { createRequire, isBuiltin } from 'node:module'
+import { join } from 'node:path'
 import test from 'ava'
-import ts from 'typescript'
 import { consumer, ROOT } from './support/consumer.ts'
 
 interface Manifest {
@@ -44,27 +44,57 @@ test('every source map in the tarball leads to a source in the tarball', (t) => 
   )
 })
 
-test('the only dependency is keygrip', (t) => {
+test('the only dependency is keygrip, which has one of its own', (t) => {
+  const all = new Set<string>()
+  const visit = (name: string): void => {
+    if (all.has(name)) return
+    all.add(name)
+    const { dependencies = {} } = JSON.parse(readFileSync(join(ROOT, 'node_modules', name, 'package.json'), 'utf8')) as Partial<Manifest>
+    Object.keys(dependencies).forEach(visit)
+  }
+  Object.keys(manifest.dependencies).forEach(visit)
+
   t.deepEqual(Object.keys(manifest.dependencies), ['keygrip'])
+  t.deepEqual([...all], ['keygrip', 'tsscmp'])
 })
 
-test('the core and what it depends on are less than 150 kB of JavaScript, comments aside', (t) => {
-  const modules = join(project.folder, 'node_modules')
-  const seen = new Set<string>()
-  const visit = (file: string): number => {
-    if (seen.has(file)) return 0
-    seen.add(file)
-    const source = readFileSync(file, 'utf8')
-    const { outputText } = ts.transpileModule(source, { compilerOptions: { removeComments: true, target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } })
-    const imports = [...source.matchAll(/^(?:import|export) [^'"]*['"](\.[^'"]+)['"]/gm)].map(([, path = '']) => join(dirname(file), path))
-    return imports.reduce((sum, path) => sum + visit(path), Buffer.byteLength(outputText))
+/** The files that a program loads with the first one, packages that are dependencies included. */
+function loadedBy(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen
+  seen.add(file)
+  const resolved = createRequire(file)
+  const source = readFileSync(file, 'utf8')
+  // The build has no comments, so that every match is an import; tsscmp and keygrip are CommonJS.
+  for (const [, name = ''] of source.matchAll(/(?:\bfrom |\bimport |\brequire\()["']([^"'\n]+)["']/g)) {
+    if (!isBuiltin(name)) loadedBy(resolved.resolve(name), seen)
   }
+  return seen
+}
 
-  const size = visit(join(modules, 'koa-fastsession/dist/index.js')) + statSync(join(modules, 'keygrip/index.js')).size
+const sizeOf = (files: ReadonlySet<string>): number => [...files].reduce((sum, file) => sum + statSync(file).size, 0)
 
-  t.log(`${Math.round(size / 1000)} kB in ${seen.size} files`)
-  t.true(seen.size > 20)
-  t.true(size < 150_000)
+test('the core and what it depends on are less than 150 kB of JavaScript as installed', (t) => {
+  const dist = join(project.folder, 'node_modules/koa-fastsession/dist')
+  const core = loadedBy(join(dist, 'index.js'))
+  for (const entry of names) {
+    const files = loadedBy(createRequire(join(dist, 'index.js')).resolve(entry))
+    t.log(`${entry}: ${Math.round(sizeOf(files) / 1000)} kB in ${files.size} files`)
+  }
+  const built = new Set(project.packed.filter((path) => path.endsWith('.js')).map((path) => join(project.folder, 'node_modules/koa-fastsession', path)))
+  t.log(`all that is installed: ${Math.round(sizeOf(built) / 1000)} kB in ${built.size} files`)
+
+  t.true([...core].some((file) => file.endsWith('keygrip/index.js')))
+  t.true([...core].some((file) => file.endsWith('tsscmp/lib/index.js')))
+  t.true(core.size > 30)
+  t.true(sizeOf(core) < 150_000, `${sizeOf(core)} bytes`)
+})
+
+test('the JavaScript has no comments but the map of its source, the declarations have every one', (t) => {
+  const read = (path: string): string => readFileSync(join(project.folder, 'node_modules/koa-fastsession', path), 'utf8')
+
+  t.regex(read('dist/index.js'), /^\/\/# sourceMappingURL=index\.js\.map$/m)
+  t.notRegex(read('dist/manager.js'), /\/\*\*/)
+  t.regex(read('dist/manager.d.ts'), /\/\*\*[^/]*@throws/)
 })
 
 test('every entry point can be imported and required, without a warning', async (t) => {
@@ -112,60 +142,98 @@ test('import and require share one AsyncLocalStorage', async (t) => {
   t.is(stdout.trim(), 'true true true', stderr)
 })
 
-test('the types compile for a strict consumer, as a module and as CommonJS, with all libraries checked', async (t) => {
-  const source = `
-    declare module 'koa-fastsession' {
-      interface SessionData {
-        userId?: string
-      }
+const CONSUMER = `
+  declare module 'koa-fastsession' {
+    interface SessionData {
+      userId?: string
     }
-
-    class MyStore implements SessionStore {
-      create(record: SessionRecord): boolean { return record.version > 0 }
-      read(): undefined { return undefined }
-      replace(): 'gone' { return 'gone' }
-      touch(): boolean { return false }
-      delete(): boolean { return false }
-    }
-
-    const app = new Koa()
-    app.use(session({ keys: ['a secret'], store: new MyStore() }))
-    app.use((ctx) => {
-      // extending SessionData reaches ctx.state and currentSession alike
-      ctx.state.session.data.userId satisfies string | undefined
-      currentSession().data.userId satisfies string | undefined
-      // @ts-expect-error -- a key has its type
-      ctx.state.session.data.userId = 1
-    })
-    session({ store: new SqliteStore('sessions.db') })
-    storeChecks satisfies readonly { title: string }[]
-    RedisStore satisfies new (client: { call(command: string, args: string[]): Promise<unknown> }) => SessionStore
-    PostgresStore satisfies new (pool: PostgresClient) => SessionStore
-  `
-  const imports = `
-    import { currentSession, session, type SessionRecord, type SessionStore } from 'koa-fastsession'
-    import { storeChecks } from 'koa-fastsession/conformance'
-    import { PostgresStore, type PostgresClient } from 'koa-fastsession/postgres'
-    import { RedisStore } from 'koa-fastsession/redis'
-    import { SqliteStore } from 'koa-fastsession/sqlite'
-  `
-  const compilerOptions = {
-    target: 'ES2022',
-    module: 'NodeNext',
-    types: ['node'],
-    strict: true,
-    exactOptionalPropertyTypes: true,
-    noUncheckedIndexedAccess: true,
-    skipLibCheck: false,
-    noEmit: true,
   }
-  project.write({
-    'consumer.mts': `import Koa from 'koa'${imports}${source}`,
-    'consumer.cts': `import Koa = require('koa')${imports}${source}`,
-    'tsconfig.json': JSON.stringify({ compilerOptions, files: ['consumer.mts', 'consumer.cts'] }),
+
+  class MyStore implements SessionStore {
+    create(record: SessionRecord): boolean { return record.version > 0 }
+    read(): undefined { return undefined }
+    replace(): 'gone' { return 'gone' }
+    touch(): boolean { return false }
+    delete(): boolean { return false }
+  }
+
+  const options: SessionOptions<SessionData> = { keys: ['a secret'], store: new MyStore(), maxAge: '30d', rolling: true }
+  const sessions = session(options)
+  const app = new Koa()
+  app.use(sessions)
+  app.use(async (ctx) => {
+    // extending SessionData reaches ctx.state and currentSession alike
+    ctx.state.session.data.userId satisfies string | undefined
+    currentSession().data.userId satisfies string | undefined
+    tryCurrentSession()?.publicId satisfies string | undefined
+    // @ts-expect-error -- a key has its type
+    ctx.state.session.data.userId = 1
+    // @ts-expect-error -- an optional key is not an undefined one
+    ctx.state.session.data.userId = undefined
+    ;(await currentSession().update((data) => data.userId ?? 'nobody')) satisfies string
+    await ctx.state.session.signIn('u1', { keep: ['userId'] })
+    // @ts-expect-error -- no such key
+    await ctx.state.session.regenerate({ keep: ['nobody'] })
   })
+  const switched = (error: unknown): SessionErrorCode | undefined => (error instanceof SessionError ? error.code : undefined)
+  const listed: Promise<SessionInfo[]> = sessions.list('u1')
+  session({ store: new SqliteStore('sessions.db') })
+  session<{ n: number }>({ store: new MemoryStore({ maxSessions: 5 }), owner: (data) => String(data.n) })
+  storeChecks satisfies readonly { title: string }[]
+  RedisStore satisfies new (client: { call(command: string, args: string[]): Promise<unknown> }) => SessionStore
+  PostgresStore satisfies new (pool: PostgresClient) => SessionStore
+  const express: ExpressStore = { get: (_, found) => found(), set: (_, __, done) => done(), destroy: (_, done) => done() }
+  const adapted: SessionStore[] = [fromExpressStore(express), fromKeyv(new Map<string, string>()), fromKoaStore({ get() {}, set() {}, destroy() {} })]
+  const cookie: Promise<string> = sessionCookie(sessions, { userId: 'u1' }, { owner: 'u1' })
+  const result: Promise<number> = withSession({ n: 1 }, (manager) => manager.data.n)
+  const bound: (n: number) => string = bindSession((n: number) => String(n))
+  export const used: readonly unknown[] = [switched, listed, adapted, cookie, result, bound]
+`
+const IMPORTS = `
+  import {
+    bindSession, currentSession, MemoryStore, session, SessionError, tryCurrentSession,
+    type SessionData, type SessionErrorCode, type SessionInfo, type SessionOptions, type SessionRecord, type SessionStore,
+  } from 'koa-fastsession'
+  import { fromExpressStore, fromKeyv, fromKoaStore, type ExpressStore } from 'koa-fastsession/adapters'
+  import { storeChecks } from 'koa-fastsession/conformance'
+  import { PostgresStore, type PostgresClient } from 'koa-fastsession/postgres'
+  import { RedisStore } from 'koa-fastsession/redis'
+  import { SqliteStore } from 'koa-fastsession/sqlite'
+  import { sessionCookie, withSession } from 'koa-fastsession/testing'
+`
+const STRICT = {
+  target: 'ES2022',
+  lib: ['ES2023'],
+  types: ['node'],
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  noImplicitOverride: true,
+  noPropertyAccessFromIndexSignature: true,
+  verbatimModuleSyntax: true,
+  skipLibCheck: false,
+  noEmit: true,
+}
+const SETTINGS = {
+  nodenext: { module: 'NodeNext', files: ['consumer.mts', 'consumer.cts'] },
+  bundler: { module: 'ESNext', moduleResolution: 'Bundler', files: ['consumer.mts'] },
+}
 
-  const { code, stdout } = await project.tsc()
-
-  t.is(code, 0, stdout)
+project.write({
+  'consumer.mts': `import Koa from 'koa'${IMPORTS}${CONSUMER}`,
+  'consumer.cts': `import Koa = require('koa')${IMPORTS}${CONSUMER}`,
 })
+for (const compiler of ['typescript5', 'typescript', 'typescript7'] as const) {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'node_modules', compiler, 'package.json'), 'utf8')) as { version: string }
+  for (const [resolution, { files, ...settings }] of Object.entries(SETTINGS)) {
+    test(`with TypeScript ${version} all entry points compile for a strict consumer, all libraries checked: ${resolution}, ${files.join(' and ')}`, async (t) => {
+      const name = `tsconfig.${compiler}.${resolution}.json`
+      const verbatimModuleSyntax = !files.includes('consumer.cts')
+      project.write({ [name]: JSON.stringify({ compilerOptions: { ...STRICT, ...settings, verbatimModuleSyntax }, files }) })
+
+      const { code, stdout } = await project.tsc(compiler, '-p', name)
+
+      t.is(code, 0, stdout)
+    })
+  }
+}

@@ -15,6 +15,9 @@ export interface Ended {
   readonly stderr: string
 }
 
+/** The releases of TypeScript that are installed, by the names of their folders. */
+export type Compiler = 'typescript' | 'typescript5' | 'typescript7'
+
 export interface Consumer {
   readonly folder: string
   /** The files of the tarball, relative to the package. */
@@ -23,8 +26,8 @@ export interface Consumer {
   write(files: Readonly<Record<string, string>>): void
   /** Runs Node in the project. */
   node(...args: string[]): Promise<Ended>
-  /** Compiles the project as its tsconfig.json says. */
-  tsc(...args: string[]): Promise<Ended>
+  /** Compiles the project as its tsconfig.json says, with this package's TypeScript or that of another release. */
+  tsc(compiler?: Compiler, ...args: string[]): Promise<Ended>
 }
 
 /** A project that has the packed package and these modules. */
@@ -54,7 +57,7 @@ export async function consumer(modules: readonly string[]): Promise<Consumer> {
       for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
     },
     node: (...args) => ran(process.execPath, args, folder),
-    tsc: (...args) => ran(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), ...args], folder),
+    tsc: (compiler = 'typescript', ...args) => ran(process.execPath, [join(ROOT, 'node_modules', compiler, 'bin/tsc'), ...args], folder),
   }
 }
 
