@@ -6,7 +6,9 @@ import { SessionError } from './errors.ts'
 
 /** A pair of functions that turn data into text and back; `devalue` and `superjson` fit as they are. */
 export interface SessionCodec {
+  /** What it throws for a value becomes `ERR_SESSION_VALUE`. */
   stringify(value: unknown): string
+  /** Makes of that text an equal value, at each call a new one. What it throws means that the record is corrupt. */
   parse(text: string): unknown
 }
 

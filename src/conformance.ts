@@ -1,3 +1,9 @@
+/**
+ * The promises of a `SessionStore` as runnable checks, for a store of your own.
+ *
+ * @module koa-fastsession/conformance
+ */
+
 // The promises of store.ts as runnable checks, for the stores of this package and for anybody else's. It knows no test
 // runner and no database: a check gets a store, makes its own random keys and owners, and asks.
 //
@@ -23,7 +29,13 @@ export type { StoreCheck } from './conformance/scene.ts'
  * Every promise of `SessionStore` as one check, each with a title of its own.
  *
  * A check of a verb that the store does not have (`list`, `deleteExpired`, `close`) passes, and its title says so. The
- * last one closes the store.
+ * last one closes the store. They run one after another, in the order of their calls, on a fresh store each or on one.
+ *
+ * ```ts
+ * for (const { title, run } of storeChecks) {
+ *   test(`MyStore: ${title}`, () => run(new MyStore()))
+ * }
+ * ```
  */
 export const storeChecks: readonly StoreCheck[] = Object.freeze([
   ...readChecks,

@@ -59,6 +59,10 @@ export function noContext(caller: string, stateKey?: string): SessionError {
  * Binds a function to the session of the running request, for callbacks that Node calls from elsewhere
  * (`req.on('end')`, a shared pool, an emitter). `this`, arguments and result pass through.
  *
+ * ```ts
+ * emitter.once('paid', bindSession(() => currentSession().publicId))
+ * ```
+ *
  * @throws {SessionError} `ERR_SESSION_NO_CONTEXT` outside a request.
  */
 export function bindSession<This, Args extends unknown[], Result>(

@@ -4,22 +4,33 @@ import { createSecretKey, timingSafeEqual } from 'node:crypto'
 import Keygrip from 'keygrip'
 import { invalidMix, invalidType, invalidValue } from './errors.ts'
 
-/** Attributes of the session cookie. */
+/**
+ * Attributes of the session cookie (RFC 6265bis). The lifetime is not among them: it is `maxAge` of the options.
+ *
+ * Combinations that browsers refuse throw when `session()` is called.
+ */
 export interface CookieOptions {
-  /** @default 'sid' */
+  /** A token. `'__Host-sid'` binds the cookie to HTTPS and to the one host that set it. @default 'sid' */
   readonly name?: string
-  /** @default '/' */
+  /** The cookie goes to this path and all below it. @default '/' */
   readonly path?: string
   /** The cookie goes to this domain and all below it. Left out: to the host that set it alone. */
   readonly domain?: string
   /** Hides the cookie from scripts. @default true */
   readonly httpOnly?: boolean
-  /** `'auto'` follows `ctx.secure` (behind a TLS proxy that needs `app.proxy`). @default 'auto' */
+  /**
+   * Whether the cookie goes over HTTPS alone. `'auto'` follows `ctx.secure`, which behind a TLS proxy needs
+   * `app.proxy = true`; a cookie that browsers take over HTTPS alone (`__Host-`, `SameSite=None`, `Partitioned`) is always
+   * marked.
+   *
+   * @default 'auto'
+   */
   readonly secure?: boolean | 'auto'
-  /** `false` for no attribute. @default 'lax' */
+  /** Which requests of other sites carry the cookie: with `'lax'` links alone. `false` for no attribute. @default 'lax' */
   readonly sameSite?: 'strict' | 'lax' | 'none' | false
   /** One cookie jar per embedding site (CHIPS). @default false */
   readonly partitioned?: boolean
+  /** Which cookies a full jar drops first; Chromium knows it. @default none */
   readonly priority?: 'low' | 'medium' | 'high'
 }
 
@@ -34,14 +45,16 @@ export interface CookieSettings {
   readonly secureAttributes: string
 }
 
-/** Secrets, newest first. */
+/** Secrets, newest first: text or bytes, 32 random bytes are good. */
 export type Secrets = readonly (string | Uint8Array)[]
 
 type SomeSecrets = readonly [string | Uint8Array, ...(string | Uint8Array)[]]
 
 /** The part of Keygrip that is used, so that any version of it fits. */
 export interface KeygripLike {
+  /** The signature of a text under the newest key: 20 to 128 characters of base64url or hex. */
   sign(data: string): string
+  /** Which key made the signature: 0 the newest, -1 none. */
   index(data: string, digest: string): number
 }
 

@@ -18,21 +18,37 @@ const STATUS = {
 /** Every `code` that a {@link SessionError} can have. A code never changes; a message may. */
 export type SessionErrorCode = keyof typeof STATUS
 
-/** What goes wrong while a request runs. Its message names neither ids nor data. */
+/**
+ * What goes wrong while a request runs. The message says what happened and what to do, and names neither ids nor data.
+ *
+ * Koa answers with `status` and writes the error to its log. Of another copy of this package it is another class: compare
+ * `code`, rather than asking for `instanceof`.
+ *
+ * ```ts
+ * try {
+ *   await ctx.state.session.save()
+ * } catch (error) {
+ *   if ((error as SessionError).code !== 'ERR_SESSION_GONE') throw error
+ *   ctx.throw(409, 'You were signed out meanwhile')
+ * }
+ * ```
+ */
 export class SessionError extends Error {
-  /** What happened, for `switch`. */
+  /** What happened, for `switch`. The README has a heading for each code. */
   readonly code: SessionErrorCode
-  /** The HTTP status that Koa answers with. */
+  /** The HTTP status that Koa answers with: 409, 500, 501 or 503. */
   readonly status: number
-  /** The message is for the log, never for the client. */
+  /** `false`: the message is for the log, and Koa shows the client none of it. */
   readonly expose = false
 
+  /** @internal Made by this package alone. */
   constructor(code: SessionErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
     this.status = STATUS[code]
   }
 
+  /** `'SessionError'`. */
   override get name(): string {
     return 'SessionError'
   }

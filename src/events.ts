@@ -7,10 +7,26 @@ const NAMES = ['create', 'resume', 'reject', 'commit', 'conflict', 'gone', 'rege
 /** The name of an event; its channel is `koa-fastsession:` and the name. */
 export type EventName = (typeof NAMES)[number]
 
-/** Why a cookie did not lead to its session. */
+/**
+ * Why a cookie did not lead to its session: it had the wrong shape; no key of ours signed it; its session has ended; its
+ * record cannot be read; or there were several cookies of our name, and the first one that leads to a session was taken.
+ */
 export type RejectReason = 'malformed' | 'signature' | 'ended' | 'corrupt' | 'duplicate'
 
-/** What a channel publishes. */
+/**
+ * What the channels of `node:diagnostics_channel` publish: `koa-fastsession:create`, `:resume`, `:reject`, `:commit`,
+ * `:conflict`, `:gone`, `:regenerate`, `:destroy` and `:store-error`. Never an id, a signature or data.
+ *
+ * ```ts
+ * import { subscribe } from 'node:diagnostics_channel'
+ * import type { EventMessage } from 'koa-fastsession'
+ *
+ * subscribe('koa-fastsession:reject', (message) => {
+ *   const { reason, publicId } = message as EventMessage
+ *   console.warn('a session cookie was refused', reason, publicId)
+ * })
+ * ```
+ */
 export interface EventMessage {
   /** Names the session; absent where no signature was good. */
   readonly publicId?: string | undefined
@@ -20,17 +36,24 @@ export interface EventMessage {
   readonly reason?: RejectReason
   /** `conflict`: the keys of data that two requests changed. */
   readonly keys?: readonly string[]
-  /** `store-error`: the verb that failed. */
+  /** `store-error`: the verb of the store that failed. */
   readonly operation?: string
-  /** `store-error`: what the store said. */
+  /** `store-error`: what the store threw, or that it did not answer in time. */
   readonly error?: unknown
 }
 
-/** Where a middleware writes what happens: pino, console, or anything with some of these methods. */
+/**
+ * Where a middleware writes what happens: pino, console, or anything with some of these methods. A level that is missing
+ * is not written, and what a method throws is dropped.
+ */
 export interface SessionLogger {
+  /** `create`, `resume`, `commit`: the course of things. */
   debug?(message: string): void
+  /** `reject`, `gone`, `regenerate`, `destroy`. */
   info?(message: string): void
+  /** `conflict`, and safety notices. */
   warn?(message: string): void
+  /** `store-error`. */
   error?(message: string): void
 }
 

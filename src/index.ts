@@ -1,14 +1,21 @@
+/**
+ * Server-side sessions for Koa: {@link session} is the middleware, {@link SessionManager} what a handler gets, and
+ * {@link currentSession} finds it without `ctx`.
+ *
+ * @module koa-fastsession
+ */
 export { bindSession } from './context.ts'
 export { SessionError } from './errors.ts'
 export { currentSession, tryCurrentSession } from './manager.ts'
 export { session } from './middleware.ts'
 export { MemoryStore } from './stores/memory.ts'
 export type { SessionCodec } from './codec.ts'
-export type { CookieOptions } from './cookie.ts'
+export type { CookieOptions, KeygripLike, Secrets } from './cookie.ts'
 export type { SessionErrorCode } from './errors.ts'
-export type { EventMessage, SessionLogger } from './events.ts'
+export type { EventMessage, RejectReason, SessionLogger } from './events.ts'
 export type { KeepOptions, SessionData, SessionManager } from './manager.ts'
 export type { SessionInfo, SessionMiddleware, SessionState } from './middleware.ts'
-export type { Duration, SessionOptions, SkipHeader, StandardSchema } from './options.ts'
+export type { Duration, SchemaIssue, SchemaResult, SessionOptions, SkipHeader, StandardSchema } from './options.ts'
 export type { Replaced, SessionRecord, SessionStore } from './store.ts'
 export type { MemoryStoreOptions } from './stores/memory.ts'
+export type { Origin } from './visit.ts'

@@ -33,9 +33,10 @@ export interface KeepOptions<Data extends object = SessionData> {
 }
 
 /**
- * The session of one request. It shows neither its id nor its data when it is printed or turned into JSON.
+ * The session of one request, at `ctx.state.session` and {@link currentSession}. It shows neither its id nor its data when it
+ * is printed or turned into JSON.
  *
- * After `destroy()`, `data`, `id` and the methods throw `ERR_SESSION_DESTROYED`.
+ * After `destroy()`, `data`, `id` and the methods throw `ERR_SESSION_DESTROYED`; the other properties still tell.
  */
 export class SessionManager<Data extends object = SessionData> {
   readonly #visit: Visit
@@ -50,9 +51,10 @@ export class SessionManager<Data extends object = SessionData> {
    *
    * Changes nested in it count, an equal value written is no change, an `undefined` property counts as deleted.
    * Assigning an object replaces everything. What was taken out of it before `reload`, `update` or `regenerate` is
-   * detached: writing to that throws.
+   * detached: writing to that throws. No other request sees it: a change is theirs once it is committed.
    *
    * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`; on writing, `ERR_SESSION_CLOSED` after the commit.
+   * @throws {TypeError} on assigning something that is no plain object.
    */
   get data(): Data {
     const visit = this.#looked()
@@ -61,6 +63,7 @@ export class SessionManager<Data extends object = SessionData> {
     return visit.data.view as Data
   }
 
+  /** Replaces everything, as assigning to a variable would: keys that the object does not have are deleted. */
   set data(contents: Data) {
     const visit = this.#looked()
     const given: unknown = contents
@@ -89,7 +92,7 @@ export class SessionManager<Data extends object = SessionData> {
     return this.#known().publicId
   }
 
-  /** Whether this request began the session. */
+  /** Whether this request began the session; `origin` tells why. */
   get isNew(): boolean {
     return this.#known().origin !== 'resumed'
   }
@@ -113,13 +116,16 @@ export class SessionManager<Data extends object = SessionData> {
     return visit.record?.createdAt ?? visit.now
   }
 
-  /** The last use that moved the expiry, in epoch milliseconds: it may lag by a tenth of the idle timeout. */
+  /** The last use that was noted, in epoch milliseconds: it may lag by a tenth of the idle timeout, or an hour. */
   get lastSeenAt(): number {
     const visit = this.#known()
     return visit.record?.lastSeenAt ?? visit.now
   }
 
-  /** When the owner last proved who he is (`signIn`), in epoch milliseconds: ask for it before a sensitive action. */
+  /**
+   * When the owner last proved who he is (`signIn`), in epoch milliseconds; `undefined` while nobody did. Look at it before a
+   * sensitive action.
+   */
   get authenticatedAt(): number | undefined {
     return this.#known().stored.notes.authenticatedAt
   }
@@ -142,6 +148,7 @@ export class SessionManager<Data extends object = SessionData> {
     return this.#known().maxAge
   }
 
+  /** Text such as `'30d'` is a duration too. */
   set maxAge(value: Duration) {
     const visit = this.#looked()
     visit.writable()
@@ -159,7 +166,8 @@ export class SessionManager<Data extends object = SessionData> {
   }
 
   /**
-   * Commits now; resolves once stored. After the commit it does nothing.
+   * Commits now instead of after the handlers, for what must be stored before something else begins; resolves once stored.
+   * With nothing to change it keeps a new session. After the commit it does nothing.
    *
    * @throws {SessionError} what a commit throws: `ERR_SESSION_GONE`, `ERR_SESSION_CONFLICT`, `ERR_SESSION_VALUE`,
    * `ERR_SESSION_TOO_LARGE`, `ERR_SESSION_SCHEMA`, `ERR_SESSION_STORE`, `ERR_SESSION_HEADERS_SENT`.
@@ -175,6 +183,10 @@ export class SessionManager<Data extends object = SessionData> {
    * Changes data atomically: `fn` gets the newest stored data with this request's pending changes in it, and runs again
    * when another request came between, so its side effects may repeat. All is stored together when this resolves, and
    * nothing if `fn` throws. Works after the commit, too.
+   *
+   * ```ts
+   * const visits = await session.update((data) => (data.visits = (data.visits ?? 0) + 1))
+   * ```
    *
    * @returns what `fn` returned; it is not taken for new data.
    * @throws {SessionError} `ERR_SESSION_CONFLICT` when ten seconds of tries were not enough, and what a commit throws.
@@ -195,7 +207,8 @@ export class SessionManager<Data extends object = SessionData> {
   }
 
   /**
-   * Gives the session a new id and public id, stored at once with what is pending; the old ones are dead.
+   * Gives the session a new id and public id, stored at once with what is pending; the old ones are dead. For when rights
+   * change without a login. `keep: false` is a fresh start: empty, and without an owner.
    *
    * @throws {SessionError} `ERR_SESSION_GONE` when it ended elsewhere or another request regenerated it first;
    * `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent.
@@ -212,6 +225,10 @@ export class SessionManager<Data extends object = SessionData> {
    *
    * Never refused as gone: if the session ended meanwhile it starts empty. Over a different previous owner it keeps
    * nothing, unless `keep` lists keys.
+   *
+   * ```ts
+   * await session.signIn(user.id, { keep: ['cart'] })
+   * ```
    *
    * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent; `ERR_SESSION_UNSUPPORTED`
    * with the `owner` option.
@@ -237,7 +254,13 @@ export class SessionManager<Data extends object = SessionData> {
 
   /**
    * Puts a message for a later request, or takes the messages of a key: an array, empty where there are none, and gone
-   * once this request is committed. Parallel puts all survive; overlapping takes may show one twice.
+   * once this request is committed. Parallel puts all survive; overlapping takes may show one twice. Kept beside data, so
+   * that `clear()` leaves them.
+   *
+   * ```ts
+   * session.flash('notice', 'Saved') // before a redirect
+   * const notices = session.flash('notice') // ['Saved'], in the next request
+   * ```
    *
    * @throws {SessionError} `ERR_SESSION_VALUE` when the message cannot be stored as it is; `ERR_SESSION_CLOSED` after the commit.
    */
@@ -254,27 +277,27 @@ export class SessionManager<Data extends object = SessionData> {
     return undefined
   }
 
-  /** FastSession's name for {@link data}. */
+  /** FastSession's name for `data`. */
   getSession(): Data {
     return this.data
   }
 
-  /** FastSession's name for {@link id}. */
+  /** FastSession's name for `id`: it keeps a new session, too. */
   getSessionId(): string {
     return this.id
   }
 
-  /** FastSession's name for {@link clear}. */
+  /** FastSession's name for `clear()`. */
   clearSession(): void {
     this.clear()
   }
 
-  /** FastSession's name for {@link save}. */
+  /** FastSession's name for `save()`. */
   saveSession(): Promise<void> {
     return this.save()
   }
 
-  /** What may be seen of a session in a log. */
+  /** What may be seen of a session in a log: where it came from, and its public id once it is stored. */
   toJSON(): { origin: Origin; publicId?: string } {
     const { origin, record } = this.#visit
     return record === undefined ? { origin } : { origin, publicId: record.key }
@@ -320,6 +343,14 @@ function keepOf(options: { readonly keep?: boolean | readonly string[] }, name: 
 /**
  * The session of the request that is running, at any async depth: the innermost one, or that of a state key.
  *
+ * ```ts
+ * async function addToCart(item: string): Promise<void> {
+ *   await currentSession().update((data) => {
+ *     data.cart = [...(data.cart ?? []), item]
+ *   })
+ * }
+ * ```
+ *
  * @throws {SessionError} `ERR_SESSION_NO_CONTEXT` outside a request.
  */
 export function currentSession<Data extends object = SessionData>(stateKey?: string): SessionManager<Data> {
@@ -328,7 +359,7 @@ export function currentSession<Data extends object = SessionData>(stateKey?: str
   return session
 }
 
-/** The session of the request that is running; `undefined` outside one. */
+/** As {@link currentSession}, but `undefined` outside a request, or where no session has that state key. */
 export function tryCurrentSession<Data extends object = SessionData>(stateKey?: string): SessionManager<Data> | undefined {
   // Frames are made by session() alone; the type of data is the app's word.
   return sessionInContext(stateKey) as SessionManager<Data> | undefined

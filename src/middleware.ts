@@ -21,6 +21,7 @@ import type { Exchange, Services } from './visit.ts'
 
 /** What `ctx.state` holds below the middleware, for `new Koa<SessionState>()` and `new Router<SessionState>()`. */
 export interface SessionState<Data extends object = SessionData> {
+  /** The session of this request, under the default `stateKey`. */
   session: SessionManager<Data>
 }
 
@@ -31,63 +32,104 @@ declare module 'koa' {
   }
 }
 
-/** A session as `list` shows it. */
+/** A session as `list` shows it. Instants are epoch milliseconds. */
 export interface SessionInfo<Data extends object = SessionData> {
+  /** Names the session for `destroy` and `except`; no cookie, so it is safe to show. */
   readonly publicId: string
+  /** The account that the session belongs to. */
   readonly owner: string
+  /** When it began. */
   readonly createdAt: number
+  /** The last use that was noted: it may lag by a tenth of the idle timeout, or an hour. */
   readonly lastSeenAt: number
+  /** When it ends if it is not used again. */
   readonly expiresAt: number
+  /** A copy of what it holds; empty where that cannot be read. */
   readonly data: Data
 }
 
-/** The middleware, and what it does outside Koa's chain. */
+/** The middleware that `session()` gives, and what it does outside Koa's chain. */
 export interface SessionMiddleware<Data extends object = SessionData> extends Koa.Middleware<SessionState<Data>> {
   /**
    * Serves a request that does not run through Koa's chain (a WebSocket upgrade, raw `http`): loads its session, runs
    * `fn` with `currentSession()` bound, commits, and resolves to what `fn` returned.
    *
-   * No cookie can be sent there. Before the first Koa request `options.keys` is needed.
+   * No cookie can be sent there. Before the first Koa request `options.keys` is needed. When `fn` throws, nothing is
+   * committed, unless its error has a status from 400 to 499.
    *
-   * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when a session that is not stored is changed, or one regenerated.
+   * ```ts
+   * server.on('upgrade', (request, socket, head) => {
+   *   void sessions.run(request, ({ owner }) => {
+   *     if (owner === undefined) return socket.destroy()
+   *     sockets.handleUpgrade(request, socket, head, (client) => greet(client, owner))
+   *   })
+   * })
+   * ```
+   *
+   * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when a session that is not stored is changed, or one regenerated;
+   * `ERR_SESSION_STORE` before `fn` is called; and what a commit throws.
    */
   run<Result>(request: IncomingMessage, fn: (session: SessionManager<Data>) => Result | Promise<Result>): Promise<Result>
 
   /**
-   * The live sessions of an owner.
+   * The live sessions of an owner, in no particular order; none for an owner whom nobody knows.
    *
-   * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner.
+   * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner; `ERR_SESSION_STORE`.
    */
   list(owner: string): Promise<SessionInfo<Data>[]>
 
   /**
-   * Ends one session from elsewhere; with an owner, only if it is his.
+   * Ends one session from elsewhere; with an owner, only if it is his. Requests that are under way in it cannot store
+   * anything any more.
    *
-   * @returns whether it did.
-   * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when an owner is given and the store has no index by owner.
+   * @returns whether it did: `false` for one that has ended already, or is somebody else's.
+   * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when an owner is given and the store has no index by owner;
+   * `ERR_SESSION_STORE`.
    */
   destroy(publicId: string, options?: { readonly owner?: string }): Promise<boolean>
 
   /**
    * Logs an owner out everywhere, `except` in the session of that public id: every session that was acknowledged before
-   * the call is ended.
+   * the call is ended. One that is created meanwhile is ended or still listed.
    *
    * @returns how many were.
-   * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner.
+   * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner; `ERR_SESSION_STORE`.
    */
   destroyAll(owner: string, options?: { readonly except?: string }): Promise<number>
 
-  /** Deletes expired records now; how many. 0 for a store that does so itself. */
+  /**
+   * Deletes expired records now, for apps with `sweepInterval: false`.
+   *
+   * @returns how many: 0 for a store that does so itself.
+   * @throws {SessionError} `ERR_SESSION_STORE`.
+   */
   deleteExpired(): Promise<number>
 
-  /** Waits for running commits, stops timers, closes what the store opened itself. A second call does nothing. */
+  /**
+   * Waits for running commits, stops timers, closes what the store opened itself, never a client of the caller's. A second
+   * call does nothing; a later request with a session is `ERR_SESSION_STORE` (503).
+   */
   close(): Promise<void>
 }
 
 /**
- * Sessions for a Koa app: `app.use(session({ keys: ['newest secret', 'older secret'] }))`.
+ * Makes the middleware that gives each request its session, at `ctx.state.session` and {@link currentSession}. Mount it once,
+ * before the routes.
  *
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options.
+ * ```ts
+ * app.use(session({ keys: ['newest secret', 'older secret'] }))
+ * app.use((ctx) => {
+ *   const { data } = ctx.state.session
+ *   data.views = (data.views ?? 0) + 1
+ *   ctx.body = `views: ${data.views}`
+ * })
+ * ```
+ *
+ * What the handlers changed is committed when they have returned, before the response leaves. An error with a status from
+ * 400 to 499 is an answer too; after any other nothing is committed.
+ *
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options, as far as they can be known here:
+ * `app.keys` are looked at in the first request.
  */
 export function session<Data extends object = SessionData>(options: SessionOptions<Data> = {}): SessionMiddleware<Data> {
   const house = new House(settingsOf(options))

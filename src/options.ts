@@ -12,15 +12,19 @@ import { MemoryStore } from './stores/memory.ts'
 /** Milliseconds, or a number with a unit: `'500ms'`, `'30s'`, `'30m'`, `'2h'`, `'7d'`, `'2w'`. */
 export type Duration = number | string
 
-/** A request header that leaves the request without a session; the value `'*'` matches any. */
+/** A request header that leaves the request without a session. */
 export interface SkipHeader {
+  /** In any case: names of headers have none. */
   readonly name: string
+  /** Compared exactly; `'*'` matches any. */
   readonly value: string
 }
 
-/** The part of the Standard Schema interface that is used: zod, valibot, arktype and others have it. */
+/** The part of the Standard Schema interface (standardschema.dev) that is used: zod, valibot, arktype and others have it. */
 export interface StandardSchema<Output = unknown> {
+  /** What such a library puts there. */
   readonly '~standard': {
+    /** Answers at once or with a promise. */
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
   }
 }
@@ -30,57 +34,147 @@ export type SchemaResult<Output> = { readonly value: Output; readonly issues?: u
 
 /** One thing that a Standard Schema found. */
 export interface SchemaIssue {
+  /** It may quote data, so it is shown nowhere. */
   readonly message: string
+  /** Where in data: this the error names. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
-/** Everything that `session()` takes. */
+/**
+ * Everything that `session()` takes. All of it is optional; a wrong option throws a `TypeError` when `session()` is called.
+ * `Data` is what the sessions hold.
+ */
 export interface SessionOptions<Data extends object = Record<string, unknown>> {
-  /** A Keygrip, or secrets newest first: all verify, the first signs. @default app.keys */
+  /**
+   * What signs the cookie: secrets, newest first (HMAC-SHA256), or a Keygrip. All verify, the first signs; a cookie signed
+   * with an older one is issued anew. To rotate, put a new secret in front: an array that changes counts from the next
+   * request on.
+   *
+   * @default `app.keys`, which must be set before the first request then
+   */
   readonly keys?: KeygripLike | Secrets
-  /** Where sessions are kept. @default new MemoryStore() */
+  /**
+   * Where sessions are kept. The default is for one process that may forget them when it restarts.
+   *
+   * @default new MemoryStore()
+   */
   readonly store?: SessionStore
-  /** Attributes of the cookie, or a function that gives them for one request. */
+  /** Attributes of the cookie, or a function that gives them, called once for each request. */
   readonly cookie?: CookieOptions | ((ctx: Context) => CookieOptions)
-  /** 0: the cookie lives while the browser runs. Above: cookie and session live this long, 1 second to 400 days. @default 0 */
+  /**
+   * 0: the cookie lives while the browser runs. Above: cookie and session live this long, from one second to 400 days, the
+   * longest that browsers keep a cookie (RFC 6265bis, section 5.5).
+   *
+   * @default 0
+   */
   readonly maxAge?: Duration
-  /** With `maxAge`: use renews it. @default false */
+  /** With `maxAge`, and only with it: use renews it, and the cookie is issued again with each touch that is due. @default false */
   readonly rolling?: boolean
-  /** The session ends after this long without a request. @default '2h', or `maxAge` when that is set */
+  /**
+   * The session ends after this long without a request (OWASP's idle timeout). Use is noted in the store when a tenth of it
+   * has passed since the last note, or an hour.
+   *
+   * @default '2h', or `maxAge` when that is set
+   */
   readonly idleTimeout?: Duration
-  /** The session ends this long after it began, however active; `false` for none. @default '24h'; `maxAge` when that is set; 400 days when rolling */
+  /**
+   * The session ends this long after it began, however active (OWASP's absolute timeout); `false` for never. `signIn`
+   * begins it anew.
+   *
+   * @default '24h'; `maxAge` when that is set; 400 days when rolling
+   */
   readonly absoluteTimeout?: Duration | false
-  /** Where the manager stands on `ctx.state`. @default 'session' */
+  /** Where the manager stands on `ctx.state`: one name for each session middleware of an app. @default 'session' */
   readonly stateKey?: string
-  /** No session for this request. */
+  /** `true`: no session for this request. `ctx.state` has no entry then, and `currentSession()` throws. */
   readonly skip?: (ctx: Context) => boolean
-  /** No session for requests with this header, or one of these. A client can send it. */
+  /**
+   * No session for requests with this header, or one of these. A client can send it too: not for routes that rely on the
+   * session being there.
+   */
   readonly skipHeader?: SkipHeader | readonly SkipHeader[]
-  /** No record and no cookie until there is something to keep. @default true */
+  /**
+   * No record and no cookie until there is something to keep: data, a flash message, `maxAge`, an `id` that was read,
+   * `save()`, `signIn()`. `false`: every visitor gets a session at once.
+   *
+   * @default true
+   */
   readonly lazy?: boolean
-  /** Two requests changed the same key: `'merge'`, the later commit wins and an event says so; `'throw'`, it is refused. @default 'merge' */
+  /**
+   * Two requests that overlap changed the same key of data: `'merge'`, the later commit wins and an event says so;
+   * `'throw'`, it is refused with `ERR_SESSION_CONFLICT` (409). Changes of different keys are merged in either case.
+   *
+   * @default 'merge'
+   */
   readonly onConflict?: 'merge' | 'throw'
-  /** Deadline of one store call. @default '2s' */
+  /** Deadline of one store call, at most 24 days. One that passes it is `ERR_SESSION_STORE` (503). @default '2s' */
   readonly storeTimeout?: Duration
-  /** Largest serialised session, in bytes. @default 65536 */
+  /** Largest serialised session, in bytes, before encryption. One above is `ERR_SESSION_TOO_LARGE`. @default 65536 */
   readonly maxBytes?: number
-  /** Secrets, newest first: data is encrypted before it reaches the store. Data stored in the clear before is not read any more. */
+  /**
+   * Secrets, newest first: data and flash messages are encrypted (AES-256-GCM) before they reach the store, bound to their
+   * record and owner. The first encrypts, all decrypt; a record whose key is not listed is `ERR_SESSION_STORE` (503).
+   * Sessions that were stored in the clear before end.
+   *
+   * @default none: data is stored in the clear
+   */
   readonly encryptionKeys?: Secrets
-  /** Text and back. @default JSON */
+  /**
+   * How data becomes text and text data.
+   *
+   * ```ts
+   * import * as devalue from 'devalue' // keeps Date, Map, Set and BigInt
+   * session({ codec: devalue })
+   * ```
+   *
+   * @default JSON
+   */
   readonly codec?: SessionCodec
-  /** A Standard Schema that data satisfies. */
+  /**
+   * A Standard Schema that data satisfies. When a session is loaded, its output becomes data; at the commit data must
+   * satisfy it, and its output is dropped, so it must accept what it makes. The empty data of a new session is checked at
+   * the commit alone. What does not fit is `ERR_SESSION_SCHEMA`.
+   *
+   * ```ts
+   * session({ schema: z.object({ cart: z.array(z.string()).default([]) }) })
+   * ```
+   */
   readonly schema?: StandardSchema<Data>
-  /** The owner as data tells it, for apps that sign in by other means than `signIn`. */
+  /**
+   * The owner as data tells it, looked at in each commit, for apps that sign in by other means than `signIn`, which is
+   * refused then. `undefined`: nobody.
+   *
+   * ```ts
+   * session({ koaSession: true, owner: (data) => data.passport?.user })
+   * ```
+   */
   readonly owner?: (data: Data) => string | undefined
-  /** An id of 22 to 128 characters of the base64url alphabet that nobody can guess. */
+  /**
+   * Makes an id: 22 to 128 characters of the base64url alphabet that nobody can guess, 128 random bits at least.
+   *
+   * @default 192 random bits
+   */
   readonly generateId?: () => string
-  /** Also offer koa-session's `ctx.session`. @default false */
+  /**
+   * Also offer koa-session's `ctx.session`, for packages written for it (koa-passport, koa-csrf, grant and others).
+   *
+   * @default false
+   */
   readonly koaSession?: boolean
-  /** How often expired records are deleted in a store that needs it; `false`: the app calls `deleteExpired()`. @default '10m' */
+  /**
+   * How often expired records are deleted in a store that needs it, give or take a fifth; at most 24 days. `false`: the app
+   * calls `deleteExpired()`.
+   *
+   * @default '10m'
+   */
   readonly sweepInterval?: Duration | false
-  /** Told what happens; never an id, a signature or data. */
+  /**
+   * Told what happens; never an id, a signature or data.
+   *
+   * @default none: safety notices go to `process.emitWarning`, each once
+   */
   readonly logger?: SessionLogger
-  /** The clock, in epoch milliseconds. @default Date.now */
+  /** The clock, in epoch milliseconds, for tests. It alone decides what has expired. @default Date.now */
   readonly now?: () => number
 }
 

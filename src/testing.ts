@@ -1,7 +1,7 @@
 /**
  * Helpers for the tests of an app: a session for service code that calls `currentSession()`, and a cookie for requests.
  *
- * @module
+ * @module koa-fastsession/testing
  */
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
@@ -18,7 +18,7 @@ import { Visit, type Exchange } from './visit.ts'
 
 /** What a session of a test has beside its data. */
 export interface TestSessionOptions {
-  /** Signs that owner in. */
+  /** Signs that owner in: 1 to 255 characters. Left out: an anonymous session. */
   readonly owner?: string
 }
 
@@ -26,7 +26,14 @@ export interface TestSessionOptions {
  * Runs `fn` with a session that holds `data`: `currentSession()` finds it at any async depth. Everything works,
  * `update`, `signIn` and `destroy` too, in a store of its own that is gone afterwards.
  *
- * @returns what `fn` returned.
+ * @returns what `fn` returned; look at `session.data` before that, for nothing of it is kept.
+ *
+ * ```ts
+ * await withSession({ cart: ['book'] }, async (session) => {
+ *   await addToCart('pen') // calls currentSession()
+ *   assert.deepEqual(session.data.cart, ['book', 'pen'])
+ * })
+ * ```
  */
 export async function withSession<Result, Data extends object = SessionData>(
   data: Data,
@@ -48,7 +55,14 @@ export async function withSession<Result, Data extends object = SessionData>(
  * first request of the app the middleware needs `keys` as an option.
  *
  * @returns the pair `name=value` for a Cookie header.
- * @throws {SessionError} what storing data throws: `ERR_SESSION_VALUE`, `ERR_SESSION_SCHEMA` ...
+ * @throws {SessionError} what storing data throws: `ERR_SESSION_VALUE`, `ERR_SESSION_SCHEMA`, `ERR_SESSION_STORE` ...
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for something that `session()` did not make, or keys
+ * that are not known yet.
+ *
+ * ```ts
+ * const cookie = await sessionCookie(sessions, { cart: ['book'] }, { owner: 'u1' })
+ * await fetch('http://127.0.0.1:3000/account', { headers: { cookie } })
+ * ```
  */
 export async function sessionCookie<Data extends object>(
   middleware: SessionMiddleware<Data>,

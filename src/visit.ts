@@ -17,7 +17,7 @@ import type { Contents, Payload } from './payload.ts'
 import { arm } from './response.ts'
 import { CorruptRecord, type SessionRecord } from './store.ts'
 
-/** Where a session came from. */
+/** Where a session came from, as `origin` of the manager tells it. */
 export type Origin = 'new' | 'resumed' | 'invalid' | 'expired'
 
 /** What one middleware's sessions share. */

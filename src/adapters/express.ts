@@ -5,6 +5,7 @@ import { ShelfStore, type Shelf } from './shelf.ts'
 
 /** What an express-session store is given for a session: the cookie that it takes the lifetime from, and the record. */
 export interface ExpressSession {
+  /** What stores of express-session ask for a lifetime. */
   readonly cookie: {
     readonly originalMaxAge: number
     readonly maxAge: number
@@ -12,6 +13,7 @@ export interface ExpressSession {
     readonly path: string
     readonly httpOnly: boolean
   }
+  /** The record as JSON, under a hash of the id; opaque to the store. */
   readonly record: string
 }
 
@@ -24,11 +26,15 @@ export interface ExpressStore {
 
 /**
  * A store for express-session (connect-redis, connect-pg-simple, connect-mongo, session-file-store ...) as a store for
- * {@link session}. It stays the caller's: nobody closes it.
+ * `session()`. It stays the caller's: nobody closes it.
  *
  * Such a store cannot compare and set, and has no index by owner: the log says once what follows from that. Each change
  * costs it a read more than a store of this package. A lifetime of its own (`ttl` as an option) must not be shorter than
  * the sessions are to live.
+ *
+ * ```ts
+ * app.use(session({ store: fromExpressStore(new FileStore({ path: 'sessions' })) }))
+ * ```
  *
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for something without `get`, `set` and `destroy`.
  */

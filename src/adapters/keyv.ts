@@ -15,7 +15,7 @@ export interface KeyvLike {
 }
 
 /**
- * A Keyv (5, 6) as a store for {@link session}. It stays the caller's: nobody disconnects it. Give it a namespace of its
+ * A Keyv (5, 6) as a store for `session()`. It stays the caller's: nobody disconnects it. Give it a namespace of its
  * own.
  *
  * Keyv cannot compare and set, and has no index by owner: the log says once what follows from that. Each change costs it

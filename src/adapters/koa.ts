@@ -5,6 +5,7 @@ import { LONGEST_TTL, ShelfStore, type Shelf } from './shelf.ts'
 
 /** What a store of the Koa world is given for a session. */
 export interface KoaStoredSession {
+  /** The record as JSON, under a hash of the id; opaque to the store. */
   readonly record: string
 }
 
@@ -16,7 +17,7 @@ export interface KoaStore {
 }
 
 /**
- * A store for koa-session (koa-redis and its kind) as a store for {@link session}. It stays the caller's: nobody closes it.
+ * A store for koa-session (koa-redis and its kind) as a store for `session()`. It stays the caller's: nobody closes it.
  *
  * Such a store cannot compare and set, and has no index by owner: the log says once what follows from that. Each change
  * costs it a read more than a store of this package.

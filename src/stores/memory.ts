@@ -43,6 +43,10 @@ const LARGEST = 2 ** 31 - 1
  *
  * All verbs answer at once, and none scans the store. Records come out frozen, and a session in use gives the same object
  * each time. Expired records are skipped at once and removed by `deleteExpired`.
+ *
+ * ```ts
+ * app.use(session({ store: new MemoryStore({ maxSessions: 100_000 }) }))
+ * ```
  */
 export class MemoryStore implements SessionStore {
   readonly #maxSessions: number

@@ -1,3 +1,9 @@
+/**
+ * Sessions in PostgreSQL, for any number of machines: {@link PostgresStore}.
+ *
+ * @module koa-fastsession/postgres
+ */
+
 // Session records in a PostgreSQL table, one statement for each verb and no transaction. It speaks SQL through the
 // caller's `pg` Pool or Client and knows nothing of connections. Instants are numbers in the table as they are in a
 // record, so no time zone of a server or a session can move them.
@@ -6,17 +12,18 @@ import { invalidType, invalidValue } from '../errors.ts'
 import type { Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { fromText, toText } from './text.ts'
 
-/** What a `pg` Pool or Client answers. */
+/** The part that is used of what a `pg` Pool or Client answers. */
 export interface PostgresResult {
   readonly rows: unknown[]
   readonly rowCount: number | null
 }
 
-/** A `pg` Pool or Client. */
+/** The part that is used of a `pg` Pool or Client. */
 export interface PostgresClient {
   query(query: { name?: string; text: string; values?: unknown[] }): Promise<PostgresResult>
 }
 
+/** Where the records are. */
 export interface PostgresTable {
   /**
    * The table of the records: a letter or underscore, then letters, digits and underscores, 56 characters at most.
@@ -28,6 +35,7 @@ export interface PostgresTable {
   readonly schema?: string
 }
 
+/** What a {@link PostgresStore} may be told. */
 export interface PostgresStoreOptions extends PostgresTable {
   /**
    * Makes the table and its indexes on first use, where the table is missing. `false`: it is there already, made from
@@ -68,7 +76,8 @@ const RETRIES = 20
 const MAKING_LOCK = 7_021_975_630
 
 /**
- * The statements that make the table of a {@link PostgresStore} and its indexes, for those who keep their schema themselves.
+ * The statements that make the table of a {@link PostgresStore} and its indexes, for those who keep their schema themselves
+ * and set `createTable: false`. Running them again changes nothing.
  *
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a name that is not a plain identifier.
  */
@@ -176,7 +185,11 @@ function statements(target: string) {
  * prepared statements (PgBouncer in transaction mode before 1.21, or with `max_prepared_statements = 0`) is noticed by
  * its first refusal, after which the store sends statements without names.
  *
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a wrong argument.
+ * ```ts
+ * const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
+ * pool.on('error', console.error)
+ * app.use(session({ store: new PostgresStore(pool) }))
+ * ```
  */
 export class PostgresStore implements SessionStore {
   readonly #send: Send
@@ -186,6 +199,7 @@ export class PostgresStore implements SessionStore {
   #making: Promise<unknown> | undefined
   #keepsNames = true
 
+  /** @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a wrong argument. */
   constructor(client: PostgresClient, options: PostgresStoreOptions = {}) {
     const { createTable = true } = options
     if (typeof (client as Partial<PostgresClient> | undefined)?.query !== 'function') {

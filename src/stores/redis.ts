@@ -1,3 +1,9 @@
+/**
+ * Sessions in Redis or Valkey, for any number of machines: {@link RedisStore}.
+ *
+ * @module koa-fastsession/redis
+ */
+
 // Keeps session records in Redis or Valkey: one string for each, changed by small scripts that touch one key, so that
 // they run in a Cluster too. It knows the clients by their shape only, and what a record is made of; not what it is for.
 import { createHash, randomBytes, randomInt } from 'node:crypto'
@@ -34,6 +40,7 @@ interface GlideClient {
 /** A client of `redis`, `ioredis`, `iovalkey` or `@valkey/valkey-glide`: for one server, a Sentinel set or a Cluster. */
 export type RedisClient = RedisSingle | RedisSentinel | RedisCluster | CallingClient | GlideClient
 
+/** What a {@link RedisStore} may be told. */
 export interface RedisStoreOptions {
   /**
    * What the name of every key begins with: apps that share a database need one each. 1 to 64 characters; none of

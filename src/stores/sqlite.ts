@@ -1,3 +1,9 @@
+/**
+ * Sessions in a SQLite file, for the processes of one machine: {@link SqliteStore}.
+ *
+ * @module koa-fastsession/sqlite
+ */
+
 // Session records in a table of a SQLite file, for the processes of one machine. It speaks SQL to a synchronous
 // database (node:sqlite, better-sqlite3, libsql, told by shape) and never lets SQLite wait: a lock that another process
 // holds turns the verb into a promise that asks again.
@@ -8,7 +14,7 @@ import { fromText, toText } from './text.ts'
 
 type Value = string | number | null | Uint8Array
 
-/** A prepared statement, as node:sqlite, better-sqlite3 and libsql have it. */
+/** The part that is used of a prepared statement, as node:sqlite, better-sqlite3 and libsql have it. */
 export interface SqliteStatement {
   run(...values: Value[]): { readonly changes: number | bigint }
   get(...values: Value[]): unknown
@@ -17,7 +23,7 @@ export interface SqliteStatement {
   setReturnArrays?(enabled: boolean): void
 }
 
-/** A database, as node:sqlite, better-sqlite3 and libsql have it. */
+/** The part that is used of a database, as node:sqlite, better-sqlite3 and libsql have it. */
 export interface SqliteDatabase {
   exec(sql: string): unknown
   prepare(sql: string): SqliteStatement
@@ -35,6 +41,7 @@ interface Waiting {
   readonly end: number
 }
 
+/** What a {@link SqliteStore} may be told. */
 export interface SqliteStoreOptions {
   /**
    * The table of the records: a letter or underscore, then letters, digits and underscores, 63 characters at most.
@@ -80,7 +87,8 @@ const LONGEST_TURN = 10
 const BATCH = 50
 
 /**
- * The statements that make the table of a {@link SqliteStore} and its indexes, for those who keep their schema themselves.
+ * The statements that make the table of a {@link SqliteStore} and its indexes, for those who keep their schema themselves
+ * and set `createTable: false`. Running them again changes nothing.
  *
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a table name that is not a plain identifier.
  */
@@ -156,8 +164,9 @@ function statementTexts(table: string) {
  * Give the store a connection of its own. On one that it shares, a transaction which the app holds open also holds what
  * the store writes meanwhile, and a rollback undoes it.
  *
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a wrong argument, and for a path where this
- * Node has no `node:sqlite`.
+ * ```ts
+ * app.use(session({ store: new SqliteStore('sessions.db') }))
+ * ```
  */
 export class SqliteStore implements SessionStore {
   readonly #database: SqliteDatabase
@@ -172,6 +181,10 @@ export class SqliteStore implements SessionStore {
    */
   readonly #hasStuckStatements: boolean
 
+  /**
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a wrong argument, and for a path where this
+   * Node has no `node:sqlite`. What `node:sqlite` throws when it cannot open the path comes through as it is.
+   */
   constructor(database: string | SqliteDatabase, options: SqliteStoreOptions = {}) {
     const { table = 'sessions', createTable = true } = options
     checkTable('options.table', table)
