@@ -84,7 +84,8 @@ const ID = /^[\w-]{22,128}$/
 const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
 // RFC 6265, section 4.1.1: any character but controls and the semicolon.
 const ATTRIBUTE = /^[ -:<-~]+$/
-const KNOWN = ['name', 'path', 'domain', 'httpOnly', 'secure', 'sameSite', 'partitioned', 'priority']
+/** The names of the attributes. */
+export const COOKIE_ATTRIBUTES: readonly string[] = ['name', 'path', 'domain', 'httpOnly', 'secure', 'sameSite', 'partitioned', 'priority']
 
 /** Whether a text may be an id: 22 to 128 characters of the base64url alphabet, at least 128 bits. */
 export function isId(text: unknown): text is string {
@@ -171,16 +172,21 @@ function isKeygrip(keys: unknown): keys is KeygripLike {
 
 function checkSecrets(keys: unknown, name: string): asserts keys is SomeSecrets {
   const rule = 'a Keygrip or a non-empty list of secrets, newest first'
-  if (!Array.isArray(keys)) throw invalidType(name, rule, keys)
+  if (!Array.isArray(keys)) throw invalidType(name, rule, keys, typeof keys === 'string' ? LISTED : undefined)
   if (keys.length === 0) throw invalidValue(name, rule, keys)
   for (const [at, secret] of keys.entries()) checkSecret(secret, `${name}[${at}]`)
 }
 
+/** What to do with one secret where a list is due. */
+export const LISTED = 'put it into a list, [secret]'
+const UNSET = 'where it comes from the environment, is its variable set?'
+
 /** @throws {TypeError} unless it is a string that is not blank, or bytes. */
 export function checkSecret(secret: unknown, name: string): void {
   const rule = 'a secret of at least one character that is no space; 32 random ones are good'
+  if (secret === undefined) throw invalidType(name, rule, secret, UNSET)
   if (typeof secret !== 'string' && !(secret instanceof Uint8Array)) throw invalidType(name, rule, secret)
-  if (secret.length === 0 || (typeof secret === 'string' && secret.trim() === '')) throw invalidValue(name, rule, secret)
+  if (secret.length === 0 || (typeof secret === 'string' && secret.trim() === '')) throw invalidValue(name, rule, secret, UNSET)
 }
 
 /** Whether one of the secrets is so short that it could be guessed. */
@@ -264,13 +270,13 @@ function equal(signature: string, expected: string): boolean {
 export function cookieSettings(options: unknown, at: string): CookieSettings {
   if (typeof options !== 'object' || options === null) throw invalidType(at, 'an object of attributes or a function of ctx', options)
   for (const key of Object.keys(options)) {
-    if (!KNOWN.includes(key)) throw invalidMix(`${at}.${key} is no attribute here: ${at} takes ${KNOWN.join(', ')}; the lifetime is options.maxAge`)
+    if (!COOKIE_ATTRIBUTES.includes(key)) throw invalidMix(`${at}.${key} is no attribute here: ${at} takes ${COOKIE_ATTRIBUTES.join(', ')}; the lifetime is options.maxAge`)
   }
   const { name = 'sid', path = '/', domain, httpOnly = true, secure = 'auto', sameSite = 'lax', partitioned = false, priority } = options as CookieOptions
   text(name, `${at}.name`, TOKEN, 'a token: letters, digits and !#$%&\'*+-.^_`|~')
   text(path, `${at}.path`, ATTRIBUTE, 'a path of printable characters without a semicolon')
   if (!path.startsWith('/') || path.length > 1024) throw invalidValue(`${at}.path`, 'a path that begins with / and has at most 1024 characters', path)
-  if (domain !== undefined) text(domain, `${at}.domain`, /^\.?[\w-]+(?:\.[\w-]+)*$/, 'a host name')
+  if (domain !== undefined) text(domain, `${at}.domain`, /^\.?[\w-]+(?:\.[\w-]+)*$/, 'a host name, such as example.com')
   if (typeof httpOnly !== 'boolean') throw invalidType(`${at}.httpOnly`, 'true or false', httpOnly)
   if (typeof partitioned !== 'boolean') throw invalidType(`${at}.partitioned`, 'true or false', partitioned)
   oneOf(secure, `${at}.secure`, ['auto', true, false])

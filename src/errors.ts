@@ -62,19 +62,26 @@ export function describe(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 
-/** A value of the wrong type: `options.keys must be a non-empty list of secrets, got a string of 6 characters`. */
-export function invalidType(name: string, rule: string, value: unknown): TypeError {
-  return coded('ERR_INVALID_ARG_TYPE', `${name} must be ${rule}, got ${describe(value)}`)
+/**
+ * A value of the wrong type: `options.keys must be a non-empty list of secrets, got a string of 6 characters`, and where the
+ * rule alone does not help, what to do.
+ */
+export function invalidType(name: string, rule: string, value: unknown, remedy?: string): TypeError {
+  return coded('ERR_INVALID_ARG_TYPE', refusal(name, rule, value, remedy))
 }
 
 /** A value of the right type that breaks a rule. */
-export function invalidValue(name: string, rule: string, value: unknown): TypeError {
-  return coded('ERR_INVALID_ARG_VALUE', `${name} must be ${rule}, got ${describe(value)}`)
+export function invalidValue(name: string, rule: string, value: unknown, remedy?: string): TypeError {
+  return coded('ERR_INVALID_ARG_VALUE', refusal(name, rule, value, remedy))
 }
 
 /** Options that are each right but refuse one another: the sentence says what to change. */
 export function invalidMix(message: string): TypeError {
   return coded('ERR_INVALID_ARG_VALUE', message)
+}
+
+function refusal(name: string, rule: string, value: unknown, remedy: string | undefined): string {
+  return `${name} must be ${rule}, got ${describe(value)}${remedy === undefined ? '' : `: ${remedy}`}`
 }
 
 function coded(code: string, message: string): TypeError {

@@ -146,10 +146,18 @@ export class Guard {
     const isRead = operation === 'read' || operation === 'list'
     const message =
       cause !== undefined
-        ? `the session store failed at ${operation}: see the cause`
+        ? `the session store failed at ${operation}${kindOf(cause)}: error.cause says why`
         : `the session store did not answer ${operation} within options.storeTimeout (${this.#timeout} ms)${isRead ? '' : ': whether it happened is unknown, and it is not tried again'}`
     return new SessionError('ERR_SESSION_STORE', message, cause === undefined ? undefined : { cause })
   }
+}
+
+// Koa logs an error without its cause. A message may quote what was sent, and that may be data: a code or a class cannot.
+function kindOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return ''
+  const { code } = cause as { code?: unknown }
+  const kind = typeof code === 'string' && /^\w{1,40}$/.test(code) ? code : cause.constructor.name
+  return kind === '' || kind === 'Error' ? '' : ` (${kind})`
 }
 
 /** A store may break its promises: one that hands out what has expired, `null` for nothing, or `null` for an empty field. */
@@ -160,7 +168,7 @@ function live(record: SessionRecord | null | undefined, now: number): SessionRec
 }
 
 function closed(): SessionError {
-  return new SessionError('ERR_SESSION_STORE', 'the session middleware is closed: no request with a session is served after close()')
+  return new SessionError('ERR_SESSION_STORE', 'the session middleware is closed: stop the server first, for no request with a session is served after close()')
 }
 
 function unsupported(): SessionError {

@@ -67,7 +67,7 @@ export class SessionManager<Data extends object = SessionData> {
   set data(contents: Data) {
     const visit = this.#looked()
     const given: unknown = contents
-    if (typeof given !== 'object' || given === null || !isPlainObject(given)) throw invalidType('session.data', 'a plain object', given)
+    if (typeof given !== 'object' || given === null || !isPlainObject(given)) throw invalidType('session.data', 'a plain object', given, 'to empty it call clear(), to end the session destroy()')
     visit.data.replaceAll(given)
   }
 
@@ -326,7 +326,7 @@ Object.defineProperty(SessionManager.prototype, inspect.custom, {
 // passport and its kind call with a callback, and leave the request hanging on a promise that nobody looks at.
 function refusesCallback([callback]: unknown[], name: string): boolean {
   if (typeof callback !== 'function') return false
-  const error = invalidType(`the argument of session.${name}()`, 'left out: it resolves a promise; koa-passport and other packages that pass a callback need session({ koaSession: true }), so it', callback)
+  const error = invalidType(`the argument of session.${name}()`, name === 'save' ? 'left out' : 'an object { keep } or left out', callback, 'await its promise; koa-passport and other packages that pass a callback need session({ koaSession: true })')
   process.nextTick(callback, error)
   return true
 }

@@ -2,6 +2,7 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type Koa from 'koa'
 import type { Context, Next } from 'koa'
+import { arrived, awaitRequests } from './arrival.ts'
 import { finish } from './commit.ts'
 import { Frame, frames } from './context.ts'
 import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie.ts'
@@ -145,6 +146,7 @@ export function session<Data extends object = SessionData>(options: SessionOptio
   }
   const middleware = Object.assign(serve as Koa.Middleware<SessionState<Data>>, methods)
   houses.set(middleware, house)
+  awaitRequests(house.services.events)
   return middleware
 }
 
@@ -234,6 +236,7 @@ export class House {
   /** One request outside the chain. */
   async run<Result>(request: IncomingMessage, fn: (session: SessionManager) => Result | Promise<Result>): Promise<Result> {
     if (typeof fn !== 'function') throw invalidType('the second argument of run()', 'a function', fn)
+    arrived()
     const { stateKey } = this.#settings
     const exchange = this.exchangeOf(request)
     const outer = this.#outer(exchange)
@@ -300,6 +303,7 @@ export class House {
   }
 
   #meet(app: Koa): void {
+    arrived()
     this.#app = app
     if (!this.#settings.koaSession) watchForKoaSession(app.context, this.services.events)
   }
@@ -310,7 +314,7 @@ export class House {
     // Koa leaves it undefined until the app sets it.
     const keys: unknown = app.keys
     if (this.#appKeyring === undefined || keys !== this.#appKeys) {
-      if (keys === undefined) throw invalidType('options.keys or app.keys', 'a Keygrip or a non-empty list of secrets, newest first', keys)
+      if (keys === undefined) throw invalidType('options.keys or app.keys', 'a Keygrip or a non-empty list of secrets, newest first', keys, 'give keys to session(), or set app.keys before the first request')
       this.#appKeyring = keyring(keys, 'app.keys')
       this.#appKeys = keys
       if (hasShortSecret(keys)) this.#warnOfShortSecret()

@@ -1,7 +1,7 @@
 // What a user may set: defaults and validation. Turns SessionOptions into frozen Settings, once, when session() is called.
 import type { Context } from 'koa'
 import { customCodec, jsonCodec, type Codec, type SessionCodec } from './codec.ts'
-import { checkSecret, cookieSettings, hasShortSecret, keyring, type CookieOptions, type CookieSettings, type KeygripLike, type LiveKeyring, type Secrets } from './cookie.ts'
+import { checkSecret, COOKIE_ATTRIBUTES, cookieSettings, hasShortSecret, keyring, LISTED, type CookieOptions, type CookieSettings, type KeygripLike, type LiveKeyring, type Secrets } from './cookie.ts'
 import { invalidMix, invalidType, invalidValue } from './errors.ts'
 import type { SessionLogger } from './events.ts'
 import { newId } from './identity.ts'
@@ -215,7 +215,7 @@ const LONGEST_TIMER = 2_147_483_647
 export function settingsOf(given: unknown): Settings {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) throw invalidType('options', 'an object', given)
   const unknown = Object.keys(given).find((name) => !KNOWN.has(name))
-  if (unknown !== undefined) throw invalidMix(`options.${unknown} is no option: the options are ${[...KNOWN].join(', ')}`)
+  if (unknown !== undefined) throw unknownOption(given, unknown)
   // Unchecked so far: every field is looked at below.
   const options = given as SessionOptions
   const flag = (name: 'rolling' | 'lazy' | 'koaSession', fallback: boolean): boolean => boolean(set(options[name], fallback), name)
@@ -228,8 +228,8 @@ export function settingsOf(given: unknown): Settings {
   if (typeof maxBytes !== 'number') throw invalidType('options.maxBytes', 'a whole number of bytes, at least 2', maxBytes)
   if (!Number.isSafeInteger(maxBytes) || maxBytes < 2) throw invalidValue('options.maxBytes', 'a whole number of bytes, at least 2', maxBytes)
   const stateKey = set(options.stateKey, 'session')
-  if (typeof stateKey !== 'string') throw invalidType('options.stateKey', 'a name', stateKey)
-  if (stateKey === '' || stateKey === '__proto__') throw invalidValue('options.stateKey', 'a name', stateKey)
+  if (typeof stateKey !== 'string') throw invalidType('options.stateKey', NAME, stateKey)
+  if (stateKey === '' || stateKey === '__proto__') throw invalidValue('options.stateKey', NAME, stateKey)
   const onConflict: unknown = set(options.onConflict, 'merge')
   if (onConflict !== 'merge' && onConflict !== 'throw') throw invalidValue('options.onConflict', "'merge' or 'throw'", onConflict)
   return Object.freeze({
@@ -265,6 +265,31 @@ const KNOWN = new Set([
   'keys', 'store', 'cookie', 'maxAge', 'rolling', 'idleTimeout', 'absoluteTimeout', 'stateKey', 'skip', 'skipHeader', 'lazy', 'onConflict',
   'storeTimeout', 'maxBytes', 'encryptionKeys', 'codec', 'schema', 'owner', 'generateId', 'koaSession', 'sweepInterval', 'logger', 'now',
 ])
+
+const NAME = 'a name that is neither empty nor __proto__'
+
+// What koa-session, koa-generic-session and express-session call things.
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  key: 'cookie: { name }',
+  name: 'cookie: { name }',
+  secret: 'keys: [secret]',
+  renew: 'rolling: true',
+  ttl: 'idleTimeout',
+  genid: 'generateId',
+  genId: 'generateId',
+  encode: 'codec: { stringify, parse }',
+  decode: 'codec: { stringify, parse }',
+  prefix: 'the prefix of the store, new RedisStore(client, { prefix })',
+  saveUninitialized: 'lazy, the other way round',
+}
+
+/** A name that is none: it may be another package's, or all of `options` another thing. */
+function unknownOption(given: object, name: string): TypeError {
+  if ('req' in given && 'res' in given) return invalidMix('session was mounted without being called: write app.use(session()), not app.use(session)')
+  if ('middleware' in given && 'context' in given) return invalidMix('session() takes options, not the app: write app.use(session()), it finds app.keys by itself')
+  const here = COOKIE_ATTRIBUTES.includes(name) && name !== 'name' ? `cookie: { ${name} }` : Object.hasOwn(ELSEWHERE, name) ? ELSEWHERE[name] : undefined
+  return invalidMix(`options.${name} is no option${here === undefined ? '' : `, here it is ${here}`}: the options are ${[...KNOWN].join(', ')}`)
+}
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: DAY, w: 7 * DAY }
 
@@ -330,10 +355,15 @@ function whole(now: (() => number) | undefined): () => number {
 const VERBS = ['create', 'read', 'replace', 'touch', 'delete'] as const
 
 function checkedStore(store: unknown): SessionStore {
-  if (typeof store !== 'object' || store === null) throw invalidType('options.store', 'a session store', store)
+  if (typeof store !== 'object' || store === null) throw invalidType('options.store', 'a session store', store, 'such as new MemoryStore()')
   const missing = VERBS.find((verb) => typeof (store as Record<string, unknown>)[verb] !== 'function')
   if (missing !== undefined) {
-    throw invalidType(`options.store.${missing}`, 'a function; stores made for koa-session, express-session or Keyv come through koa-fastsession/adapters, so it', (store as Record<string, unknown>)[missing])
+    throw invalidType(
+      `options.store.${missing}`,
+      'a function',
+      (store as Record<string, unknown>)[missing],
+      'a database client goes into a store, such as new RedisStore(client), and a store made for koa-session, express-session or Keyv through koa-fastsession/adapters',
+    )
   }
   return store as SessionStore
 }
@@ -363,7 +393,7 @@ function skipping(skip: SessionOptions['skip'], given: unknown): Settings['skips
 function checkedSecrets(secrets: unknown): Secrets {
   if (secrets === undefined) return []
   const rule = 'a non-empty list of secrets, newest first'
-  if (!Array.isArray(secrets)) throw invalidType('options.encryptionKeys', rule, secrets)
+  if (!Array.isArray(secrets)) throw invalidType('options.encryptionKeys', rule, secrets, typeof secrets === 'string' ? LISTED : undefined)
   if (secrets.length === 0) throw invalidValue('options.encryptionKeys', rule, secrets)
   secrets.forEach((secret: unknown, at) => checkSecret(secret, `options.encryptionKeys[${at}]`))
   return [...(secrets as Secrets)]

@@ -51,7 +51,7 @@ for (const [verb, call] of Object.entries(calls)) {
     const cause = new Error('connection refused')
     for (const fail of [() => Promise.reject(cause), () => { throw cause }]) {
       const { guard, events } = guarded({ [verb]: fail })
-      const error = await t.throwsAsync<SessionError>(answer(() => call(guard)), { code: 'ERR_SESSION_STORE', message: `the session store failed at ${verb}: see the cause` })
+      const error = await t.throwsAsync<SessionError>(answer(() => call(guard)), { code: 'ERR_SESSION_STORE', message: `the session store failed at ${verb}: error.cause says why` })
 
       t.is(error.cause, cause)
       t.is(error.status, 503)

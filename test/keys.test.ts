@@ -164,10 +164,10 @@ test('options.keys come before app.keys', async (t) => {
 })
 
 const wrong: Record<string, [keys: unknown, message: RegExp]> = {
-  missing: [undefined, /^options\.keys or app\.keys must be a Keygrip or a non-empty list of secrets, newest first, got undefined$/],
+  missing: [undefined, /^options\.keys or app\.keys must be a Keygrip or a non-empty list of secrets, newest first, got undefined: give keys to session\(\), or set app\.keys before the first request$/],
   empty: [[], /^app\.keys must be a Keygrip or a non-empty list of secrets, newest first, got an empty array$/],
-  blank: [[NEW, '  '], /^app\.keys\[1\] must be a secret of at least one character that is no space; .+, got a string of 2 characters$/],
-  'a string': [NEW, /^app\.keys must be a Keygrip .+, got a string of 30 characters$/],
+  blank: [[NEW, '  '], /^app\.keys\[1\] must be a secret of at least one character that is no space; .+, got a string of 2 characters: where it comes from the environment/],
+  'a string': [NEW, /^app\.keys must be a Keygrip .+, got a string of 30 characters: put it into a list, \[secret\]$/],
 }
 
 for (const [what, [keys, message]] of Object.entries(wrong)) {

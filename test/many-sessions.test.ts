@@ -174,7 +174,7 @@ test('after close() a request with a session is ERR_SESSION_STORE, and a visitor
 
   t.is(status, 503)
   t.deepEqual(setCookie, [])
-  t.like(app.errors[0], { code: 'ERR_SESSION_STORE', message: 'the session middleware is closed: no request with a session is served after close()' })
+  t.like(app.errors[0], { code: 'ERR_SESSION_STORE', message: 'the session middleware is closed: stop the server first, for no request with a session is served after close()' })
   t.is((await app.browser().get('/origin')).body, 'new')
   t.is((await app.browser().get('/anonymous')).status, 503)
 })

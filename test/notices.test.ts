@@ -1,24 +1,9 @@
 // Safety notices: what a developer should know, once, through process.emitWarning or the logger.
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { MemoryStore, session } from '../src/index.ts'
 import { mounted } from './support/mounted.ts'
+import { settle, warnings, type Warning } from './support/warnings.ts'
 
-interface Warning extends Error {
-  readonly code?: string
-}
-
-/** The session warnings of this process until the test ends: only for serial tests. */
-function warnings(t: ExecutionContext): Warning[] {
-  const seen: Warning[] = []
-  const take = (warning: Warning): void => {
-    if (warning.name === 'SessionWarning') seen.push(warning)
-  }
-  process.on('warning', take)
-  t.teardown(() => process.off('warning', take))
-  return seen
-}
-
-const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 const codes = (seen: readonly Warning[]): (string | undefined)[] => seen.map(({ code }) => code)
 
 test.serial('an insecure cookie behind a proxy that says https is worth a notice, once', async (t) => {

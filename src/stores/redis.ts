@@ -400,7 +400,7 @@ function decode(key: string, value: string): SessionRecord {
     start = end + 1
   }
   const [first = '', expiresAt = '', lastSeenAt = '', , , owner = '', createdAt = '', meta] = lines
-  if (meta === undefined) throw new Error('the value of a session was not written by RedisStore')
+  if (meta === undefined) throw new Error('the value of a session was not written by RedisStore: give the store a prefix that nobody else uses')
   return {
     key,
     version: parse(first.slice(1)),
@@ -417,7 +417,7 @@ function decodePayload(kind: string, text: string): string | Uint8Array {
   if (kind === 't') return text
   if (kind === 'j') return JSON.parse(text) as string
   if (kind === 'b') return Uint8Array.from(Buffer.from(text, 'base64'))
-  throw new Error('the value of a session was written by another version of RedisStore')
+  throw new Error('the value of a session was written by another version of RedisStore: give each version a prefix of its own')
 }
 
 function parse(text: string): number {
