@@ -134,6 +134,56 @@ testWithRedis('06-cluster: one count, whichever of four processes answers', asyn
   t.deepEqual(answers.map(({ count }) => count).sort((a, b) => a - b), answers.map((_, at) => at + 2))
 })
 
+test('07-observability: the metrics count what sessions did, with the reasons of refusals', async (t) => {
+  const { browser } = await example(t, '07-observability.ts')
+  const visitor = browser()
+  for (let visit = 0; visit < 3; visit++) await visitor.get('/')
+  await visitor.get('/login/ada', { method: 'POST' })
+  await visitor.get('/logout', { method: 'POST' })
+  await browser().send('/', `sid=${'a'.repeat(32)}.${'b'.repeat(43)}`)
+
+  const lines = (await browser().get('/metrics')).body.trim().split('\n')
+
+  t.deepEqual(lines.sort(), [
+    'session_events_total{event="commit"} 5',
+    'session_events_total{event="create"} 2',
+    'session_events_total{event="destroy"} 1',
+    'session_events_total{event="regenerate"} 1',
+    'session_events_total{event="reject",reason="signature"} 1',
+    'session_events_total{event="resume"} 4',
+  ])
+})
+
+test('07-observability: the log follows a session by its public ids, and shows no secret, owner or data', async (t) => {
+  const { browser, running } = await example(t, '07-observability.ts')
+  const visitor = browser()
+  const { setCookie } = await visitor.get('/')
+  await visitor.get('/login/ada-the-owner', { method: 'POST' })
+  const cookie = await visitor.cookie()
+  await visitor.get('/logout', { method: 'POST' })
+  await visitor.send('/', cookie)
+
+  interface Entry {
+    readonly event?: string
+    readonly publicId?: string
+    readonly previousPublicId?: string
+    readonly reason?: string
+  }
+  const entries = (): Entry[] => running.output().trim().split('\n').map((line) => JSON.parse(line) as Entry).filter(({ event }) => event !== undefined)
+  for (const end = Date.now() + 10_000; entries().length < 5 && Date.now() < end; ) await browser().get('/metrics')
+
+  const [created, regenerated, destroyed, rejected, again] = entries()
+  t.is(created?.event, 'create')
+  t.like(regenerated, { event: 'regenerate', previousPublicId: created?.publicId ?? 'none' })
+  t.like(destroyed, { event: 'destroy', publicId: regenerated?.publicId ?? 'none' })
+  t.like(rejected, { event: 'reject', reason: 'ended', publicId: regenerated?.publicId ?? 'none' })
+  t.is(again?.event, 'create')
+  for (const secret of [...(setCookie[0] ?? '').split(';')[0]?.slice('sid='.length).split('.') ?? [], ...cookie.slice('sid='.length).split('.'), 'ada-the-owner', 'views']) {
+    t.true(secret.length > 4)
+    t.false(running.output().includes(secret), secret)
+  }
+})
+
 test('npm run example without a number names the examples', async (t) => {
   const running = start(process.execPath, ['scripts/example.js'], { cwd: ROOT })
 
