@@ -1,12 +1,12 @@
 // The README holds: its code compiles in a strict project, what can run runs and prints what is shown, its tables and
 // catalogue are complete, its links lead somewhere.
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import test from 'ava'
 import Koa from 'koa'
 import type Router from 'koa-router'
-import { session, SessionError, type SessionErrorCode } from 'koa-fastsession'
+import { MemoryStore, session, SessionError, type SessionErrorCode, type SessionMiddleware, type SessionRecord, type SessionStore } from 'koa-fastsession'
 import { Browser, serve } from './support/app.ts'
 import { consumer, ROOT } from './support/consumer.ts'
 import { freePort, listening, start } from './support/service.ts'
@@ -26,6 +26,7 @@ const blocks: readonly Block[] = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)
   name: /^\/\/ (\S+)$/m.exec(text.split('\n', 1)[0] ?? '')?.[1],
 }))
 const snippets = blocks.filter(({ language }) => language === 'ts')
+const names = new Set(snippets.map(({ name }) => name))
 
 function textOf(name: string): string {
   const block = blocks.find((one) => one.name === name)
@@ -78,9 +79,28 @@ test('every block of TypeScript compiles in a strict project', (t) => {
   t.is(compiled.code, 0, compiled.stdout)
 })
 
-test('every block of TypeScript names its file', (t) => {
+test('every block of code names a file of its own, and nothing is shown in a language that no test looks at', (t) => {
   t.deepEqual(
-    snippets.filter(({ name }) => name === undefined),
+    blocks.filter(({ language, name }) => ['ts', 'js'].includes(language) && name === undefined),
+    [],
+  )
+  t.is(names.size, snippets.length)
+  t.deepEqual(
+    blocks.filter(({ language }) => !['console', 'js', 'mermaid', 'sh', 'ts'].includes(language)),
+    [],
+  )
+})
+
+const PAGES = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'test/bench/README.md']
+
+test('the commands that the pages show are scripts of package.json', (t) => {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+  const text = PAGES.map((page) => readFileSync(join(ROOT, page), 'utf8')).join('\n')
+  const commands = [...text.matchAll(/\bnpm (?:run ([\w:]+)|(start|test))\b/g)].map(([, script, short]) => script ?? short ?? '')
+
+  t.true(commands.length > 3)
+  t.deepEqual(
+    commands.filter((name) => !(name in scripts)),
     [],
   )
 })
@@ -177,6 +197,65 @@ test('the snippet for devices lists and ends sessions', async (t) => {
   t.is((await devices('u1')).length, 1)
 })
 
+test('the snippet for routers reads the session of its request', async (t) => {
+  const { router } = await imported<{ router: Router }>('router.ts')
+  const app = new Koa()
+  app.use(session()).use(router.routes())
+  const server = await serve(app)
+  t.teardown(() => server.close())
+
+  t.is((await server.browser().get('/hello')).body, 'Hello stranger')
+})
+
+test('the snippet for packages of koa-session shows them ctx.session, and tells the owner', async (t) => {
+  const { sessions } = await imported<{ sessions: SessionMiddleware }>('passport.ts')
+  const app = new Koa().use(sessions).use((ctx) => {
+    // Where koa-passport puts it.
+    ;(ctx as unknown as { session: object }).session = { passport: { user: 'u1' } }
+    ctx.body = 'signed in'
+  })
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  await server.browser().get('/')
+
+  t.is((await sessions.list('u1')).length, 1)
+})
+
+test('the snippet for encryption puts nothing readable into the store', async (t) => {
+  const records: SessionRecord[] = []
+  class Watched extends MemoryStore {
+    override create(record: SessionRecord, now: number): boolean {
+      records.push(record)
+      return super.create(record, now)
+    }
+  }
+  process.env['SESSION_ENCRYPTION_KEYS'] = 'the newest secret,the one before it'
+  t.teardown(() => delete process.env['SESSION_ENCRYPTION_KEYS'])
+  const { encrypted } = await imported<{ encrypted: (store: SessionStore) => SessionMiddleware<{ note?: string }> }>('encrypted.ts')
+  const app = new Koa().use(encrypted(new Watched())).use((ctx) => {
+    ctx.state.session.data = { note: 'buy milk' }
+    ctx.body = 'noted'
+  })
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  await server.browser().get('/')
+
+  t.is(records.length, 1)
+  t.false(Buffer.from(records[0]?.payload ?? '').includes('milk'))
+})
+
+test('the snippet for watching counts a forged cookie with its reason', async (t) => {
+  const { watch } = await imported<{ watch: (count: (event: string, why: string) => void) => void }>('watch.ts')
+  const { sessions } = await imported<{ sessions: SessionMiddleware }>('devices.ts')
+  const counted: string[][] = []
+  watch((event, why) => void counted.push([event, why]))
+  const server = await serve(new Koa().use(sessions))
+  t.teardown(() => server.close())
+  await server.browser().send('/', `sid=${'a'.repeat(32)}.${'b'.repeat(43)}`)
+
+  t.true(counted.some(([event, why]) => event === 'reject' && why === 'signature'))
+})
+
 test('the recipe for production refuses to start without a secret', async (t) => {
   const { code, stderr } = await project.node('--input-type=module', '-e', `import { serve } from './production.js'; serve(undefined, 0)`)
 
@@ -215,16 +294,33 @@ test('the table of options has every option', (t) => {
   const error = t.throws(() => session(JSON.parse('{ "unknown": true }') as object), { code: 'ERR_INVALID_ARG_VALUE' })
   const known = error.message.split('the options are ')[1]?.split(', ') ?? []
 
-
   t.deepEqual(documented.sort(), known.sort())
 })
-test('every link to a file or a heading leads there', (t) => {
-  const anchors = new Set([...readme.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading.toLowerCase().replace(/[^\w -]/g, '').replaceAll(' ', '-')))
-  const links = [...readme.matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, target = '']) => target)
 
-  t.true(links.length > 0)
-  t.deepEqual(
-    links.filter((target) => (target.startsWith('#') ? !anchors.has(target.slice(1)) : !existsSync(join(ROOT, target)))),
-    [],
-  )
+/** What the source has under a pattern, in all of its files. */
+function inSource(pattern: RegExp): string[] {
+  const files = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
+  return files.flatMap((file) => [...readFileSync(join(ROOT, 'src', file), 'utf8').matchAll(pattern)].map(([, name = '']) => name))
+}
+
+test('the tables of channels and of notices have all of them', (t) => {
+  const section = /^## Watching it$(.*?)^## /ms.exec(readme)?.[1] ?? ''
+  const rows = (pattern: RegExp): string[] => [...section.matchAll(pattern)].map(([, name = '']) => name).sort()
+  const [names = ''] = inSource(/^const NAMES = \[(.*)\] as const$/gm)
+
+  t.deepEqual(rows(/^\| `([a-z-]+)` /gm), names.replaceAll("'", '').split(', ').sort())
+  t.deepEqual(rows(/^\| `KOA_FASTSESSION_(\w+)` /gm), [...new Set(inSource(/\.notice\(\s*'(\w+)'/g))].sort())
 })
+
+for (const page of PAGES) {
+  test(`every link of ${page} to a file or a heading leads there`, (t) => {
+    const text = readFileSync(join(ROOT, page), 'utf8')
+    const anchors = new Set([...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading.toLowerCase().replace(/[^\w -]/g, '').replaceAll(' ', '-')))
+    const links = [...text.matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, target = '']) => target)
+
+    t.deepEqual(
+      links.filter((target) => (target.startsWith('#') ? !anchors.has(target.slice(1)) : !existsSync(join(ROOT, dirname(page), target.split('#', 1)[0] ?? '')))),
+      [],
+    )
+  })
+}
