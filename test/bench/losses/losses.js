@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { expressSession, expressSessionForADay } from './adapters/express-session.js'
 import { fastifySession, fastifySessionInMemory, fastifySessionLazy } from './adapters/fastify-session.js'
+import { ironSession } from './adapters/iron-session.js'
 import { koaFastsession, koaFastsessionForADay } from './adapters/koa-fastsession.js'
 import { koaGenericSession, koaGenericSessionInMemory } from './adapters/koa-generic-session.js'
 import { koaSession } from './adapters/koa-session.js'
@@ -23,6 +24,7 @@ const libraries = [
   { adapter: koaSessionMinimal, others: [koaSessionMinimalInMemory] },
   { adapter: expressSession, others: [expressSessionForADay] },
   { adapter: fastifySession, others: [fastifySessionInMemory, fastifySessionLazy] },
+  { adapter: ironSession, others: [] },
 ]
 
 const columns = []

@@ -23,6 +23,7 @@ export const KEYS = ['the newest secret of these apps, long enough for all', 'th
  * @property {string} name
  * @property {string} packageName
  * @property {string} configured what was set, and how logins, logouts and increments are made
+ * @property {boolean} [isStateless] the cookie holds the data: there is no store, and nothing that scenes about stores could see
  * @property {() => unknown} openStore a store for one scene
  * @property {(store: any) => void} [closeStore] what has to be done so that the process can end
  * @property {(store: unknown, probe: Probe, routes: Routes, options: Options) => Promise<Listener> | Listener} listen
@@ -58,6 +59,11 @@ const COMMON = {
  */
 export async function serve(adapter, routes, { store = adapter.openStore(), ...options } = {}) {
   const probe = new Probe()
+  if (adapter.isStateless) {
+    probe.break = () => {
+      throw new NotOffered('no store')
+    }
+  }
   // Only where a library lets the clock be set; the others renew with every response and need none.
   let ahead = 0
   const listener = await adapter.listen(store, probe, { ...COMMON, ...routes }, { keys: KEYS, now: () => Date.now() + ahead, ...options })

@@ -1,6 +1,6 @@
 // What goes to the browser, what comes back, and what it costs.
 import { bad, good, none } from '../cell.js'
-import { KEYS } from '../site.js'
+import { KEYS, NotOffered } from '../site.js'
 
 /** @type {import('../play.js').Scene[]} */
 export const cookies = [
@@ -26,6 +26,7 @@ export const cookies = [
     async play(open) {
       const routes = { '/change': ({ data }) => void (data.theme = 'dark') }
       const site = await open(routes)
+      if (site.adapter.isStateless) throw new NotOffered('no ids')
       const browser = await site.member()
       // The same keys over an empty store: all sessions are gone, and the signatures are good.
       const empty = await open(routes)

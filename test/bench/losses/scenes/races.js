@@ -37,7 +37,7 @@ export const races = [
         },
       })
       const browser = await site.member()
-      const adding = Array.from({ length: 20 }, () => site.browser().send('/add', browser.cookie))
+      const adding = Array.from({ length: 20 }, () => site.browser().send('/add', browser.cookie).then((answer) => browser.take(answer)))
       await gate.arrived
       gate.open()
       await Promise.all(adding)
@@ -89,17 +89,17 @@ export function slowly(gate, change) {
   }
 }
 
-/** `/slow` begins, `/fast` begins and ends, `/slow` ends; then what the session holds. */
+/** `/slow` begins, `/fast` begins and ends, `/slow` ends; then what the session holds. The browser takes both answers. */
 async function overlap(site, gate, before) {
   const browser = await site.member()
   if (before !== undefined) await browser.get(before)
   await site.probe.settled()
   const slow = site.browser().send('/slow', browser.cookie)
   await gate.arrived
-  await site.browser().send('/fast', browser.cookie)
+  browser.take(await site.browser().send('/fast', browser.cookie))
   await site.probe.settled()
   gate.open()
-  await slow
+  browser.take(await slow)
   await site.probe.settled()
   return { body: await site.look(browser.cookie) }
 }
