@@ -105,4 +105,8 @@ export const mutants = [
   m('the session of a request is seen by the next one', 'middleware.ts', 'await frames.run(new Frame(manager, stateKey, exchange.cookie.name, outer, ctx.req), next)', 'frames.enterWith(new Frame(manager, stateKey, exchange.cookie.name, outer, ctx.req))\n      await next()', 'mutants-found'),
   m('destroyAll() ends the session that it should spare', 'middleware.ts', 'key !== except', "key !== '' && except !== ''", 'scenes/endings', 'many-sessions'),
   m('destroy() with an owner ends the session of another', 'middleware.ts', 'record.owner !== owner', 'owner === null', 'many-sessions'),
+
+  // ---- what a tired developer reads
+  m('routes before session() fail without a word', 'middleware.ts', '  awaitRequests(house.services.events)\n', '', 'remedies'),
+  m('the words of a driver, which may quote data, are in the message of an outage', 'guard.ts', 'const { code } = cause as { code?: unknown }', 'const code = cause.message.replaceAll(/\\W/g, \'_\')', 'remedies'),
 ]
