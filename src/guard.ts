@@ -2,7 +2,10 @@
 import { SessionError } from './errors.ts'
 import type { Events } from './events.ts'
 import { isPromise, type Maybe } from './steps.ts'
-import type { Replaced, SessionRecord, SessionStore } from './store.ts'
+import { CorruptRecord, type Replaced, type SessionRecord, type SessionStore } from './store.ts'
+
+/** Stands for what a store holds and nobody can read. To the core it is a session that has ended: it has no payload. */
+export const CORRUPT: SessionRecord = Object.freeze({ key: '', version: 0, payload: '', owner: undefined, createdAt: 0, lastSeenAt: 0, expiresAt: Infinity })
 
 export class Guard {
   readonly #store: SessionStore
@@ -37,14 +40,17 @@ export class Guard {
     return isPromise(answer) ? this.#wait('create', record.key, answer) : answer
   }
 
+  /** The live record of that key; {@link CORRUPT} where the store holds something else there. */
   read(key: string, now: number): Maybe<SessionRecord | undefined> {
     let answer: Maybe<SessionRecord | undefined>
     try {
       answer = this.#store.read(key, now)
     } catch (cause) {
+      if (cause instanceof CorruptRecord) return CORRUPT
       throw this.#failed('read', key, cause)
     }
-    return isPromise(answer) ? this.#wait('read', key, answer).then((record) => live(record, now)) : live(answer, now)
+    if (!isPromise(answer)) return live(answer, key, now)
+    return this.#wait('read', key, answer.catch(unreadable)).then((record) => (record === CORRUPT ? record : live(record, key, now)))
   }
 
   replace(record: SessionRecord, version: number, now: number): Maybe<Replaced> {
@@ -68,7 +74,8 @@ export class Guard {
   list(owner: string, now: number): Maybe<SessionRecord[]> {
     return this.#ask('list', undefined, (store) => {
       if (store.list === undefined) throw unsupported()
-      return store.list(owner, now)
+      const listed = store.list(owner, now)
+      return isPromise(listed) ? listed.then(readable) : readable(listed)
     })
   }
 
@@ -160,11 +167,42 @@ function kindOf(cause: unknown): string {
   return kind === '' || kind === 'Error' ? '' : ` (${kind})`
 }
 
-/** A store may break its promises: one that hands out what has expired, `null` for nothing, or `null` for an empty field. */
-function live(record: SessionRecord | null | undefined, now: number): SessionRecord | undefined {
-  if (record === undefined || record === null || record.expiresAt <= now) return undefined
+function unreadable(cause: unknown): SessionRecord {
+  if (cause instanceof CorruptRecord) return CORRUPT
+  throw cause
+}
+
+/** A store may break its promises: one that hands out what has expired, or `null` for nothing. */
+function live(record: SessionRecord | null | undefined, key: string, now: number): SessionRecord | undefined {
+  if (record === undefined || record === null) return undefined
+  const whole = withoutNulls(record)
+  if (!isRecord(whole) || whole.key !== key) return CORRUPT
+  return whole.expiresAt > now ? whole : undefined
+}
+
+function readable(records: SessionRecord[]): SessionRecord[] {
+  return records.every(isRecord) ? records : records.map(withoutNulls).filter(isRecord)
+}
+
+/** SQL's empty field. */
+function withoutNulls(record: SessionRecord): SessionRecord {
   const { owner, meta } = record as { owner: unknown; meta?: unknown }
   return owner === null || meta === null ? { ...record, owner: record.owner ?? undefined, meta: record.meta ?? undefined } : record
+}
+
+/** What lies in a database may have been written by anybody: a field of another type must not be an error with every request. */
+function isRecord(record: SessionRecord): boolean {
+  const { key, version, payload, owner, createdAt, lastSeenAt, expiresAt, meta } = record as Readonly<Record<keyof SessionRecord, unknown>>
+  return (
+    typeof key === 'string' &&
+    Number.isSafeInteger(version) &&
+    (typeof payload === 'string' || payload instanceof Uint8Array) &&
+    (owner === undefined || typeof owner === 'string') &&
+    Number.isFinite(createdAt) &&
+    Number.isFinite(lastSeenAt) &&
+    Number.isFinite(expiresAt) &&
+    (meta === undefined || typeof meta === 'string')
+  )
 }
 
 function closed(): SessionError {

@@ -3,6 +3,7 @@
 import { view } from './commit.ts'
 import { presented } from './cookie.ts'
 import type { RejectReason } from './events.ts'
+import { CORRUPT } from './guard.ts'
 import { isPromise, type Maybe } from './steps.ts'
 import type { SessionRecord } from './store.ts'
 import { isTombstone, isUnderWay } from './tombstone.ts'
@@ -72,7 +73,7 @@ export class Loader {
     const { events, payload, settings } = this.#services
     if (record === undefined || isTombstone(record)) {
       if (record !== undefined && isUnderWay(record, visit.now)) visit.isLate = true
-      this.reject('ended', publicId)
+      this.reject(record === CORRUPT ? 'corrupt' : 'ended', publicId)
       return visit
     }
     if (payload.isLocked(record)) throw payload.locked()

@@ -49,6 +49,7 @@ function readNotes(meta: string, createdAt: number): Notes {
 }
 
 function number(value: unknown): number | undefined {
-  if (value !== undefined && typeof value !== 'number') throw new SyntaxError('notes hold something else than a number')
-  return value
+  if (value === undefined) return undefined
+  if (!Number.isSafeInteger(value)) throw new SyntaxError('notes hold something else than a whole number')
+  return value as number
 }

@@ -1,8 +1,8 @@
 import test from 'ava'
 import { SessionError } from '../src/errors.ts'
 import { Events, type EventMessage } from '../src/events.ts'
-import { Guard } from '../src/guard.ts'
-import type { SessionRecord, SessionStore } from '../src/store.ts'
+import { CORRUPT, Guard } from '../src/guard.ts'
+import { CorruptRecord, type SessionRecord, type SessionStore } from '../src/store.ts'
 
 const NOW = 1000
 const RECORD: SessionRecord = { key: 'the key', version: 1, payload: '{}', owner: undefined, createdAt: 0, lastSeenAt: 0, expiresAt: 2000 }
@@ -32,19 +32,20 @@ const calls: Record<string, (guard: Guard) => unknown> = {
 }
 /** What a call answers, at once or later, as a promise. */
 const answer = (call: () => unknown): Promise<unknown> => new Promise((resolve) => resolve(call()))
+const given = (verb: string): unknown => (verb === 'read' ? RECORD : verb === 'list' ? [RECORD] : 'the answer')
 const keyOf = (verb: string): string | undefined => (verb === 'list' || verb === 'deleteExpired' ? undefined : 'the key')
 
 for (const [verb, call] of Object.entries(calls)) {
   test(`what ${verb} answers at once is passed on at once`, (t) => {
-    const given = verb === 'read' ? RECORD : 'the answer'
+    const answered = given(verb)
 
-    t.is(call(guarded({ [verb]: () => given }).guard), given)
+    t.is(call(guarded({ [verb]: () => answered }).guard), answered)
   })
 
   test(`what ${verb} promises is passed on`, async (t) => {
-    const given = verb === 'read' ? RECORD : 'the answer'
+    const promised = given(verb)
 
-    t.is(await call(guarded({ [verb]: () => Promise.resolve(given) }).guard), given)
+    t.is(await call(guarded({ [verb]: () => Promise.resolve(promised) }).guard), promised)
   })
 
   test(`a ${verb} that throws or rejects is ERR_SESSION_STORE with its cause, and an event`, async (t) => {
@@ -117,6 +118,30 @@ test('null for no record, or for an empty field, is undefined', async (t) => {
   t.like(await guarded({ read: () => nulls }).guard.read('the key', NOW), { owner: undefined, meta: undefined })
   t.like(await guarded({ read: () => ({ ...RECORD, owner: null, meta: '{}' }) as unknown as SessionRecord }).guard.read('the key', NOW), { owner: undefined, meta: '{}' })
   t.like(await guarded({ read: () => ({ ...RECORD, owner: 'ada', meta: null }) as unknown as SessionRecord }).guard.read('the key', NOW), { owner: 'ada', meta: undefined })
+})
+
+test('what cannot be read is a session that has ended, at once or promised, and no failure of the store', async (t) => {
+  const damages: (() => unknown)[] = [
+    () => ({ ...RECORD, key: 'another key' }),
+    () => ({ ...RECORD, version: '1' }),
+    () => {
+      throw new CorruptRecord('cut off')
+    },
+  ]
+  for (const damage of damages) {
+    const { guard, events } = guarded({ read: damage as () => undefined })
+    t.is(guard.read('the key', NOW), CORRUPT)
+    // eslint-disable-next-line @typescript-eslint/require-await -- a store that rejects
+    t.is(await guarded({ read: async () => damage() as undefined }).guard.read('the key', NOW), CORRUPT)
+    t.deepEqual(events.told, [])
+  }
+})
+
+test('what cannot be read is left out of a list, and null for an empty field is undefined there, too', async (t) => {
+  const good = { ...RECORD, owner: 'ada' }
+  const listed = [good, { ...RECORD, payload: 5 }, { ...good, meta: null }] as unknown as SessionRecord[]
+
+  for (const list of [() => listed, () => Promise.resolve(listed)]) t.deepEqual(await guarded({ list }).guard.list('ada', NOW), [good, { ...good, meta: undefined }])
 })
 
 test('a store without an index by owner is unsupported, not broken', (t) => {

@@ -8,7 +8,8 @@
 // they run in a Cluster too. It knows the clients by their shape only, and what a record is made of; not what it is for.
 import { createHash, randomBytes, randomInt } from 'node:crypto'
 import { invalidType, invalidValue } from '../errors.ts'
-import type { Replaced, SessionRecord, SessionStore } from '../store.ts'
+import { CorruptRecord, type Replaced, type SessionRecord, type SessionStore } from '../store.ts'
+import { textIn } from './text.ts'
 
 /** `redis`: `createClient()`, `createClientPool()`. */
 interface RedisSingle {
@@ -276,7 +277,7 @@ export class RedisStore implements SessionStore {
     const index = this.#index(owner)
     const keys = await this.#send(['ZRANGEBYSCORE', index, `(${now}`, '+inf'], index)
     if (!Array.isArray(keys)) throw unexpected(keys)
-    const records = await Promise.all(keys.map((key: unknown) => this.read(textOf(key) ?? '', now)))
+    const records = await Promise.all(keys.map((key: unknown) => this.read(textOf(key) ?? '', now).catch(passOver)))
     return records.filter((record): record is SessionRecord => record?.owner === owner)
   }
 
@@ -400,24 +401,29 @@ function decode(key: string, value: string): SessionRecord {
     start = end + 1
   }
   const [first = '', expiresAt = '', lastSeenAt = '', , , owner = '', createdAt = '', meta] = lines
-  if (meta === undefined) throw new Error('the value of a session was not written by RedisStore: give the store a prefix that nobody else uses')
+  if (meta === undefined) throw new CorruptRecord('the value of a session was not written by RedisStore: give the store a prefix that nobody else uses')
   return {
     key,
     version: parse(first.slice(1)),
     payload: decodePayload(first.charAt(0), value.slice(start)),
-    owner: owner === '' ? undefined : (JSON.parse(owner) as string),
+    owner: owner === '' ? undefined : (textIn(owner)),
     createdAt: parse(createdAt),
     lastSeenAt: parse(lastSeenAt),
     expiresAt: parse(expiresAt),
-    meta: meta === '' ? undefined : (JSON.parse(meta) as string),
+    meta: meta === '' ? undefined : (textIn(meta)),
   }
 }
 
 function decodePayload(kind: string, text: string): string | Uint8Array {
   if (kind === 't') return text
-  if (kind === 'j') return JSON.parse(text) as string
+  if (kind === 'j') return textIn(text)
   if (kind === 'b') return Uint8Array.from(Buffer.from(text, 'base64'))
-  throw new Error('the value of a session was written by another version of RedisStore: give each version a prefix of its own')
+  throw new CorruptRecord('the value of a session was written by another version of RedisStore: give each version a prefix of its own')
+}
+
+/** One session that cannot be read must not keep the others of its owner from being listed. */
+function passOver(error: unknown): undefined {
+  if (!(error instanceof CorruptRecord)) throw error
 }
 
 function parse(text: string): number {

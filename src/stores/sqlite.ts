@@ -10,7 +10,7 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { invalidMix, invalidType, invalidValue } from '../errors.ts'
 import type { Replaced, SessionRecord, SessionStore } from '../store.ts'
-import { fromText, toText } from './text.ts'
+import { fromText, toPayload, toText } from './text.ts'
 
 type Value = string | number | null | Uint8Array
 
@@ -404,8 +404,7 @@ function toRecord(row: Row): SessionRecord {
   return {
     key: row.key,
     version: Number(row.version),
-    // A typed array is copied, a buffer wrapped; the constructor's overloads do not take the union of both.
-    payload: typeof row.payload === 'string' ? fromText(row.payload) : new Uint8Array(row.payload as ArrayBuffer),
+    payload: toPayload(row.payload),
     owner: row.owner === null ? undefined : fromText(row.owner),
     createdAt: Number(row.created_at),
     lastSeenAt: Number(row.last_seen_at),

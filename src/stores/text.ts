@@ -1,6 +1,8 @@
 // Text as SQL databases keep it. Their text is UTF-8, which has no half of a surrogate pair; PostgreSQL takes no NUL, and
 // libsql reads up to the first one. Text that would not come back as it was is kept as JSON behind a mark; equal texts
 // stay equal, so owners can still be found.
+import { CorruptRecord } from '../store.ts'
+
 const MARK = '\u0001'
 
 /** What a text column keeps. */
@@ -13,7 +15,32 @@ export function toText(text: string | undefined): string | null {
 
 /** What was given to {@link toText}. */
 export function fromText(text: string): string {
-  return text.startsWith(MARK) ? String(JSON.parse(text.slice(1))) : text
+  if (!text.startsWith(MARK)) return text
+  try {
+    return String(JSON.parse(text.slice(1)))
+  } catch {
+    return text // not written by toText: as a payload or notes it is corrupt, which the reader of them tells
+  }
+}
+
+/** The payload in a column: any column of SQLite may hold a number, which would be taken for a length. */
+export function toPayload(value: string | Uint8Array | ArrayBuffer | number | bigint): string | Uint8Array {
+  if (typeof value === 'string') return fromText(value)
+  // A typed array is copied, a buffer wrapped; the constructor's overloads do not take the union of both.
+  return typeof value === 'object' ? new Uint8Array(value as ArrayBuffer) : String(value)
+}
+
+/**
+ * The text in a JSON string.
+ *
+ * @throws {CorruptRecord} when there is none.
+ */
+export function textIn(json: string): string {
+  try {
+    return String(JSON.parse(json))
+  } catch (cause) {
+    throw new CorruptRecord('a text was cut off or changed', { cause })
+  }
 }
 
 function isWellFormed(text: string): boolean {
