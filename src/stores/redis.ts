@@ -393,6 +393,10 @@ function isWellFormed(text: string): boolean {
   return !/\p{Cs}/u.test(text)
 }
 
+// What the scripts take apart, and only that: what they could not read would be an error with each change.
+const NUMBER = '(?:[\\da-z]+|=-?(?:[\\d.e+-]+|Infinity))'
+const HEAD = new RegExp(`^[a-z]${NUMBER}\n${NUMBER}\n${NUMBER}\n(?:\n[^\n]*\n\n|${NUMBER}\n[^\n]*\n[^\n]*\n)`)
+
 function decode(key: string, value: string): SessionRecord {
   const lines: string[] = []
   let start = 0
@@ -401,7 +405,7 @@ function decode(key: string, value: string): SessionRecord {
     start = end + 1
   }
   const [first = '', expiresAt = '', lastSeenAt = '', , , owner = '', createdAt = '', meta] = lines
-  if (meta === undefined) throw new CorruptRecord('the value of a session was not written by RedisStore: give the store a prefix that nobody else uses')
+  if (meta === undefined || !HEAD.test(value)) throw new CorruptRecord('the value of a session was not written by RedisStore: give the store a prefix that nobody else uses')
   return {
     key,
     version: parse(first.slice(1)),

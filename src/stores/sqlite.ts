@@ -10,7 +10,7 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { invalidMix, invalidType, invalidValue } from '../errors.ts'
 import type { Replaced, SessionRecord, SessionStore } from '../store.ts'
-import { fromText, toPayload, toText } from './text.ts'
+import { fromText, toPayload, toText, toVersion } from './text.ts'
 
 type Value = string | number | null | Uint8Array
 
@@ -228,7 +228,7 @@ export class SqliteStore implements SessionStore {
         if (wrote(statements.replaceAll.run(...fields, owner, expiresAt, key, version, now))) return 'done'
         const live = statements.version.get(key, now) as Pick<Row, 'version'> | undefined
         if (live === undefined) return 'gone'
-        if (Number(live.version) !== version) return 'stale'
+        if (toVersion(live.version) !== version) return 'stale'
         // Another process removed the record and made it anew between the two statements: neither answer would be true.
       }
     })
@@ -403,7 +403,7 @@ function isLocked(error: unknown): boolean {
 function toRecord(row: Row): SessionRecord {
   return {
     key: row.key,
-    version: Number(row.version),
+    version: toVersion(row.version),
     payload: toPayload(row.payload),
     owner: row.owner === null ? undefined : fromText(row.owner),
     createdAt: Number(row.created_at),

@@ -1,6 +1,6 @@
-// Text as SQL databases keep it. Their text is UTF-8, which has no half of a surrogate pair; PostgreSQL takes no NUL, and
-// libsql reads up to the first one. Text that would not come back as it was is kept as JSON behind a mark; equal texts
-// stay equal, so owners can still be found.
+// Text as SQL databases keep it, and what else may be found in its place. Their text is UTF-8, which has no half of a
+// surrogate pair; PostgreSQL takes no NUL, and libsql reads up to the first one. Text that would not come back as it was
+// is kept as JSON behind a mark; equal texts stay equal, so owners can still be found.
 import { CorruptRecord } from '../store.ts'
 
 const MARK = '\u0001'
@@ -14,8 +14,8 @@ export function toText(text: string | undefined): string | null {
 }
 
 /** What was given to {@link toText}. */
-export function fromText(text: string): string {
-  if (!text.startsWith(MARK)) return text
+export function fromText(text: unknown): string {
+  if (typeof text !== 'string' || !text.startsWith(MARK)) return String(text)
   try {
     return String(JSON.parse(text.slice(1)))
   } catch {
@@ -28,6 +28,11 @@ export function toPayload(value: string | Uint8Array | ArrayBuffer | number | bi
   if (typeof value === 'string') return fromText(value)
   // A typed array is copied, a buffer wrapped; the constructor's overloads do not take the union of both.
   return typeof value === 'object' ? new Uint8Array(value as ArrayBuffer) : String(value)
+}
+
+/** The version in a column of SQLite: text that looks like a number is none, and never equals what it is compared with. */
+export function toVersion(value: unknown): number {
+  return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : NaN
 }
 
 /**
