@@ -2,6 +2,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { KEYS } from './support/app.ts'
 import { ROOT } from './support/consumer.ts'
 import { start, temporaryFolder } from './support/service.ts'
 
@@ -52,3 +53,14 @@ test('a red run ends with the number of failures, a crashed file and an empty on
 test('a run without tests is a failure', async (t) => {
   t.deepEqual(await tally({}), { code: 1, lastLine: '0 passed, 1 failed' })
 })
+
+const COOKIE = `'sid=' + 'i'.repeat(32) + '.' + 's'.repeat(43) + '; Path=/'`
+const SECRET = `'keys: ' + ${JSON.stringify(KEYS[1]?.slice(0, 9))} + ${JSON.stringify(KEYS[1]?.slice(9))}`
+
+for (const [what, print] of Object.entries({ 'a session cookie to stdout': `console.log(${COOKIE})`, 'a signing secret to stderr': `console.error(${SECRET})`, 'a session cookie into the report': `t.log(${COOKIE})` })) {
+  test(`a run in which a test prints ${what} is a failure`, async (t) => {
+    const run = await tally({ 'leak.js': `import test from 'ava'\ntest('one', (t) => { ${print}; t.pass() })` })
+
+    t.deepEqual(run, { code: 1, lastLine: '1 passed, 1 failed' })
+  })
+}

@@ -268,10 +268,10 @@ export class PostgresStore implements SessionStore {
         return await this.#send(withName ? { name, text, values } : { text, values })
       } catch (error) {
         const state = sqlState(error)
-        if (tries === RETRIES) throw error
+        if (tries === RETRIES) throw discreet(error)
         if (state === UNDEFINED_TABLE && tries === 0 && this.#createTable) await this.#makeTable()
         else if (withName && (state === UNKNOWN_STATEMENT || state === DUPLICATE_STATEMENT)) this.#keepsNames = false
-        else if (state !== SERIALIZATION_FAILURE) throw error
+        else if (state !== SERIALIZATION_FAILURE) throw discreet(error)
       }
     }
   }
@@ -308,6 +308,11 @@ const SERIALIZATION_FAILURE = '40001'
 
 function sqlState(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined
+}
+
+/** PostgreSQL quotes the whole row in the detail of some errors: a cause that is logged must not show data. */
+function discreet(error: unknown): unknown {
+  return error instanceof Error ? Object.assign(error, { detail: undefined, where: undefined }) : error
 }
 
 /** Behind a pooler, connections meet the names of other processes: one name must never stand for two texts. */
