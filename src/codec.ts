@@ -59,7 +59,14 @@ export function jsonCodec(maxNodes: number): Codec {
 /** An app's codec. Values go through it once more than with JSON: only it knows what it keeps. */
 export function customCodec(codec: SessionCodec): Codec {
   return {
-    stringify: (value) => codec.stringify(value),
+    stringify(value) {
+      try {
+        return codec.stringify(value)
+      } catch (cause) {
+        // Each value has passed by itself: it is the name of a key.
+        throw refused(['session.data', ...pathIn(cause)], 'refused by options.codec', plain(cause))
+      }
+    },
     parse: (text) => codec.parse(text),
     same: (value, stored) => isDeepStrictEqual(value, stored),
     lend(stored, made) {
@@ -78,12 +85,19 @@ export function customCodec(codec: SessionCodec): Codec {
         back = codec.parse(codec.stringify(value))
         isSame = isDeepStrictEqual(back, value)
       } catch (cause) {
-        throw refused([start, ...pathIn(cause)], 'refused by options.codec', cause)
+        throw refused([start, ...pathIn(cause)], 'refused by options.codec', plain(cause))
       }
       if (!isSame) throw refused([start], 'changed by options.codec')
       return back
     },
   }
+}
+
+/** The error without what it carries: devalue's hold the value, and all that it is part of. */
+function plain(error: unknown): unknown {
+  if (!(error instanceof Error)) return undefined
+  const { name, message, stack } = error
+  return Object.assign(new Error(message), { name, stack })
 }
 
 /** devalue's errors say where they happened. */
