@@ -24,10 +24,10 @@ test('every target of the exports map is packed', (t) => {
   )
 })
 
-test('the tarball holds the build, its source, the licence, the README and the changelog, and nothing else', (t) => {
+test('the tarball holds the build, its source, the licence, the README, the changelog and the security page, and nothing else', (t) => {
   const folders = new Set(project.packed.map((path) => path.split('/')[0]))
 
-  t.deepEqual([...folders].sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'package.json', 'src'])
+  t.deepEqual([...folders].sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'dist', 'package.json', 'src'])
   t.deepEqual(
     project.packed.filter((path) => /tsconfig|\.test\./.test(path)),
     [],

@@ -9,6 +9,7 @@ import type Router from 'koa-router'
 import { MemoryStore, session, SessionError, type SessionErrorCode, type SessionMiddleware, type SessionRecord, type SessionStore } from 'koa-fastsession'
 import { Browser, serve } from './support/app.ts'
 import { consumer, ROOT } from './support/consumer.ts'
+import { redisMakes, startRedis } from './support/redis.ts'
 import { freePort, listening, start } from './support/service.ts'
 
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
@@ -263,6 +264,42 @@ test('the recipe for production refuses to start without a secret', async (t) =>
   t.regex(stderr, /ERR_INVALID_ARG/)
   t.regex(stderr, /options\.keys/)
 })
+
+for (const make of redisMakes()) {
+  test(`the recipe for production holds behind a TLS proxy, over ${make.name}, and ends in order`, async (t) => {
+    const redis = await startRedis(make)
+    t.teardown(() => redis.running.stop())
+    const port = await freePort()
+    project.write({
+      'try-production.js': `
+        import { createClient } from 'redis'
+        import { RedisStore } from 'koa-fastsession/redis'
+        import { serve } from './production.js'
+
+        process.env.SESSION_KEYS = 'the newest secret of this test,an older secret of this test'
+        process.env.SESSION_ENCRYPTION_KEYS = 'an encryption secret of this test'
+        const client = createClient({ url: 'redis://127.0.0.1:${redis.port}' })
+        await client.connect()
+        serve(new RedisStore(client), ${port}, async (ctx) => {
+          await ctx.state.session.signIn('ada')
+          ctx.state.session.data.password = 'hunter2'
+        })
+        const response = await fetch('http://127.0.0.1:${port}/', { headers: { 'x-forwarded-proto': 'https' } })
+        process.once('SIGTERM', () => setTimeout(() => client.close(), 100))
+        const values = await Promise.all((await client.keys('session:[^o]*')).map((key) => client.type(key).then((type) => type === 'string' ? client.get(key) : '')))
+        console.log(response.headers.getSetCookie().join().replace(/=[^;]*/, '=<value>'))
+        console.log(values.length > 0, values.join().includes('hunter2'))
+        process.kill(process.pid, 'SIGTERM')
+      `,
+    })
+
+    const { code, stdout, stderr } = await project.node('try-production.js')
+
+    t.is(stderr, '')
+    t.deepEqual(stdout.trim().split('\n'), ['__Host-sid=<value>; Path=/; HttpOnly; SameSite=Lax; Secure', 'true false'])
+    t.is(code, 0)
+  })
+}
 
 for (const name of ['cart.test.js', 'my-store.test.js']) {
   test(`the tests of ${name} pass under Node's own runner`, async (t) => {
