@@ -1,27 +1,12 @@
 // Every example runs as its first lines say, under this Node, in a process of its own.
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import test, { type ExecutionContext } from 'ava'
-import { Browser } from './support/app.ts'
+import test from 'ava'
 import { ROOT } from './support/consumer.ts'
+import { example } from './support/example.ts'
 import { postgres } from './support/postgres.ts'
 import { redisMakes, startRedis } from './support/redis.ts'
-import { freePort, listening, start, temporaryFolder, type Running } from './support/service.ts'
-
-interface Example {
-  readonly running: Running
-  readonly browser: () => Browser
-}
-
-/** Starts an example on a free port until the test ends, with these variables in its environment. */
-async function example(t: ExecutionContext, name: string, environment: Readonly<Record<string, string>> = {}): Promise<Example> {
-  const port = await freePort()
-  const variables = Object.entries({ PORT: port, ...environment }).map(([key, value]) => `${key}=${value}`)
-  const running = start('env', [...variables, process.execPath, '--import', './test/support/loader.js', `example/${name}`], { cwd: ROOT })
-  t.teardown(() => running.stop())
-  await listening(port, 30_000)
-  return { running, browser: () => new Browser(`http://127.0.0.1:${port}`) }
-}
+import { start, temporaryFolder } from './support/service.ts'
 
 const [make] = redisMakes()
 const [redis, postgresServer] = await Promise.all([make && startRedis(make), postgres()])
