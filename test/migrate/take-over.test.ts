@@ -1,0 +1,264 @@
+// The recipe of example/migrate: sessions of koa-session and of express-session go on, once, and no old cookie outlives that.
+// koa-session's cookies are made here as koa-session 7.0.2 makes them; express-session makes its own.
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import test, { type ExecutionContext } from 'ava'
+import expressSession from 'express-session'
+import Keygrip from 'keygrip'
+import Koa from 'koa'
+import { expressSession as fromExpressSession, koaSession, takeOver, type OldSessions, type TakeOver } from '../../example/migrate/take-over.ts'
+import { session, type SessionManager } from '../../src/index.ts'
+import { KEYS, serve, type Running } from '../support/app.ts'
+import { valueIn } from '../support/mounted.ts'
+
+interface Visitor {
+  cart?: unknown
+}
+
+const DAY = 86_400_000
+
+/** The two cookies of koa-session for a value. */
+function signed(value: string, keys: readonly string[] = KEYS, key = 'koa.sess'): string {
+  return `${key}=${value}; ${key}.sig=${new Keygrip([...keys]).sign(`${key}=${value}`)}`
+}
+
+/** A session without a store: the cookie holds it. */
+function inCookie(data: object, ends: object = { _expire: Date.now() + DAY, _maxAge: DAY }): string {
+  return signed(Buffer.from(JSON.stringify({ ...data, ...ends })).toString('base64'))
+}
+
+/** A store as koa-session's users write one. */
+class OldStore {
+  readonly records = new Map<string, Record<string, unknown>>()
+  asked = 0
+  isDown = false
+
+  constructor(...entries: [string, Record<string, unknown>][]) {
+    this.records = new Map(entries)
+  }
+
+  async get(key: string): Promise<unknown> {
+    this.asked++
+    await Promise.resolve()
+    if (this.isDown) throw new Error('ECONNREFUSED')
+    return this.records.get(key)
+  }
+
+  async set(key: string, record: object): Promise<void> {
+    await Promise.resolve()
+    this.records.set(key, { ...record })
+  }
+}
+
+async function site(t: ExecutionContext, from: OldSessions, options: Partial<TakeOver<Visitor>> = {}): Promise<Running> {
+  const app = new Koa()
+  app.use(session<Visitor>({ keys: [...KEYS] }))
+  app.use(
+    takeOver<Visitor>({
+      from,
+      until: Date.now() + DAY,
+      goOn: async (current, { user, cart }) => {
+        if (cart !== undefined) current.data.cart = cart
+        if (typeof user === 'string') await current.signIn(user)
+      },
+      ...options,
+    }),
+  )
+  app.use(async (ctx) => {
+    const current = ctx.state.session as SessionManager<Visitor>
+    if (ctx.path === '/logout') await current.destroy()
+    if (ctx.path === '/other') await current.signIn('eve')
+    ctx.body = ctx.path === '/logout' ? 'done' : `${current.owner ?? 'nobody'} ${JSON.stringify(current.data)}`
+  })
+  const running = await serve(app)
+  t.teardown(() => running.close())
+  return running
+}
+
+test('koa-session without a store: who was signed in still is, under a cookie of ours, and the old cookies are cleared', async (t) => {
+  const browser = (await site(t, koaSession())).browser()
+  const answer = await browser.send('/', inCookie({ user: 'ada', cart: ['book'] }))
+
+  t.is(answer.body, 'ada {"cart":["book"]}')
+  const lines = answer.setCookie.map((line) => line.replace(/=[\w-]+\.[\w-]+/, '=<id>.<signature>').toLowerCase())
+  t.deepEqual(lines.sort(), [
+    'koa.sess.sig=; path=/; expires=thu, 01 jan 1970 00:00:00 gmt; httponly',
+    'koa.sess=; path=/; expires=thu, 01 jan 1970 00:00:00 gmt; httponly',
+    'sid=<id>.<signature>; path=/; httponly; samesite=lax',
+  ])
+  const ours = answer.setCookie.find((line) => line.startsWith('sid='))
+  t.is((await browser.send('/', `sid=${valueIn(ours)}`)).body, 'ada {"cart":["book"]}')
+})
+
+test('koa-session with a store: the same, and a visitor who was not signed in keeps what he had', async (t) => {
+  const store = new OldStore(['k1', { user: 'ada', _expire: Date.now() + DAY }], ['k2', { cart: ['pen'], _session: true }])
+  const app = await site(t, koaSession({ store }))
+
+  t.is((await app.browser().send('/', signed('k1'))).body, 'ada {}')
+  t.is((await app.browser().send('/', signed('k2'))).body, 'nobody {"cart":["pen"]}')
+})
+
+test('koa-session: its own key and an older secret are known', async (t) => {
+  const store = new OldStore(['k1', { user: 'ada' }])
+  const app = await site(t, koaSession({ store, key: 'app' }))
+
+  t.is((await app.browser().send('/', signed('k1', KEYS.slice(1), 'app'))).body, 'ada {}')
+})
+
+test('requests that a browser sends at once all find the session, and ten seconds later the old cookie opens nothing', async (t) => {
+  const store = new OldStore(['k1', { user: 'ada', _expire: Date.now() + DAY }])
+  let late = 0
+  const app = await site(t, koaSession({ store }), { now: () => Date.now() + late })
+  const together = await Promise.all([1, 2, 3].map(() => app.browser().send('/', signed('k1'))))
+
+  t.deepEqual(together.map(({ body }) => body), ['ada {}', 'ada {}', 'ada {}'])
+  late = 10_001
+  t.is((await app.browser().send('/', signed('k1'))).body, 'nobody {}')
+})
+
+test('no use of an old session makes it live longer', async (t) => {
+  const store = new OldStore(['k1', { user: 'ada', _expire: Date.now() + DAY }])
+  let late = 0
+  const app = await site(t, koaSession({ store }), { now: () => Date.now() + late })
+  await app.browser().send('/', signed('k1'))
+  const ends = store.records.get('k1')?.['_expire']
+  late = 9000
+  t.is((await app.browser().send('/', signed('k1'))).body, 'ada {}')
+
+  t.is(store.records.get('k1')?.['_expire'], ends)
+})
+
+test('forged and unsigned cookies open nothing, and the old store is not asked', async (t) => {
+  const store = new OldStore(['k1', { user: 'ada' }])
+  const app = await site(t, koaSession({ store }))
+  for (const cookie of ['koa.sess=k1', signed('k1', ['a secret of somebody else, long enough']), signed('k2').replace('k2', 'k1')]) {
+    t.is((await app.browser().send('/', cookie)).body, 'nobody {}', cookie)
+  }
+
+  t.is(store.asked, 0)
+})
+
+test('who has signed out stays signed out, even where the browser still has the old cookies', async (t) => {
+  const app = await site(t, koaSession())
+  const old = inCookie({ user: 'ada' })
+  const browser = app.browser()
+  const ours = `sid=${valueIn((await browser.send('/', old)).setCookie.find((line) => line.startsWith('sid=')))}`
+
+  const logout = await browser.send('/logout', `${ours}; ${old}`)
+
+  t.deepEqual(logout.setCookie.map((line) => line.split('=')[0]).sort(), ['koa.sess', 'koa.sess.sig', 'sid'])
+  t.is((await browser.send('/', `${ours}; ${old}`)).body, 'nobody {}')
+})
+
+test('a live session of ours is not replaced by what an old cookie holds', async (t) => {
+  const app = await site(t, koaSession())
+  const browser = app.browser()
+  await browser.get('/other')
+
+  t.is((await browser.send('/', `${await browser.cookie()}; ${inCookie({ user: 'ada' })}`)).body, 'eve {}')
+})
+
+test('whoever signs in as somebody else inherits nothing of what was taken over', async (t) => {
+  const app = await site(t, koaSession())
+
+  t.is((await app.browser().send('/other', inCookie({ user: 'ada', cart: ['planted'] }))).body, 'eve {}')
+})
+
+test('after its last instant nothing is taken over, and the old cookies are cleared', async (t) => {
+  const answer = await (await site(t, koaSession(), { until: Date.now() })).browser().send('/', inCookie({ user: 'ada' }))
+
+  t.is(answer.body, 'nobody {}')
+  t.is(answer.setCookie.length, 2)
+})
+
+test('an old session that has expired is over', async (t) => {
+  const store = new OldStore(['k1', { user: 'ada', _expire: Date.now() - 1 }])
+
+  t.is((await (await site(t, koaSession({ store }))).browser().send('/', signed('k1'))).body, 'nobody {}')
+  t.is((await (await site(t, koaSession())).browser().send('/', inCookie({ user: 'ada' }, { _expire: Date.now() - 1 }))).body, 'nobody {}')
+})
+
+test('a signed cookie that holds no session is a fresh visitor', async (t) => {
+  const app = await site(t, koaSession())
+  for (const text of ['', 'no JSON', 'null', '"text"', '[1]']) {
+    const answer = await app.browser().send('/', signed(Buffer.from(text).toString('base64')))
+    t.is(answer.body, 'nobody {}', text)
+  }
+})
+
+test('an old store that fails is an error, and the browser keeps its cookies', async (t) => {
+  const store = new OldStore(['k1', { user: 'ada' }])
+  store.isDown = true
+  const app = await site(t, koaSession({ store }))
+  const answer = await app.browser().send('/', signed('k1'))
+
+  t.is(answer.status, 500)
+  t.deepEqual(answer.setCookie, [])
+  store.isDown = false
+  t.is((await app.browser().send('/', signed('k1'))).body, 'ada {}')
+})
+
+test('old cookies with a path and a domain are cleared there', async (t) => {
+  const { setCookie } = await (await site(t, koaSession(), { cookie: { path: '/shop', domain: 'example.org' } })).browser().send('/', inCookie({}))
+
+  t.is(setCookie.length, 2)
+  for (const line of setCookie) t.regex(line, /^koa\.sess.*; path=\/shop; .*domain=example\.org/)
+})
+
+test('a visitor without old cookies costs nothing and gets no cookie', async (t) => {
+  const store = new OldStore()
+  const answer = await (await site(t, koaSession({ store }))).browser().send('/', '')
+
+  t.deepEqual(answer.setCookie, [])
+  t.is(store.asked, 0)
+})
+
+// ---- express-session
+
+const SECRET = 'what express-session signed with'
+
+/** A session that express-session itself has made: its store, and its cookie. */
+async function expressMade(t: ExecutionContext, secret: string | string[] = SECRET): Promise<{ store: expressSession.MemoryStore; cookie: string }> {
+  const store = new expressSession.MemoryStore()
+  const middleware = expressSession({ secret, store, resave: false, saveUninitialized: false })
+  const server = createServer((request, response) => {
+    // Written for Express's request and response, it needs no more than Node's.
+    middleware(request as never, response as never, () => {
+      Object.assign((request as unknown as { session: object }).session, { user: 'ada', cart: ['book'] })
+      response.end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+  return { store, cookie: response.headers.getSetCookie()[0]?.split(';')[0] ?? '' }
+}
+
+test('express-session: who was signed in still is, and the old cookie is cleared', async (t) => {
+  const { store, cookie } = await expressMade(t)
+  const answer = await (await site(t, fromExpressSession({ store, secret: ['a newer one', SECRET] }))).browser().send('/', cookie)
+
+  t.is(answer.body, 'ada {"cart":["book"]}')
+  t.regex(answer.setCookie.join('\n'), /^connect\.sid=; path=\/; expires=Thu, 01 Jan 1970/m)
+})
+
+test('express-session: ten seconds after its first use the old cookie opens nothing', async (t) => {
+  const { store, cookie } = await expressMade(t)
+  let late = 0
+  const app = await site(t, fromExpressSession({ store, secret: SECRET }), { now: () => Date.now() + late })
+  t.is((await app.browser().send('/', cookie)).body, 'ada {"cart":["book"]}')
+  t.is((await app.browser().send('/', cookie)).body, 'ada {"cart":["book"]}')
+  late = 10_001
+
+  t.is((await app.browser().send('/', cookie)).body, 'nobody {}')
+})
+
+test('express-session: forged cookies open nothing', async (t) => {
+  const { store, cookie } = await expressMade(t)
+  const app = await site(t, fromExpressSession({ store, secret: SECRET }))
+  const other = await expressMade(t, 'another secret altogether')
+  const forged = [cookie.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')), cookie.replace('s%3A', ''), cookie.replace(/\.[^.]*$/, ''), cookie.replace('s%3A', 's%3Ax'), other.cookie, 'connect.sid=%', 'connect.sid=s%3A.']
+  for (const one of forged) t.is((await app.browser().send('/', one)).body, 'nobody {}', one)
+
+  t.is((await app.browser().send('/', cookie)).body, 'ada {"cart":["book"]}')
+})
