@@ -133,8 +133,9 @@ class KoaSession {
     return this.#faces.regenerate(callback)
   }
 
+  /** Unlike `save` it keeps nothing where there is nothing to keep. */
   manuallyCommit(): Promise<void> {
-    return this.#faces.manager.save()
+    return this.isNew && !this.populated ? Promise.resolve() : this.#faces.manager.save()
   }
 
   toJSON(): Bag {

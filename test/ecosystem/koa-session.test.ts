@@ -1,5 +1,6 @@
 import { promisify } from 'node:util'
 import test from 'ava'
+import type { Context } from 'koa'
 import { answering, bagOf, ecosystem, visitorOf, type Handlers } from '../support/ecosystem.ts'
 
 const handlers: Handlers = {
@@ -187,6 +188,21 @@ test('save resolves, and calls back, once the session is stored', async (t) => {
   await browser.get('/save-callback')
   t.deepEqual(store.counted(), { read: 1, replace: 1 })
   t.is((await browser.get('/show')).body, '{"n":8}')
+})
+
+test('manuallyCommit stores what there is to store, and keeps nothing otherwise', async (t) => {
+  const commit = (ctx: Context): Promise<void> => (bagOf(ctx)['manuallyCommit'] as () => Promise<void>)()
+  const { store, ...app } = await ecosystem(t, {}, answering({
+    '/empty': commit,
+    '/full': async (ctx) => {
+      bagOf(ctx)['n'] = 1
+      await commit(ctx)
+      return JSON.stringify(store.counted())
+    },
+  }))
+
+  t.deepEqual((await app.browser().get('/empty')).setCookie, [])
+  t.is((await app.browser().get('/full')).body, '{"create":1}')
 })
 
 test('an awaited regenerate keeps data and object under a new id', async (t) => {
