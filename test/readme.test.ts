@@ -1,13 +1,18 @@
 // The README holds: its code compiles in a strict project, what can run runs and prints what is shown, its tables and
 // catalogue are complete, its links lead somewhere.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import type { Server } from 'node:http'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import test from 'ava'
+import Keygrip from 'keygrip'
 import Koa from 'koa'
 import type Router from 'koa-router'
-import { MemoryStore, session, SessionError, type SessionErrorCode, type SessionMiddleware, type SessionRecord, type SessionStore } from 'koa-fastsession'
-import { Browser, serve } from './support/app.ts'
+import { MemoryStore, session, SessionError, type EventMessage, type SessionErrorCode, type SessionMiddleware, type SessionRecord, type SessionStore } from 'koa-fastsession'
+import { WebSocket } from 'ws'
+import { Browser, KEYS, serve } from './support/app.ts'
 import { consumer, ROOT } from './support/consumer.ts'
 import { redisMakes, startRedis } from './support/redis.ts'
 import { freePort, listening, start } from './support/service.ts'
@@ -44,9 +49,11 @@ const YOURS = {
     }
   `,
   'my-store.ts': `export { MemoryStore as MyStore } from 'koa-fastsession'`,
+  'take-over.ts': readFileSync(join(ROOT, 'example/migrate/take-over.ts'), 'utf8'),
+  'old-store.ts': `export const oldStore = { get: async (key: string) => (key === 'k1' ? { user: 'u1' } : null), set: async () => undefined }`,
 }
 
-const project = await consumer(['@types/koa', '@types/koa-router', '@types/node', '@types/pg', 'keygrip', 'koa', 'koa-router', 'pg', 'redis'])
+const project = await consumer(['@types/koa', '@types/koa-router', '@types/node', '@types/pg', 'keygrip', 'koa', 'koa-router', 'pg', 'redis', '@types/ws', 'ws'])
 project.write({
   ...YOURS,
   ...Object.fromEntries(snippets.map(({ name, text }, at) => [name ?? `snippet-${at}.ts`, text])),
@@ -255,6 +262,61 @@ test('the snippet for watching counts a forged cookie with its reason', async (t
   await server.browser().send('/', `sid=${'a'.repeat(32)}.${'b'.repeat(43)}`)
 
   t.true(counted.some(([event, why]) => event === 'reject' && why === 'signature'))
+})
+
+test('the snippet for WebSockets serves the socket of a signed-in page, and no other', async (t) => {
+  const { live } = await imported<{ live: (server: Server, sessions: Koa.Middleware) => void }>('live.ts')
+  const sessions = session<{ cart?: string[] }>({ keys: [...KEYS] })
+  const app = new Koa().use(sessions).use(async (ctx) => {
+    if (ctx.path === '/login') await ctx.state.session.signIn('u1')
+    ctx.body = ctx.path === '/login' ? ctx.state.session.publicId : ctx.state.session.data
+  })
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  live(server.server, sessions)
+  const browser = server.browser()
+  const dial = (cookie: string, origin: string): WebSocket => {
+    const socket = new WebSocket(server.url.replace('http', 'ws'), { headers: { cookie, origin } })
+    t.teardown(() => socket.terminate())
+    return socket
+  }
+  await t.throwsAsync(once(dial('', server.url), 'open'))
+  const { body: publicId } = await browser.get('/login')
+  const cookie = await browser.cookie()
+  await t.throwsAsync(once(dial(cookie, 'http://evil.example'), 'open'))
+  const socket = dial(cookie, server.url)
+  await once(socket, 'open')
+  const stored = new Promise<void>((resolve) => {
+    const listen = (message: unknown): void => {
+      if ((message as EventMessage).publicId === publicId) resolve()
+    }
+    subscribe('koa-fastsession:commit', listen)
+    t.teardown(() => void unsubscribe('koa-fastsession:commit', listen))
+  })
+  socket.send('book')
+  await stored
+
+  t.is((await browser.get('/')).body, '{"cart":["book"]}')
+})
+
+test('the snippet for those who come from koa-session takes its session over until its last day', async (t) => {
+  process.env['OLD_SESSIONS_UNTIL'] = new Date(Date.now() + 86_400_000).toISOString()
+  const { app } = await imported<{ app: Koa }>('take-over-koa-session.ts')
+  app.use((ctx) => void (ctx.body = ctx.state.session.owner))
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  const signature = new Keygrip(['the secret that koa-session signed with']).sign('koa.sess=k1')
+
+  t.is((await server.browser().send('/', `koa.sess=k1; koa.sess.sig=${signature}`)).body, 'u1')
+})
+
+test('the packages that are said to be tested are those that are installed', (t) => {
+  const { devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { devDependencies: Record<string, string> }
+  const section = /^\| tested with .*?\n\n/ms.exec(readme)?.[0] ?? ''
+  const named = [...section.matchAll(/`([@\w/.-]+)` (\d+\.\d+\.\d+)/g)].map(([, name = '', version = '']) => `${name} ${version}`)
+
+  t.true(named.length > 20)
+  t.deepEqual(named.filter((one) => !Object.entries(devDependencies).some(([name, version]) => one === `${name} ${version.replace(/^npm:.*@/, '')}`)), [])
 })
 
 test('the recipe for production refuses to start without a secret', async (t) => {
