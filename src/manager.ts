@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { isPlainObject } from './codec.ts'
 import { alone, reload, save } from './commit.ts'
 import { noContext, sessionInContext } from './context.ts'
-import { invalidType, SessionError } from './errors.ts'
+import { invalidMix, invalidType, SessionError } from './errors.ts'
 import { checkedOwner, lifetime, type Duration } from './options.ts'
 import { destroy, regenerate } from './succession.ts'
 import { update } from './update.ts'
@@ -40,6 +40,23 @@ export interface KeepOptions<Data extends object = SessionData> {
  */
 export class SessionManager<Data extends object = SessionData> {
   readonly #visit: Visit
+
+  static {
+    // A name that nobody declared would be lost with the request: data that was meant for `data`, or what passport keeps in
+    // a session. Behind all names that a manager has, so that those cost nothing.
+    const undeclared = new Proxy({}, {
+      get(target, key, session: unknown) {
+        if (key === 'passport' && typeof session === 'object' && session !== null && #visit in session) {
+          session.#visit.services.events.notice('NO_CTX_SESSION', 'ctx.state.session.passport was read: koa-passport keeps its user there, and needs session({ koaSession: true }) for that')
+        }
+        return Reflect.get(target, key, session) as unknown
+      },
+      set(_target, key) {
+        throw invalidMix(`session.${String(key)} cannot be set: write to session.data, which is stored; a package that writes to the session itself, such as koa-passport, needs session({ koaSession: true })`)
+      },
+    })
+    Object.setPrototypeOf(this.prototype, undeclared)
+  }
 
   /** @internal Made by the middleware. */
   constructor(visit: Visit) {

@@ -293,3 +293,19 @@ test('a callback, as passport gives one, is told that it will not be called', as
 
   t.is((await app.browser().get('/')).status, 200)
 })
+
+test('what is no member cannot be set on a manager, where it would be lost, and the error says where it belongs', async (t) => {
+  const app = await mounted(t, {}, { '/': (session) => Object.assign(session, { user: 'ada' }) })
+
+  t.is((await app.browser().get('/')).status, 500)
+  t.like(app.errors[0], { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' })
+  t.regex(String(app.errors[0]), /session\.user cannot be set: write to session\.data.* koaSession: true/)
+})
+
+test('a manager is an object like others: unknown names are undefined, and it may be awaited', async (t) => {
+  const app = await mounted(t, {}, {
+    '/': async (session) => [session instanceof Object, 'user' in session, typeof (session as unknown as Record<string, unknown>)['user'], (await Promise.resolve(session)) === session],
+  })
+
+  t.deepEqual(JSON.parse((await app.browser().get('/')).body), [true, false, 'undefined', true])
+})

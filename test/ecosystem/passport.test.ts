@@ -237,6 +237,34 @@ for (const [name, open] of Object.entries(makes)) {
     t.is((await browser.get('/show')).body, '{"cart":["book"]}')
   })
 
+  test(`${name}: without koaSession a first request is enough for a warning that names the remedy, once`, async (t) => {
+    const app = await site(t, open, { koaSession: false })
+    await app.browser().get('/me')
+    await app.browser().get('/me')
+
+    t.is(app.warnings.length, 1)
+    t.regex(app.warnings[0] ?? '', /koa-passport.* koaSession: true/)
+  })
+
+  test(`${name}: without koaSession a message that would be lost is an error that names the remedy`, async (t) => {
+    const app = await site(t, open, { koaSession: false })
+
+    t.is((await post(app.browser(), '/login', { ...ADA, password: 'wrong' })).status, 500)
+    t.regex(String(app.errors[0]), /session\.messages cannot be set: .*koaSession: true/)
+  })
+
+  test(`${name}: with another stateKey it finds ctx.session`, async (t) => {
+    const browser = (await site(t, open, { stateKey: 'visitor' })).browser()
+    await browser.get('/cart')
+    const before = await browser.cookie()
+    await post(browser, '/login', ADA)
+
+    t.is((await browser.get('/me')).body, 'ada')
+    t.is((await browser.send('/me', before)).body, 'nobody')
+    t.is((await browser.get('/logout')).body, 'nobody')
+    t.is((await browser.get('/me')).body, 'nobody')
+  })
+
   for (const [path, remedy] of [['/login', 'a login'], ['/login-by-hand', 'ctx.login()']] as const) {
     test(`${name}: without koaSession ${remedy} is an error that names the remedy`, async (t) => {
       const made = withStrategy(open())
