@@ -1,0 +1,69 @@
+// The shop, put together.
+import { createServer, type Server } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
+import { bodyParser } from '@koa/bodyparser'
+import Koa from 'koa'
+import { session, type SessionOptions, type SessionStore } from 'koa-fastsession'
+import { accountRoutes } from './account.ts'
+import { assets } from './assets.ts'
+import { cartRoutes } from './cart.ts'
+import { deviceRoutes } from './devices.ts'
+import { ownFormsOnly, safeHeaders } from './guard.ts'
+import { Ledger } from './ledger.ts'
+import { liveRoutes, LiveView } from './live.ts'
+import { Frame } from './page.ts'
+import { errorPages, troubleRoutes } from './trouble.ts'
+import type { Users } from './users.ts'
+import type { Shop, Visitor } from './visitor.ts'
+
+export interface DemoOptions {
+  readonly store: SessionStore
+  readonly users: Users
+  readonly keys: readonly string[]
+  readonly now?: () => number
+  /** How long the printer of gift cards takes. */
+  readonly print?: () => Promise<void>
+  readonly logger?: NonNullable<SessionOptions['logger']>
+}
+
+export interface Demo {
+  readonly app: Koa
+  readonly server: Server
+  close(): Promise<void>
+}
+
+const COOKIE = 'sid'
+
+export function openDemo({ store, users, keys, now = Date.now, print = () => pause(3000), logger }: DemoOptions): Demo {
+  const ledger = new Ledger(COOKIE)
+  const sessions = session<Visitor>({ keys: [...keys], store: ledger.watch(store), cookie: { name: COOKIE }, now, ...(logger && { logger }) })
+  const shop: Shop = { sessions, users, now, print, unplug: (milliseconds) => ledger.unplug(milliseconds) }
+  const frame = new Frame(ledger, now)
+
+  const app = new Koa()
+  app.use(safeHeaders)
+  app.use(assets)
+  app.use(ledger.middleware())
+  app.use(errorPages)
+  app.use(ownFormsOnly)
+  app.use(sessions)
+  app.use(bodyParser({ enableTypes: ['form'], formLimit: '8kb' }))
+  for (const routes of [cartRoutes, accountRoutes, deviceRoutes, liveRoutes, troubleRoutes]) app.use(routes(shop, frame).routes())
+
+  // Koa's handler answers every error itself: its promise is nobody's business.
+  const serve = app.callback()
+  const server = createServer((request, response) => void serve(request, response))
+  const live = new LiveView(shop, server)
+  return {
+    app,
+    server,
+    async close() {
+      live.close()
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeAllConnections()
+      await closed
+      await sessions.close()
+      ledger.close()
+    },
+  }
+}

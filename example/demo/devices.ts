@@ -1,0 +1,91 @@
+// "Your devices": all sessions of an owner, and how to end them.
+import Router from 'koa-router'
+import type { SessionInfo } from 'koa-fastsession'
+import { button, field, seeOther } from './forms.ts'
+import { html, type Html } from './html.ts'
+import { memberOf, membersOnly } from './members.ts'
+import type { Frame } from './page.ts'
+import { ago, clock, span } from './times.ts'
+import { visitor, type Shop, type Visitor } from './visitor.ts'
+
+const BROWSERS = [
+  ['Edg', 'Edge'],
+  ['OPR', 'Opera'],
+  ['Firefox', 'Firefox'],
+  ['FxiOS', 'Firefox'],
+  ['HeadlessChrome', 'Chromium'],
+  ['Chrome', 'Chrome'],
+  ['CriOS', 'Chrome'],
+  ['Safari', 'Safari'],
+] as const
+
+const SYSTEMS = [
+  ['Android', 'Android'],
+  ['iPhone', 'iPhone'],
+  ['iPad', 'iPad'],
+  ['Windows', 'Windows'],
+  ['CrOS', 'ChromeOS'],
+  ['Mac OS X', 'macOS'],
+  ['Linux', 'Linux'],
+] as const
+
+/** A name that the owner of a device will know it by. A browser says what it wants: nothing may depend on it. */
+export function deviceOf(userAgent: string): string {
+  const browser = BROWSERS.find(([mark]) => userAgent.includes(`${mark}/`))?.[1] ?? 'A browser'
+  const system = SYSTEMS.find(([mark]) => userAgent.includes(mark))?.[1]
+  return system === undefined ? browser : `${browser} on ${system}`
+}
+
+export function deviceRoutes(shop: Shop, frame: Frame): Router {
+  const { sessions, now } = shop
+  const router = new Router()
+
+  router.get('/devices', membersOnly(shop), async (ctx) => {
+    const list = await sessions.list(memberOf(shop).id)
+    frame.show(ctx, { title: 'Devices', body: devicesPage(list, visitor().publicId, now()) })
+  })
+
+  router.post('/devices/end', membersOnly(shop), async (ctx) => {
+    // With an owner, only a session of his is ended, whatever public id the form holds.
+    const hasEnded = await sessions.destroy(field(ctx, 'device'), { owner: memberOf(shop).id })
+    visitor().flash('notice', hasEnded ? 'That device is signed out.' : 'That device was signed out already.')
+    seeOther(ctx, '/devices')
+  })
+
+  router.post('/devices/end-others', membersOnly(shop), async (ctx) => {
+    const ended = await sessions.destroyAll(memberOf(shop).id, { except: visitor().publicId })
+    visitor().flash('notice', `Signed out everywhere but here. Devices that were: ${ended}.`)
+    seeOther(ctx, '/devices')
+  })
+
+  return router
+}
+
+/** This one first, then those seen last. */
+export function inOrder(list: readonly SessionInfo<Visitor>[], here: string): SessionInfo<Visitor>[] {
+  return [...list].sort((a, b) => Number(b.publicId === here) - Number(a.publicId === here) || b.lastSeenAt - a.lastSeenAt || b.createdAt - a.createdAt)
+}
+
+function devicesPage(list: readonly SessionInfo<Visitor>[], here: string, now: number): Html {
+  return html`
+    <div class="heading">
+      <h1>Your devices</h1>
+      ${list.length > 1 && button('/devices/end-others', 'Sign out everywhere but here', {}, 'quiet')}
+    </div>
+    <ul class="devices">
+      ${inOrder(list, here).map(({ publicId, createdAt, lastSeenAt, expiresAt, data }) => {
+        const isHere = publicId === here
+        const name = data.device ?? 'A browser'
+        return html`
+          <li class="${isHere && 'here'}">
+            <div>
+              <h2>${name}${isHere && html` <span class="badge">this browser</span>`}</h2>
+              <p>${isHere ? 'In use now' : html`Seen ${ago(lastSeenAt, now)}`}, since ${clock(createdAt)}. Ends in ${span(expiresAt - now)} if not used.</p>
+              <p class="id">${publicId}</p>
+            </div>
+            ${isHere ? button('/sign-out', 'Sign out', {}, 'quiet') : button('/devices/end', html`End<span class="unseen"> ${name}, seen ${ago(lastSeenAt, now)}</span>`, { device: publicId })}
+          </li>`
+      })}
+    </ul>
+    <p class="hint">Most requests only read the session. When it was last seen is written at most every twelve minutes, or every hour where you are remembered, so the real time may be later.</p>`
+}

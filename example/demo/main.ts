@@ -1,0 +1,17 @@
+// A small shop with accounts, devices and a live view: npm run demo, then http://localhost:18080
+import { fileURLToPath } from 'node:url'
+import { openDemo } from './app.ts'
+import { openStorage } from './storage.ts'
+
+const port = Number(process.env['PORT'] ?? 18080)
+const storage = openStorage(process.env['DATABASE'] ?? fileURLToPath(new URL('demo.db', import.meta.url)))
+const demo = openDemo(storage)
+
+// This machine alone: it is a demo, and it has a switch that breaks it.
+demo.server.listen(port, '127.0.0.1', () => console.log(`http://localhost:${port}, accounts and sessions ${storage.where}`))
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    void demo.close().finally(() => storage.close())
+  })
+}

@@ -1,0 +1,59 @@
+// The panel at the foot of each page: what the session did. A commit comes after the handlers, so a page cannot know its
+// own; it shows the last finished request of its session, and of itself what has happened so far. It says so.
+import type { SessionManager } from 'koa-fastsession'
+import { html, type Html } from './html.ts'
+import type { Entry, Ledger } from './ledger.ts'
+import { clock, span } from './times.ts'
+
+const ORIGINS = {
+  new: 'none: no cookie came',
+  resumed: 'resumed from its cookie',
+  invalid: 'none: the cookie was not signed by us',
+  expired: 'none: the cookie’s session has ended',
+}
+
+export function panel(session: SessionManager<object>, ledger: Ledger, now: number): Html {
+  const running = ledger.current()
+  const last = ledger.last(session.publicId)
+  return html`
+    <aside class="panel" aria-labelledby="panel-title">
+      <div class="wide">
+        <h2 id="panel-title">What the session did</h2>
+        <div class="table" role="region" aria-labelledby="panel-title" tabindex="0">
+          <table>
+            <thead><tr><th scope="col">Request</th><th scope="col">Store calls</th><th scope="col">Events</th><th scope="col">Cookie sent</th></tr></thead>
+            <tbody>
+              ${last && row('the one before', last, last.cookie ?? 'none')}
+              ${running && row('this page, so far', running, 'not known yet')}
+            </tbody>
+          </table>
+        </div>
+        <p>A session is stored after the page was made and before it leaves: what this page stores and sends stands in the next page’s panel.</p>
+        ${facts(session, now)}
+      </div>
+    </aside>`
+}
+
+function row(which: string, { request, calls, events }: Entry, cookie: string): Html {
+  const asked = [...calls].map(([verb, count]) => `${verb} × ${count}`).join(', ')
+  return html`
+    <tr>
+      <th scope="row">${request} <small>${which}</small></th>
+      <td>${asked === '' ? 'none' : asked}</td>
+      <td>${events.length === 0 ? 'none' : events.join(', ')}</td>
+      <td>${cookie}</td>
+    </tr>`
+}
+
+function facts(session: SessionManager<object>, now: number): Html {
+  const { origin, publicId, createdAt, authenticatedAt, expiresAt } = session
+  if (origin !== 'resumed') return html`<dl><div><dt>Session</dt><dd>${ORIGINS[origin]}</dd></div></dl>`
+  return html`
+    <dl>
+      <div><dt>Session</dt><dd>${ORIGINS[origin]}</dd></div>
+      <div><dt>Public id, which is no cookie</dt><dd class="id">${publicId}</dd></div>
+      <div><dt>Began</dt><dd>${clock(createdAt)}</dd></div>
+      <div><dt>Password given</dt><dd>${authenticatedAt === undefined ? 'never' : clock(authenticatedAt)}</dd></div>
+      <div><dt>Ends if not used</dt><dd>in ${span(expiresAt - now)}</dd></div>
+    </dl>`
+}

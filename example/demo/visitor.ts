@@ -1,0 +1,29 @@
+// What the shop keeps of a visitor, and what the rooms of the shop share.
+import { currentSession, type SessionManager, type SessionMiddleware } from 'koa-fastsession'
+import type { Users } from './users.ts'
+
+/** The data of a session. Who is signed in is not in it: that is the session's owner. */
+export interface Visitor {
+  /** How many of each of the goods. */
+  cart?: Record<string, number>
+  /** The text of the gift card. */
+  card?: string
+  /** The device that signed in, such as "Firefox on Linux". */
+  device?: string
+}
+
+/** The session of the request that is running. */
+export function visitor(): SessionManager<Visitor> {
+  return currentSession<Visitor>()
+}
+
+/** The shop: what more than one room needs. */
+export interface Shop {
+  readonly sessions: SessionMiddleware<Visitor>
+  readonly users: Users
+  readonly now: () => number
+  /** Prints a gift card, which takes its time. */
+  readonly print: () => Promise<void>
+  /** Makes the store of the sessions fail for so long. */
+  readonly unplug: (milliseconds: number) => void
+}
