@@ -1,0 +1,117 @@
+// The demo's cart, in a real browser: what overlapping requests put into one session.
+import { Barrier } from '../support/faults.ts'
+import { openShop, testInChromium } from '../support/shop.ts'
+
+testInChromium('two tabs fill the cart at once, and both items are there', async (t) => {
+  const shop = await openShop(t)
+  const guest = await shop.visitor()
+  await guest.press('Add one Pencil')
+  const tab = await guest.context.newPage()
+  await tab.goto('/')
+  const held = shop.store.pause('replace')
+
+  const first = guest.press('Add one Notebook')
+  await held.arrived
+  await guest.press('Add one Ink', tab)
+  held.open()
+  await first
+
+  await guest.page.goto('/cart')
+  t.regex(await guest.text(), /Notebook[^]*Pencil[^]*Ink/)
+})
+
+testInChromium('of one article, ten that two tabs put in at once are ten', async (t) => {
+  const shop = await openShop(t)
+  const guest = await shop.visitor()
+  await guest.press('Add one Pencil')
+  const tab = await guest.context.newPage()
+  await tab.goto('/')
+  const nineMore = [5, 4].map(async (times, at) => {
+    for (let done = 0; done < times; done++) await guest.press('Add one Pencil', at === 0 ? guest.page : tab)
+  })
+
+  await Promise.all(nineMore)
+
+  await guest.page.goto('/cart')
+  t.is(await guest.page.getByRole('main').locator('.quantity').innerText(), '10')
+})
+
+testInChromium('a gift card that takes long to print undoes nothing that another tab did meanwhile', async (t) => {
+  const printer = new Barrier()
+  const shop = await openShop(t, { print: () => printer.pass() })
+  const guest = await shop.visitor()
+  await guest.press('Add one Pencil')
+  const tab = await guest.context.newPage()
+  await tab.goto('/')
+  await guest.page.goto('/cart')
+  await guest.page.getByLabel('What it says').fill('For Mary')
+
+  const printed = guest.press('Print it')
+  await printer.arrived
+  await guest.press('Add one Scissors', tab)
+  printer.open()
+  await printed
+
+  t.regex(await guest.text(), /Pencil[^]*Scissors[^]*For Mary/)
+})
+
+testInChromium('a visitor who only looks has no cookie', async (t) => {
+  const shop = await openShop(t)
+  const guest = await shop.visitor()
+
+  for (const path of ['/', '/cart', '/sign-in', '/sign-up']) await guest.page.goto(path)
+
+  t.deepEqual(await guest.context.cookies(), [])
+})
+
+testInChromium('what is taken out of the cart is gone, and the last one takes its line along', async (t) => {
+  const shop = await openShop(t)
+  const guest = await shop.visitor()
+  for (const article of ['Pencil', 'Pencil', 'Ink']) await guest.press(`Add one ${article}`)
+  await guest.page.goto('/cart')
+
+  for (const article of ['Pencil', 'Ink']) await guest.press(`One ${article} less`)
+
+  t.regex(await guest.text(), /Pencil/)
+  t.notRegex(await guest.text(), /Blue-black/)
+  t.regex(await guest.text(), /Together\s+€ 2\.20/)
+})
+
+testInChromium('the cart of an anonymous visitor goes along when he signs in', async (t) => {
+  const shop = await openShop(t)
+  const other = await shop.ada()
+  const guest = await shop.visitor()
+  await guest.press('Add one Ruler')
+
+  await guest.signIn()
+
+  await guest.page.goto('/cart')
+  t.regex(await guest.text(), /Ruler/)
+  await other.page.goto('/cart')
+  t.notRegex(await other.text(), /Ruler/)
+})
+
+testInChromium('without JavaScript the shop works: sign up, fill the cart, print a card, sign out', async (t) => {
+  const shop = await openShop(t)
+  const guest = await shop.visitor({ javaScriptEnabled: false })
+  const { page } = guest
+  await page.goto('/sign-up')
+  await page.getByLabel('Name').fill('Mary')
+  await page.getByLabel('E-mail').fill('mary@example.org')
+  await page.getByLabel('New password').fill('another long password')
+  await guest.press('Sign up')
+  t.regex(await guest.text(), /Welcome, Mary/)
+
+  await guest.press('Add one Envelopes')
+  await page.goto('/cart')
+  await page.getByLabel('What it says').fill('For Ada')
+  await guest.press('Print it')
+  t.regex(await guest.text(), /Envelopes[^]*For Ada/)
+  await page.goto('/live')
+  t.regex(await guest.text(), /needs JavaScript[^]*Envelopes/)
+  await page.goto('/account')
+  await guest.press('Sign out')
+
+  t.regex(await guest.text(), /Signed out/)
+  t.deepEqual(await guest.context.cookies(), [])
+})

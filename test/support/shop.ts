@@ -1,0 +1,127 @@
+// The demo on a free port, and visitors of it in a real browser.
+import type { AddressInfo } from 'node:net'
+import test, { type ExecutionContext } from 'ava'
+import type { BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
+import { MemoryStore } from 'koa-fastsession'
+import { openDemo, type DemoOptions } from '../../example/demo/app.ts'
+import { MemoryShelf, Users } from '../../example/demo/users.ts'
+import { startChromium } from './chromium.ts'
+import { FaultyStore } from './faults.ts'
+
+export const EMAIL = 'ada@example.org'
+export const PASSWORD = 'a long and quiet password'
+export const MINUTE = 60_000
+
+/** Cheap, for tests alone. */
+export const CHEAP = { N: 16, r: 1, p: 1 }
+
+const chromium = await startChromium()
+test.after.always(() => chromium?.close())
+
+type Play = (t: ExecutionContext) => Promise<void>
+
+/** A test that needs Chromium; skipped, loudly, where there is none. One at a time: there is one browser for all. */
+export const testInChromium: (title: string, play: Play) => void = chromium === undefined ? test.skip : test.serial
+
+export interface OpenShop {
+  readonly url: string
+  readonly store: FaultyStore
+  readonly users: Users
+  /** Moves the shop's clock. */
+  pass(milliseconds: number): void
+  /** Somebody with a browser of his own, on the first page. */
+  visitor(options?: BrowserContextOptions): Promise<Guest>
+  /** The same, with Ada's account made and signed in. */
+  ada(options?: BrowserContextOptions): Promise<Guest>
+}
+
+export async function openShop(t: ExecutionContext, options: Partial<DemoOptions> = {}): Promise<OpenShop> {
+  // A slow machine is no outage, and no test here waits for a lifetime.
+  t.timeout(60_000)
+  const store = new FaultyStore(new MemoryStore())
+  const users = new Users(new MemoryShelf(), CHEAP)
+  let ahead = 0
+  const demo = openDemo({ store, users, keys: ['a test secret of more than thirty-two characters'], now: () => Date.now() + ahead, print: () => Promise.resolve(), logger: {}, ...options })
+  demo.app.silent = true
+  await new Promise<void>((resolve) => demo.server.listen(0, '127.0.0.1', resolve))
+  const url = `http://localhost:${(demo.server.address() as AddressInfo).port}`
+  const guests: Guest[] = []
+  t.teardown(async () => {
+    await Promise.all(guests.map(({ context }) => context.close()))
+    store.heal()
+    await demo.close()
+  })
+  const shop: OpenShop = {
+    url,
+    store,
+    users,
+    pass: (milliseconds) => void (ahead += milliseconds),
+    async visitor(given = {}) {
+      const context = await chromium?.newContext({ baseURL: url, ...given })
+      if (context === undefined) throw new Error('a test that needs Chromium is to be declared with testInChromium')
+      context.setDefaultTimeout(20_000)
+      const guest = new Guest(context, await context.newPage())
+      guests.push(guest)
+      await guest.page.goto('/')
+      return guest
+    },
+    async ada(given) {
+      await users.signUp('Ada', EMAIL, PASSWORD)
+      const guest = await shop.visitor(given)
+      await guest.signIn()
+      return guest
+    },
+  }
+  return shop
+}
+
+/** A browser with cookies of its own. */
+export class Guest {
+  readonly context: BrowserContext
+  /** The first tab. */
+  readonly page: Page
+  /** Errors and refusals that a page told its console. */
+  readonly complaints: string[] = []
+
+  constructor(context: BrowserContext, page: Page) {
+    this.context = context
+    this.page = page
+    context.on('console', (message) => {
+      if (message.type() === 'error' || message.type() === 'warning') this.complaints.push(message.text())
+    })
+    context.on('weberror', (error) => this.complaints.push(String(error.error())))
+  }
+
+  async signIn(password = PASSWORD, { isRemembered = false } = {}): Promise<void> {
+    const { page } = this
+    await page.goto('/sign-in')
+    await page.getByLabel('E-mail').fill(EMAIL)
+    await page.getByLabel('Password').fill(password)
+    if (isRemembered) await page.getByLabel('Remember me').check()
+    await this.press('Sign in')
+  }
+
+  /** Presses a button of the content, and waits for the page that it leads to. */
+  async press(name: string, page = this.page): Promise<void> {
+    await Promise.all([page.waitForEvent('load'), page.getByRole('main').getByRole('button', { name, exact: true }).click()])
+  }
+
+  /** The session cookie as the browser stores it. */
+  async cookie() {
+    return (await this.context.cookies()).find(({ name }) => name === 'sid')
+  }
+
+  /** The secret id in it; empty where there is none. */
+  async id(): Promise<string> {
+    return (await this.cookie())?.value.split('.')[0] ?? ''
+  }
+
+  /** What the page says where the content is. */
+  text(page = this.page): Promise<string> {
+    return page.getByRole('main').innerText()
+  }
+
+  path(page = this.page): string {
+    return new URL(page.url()).pathname
+  }
+}
