@@ -12,6 +12,11 @@ export const EMAIL = 'ada@example.org'
 export const PASSWORD = 'a long and quiet password'
 export const MINUTE = 60_000
 
+/** The pages of those who are not signed in, and those that say that something went wrong. */
+export const ANYBODY = ['/', '/cart', '/sign-in', '/sign-up', '/signed-out', '/trouble', '/nowhere', '/trouble/error']
+/** The pages of those who are. */
+export const MEMBERS = ['/', '/cart', '/live', '/devices', '/account', '/account/email', '/account/password', '/confirm?for=/account', '/trouble']
+
 /** Cheap, for tests alone. */
 export const CHEAP = { N: 16, r: 1, p: 1 }
 
