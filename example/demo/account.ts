@@ -173,7 +173,7 @@ function signInForm(place: string, problem?: string, email = ''): Html {
 
 function confirmForm(place: string, problem?: string): Html {
   return card('Your password, please', '/confirm', problem, html`
-    <p>What comes next could lock you out of your account. It is more than five minutes since you gave your password.</p>
+    <p>What comes next could lock you out of your account: it wants a password that was given within the last five minutes.</p>
     <input type="hidden" name="for" value="${place}">
     ${passwordInput}
     <button>Go on</button>`)

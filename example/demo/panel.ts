@@ -12,6 +12,8 @@ const ORIGINS = {
   expired: 'none: the cookie’s session has ended',
 }
 
+const COLUMNS = ['Store calls', 'Events', 'Cookie sent']
+
 export function panel(session: SessionManager<object>, ledger: Ledger, now: number): Html {
   const running = ledger.current()
   const last = ledger.last(session.publicId)
@@ -19,15 +21,13 @@ export function panel(session: SessionManager<object>, ledger: Ledger, now: numb
     <aside class="panel" aria-labelledby="panel-title">
       <div class="wide">
         <h2 id="panel-title">What the session did</h2>
-        <div class="table" role="region" aria-labelledby="panel-title" tabindex="0">
-          <table>
-            <thead><tr><th scope="col">Request</th><th scope="col">Store calls</th><th scope="col">Events</th><th scope="col">Cookie sent</th></tr></thead>
-            <tbody>
-              ${last && row('the one before', last, last.cookie ?? 'none')}
-              ${running && row('this page, so far', running, 'not known yet')}
-            </tbody>
-          </table>
-        </div>
+        <table>
+          <thead><tr><th scope="col">Request</th>${COLUMNS.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+          <tbody>
+            ${last && row('the one before', last, last.cookie ?? 'none')}
+            ${running && row('this page, so far', running, 'not known yet')}
+          </tbody>
+        </table>
         <p>A session is stored after the page was made and before it leaves: what this page stores and sends stands in the next page’s panel.</p>
         ${facts(session, now)}
       </div>
@@ -36,12 +36,11 @@ export function panel(session: SessionManager<object>, ledger: Ledger, now: numb
 
 function row(which: string, { request, calls, events }: Entry, cookie: string): Html {
   const asked = [...calls].map(([verb, count]) => `${verb} × ${count}`).join(', ')
+  const cells = [asked === '' ? 'none' : asked, events.length === 0 ? 'none' : events.join(', '), cookie]
   return html`
     <tr>
       <th scope="row">${request} <small>${which}</small></th>
-      <td>${asked === '' ? 'none' : asked}</td>
-      <td>${events.length === 0 ? 'none' : events.join(', ')}</td>
-      <td>${cookie}</td>
+      ${cells.map((cell, at) => html`<td data-label="${COLUMNS[at]}">${cell}</td>`)}
     </tr>`
 }
 
