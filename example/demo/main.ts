@@ -7,6 +7,11 @@ const port = Number(process.env['PORT'] ?? 18080)
 const storage = openStorage(process.env['DATABASE'] ?? fileURLToPath(new URL('demo.db', import.meta.url)))
 const demo = openDemo(storage)
 
+demo.server.on('error', (error: NodeJS.ErrnoException) => {
+  console.error(error.code === 'EADDRINUSE' ? `Something listens on port ${port} already: PORT=18081 npm run demo takes another one.` : error)
+  process.exit(1)
+})
+
 // This machine alone: it is a demo, and it has a switch that breaks it.
 demo.server.listen(port, '127.0.0.1', () => console.log(`http://localhost:${port}, accounts and sessions ${storage.where}`))
 

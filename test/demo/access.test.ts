@@ -97,6 +97,19 @@ testInChromium('what has the focus shows it', async (t) => {
   t.deepEqual([...new Set(outlines)], ['solid 3px'])
 })
 
+testInChromium('who wants no motion sees none, and others see that the live view is alive', async (t) => {
+  const guest = await (await openShop(t)).ada()
+  const moving = async (reducedMotion: 'reduce' | 'no-preference') => {
+    await guest.page.emulateMedia({ reducedMotion })
+    await guest.page.goto('/live')
+    await guest.page.getByText('connected', { exact: true }).waitFor()
+    return guest.page.evaluate<number>('document.getAnimations().length')
+  }
+
+  t.is(await moving('reduce'), 0)
+  t.is(await moving('no-preference'), 1)
+})
+
 // Text whose colours are too near one another (WCAG 2.2, success criterion 1.4.3). It runs in the page.
 const CONTRAST = `(() => {
   const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true })

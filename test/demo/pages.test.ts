@@ -2,7 +2,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ExecutionContext } from 'ava'
-import { ANYBODY, EMAIL, MEMBERS, MINUTE, openShop, PASSWORD, testInChromium, type Guest } from '../support/shop.ts'
+import { ANYBODY, EMAIL, MEMBERS, openShop, PASSWORD, testInChromium, type Guest } from '../support/shop.ts'
 
 /** A page of another origin that sends a form, as soon as it is opened. */
 async function otherOrigin(t: ExecutionContext, action: string, fields: Readonly<Record<string, string>>): Promise<number> {
@@ -234,11 +234,12 @@ testInChromium('a request that does not say where it comes from changes nothing'
 testInChromium('pages are not kept: after signing out, Back shows no account', async (t) => {
   const shop = await openShop(t)
   const guest = await shop.ada()
-  await guest.page.goto('/account')
+  const page = await guest.page.goto('/account')
   await guest.press('Sign out')
-  shop.pass(MINUTE)
 
   await guest.page.goBack()
 
   t.is(guest.path(), '/sign-in')
+  // Without it a browser may keep the page as it was, and show that.
+  t.is(await page?.headerValue('Cache-Control'), 'no-store')
 })

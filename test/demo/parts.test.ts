@@ -126,6 +126,17 @@ test('the demo starts without any set-up, says where it is and where it keeps th
   t.is(existsSync(database), nodeSqlite !== undefined)
 })
 
+test('a port that is taken is told in a sentence, with a way out', async (t) => {
+  const { port } = await demo(t, join(temporaryFolder(), 'demo.db'))
+  const second = start('env', [`PORT=${port}`, `DATABASE=${join(temporaryFolder(), 'demo.db')}`, process.execPath, '--import', './test/support/loader.js', 'example/demo/main.ts'], { cwd: ROOT })
+  t.teardown(() => second.stop())
+
+  const code = await new Promise((resolve) => second.process.once('close', resolve))
+
+  t.is(code, 1)
+  t.true(second.output().includes(`Something listens on port ${port} already`))
+})
+
 if (nodeSqlite !== undefined) {
   test('accounts, sessions and cookies outlive a restart of the demo', async (t) => {
     const database = join(temporaryFolder(), 'demo.db')
