@@ -1,0 +1,33 @@
+// koa-session 7 has no memory store of its own: an isolated Map store stands in.
+import Koa from 'koa'
+import session from 'koa-session'
+import Redis from 'ioredis'
+import koaRedis from 'koa-redis'
+import { JsonMapStore, RefMapStore } from '../harness/stores.js'
+import { answer } from '../harness/workloads.js'
+
+export const floor = 'koa'
+export const stores = ['memory', 'memory-ref', 'redis', 'koa-redis']
+
+export function build({ store, keys, ttl, redisUrl }) {
+  let client
+  let chosen
+  if (store === 'redis') {
+    client = new Redis(redisUrl)
+    chosen = {
+      get: async (id) => { const text = await client.get(id); return text ? JSON.parse(text) : undefined },
+      set: async (id, data, maxAge) => { await client.set(id, JSON.stringify(data), 'PX', maxAge) },
+      destroy: async (id) => { await client.del(id) }
+    }
+  } else if (store === 'koa-redis') {
+    client = new Redis(redisUrl)
+    chosen = koaRedis({ client })
+  } else {
+    chosen = store === 'memory-ref' ? new RefMapStore() : new JsonMapStore()
+  }
+  const app = new Koa()
+  app.keys = keys
+  app.use(session({ key: 'sid', maxAge: ttl, store: chosen }, app))
+  app.use((ctx) => { ctx.body = answer(ctx.path, () => ctx.session) })
+  return { listener: app.callback(), close () { client?.disconnect() } }
+}

@@ -1,0 +1,43 @@
+// One candidate in one process. Asked for { workload, ms, lanes }, it answers { n, cpu, wall }, in nanoseconds per request,
+// or null where the candidate has no such workload.
+import { build } from './registry.js'
+import { prepare, check, WORKLOADS } from './workloads.js'
+import { Lane } from './mock.js'
+
+const [name, store] = process.argv.slice(2)
+const app = await build(name, store || undefined)
+await check(app)
+const cookies = await prepare(app)
+
+async function run({ workload, ms, lanes }) {
+  const { path, cookie: kind } = WORKLOADS[workload]
+  const cookie = kind && cookies[kind]
+  if (kind && cookie === undefined) return null
+  const { listener } = app
+  let n = 0
+  let open = true
+  const drive = async (lane) => {
+    while (open) {
+      await lane.send(listener, path, cookie)
+      n++
+    }
+  }
+  const wall0 = process.hrtime.bigint()
+  const cpu0 = process.cpuUsage()
+  const end = Date.now() + ms
+  // Promises and nextTick starve timers, so one lane watches the clock.
+  const clock = async (lane) => {
+    for (let i = 1; open; i++) {
+      await lane.send(listener, path, cookie)
+      n++
+      if (i % 8 === 0 && Date.now() >= end) open = false
+    }
+  }
+  await Promise.all([clock(new Lane()), ...Array.from({ length: lanes - 1 }, () => drive(new Lane()))])
+  const { user, system } = process.cpuUsage(cpu0)
+  return { n, cpu: ((user + system) * 1000) / n, wall: Number(process.hrtime.bigint() - wall0) / n }
+}
+
+process.on('message', async (message) => process.send(await run(message)))
+process.on('disconnect', () => process.exit(0))
+process.send({ ready: true })
