@@ -1,7 +1,10 @@
 // A process of its own for what is measured, under any Node. It is asked one question at a time, and never outlives its parent.
 import { fork } from 'node:child_process'
 
-/** Starts a file of this folder's parent; resolves once it has said that it is ready, with what it said. */
+const children = new Set()
+process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')))
+
+/** Starts a file of the folder above; resolves once it has said that it is ready, `ready` being what it said. */
 export async function start(file, args, { node = process.execPath, execArgv = [] } = {}) {
   const child = fork(new URL(`../${file}`, import.meta.url), args, {
     execPath: node,
@@ -9,11 +12,15 @@ export async function start(file, args, { node = process.execPath, execArgv = []
     env: { ...process.env, NODE_ENV: 'production' },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
+  children.add(child)
   let settle
   const answer = () => new Promise((resolve, reject) => (settle = { resolve, reject }))
+  const gone = new Promise((resolve) => child.once('exit', resolve))
   child.on('message', (message) => settle.resolve(message))
-  child.once('exit', () => settle.reject(new Error(`${file} ${args.join(' ')} ended`)))
-  process.once('exit', () => child.kill('SIGKILL'))
+  void gone.then(() => {
+    children.delete(child)
+    settle.reject(new Error(`${file} ${args.join(' ')} ended`))
+  })
   const ready = await answer()
   return {
     ready,
@@ -23,8 +30,6 @@ export async function start(file, args, { node = process.execPath, execArgv = []
       return answered
     },
     stop() {
-      const gone = new Promise((resolve) => child.once('exit', resolve))
-      settle.reject = () => {}
       child.kill('SIGKILL')
       return gone
     },

@@ -1,26 +1,59 @@
-// Load over loopback: wrk (Debian package) where it is installed, because it
-// takes little CPU from a two-core machine, else autocannon.
+// Load over loopback: wrk where it is installed, because it takes little CPU from a small machine, else autocannon.
 import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { temporaryFolder } from './services.js'
 
 const run = promisify(execFile)
-const have = await run('wrk', ['-v']).then(() => true, (e) => e.code !== 'ENOENT')
+const have = await run('wrk', ['-v']).then(
+  () => true,
+  (error) => error.code !== 'ENOENT',
+)
 
 export const tool = have ? 'wrk' : 'autocannon'
 
 const MS = { us: 1e-3, ms: 1, s: 1000 }
 
-/** Returns { rps, p50, p99 } (milliseconds); never longer than `seconds` + 10. */
+/** `cookie` is a header, or a list that takes turns. Returns { n, rps, p50, p99 }, in milliseconds; never longer than `seconds` + 10. */
 export async function load({ port, path, cookie, seconds, connections }) {
   const url = `http://127.0.0.1:${port}${path}`
   if (have) {
-    const { stdout } = await run('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...(cookie ? ['-H', 'Cookie: ' + cookie] : []), url], { timeout: (seconds + 10) * 1000 })
-    const at = (p) => { const m = new RegExp(`${p}%\\s+([\\d.]+)(us|ms|s)`).exec(stdout); return m ? Number(m[1]) * MS[m[2]] : NaN }
-    if (/Non-2xx/.test(stdout)) throw new Error('errors from ' + url + '\n' + stdout)
-    return { n: Number(/(\d+) requests in/.exec(stdout)[1]), rps: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)[1]), p50: at(50), p99: at(99) }
+    const header = Array.isArray(cookie) ? ['-s', script(path, cookie)] : cookie ? ['-H', `Cookie: ${cookie}`] : []
+    const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...header, url]
+    const { stdout } = await run('wrk', args, { timeout: (seconds + 10) * 1000 })
+    const at = (percent) => {
+      const match = new RegExp(`${percent}%\\s+([\\d.]+)(us|ms|s)`).exec(stdout)
+      return match ? Number(match[1]) * MS[match[2]] : NaN
+    }
+    if (/Non-2xx/.test(stdout)) throw new Error(`errors from ${url}\n${stdout}`)
+    return {
+      n: Number(/(\d+) requests in/.exec(stdout)[1]),
+      rps: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)[1]),
+      p50: at(50),
+      p99: at(99),
+    }
   }
   const { default: autocannon } = await import('autocannon')
-  const r = await autocannon({ url, connections, duration: seconds, headers: cookie ? { cookie } : {} })
-  if (r.non2xx) throw new Error('errors from ' + url)
-  return { n: r.requests.total, rps: r.requests.average, p50: r.latency.p50, p99: r.latency.p99 }
+  const requests = [cookie].flat().map((one) => ({ path, headers: one ? { cookie: one } : {} }))
+  const result = await autocannon({ url, connections, duration: seconds, requests })
+  if (result.non2xx) throw new Error(`errors from ${url}`)
+  return { n: result.requests.total, rps: result.requests.average, p50: result.latency.p50, p99: result.latency.p99 }
+}
+
+const scripts = temporaryFolder()
+let written = 0
+
+/** What wrk sends when each request has another cookie, made before it begins. */
+function script(path, cookies) {
+  const file = join(scripts, `${written++}.lua`)
+  const list = cookies.map((one) => `wrk.format('GET', '${path}', { Cookie = '${one}' })`)
+  writeFileSync(
+    file,
+    `local requests, at = {}, 0
+function init() requests = { ${list.join(', ')} } end
+function request() at = at % #requests + 1 return requests[at] end
+`,
+  )
+  return file
 }

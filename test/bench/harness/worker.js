@@ -16,9 +16,10 @@ async function run({ workload, ms, lanes }) {
   const { listener } = app
   let n = 0
   let open = true
-  const drive = async (lane) => {
+  const cookieOf = (lane) => (Array.isArray(cookie) ? cookie[lane % cookie.length] : cookie)
+  const drive = async (lane, its) => {
     while (open) {
-      await lane.send(listener, path, cookie)
+      await lane.send(listener, path, its)
       n++
     }
   }
@@ -26,14 +27,14 @@ async function run({ workload, ms, lanes }) {
   const cpu0 = process.cpuUsage()
   const end = Date.now() + ms
   // Promises and nextTick starve timers, so one lane watches the clock.
-  const clock = async (lane) => {
+  const clock = async (lane, its) => {
     for (let i = 1; open; i++) {
-      await lane.send(listener, path, cookie)
+      await lane.send(listener, path, its)
       n++
       if (i % 8 === 0 && Date.now() >= end) open = false
     }
   }
-  await Promise.all([clock(new Lane()), ...Array.from({ length: lanes - 1 }, () => drive(new Lane()))])
+  await Promise.all(Array.from({ length: lanes }, (_, lane) => (lane === 0 ? clock : drive)(new Lane(), cookieOf(lane))))
   const { user, system } = process.cpuUsage(cpu0)
   return { n, cpu: ((user + system) * 1000) / n, wall: Number(process.hrtime.bigint() - wall0) / n }
 }

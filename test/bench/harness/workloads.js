@@ -41,18 +41,25 @@ export const WORKLOADS = {
   W3: { path: '/count', cookie: 'small', what: 'valid cookie, counter written' },
   W4: { path: '/login', what: 'new session' },
   W5: { path: '/read', cookie: 'big', what: 'valid cookie, one field read of 10 KB' },
-  W6: { path: '/read', cookie: 'forged', what: 'forged signature' }
+  W6: { path: '/read', cookie: 'forged', what: 'forged signature' },
+  // In W3 all requests under way write to one session. Most sessions have one writer at a time: this is their W3.
+  W7: { path: '/count', cookie: 'own', what: 'valid cookie, counter written, each request its own session' }
 }
+
+/** So many sessions take turns in W7: more than requests are under way. */
+const OWN = 64
 
 const STAND_IN = cookieHeader(['sid=0123456789abcdefghijklmnop; x', 'sid.sig=0123456789abcdefghijklmnopq; x'])
 
 /** Creates the sessions the workloads use; returns their Cookie headers. */
 export async function prepare(app) {
-  if (app.bare) return { small: STAND_IN, big: STAND_IN, forged: STAND_IN }
+  if (app.bare) return { small: STAND_IN, big: STAND_IN, forged: STAND_IN, own: Array(OWN).fill(STAND_IN) }
   const small = cookieHeader((await inject(app.listener, '/login')).setCookie)
   if (app.oneCookieState) return { small, forged: forge(small) }
+  const own = []
+  for (let i = 0; i < OWN; i++) own.push(cookieHeader((await inject(app.listener, '/login')).setCookie))
   const large = cookieHeader((await inject(app.listener, '/fill')).setCookie)
-  return { small, big: large, forged: forge(small) }
+  return { small, big: large, forged: forge(small), own }
 }
 
 /** Fails when the app does not do the job of every workload. */
