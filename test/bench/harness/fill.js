@@ -3,6 +3,7 @@
 import { build } from './registry.js'
 import { Lane } from './mock.js'
 import { collections, longest, settle, used } from './settle.js'
+import { slice } from './stats.js'
 
 const [name, store, most] = process.argv.slice(2)
 let late = 0
@@ -34,9 +35,9 @@ const anyOf = (count) => headerOf(Math.floor(Math.random() * count) * Math.max(1
 async function cost(path, count) {
   const loop = async (ms) => {
     const cpu0 = process.cpuUsage()
-    const end = performance.now() + ms
+    const isOver = slice(ms)
     let requests = 0
-    for (; performance.now() < end; requests += 16) {
+    for (; !isOver(); requests += 16) {
       for (let i = 0; i < 16; i++) await lane.send(app.listener, path, anyOf(count))
     }
     const { user, system } = process.cpuUsage(cpu0)

@@ -1,8 +1,9 @@
 // One candidate in one process. Asked for { workload, ms, lanes }, it answers { n, cpu, wall }, in nanoseconds per request,
-// or null where the candidate has no such workload.
+// after that much CPU time, or null where the candidate has no such workload.
 import { build } from './registry.js'
 import { prepare, check, WORKLOADS } from './workloads.js'
 import { Lane } from './mock.js'
+import { slice } from './stats.js'
 
 const [name, store] = process.argv.slice(2)
 const app = await build(name, store || undefined)
@@ -25,13 +26,13 @@ async function run({ workload, ms, lanes }) {
   }
   const wall0 = process.hrtime.bigint()
   const cpu0 = process.cpuUsage()
-  const end = Date.now() + ms
+  const isOver = slice(ms)
   // Promises and nextTick starve timers, so one lane watches the clock.
   const clock = async (lane, its) => {
     for (let i = 1; open; i++) {
       await lane.send(listener, path, its)
       n++
-      if (i % 8 === 0 && Date.now() >= end) open = false
+      if (i % 8 === 0 && isOver()) open = false
     }
   }
   await Promise.all(Array.from({ length: lanes }, (_, lane) => (lane === 0 ? clock : drive)(new Lane(), cookieOf(lane))))
