@@ -208,8 +208,14 @@ export class RedisStore implements SessionStore {
     const listedUntil = owner === undefined ? '' : number(coverage(expiresAt, now))
     const value = `${front(record)}${listedUntil}\n${tag}${back(record)}`
 
+    const name = this.#prefix + key
+    const lifetime = timeToLive(expiresAt, now)
+
     if (owner !== undefined) await this.#enlist(owner, key, expiresAt, now)
-    return (await this.#run(CREATE, this.#prefix + key, [tag, number(now), timeToLive(expiresAt, now), value])) === 'done'
+    // A new key is free but for a chance of nothing. Only where it is not, the script looks at what holds it: a live record, an
+    // expired one, or this very record, whose answer was lost when the client sent the command again.
+    if (textOf(await this.#send(['SET', name, value, 'NX', 'PX', lifetime], name)) !== undefined) return true
+    return (await this.#run(CREATE, name, [tag, number(now), lifetime, value])) === 'done'
   }
 
   async read(key: string, now: number): Promise<SessionRecord | undefined> {
