@@ -1,8 +1,8 @@
 // npm run bench [-- part ...] [--node=20,24 or paths] [--only=candidate,candidate:store] [--rounds=N] [--dry]
 //
 // Measures all parts, or those that are named, under each Node: a path, or a major version, which npm then fetches into a temporary
-// folder. Without --node, the one that runs this. Writes results/, and from all results RESULTS.md, cpu.svg and the figures in the
-// README; the part `report` writes these from the results that are there. --dry writes nothing, and prints.
+// folder. Without --node, the one that runs this. Writes results/, and from all results RESULTS.md, SCALE.md, cpu.svg and the
+// figures in the README; the part `report` writes these from the results that are there. --dry writes nothing, and prints.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -13,8 +13,9 @@ import { page } from './report/page.js'
 import { plot } from './report/plot.js'
 import { section, withSection } from './report/readme.js'
 import { newest, readResults } from './report/results.js'
+import { scale } from './report/scale.js'
 
-const PARTS = ['cpu', 'http', 'redis', 'memory', 'stores', 'parallel', 'awaits', 'profile']
+const PARTS = ['cpu', 'http', 'redis', 'memory', 'stores', 'parallel', 'awaits', 'footprint', 'profile']
 const ROOT = new URL('../../', import.meta.url)
 const RESULTS = new URL('results/', import.meta.url)
 
@@ -64,6 +65,7 @@ function report() {
   const results = readResults()
   const text = page(results)
   writeFileSync(new URL('RESULTS.md', import.meta.url), text)
+  writeFileSync(new URL('SCALE.md', import.meta.url), scale(results))
   writeFileSync(new URL('cpu.svg', import.meta.url), plot(newest(results.cpu)))
   const readme = new URL('README.md', ROOT)
   writeFileSync(readme, withSection(readFileSync(readme, 'utf8'), section(results)))

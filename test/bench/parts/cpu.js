@@ -22,7 +22,8 @@ export async function measure({ node, say, rounds = 5, ms = 150, warm = 300, lan
   for (let turn = -1; turn < rounds; turn++) {
     say(turn < 0 ? 'warming up' : `round ${turn + 1} of ${rounds}`)
     for (const workload of workloads) {
-      const length = turn >= 0 ? ms : workload === 'W4' ? warm * 4 : warm
+      // New sessions are promoted in the collector's own rhythm: a longer slice holds more of its turns.
+      const length = workload === 'W4' ? (turn >= 0 ? 2 * ms : 4 * warm) : turn >= 0 ? ms : warm
       for (const one of candidates) {
         const run = await (workload === 'W4' ? one.creating : one.steady).ask({ workload, ms: length, lanes })
         if (turn >= 0 && run !== null) (one.runs[workload] ??= []).push(run.cpu)

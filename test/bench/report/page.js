@@ -18,6 +18,7 @@ export function page(results) {
   add('stores', 'SQL stores beside a bare client', STORES_TEXT, storesSection)
   add('parallel', 'Parallel requests of one session', PARALLEL_TEXT, parallelSection)
   add('awaits', 'Awaits under currentSession()', AWAITS_TEXT, awaitsSection)
+  add('footprint', 'Footprint', FOOTPRINT_TEXT, footprintSection)
   add('profile', 'Where the time goes', PROFILE_TEXT, profileSection)
   return `${sections.join('\n\n')}\n`
 }
@@ -139,6 +140,17 @@ const AWAITS_TEXT = `CPU of a request whose handler awaits so many times and ask
 
 function awaitsSection({ rows }) {
   return table(['awaits', '', 'us', 'over Koa'], rows.map((row) => [row.awaits, row.way, number(row.us), number(row.overKoa)]))
+}
+
+const FOOTPRINT_TEXT = `What a small session (75 bytes of JSON) costs a server: bytes at rest, and for each verb the server's own CPU, the bytes on the wire without packet headers, and PostgreSQL's write-ahead log.
+SQLite runs in the process, so its CPU is the whole call's. [SCALE.md](SCALE.md) reckons with these.`
+
+function footprintSection({ rows }) {
+  const cells = rows.flatMap(({ store, bytes, bytesAfterChanges, verbs }) =>
+    Object.entries(verbs).map(([verb, { cpu, toServer, fromServer, log }], at) => [
+      at === 0 ? store : '', at === 0 ? `${number(bytes)}, ${number(bytesAfterChanges)} once changed` : '', verb, number(cpu), number(toServer), number(fromServer), number(log),
+    ]))
+  return table(['', 'bytes each', '', 'server CPU us', 'bytes to it', 'bytes from it', 'bytes of log'], cells)
 }
 
 const PROFILE_TEXT = `Shares of the CPU by V8's sampler, eight requests under way: Koa's and Node's own part of a request included. \`node profile.js koa-fastsession W2\` shows more, and any candidate.`
