@@ -1,7 +1,7 @@
 // Where the time of one candidate goes: node profile.js koa-fastsession[:store] W2 [--node=path] [--ms=4000]
 import { parseArgs } from 'node:util'
 import { start } from './harness/child.js'
-import { table } from './harness/stats.js'
+import { table } from './report/markdown.js'
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { node: { type: 'string' }, ms: { type: 'string', default: '4000' } } })
 const [entry = 'koa-fastsession', workload = 'W2'] = positionals

@@ -1,5 +1,5 @@
-// A sketch of what the design choices in performance.md add up to: keeps the
-// guarantees a session needs in memory (isolation between requests, expiry,
+// A sketch of what a fast design adds up to: keeps the guarantees that a session needs in memory (isolation between requests,
+// expiry,
 // key rotation, change detection) and none of the surface.
 // Values are read from an immutable snapshot; changes go to an overlay; an
 // object handed out is a copy, compared at the end of the request.

@@ -10,13 +10,6 @@ export function round(number) {
   return Number.isFinite(number) ? Number(number.toPrecision(number >= 1000 ? 4 : 3)) : undefined
 }
 
-/** A table in Markdown, its columns aligned. */
-export function table(head, rows) {
-  const widths = head.map((cell, at) => Math.max(String(cell).length, ...rows.map((row) => String(row[at] ?? '').length)))
-  const line = (row) => `| ${widths.map((width, at) => String(row[at] ?? '').padEnd(width)).join(' | ')} |`
-  return [line(head), line(widths.map((width) => '-'.repeat(Math.max(3, width)))), ...rows.map(line)].join('\n')
-}
-
 /**
  * Says after so much CPU time of this process that a slice is over, so that it does the same work on a busy machine as on an idle one; after ten
  * times as long by the clock in any case.

@@ -1,6 +1,6 @@
 // RESULTS.md, from the results alone.
-import { table } from '../harness/stats.js'
 import { WORKLOADS } from '../harness/workloads.js'
+import { count, number, table, wrapped } from './markdown.js'
 import { isMet, targets } from './targets.js'
 
 const CPU_WORKLOADS = ['W1', 'W2', 'W3', 'W4', 'W5', 'W6', 'W7']
@@ -8,8 +8,10 @@ const CPU_WORKLOADS = ['W1', 'W2', 'W3', 'W4', 'W5', 'W6', 'W7']
 export function page(results) {
   const sections = [head(results), targetSection(results)]
   const add = (part, title, text, section) => {
-    const runs = Object.entries(results[part] ?? {})
-    if (runs.length > 0) sections.push(`## ${title}\n\n${text}\n\n\`npm run bench -- ${part}\`\n\n${runs.map(([, run]) => `### ${title}, Node ${run.node}\n\n${section(run)}`).join('\n\n')}`)
+    const runs = Object.values(results[part] ?? {})
+    if (runs.length === 0) return
+    const shown = runs.map((run) => `### ${title}, Node ${run.node}\n\n${section(run)}`)
+    sections.push([`## ${title}`, text, `\`npm run bench -- ${part}\``, ...shown].join('\n\n'))
   }
   add('cpu', 'CPU per request', CPU_TEXT, cpuSection)
   add('http', 'HTTP', HTTP_TEXT, httpSection)
@@ -20,7 +22,7 @@ export function page(results) {
   add('awaits', 'Awaits under currentSession()', AWAITS_TEXT, awaitsSection)
   add('footprint', 'Footprint', FOOTPRINT_TEXT, footprintSection)
   add('profile', 'Where the time goes', PROFILE_TEXT, profileSection)
-  return `${sections.join('\n\n')}\n`
+  return wrapped(`${sections.join('\n\n')}\n`)
 }
 
 function head(results) {
@@ -35,7 +37,8 @@ belongs beside the others of its own table, which took turns with it in one run.
 | --- | --- | --- |
 ${Object.entries(WORKLOADS).map(([name, { path, what }]) => `| ${name} | \`${path}\` | ${what} |`).join('\n')}
 
-koa-fastsession runs with its defaults: ids hashed, requests isolated, versions compared, both timeouts, \`currentSession()\`, events, \`Vary\`.`
+koa-fastsession runs with its defaults: ids hashed, requests isolated, versions compared, both timeouts, \`currentSession()\`,
+events, \`Vary\`.`
 }
 
 function targetSection(results) {
@@ -53,11 +56,16 @@ function targetSection(results) {
   return `## Targets\n\nCPU is over a bare Koa request's in the same run.\n\n${table(['', ...majors.map((major) => `Node ${major}`)], rows)}`
 }
 
-const CPU_TEXT = `CPU time of a request without sockets, over that of a bare Koa request: real request and response objects over a stub connection, eight under way,
-every candidate in a process of its own, taking turns; medians of the ratios to bare Koa in the same round. In W3 all requests under way write
-to one session: koa-fastsession finds the conflict and merges (seven requests of eight), the others let the last write win. W7 is the same work
-with a session for each. \`limit\` and \`limit-json\` are the least that a signed id costs; \`limit-lean\` sketches a fast design without options,
-errors, versions, events or id hashing. koa-session-minimal signs nothing. Express looks worse here than behind a socket, for it changes the
+const CPU_TEXT = `CPU time of a request without sockets, over that of a bare Koa request: real request and response objects over a
+stub connection, eight under way,
+every candidate in a process of its own, taking turns; medians of the ratios to bare Koa in the same round. In W3 all requests
+under way write
+to one session: koa-fastsession finds the conflict and merges (seven requests of eight), the others let the last write win. W7 is
+the same work
+with a session for each. \`limit\` and \`limit-json\` are the least that a signed id costs; \`limit-lean\` sketches a fast design
+without options,
+errors, versions, events or id hashing. koa-session-minimal signs nothing. Express looks worse here than behind a socket, for it
+changes the
 prototypes of fresh objects. iron-session is stateless: its cookie is the session.`
 
 function cpuSection({ rows, settings }) {
@@ -67,7 +75,8 @@ function cpuSection({ rows, settings }) {
   return `Bare Koa: ${number(Math.min(...micros))} to ${number(Math.max(...micros))} us; ${settings.rounds} rounds of ${settings.ms} ms.\n\n${table(['', ...CPU_WORKLOADS], ratios)}`
 }
 
-const HTTP_TEXT = `Server CPU of a request over loopback, parser, kernel and socket included, over bare Koa's in the same round; in brackets requests per second over
+const HTTP_TEXT = `Server CPU of a request over loopback, parser, kernel and socket included, over bare Koa's in the same round; in
+brackets requests per second over
 bare Koa's. The load and the server share the machine, so the CPU is the steadier figure.`
 
 function httpSection({ rows, settings }) {
@@ -80,9 +89,12 @@ function httpTable(rows, workloads) {
   return table(['', ...workloads, 'p99 of W2, ms'], cells)
 }
 
-const REDIS_TEXT = `Commands that a client sends for a request, as the server saw them; what a script calls inside the server is in brackets, for it is no round trip. A
-change is a compare-and-set, which is why it is a script: the others overwrite. Sliding expiry costs a busy session nothing: only the first request after a tenth of the
-lifetime, or an hour, moves it. Then server CPU and throughput of whole requests as above, with Redis behind them on the same machine.`
+const REDIS_TEXT = `Commands that a client sends for a request, as the server saw them; what a script calls inside the server is in
+brackets, for it is no round trip. A
+change is a compare-and-set, which is why it is a script: the others overwrite. Sliding expiry costs a busy session nothing: only
+the first request after a tenth of the
+lifetime, or an hour, moves it. Then server CPU and throughput of whole requests as above, with Redis behind them on the same
+machine.`
 
 function redisSection({ commands, rows, settings, missing }) {
   if (missing) return `Not measured: no ${missing} on this machine.`
@@ -93,11 +105,15 @@ function redisSection({ commands, rows, settings, missing }) {
   return `${table(['', ...workloads], counts)}\n\n${settings.tool}, ${settings.connections} connections, ${settings.rounds} rounds of ${settings.seconds} s.\n\n${httpTable(rows, ['W2', 'W3', 'W7', 'W4'])}`
 }
 
-const MEMORY_TEXT = `Heap (and memory that hangs on it) for each small session, made through the middleware; the CPU of making one, of a W2 read of one of a thousand sessions in use,
-of any session, and of a W3 change, one request under way; the collector's longest pause meanwhile. Express and Fastify sessions are filled to a tenth.
+const MEMORY_TEXT = `Heap (and memory that hangs on it) for each small session, made through the middleware; the CPU of making one,
+of a W2 read of one of a thousand sessions in use,
+of any session, and of a W3 change, one request under way; the collector's longest pause meanwhile. Express and Fastify sessions
+are filled to a tenth.
 
-Then the calls of the store alone. The longest call is without the collector's pauses within it, and by the CPU's clock, so that other programs on the machine
-do not count; a Map of the same records does the least that a store could. A read of any of a million records misses the processor's caches several times,
+Then the calls of the store alone. The longest call is without the collector's pauses within it, and by the CPU's clock, so that
+other programs on the machine
+do not count; a Map of the same records does the least that a store could. A read of any of a million records misses the
+processor's caches several times,
 whoever keeps them: compare it with the Map's.`
 
 function memorySection({ fills, calls }) {
@@ -117,8 +133,10 @@ function memorySection({ fills, calls }) {
   ].join('\n\n')
 }
 
-const STORES_TEXT = `Reads and changes per second of the store's verbs over ten thousand small sessions, beside the bare client given the same statements with values of the same
-kind, taking turns; the statements are recorded from the store. PostgreSQL: 16 under way over a pool of 10 connections, \`synchronous_commit=off\`. SQLite: a file in WAL mode, \`synchronous=NORMAL\`:
+const STORES_TEXT = `Reads and changes per second of the store's verbs over ten thousand small sessions, beside the bare client
+given the same statements with values of the same
+kind, taking turns; the statements are recorded from the store. PostgreSQL: 16 under way over a pool of 10 connections,
+\`synchronous_commit=off\`. SQLite: a file in WAL mode, \`synchronous=NORMAL\`:
 with the stricter defaults each change waits for the disk, and the clients are alike.`
 
 function storesSection({ rows, missing }) {
@@ -126,8 +144,10 @@ function storesSection({ rows, missing }) {
   return `${table(['', 'client', '', 'bare, per second', 'store, per second', 'ratio', 'bare CPU us', 'store CPU us'], cells)}${missing ? `\n\nNot measured: no ${missing} on this machine.` : ''}`
 }
 
-const PARALLEL_TEXT = `So many requests of one session at once, in one process, each of which changes it. \`update\`: each adds 1 to one counter by \`update()\`. \`write\`: each sets a key of
-its own, all having loaded the session before the first stores it. \`turns\`: the same writes one after another, for what they cost without meeting. Of a thousand keys each write stores all. Every request that was answered with 200 had its
+const PARALLEL_TEXT = `So many requests of one session at once, in one process, each of which changes it. \`update\`: each adds 1
+to one counter by \`update()\`. \`write\`: each sets a key of
+its own, all having loaded the session before the first stores it. \`turns\`: the same writes one after another, for what they cost
+without meeting. Of a thousand keys each write stores all. Every request that was answered with 200 had its
 change kept, which the bench checks; the others were refused with 409 after ten seconds.`
 
 function parallelSection({ rows }) {
@@ -135,14 +155,17 @@ function parallelSection({ rows }) {
   return table(['', '', 'requests', 'all done after ms', 'CPU of each us', 'reads each', 'writes tried each', 'refused'], cells)
 }
 
-const AWAITS_TEXT = `CPU of a request whose handler awaits so many times and asks for the session after each, over the same handler in Koa alone, one request under way. \`run\` is AsyncLocalStorage alone,
-\`visitor\` this library without a cookie, \`session\` with one. Until Node 24 every promise of a process pays once an AsyncLocalStorage is in use.`
+const AWAITS_TEXT = `CPU of a request whose handler awaits so many times and asks for the session after each, over the same handler
+in Koa alone, one request under way. \`run\` is AsyncLocalStorage alone,
+\`visitor\` this library without a cookie, \`session\` with one. Until Node 24 every promise of a process pays once an
+AsyncLocalStorage is in use.`
 
 function awaitsSection({ rows }) {
   return table(['awaits', '', 'us', 'over Koa'], rows.map((row) => [row.awaits, row.way, number(row.us), number(row.overKoa)]))
 }
 
-const FOOTPRINT_TEXT = `What a small session (75 bytes of JSON) costs a server: bytes at rest, and for each verb the server's own CPU, the bytes on the wire without packet headers, and PostgreSQL's write-ahead log.
+const FOOTPRINT_TEXT = `What a small session (75 bytes of JSON) costs a server: bytes at rest, and for each verb the server's own
+CPU, the bytes on the wire without packet headers, and PostgreSQL's write-ahead log.
 SQLite runs in the process, so its CPU is the whole call's. [SCALE.md](SCALE.md) reckons with these.`
 
 function footprintSection({ rows }) {
@@ -153,21 +176,10 @@ function footprintSection({ rows }) {
   return table(['', 'bytes each', '', 'server CPU us', 'bytes to it', 'bytes from it', 'bytes of log'], cells)
 }
 
-const PROFILE_TEXT = `Shares of the CPU by V8's sampler, eight requests under way: Koa's and Node's own part of a request included. \`node profile.js koa-fastsession W2\` shows more, and any candidate.`
+const PROFILE_TEXT = `Shares of the CPU by V8's sampler, eight requests under way: Koa's and Node's own part of a request included.
+\`node profile.js koa-fastsession W2\` shows more, and any candidate.`
 
 function profileSection({ rows }) {
   const told = (list, most) => list.slice(0, most).map(({ of, share }) => `${of} ${(100 * share).toFixed(0)} %`).join(', ')
   return table(['', 'us', 'by file or package', 'by function'], rows.map(({ workload, us, files, functions }) => [workload, number(us), told(files, 8), told(functions, 6)]))
-}
-
-/** A figure as short as the noise of measuring allows. */
-function number(value) {
-  if (value === undefined || value === null) return ''
-  if (value === 0) return '0'
-  if (value >= 100) return count(Math.round(value))
-  return `${Number(value.toFixed(value < 10 ? 2 : 1))}`
-}
-
-function count(value) {
-  return value === undefined ? '' : `${value}`.replace(/\B(?=(\d{3})+$)/g, ',')
 }

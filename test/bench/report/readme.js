@@ -1,4 +1,5 @@
 // The README's section on speed, from the results alone.
+import { wrapped } from './markdown.js'
 import { multiple } from './plot.js'
 import { cell, newest } from './results.js'
 
@@ -16,7 +17,7 @@ export function section({ cpu, redis, memory }) {
     `changing one ${pair('W3')}, a new session ${pair('W4')}, reading a field of 10 KB ${pair('W5')}, a forged cookie ${pair('W6')}.`,
     memoryLine(newest(memory)) + redisLine(newest(redis)),
   ]
-  return `${BEGIN}\n${lines.join('\n')}\n${END}`
+  return `${BEGIN}\n${wrapped(lines.join('\n'))}\n${END}`
 }
 
 function memoryLine(run) {
