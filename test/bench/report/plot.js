@@ -21,7 +21,7 @@ const LIBRARIES = [
 
 const WIDTH = 880
 const HEAD = 96
-const FOOT = 76
+const FOOT = 80
 const MARGIN = 28
 const GAP = 36
 const ROW = 23
@@ -70,7 +70,7 @@ const STYLE = `
 const FOOTNOTES = [
   ({ rounds }) => `Medians of ${rounds} rounds in which all take turns, each paired with bare Koa in the same round.`,
   () => '* signs nothing, so it has nothing to check.',
-  () => 'In "Change a field" all requests under way write to one session: koa-fastsession merges their changes, the others lose them.',
+  () => 'In "Change a field" all requests under way write to one session: koa-fastsession alone notices, and merges.',
 ]
 
 /** The drawing of one run of the CPU part. */
@@ -115,7 +115,7 @@ ${[...ticks, ...lines].join('\n')}
 <text class="title" x="${MARGIN}" y="38">CPU per request, in multiples of a bare Koa request</text>
 <text class="quiet" x="${MARGIN}" y="61">Less is better. Logarithmic scale; 1 (dotted) is Koa without sessions. Node ${node}, sessions in memory, ${settings.lanes} requests under way.</text>
 ${panels.join('\n')}
-${FOOTNOTES.map((line, at) => `<text class="quiet" x="${MARGIN}" y="${HEIGHT - 50 + at * 19}">${escaped(line(settings))}</text>`).join('\n')}
+${FOOTNOTES.map((line, at) => `<text class="quiet" x="${MARGIN}" y="${HEIGHT - 55 + at * 19}">${escaped(line(settings))}</text>`).join('\n')}
 </svg>
 `
 }
