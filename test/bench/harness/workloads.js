@@ -42,7 +42,7 @@ export const WORKLOADS = {
   W4: { path: '/login', what: 'new session' },
   W5: { path: '/read', cookie: 'big', what: 'valid cookie, one field read of 10 KB' },
   W6: { path: '/read', cookie: 'forged', what: 'forged signature' },
-  // In W3 all requests under way write to one session. Most sessions have one writer at a time: this is their W3.
+  // In W3 all requests under way write to one session. Most sessions have one writer at a time: this is W3 for them.
   W7: { path: '/count', cookie: 'own', what: 'valid cookie, counter written, each request its own session' }
 }
 

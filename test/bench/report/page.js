@@ -58,9 +58,9 @@ function targetSection(results) {
 
 const CPU_TEXT = `CPU time of a request without sockets, over that of a bare Koa request: real request and response objects over a
 stub connection, eight under way,
-every candidate in a process of its own, taking turns; medians of the ratios to bare Koa in the same round. In W3 all requests
-under way write
-to one session: koa-fastsession finds the conflict and merges (seven requests of eight), the others let the last write win. W7 is
+every candidate in a process of its own, taking turns; medians of the ratios to bare Koa in the same round. In W3 all requests under way
+write one field of one session. koa-fastsession alone notices, in seven requests of eight: it reads anew, merges by key and
+tells of the conflict, in which the later change of the same key wins (\`update()\` would count them all). W7 is
 the same work
 with a session for each. \`limit\` and \`limit-json\` are the least that a signed id costs; \`limit-lean\` sketches a fast design
 without options,
