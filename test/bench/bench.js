@@ -30,10 +30,17 @@ const parts = positionals.length > 0 ? positionals.filter((part) => part !== 're
 mkdirSync(RESULTS, { recursive: true })
 for (const node of parts.length > 0 ? (values.node?.split(',') ?? [process.execPath]) : []) {
   const program = /^\d+$/.test(node) ? fetched(node) : node
-  for (const part of parts) await measureUnder(program, part)
+  for (const part of parts) {
+    try {
+      await measureUnder(program, part)
+    } catch (error) {
+      process.exitCode = 1
+      console.error(`\n${part} failed; its results are those of before`, error)
+    }
+  }
 }
 if (!values.dry) report()
-process.exit(0) // clients of a stopped server may still be asking for it
+process.exit() // clients of a stopped server may still be asking for it
 
 async function measureUnder(node, part) {
   const version = execFileSync(node, ['--version']).toString().trim()

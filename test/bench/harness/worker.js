@@ -1,5 +1,6 @@
 // One candidate in one process. Asked for { workload, ms, lanes }, it answers { n, cpu, wall }, in nanoseconds per request,
 // after that much CPU time, or null where the candidate has no such workload.
+import { subscribe } from 'node:diagnostics_channel'
 import { build } from './registry.js'
 import { prepare, check, WORKLOADS } from './workloads.js'
 import { Lane } from './mock.js'
@@ -40,6 +41,14 @@ async function run({ workload, ms, lanes }) {
   return { n, cpu: ((user + system) * 1000) / n, wall: Number(process.hrtime.bigint() - wall0) / n }
 }
 
-process.on('message', async (message) => process.send(await run(message)))
+/** How many of the requests of a workload meet a conflict, from 0 to 1. Listening to events costs, so this comes last. */
+async function conflicts(message) {
+  let met = 0
+  subscribe('koa-fastsession:conflict', () => met++)
+  const { n } = await run(message)
+  return met / n
+}
+
+process.on('message', async (message) => process.send(await (message.conflicts ? conflicts(message) : run(message))))
 process.on('disconnect', () => process.exit(0))
 process.send({ ready: true })

@@ -30,12 +30,15 @@ export async function measure({ node, say, rounds = 5, ms = 150, warm = 300, lan
       }
     }
   }
+  const ours = candidates.find(({ id }) => id === 'koa-fastsession')
+  const conflicts = ours && workloads.includes('W3') ? await ours.steady.ask({ conflicts: true, workload: 'W3', ms: 50, lanes }) : undefined
   for (const { steady, creating } of candidates) await Promise.all([steady.stop(), creating?.stop()])
 
   const over = (runs, base) => (base === undefined ? undefined : round(median(runs.map((cpu, at) => cpu / base[at]))))
   const runsOf = (name, workload) => candidates.find((one) => one.id === name)?.runs[workload]
   return {
     settings: { rounds, ms, lanes },
+    conflicts: round(conflicts),
     rows: candidates.map(({ id, floor, runs }) => ({
       candidate: id,
       ...Object.fromEntries(
