@@ -15,18 +15,29 @@ export async function measure({ node, say, rounds = 5, ms = 150, warm = 300, lan
     candidates.push({ id: entry, name, store: store ?? adapter.stores[0], floor: adapter.floor ?? name, runs: {} })
   }
   const begin = ({ name, store }) => start('harness/worker.js', [name, store], { node, execArgv: ['--max-old-space-size=4096'] })
-  for (const one of candidates) {
-    one.steady = await begin(one)
-    if (workloads.includes('W4')) one.creating = await begin(one)
+  await Promise.all(
+    candidates.map(async (one) => {
+      one.steady = await begin(one)
+      if (workloads.includes('W4')) one.creating = await begin(one)
+    }),
+  )
+  const childFor = (one, workload) => (workload === 'W4' ? one.creating : one.steady)
+  say('warming up')
+  // Nothing is measured yet, so the candidates need not wait for one another; two at a time keep the machine busy.
+  for (let at = 0; at < candidates.length; at += 2) {
+    const warmUp = async (one) => {
+      for (const workload of workloads) await childFor(one, workload).ask({ workload, ms: workload === 'W4' ? 4 * warm : warm, lanes })
+    }
+    await Promise.all(candidates.slice(at, at + 2).map(warmUp))
   }
-  for (let turn = -1; turn < rounds; turn++) {
-    say(turn < 0 ? 'warming up' : `round ${turn + 1} of ${rounds}`)
+  for (let turn = 0; turn < rounds; turn++) {
+    say(`round ${turn + 1} of ${rounds}`)
     for (const workload of workloads) {
       // New sessions are promoted in the collector's own rhythm: a longer slice holds more of its turns.
-      const length = workload === 'W4' ? (turn >= 0 ? 2 * ms : 4 * warm) : turn >= 0 ? ms : warm
+      const length = workload === 'W4' ? 2 * ms : ms
       for (const one of candidates) {
-        const run = await (workload === 'W4' ? one.creating : one.steady).ask({ workload, ms: length, lanes })
-        if (turn >= 0 && run !== null) (one.runs[workload] ??= []).push(run.cpu)
+        const run = await childFor(one, workload).ask({ workload, ms: length, lanes })
+        if (run !== null) (one.runs[workload] ??= []).push(run.cpu)
       }
     }
   }
