@@ -50,6 +50,7 @@ async function measureUnder(node, part) {
   const options = { ...(values.only && { only: values.only.split(',') }), ...(values.rounds && { rounds: Number(values.rounds) }) }
   const result = await measure({ node, say, ...options })
   say(`${Math.round((Date.now() - began) / 1000)} s\n`)
+  if (result.rows === undefined && result.missing) return say(`not measured, no ${result.missing} on this machine; the results stay as they are\n`)
   const text = JSON.stringify({ part, node: version, machine: machine(), ...result }, null, 1)
   if (values.dry) console.log(text)
   else writeFileSync(new URL(`${part}.${/\d+/.exec(version)[0]}.json`, RESULTS), `${text}\n`)

@@ -23,7 +23,7 @@ export async function measure({ say }) {
   for (const [name, open, isOwned] of [['redis', redis], ['redis, owned', redis, true], ['sqlite', sqlite], ['postgres', postgres], ['postgres, owned', postgres, true]]) {
     say(name)
     const opened = await open()
-    if (opened === undefined) continue
+    if (opened === undefined) return { missing: name.startsWith('redis') ? 'redis-server' : 'postgres' }
     const { store, close, gauge, atRest } = opened
     const now = Date.now()
     const records = Array.from({ length: SESSIONS }, (_, at) => ({

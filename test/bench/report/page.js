@@ -97,8 +97,7 @@ the first request after a tenth of the
 lifetime, or an hour, moves it. Then server CPU and throughput of whole requests as above, with Redis behind them on the same
 machine.`
 
-function redisSection({ commands, rows, settings, missing }) {
-  if (missing) return `Not measured: no ${missing} on this machine.`
+function redisSection({ commands, rows, settings }) {
   const told = (calls) => Object.entries(calls).map(([name, n]) => (n === 1 ? name : `${number(n)} ${name}`)).join(' + ')
   const shown = (figures) => figures && `${told(figures.sent) || 'none'}${told(figures.inside) ? ` (${told(figures.inside)})` : ''}`
   const workloads = ['W1', 'W2', 'W3', 'W4', 'W6']
