@@ -394,10 +394,8 @@ function encode(payload: string | Uint8Array): string {
   return isWellFormed(payload) ? payload : JSON.stringify(payload)
 }
 
-/** Text with half a surrogate pair would not survive UTF-8. */
-function isWellFormed(text: string): boolean {
-  return !/\p{Cs}/u.test(text)
-}
+// Text with half a surrogate pair would not survive UTF-8.
+const isWellFormed = (text: string): boolean => !/\p{Cs}/u.test(text)
 
 // What the scripts take apart, and only that: what they could not read would be an error with each change.
 const NUMBER = '(?:[\\da-z]+|=-?(?:[\\d.e+-]+|Infinity))'
