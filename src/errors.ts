@@ -25,12 +25,16 @@ export type SessionErrorCode = keyof typeof STATUS
  * `code`, rather than asking for `instanceof`.
  *
  * ```ts
- * try {
- *   await ctx.state.session.save()
- * } catch (error) {
- *   if ((error as SessionError).code !== 'ERR_SESSION_GONE') throw error
- *   ctx.throw(409, 'You were signed out meanwhile')
- * }
+ * app.use(async (ctx, next) => {
+ *   try {
+ *     await next()
+ *   } catch (error) {
+ *     if ((error as SessionError).code !== 'ERR_SESSION_GONE') throw error
+ *     ctx.status = 409
+ *     ctx.body = 'You were signed out meanwhile'
+ *   }
+ * })
+ * app.use(session()) // below it, so that the errors of a commit pass there as well
  * ```
  */
 export class SessionError extends Error {
