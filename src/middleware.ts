@@ -185,7 +185,9 @@ export class House {
   /** One request through Koa's chain. */
   serve(ctx: Context, next: Next): Promise<unknown> {
     const { skips } = this.#settings
-    return skips?.(ctx) ? next() : this.#journey(ctx, next)
+    if (!skips?.(ctx)) return this.#journey(ctx, next)
+    arrived()
+    return next()
   }
 
   async #journey(ctx: Context, next: Next): Promise<void> {
