@@ -1,5 +1,6 @@
-import { connect, createServer as createHttp2, type ClientHttp2Session } from 'node:http2'
+import { connect, createSecureServer, createServer as createHttp2, type ClientHttp2Session } from 'node:http2'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer as createHttps, get } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import { bodyParser as newBodyParser } from '@koa/bodyparser'
@@ -9,6 +10,7 @@ import oldBodyParser from 'koa-bodyparser'
 import mount from 'koa-mount'
 import { currentSession, session, type SessionManager, type SessionState } from '../../src/index.ts'
 import { KEYS, serve, type Running } from '../support/app.ts'
+import { certificate } from '../support/certificate.ts'
 import { post } from '../support/ecosystem.ts'
 
 interface Things {
@@ -136,13 +138,18 @@ function ask(client: ClientHttp2Session, path: string, cookie?: string | string[
 }
 
 async function http2(t: ExecutionContext, ...middlewares: Koa.Middleware[]): Promise<ClientHttp2Session> {
+  return http2Over(t, 'http', middlewares)
+}
+
+async function http2Over(t: ExecutionContext, protocol: 'http' | 'https', middlewares: Koa.Middleware[]): Promise<ClientHttp2Session> {
   const app = new Koa()
   app.keys = [...KEYS]
   for (const one of middlewares) app.use(one)
-  const listener = app.callback()
-  const server = createHttp2((request, response) => void listener(request as unknown as IncomingMessage, response as unknown as ServerResponse))
+  const callback = app.callback()
+  const listener = (request: object, response: object): void => void callback(request as IncomingMessage, response as ServerResponse)
+  const server = protocol === 'http' ? createHttp2(listener) : createSecureServer(certificate(), listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const client = connect(`${protocol}://127.0.0.1:${(server.address() as AddressInfo).port}`, { rejectUnauthorized: false })
   t.teardown(() => {
     client.destroy()
     server.close()
@@ -187,6 +194,19 @@ test('over HTTP/2 a thrown error keeps the cookie that is due', async (t) => {
   t.is((await ask(client, '/')).setCookie.length, 1)
 })
 
+test('over HTTP/2 with TLS the cookie is Secure, its name may say so, and the session goes on', async (t) => {
+  const client = await http2Over(t, 'https', [session({ cookie: { name: '__Host-sid' } }), count])
+
+  const first = await ask(client, '/')
+  t.regex(first.setCookie.join(), /^__Host-sid=[^;]+; Path=\/; HttpOnly; SameSite=Lax; Secure$/)
+  t.is((await ask(client, '/', pairIn(first))).body, '2')
+})
+
+test("over HTTP/2 with TLS secure: 'auto' follows the connection", async (t) => {
+  t.regex((await ask(await http2Over(t, 'https', [session(), count]), '/')).setCookie.join(), /; Secure$/)
+  t.notRegex((await ask(await http2(t, session(), count), '/')).setCookie.join(), /Secure/)
+})
+
 // ---- behind a proxy that speaks TLS
 
 async function proxied(t: ExecutionContext, isTrusted: boolean): Promise<{ warnings: string[]; setCookie: readonly string[] }> {
@@ -212,6 +232,25 @@ test('behind a TLS proxy that is not trusted the cookie is not Secure, and the l
   t.notRegex(setCookie.join(), /; secure/i)
   t.is(warnings.length, 1)
   t.regex(warnings[0] ?? '', /proxy/)
+})
+
+test('over TLS of our own the cookie is Secure', async (t) => {
+  const app = new Koa()
+  app.keys = [...KEYS]
+  app.use(session()).use(count)
+  const callback = app.callback()
+  const server = createHttps(certificate(), (request, response) => void callback(request, response))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const setCookie = await new Promise<string[] | undefined>((resolve, reject) => {
+    get({ port, host: '127.0.0.1', rejectUnauthorized: false, agent: false }, (response) => {
+      response.resume()
+      resolve(response.headers['set-cookie'])
+    }).on('error', reject)
+  })
+
+  t.regex(setCookie?.join() ?? '', /; Secure$/)
 })
 
 // ---- handlers that answer by themselves

@@ -1,3 +1,5 @@
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import test from 'ava'
 import bodyParser from 'koa-bodyparser'
 import Koa, { type Context } from 'koa'
@@ -208,6 +210,19 @@ for (const [name, open] of Object.entries(makes)) {
     t.is((await middleware.list('ada')).length, 1)
     t.is(await middleware.destroyAll('ada'), 1)
     t.is((await laptop.get('/me')).body, 'nobody')
+  })
+
+  test(`${name}: a WebSocket's upgrade sees who signed in, and nobody after the logout`, async (t) => {
+    const { middleware, ...app } = await site(t, open)
+    const browser = app.browser()
+    await post(browser, '/login', ADA)
+    const upgrade = new IncomingMessage(new Socket())
+    upgrade.headers.cookie = await browser.cookie()
+    const user = (): Promise<unknown> => middleware.run(upgrade, ({ data }) => (data['passport'] as { user?: string } | undefined)?.user)
+
+    t.is(await user(), 'ada')
+    await browser.get('/logout')
+    t.is(await user(), undefined)
   })
 
   test(`${name}: a slow request from before a login neither undoes nor joins it`, async (t) => {

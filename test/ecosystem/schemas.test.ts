@@ -50,6 +50,7 @@ const handlers: Record<string, Handler> = {
   '/show': ({ data }) => data,
   '/add': ({ data }) => void data.items.push('book'),
   '/good': (manager) => void (manager.data = { items: ['a'], count: 3 }),
+  '/update': (manager) => manager.update((data) => void (data.count = (data.count ?? 0) + 1)),
   '/bad': (manager) => void (manager.data = { items: ['a'], count: 4 }),
 }
 
@@ -85,6 +86,23 @@ for (const [name, schema] of Object.entries(schemas)) {
     const [error] = app.errors
     t.true(error instanceof SessionError && error.code === 'ERR_SESSION_SCHEMA' && error.message.includes('count'), String(error))
     t.deepEqual(JSON.parse((await browser.get('/show')).body), { items: ['a'], count: 3 })
+  })
+
+  test(`${name}: an update that breaks the schema is refused, and one that satisfies it is stored`, async (t) => {
+    const app = await site<Cart>(t, { schema }, handlers)
+    const cookie = await app.cookie({ count: 2 })
+    const browser = app.browser()
+
+    t.is((await browser.send('/update', cookie)).status, 200)
+    t.is((await browser.send('/update', cookie)).status, 500)
+    t.is((app.errors[0] as { code?: string }).code, 'ERR_SESSION_SCHEMA')
+    t.deepEqual(JSON.parse((await browser.send('/show', cookie)).body), { items: [], count: 3 })
+  })
+
+  test(`${name}: currentSession() in a service has data as the schema made it`, async (t) => {
+    const app = await site<Cart>(t, { schema }, { '/items': () => currentSession<Cart>().data.items.length })
+
+    t.is((await app.browser().send('/items', await app.cookie({ cart: 'pen' }))).body, '1')
   })
 
   test(`${name}: stored data that no schema can read is an error, and the session is left alone`, async (t) => {

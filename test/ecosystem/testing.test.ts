@@ -2,6 +2,7 @@ import test from 'ava'
 import Koa from 'koa'
 import { sessionCookie, withSession } from '../../src/testing.ts'
 import supertest from 'supertest'
+import { Cookie, CookieJar } from 'tough-cookie'
 import { currentSession, session, SessionError, tryCurrentSession, type SessionMiddleware } from '../../src/index.ts'
 import { KEYS } from '../support/app.ts'
 
@@ -85,6 +86,18 @@ test('supertest: an agent that signs in by itself keeps the new cookie', async (
   await agent.get('/login')
 
   t.is(((await agent.get('/')).body as { owner?: string }).owner, 'ada')
+})
+
+test('sessionCookie splits into the name and the value that playwright takes, and a browser sends them back as they are', async (t) => {
+  const { middleware, callback } = app()
+  const cookie = await sessionCookie(middleware, { name: 'Ada' })
+  const [name = '', value = ''] = cookie.split('=')
+  const jar = new CookieJar()
+  // As playwright's addCookies({ name, value, url }) does.
+  await jar.setCookie(new Cookie({ key: name, value, path: '/', httpOnly: true, sameSite: 'lax' }), 'http://127.0.0.1/')
+
+  t.is(await jar.getCookieString('http://127.0.0.1/'), cookie)
+  t.is(((await supertest(callback).get('/').set('Cookie', await jar.getCookieString('http://127.0.0.1/'))).body as { origin?: string }).origin, 'resumed')
 })
 
 test('sessionCookie refuses data that a handler could not store', async (t) => {
