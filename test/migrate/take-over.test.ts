@@ -198,6 +198,28 @@ test('an old store that fails is an error, and the browser keeps its cookies', a
   t.is((await app.browser().send('/', signed('k1'))).body, 'ada {}')
 })
 
+test('under koaSession and an owner option, what koa-passport kept is taken over by writing it', async (t) => {
+  interface SignedIn {
+    passport?: { user: string }
+  }
+  const sessions = session<SignedIn>({ keys: [...KEYS], koaSession: true, owner: (data) => data.passport?.user })
+  const app = new Koa().use(sessions).use(
+    takeOver<SignedIn>({
+      from: koaSession(),
+      until: Date.now() + DAY,
+      goOn: (current, { passport }) => {
+        current.data.passport = passport as { user: string }
+      },
+    }),
+  )
+  app.use((ctx) => void (ctx.body = (ctx as unknown as { session: SignedIn }).session.passport))
+  const running = await serve(app)
+  t.teardown(() => running.close())
+
+  t.is((await running.browser().send('/', inCookie({ passport: { user: 'ada' } }))).body, '{"user":"ada"}')
+  t.is((await sessions.list('ada')).length, 1)
+})
+
 test('old cookies with a path and a domain are cleared there', async (t) => {
   const { setCookie } = await (await site(t, koaSession(), { cookie: { path: '/shop', domain: 'example.org' } })).browser().send('/', inCookie({}))
 
