@@ -81,7 +81,7 @@ export interface Presented {
 export const MOST_VERIFIED = 4
 
 const ID = /^[\w-]{22,128}$/
-const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
+const TOKEN = /^[!#$%&'*+\-.^_`|~\w]{1,256}$/
 // RFC 6265, section 4.1.1: any character but controls and the semicolon.
 const ATTRIBUTE = /^[ -:<-~]+$/
 /** The names of the attributes. */
@@ -273,10 +273,10 @@ export function cookieSettings(options: unknown, at: string): CookieSettings {
     if (!COOKIE_ATTRIBUTES.includes(key)) throw invalidMix(`${at}.${key} is no attribute here: ${at} takes ${COOKIE_ATTRIBUTES.join(', ')}; the lifetime is options.maxAge`)
   }
   const { name = 'sid', path = '/', domain, httpOnly = true, secure = 'auto', sameSite = 'lax', partitioned = false, priority } = options as CookieOptions
-  text(name, `${at}.name`, TOKEN, 'a token: letters, digits and !#$%&\'*+-.^_`|~')
+  text(name, `${at}.name`, TOKEN, 'a token of at most 256 letters, digits and !#$%&\'*+-.^_`|~')
   text(path, `${at}.path`, ATTRIBUTE, 'a path of printable characters without a semicolon')
   if (!path.startsWith('/') || path.length > 1024) throw invalidValue(`${at}.path`, 'a path that begins with / and has at most 1024 characters', path)
-  if (domain !== undefined) text(domain, `${at}.domain`, /^\.?[\w-]+(?:\.[\w-]+)*$/, 'a host name, such as example.com')
+  if (domain !== undefined) text(domain, `${at}.domain`, /^(?=.{1,253}$)\.?[\w-]+(?:\.[\w-]+)*$/, 'a host name, such as example.com')
   if (typeof httpOnly !== 'boolean') throw invalidType(`${at}.httpOnly`, 'true or false', httpOnly)
   if (typeof partitioned !== 'boolean') throw invalidType(`${at}.partitioned`, 'true or false', partitioned)
   oneOf(secure, `${at}.secure`, ['auto', true, false])

@@ -6,6 +6,7 @@ import Koa from 'koa'
 import { bindSession, currentSession, session, tryCurrentSession } from '../src/index.ts'
 import { serve } from './support/app.ts'
 import { mounted, type Session, type Things } from './support/mounted.ts'
+import { quick } from './support/quick.ts'
 
 test('the session of the request is found at any async depth', async (t) => {
   const found: unknown[] = []
@@ -43,6 +44,26 @@ test('requests that run side by side each find their own', async (t) => {
   const answers = await Promise.all(names.map((name) => app.browser().get(`/?name=${name}`)))
 
   t.deepEqual(answers.map(({ body }) => body), names)
+})
+
+test('of 10,000 requests that interleave at random none ever sees another one\'s session', async (t) => {
+  t.timeout(60_000)
+  const app = quick()
+  let looks = 0
+  const wrong: number[] = []
+  const pauses = [() => Promise.resolve(), () => new Promise((resolve) => setImmediate(resolve)), () => new Promise((resolve) => process.nextTick(resolve)), () => sleep(Math.random() * 3)]
+
+  await Promise.all(Array.from({ length: 10_000 }, async (_, at) => app.ask(undefined, async (session) => {
+    session.data['at'] = at
+    for (let step = 0; step < 5; step++) {
+      await pauses[(at * 7 + step * 3) % pauses.length]?.()
+      looks++
+      if (currentSession<{ at?: number }>().data.at !== at) wrong.push(at)
+    }
+  })))
+
+  t.is(looks, 50_000)
+  t.deepEqual(wrong, [])
 })
 
 test('outside a request there is none: currentSession says what to do, tryCurrentSession gives undefined', (t) => {

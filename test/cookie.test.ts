@@ -126,6 +126,7 @@ const wrong: readonly [name: string, value: unknown, code: 'TYPE' | 'VALUE', rul
   ['name', 's id', 'VALUE', 'a token', 'a string of 4 characters'],
   ['name', 's=d', 'VALUE', 'a token', 'a string of 3 characters'],
   ['name', 'süd', 'VALUE', 'a token', 'a string of 3 characters'],
+  ['name', 's'.repeat(257), 'VALUE', 'a token', 'a string of 257 characters'],
   ['path', null, 'TYPE', 'a path', 'null'],
   ['path', 'in', 'VALUE', 'a path that begins with /', 'a string of 2 characters'],
   ['path', '', 'VALUE', 'a path', 'an empty string'],
@@ -136,6 +137,7 @@ const wrong: readonly [name: string, value: unknown, code: 'TYPE' | 'VALUE', rul
   ['domain', 'a b', 'VALUE', 'a host name', 'a string of 3 characters'],
   ['domain', 'example.com:80', 'VALUE', 'a host name', 'a string of 14 characters'],
   ['domain', '', 'VALUE', 'a host name', 'an empty string'],
+  ['domain', `${'a.'.repeat(130)}example`, 'VALUE', 'a host name', 'a string of 267 characters'],
   ['httpOnly', 'yes', 'TYPE', 'true or false', 'a string of 3 characters'],
   ['partitioned', 1, 'TYPE', 'true or false', '1'],
   ['secure', 'yes', 'VALUE', "'auto' or true or false", 'a string of 3 characters'],
@@ -160,6 +162,13 @@ test('a cookie that is no object, or has an attribute that is not ours, is refus
   }
   const { of, expected } = refused({ maxAge: 5 }, /^options\.cookie\.maxAge is no attribute here: .+ the lifetime is options\.maxAge$/)
   t.throws(of, expected)
+})
+
+test('the longest cookie that may be set is well below the 4096 bytes that browsers keep', (t) => {
+  const settings = cookieSettings({ name: 'n'.repeat(256) }, 'cookie')
+  const pair = setCookieLine(settings, `${'i'.repeat(128)}.${'s'.repeat(128)}`, undefined, false).split(';')[0] ?? ''
+
+  t.is(pair.length, 514)
 })
 
 test('an attribute that is undefined has its default', (t) => {

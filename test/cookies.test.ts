@@ -163,3 +163,16 @@ test('a session that cannot be read does not hide a live one behind it', async (
 
   t.is((await app.browser().send('/data', `sid=${valueIn(bad)}; sid=${valueIn(good)}`)).body, '{"n":1}')
 })
+
+test('an id in the URL, in the body, or in another header opens nothing', async (t) => {
+  const app = await mounted(t, { koaSession: true }, handlers)
+  const value = valueIn((await app.browser().get('/n')).setCookie[0])
+  app.store.counted()
+  const form = { method: 'POST', body: new URLSearchParams({ sid: value }) }
+  const headers = { sid: value, 'x-session-id': value, 'set-cookie': `sid=${value}`, cookie2: `sid=${value}`, authorization: `Bearer ${value}` }
+
+  t.is((await app.browser().get(`/origin?sid=${value}&session=${value}`)).body, 'new')
+  t.is((await app.browser().get('/origin', form)).body, 'new')
+  t.is((await app.browser().get('/origin', { headers })).body, 'new')
+  t.deepEqual(app.store.counted(), {})
+})
