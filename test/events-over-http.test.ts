@@ -1,6 +1,8 @@
 // What the diagnostics channels say of requests. Channels belong to the process, so these tests are serial.
 import test, { type ExecutionContext } from 'ava'
+import { ROOT } from './support/consumer.ts'
 import { hear, keyIn, mounted, valueIn, type Handler, type Heard } from './support/mounted.ts'
+import { start } from './support/service.ts'
 
 const ALL = ['create', 'resume', 'reject', 'commit', 'conflict', 'gone', 'regenerate', 'destroy', 'store-error']
 
@@ -173,4 +175,26 @@ test.serial('no event carries an id, a signature or data', async (t) => {
 
   t.true(heard.length > 5)
   for (const secret of [id, signature, 'eve', '"n":']) t.false(JSON.stringify(heard).includes(secret))
+})
+
+// In a process of its own: Node raises what a subscriber throws as an uncaught exception.
+test('a subscriber that throws does not break the request', async (t) => {
+  const program = start(process.execPath, ['--input-type=module', '-e', `
+    import { subscribe } from 'node:diagnostics_channel'
+    import Koa from 'koa'
+    import { session } from './dist/index.js'
+    let uncaught = 0
+    process.on('uncaughtException', () => uncaught++)
+    for (const name of ['create', 'commit']) subscribe('koa-fastsession:' + name, () => { throw new Error('a listener') })
+    const app = new Koa().use(session({ keys: ['a secret of some length'] })).use((ctx) => { ctx.state.session.data.n = 1; ctx.body = 'done' })
+    const server = app.listen(0, '127.0.0.1', async () => {
+      const response = await fetch('http://127.0.0.1:' + server.address().port)
+      console.log(response.status, await response.text(), response.headers.getSetCookie().length, uncaught)
+      server.close()
+      server.closeAllConnections()
+    })
+  `], { cwd: ROOT })
+  await new Promise((resolve) => program.process.once('close', resolve))
+
+  t.is(program.output().trim(), '200 done 1 2')
 })
