@@ -114,6 +114,15 @@ test.serial('a session that cannot be read is rejected by name where a handler l
   t.deepEqual(heard.slice(1), [['resume', { publicId }], ['reject', { publicId, reason: 'corrupt' }]])
 })
 
+test.serial('a record that is not one is rejected by name before the handlers run', async (t) => {
+  const { browser, cookie, heard, store } = await begun(t)
+  const read = store.read.bind(store)
+  store.read = async (key, now) => ({ ...(await read(key, now)), version: 'one' }) as never
+  await browser().send('/look', cookie)
+
+  t.deepEqual(heard, [['reject', { publicId: keyIn(cookie), reason: 'corrupt' }]])
+})
+
 test.serial('notes that cannot be read reject a session before the handlers run', async (t) => {
   const { visitor, store, publicId, heard } = await begun(t)
   const record = await store.read(publicId, Date.now())

@@ -38,7 +38,7 @@ test('notes stay short: what is as usual is left out', (t) => {
   t.is(writeNotes({ ...freshNotes(7), maxAge: 9, maxAgeSince: 8 }, CREATED), '{"s":7,"m":9,"c":8}')
 })
 
-for (const meta of ['', 'x', '{', 'null', '{"a":"1"}', '{"s":null}', '{"m":[]}', '{"c":true}']) {
+for (const meta of ['', 'x', '{', 'null', '{"a":"1"}', '{"a":0.5}', '{"m":1e999}', '{"s":null}', '{"m":[]}', '{"c":true}']) {
   test(`notes ${JSON.stringify(meta)} make a corrupt record`, (t) => {
     t.throws(() => notesOf({ meta, createdAt: CREATED }), { instanceOf: CorruptRecord, message: 'meta is not what was written' })
   })

@@ -37,15 +37,22 @@ async function stage(options: object = {}): Promise<Stage> {
   return { app, store, cookie }
 }
 
+/** Whether anything in it has another prototype than what JSON makes. */
+function hasForeignPrototype(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype !== (Array.isArray(value) ? Array.prototype : Object.prototype) || Object.values(value).some(hasForeignPrototype)
+}
+
 /** Uses the session as an app does, twice; tells what was wrong with that. */
 async function trouble({ app, store, cookie }: Stage, damage: unknown): Promise<string | undefined> {
   store.damage = damage
   app.errors.length = 0
   let fresh = ''
   try {
-    const looked = await app.ask(cookie, ({ data, origin, ...session }) => ({ origin, keys: Object.keys(data), isPolluted: 'polluted' in {}, session: JSON.stringify(session) }))
+    const looked = await app.ask(cookie, ({ data, origin, ...session }) => ({ origin, keys: Object.keys(data), isPolluted: 'polluted' in {} || hasForeignPrototype({ ...data }), session: JSON.stringify(session) }))
     if (looked.status !== 200) return `a look is ${looked.status}: ${String(app.errors[0])}`
-    if (looked.result?.isPolluted !== false) return 'the prototype of all objects is polluted'
+    if (looked.result?.isPolluted !== false) return 'a prototype is not what it should be'
     const changed = await app.ask(cookie, async (session) => {
       session.data['fresh'] = 1
       session.flash('info')
