@@ -5,7 +5,7 @@
 // figures in the README; the part `report` writes these from the results that are there. --dry writes nothing, and prints.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { temporaryFolder } from './harness/services.js'
@@ -47,11 +47,12 @@ async function measureUnder(node, part) {
   const { measure, title } = await import(`./parts/${part}.js`)
   const say = (text) => process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[K' : ''}${title}, Node ${version}: ${text}${process.stderr.isTTY ? '' : '\n'}`)
   const began = Date.now()
+  const [load] = loadavg()
   const options = { ...(values.only && { only: values.only.split(',') }), ...(values.rounds && { rounds: Number(values.rounds) }) }
   const result = await measure({ node, say, ...options })
   say(`${Math.round((Date.now() - began) / 1000)} s\n`)
   if (result.rows === undefined && result.missing) return say(`not measured, no ${result.missing} on this machine; the results stay as they are\n`)
-  const text = JSON.stringify({ part, node: version, machine: machine(), ...result }, null, 1)
+  const text = JSON.stringify({ part, node: version, machine: machine(), load: Number(load.toFixed(1)), ...result }, null, 1)
   if (values.dry) console.log(text)
   else writeFileSync(new URL(`${part}.${/\d+/.exec(version)[0]}.json`, RESULTS), `${text}\n`)
 }

@@ -10,7 +10,8 @@ export function page(results) {
   const add = (part, title, text, section) => {
     const runs = Object.values(results[part] ?? {})
     if (runs.length === 0) return
-    const shown = runs.map((run) => `### ${title}, Node ${run.node}\n\n${section(run)}`)
+    const load = (run) => (run.load === undefined ? '' : `Load average of the machine before: ${run.load}.\n\n`)
+    const shown = runs.map((run) => `### ${title}, Node ${run.node}\n\n${load(run)}${section(run)}`)
     sections.push([`## ${title}`, text, `\`npm run bench -- ${part}\``, ...shown].join('\n\n'))
   }
   add('cpu', 'CPU per request', CPU_TEXT, cpuSection)
