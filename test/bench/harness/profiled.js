@@ -52,6 +52,7 @@ process.on('message', async ({ workload, ms }) => {
   let total = 0
   profile.samples.forEach((id, at) => {
     const { url, functionName } = nodes.get(id)
+    if (url === 'node:inspector') return // the sampler itself
     const spent = profile.timeDeltas[at]
     const from = url ? origin(url) : functionName === '(garbage collector)' ? 'garbage collection' : functionName === '(program)' ? 'native code' : 'the engine'
     const called = `${functionName || '(anonymous)'} in ${from}`
