@@ -6,6 +6,7 @@ import { conflicts, type Changes } from './changes.ts'
 import { SessionError } from './errors.ts'
 import { publicIdOf } from './identity.ts'
 import { storable, validated } from './schema.ts'
+import type { Line } from './line.ts'
 import { isPromise, settled, take, type Maybe, type Steps } from './steps.ts'
 import { CorruptRecord, type SessionRecord } from './store.ts'
 import { isTombstone } from './tombstone.ts'
@@ -205,6 +206,21 @@ export function* firstRecord(visit: Visit, draft: Draft, now: number, id: string
 
 /** Changes a stored session, however many requests change it at the same time. */
 function* replace(visit: Visit, pending: Pending, isLast: boolean): Steps<void> {
+  const { writes } = visit.services
+  const { key } = current(visit)
+  // A store that answers at once is never found busy: nobody comes between its question and its answer.
+  const hasPlace = writes.isBusy(key) && (yield writes.wait(key)) === true
+  if (!hasPlace) return yield* tried(visit, pending, isLast)
+  let isDone = false
+  try {
+    yield* tried(visit, pending, isLast)
+    isDone = true
+  } finally {
+    writes.leave(key, !isDone)
+  }
+}
+
+function* tried(visit: Visit, pending: Pending, isLast: boolean): Steps<void> {
   const { settings, store } = visit.services
   let patience: Patience | undefined
   overtake(visit)
@@ -216,7 +232,7 @@ function* replace(visit: Visit, pending: Pending, isLast: boolean): Steps<void> 
     if (settings.schema !== undefined) yield check(visit, draft)
     const written = visit.recordOf(draft, record.key, record.version + 1, seenAt(visit, record, pending, now))
     const asked = store.replace(written, record.version, now)
-    const outcome = isPromise(asked) ? yield asked : asked
+    const outcome = isPromise(asked) ? yield* underWay(visit.services.writes, record.key, asked) : asked
     if (outcome === 'done') {
       become(visit, { id: visit.id, record: written, draft })
       visit.services.payload.remember(written, draft)
@@ -231,6 +247,20 @@ function* replace(visit: Visit, pending: Pending, isLast: boolean): Steps<void> 
     // First the pause, then the reading: what is read must be new when it is written over.
     yield* (patience ??= new Patience()).pause()
     if (!(yield* catchUp(visit))) throw gone(visit)
+  }
+}
+
+/** Waits for a write; others of this process that would write the same record wait for it, too. */
+export function* underWay<T>(writes: Line, key: string, asked: Promise<T>): Steps<T> {
+  if (writes.isBusy(key)) return yield* settled(asked)
+  writes.take(key)
+  let isDone = false
+  try {
+    const outcome = yield* settled(asked)
+    isDone = true
+    return outcome
+  } finally {
+    writes.leave(key, !isDone)
   }
 }
 
@@ -273,7 +303,7 @@ export function* catchUp(visit: Visit): Steps<boolean> {
 }
 
 /** Where another request of this process is known to have been first, its record is the ground: the store would refuse this one. */
-function overtake(visit: Visit): void {
+export function overtake(visit: Visit): void {
   const { payload, settings } = visit.services
   // A schema may take its time, and what it makes of a record is not remembered. And to refuse a change takes more than
   // what was stored a moment ago: the newest may conflict no longer.

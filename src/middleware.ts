@@ -10,6 +10,7 @@ import { invalidMix, invalidType, SessionError } from './errors.ts'
 import { Events } from './events.ts'
 import { Guard } from './guard.ts'
 import { KoaSessionFaces, watchForKoaSession } from './koa-session.ts'
+import { Line } from './line.ts'
 import { Loader } from './loading.ts'
 import { SessionManager, type SessionData } from './manager.ts'
 import { checkedOwner, settingsOf, type SessionOptions } from './options.ts'
@@ -173,7 +174,14 @@ export class House {
   constructor(settings: Services['settings']) {
     const events = new Events(settings.logger)
     const store = new Guard(settings.store, settings.storeTimeout, events)
-    this.services = { settings, store, events, payload: new Payload(settings.codec, settings.maxBytes, settings.encryptionKeys) }
+    this.services = {
+      settings,
+      store,
+      events,
+      payload: new Payload(settings.codec, settings.maxBytes, settings.encryptionKeys),
+      writes: new Line(settings.storeTimeout),
+      updates: new Line(settings.storeTimeout),
+    }
     this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now)
     this.#settings = settings
     this.#store = store

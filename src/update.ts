@@ -1,28 +1,47 @@
 // `session.update(fn)`: a change that is computed from the newest data, and computed again when another request was first.
 import { apply, type Changes } from './changes.ts'
-import { alone, become, catchUp, check, clashing, committed, current, gone, insert, isNothing, Patience, renewing, seenAt } from './commit.ts'
+import { alone, become, catchUp, check, clashing, committed, current, gone, insert, isNothing, overtake, Patience, renewing, seenAt, underWay } from './commit.ts'
 import { Data } from './data.ts'
 import { SessionError } from './errors.ts'
 import type { SessionRecord } from './store.ts'
-import { settled, type Steps } from './steps.ts'
+import { isPromise, type Steps } from './steps.ts'
 import type { Draft, Pending, Visit } from './visit.ts'
 
 /** Runs `fn` over the newest data, with what is pending in it, until what it made of it is stored; see the manager. */
 export async function update<Result>(visit: Visit, fn: (data: object) => Result | Promise<Result>): Promise<Result> {
   const patience = new Patience()
-  for (;;) {
-    visit.readable()
-    if (visit.hasEnded) throw gone(visit)
-    visit.open()
-    const ground = visit.record
-    const pending = visit.pending()
-    const attempt = new Attempt(visit, pending)
-    const run = await attempt.run(fn)
-    // The function ran outside the turn: it may itself save or update.
-    const isDone = await alone(visit, conclude(visit, ground, pending, run, patience))
-    if (isDone) {
-      if ('error' in run) throw run.error
-      return run.result
+  const { updates } = visit.services
+  let place: string | undefined
+  let isFirst = true
+  try {
+    for (;;) {
+      visit.readable()
+      if (visit.hasEnded) throw gone(visit)
+      visit.open()
+      // One that was overtaken waits for its turn among its kind: all at once, each would overtake the others again.
+      // Those of one request do not wait for one another: the function may itself update.
+      const key = visit.record?.key
+      if (place === undefined && key !== undefined && !visit.isUpdating && (!isFirst || updates.isBusy(key)) && (await updates.wait(key))) {
+        place = key
+        visit.isUpdating = true
+        overtake(visit)
+      }
+      isFirst = false
+      const ground = visit.record
+      const pending = visit.pending()
+      const attempt = new Attempt(visit, pending)
+      const run = await attempt.run(fn)
+      // The function ran outside the turn: it may itself save or update.
+      const isDone = await alone(visit, conclude(visit, ground, pending, run, patience))
+      if (isDone) {
+        if ('error' in run) throw run.error
+        return run.result
+      }
+    }
+  } finally {
+    if (place !== undefined) {
+      visit.isUpdating = false
+      updates.leave(place, false)
     }
   }
 }
@@ -88,7 +107,8 @@ function* store(visit: Visit, pending: Pending, changes: Changes, patience: Pati
   }
   if (settings.schema !== undefined) yield check(visit, draft)
   const written = visit.recordOf(draft, record.key, record.version + 1, seenAt(visit, record, pending, now))
-  const outcome = yield* settled(store.replace(written, record.version, now))
+  const asked = store.replace(written, record.version, now)
+  const outcome = isPromise(asked) ? yield* underWay(visit.services.writes, record.key, asked) : asked
   if (outcome === 'done') {
     become(visit, { id: visit.id, record: written, draft })
     visit.services.payload.remember(written, draft)

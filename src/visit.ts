@@ -10,6 +10,7 @@ import type { Events } from './events.ts'
 import type { Guard } from './guard.ts'
 import { publicIdOf } from './identity.ts'
 import { cookieMaxAge, expiry, isTouchDue } from './lifetime.ts'
+import type { Line } from './line.ts'
 import { Messages, NO_MESSAGES, type FlashChanges } from './messages.ts'
 import { freshNotes, notesOf, writeNotes, type Notes } from './notes.ts'
 import { checkedOwner, type Settings } from './options.ts'
@@ -22,6 +23,10 @@ export type Origin = 'new' | 'resumed' | 'invalid' | 'expired'
 
 /** What one middleware's sessions share. */
 export interface Services {
+  /** Who writes which record now. */
+  readonly writes: Line
+  /** Who computes an update of which record anew, after it was overtaken. */
+  readonly updates: Line
   readonly settings: Settings
   readonly store: Guard
   readonly payload: Payload
@@ -81,6 +86,8 @@ export class Visit implements Gate {
   isKept: boolean
   /** The browser's cookie is signed with an older key, or has another lifetime now: a new one is due if the session lives on. */
   isRenewing = false
+  /** An update of this session has its place in line. */
+  isUpdating = false
   /** The work on this session that has to end before the next begins. */
   busy: Promise<unknown> | undefined = undefined
   /** What the cookie that is due does. */

@@ -48,13 +48,13 @@ class Reviver extends PlainStore {
   }
 }
 
-test('the model notices a store where the last writer wins', async (t) => {
+test.serial('the model notices a store where the last writer wins', async (t) => {
   const found = await explore(() => new LastWriterWins(), { runs: 200, seed: SEED })
 
   t.regex(found.counterexample ?? '', /replace said done instead of stale/)
 })
 
-test('the model notices a store that revives what ended', async (t) => {
+test.serial('the model notices a store that revives what ended', async (t) => {
   const found = await explore(() => new Reviver(), { runs: 200, seed: SEED })
 
   t.regex(found.counterexample ?? '', /replace said done instead of gone|was written again/)

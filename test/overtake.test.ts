@@ -1,7 +1,17 @@
 // Overlapping requests of one process: what the process knows already is not asked of the store again.
 import test from 'ava'
+import { MemoryStore, type SessionRecord } from '../src/index.ts'
+import type { Replaced } from '../src/store.ts'
 import { Barrier } from './support/faults.ts'
 import { mounted, type Mounted, type Session } from './support/mounted.ts'
+
+/** A store that answers later, as one on a server does. */
+class SlowStore extends MemoryStore {
+  // The contract lets a store answer with a promise; the class that it extends answers at once.
+  override replace(record: SessionRecord, version: number, now: number): Replaced {
+    return new Promise((resolve) => setImmediate(() => resolve(super.replace(record, version, now)))) as unknown as Replaced
+  }
+}
 
 interface Overlap {
   readonly app: Mounted
@@ -75,4 +85,69 @@ test('a session that was changed and then replaced by a new id is not written un
 
   t.regex(slow, /^409 /)
   t.deepEqual(seen, { n: 1, other: 'fast' })
+})
+
+const MANY = 100
+
+test('writes of one session that meet in this process wait for one another, and each takes one call', async (t) => {
+  const loaded = Array.from({ length: MANY }, () => new Barrier())
+  const app = await mounted(t, { store: new SlowStore() }, {
+    '/begin': ({ data }) => (data.n = 1),
+    '/see': ({ data }) => Object.keys(data).length,
+    '/': async ({ data }, { query }) => {
+      await loaded[Number(query['at'])]?.pass()
+      Object.assign(data, { [`key${String(query['at'])}`]: 1 })
+    },
+  })
+  const browser = app.browser()
+  await browser.get('/begin')
+  const requests = loaded.map((_, at) => browser.get(`/?at=${at}`))
+  await Promise.all(loaded.map(({ arrived }) => arrived))
+  app.store.counted()
+  for (const barrier of loaded) barrier.open()
+  const answers = await Promise.all(requests)
+
+  t.true(answers.every(({ status }) => status === 200))
+  t.deepEqual(app.store.counted(), { replace: MANY })
+  t.is((await browser.get('/see')).body, String(MANY + 1))
+})
+
+for (const [what, store] of [['answers at once', () => new MemoryStore()], ['takes its time', () => new SlowStore()]] as const) {
+  test(`updates of one session that meet where the store ${what} run their function twice at most`, async (t) => {
+    let runs = 0
+    const app = await mounted(t, { store: store() }, {
+      '/begin': ({ data }) => (data.n = 0),
+      '/see': ({ data }) => data.n,
+      '/': (session) => session.update(async (data) => {
+        runs++
+        await new Promise(setImmediate)
+        data.n = (data.n ?? 0) + 1
+      }),
+    })
+    const browser = app.browser()
+    await browser.get('/begin')
+    const answers = await Promise.all(Array.from({ length: MANY }, () => browser.get('/')))
+
+    t.true(answers.every(({ status }) => status === 200))
+    t.is((await browser.get('/see')).body, String(MANY))
+    t.true(runs <= 2 * MANY, `${runs} runs`)
+  })
+}
+
+test('an update within an update of the same session does not wait for itself', async (t) => {
+  const began = performance.now()
+  const app = await mounted(t, { store: new SlowStore(), storeTimeout: '5m' }, {
+    '/begin': ({ data }) => (data.n = 0),
+    '/see': ({ data }) => data.n,
+    '/': (session) => session.update(async (data) => {
+      if (data.other === undefined) await session.update((inner) => (inner.other = 1))
+      data.n = (data.n ?? 0) + 1
+    }),
+  })
+  const browser = app.browser()
+  await browser.get('/begin')
+  await Promise.all(Array.from({ length: 5 }, () => browser.get('/')))
+
+  t.is((await browser.get('/see')).body, '5')
+  t.true(performance.now() - began < 60_000)
 })

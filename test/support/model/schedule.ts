@@ -2,6 +2,7 @@
 // The same choices give the same order, whatever the machine does meanwhile.
 import { syncBuiltinESMExports } from 'node:module'
 import timers from 'node:timers/promises'
+import { Line } from '../../../src/line.ts'
 
 /** What a task waits for. A `call` is a store call that has not happened yet. */
 export type Place = 'start' | 'handler' | 'call' | 'answer' | 'pause' | 'delivery' | 'moment' | 'hours'
@@ -98,3 +99,13 @@ function pause<T>(milliseconds?: number, value?: T, options?: object): Promise<T
 
 Object.assign(timers, { setTimeout: pause })
 syncBuiltinESMExports()
+
+// A place in line is a turn of the schedule as well: whoever waits is asked again and again, in an order that was chosen.
+const wait = Object.getOwnPropertyDescriptor(Line.prototype, 'wait')?.value as Line['wait']
+
+Line.prototype.wait = async function (this: Line, key: string): Promise<boolean> {
+  if (current === undefined) return wait.call(this, key)
+  while (this.isBusy(key)) await current.wait('pause')
+  this.take(key)
+  return true
+}
