@@ -10,7 +10,11 @@ export function page(results) {
   const add = (part, title, text, section) => {
     const runs = Object.values(results[part] ?? {})
     if (runs.length === 0) return
-    const load = (run) => (run.load === undefined ? '' : `Load average of the machine before: ${run.load}.\n\n`)
+    const load = (run) => {
+      if (run.load === undefined) return ''
+      const isBusy = run.load > 2 * Number.parseInt(run.machine, 10)
+      return `Load average of the machine before: ${run.load}.${isBusy ? ' **Too busy for figures to rely on.**' : ''}\n\n`
+    }
     const shown = runs.map((run) => `### ${title}, Node ${run.node}\n\n${load(run)}${section(run)}`)
     sections.push([`## ${title}`, text, `\`npm run bench -- ${part}\``, ...shown].join('\n\n'))
   }
