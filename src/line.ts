@@ -1,61 +1,72 @@
-// Whoever would write a record that another request of this process is writing waits for it: the store would refuse all
-// but one of them, and each refusal costs every other one another try. Other processes are met by compare-and-set alone.
+// Whoever would write a record that another request of this process is writing waits a moment for it: the store would
+// refuse all but one of them, and each refusal costs every other one another try. Only a help: what is right is decided
+// by compare-and-set, and nobody waits for one who is slow.
+
+interface Waiting {
+  enter: ((isOurs: boolean) => void)[]
+  timer: NodeJS.Timeout | undefined
+}
 
 /** Places in line for the records of a process, by key. */
 export class Line {
-  readonly #waiting = new Map<string, ((isOurs: boolean) => void)[]>()
+  readonly #lines = new Map<string, Waiting>()
   readonly #longest: number
 
-  /** Nobody waits longer than so many milliseconds. */
+  /** Whoever is at it is waited for so many milliseconds. */
   constructor(longest: number) {
     this.#longest = longest
   }
 
   /** Whether somebody is at it. */
   isBusy(key: string): boolean {
-    return this.#waiting.size > 0 && this.#waiting.has(key)
+    return this.#lines.size > 0 && this.#lines.has(key)
   }
 
   /** Takes the place of a record that nobody is at. */
   take(key: string): void {
-    this.#waiting.set(key, [])
+    this.#lines.set(key, { enter: [], timer: undefined })
   }
 
   /**
    * Waits for the place.
    *
-   * @returns whether it is ours, to be left; if not, the wait was too long or whoever had it failed, and one goes on
-   * without it.
+   * @returns whether it is ours, to be left; if not, whoever had it was slow or failed, and one goes on without it.
    */
   wait(key: string): Promise<boolean> {
-    return new Promise((resolve) => {
-      const line = this.#waiting.get(key)
-      if (line === undefined) {
-        this.take(key)
-        resolve(true)
-        return
-      }
-      const timer = setTimeout(() => {
-        line.splice(line.indexOf(enter), 1)
-        resolve(false)
-      }, this.#longest)
-      const enter = (isOurs: boolean): void => {
-        clearTimeout(timer)
-        resolve(isOurs)
-      }
-      line.push(enter)
-    })
+    const line = this.#lines.get(key)
+    if (line === undefined) {
+      this.take(key)
+      return Promise.resolve(true)
+    }
+    line.timer ??= this.#timer(line)
+    return new Promise((resolve) => line.enter.push(resolve))
   }
 
   /** The next one's turn; after a failure nobody need wait for another one. */
   leave(key: string, hasFailed: boolean): void {
-    const line = this.#waiting.get(key) ?? []
-    const next = hasFailed ? undefined : line.shift()
-    if (next !== undefined) {
-      next(true)
+    const line = this.#lines.get(key)
+    if (line === undefined) return
+    clearTimeout(line.timer)
+    const next = hasFailed ? undefined : line.enter.shift()
+    if (next === undefined) {
+      this.#lines.delete(key)
+      scatter(line)
       return
     }
-    this.#waiting.delete(key)
-    for (const enter of line) enter(false)
+    line.timer = line.enter.length > 0 ? this.#timer(line) : undefined
+    next(true)
   }
+
+  #timer(line: Waiting): NodeJS.Timeout {
+    return setTimeout(() => {
+      line.timer = undefined
+      scatter(line)
+    }, this.#longest)
+  }
+}
+
+function scatter(line: Waiting): void {
+  const waiting = line.enter
+  line.enter = []
+  for (const enter of waiting) enter(false)
 }

@@ -151,6 +151,9 @@ export function session<Data extends object = SessionData>(options: SessionOptio
   return middleware
 }
 
+/** How long one request waits for another that writes the same session, in milliseconds: more than a store needs, less than is felt. */
+const LONGEST_WAIT = 50
+
 const houses = new WeakMap<object, House>()
 
 /** @internal What is behind a middleware. @throws {TypeError} when it was not made by `session()`. */
@@ -179,8 +182,8 @@ export class House {
       store,
       events,
       payload: new Payload(settings.codec, settings.maxBytes, settings.encryptionKeys),
-      writes: new Line(settings.storeTimeout),
-      updates: new Line(settings.storeTimeout),
+      writes: new Line(LONGEST_WAIT),
+      updates: new Line(LONGEST_WAIT),
     }
     this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now)
     this.#settings = settings

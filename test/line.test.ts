@@ -37,11 +37,22 @@ test('when one fails all go on at once, and none has the place', async (t) => {
   t.false(line.isBusy('k'))
 })
 
-test('nobody waits longer than he may, and who gave up is passed over', async (t) => {
+test('whoever is slow is waited for a moment, by all who came meanwhile, and is still at it', async (t) => {
   const line = new Line(5)
   line.take('k')
-  t.false(await line.wait('k'))
+  t.deepEqual(await Promise.all([line.wait('k'), line.wait('k')]), [false, false])
+  t.true(line.isBusy('k'))
   line.leave('k', false)
 
   t.false(line.isBusy('k'))
+})
+
+test('each one in line is waited for anew', async (t) => {
+  const line = new Line(50)
+  line.take('k')
+  const [second, third] = [line.wait('k'), line.wait('k')]
+  line.leave('k', false)
+
+  t.true(await second)
+  t.false(await third)
 })

@@ -100,12 +100,17 @@ function pause<T>(milliseconds?: number, value?: T, options?: object): Promise<T
 Object.assign(timers, { setTimeout: pause })
 syncBuiltinESMExports()
 
-// A place in line is a turn of the schedule as well: whoever waits is asked again and again, in an order that was chosen.
+// A place in line is a turn of the schedule as well: whoever waits is asked a few times, in an order that was chosen.
 const wait = Object.getOwnPropertyDescriptor(Line.prototype, 'wait')?.value as Line['wait']
 
 Line.prototype.wait = async function (this: Line, key: string): Promise<boolean> {
   if (current === undefined) return wait.call(this, key)
-  while (this.isBusy(key)) await current.wait('pause')
-  this.take(key)
-  return true
+  for (let patience = 4; patience > 0; patience--) {
+    if (!this.isBusy(key)) {
+      this.take(key)
+      return true
+    }
+    await current.wait('pause')
+  }
+  return false
 }
