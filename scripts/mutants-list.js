@@ -30,7 +30,7 @@ export const mutants = [
   m('Max-Age goes past the absolute end', 'lifetime.ts', 'const end = Math.min(since + length, absoluteEnd(limits, span))', 'const end = since + length', 'lifetime'),
   m('an id that another session has is taken over', 'commit.ts', 'if (isPromise(asked) ? yield asked : asked) return { id, record, draft }', 'if (isPromise(asked)) yield asked\n    return { id, record, draft }', 'scenes/collisions'),
   m('the cookies of the app give way to ours', 'response.ts', "[...listed(others).filter((other) => other !== line), line]", '[line]', 'response'),
-  m('a page with our cookie may be cached', 'response.ts', "if (!isPrivate(response.getHeader('Cache-Control')))", 'if (line === null)', 'response'),
+  m('a page with our cookie may be cached', 'response.ts', "if (!isPrivate(response.getHeader('cache-control')))", 'if (line === null)', 'response'),
   m('a page for a visitor without a cookie does not vary', 'response.ts', 'if (line === undefined && !announcement.isConsulted) return', 'if (line === undefined) return', 'response'),
 
   // ---- what ended stays ended
@@ -71,8 +71,8 @@ export const mutants = [
   m('a put message pushes out those of others', 'changes.ts', '[...stored.filter(([tag]) => !taken.has(tag)), ...put]', 'put.length > 0 ? put : stored.filter(([tag]) => !taken.has(tag))', 'changes', 'model'),
   m('taken messages come again', 'changes.ts', 'stored.filter(([tag]) => !taken.has(tag))', 'stored', 'changes', 'model'),
   m('an update whose outcome is unknown is written again', 'update.ts',
-    'const outcome = yield* settled(store.replace(written, record.version, now))',
-    "let outcome\n  try {\n    outcome = yield* settled(store.replace(written, record.version, now))\n  } catch {\n    outcome = 'stale'\n  }",
+    'const outcome = isPromise(asked) ? yield* underWay(visit.services.writes, record.key, asked) : asked',
+    "let outcome\n  try {\n    outcome = isPromise(asked) ? yield* underWay(visit.services.writes, record.key, asked) : asked\n  } catch {\n    outcome = 'stale'\n  }",
     'scenes/outage', 'scenes/update'),
   m('an update whose function throws is stored', 'update.ts', "const hasNothing = 'error' in run ||", 'const hasNothing =', 'scenes/update', 'model'),
   m('an update that is overtaken is stored as it was computed first', 'update.ts', 'if (!(yield* catchUp(visit))) throw gone(visit)\n  return false', 'if (!(yield* catchUp(visit))) throw gone(visit)\n  return yield* store(visit, pending, changes, patience)', 'scenes/update', 'model'),
@@ -80,6 +80,9 @@ export const mutants = [
   m('nested objects taken before an update stay writable', 'data.ts', 'freeze(entry.lent)\n      return false', 'return false', 'data', 'data-over-http'),
   m('a write after the commit is swallowed', 'visit.ts', 'if (this.isSealed) {', 'if (this.isSealed && this.isLate) {', 'after-commit'),
   m('a write during the last commit is swallowed', 'visit.ts', 'const pending = this.pending()\n    this.isSealed = true', 'const pending = this.pending()', 'after-commit'),
+  m('a line is never left', 'line.ts', 'this.#lines.delete(key)', '', 'line', 'overtake'),
+  m('a slow writer is waited for without end', 'line.ts', '}, this.#longest)', '}, this.#longest * 10_000)', 'line', 'scenes/merge'),
+  m('updates that were overtaken do not wait for one another', 'update.ts', '(await updates.wait(key))', '((await updates.wait(key)) && key === undefined)', 'overtake'),
   m('what this process knows to be stored is overwritten', 'commit.ts', 'visit.know(newer, visit.decode(newer))', 'visit.know(newer, visit.stored)', 'overtake', 'scenes/merge'),
 
   // ---- what is stored

@@ -51,15 +51,16 @@ function writeHeadWithSession(this: ArmedResponse, ...args: unknown[]): unknown 
   }
 }
 
+// Names in small letters where they are looked up: Node would make a new text of each.
 function announce(response: Headed, announcement: Announcement): void {
   const line = announcement.setCookieLine()
   if (line !== undefined) {
-    const others = response.getHeader('Set-Cookie')
+    const others = response.getHeader('set-cookie')
     response.setHeader('Set-Cookie', others === undefined ? [line] : [...listed(others).filter((other) => other !== line), line])
-    if (!isPrivate(response.getHeader('Cache-Control'))) response.setHeader('Cache-Control', 'no-store')
+    if (!isPrivate(response.getHeader('cache-control'))) response.setHeader('Cache-Control', 'no-store')
   }
   if (line === undefined && !announcement.isConsulted) return
-  const given = response.getHeader('Vary')
+  const given = response.getHeader('vary')
   const vary = given === undefined ? '' : listed(given).join(', ')
   if (vary === '') response.setHeader('Vary', 'Cookie')
   else if (!/(?:^|,)\s*(?:\*|cookie)\s*(?:,|$)/i.test(vary)) response.setHeader('Vary', `${vary}, Cookie`)

@@ -1,14 +1,17 @@
 // This library with its defaults: only keys, a lifetime and a store are set, and nothing that it promises is switched off.
+import Keygrip from 'keygrip'
 import Koa from 'koa'
 import { MemoryStore, session } from '../../../dist/index.js'
 import { answer } from '../harness/workloads.js'
 
 export const floor = 'koa'
-export const stores = ['memory', 'sqlite', 'redis', 'redis-pipelined', 'node-redis', 'postgres']
+export const stores = ['memory', 'memory-keygrip', 'sqlite', 'redis', 'redis-pipelined', 'node-redis', 'postgres']
 
 /** The stores; each is opened only where it is asked for, so that no client has to be installed for the others. */
 const openers = {
   memory: () => ({ store: new MemoryStore() }),
+  // A Keygrip may change its keys unseen, so no signature is remembered: each request pays for its HMAC.
+  'memory-keygrip': () => ({ store: new MemoryStore(), keyring: (keys) => new Keygrip(keys, 'sha256') }),
 
   async sqlite({ file = ':memory:' }) {
     const { SqliteStore } = await import('../../../dist/stores/sqlite.js')
@@ -51,7 +54,7 @@ export async function openSqlite(file) {
 /** `options` go to `session()` as they are: a clock, a rolling cookie. */
 export async function build({ store, keys, ttl, redisUrl, postgresUrl, file, options }) {
   const opened = await openers[store]({ redisUrl, postgresUrl, file })
-  const sessions = session({ keys, maxAge: ttl, store: opened.store, ...options })
+  const sessions = session({ keys: opened.keyring?.(keys) ?? keys, maxAge: ttl, store: opened.store, ...options })
   const app = new Koa()
   app.use(sessions)
   app.use((ctx) => {

@@ -7,7 +7,7 @@ import { WORKLOADS } from '../harness/workloads.js'
 
 export const title = 'CPU per request'
 
-export async function measure({ node, say, rounds = 5, ms = 150, warm = 300, lanes = 8, only = names, workloads = Object.keys(WORKLOADS) }) {
+export async function measure({ node, say, rounds = 5, ms = 150, warm = 300, lanes = 8, only = [...names, 'koa-fastsession:memory-keygrip'], workloads = Object.keys(WORKLOADS) }) {
   const candidates = []
   for (const entry of only) {
     const [name, store] = entry.split(':')
