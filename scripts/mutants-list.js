@@ -81,7 +81,7 @@ export const mutants = [
   m('a write after the commit is swallowed', 'visit.ts', 'if (this.isSealed) {', 'if (this.isSealed && this.isLate) {', 'after-commit'),
   m('a write during the last commit is swallowed', 'visit.ts', 'const pending = this.pending()\n    this.isSealed = true', 'const pending = this.pending()', 'after-commit'),
   m('a line is never left', 'line.ts', 'this.#lines.delete(key)', '', 'line', 'overtake'),
-  m('a slow writer is waited for without end', 'line.ts', '}, this.#longest)', '}, this.#longest * 100)', 'scenes/merge'),
+  m('a slow writer is waited for without end', 'line.ts', '}, this.#longest)', '}, this.#longest * 1000)', 'overtake'),
   m('updates that were overtaken do not wait for one another', 'update.ts', '(await updates.wait(key))', '((await updates.wait(key)) && key === undefined)', 'overtake'),
   m('what this process knows to be stored is overwritten', 'commit.ts', 'visit.know(newer, visit.decode(newer))', 'visit.know(newer, visit.stored)', 'overtake', 'scenes/merge'),
 

@@ -12,7 +12,7 @@ const WORKERS = 2
 const LONGEST = 300_000
 const COPIED = ['src', 'test', 'scripts', 'package.json', 'tsconfig.json']
 /** These look at the built package, at its documents or at other processes: too much for a machine that runs two at a time. */
-const ELSEWHERE = ['package', 'readme', 'docs', 'examples', 'tally', 'conformance', 'fleet', 'soak', 'security', 'supply-chain']
+const ELSEWHERE = ['package', 'readme', 'readme-snippets', 'bench', 'browser', 'docs', 'examples', 'tally', 'conformance', 'fleet', 'soak', 'security', 'supply-chain']
 
 // The stores have their own suite: for the core the one in memory is enough, and no server is looked for.
 const env = { ...process.env, CI: '', REQUIRE_SERVICES: '', TEST_STORE: 'Memory', TEST_POSTGRES_URL: 'postgres://127.0.0.1:1/none', PATH: '', NO_COLOR: '1' }

@@ -1,4 +1,5 @@
 // Overlapping requests of one process: what the process knows already is not asked of the store again.
+import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { MemoryStore, type SessionRecord } from '../src/index.ts'
 import type { Replaced } from '../src/store.ts'
@@ -150,4 +151,26 @@ test('an update within an update of the same session does not wait for itself', 
 
   t.is((await browser.get('/see')).body, '5')
   t.true(performance.now() - began < 60_000)
+})
+
+test('a write that the store holds up holds no other request up', async (t) => {
+  const app = await mounted(t, { storeTimeout: '1m' }, {
+    '/begin': ({ data }) => (data.n = 1),
+    '/slow': ({ data }) => (data.name = 'slow'),
+    '/fast': ({ data }) => (data.other = 'fast'),
+    '/see': ({ data }) => data,
+  })
+  const browser = app.browser()
+  await browser.get('/begin')
+  const held = app.store.pause('replace')
+  const slow = browser.get('/slow')
+  await held.arrived
+  const waited = new AbortController()
+  const fast = await Promise.race([browser.get('/fast').then(({ status }) => status), sleep(10_000, 'it waits', { signal: waited.signal })])
+  waited.abort()
+  held.open()
+
+  t.is(fast, 200)
+  t.is((await slow).status, 200)
+  t.deepEqual(JSON.parse((await browser.get('/see')).body), { n: 1, other: 'fast', name: 'slow' })
 })
