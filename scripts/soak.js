@@ -211,7 +211,7 @@ function check(what, before, after) {
 const began = Date.now()
 if (REQUESTS > 0) {
   // Until all that is kept for speed, within its bounds, is full.
-  await play(Math.max(20_000, Math.round(REQUESTS / 5)), one)
+  await play(Math.max(20_000, Math.round(REQUESTS / 2)), one)
   const before = await heap()
   await play(REQUESTS, one)
   check(`${REQUESTS} requests with faults`, before, await heap())
