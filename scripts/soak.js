@@ -1,10 +1,10 @@
 // npm run soak: very many requests with faults in every place, and then what they left behind: memory, timers, listeners,
 // unhandled rejections, warnings. Prints the figures; the exit code is 1 where one is over its limit.
-//   npm run soak -- --requests 200000 --visitors 1000000 --store memory|redis --plant leak|rejection|listener|timer|crash
+//   npm run soak -- --requests 200000 --visitors 1000000 --plant leak|rejection|listener|timer|crash
 // `--plant` puts in the fault that its check must find. Runs over the build, in a process of its own with --expose-gc.
 import { spawnSync } from 'node:child_process'
 import { IncomingMessage, ServerResponse } from 'node:http'
-import { connect, Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import Koa from 'koa'
@@ -13,7 +13,6 @@ const { values } = parseArgs({
   options: {
     requests: { type: 'string', default: '200000' },
     visitors: { type: 'string', default: '1000000' },
-    store: { type: 'string', default: 'memory' },
     seed: { type: 'string', default: '1' },
     plant: { type: 'string', default: 'nothing' },
   },
@@ -76,7 +75,7 @@ class Faulty {
 }
 
 let clock = Date.now()
-const store = new Faulty(await openStore())
+const store = new Faulty(new MemoryStore({ maxSessions: 5000 }))
 const middleware = session({
   store,
   keys: ['the newest secret of the soak, long enough', 'an older secret of the soak, long enough'],
@@ -228,7 +227,6 @@ check(`${VISITORS} visitors without a cookie`, quiet, await heap())
 if (store.inner.size !== records) complaints.push('visitors without a cookie left records')
 
 await middleware.close()
-await store.inner.end?.()
 await new Promise((resolve) => setTimeout(resolve, 50))
 const left = process.getActiveResourcesInfo().filter((name) => !['TTYWrap', 'PipeWrap', 'CloseReq', 'FSReqCallback'].includes(name))
 console.log(`after close(): ${left.length} timers and handles, ${rejections.length} unhandled rejections, ${warnings.length} warnings, ${Math.round((Date.now() - began) / 1000)} s, seed ${values.seed}`)
@@ -242,16 +240,4 @@ process.exit(complaints.length > 0 ? 1 : 0)
 
 function fail(text) {
   throw new Error(text)
-}
-
-async function openStore() {
-  if (values.store === 'memory') return new MemoryStore({ maxSessions: 5000 })
-  const { RedisStore } = await import('../dist/stores/redis.js')
-  const { createClient } = await import('redis')
-  const port = Number(process.env.REDIS_PORT ?? 6379)
-  await new Promise((resolve, reject) => connect(port, '127.0.0.1', resolve).once('error', reject)).catch(() => fail(`--store redis needs a server at REDIS_PORT (${port}) of 127.0.0.1`))
-  const client = createClient({ socket: { port } })
-  await client.connect()
-  const redis = new RedisStore(client, { prefix: `soak${process.pid}:` })
-  return Object.assign(redis, { end: () => client.close() })
 }
