@@ -44,7 +44,7 @@ export function jsonCodec(maxNodes: number): Codec {
     copy(value, place, key) {
       // What needs no look inside; JSON has no negative zero.
       if (typeof value === 'string' || typeof value === 'boolean') return value
-      if (Number.isFinite(value)) return (value as number) + 0
+      if (typeof value === 'number' && Number.isFinite(value)) return value + 0
       const start = key === undefined ? place : `${place}.${key}`
       try {
         return copyJson(value, [start], { left: maxNodes })

@@ -30,6 +30,7 @@ export class Guard {
     return this.#store.deleteExpired !== undefined
   }
 
+  // These three are on the way of requests: written out, since #ask makes a function for each call.
   create(record: SessionRecord, now: number): Maybe<boolean> {
     let answer: Maybe<boolean>
     try {

@@ -14,17 +14,13 @@ export interface FlashChanges {
 
 export const NO_MESSAGES: FlashChanges = { put: NO_FLASH, taken: NOBODY }
 
-export class Messages implements FlashChanges {
+export class Messages {
   readonly #codec: Codec
   put: readonly Flash[] = NO_FLASH
   #taken = new Set<string>()
 
   constructor(codec: Codec) {
     this.#codec = codec
-  }
-
-  get taken(): ReadonlySet<string> {
-    return this.#taken
   }
 
   get hasAny(): boolean {
