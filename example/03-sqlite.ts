@@ -12,7 +12,8 @@ interface Visitor {
 const file = process.env['DATABASE'] ?? 'sessions.db'
 
 // node:sqlite is part of Node from 22.13 on. Older ones need a package: npm install libsql, or better-sqlite3.
-const database = process.getBuiltinModule('node:sqlite') === undefined ? new (await import('libsql')).default(file) : file
+const database =
+  process.getBuiltinModule('node:sqlite') === undefined ? new (await import('libsql')).default(file) : file
 
 const app = new Koa<SessionState<Visitor>>()
 const sessions = session<Visitor>({ keys: ['a secret that only this server knows'], store: new SqliteStore(database) })

@@ -15,7 +15,10 @@ const client = createClient({ url: process.env['REDIS_URL'] ?? 'redis://127.0.0.
 client.on('error', (error) => console.error(String(error))) // without a listener a lost connection ends the process
 await client.connect()
 
-const sessions = session({ keys: ['a secret that all servers know'], store: new RedisStore(client, { prefix: 'example:' }) })
+const sessions = session({
+  keys: ['a secret that all servers know'],
+  store: new RedisStore(client, { prefix: 'example:' }),
+})
 
 const router = new Router<SessionState>()
 

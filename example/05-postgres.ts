@@ -14,7 +14,9 @@ interface Visitor {
   note?: string
 }
 
-const pool = new pg.Pool({ connectionString: process.env['DATABASE_URL'] ?? 'postgres://postgres:postgres@127.0.0.1:5432/postgres' })
+const pool = new pg.Pool({
+  connectionString: process.env['DATABASE_URL'] ?? 'postgres://postgres:postgres@127.0.0.1:5432/postgres',
+})
 pool.on('error', (error) => console.error(String(error))) // without a listener a lost connection ends the process
 
 const app = new Koa()

@@ -25,7 +25,12 @@ if (cluster.isPrimary) {
 
   const app = new Koa<SessionState<Visitor>>()
   // The same keys in every process: each must accept what another one signed.
-  app.use(session<Visitor>({ keys: ['a secret that all processes know'], store: new RedisStore(client, { prefix: 'example:' }) }))
+  app.use(
+    session<Visitor>({
+      keys: ['a secret that all processes know'],
+      store: new RedisStore(client, { prefix: 'example:' }),
+    }),
+  )
 
   app.use(async (ctx) => {
     // Not `data.count += 1`: two processes could do that at the same moment, and one of the two would be lost.

@@ -32,7 +32,9 @@ metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }))
 async function exposition(): Promise<string> {
   const { resourceMetrics } = await reader.collect()
   const lines: string[] = []
-  for (const { descriptor, dataPointType, dataPoints } of resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics)) {
+  for (const { descriptor, dataPointType, dataPoints } of resourceMetrics.scopeMetrics.flatMap(
+    (scope) => scope.metrics,
+  )) {
     if (dataPointType !== DataPointType.SUM) continue
     for (const { attributes, value } of dataPoints) {
       const labels = Object.entries(attributes).map(([name, text]) => `${name}=${JSON.stringify(text)}`)
@@ -47,7 +49,17 @@ async function exposition(): Promise<string> {
 const log = pino({ base: null }) // JSON lines on stdout
 const events = metrics.getMeter('koa-fastsession').createCounter('session.events', { description: 'What sessions did' })
 
-const NAMES = ['create', 'resume', 'reject', 'commit', 'conflict', 'gone', 'regenerate', 'destroy', 'store-error'] as const
+const NAMES = [
+  'create',
+  'resume',
+  'reject',
+  'commit',
+  'conflict',
+  'gone',
+  'regenerate',
+  'destroy',
+  'store-error',
+] as const
 const AUDITED: readonly string[] = ['create', 'reject', 'gone', 'regenerate', 'destroy']
 
 for (const event of NAMES) {

@@ -15,7 +15,8 @@ interface Visitor {
 
 // In a file, so that two of these processes (PORT=18081 for the other) share the sessions; see 03-sqlite.ts.
 const file = process.env['DATABASE'] ?? 'sessions.db'
-const database = process.getBuiltinModule('node:sqlite') === undefined ? new (await import('libsql')).default(file) : file
+const database =
+  process.getBuiltinModule('node:sqlite') === undefined ? new (await import('libsql')).default(file) : file
 const sessions = session<Visitor>({ keys: ['a secret that only this server knows'], store: new SqliteStore(database) })
 
 /** Service code: a route calls it, and so does a socket. */
@@ -101,9 +102,12 @@ function accept(socket: WebSocket): void {
   live.add(one)
   socket.on('close', () => live.delete(one))
   socket.on('error', () => socket.terminate())
-  socket.on('message', bindSession(() => {
-    count().then((total) => socket.send(JSON.stringify({ count: total })), hangUp)
-  }))
+  socket.on(
+    'message',
+    bindSession(() => {
+      count().then((total) => socket.send(JSON.stringify({ count: total })), hangUp)
+    }),
+  )
   void check() // it may have ended while the upgrade was on its way
 }
 
@@ -121,6 +125,9 @@ subscribe('koa-fastsession:regenerate', (message) => {
 })
 // Ended in another process, or by the clock: only the store knows. reload() is one read, and counts as no use, so an open
 // socket does not keep an idle session alive.
-setInterval(() => {
-  for (const { check } of live) void check()
-}, Number(process.env['CHECK_INTERVAL'] ?? 10_000)).unref()
+setInterval(
+  () => {
+    for (const { check } of live) void check()
+  },
+  Number(process.env['CHECK_INTERVAL'] ?? 10_000),
+).unref()

@@ -15,7 +15,8 @@ interface Visitor {
 
 // In a file, so that two of these processes (PORT=18081 for the other) share the sessions; see 03-sqlite.ts.
 const file = process.env['DATABASE'] ?? 'sessions.db'
-const database = process.getBuiltinModule('node:sqlite') === undefined ? new (await import('libsql')).default(file) : file
+const database =
+  process.getBuiltinModule('node:sqlite') === undefined ? new (await import('libsql')).default(file) : file
 const sessions = session<Visitor>({ keys: ['a secret that only this server knows'], store: new SqliteStore(database) })
 
 /** Service code: a route calls it, and so does a socket. */
@@ -92,7 +93,10 @@ io.use((socket, next) => {
       await socket.join(publicId)
     })
     // A page is told the message of the error: not what is wrong with our store.
-    .then(() => next(), (error: unknown) => next(error instanceof SessionError ? new Error('try again later') : (error as Error)))
+    .then(
+      () => next(),
+      (error: unknown) => next(error instanceof SessionError ? new Error('try again later') : (error as Error)),
+    )
 })
 
 io.on('connection', (socket) => {
@@ -117,7 +121,8 @@ async function check({ data: { publicId, reload } }: { data: Held }): Promise<vo
 /** An outage of the store ends nothing; the end of a session does. */
 function hangUp(publicId: string | undefined, error?: unknown): void {
   if (publicId === undefined) return
-  if (error === undefined || (error instanceof SessionError && error.code === 'ERR_SESSION_GONE')) io.in(publicId).disconnectSockets(true)
+  if (error === undefined || (error instanceof SessionError && error.code === 'ERR_SESSION_GONE'))
+    io.in(publicId).disconnectSockets(true)
 }
 
 // Ended in this process, or gone on under another id, with which the page may connect again.
@@ -125,6 +130,9 @@ subscribe('koa-fastsession:destroy', (message) => hangUp((message as EventMessag
 subscribe('koa-fastsession:regenerate', (message) => hangUp((message as EventMessage).previousPublicId))
 // Ended in another process, or by the clock: only the store knows. reload() is one read, and counts as no use, so an open
 // socket does not keep an idle session alive.
-setInterval(() => {
-  for (const socket of io.sockets.sockets.values()) void check(socket)
-}, Number(process.env['CHECK_INTERVAL'] ?? 10_000)).unref()
+setInterval(
+  () => {
+    for (const socket of io.sockets.sockets.values()) void check(socket)
+  },
+  Number(process.env['CHECK_INTERVAL'] ?? 10_000),
+).unref()

@@ -6,11 +6,17 @@ import { explore } from '../test/support/model/explore.ts'
 import { closeStores, openableStores } from '../test/support/stores.ts'
 
 const { values } = parseArgs({
-  options: { runs: { type: 'string', default: '10000' }, seed: { type: 'string' }, store: { type: 'string', default: 'memory' }, path: { type: 'string' } },
+  options: {
+    runs: { type: 'string', default: '10000' },
+    seed: { type: 'string' },
+    store: { type: 'string', default: 'memory' },
+    path: { type: 'string' },
+  },
 })
 const runs = Number(values.runs)
 const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
-if (!Number.isSafeInteger(runs) || runs < 1 || !Number.isSafeInteger(seed)) throw new Error('--runs and --seed take whole numbers')
+if (!Number.isSafeInteger(runs) || runs < 1 || !Number.isSafeInteger(seed))
+  throw new Error('--runs and --seed take whole numbers')
 
 const wanted = values.store.toLowerCase()
 const stores = (await openableStores()).filter(({ name }) => wanted === 'all' || name.toLowerCase().includes(wanted))
@@ -22,7 +28,9 @@ try {
     const began = performance.now()
     const found = await explore(name === 'MemoryStore' ? open : () => store, { runs, seed, path: values.path })
     const seconds = (performance.now() - began) / 1000
-    console.log(`${name}: ${found.runs} of ${runs} interleavings, seed ${seed}, ${seconds.toFixed(1)} s, ${((seconds / found.runs) * 1000).toFixed(2)} s per 1000`)
+    console.log(
+      `${name}: ${found.runs} of ${runs} interleavings, seed ${seed}, ${seconds.toFixed(1)} s, ${((seconds / found.runs) * 1000).toFixed(2)} s per 1000`,
+    )
     if (found.counterexample !== undefined) {
       console.log(`${found.counterexample} --store ${JSON.stringify(name)} --runs ${runs}`)
       process.exitCode = 1

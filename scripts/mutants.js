@@ -12,10 +12,32 @@ const WORKERS = 2
 const LONGEST = 300_000
 const COPIED = ['src', 'test', 'scripts', 'package.json', 'tsconfig.json']
 /** These look at the built package, at its documents or at other processes: too much for a machine that runs two at a time. */
-const ELSEWHERE = ['package', 'readme', 'readme-snippets', 'bench', 'browser', 'docs', 'examples', 'tally', 'conformance', 'fleet', 'soak', 'security', 'supply-chain']
+const ELSEWHERE = [
+  'package',
+  'readme',
+  'readme-snippets',
+  'bench',
+  'browser',
+  'docs',
+  'examples',
+  'tally',
+  'conformance',
+  'fleet',
+  'soak',
+  'security',
+  'supply-chain',
+]
 
 // The stores have their own suite: for the core the one in memory is enough, and no server is looked for.
-const env = { ...process.env, CI: '', REQUIRE_SERVICES: '', TEST_STORE: 'Memory', TEST_POSTGRES_URL: 'postgres://127.0.0.1:1/none', PATH: '', NO_COLOR: '1' }
+const env = {
+  ...process.env,
+  CI: '',
+  REQUIRE_SERVICES: '',
+  TEST_STORE: 'Memory',
+  TEST_POSTGRES_URL: 'postgres://127.0.0.1:1/none',
+  PATH: '',
+  NO_COLOR: '1',
+}
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'koa-fastsession-mutants-'))
@@ -35,22 +57,27 @@ const homes = Array.from({ length: WORKERS }, (_, at) => copied(join(folder, Str
 const files = [...new Set(chosen.flatMap(({ tests }) => tests))]
 let ground = await tested(homes[0], files)
 if (ground.code !== 0) ground = await tested(homes[0], files)
-if (ground.code !== 0) throw new Error(`the tests are red without any fault: ${ground.failures.join('; ') || ground.output}`)
+if (ground.code !== 0)
+  throw new Error(`the tests are red without any fault: ${ground.failures.join('; ') || ground.output}`)
 
 const table = new Map()
 const waiting = [...chosen]
-await Promise.all(homes.map(async (home) => {
-  for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-    const outcome = await tried(home, mutant)
-    table.set(mutant, outcome)
-    console.log(`${outcome.isCaught ? 'caught  ' : 'SURVIVED'} ${mutant.name} | ${outcome.by}`)
-  }
-}))
+await Promise.all(
+  homes.map(async (home) => {
+    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+      const outcome = await tried(home, mutant)
+      table.set(mutant, outcome)
+      console.log(`${outcome.isCaught ? 'caught  ' : 'SURVIVED'} ${mutant.name} | ${outcome.by}`)
+    }
+  }),
+)
 
 console.log('\n| fault | noticed by |\n| --- | --- |')
 for (const mutant of chosen) console.log(`| ${mutant.name} | ${table.get(mutant).by.replaceAll('|', '\\|')} |`)
 const left = chosen.filter((mutant) => !table.get(mutant).isCaught)
-console.log(`\n${chosen.length - left.length} of ${chosen.length} faults noticed, ${Math.round((Date.now() - began) / 1000)} s`)
+console.log(
+  `\n${chosen.length - left.length} of ${chosen.length} faults noticed, ${Math.round((Date.now() - began) / 1000)} s`,
+)
 process.exitCode = left.length === 0 && chosen.length > 0 ? 0 : 1
 
 /** A copy of the project that may be broken. */
@@ -69,8 +96,15 @@ async function tried(home, { edits, tests }) {
       const path = join(home, 'src', file)
       const source = readFileSync(path, 'utf8')
       if (!originals.has(path)) originals.set(path, source)
-      if (source.split(before).length !== 2) return { isCaught: false, by: `the mutant is stale: src/${file} does not hold its text exactly once: ${before}` }
-      writeFileSync(path, source.replace(before, () => after))
+      if (source.split(before).length !== 2)
+        return {
+          isCaught: false,
+          by: `the mutant is stale: src/${file} does not hold its text exactly once: ${before}`,
+        }
+      writeFileSync(
+        path,
+        source.replace(before, () => after),
+      )
     }
     const first = judged(await tested(home, tests))
     return first ?? judged(await tested(home, others(home, tests))) ?? { isCaught: false, by: 'no test' }
@@ -99,13 +133,17 @@ function others(home, tests) {
 /** Runs test files until one test fails. */
 function tested(home, tests) {
   const files = tests.map((name) => `test/${name}.test.ts`)
-  const child = spawn(process.execPath, ['node_modules/ava/entrypoints/cli.mjs', '--tap', '--fail-fast', '--timeout=30s', ...files], {
-    cwd: home,
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    // A group of its own: its test files are processes too.
-    detached: true,
-  })
+  const child = spawn(
+    process.execPath,
+    ['node_modules/ava/entrypoints/cli.mjs', '--tap', '--fail-fast', '--timeout=30s', ...files],
+    {
+      cwd: home,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own: its test files are processes too.
+      detached: true,
+    },
+  )
   running.add(child)
   const timer = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), LONGEST)
   let output = ''
@@ -114,7 +152,9 @@ function tested(home, tests) {
     child.once('close', (code) => {
       clearTimeout(timer)
       running.delete(child)
-      const failures = [...output.matchAll(/^not ok \d+ - (.*)$/gm)].map(([, title]) => title.replace(/ # .*$/, '').replace('MemoryStore: ', ''))
+      const failures = [...output.matchAll(/^not ok \d+ - (.*)$/gm)].map(([, title]) =>
+        title.replace(/ # .*$/, '').replace('MemoryStore: ', ''),
+      )
       resolve({ code: code ?? 1, failures: code === null ? [...failures, 'a test that never ends'] : failures, output })
     })
   })

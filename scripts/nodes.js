@@ -17,7 +17,11 @@ const table = []
 for (const major of majors) {
   const home = join(folder, major)
   console.log(`\n==== Node ${major}\n`)
-  const installed = await run('npm', ['install', '--prefix', home, '--no-save', '--no-package-lock', '--no-audit', '--no-fund', `${binaries}@${major}`], process.env)
+  const installed = await run(
+    'npm',
+    ['install', '--prefix', home, '--no-save', '--no-package-lock', '--no-audit', '--no-fund', `${binaries}@${major}`],
+    process.env,
+  )
   if (installed.code !== 0) {
     table.push({ node: major, tests: 'could not be installed', seconds: '' })
     continue
@@ -26,7 +30,12 @@ for (const major of majors) {
   const version = await run('node', ['--version'], env)
   const began = Date.now()
   const tests = await run('npm', ['test'], env)
-  table.push({ node: version.lastLine, tests: tests.lastLine, code: tests.code, seconds: Math.round((Date.now() - began) / 1000) })
+  table.push({
+    node: version.lastLine,
+    tests: tests.lastLine,
+    code: tests.code,
+    seconds: Math.round((Date.now() - began) / 1000),
+  })
 }
 console.table(table)
 process.exitCode = table.every(({ code }) => code === 0) ? 0 : 1

@@ -13,7 +13,8 @@ const WIDE = { viewport: { width: 1200, height: 900 } }
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }
 const AGENTS = {
   laptop: 'Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0',
-  phone: 'Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1',
+  phone:
+    'Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1',
   desk: 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36 Edg/150.0.0.0',
 }
 
@@ -34,7 +35,8 @@ if (chromium === undefined) process.exit(1)
 try {
   mkdirSync(FOLDER, { recursive: true })
   const pass = (minutes) => (now += minutes * 60_000)
-  const visitor = async (userAgent, screen = WIDE) => (await chromium.newContext({ baseURL: url, userAgent, ...screen })).newPage()
+  const visitor = async (userAgent, screen = WIDE) =>
+    (await chromium.newContext({ baseURL: url, userAgent, ...screen })).newPage()
   const signIn = async (page, path = '/sign-in') => {
     await page.goto(path)
     await page.getByLabel('E-mail').fill('ada@example.org')
@@ -79,7 +81,8 @@ try {
   const tab = await laptop.context().newPage()
   await Promise.all([laptop.goto('/'), tab.goto('/')])
   // Not for its message: a session has one set of messages, and either tab may be the one to show it.
-  const add = (page, name) => Promise.all([page.waitForEvent('load'), page.getByRole('button', { name: `Add one ${name}` }).click()])
+  const add = (page, name) =>
+    Promise.all([page.waitForEvent('load'), page.getByRole('button', { name: `Add one ${name}` }).click()])
   await Promise.all([add(laptop, 'Notebook'), add(tab, 'Ink')])
   await Promise.all([add(laptop, 'Pencil'), add(tab, 'Ink')])
   await tab.goto('/cart')

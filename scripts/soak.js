@@ -19,7 +19,11 @@ const { values } = parseArgs({
 })
 
 if (globalThis.gc === undefined) {
-  const { status } = spawnSync(process.execPath, ['--expose-gc', fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' })
+  const { status } = spawnSync(
+    process.execPath,
+    ['--expose-gc', fileURLToPath(import.meta.url), ...process.argv.slice(2)],
+    { stdio: 'inherit' },
+  )
   process.exit(status ?? 1)
 }
 
@@ -68,7 +72,8 @@ class Faulty {
     if (kind < 0.95) throw new Error('connect ECONNREFUSED')
     if (kind < 0.97) return Promise.reject(new Error('read ECONNRESET'))
     if (kind < 0.98) return Promise.resolve(ask()).then(() => Promise.reject(new Error('the answer was lost')))
-    if (kind < 0.985) return new Promise((resolve, reject) => setTimeout(() => reject(new Error('failed after its deadline')), 10))
+    if (kind < 0.985)
+      return new Promise((resolve, reject) => setTimeout(() => reject(new Error('failed after its deadline')), 10))
     if (kind < 0.99) return new Promise(() => undefined)
     return new Promise((resolve) => setTimeout(resolve, 2)).then(ask)
   }
@@ -120,7 +125,13 @@ const deeds = [
   (session) => session.clear(),
   // Not awaited, as some handlers forget.
   (session) => void session.save().catch(() => undefined),
-  (session) => void (session.data.thing = pick([new Date(0), { deep: [1, { x: 'y'.repeat(500) }] }, 'x'.repeat(70_000), JSON.parse('{"__proto__":{"polluted":1}}')])),
+  (session) =>
+    void (session.data.thing = pick([
+      new Date(0),
+      { deep: [1, { x: 'y'.repeat(500) }] },
+      'x'.repeat(70_000),
+      JSON.parse('{"__proto__":{"polluted":1}}'),
+    ])),
   () => middleware.list(`owner ${Math.floor(random() * 100)}`),
   () => middleware.destroyAll(`owner ${Math.floor(random() * 100)}`),
   (session) => middleware.destroy(session.publicId),
@@ -217,7 +228,8 @@ if (REQUESTS > 0) {
   console.log(`answers ${JSON.stringify(answers)}, ${store.faults} faults of the store`)
 }
 if (values.plant === 'crash') answers[599] = 1
-for (const status of Object.keys(answers)) if (![200, 403, 409, 500, 503].includes(Number(status))) complaints.push(`an answer with status ${status}`)
+for (const status of Object.keys(answers))
+  if (![200, 403, 409, 500, 503].includes(Number(status))) complaints.push(`an answer with status ${status}`)
 
 const records = store.inner.size
 await play(5000, () => request(undefined, undefined))
@@ -228,8 +240,12 @@ if (store.inner.size !== records) complaints.push('visitors without a cookie lef
 
 await middleware.close()
 await new Promise((resolve) => setTimeout(resolve, 50))
-const left = process.getActiveResourcesInfo().filter((name) => !['TTYWrap', 'PipeWrap', 'CloseReq', 'FSReqCallback'].includes(name))
-console.log(`after close(): ${left.length} timers and handles, ${rejections.length} unhandled rejections, ${warnings.length} warnings, ${Math.round((Date.now() - began) / 1000)} s, seed ${values.seed}`)
+const left = process
+  .getActiveResourcesInfo()
+  .filter((name) => !['TTYWrap', 'PipeWrap', 'CloseReq', 'FSReqCallback'].includes(name))
+console.log(
+  `after close(): ${left.length} timers and handles, ${rejections.length} unhandled rejections, ${warnings.length} warnings, ${Math.round((Date.now() - began) / 1000)} s, seed ${values.seed}`,
+)
 if (left.length > 0) complaints.push(`left after close(): ${left.join(', ')}`)
 for (const rejection of new Set(rejections)) complaints.push(`unhandled rejection: ${rejection}`)
 for (const warning of new Set(warnings)) complaints.push(`warning: ${warning}`)

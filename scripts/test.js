@@ -23,7 +23,11 @@ let leaks = 0
 
 // An id, a full stop and a signature, as a cookie has them; and the secrets that most tests sign with.
 const cookie = /(?<![\w-])[\w-]{32}\.[\w-]{43}(?![\w-])/
-const secrets = [...(/KEYS[^=]*= \[(.*)\]/.exec(readFileSync(new URL('../test/support/app.ts', import.meta.url), 'utf8'))?.[1] ?? '').matchAll(/'([^']+)'/g)].map(([, secret]) => secret)
+const secrets = [
+  ...(
+    /KEYS[^=]*= \[(.*)\]/.exec(readFileSync(new URL('../test/support/app.ts', import.meta.url), 'utf8'))?.[1] ?? ''
+  ).matchAll(/'([^']+)'/g),
+].map(([, secret]) => secret)
 if (secrets.length === 0) throw new Error('the signing secrets of the tests are no longer where they were')
 
 function look(text) {
@@ -54,7 +58,9 @@ if (leaks > 0) {
   failed += 1
 }
 if (code === 0 && (failed > (leaks > 0 ? 1 : 0) || passed !== summary)) {
-  console.error(`AVA reports success and ${summary} passed tests, but ${passed} passed and ${failed} failed ones were counted: is its report worded differently now?`)
+  console.error(
+    `AVA reports success and ${summary} passed tests, but ${passed} passed and ${failed} failed ones were counted: is its report worded differently now?`,
+  )
   process.exitCode = 1
 } else {
   process.exitCode = leaks > 0 ? 1 : code

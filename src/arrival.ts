@@ -14,7 +14,10 @@ export function awaitRequests(events: Events): void {
   listener = (message) => {
     if ((message as { readonly response: { readonly statusCode: number } }).response.statusCode !== 500) return
     arrived()
-    events.notice('NOT_REACHED', 'a request was answered with 500, and none has come to session() so far: if its handler needs a session, mount session() before it')
+    events.notice(
+      'NOT_REACHED',
+      'a request was answered with 500, and none has come to session() so far: if its handler needs a session, mount session() before it',
+    )
   }
   subscribe(FINISHED, listener)
 }

@@ -40,7 +40,11 @@ export function apply(snapshot: Snapshot, changes: Changes): Snapshot {
  *
  * Equal outcomes count too: two requests that both counted from 4 to 5 have lost one.
  */
-export function conflicts(newer: Snapshot, changes: Changes, codec: { same(value: unknown, stored: unknown): boolean }): string[] {
+export function conflicts(
+  newer: Snapshot,
+  changes: Changes,
+  codec: { same(value: unknown, stored: unknown): boolean },
+): string[] {
   const keys: string[] = []
   for (const { key, base } of changes) {
     const stored = valueOf(newer, key)
@@ -51,13 +55,18 @@ export function conflicts(newer: Snapshot, changes: Changes, codec: { same(value
 }
 
 /** Messages after a request took some and put others: parallel puts all survive, whatever was taken. */
-export function mergeFlash(stored: readonly Flash[], taken: ReadonlySet<string>, put: readonly Flash[]): readonly Flash[] {
+export function mergeFlash(
+  stored: readonly Flash[],
+  taken: ReadonlySet<string>,
+  put: readonly Flash[],
+): readonly Flash[] {
   if (taken.size === 0 && put.length === 0) return stored
   return [...stored.filter(([tag]) => !taken.has(tag)), ...put]
 }
 
 /** Assigns an own property, `__proto__` included, which plain assignment would take for the prototype. */
 export function setOwn(object: Record<string, unknown>, key: string, value: unknown): void {
-  if (key === '__proto__') Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
+  if (key === '__proto__')
+    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
   else object[key] = value
 }

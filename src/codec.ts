@@ -36,7 +36,8 @@ export function jsonCodec(maxNodes: number): Codec {
     parse(text) {
       const value: unknown = JSON.parse(text)
       // Nothing nests deeper than half its text has brackets. What is deeper overflows the stack when it is copied.
-      if (text.length > DEEPEST * 2 && isDeeper(value, DEEPEST + 2)) throw new RangeError('nested deeper than anything that was stored')
+      if (text.length > DEEPEST * 2 && isDeeper(value, DEEPEST + 2))
+        throw new RangeError('nested deeper than anything that was stored')
       return value
     },
     same: sameJson,
@@ -161,13 +162,22 @@ function copyObject(value: object, path: (string | number)[], budget: { left: nu
 }
 
 function tooManyParts(path: readonly (string | number)[]): SessionError {
-  return new SessionError('ERR_SESSION_TOO_LARGE', `${String(path[0])} has more parts than options.maxBytes could hold: store less, or a reference to it`)
+  return new SessionError(
+    'ERR_SESSION_TOO_LARGE',
+    `${String(path[0])} has more parts than options.maxBytes could hold: store less, or a reference to it`,
+  )
 }
 
 function sameJson(value: unknown, stored: unknown): boolean {
-  if (typeof value !== 'object' || typeof stored !== 'object' || value === null || stored === null) return value === stored
+  if (typeof value !== 'object' || typeof stored !== 'object' || value === null || stored === null)
+    return value === stored
   if (Array.isArray(value)) {
-    return Array.isArray(stored) && value.length === stored.length && isPlainArray(value) && stored.every((part, index) => sameJson(value[index], part))
+    return (
+      Array.isArray(stored) &&
+      value.length === stored.length &&
+      isPlainArray(value) &&
+      stored.every((part, index) => sameJson(value[index], part))
+    )
   }
   if (Array.isArray(stored) || !isPlainObject(value) || Object.getOwnPropertySymbols(value).length > 0) return false
   const there = stored as Record<string, unknown>

@@ -25,7 +25,11 @@ const MOST_COLLISIONS = 5
  * @throws {SessionError} `ERR_SESSION_STORE` after the middleware was closed.
  */
 export function alone<T>(visit: Visit, work: Steps<T>): Maybe<T> {
-  if (visit.busy !== undefined) return queue(visit, visit.busy.then(() => turn(visit, work)))
+  if (visit.busy !== undefined)
+    return queue(
+      visit,
+      visit.busy.then(() => turn(visit, work)),
+    )
   const done = turn(visit, work)
   return isPromise(done) ? queue(visit, done) : done
 }
@@ -90,7 +94,9 @@ function isIdle(visit: Visit): boolean {
   if (visit.isTouched) return false
   if (record === undefined || visit.isGone) return !visit.isKept
   // After close() nothing is asked of the store: a touch may be missed, a response may not.
-  return visit.services.store.isClosed || (!visit.isRenewing && !visit.isTouchDue(record, visit.services.settings.now()))
+  return (
+    visit.services.store.isClosed || (!visit.isRenewing && !visit.isTouchDue(record, visit.services.settings.now()))
+  )
 }
 
 /** Stores what is pending now; the request goes on. */
@@ -191,7 +197,13 @@ export interface Made {
 }
 
 /** Writes the first record of a draft, under another id where this one is taken: at most `others` times. */
-export function* firstRecord(visit: Visit, draft: Draft, now: number, id: string, others: number = MOST_COLLISIONS): Steps<Made> {
+export function* firstRecord(
+  visit: Visit,
+  draft: Draft,
+  now: number,
+  id: string,
+  others: number = MOST_COLLISIONS,
+): Steps<Made> {
   const { schema } = visit.services.settings
   if (schema !== undefined) yield check(visit, draft)
   for (let left = others; ; left--) {
@@ -199,7 +211,11 @@ export function* firstRecord(visit: Visit, draft: Draft, now: number, id: string
     const asked = visit.services.store.create(record, now)
     if (isPromise(asked) ? yield asked : asked) return { id, record, draft }
     // What is there is another browser's session: never adopted, never overwritten.
-    if (left === 0) throw new SessionError('ERR_SESSION_STORE', 'options.generateId gave ids that other sessions have: it must draw at least 128 random bits')
+    if (left === 0)
+      throw new SessionError(
+        'ERR_SESSION_STORE',
+        'options.generateId gave ids that other sessions have: it must draw at least 128 random bits',
+      )
     id = visit.newId()
   }
 }
@@ -285,7 +301,10 @@ export function clashing(visit: Visit, changes: Changes): readonly string[] {
   const { settings, payload } = visit.services
   const keys = conflicts(visit.stored.data, changes, payload.codec)
   if (keys.length === 0 || !settings.throwsOnConflict) return keys
-  throw new SessionError('ERR_SESSION_CONFLICT', `another request changed ${keys.map((key) => JSON.stringify(key)).join(', ')} of this session meanwhile: try the request again, or use session.update()`)
+  throw new SessionError(
+    'ERR_SESSION_CONFLICT',
+    `another request changed ${keys.map((key) => JSON.stringify(key)).join(', ')} of this session meanwhile: try the request again, or use session.update()`,
+  )
 }
 
 /**
@@ -334,7 +353,10 @@ export function view({ settings, payload }: Services, visit: Visit, record: Sess
   const { schema } = settings
   if (schema === undefined) return stored
   // What the schema makes of it becomes data, so it must be something that can be stored.
-  return validated(schema, stored.data, payload.codec).then((output) => ({ ...stored, data: storable(output, payload.codec) }))
+  return validated(schema, stored.data, payload.codec).then((output) => ({
+    ...stored,
+    data: storable(output, payload.codec),
+  }))
 }
 
 /**
@@ -349,7 +371,10 @@ export class Patience {
   *pause(): Steps<void> {
     this.#tries++
     if (performance.now() > this.#end) {
-      throw new SessionError('ERR_SESSION_CONFLICT', `other requests changed this session ${this.#tries} times within ten seconds, each before this one could: try the request again`)
+      throw new SessionError(
+        'ERR_SESSION_CONFLICT',
+        `other requests changed this session ${this.#tries} times within ten seconds, each before this one could: try the request again`,
+      )
     }
     if (this.#tries > 1) yield sleep(Math.random() * Math.min(2 ** this.#tries, LONGEST_PAUSE))
   }
@@ -359,7 +384,8 @@ export class Patience {
 export function* reload(visit: Visit): Steps<void> {
   visit.readable()
   const { record, services } = visit
-  const newest = record === undefined ? undefined : yield* settled(services.store.read(record.key, services.settings.now()))
+  const newest =
+    record === undefined ? undefined : yield* settled(services.store.read(record.key, services.settings.now()))
   const stored = newest === undefined ? undefined : yield* contentsOf(visit, newest)
   if (newest !== undefined && stored !== undefined && !visit.isGone) visit.know(newest, stored)
   visit.reset()
@@ -387,7 +413,10 @@ export function become(visit: Visit, { id, record, draft }: Made): void {
 export function committed({ services: { events } }: Visit, { key }: SessionRecord, clashes: readonly string[]): void {
   if (clashes.length > 0) {
     if (events.heard('conflict')) events.emit('conflict', { publicId: key, keys: clashes })
-    events.notice('MERGED_CONFLICT', "two requests changed the same key of one session, and the later commit won: use session.update() for counters and lists, or onConflict: 'throw'")
+    events.notice(
+      'MERGED_CONFLICT',
+      "two requests changed the same key of one session, and the later commit won: use session.update() for counters and lists, or onConflict: 'throw'",
+    )
   }
   if (events.heard('commit')) events.emit('commit', { publicId: key })
 }
@@ -399,10 +428,16 @@ export function gone(visit: Visit): SessionError {
   if (visit.due === 'issue') visit.due = 'nothing'
   const { events } = visit.services
   if (events.heard('gone')) events.emit('gone', { publicId: visit.record?.key })
-  return new SessionError('ERR_SESSION_GONE', 'the session was destroyed, replaced or expired while this request changed it, so nothing was stored: answer 409 and let the user begin again')
+  return new SessionError(
+    'ERR_SESSION_GONE',
+    'the session was destroyed, replaced or expired while this request changed it, so nothing was stored: answer 409 and let the user begin again',
+  )
 }
 
 /** The error of a session whose id the browser would never learn. */
 export function headersSent(what: string): SessionError {
-  return new SessionError('ERR_SESSION_HEADERS_SENT', `${what} when its cookie could no longer be sent: do it before the first byte of the response, and neither in a WebSocket nor after the commit`)
+  return new SessionError(
+    'ERR_SESSION_HEADERS_SENT',
+    `${what} when its cookie could no longer be sent: do it before the first byte of the response, and neither in a WebSocket nor after the commit`,
+  )
 }

@@ -85,7 +85,16 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~\w]{1,256}$/
 // RFC 6265, section 4.1.1: any character but controls and the semicolon.
 const ATTRIBUTE = /^[ -:<-~]+$/
 /** The names of the attributes. */
-export const COOKIE_ATTRIBUTES: readonly string[] = ['name', 'path', 'domain', 'httpOnly', 'secure', 'sameSite', 'partitioned', 'priority']
+export const COOKIE_ATTRIBUTES: readonly string[] = [
+  'name',
+  'path',
+  'domain',
+  'httpOnly',
+  'secure',
+  'sameSite',
+  'partitioned',
+  'priority',
+]
 
 /** Whether a text may be an id: 22 to 128 characters of the base64url alphabet, at least 128 bits. */
 export function isId(text: unknown): text is string {
@@ -97,7 +106,11 @@ export function isId(text: unknown): text is string {
  *
  * Names are compared exactly, a quoted or percent-encoded value has the wrong shape: one canonical form passes.
  */
-export function presented(header: string, { name, prefix }: Pick<CookieSettings, 'name' | 'prefix'>, signatureLength: number): Presented {
+export function presented(
+  header: string,
+  { name, prefix }: Pick<CookieSettings, 'name' | 'prefix'>,
+  signatureLength: number,
+): Presented {
   const first = header.indexOf(prefix)
   if (first === -1) return NOTHING
   const values: string[] = []
@@ -127,7 +140,8 @@ function isSpace(code: number): boolean {
 }
 
 const BASE64URL = new Uint8Array(256)
-for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_') BASE64URL[letter.charCodeAt(0)] = 1
+for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_')
+  BASE64URL[letter.charCodeAt(0)] = 1
 
 // Read in the header itself: most of the cost of a cookie is in copying it.
 function isShaped(header: string, from: number, to: number, dot: number): boolean {
@@ -167,7 +181,14 @@ export function keyring(keys: unknown, name: string): LiveKeyring {
 }
 
 function isKeygrip(keys: unknown): keys is KeygripLike {
-  return typeof keys === 'object' && keys !== null && 'sign' in keys && typeof keys.sign === 'function' && 'index' in keys && typeof keys.index === 'function'
+  return (
+    typeof keys === 'object' &&
+    keys !== null &&
+    'sign' in keys &&
+    typeof keys.sign === 'function' &&
+    'index' in keys &&
+    typeof keys.index === 'function'
+  )
 }
 
 function checkSecrets(keys: unknown, name: string): asserts keys is SomeSecrets {
@@ -186,7 +207,8 @@ export function checkSecret(secret: unknown, name: string): void {
   const rule = 'a secret of at least one character that is no space; 32 random ones are good'
   if (secret === undefined) throw invalidType(name, rule, secret, UNSET)
   if (typeof secret !== 'string' && !(secret instanceof Uint8Array)) throw invalidType(name, rule, secret)
-  if (secret.length === 0 || (typeof secret === 'string' && secret.trim() === '')) throw invalidValue(name, rule, secret, UNSET)
+  if (secret.length === 0 || (typeof secret === 'string' && secret.trim() === ''))
+    throw invalidValue(name, rule, secret, UNSET)
 }
 
 /** Whether one of the secrets is so short that it could be guessed. */
@@ -232,7 +254,9 @@ class ForeignKeyring implements Keyring {
   constructor(keygrip: KeygripLike, name: string) {
     const sample = keygrip.sign('koa-fastsession')
     if (!/^[\w-]{20,128}$/.test(sample)) {
-      throw invalidMix(`${name} is a Keygrip whose signatures are not 20 to 128 characters of base64url or hex: use new Keygrip(secrets, 'sha256')`)
+      throw invalidMix(
+        `${name} is a Keygrip whose signatures are not 20 to 128 characters of base64url or hex: use new Keygrip(secrets, 'sha256')`,
+      )
     }
     this.length = sample.length
     this.#keygrip = keygrip
@@ -268,15 +292,30 @@ function equal(signature: string, expected: string): boolean {
  * @throws {TypeError} naming the attribute or the combination.
  */
 export function cookieSettings(options: unknown, at: string): CookieSettings {
-  if (typeof options !== 'object' || options === null) throw invalidType(at, 'an object of attributes or a function of ctx', options)
+  if (typeof options !== 'object' || options === null)
+    throw invalidType(at, 'an object of attributes or a function of ctx', options)
   for (const key of Object.keys(options)) {
-    if (!COOKIE_ATTRIBUTES.includes(key)) throw invalidMix(`${at}.${key} is no attribute here: ${at} takes ${COOKIE_ATTRIBUTES.join(', ')}; the lifetime is options.maxAge`)
+    if (!COOKIE_ATTRIBUTES.includes(key))
+      throw invalidMix(
+        `${at}.${key} is no attribute here: ${at} takes ${COOKIE_ATTRIBUTES.join(', ')}; the lifetime is options.maxAge`,
+      )
   }
-  const { name = 'sid', path = '/', domain, httpOnly = true, secure = 'auto', sameSite = 'lax', partitioned = false, priority } = options as CookieOptions
-  text(name, `${at}.name`, TOKEN, 'a token of at most 256 letters, digits and !#$%&\'*+-.^_`|~')
+  const {
+    name = 'sid',
+    path = '/',
+    domain,
+    httpOnly = true,
+    secure = 'auto',
+    sameSite = 'lax',
+    partitioned = false,
+    priority,
+  } = options as CookieOptions
+  text(name, `${at}.name`, TOKEN, "a token of at most 256 letters, digits and !#$%&'*+-.^_`|~")
   text(path, `${at}.path`, ATTRIBUTE, 'a path of printable characters without a semicolon')
-  if (!path.startsWith('/') || path.length > 1024) throw invalidValue(`${at}.path`, 'a path that begins with / and has at most 1024 characters', path)
-  if (domain !== undefined) text(domain, `${at}.domain`, /^(?=.{1,253}$)\.?[\w-]+(?:\.[\w-]+)*$/, 'a host name, such as example.com')
+  if (!path.startsWith('/') || path.length > 1024)
+    throw invalidValue(`${at}.path`, 'a path that begins with / and has at most 1024 characters', path)
+  if (domain !== undefined)
+    text(domain, `${at}.domain`, /^(?=.{1,253}$)\.?[\w-]+(?:\.[\w-]+)*$/, 'a host name, such as example.com')
   if (typeof httpOnly !== 'boolean') throw invalidType(`${at}.httpOnly`, 'true or false', httpOnly)
   if (typeof partitioned !== 'boolean') throw invalidType(`${at}.partitioned`, 'true or false', partitioned)
   oneOf(secure, `${at}.secure`, ['auto', true, false])
@@ -286,10 +325,14 @@ export function cookieSettings(options: unknown, at: string): CookieSettings {
   const prefix = /^__(?:host-http|host|http|secure)-/.exec(name.toLowerCase())?.[0]
   const needsSecure = prefix !== undefined || sameSite === 'none' || partitioned
   if (needsSecure && secure === false) {
-    throw invalidMix(`${at}.secure must not be false with ${prefix !== undefined ? `the name prefix ${prefix}` : partitioned ? 'partitioned' : "sameSite 'none'"}: browsers refuse such a cookie`)
+    throw invalidMix(
+      `${at}.secure must not be false with ${prefix !== undefined ? `the name prefix ${prefix}` : partitioned ? 'partitioned' : "sameSite 'none'"}: browsers refuse such a cookie`,
+    )
   }
   if (prefix?.startsWith('__host') === true && (domain !== undefined || path !== '/')) {
-    throw invalidMix(`${at} must have no domain and the path / with the name prefix ${prefix}: browsers refuse such a cookie`)
+    throw invalidMix(
+      `${at} must have no domain and the path / with the name prefix ${prefix}: browsers refuse such a cookie`,
+    )
   }
   if (prefix?.endsWith('http-') === true && !httpOnly) {
     throw invalidMix(`${at}.httpOnly must be true with the name prefix ${prefix}: browsers refuse such a cookie`)
@@ -311,7 +354,12 @@ export function cookieSettings(options: unknown, at: string): CookieSettings {
 }
 
 /** A Set-Cookie line. `maxAge` in seconds; `undefined` for a cookie that lives while the browser runs, 0 clears it. */
-export function setCookieLine(cookie: CookieSettings, value: string, maxAge: number | undefined, isSecure: boolean): string {
+export function setCookieLine(
+  cookie: CookieSettings,
+  value: string,
+  maxAge: number | undefined,
+  isSecure: boolean,
+): string {
   const lifetime = maxAge === undefined ? '' : `; Max-Age=${maxAge}`
   return `${cookie.prefix}${value}${lifetime}${cookie.isAuto && isSecure ? cookie.secureAttributes : cookie.attributes}`
 }
@@ -323,7 +371,9 @@ function text(value: unknown, name: string, pattern: RegExp, rule: string): asse
 
 function oneOf(value: unknown, name: string, allowed: readonly (string | boolean | undefined)[]): void {
   if (allowed.some((word) => word === value)) return
-  const words = allowed.filter((word) => word !== undefined).map((word) => (typeof word === 'string' ? `'${word}'` : String(word)))
+  const words = allowed
+    .filter((word) => word !== undefined)
+    .map((word) => (typeof word === 'string' ? `'${word}'` : String(word)))
   throw invalidValue(name, words.join(' or '), value)
 }
 

@@ -138,7 +138,12 @@ export class Data {
         if (seen !== undefined) entry.base = stored
         return true
       }
-      if (entry.lent === undefined && isObject(entry.value) && stored !== ABSENT && this.#codec.same(entry.value, stored)) {
+      if (
+        entry.lent === undefined &&
+        isObject(entry.value) &&
+        stored !== ABSENT &&
+        this.#codec.same(entry.value, stored)
+      ) {
         // An object of the app's own is not ours to freeze; as long as it is what is stored, it stays attached.
         entry.base = stored
         return true
@@ -224,7 +229,13 @@ export class Data {
     },
     set(target, key, value, receiver) {
       // An object that inherits from data keeps its own properties itself.
-      if (receiver !== target.#view) return Reflect.defineProperty(receiver as object, key, { value, writable: true, enumerable: true, configurable: true })
+      if (receiver !== target.#view)
+        return Reflect.defineProperty(receiver as object, key, {
+          value,
+          writable: true,
+          enumerable: true,
+          configurable: true,
+        })
       target.#gate.writable()
       target.#write(named(key), value)
       return true

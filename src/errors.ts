@@ -60,7 +60,8 @@ export class SessionError extends Error {
 
 /** Says of a refused value what it is, without printing a string: it may be a secret. */
 export function describe(value: unknown): string {
-  if (value === null || value === undefined || typeof value === 'boolean' || typeof value === 'number') return String(value)
+  if (value === null || value === undefined || typeof value === 'boolean' || typeof value === 'number')
+    return String(value)
   if (typeof value === 'string') return value === '' ? 'an empty string' : `a string of ${value.length} characters`
   if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : `an array of ${value.length}`
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`

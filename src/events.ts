@@ -2,7 +2,17 @@
 // Messages carry public ids and key names, never an id, a signature or a value.
 import { channel, type Channel } from 'node:diagnostics_channel'
 
-const NAMES = ['create', 'resume', 'reject', 'commit', 'conflict', 'gone', 'regenerate', 'destroy', 'store-error'] as const
+const NAMES = [
+  'create',
+  'resume',
+  'reject',
+  'commit',
+  'conflict',
+  'gone',
+  'regenerate',
+  'destroy',
+  'store-error',
+] as const
 
 /** The name of an event; its channel is `koa-fastsession:` and the name. */
 export type EventName = (typeof NAMES)[number]
@@ -69,7 +79,10 @@ const LEVEL: Record<EventName, keyof SessionLogger> = {
   'store-error': 'error',
 }
 
-const channels = Object.fromEntries(NAMES.map((name) => [name, channel(`koa-fastsession:${name}`)])) as Record<EventName, Channel>
+const channels = Object.fromEntries(NAMES.map((name) => [name, channel(`koa-fastsession:${name}`)])) as Record<
+  EventName,
+  Channel
+>
 
 /** The events of one middleware. */
 export class Events {
@@ -94,7 +107,8 @@ export class Events {
   notice(topic: string, message: string): void {
     if (this.#noticed.has(topic)) return
     this.#noticed.add(topic)
-    if (this.#logger === undefined) process.emitWarning(message, { type: 'SessionWarning', code: `KOA_FASTSESSION_${topic}` })
+    if (this.#logger === undefined)
+      process.emitWarning(message, { type: 'SessionWarning', code: `KOA_FASTSESSION_${topic}` })
     else this.#log('warn', message)
   }
 

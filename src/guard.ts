@@ -5,7 +5,15 @@ import { isPromise, type Maybe } from './steps.ts'
 import { CorruptRecord, type Replaced, type SessionRecord, type SessionStore } from './store.ts'
 
 /** Stands for what a store holds and nobody can read. To the core it is a session that has ended: it has no payload. */
-export const CORRUPT: SessionRecord = Object.freeze({ key: '', version: 0, payload: '', owner: undefined, createdAt: 0, lastSeenAt: 0, expiresAt: Infinity })
+export const CORRUPT: SessionRecord = Object.freeze({
+  key: '',
+  version: 0,
+  payload: '',
+  owner: undefined,
+  createdAt: 0,
+  lastSeenAt: 0,
+  expiresAt: Infinity,
+})
 
 export class Guard {
   readonly #store: SessionStore
@@ -51,7 +59,9 @@ export class Guard {
       throw this.#failed('read', key, cause)
     }
     if (!isPromise(answer)) return live(answer, key, now)
-    return this.#wait('read', key, answer.catch(unreadable)).then((record) => (record === CORRUPT ? record : live(record, key, now)))
+    return this.#wait('read', key, answer.catch(unreadable)).then((record) =>
+      record === CORRUPT ? record : live(record, key, now),
+    )
   }
 
   replace(record: SessionRecord, version: number, now: number): Maybe<Replaced> {
@@ -65,19 +75,27 @@ export class Guard {
   }
 
   touch(record: SessionRecord, lastSeenAt: number, expiresAt: number, now: number): Maybe<boolean> {
-    return this.#ask('touch', record.key, (store) => store.touch(record.key, record.version, lastSeenAt, expiresAt, now))
+    return this.#ask('touch', record.key, (store) =>
+      store.touch(record.key, record.version, lastSeenAt, expiresAt, now),
+    )
   }
 
   delete(key: string): Maybe<boolean> {
     return this.#ask('delete', key, (store) => store.delete(key))
   }
 
-  list(owner: string, now: number): Maybe<SessionRecord[]> {
-    return this.#ask('list', undefined, (store) => {
-      if (store.list === undefined) throw unsupported()
-      const listed = store.list(owner, now)
-      return isPromise(listed) ? listed.then(readable) : readable(listed)
-    })
+  async list(owner: string, now: number): Promise<SessionRecord[]> {
+    const all: SessionRecord[] = []
+    let cursor: string | undefined
+    do {
+      const page = await this.#ask('list', undefined, (store) => {
+        if (store.list === undefined) throw unsupported()
+        return store.list(owner, now, 500, cursor)
+      })
+      all.push(...readable([...page.records]))
+      cursor = page.cursor
+    } while (cursor !== undefined)
+    return all
   }
 
   deleteExpired(now: number, limit: number): Maybe<number> {
@@ -150,7 +168,11 @@ export class Guard {
 
   #failed(operation: string, key: string | undefined, cause: unknown): SessionError {
     if (cause instanceof SessionError) return cause
-    this.#events.emit('store-error', { publicId: key, operation, error: cause ?? new Error(`no answer within ${this.#timeout} ms`) })
+    this.#events.emit('store-error', {
+      publicId: key,
+      operation,
+      error: cause ?? new Error(`no answer within ${this.#timeout} ms`),
+    })
     const isRead = operation === 'read' || operation === 'list'
     const message =
       cause !== undefined
@@ -188,12 +210,16 @@ function readable(records: SessionRecord[]): SessionRecord[] {
 /** SQL's empty field. */
 function withoutNulls(record: SessionRecord): SessionRecord {
   const { owner, meta } = record as { owner: unknown; meta?: unknown }
-  return owner === null || meta === null ? { ...record, owner: record.owner ?? undefined, meta: record.meta ?? undefined } : record
+  return owner === null || meta === null
+    ? { ...record, owner: record.owner ?? undefined, meta: record.meta ?? undefined }
+    : record
 }
 
 /** What lies in a database may have been written by anybody: a field of another type must not be an error with every request. */
 function isRecord(record: SessionRecord): boolean {
-  const { key, version, payload, owner, createdAt, lastSeenAt, expiresAt, meta } = record as Readonly<Record<keyof SessionRecord, unknown>>
+  const { key, version, payload, owner, createdAt, lastSeenAt, expiresAt, meta } = record as Readonly<
+    Record<keyof SessionRecord, unknown>
+  >
   return (
     typeof key === 'string' &&
     Number.isSafeInteger(version) &&
@@ -207,9 +233,15 @@ function isRecord(record: SessionRecord): boolean {
 }
 
 function closed(): SessionError {
-  return new SessionError('ERR_SESSION_STORE', 'the session middleware is closed: stop the server first, for no request with a session is served after close()')
+  return new SessionError(
+    'ERR_SESSION_STORE',
+    'the session middleware is closed: stop the server first, for no request with a session is served after close()',
+  )
 }
 
 function unsupported(): SessionError {
-  return new SessionError('ERR_SESSION_UNSUPPORTED', 'this store keeps no index by owner: use MemoryStore, SqliteStore, RedisStore or PostgresStore for list, destroyAll and destroy with an owner')
+  return new SessionError(
+    'ERR_SESSION_UNSUPPORTED',
+    'this store keeps no index by owner: use MemoryStore, SqliteStore, RedisStore or PostgresStore for list, destroyAll and destroy with an owner',
+  )
 }

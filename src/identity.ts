@@ -38,5 +38,8 @@ export function newTag(): string {
  * as those of a hash or a signature are.
  */
 export function placeOf(text: string, places: number): number {
-  return (((text.charCodeAt(0) * 67 + text.charCodeAt(1)) * 67 + text.charCodeAt(2)) * 67 + text.charCodeAt(3)) & (places - 1)
+  return (
+    (((text.charCodeAt(0) * 67 + text.charCodeAt(1)) * 67 + text.charCodeAt(2)) * 67 + text.charCodeAt(3)) &
+    (places - 1)
+  )
 }

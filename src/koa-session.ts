@@ -67,7 +67,10 @@ export class KoaSessionFaces {
       save: (callback?: unknown) => this.settle(this.manager.save(), callback),
       regenerate: (argument?: unknown) => this.regenerate(argument),
     }
-    this.#state[this.#stateKey] = new Proxy(this.manager, new Face(bag, own, Object.getPrototypeOf(this.manager) as object))
+    this.#state[this.#stateKey] = new Proxy(
+      this.manager,
+      new Face(bag, own, Object.getPrototypeOf(this.manager) as object),
+    )
   }
 
   regenerate(argument: unknown): Promise<void> | undefined {
@@ -81,7 +84,8 @@ export class KoaSessionFaces {
       this.dismissal = 'ended'
       return
     }
-    if (typeof value !== 'object' || Array.isArray(value)) throw invalidType('ctx.session', 'an object, or null to end the session', value)
+    if (typeof value !== 'object' || Array.isArray(value))
+      throw invalidType('ctx.session', 'an object, or null to end the session', value)
     this.manager.data = value as Bag
     if (this.dismissal === 'ended') this.dismissal = 'replaced'
   }
@@ -214,7 +218,10 @@ export function watchForKoaSession(prototype: object, events: Events): void {
   Object.defineProperty(prototype, 'session', {
     configurable: true,
     get() {
-      events.notice('NO_CTX_SESSION', 'ctx.session was read, but the session is at ctx.state: a package such as koa-csrf or koa-passport needs session({ koaSession: true }) and does nothing, or fails, without it')
+      events.notice(
+        'NO_CTX_SESSION',
+        'ctx.session was read, but the session is at ctx.state: a package such as koa-csrf or koa-passport needs session({ koaSession: true }) and does nothing, or fails, without it',
+      )
       return undefined
     },
     set(this: object, value: unknown) {

@@ -31,9 +31,15 @@ export interface Span {
 }
 
 /** Limits from the options that were set; `undefined` where one was left out. */
-export function limitsOf(maxAge: number, rolling: boolean, idle: number | undefined, absolute: number | false | undefined): Limits {
+export function limitsOf(
+  maxAge: number,
+  rolling: boolean,
+  idle: number | undefined,
+  absolute: number | false | undefined,
+): Limits {
   const wantedIdle = idle ?? (maxAge > 0 ? maxAge : DAY / 12)
-  const wantedAbsolute = absolute === false ? Infinity : (absolute ?? (maxAge === 0 ? DAY : rolling ? LONGEST_COOKIE : maxAge))
+  const wantedAbsolute =
+    absolute === false ? Infinity : (absolute ?? (maxAge === 0 ? DAY : rolling ? LONGEST_COOKIE : maxAge))
   return {
     maxAge,
     rolling,

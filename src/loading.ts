@@ -33,7 +33,9 @@ export class Loader {
     // Nearly every request: one cookie, and nothing to choose from.
     if (only !== undefined && values.length === 1) {
       const signed = this.#verified(exchange, only)
-      return signed === undefined ? new Visit(services, exchange, now, 'invalid') : this.#resume(new Visit(services, exchange, now, 'expired'), signed)
+      return signed === undefined
+        ? new Visit(services, exchange, now, 'invalid')
+        : this.#resume(new Visit(services, exchange, now, 'expired'), signed)
     }
     const ids: Signed[] = []
     for (const value of values) {
@@ -66,7 +68,9 @@ export class Loader {
 
   #resume(visit: Visit, signed: Signed): Maybe<Visit> {
     const found = this.#services.store.read(signed.publicId, visit.now)
-    return isPromise(found) ? found.then((record) => this.#take(visit, signed, record)) : this.#take(visit, signed, found)
+    return isPromise(found)
+      ? found.then((record) => this.#take(visit, signed, record))
+      : this.#take(visit, signed, found)
   }
 
   #take(visit: Visit, { id, publicId, isOldKey }: Signed, record: SessionRecord | undefined): Maybe<Visit> {

@@ -44,17 +44,25 @@ export class SessionManager<Data extends object = SessionData> {
   static {
     // A name that nobody declared would be lost with the request: data that was meant for `data`, or what passport keeps in
     // a session. Behind all names that a manager has, so that those cost nothing.
-    const undeclared = new Proxy({}, {
-      get(target, key, session: unknown) {
-        if (key === 'passport' && typeof session === 'object' && session !== null && #visit in session) {
-          session.#visit.services.events.notice('NO_CTX_SESSION', 'ctx.state.session.passport was read: koa-passport keeps its user there, and needs session({ koaSession: true }) for that')
-        }
-        return Reflect.get(target, key, session) as unknown
+    const undeclared = new Proxy(
+      {},
+      {
+        get(target, key, session: unknown) {
+          if (key === 'passport' && typeof session === 'object' && session !== null && #visit in session) {
+            session.#visit.services.events.notice(
+              'NO_CTX_SESSION',
+              'ctx.state.session.passport was read: koa-passport keeps its user there, and needs session({ koaSession: true }) for that',
+            )
+          }
+          return Reflect.get(target, key, session) as unknown
+        },
+        set(_target, key) {
+          throw invalidMix(
+            `session.${String(key)} cannot be set: write to session.data, which is stored; a package that writes to the session itself, such as koa-passport, needs session({ koaSession: true })`,
+          )
+        },
       },
-      set(_target, key) {
-        throw invalidMix(`session.${String(key)} cannot be set: write to session.data, which is stored; a package that writes to the session itself, such as koa-passport, needs session({ koaSession: true })`)
-      },
-    })
+    )
     Object.setPrototypeOf(this.prototype, undeclared)
   }
 
@@ -84,7 +92,13 @@ export class SessionManager<Data extends object = SessionData> {
   set data(contents: Data) {
     const visit = this.#looked()
     const given: unknown = contents
-    if (typeof given !== 'object' || given === null || !isPlainObject(given)) throw invalidType('session.data', 'a plain object', given, 'to empty it call clear(), to end the session destroy()')
+    if (typeof given !== 'object' || given === null || !isPlainObject(given))
+      throw invalidType(
+        'session.data',
+        'a plain object',
+        given,
+        'to empty it call clear(), to end the session destroy()',
+      )
     visit.data.replaceAll(given)
   }
 
@@ -254,7 +268,10 @@ export class SessionManager<Data extends object = SessionData> {
     const visit = this.#looked()
     checkedOwner(owner, 'the owner of session.signIn()')
     if (visit.services.settings.owner !== undefined) {
-      throw new SessionError('ERR_SESSION_UNSUPPORTED', 'session.signIn() and options.owner both name the owner: drop the option, or write the data that it reads and call regenerate()')
+      throw new SessionError(
+        'ERR_SESSION_UNSUPPORTED',
+        'session.signIn() and options.owner both name the owner: drop the option, or write the data that it reads and call regenerate()',
+      )
     }
     await alone(visit, regenerate(visit, keepOf(options, 'session.signIn()'), { owner }))
   }
@@ -343,7 +360,12 @@ Object.defineProperty(SessionManager.prototype, inspect.custom, {
 // passport and its kind call with a callback, and leave the request hanging on a promise that nobody looks at.
 function refusesCallback([callback]: unknown[], name: string): boolean {
   if (typeof callback !== 'function') return false
-  const error = invalidType(`the argument of session.${name}()`, name === 'save' ? 'left out' : 'an object { keep } or left out', callback, 'await its promise; koa-passport and other packages that pass a callback need session({ koaSession: true })')
+  const error = invalidType(
+    `the argument of session.${name}()`,
+    name === 'save' ? 'left out' : 'an object { keep } or left out',
+    callback,
+    'await its promise; koa-passport and other packages that pass a callback need session({ koaSession: true })',
+  )
   process.nextTick(callback, error)
   return true
 }
@@ -377,8 +399,9 @@ export function currentSession<Data extends object = SessionData>(stateKey?: str
 }
 
 /** As {@link currentSession}, but `undefined` outside a request, or where no session has that state key. */
-export function tryCurrentSession<Data extends object = SessionData>(stateKey?: string): SessionManager<Data> | undefined {
+export function tryCurrentSession<Data extends object = SessionData>(
+  stateKey?: string,
+): SessionManager<Data> | undefined {
   // Frames are made by session() alone; the type of data is the app's word.
   return sessionInContext(stateKey) as SessionManager<Data> | undefined
 }
-

@@ -71,7 +71,10 @@ export interface SessionMiddleware<Data extends object = SessionData> extends Ko
    * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when a session that is not stored is changed, or one regenerated;
    * `ERR_SESSION_STORE` before `fn` is called; and what a commit throws.
    */
-  run<Result>(request: IncomingMessage, fn: (session: SessionManager<Data>) => Result | Promise<Result>): Promise<Result>
+  run<Result>(
+    request: IncomingMessage,
+    fn: (session: SessionManager<Data>) => Result | Promise<Result>,
+  ): Promise<Result>
 
   /**
    * The live sessions of an owner, in no particular order; none for an owner whom nobody knows.
@@ -133,7 +136,9 @@ export interface SessionMiddleware<Data extends object = SessionData> extends Ko
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options, as far as they can be known here:
  * `app.keys` are looked at in the first request.
  */
-export function session<Data extends object = SessionData>(options: SessionOptions<Data> = {}): SessionMiddleware<Data> {
+export function session<Data extends object = SessionData>(
+  options: SessionOptions<Data> = {},
+): SessionMiddleware<Data> {
   const house = new House(settingsOf(options))
   const serve = (ctx: Context, next: Next): Promise<unknown> => house.serve(ctx, next)
   const methods: Omit<SessionMiddleware<Data>, keyof Koa.Middleware> = {
@@ -218,7 +223,14 @@ export class House {
     // Koa's state is an open bag.
     const state = ctx.state as Record<string, unknown>
     state[stateKey] = manager
-    const faces = this.#settings.koaSession ? new KoaSessionFaces(ctx, stateKey, manager as SessionManager<Record<string, unknown>>, this.#settings.limits.maxAge) : undefined
+    const faces = this.#settings.koaSession
+      ? new KoaSessionFaces(
+          ctx,
+          stateKey,
+          manager as SessionManager<Record<string, unknown>>,
+          this.#settings.limits.maxAge,
+        )
+      : undefined
     try {
       await frames.run(new Frame(manager, stateKey, exchange.cookie.name, outer, ctx.req), next)
     } catch (error) {
@@ -247,7 +259,10 @@ export class House {
   }
 
   /** One request outside the chain. */
-  async run<Result>(request: IncomingMessage, fn: (session: SessionManager) => Result | Promise<Result>): Promise<Result> {
+  async run<Result>(
+    request: IncomingMessage,
+    fn: (session: SessionManager) => Result | Promise<Result>,
+  ): Promise<Result> {
     if (typeof fn !== 'function') throw invalidType('the second argument of run()', 'a function', fn)
     arrived()
     const { stateKey } = this.#settings
@@ -323,11 +338,20 @@ export class House {
 
   #keyring(app: Koa | undefined): Keyring {
     if (this.#settings.keys !== undefined) return this.#settings.keys.current()
-    if (app === undefined) throw invalidMix('options.keys must be given to session() when run() or sessionCookie() is used before the first request: app.keys is not known yet')
+    if (app === undefined)
+      throw invalidMix(
+        'options.keys must be given to session() when run() or sessionCookie() is used before the first request: app.keys is not known yet',
+      )
     // Koa leaves it undefined until the app sets it.
     const keys: unknown = app.keys
     if (this.#appKeyring === undefined || keys !== this.#appKeys) {
-      if (keys === undefined) throw invalidType('options.keys or app.keys', 'a Keygrip or a non-empty list of secrets, newest first', keys, 'give keys to session(), or set app.keys before the first request')
+      if (keys === undefined)
+        throw invalidType(
+          'options.keys or app.keys',
+          'a Keygrip or a non-empty list of secrets, newest first',
+          keys,
+          'give keys to session(), or set app.keys before the first request',
+        )
       this.#appKeyring = keyring(keys, 'app.keys')
       this.#appKeys = keys
       if (hasShortSecret(keys)) this.#warnOfShortSecret()
@@ -336,11 +360,15 @@ export class House {
   }
 
   #warnOfShortSecret(): void {
-    this.services.events.notice('SHORT_SECRET', 'a secret of keys has fewer than 16 characters and could be guessed: make one with `node -p "crypto.randomBytes(32).toString(\'base64url\')"`')
+    this.services.events.notice(
+      'SHORT_SECRET',
+      'a secret of keys has fewer than 16 characters and could be guessed: make one with `node -p "crypto.randomBytes(32).toString(\'base64url\')"`',
+    )
   }
 
   #contextOf(request: IncomingMessage): Context {
-    if (this.#app === undefined) throw invalidMix('options.cookie is a function of ctx: run() needs a Koa request before, or cookie as an object')
+    if (this.#app === undefined)
+      throw invalidMix('options.cookie is a function of ctx: run() needs a Koa request before, or cookie as an object')
     return this.#app.createContext(request, new ServerResponse(request))
   }
 
@@ -353,7 +381,10 @@ export class House {
     if (!around.isOf(request)) return undefined
     for (let frame: Frame | undefined = around; frame !== undefined; frame = frame.outer) {
       if (frame.stateKey === stateKey || frame.cookieName === cookie.name) {
-        throw new SessionError('ERR_SESSION_ALREADY_MOUNTED', `session() is mounted twice in one request with the same ${frame.stateKey === stateKey ? `stateKey ${JSON.stringify(stateKey)}` : `cookie name ${JSON.stringify(cookie.name)}`}: remove one, or give it another stateKey and another cookie.name`)
+        throw new SessionError(
+          'ERR_SESSION_ALREADY_MOUNTED',
+          `session() is mounted twice in one request with the same ${frame.stateKey === stateKey ? `stateKey ${JSON.stringify(stateKey)}` : `cookie name ${JSON.stringify(cookie.name)}`}: remove one, or give it another stateKey and another cookie.name`,
+        )
       }
     }
     return around

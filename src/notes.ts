@@ -17,7 +17,8 @@ export function freshNotes(startedAt: number): Notes {
 /** Notes as short text; `undefined` where the record's own fields say it all, as for most sessions. */
 export function writeNotes(notes: Notes, createdAt: number): string | undefined {
   const { authenticatedAt, startedAt, maxAge, successor } = notes
-  if (authenticatedAt === undefined && startedAt === createdAt && maxAge === 0 && successor === undefined) return undefined
+  if (authenticatedAt === undefined && startedAt === createdAt && maxAge === 0 && successor === undefined)
+    return undefined
   return JSON.stringify({
     a: authenticatedAt,
     s: startedAt === createdAt ? undefined : startedAt,

@@ -1,7 +1,19 @@
 // What a user may set: defaults and validation. Turns SessionOptions into frozen Settings, once, when session() is called.
 import type { Context } from 'koa'
 import { customCodec, jsonCodec, type Codec, type SessionCodec } from './codec.ts'
-import { checkSecret, COOKIE_ATTRIBUTES, cookieSettings, hasShortSecret, keyring, LISTED, type CookieOptions, type CookieSettings, type KeygripLike, type LiveKeyring, type Secrets } from './cookie.ts'
+import {
+  checkSecret,
+  COOKIE_ATTRIBUTES,
+  cookieSettings,
+  hasShortSecret,
+  keyring,
+  LISTED,
+  type CookieOptions,
+  type CookieSettings,
+  type KeygripLike,
+  type LiveKeyring,
+  type Secrets,
+} from './cookie.ts'
 import { invalidMix, invalidType, invalidValue } from './errors.ts'
 import type { SessionLogger } from './events.ts'
 import { newId } from './identity.ts'
@@ -30,7 +42,8 @@ export interface StandardSchema<Output = unknown> {
 }
 
 /** What a Standard Schema answers. */
-export type SchemaResult<Output> = { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }
+export type SchemaResult<Output> =
+  { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }
 
 /** One thing that a Standard Schema found. */
 export interface SchemaIssue {
@@ -213,25 +226,36 @@ const LONGEST_TIMER = 2_147_483_647
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, naming the option and its rule.
  */
 export function settingsOf(given: unknown): Settings {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw invalidType('options', 'an object', given)
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw invalidType('options', 'an object', given)
   const unknown = Object.keys(given).find((name) => !KNOWN.has(name))
   if (unknown !== undefined) throw unknownOption(given, unknown)
   // Unchecked so far: every field is looked at below.
   const options = given as SessionOptions
-  const flag = (name: 'rolling' | 'lazy' | 'koaSession', fallback: boolean): boolean => boolean(set(options[name], fallback), name)
+  const flag = (name: 'rolling' | 'lazy' | 'koaSession', fallback: boolean): boolean =>
+    boolean(set(options[name], fallback), name)
   const maxAge = options.maxAge === undefined ? 0 : lifetime(options.maxAge, 'options.maxAge')
   const rolling = flag('rolling', false)
-  if (rolling && maxAge === 0) throw invalidMix('options.rolling needs options.maxAge: without it the cookie lives while the browser runs, and there is nothing to renew')
+  if (rolling && maxAge === 0)
+    throw invalidMix(
+      'options.rolling needs options.maxAge: without it the cookie lives while the browser runs, and there is nothing to renew',
+    )
   const idle = options.idleTimeout === undefined ? undefined : duration(options.idleTimeout, 'options.idleTimeout')
-  const absolute = options.absoluteTimeout === undefined || options.absoluteTimeout === false ? options.absoluteTimeout : duration(options.absoluteTimeout, 'options.absoluteTimeout')
+  const absolute =
+    options.absoluteTimeout === undefined || options.absoluteTimeout === false
+      ? options.absoluteTimeout
+      : duration(options.absoluteTimeout, 'options.absoluteTimeout')
   const maxBytes = set(options.maxBytes, 65_536)
-  if (typeof maxBytes !== 'number') throw invalidType('options.maxBytes', 'a whole number of bytes, at least 2', maxBytes)
-  if (!Number.isSafeInteger(maxBytes) || maxBytes < 2) throw invalidValue('options.maxBytes', 'a whole number of bytes, at least 2', maxBytes)
+  if (typeof maxBytes !== 'number')
+    throw invalidType('options.maxBytes', 'a whole number of bytes, at least 2', maxBytes)
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < 2)
+    throw invalidValue('options.maxBytes', 'a whole number of bytes, at least 2', maxBytes)
   const stateKey = set(options.stateKey, 'session')
   if (typeof stateKey !== 'string') throw invalidType('options.stateKey', NAME, stateKey)
   if (stateKey === '' || stateKey === '__proto__') throw invalidValue('options.stateKey', NAME, stateKey)
   const onConflict: unknown = set(options.onConflict, 'merge')
-  if (onConflict !== 'merge' && onConflict !== 'throw') throw invalidValue('options.onConflict', "'merge' or 'throw'", onConflict)
+  if (onConflict !== 'merge' && onConflict !== 'throw')
+    throw invalidValue('options.onConflict', "'merge' or 'throw'", onConflict)
   return Object.freeze({
     keys: options.keys === undefined ? undefined : checkedKeys(options.keys),
     hasShortSecret: hasShortSecret(options.keys),
@@ -250,7 +274,8 @@ export function settingsOf(given: unknown): Settings {
     owner: callable(options.owner, 'owner'),
     generateId: callable(options.generateId, 'generateId') ?? newId,
     koaSession: flag('koaSession', false),
-    sweepInterval: options.sweepInterval === false ? 0 : timer(set(options.sweepInterval, 600_000), 'options.sweepInterval'),
+    sweepInterval:
+      options.sweepInterval === false ? 0 : timer(set(options.sweepInterval, 600_000), 'options.sweepInterval'),
     logger: checkedLogger(options.logger),
     now: whole(callable(options.now, 'now')),
   })
@@ -262,8 +287,29 @@ function set<T>(value: T | undefined, fallback: T): T {
 }
 
 const KNOWN = new Set([
-  'keys', 'store', 'cookie', 'maxAge', 'rolling', 'idleTimeout', 'absoluteTimeout', 'stateKey', 'skip', 'skipHeader', 'lazy', 'onConflict',
-  'storeTimeout', 'maxBytes', 'encryptionKeys', 'codec', 'schema', 'owner', 'generateId', 'koaSession', 'sweepInterval', 'logger', 'now',
+  'keys',
+  'store',
+  'cookie',
+  'maxAge',
+  'rolling',
+  'idleTimeout',
+  'absoluteTimeout',
+  'stateKey',
+  'skip',
+  'skipHeader',
+  'lazy',
+  'onConflict',
+  'storeTimeout',
+  'maxBytes',
+  'encryptionKeys',
+  'codec',
+  'schema',
+  'owner',
+  'generateId',
+  'koaSession',
+  'sweepInterval',
+  'logger',
+  'now',
 ])
 
 const NAME = 'a name that is neither empty nor __proto__'
@@ -285,10 +331,19 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 
 /** A name that is none: it may be another package's, or all of `options` another thing. */
 function unknownOption(given: object, name: string): TypeError {
-  if ('req' in given && 'res' in given) return invalidMix('session was mounted without being called: write app.use(session()), not app.use(session)')
-  if ('middleware' in given && 'context' in given) return invalidMix('session() takes options, not the app: write app.use(session()), it finds app.keys by itself')
-  const here = COOKIE_ATTRIBUTES.includes(name) && name !== 'name' ? `cookie: { ${name} }` : Object.hasOwn(ELSEWHERE, name) ? ELSEWHERE[name] : undefined
-  return invalidMix(`options.${name} is no option${here === undefined ? '' : `, here it is ${here}`}: the options are ${[...KNOWN].join(', ')}`)
+  if ('req' in given && 'res' in given)
+    return invalidMix('session was mounted without being called: write app.use(session()), not app.use(session)')
+  if ('middleware' in given && 'context' in given)
+    return invalidMix('session() takes options, not the app: write app.use(session()), it finds app.keys by itself')
+  const here =
+    COOKIE_ATTRIBUTES.includes(name) && name !== 'name'
+      ? `cookie: { ${name} }`
+      : Object.hasOwn(ELSEWHERE, name)
+        ? ELSEWHERE[name]
+        : undefined
+  return invalidMix(
+    `options.${name} is no option${here === undefined ? '' : `, here it is ${here}`}: the options are ${[...KNOWN].join(', ')}`,
+  )
 }
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: DAY, w: 7 * DAY }
@@ -355,7 +410,8 @@ function whole(now: (() => number) | undefined): () => number {
 const VERBS = ['create', 'read', 'replace', 'touch', 'delete'] as const
 
 function checkedStore(store: unknown): SessionStore {
-  if (typeof store !== 'object' || store === null) throw invalidType('options.store', 'a session store', store, 'such as new MemoryStore()')
+  if (typeof store !== 'object' || store === null)
+    throw invalidType('options.store', 'a session store', store, 'such as new MemoryStore()')
   const missing = VERBS.find((verb) => typeof (store as Record<string, unknown>)[verb] !== 'function')
   if (missing !== undefined) {
     throw invalidType(
@@ -379,7 +435,11 @@ function skipping(skip: SessionOptions['skip'], given: unknown): Settings['skips
   const headers = (Array.isArray(given) ? given : [given]).map((header: unknown, at) => {
     const { name, value } = (typeof header === 'object' && header !== null ? header : {}) as Partial<SkipHeader>
     if (typeof name !== 'string' || name === '' || typeof value !== 'string') {
-      throw invalidType(`options.skipHeader${Array.isArray(given) ? `[${at}]` : ''}`, 'an object { name, value } of strings', header)
+      throw invalidType(
+        `options.skipHeader${Array.isArray(given) ? `[${at}]` : ''}`,
+        'an object { name, value } of strings',
+        header,
+      )
     }
     return { name: name.toLowerCase(), value }
   })
@@ -387,35 +447,44 @@ function skipping(skip: SessionOptions['skip'], given: unknown): Settings['skips
     headers.some(({ name, value }) => {
       const sent = ctx.req.headers[name]
       return sent !== undefined && (value === '*' || (Array.isArray(sent) ? sent.includes(value) : sent === value))
-    }) || (skip?.(ctx) ?? false)
+    }) ||
+    (skip?.(ctx) ?? false)
 }
 
 function checkedSecrets(secrets: unknown): Secrets {
   if (secrets === undefined) return []
   const rule = 'a non-empty list of secrets, newest first'
-  if (!Array.isArray(secrets)) throw invalidType('options.encryptionKeys', rule, secrets, typeof secrets === 'string' ? LISTED : undefined)
+  if (!Array.isArray(secrets))
+    throw invalidType('options.encryptionKeys', rule, secrets, typeof secrets === 'string' ? LISTED : undefined)
   if (secrets.length === 0) throw invalidValue('options.encryptionKeys', rule, secrets)
   secrets.forEach((secret: unknown, at) => checkSecret(secret, `options.encryptionKeys[${at}]`))
   return [...(secrets as Secrets)]
 }
 
 function checkedCodec(codec: unknown): SessionCodec {
-  const { stringify, parse } = (typeof codec === 'object' || typeof codec === 'function' ? (codec ?? {}) : {}) as Partial<SessionCodec>
-  if (typeof stringify !== 'function' || typeof parse !== 'function') throw invalidType('options.codec', 'an object with the functions stringify and parse', codec)
+  const { stringify, parse } = (
+    typeof codec === 'object' || typeof codec === 'function' ? (codec ?? {}) : {}
+  ) as Partial<SessionCodec>
+  if (typeof stringify !== 'function' || typeof parse !== 'function')
+    throw invalidType('options.codec', 'an object with the functions stringify and parse', codec)
   return codec as SessionCodec
 }
 
 function checkedSchema(schema: unknown): StandardSchema | undefined {
   if (schema === undefined) return undefined
   // Some schemas (arktype's) are functions.
-  const standard = ((typeof schema === 'object' || typeof schema === 'function') && schema !== null ? schema : {}) as Partial<StandardSchema>
-  if (typeof standard['~standard']?.validate !== 'function') throw invalidType('options.schema', 'a Standard Schema (zod, valibot, arktype ...)', schema)
+  const standard = (
+    (typeof schema === 'object' || typeof schema === 'function') && schema !== null ? schema : {}
+  ) as Partial<StandardSchema>
+  if (typeof standard['~standard']?.validate !== 'function')
+    throw invalidType('options.schema', 'a Standard Schema (zod, valibot, arktype ...)', schema)
   return standard as StandardSchema
 }
 
 function checkedLogger(logger: unknown): SessionLogger | undefined {
   if (logger === undefined) return undefined
-  if (typeof logger !== 'object' || logger === null) throw invalidType('options.logger', 'an object with some of debug, info, warn and error', logger)
+  if (typeof logger !== 'object' || logger === null)
+    throw invalidType('options.logger', 'an object with some of debug, info, warn and error', logger)
   for (const level of ['debug', 'info', 'warn', 'error']) {
     const log: unknown = (logger as Record<string, unknown>)[level]
     if (log !== undefined && typeof log !== 'function') throw invalidType(`options.logger.${level}`, 'a function', log)
@@ -434,4 +503,3 @@ export function checkedOwner(owner: unknown, name: string): string {
   if (owner === '' || owner.length > 255) throw invalidValue(name, rule, owner)
   return owner
 }
-

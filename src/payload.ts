@@ -113,7 +113,12 @@ export class Payload {
   /** Whether the payload names an encryption key that is not configured: an outage, and known without decrypting. */
   isLocked(record: SessionRecord): boolean {
     const { payload } = record
-    return typeof payload !== 'string' && payload[0] === FORMAT && payload.length > NAME_BYTES && this.#keyOf(payload) === undefined
+    return (
+      typeof payload !== 'string' &&
+      payload[0] === FORMAT &&
+      payload.length > NAME_BYTES &&
+      this.#keyOf(payload) === undefined
+    )
   }
 
   /** @returns the error of a locked payload. */

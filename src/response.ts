@@ -56,7 +56,10 @@ function announce(response: Headed, announcement: Announcement): void {
   const line = announcement.setCookieLine()
   if (line !== undefined) {
     const others = response.getHeader('set-cookie')
-    response.setHeader('Set-Cookie', others === undefined ? [line] : [...listed(others).filter((other) => other !== line), line])
+    response.setHeader(
+      'Set-Cookie',
+      others === undefined ? [line] : [...listed(others).filter((other) => other !== line), line],
+    )
     if (!isPrivate(response.getHeader('cache-control'))) response.setHeader('Cache-Control', 'no-store')
   }
   if (line === undefined && !announcement.isConsulted) return
@@ -73,7 +76,10 @@ function listed(header: OutgoingHttpHeader | undefined): string[] {
 
 // RFC 9111, section 5.2.2.7: `private="field"` keeps that field private and lets the rest be stored.
 function isPrivate(cacheControl: OutgoingHttpHeader | undefined): boolean {
-  return cacheControl !== undefined && listed(cacheControl).some((value) => /(?:^|,)\s*(?:private|no-store)\s*(?:,|$)/i.test(value))
+  return (
+    cacheControl !== undefined &&
+    listed(cacheControl).some((value) => /(?:^|,)\s*(?:private|no-store)\s*(?:,|$)/i.test(value))
+  )
 }
 
 const OURS = new Set(['set-cookie', 'cache-control', 'vary'])
@@ -98,5 +104,7 @@ function takeHeaders(response: Headed, args: unknown[]): unknown[] {
 /** `writeHead` takes a flat list of names and values, or a list of pairs. */
 function paired(headers: unknown[]): [string, OutgoingHttpHeader][] {
   if (Array.isArray(headers[0])) return headers as [string, OutgoingHttpHeader][]
-  return headers.flatMap((name, at) => (at % 2 === 0 ? [[name as string, headers[at + 1] as OutgoingHttpHeader] as [string, OutgoingHttpHeader]] : []))
+  return headers.flatMap((name, at) =>
+    at % 2 === 0 ? [[name as string, headers[at + 1] as OutgoingHttpHeader] as [string, OutgoingHttpHeader]] : [],
+  )
 }

@@ -14,7 +14,10 @@ export async function validated(schema: StandardSchema, data: Snapshot, codec: C
   const result = await schema['~standard'].validate(codec.lend(data, []))
   if (result.issues !== undefined) {
     const paths = [...new Set(result.issues.map(pathOf))].join(', ')
-    throw new SessionError('ERR_SESSION_SCHEMA', `session data does not satisfy options.schema at ${paths}: let the schema transform stored data of an older shape, or write data that fits`)
+    throw new SessionError(
+      'ERR_SESSION_SCHEMA',
+      `session data does not satisfy options.schema at ${paths}: let the schema transform stored data of an older shape, or write data that fits`,
+    )
   }
   const output: unknown = result.value
   if (typeof output !== 'object' || output === null || Array.isArray(output)) {
@@ -30,7 +33,8 @@ export async function validated(schema: StandardSchema, data: Snapshot, codec: C
  */
 export function storable(output: Snapshot, codec: Codec): Snapshot {
   const data: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(output)) if (value !== undefined) setOwn(data, key, codec.copy(value, `session.data.${key}`))
+  for (const [key, value] of Object.entries(output))
+    if (value !== undefined) setOwn(data, key, codec.copy(value, `session.data.${key}`))
   return data
 }
 

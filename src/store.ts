@@ -7,7 +7,7 @@ export interface SessionRecord {
   readonly key: string
   /** A whole number from 1 on, one larger with each `replace`. */
   readonly version: number
-  /** The session's data as text or bytes, opaque to the store; empty once the session was replaced by another. */
+  /** The session's data as text or bytes, opaque to the store; empty once the session has ended or goes on under another key. */
   readonly payload: string | Uint8Array
   /** The account the session belongs to, 1 to 255 characters; `undefined` for an anonymous session. */
   readonly owner: string | undefined
@@ -19,6 +19,18 @@ export interface SessionRecord {
   readonly expiresAt: number
   /** The core's own notes on the session: short text, opaque to the store; `undefined` (or left out) for most sessions. */
   readonly meta?: string | undefined
+}
+
+/** A portion of records. `cursor` is where the next one begins; `undefined` at the end. */
+export interface RecordPage {
+  readonly records: readonly SessionRecord[]
+  readonly cursor: string | undefined
+}
+
+/** A portion of keys. `cursor` is where the next one begins; `undefined` at the end. */
+export interface KeyPage {
+  readonly keys: readonly string[]
+  readonly cursor: string | undefined
 }
 
 /** What became of a `replace`. */
@@ -68,18 +80,58 @@ export interface SessionStore {
   delete(key: string): boolean | Promise<boolean>
 
   /**
-   * The live records of an owner, in no particular order. Optional: a store without it has no index by owner.
+   * The live records of an owner, in portions of about `limit`, in no particular order. Optional: a store without it has
+   * no index by owner.
    *
-   * A record whose `create` or `replace` has been acknowledged is listed until it ends; one that is being written is
-   * listed or not, but never live and unlisted afterwards: index entries are written before records.
+   * The first call has no cursor; each later one takes the cursor of the portion before, until that is `undefined`. A
+   * portion may be empty before the end. A record whose `create` or `replace` has been acknowledged before the first
+   * call is listed, at least once, unless it ends meanwhile; one that is being written is listed or not, but never live
+   * and unlisted afterwards: index entries are written before records.
    */
-  list?(owner: string, now: number): SessionRecord[] | Promise<SessionRecord[]>
+  list?(owner: string, now: number, limit: number, cursor: string | undefined): RecordPage | Promise<RecordPage>
+
+  /** As `list`, but gives the keys alone: no payload is read. Optional beside `list`; the core uses `list` without it. */
+  listKeys?(owner: string, now: number, limit: number, cursor: string | undefined): KeyPage | Promise<KeyPage>
+
+  /**
+   * All live records, anonymous ones too, in portions of about `limit`, as `list` gives them.
+   *
+   * Takes constant memory, holds neither a lock nor a transaction between portions. A record that lives from the first
+   * call to the last comes at least once. A record that cannot be read is passed over. Optional.
+   */
+  scan?(now: number, limit: number, cursor: string | undefined): RecordPage | Promise<RecordPage>
+
+  /**
+   * Calls `onEnd` with the key of each record that is deleted, or replaced by an expired or an empty one, in whichever
+   * process; more keys may come. `onEnd(undefined)`: some may have been lost (a connection was cut and is back).
+   *
+   * A record that merely expires is not announced. Every process announces, subscribed or not, and an announcement that
+   * is refused never fails the verb. Optional; a store may lack it when it was not given what it needs for it.
+   *
+   * @returns a function that ends the subscription.
+   */
+  subscribe?(onEnd: (key: string | undefined) => void): () => void
+
+  /**
+   * Calls `onEvict` for each live record that a bounded store removed to make room, with what the record was. Optional.
+   *
+   * @returns a function that ends it.
+   */
+  watchEvictions?(onEvict: (evicted: Pick<SessionRecord, 'key' | 'owner'>) => void): () => void
 
   /** Removes up to `limit` expired records, and no other; how many. Optional where the server expires records itself. */
   deleteExpired?(now: number, limit: number): number | Promise<number>
 
   /** Ends timers and whatever the store opened itself, never a caller's client. A second call does nothing. */
   close?(): void | Promise<void>
+}
+
+/** An answer, or a promise of it: stores may give either. */
+export type MaybePromise<T> = T | Promise<T>
+
+/** Whether an answer is still to come. */
+export function isPromise<T>(answer: MaybePromise<T>): answer is Promise<T> {
+  return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
 }
 
 /** A record that is not what was written: cut off, changed, or another record's. To the core its session has ended. */

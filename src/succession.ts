@@ -1,6 +1,20 @@
 // A session that goes on under a new id, and a session that ends: what no slow request may undo.
 import { ABSENT, apply, type Snapshot } from './changes.ts'
-import { become, catchUp, check, clashing, committed, current, firstRecord, gone, headersSent, insert, issue, Patience, type Made } from './commit.ts'
+import {
+  become,
+  catchUp,
+  check,
+  clashing,
+  committed,
+  current,
+  firstRecord,
+  gone,
+  headersSent,
+  insert,
+  issue,
+  Patience,
+  type Made,
+} from './commit.ts'
 import { SessionError } from './errors.ts'
 import { freshNotes } from './notes.ts'
 import { settled, type Steps } from './steps.ts'
@@ -51,7 +65,10 @@ function* succeed(visit: Visit, pending: Pending, keep: Keep, signIn: NewOwner):
       const now = settings.now()
       clashes = clashing(visit, pending.changes)
       const draft = kept(visit.draft(pending, now), keep, signIn, now)
-      made = made === undefined ? yield* firstRecord(visit, draft, now, visit.newId()) : yield* rewrite(visit, made, draft, now, signIn)
+      made =
+        made === undefined
+          ? yield* firstRecord(visit, draft, now, visit.newId())
+          : yield* rewrite(visit, made, draft, now, signIn)
       const outcome = yield* settled(store.replace(tombstoneOf(previous, made.record.key, now), previous.version, now))
       if (outcome === 'done') break
       if (outcome === 'stale') yield* patience.pause()
@@ -86,7 +103,8 @@ function* discard(visit: Visit, made: Made, reason: unknown): Steps<void> {
 function* rewrite(visit: Visit, made: Made, draft: Draft, now: number, signIn: NewOwner): Steps<Made> {
   if (visit.services.settings.schema !== undefined) yield check(visit, draft)
   const record = visit.recordOf(draft, made.record.key, made.record.version + 1, now)
-  if ((yield* settled(visit.services.store.replace(record, made.record.version, now))) === 'done') return { id: made.id, record, draft }
+  if ((yield* settled(visit.services.store.replace(record, made.record.version, now))) === 'done')
+    return { id: made.id, record, draft }
   // Ended by whoever ends all sessions of this owner; a sign-in that comes after that is not refused.
   if (signIn === undefined) throw gone(visit)
   return yield* firstRecord(visit, draft, now, visit.newId())
@@ -98,14 +116,25 @@ function kept(draft: Draft, keep: Keep, signIn: NewOwner, now: number): Draft {
   const start: Draft =
     keep === false || (keep === true && isSomebodyElse)
       ? { data: {}, flash: [], notes: freshNotes(now), createdAt: now, owner: undefined }
-      : { ...draft, data: keep === true ? draft.data : only(draft.data, keep), flash: isSomebodyElse ? [] : draft.flash }
+      : {
+          ...draft,
+          data: keep === true ? draft.data : only(draft.data, keep),
+          flash: isSomebodyElse ? [] : draft.flash,
+        }
   if (signIn === undefined) return start
-  return { ...start, owner: signIn.owner, notes: { ...start.notes, authenticatedAt: now, startedAt: now, maxAgeSince: now } }
+  return {
+    ...start,
+    owner: signIn.owner,
+    notes: { ...start.notes, authenticatedAt: now, startedAt: now, maxAgeSince: now },
+  }
 }
 
 function only(data: Snapshot, keys: readonly string[]): Snapshot {
   const others = Object.keys(data).filter((key) => !keys.includes(key))
-  return apply(data, others.map((key) => ({ key, base: undefined, value: ABSENT })))
+  return apply(
+    data,
+    others.map((key) => ({ key, base: undefined, value: ABSENT })),
+  )
 }
 
 /** Ends the session; see the manager. */
@@ -131,7 +160,7 @@ export function* destroy(visit: Visit): Steps<void> {
 export function* end(services: Services, record: SessionRecord): Steps<boolean> {
   const { settings, store, events } = services
   const patience = new Patience()
-  for (let target = yield* living(services, record); target !== undefined; ) {
+  for (let target = yield* living(services, record); target !== undefined;) {
     const now = settings.now()
     const outcome = yield* settled(store.replace(endOf(target, now), target.version, now))
     if (outcome === 'done') {

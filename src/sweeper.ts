@@ -35,7 +35,7 @@ export class Sweeper {
   async sweep(): Promise<number> {
     this.#store.enter()
     try {
-      for (let total = 0; ; ) {
+      for (let total = 0; ;) {
         const deleted = await this.#store.deleteExpired(this.#now(), PORTION)
         total += deleted
         if (deleted < PORTION || this.#store.isClosed) return total
@@ -48,15 +48,18 @@ export class Sweeper {
 
   // Processes that were started together must not sweep together: a fifth earlier or later.
   #plan(): void {
-    const timer = setTimeout(() => {
-      void this.sweep()
-        .catch(() => {
-          // The guard has told the event; the next sweep tries again.
-        })
-        .finally(() => {
-          if (this.#timer === timer) this.#plan()
-        })
-    }, this.#interval * (0.8 + Math.random() * 0.4))
+    const timer = setTimeout(
+      () => {
+        void this.sweep()
+          .catch(() => {
+            // The guard has told the event; the next sweep tries again.
+          })
+          .finally(() => {
+            if (this.#timer === timer) this.#plan()
+          })
+      },
+      this.#interval * (0.8 + Math.random() * 0.4),
+    )
     timer.unref()
     this.#timer = timer
   }

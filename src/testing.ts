@@ -47,7 +47,10 @@ export async function withSession<Result, Data extends object = SessionData>(
   const visit = new Visit(house.services, { ...exchange, ctx }, house.services.settings.now(), 'new')
   visit.resume(made.id, made.record)
   const manager = new SessionManager<Data>(visit)
-  return frames.run(new Frame(manager, house.services.settings.stateKey, exchange.cookie.name, undefined, exchange.request), () => fn(manager))
+  return frames.run(
+    new Frame(manager, house.services.settings.stateKey, exchange.cookie.name, undefined, exchange.request),
+    () => fn(manager),
+  )
 }
 
 /**
@@ -71,14 +74,20 @@ export async function sessionCookie<Data extends object>(
 ): Promise<string> {
   const house = houseOf(middleware)
   const exchange = house.exchangeOf(new IncomingMessage(new Socket()))
-  const { id } = await store(house, exchange, data, owner === undefined ? undefined : checkedOwner(owner, 'the owner of sessionCookie()'))
+  const { id } = await store(
+    house,
+    exchange,
+    data,
+    owner === undefined ? undefined : checkedOwner(owner, 'the owner of sessionCookie()'),
+  )
   const { cookie, keyring } = exchange
   return `${cookie.name}=${id}.${keyring.sign(cookie.prefix + id)}`
 }
 
 async function store(house: House, exchange: Exchange, data: object, owner: string | undefined): Promise<Made> {
   const given: unknown = data
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw invalidType('the data of a test session', 'an object', given)
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw invalidType('the data of a test session', 'an object', given)
   const { settings } = house.services
   const now = settings.now()
   const visit = new Visit(house.services, exchange, now, 'new')

@@ -12,12 +12,28 @@ const UNDER_WAY = 10_000
 export function tombstoneOf(record: SessionRecord, successor: string, now: number): SessionRecord {
   const { key, version, createdAt } = record
   const meta = writeNotes({ ...freshNotes(createdAt), successor }, createdAt)
-  return Object.freeze({ key, version: version + 1, payload: '', owner: undefined, createdAt, lastSeenAt: now, expiresAt: now + TOMBSTONE_LIFE, meta })
+  return Object.freeze({
+    key,
+    version: version + 1,
+    payload: '',
+    owner: undefined,
+    createdAt,
+    lastSeenAt: now,
+    expiresAt: now + TOMBSTONE_LIFE,
+    meta,
+  })
 }
 
 /** The record that ends a session: expired when it is written. */
 export function endOf(record: SessionRecord, now: number): SessionRecord {
-  return Object.freeze({ ...record, version: record.version + 1, payload: '', owner: undefined, meta: undefined, expiresAt: now })
+  return Object.freeze({
+    ...record,
+    version: record.version + 1,
+    payload: '',
+    owner: undefined,
+    meta: undefined,
+    expiresAt: now,
+  })
 }
 
 /** Whether a record stands for a session that has ended. */

@@ -1,6 +1,22 @@
 // `session.update(fn)`: a change that is computed from the newest data, and computed again when another request was first.
 import { apply, type Changes } from './changes.ts'
-import { alone, become, catchUp, check, clashing, committed, current, gone, insert, isNothing, overtake, Patience, renewing, seenAt, underWay } from './commit.ts'
+import {
+  alone,
+  become,
+  catchUp,
+  check,
+  clashing,
+  committed,
+  current,
+  gone,
+  insert,
+  isNothing,
+  overtake,
+  Patience,
+  renewing,
+  seenAt,
+  underWay,
+} from './commit.ts'
 import { Data } from './data.ts'
 import { SessionError } from './errors.ts'
 import type { SessionRecord } from './store.ts'
@@ -21,7 +37,13 @@ export async function update<Result>(visit: Visit, fn: (data: object) => Result 
       // One that was overtaken waits for its turn among its kind: all at once, each would overtake the others again.
       // Those of one request do not wait for one another: the function may itself update.
       const key = visit.record?.key
-      if (place === undefined && key !== undefined && !visit.isUpdating && (!isFirst || updates.isBusy(key)) && (await updates.wait(key))) {
+      if (
+        place === undefined &&
+        key !== undefined &&
+        !visit.isUpdating &&
+        (!isFirst || updates.isBusy(key)) &&
+        (await updates.wait(key))
+      ) {
         place = key
         visit.isUpdating = true
         overtake(visit)
@@ -46,7 +68,13 @@ export async function update<Result>(visit: Visit, fn: (data: object) => Result 
   }
 }
 
-function* conclude(visit: Visit, ground: SessionRecord | undefined, pending: Pending, run: Run<unknown>, patience: Patience): Steps<boolean> {
+function* conclude(
+  visit: Visit,
+  ground: SessionRecord | undefined,
+  pending: Pending,
+  run: Run<unknown>,
+  patience: Patience,
+): Steps<boolean> {
   visit.readable()
   if (visit.record !== ground) return false
   const hasNothing = 'error' in run || (run.changes.length === 0 && isNothing(pending))
@@ -67,7 +95,11 @@ class Attempt {
     this.#data = new Data(visit.stored.data, visit.services.payload.codec, {
       readable: () => undefined,
       writable: () => {
-        if (this.#isOver) throw new SessionError('ERR_SESSION_CLOSED', 'the data of session.update() was written after its function had returned: await everything inside the function')
+        if (this.#isOver)
+          throw new SessionError(
+            'ERR_SESSION_CLOSED',
+            'the data of session.update() was written after its function had returned: await everything inside the function',
+          )
       },
     })
     this.#data.adopt(pending.changes)

@@ -122,7 +122,9 @@ export class Visit implements Gate {
   newId(): string {
     const id: unknown = this.services.settings.generateId()
     if (isId(id)) return id
-    throw invalidMix(`options.generateId must return 22 to 128 characters of the base64url alphabet, got ${describe(id)}`)
+    throw invalidMix(
+      `options.generateId must return 22 to 128 characters of the base64url alphabet, got ${describe(id)}`,
+    )
   }
 
   get publicId(): string {
@@ -229,7 +231,10 @@ export class Visit implements Gate {
   writable(): void {
     if (this.isDestroyed) throw destroyed()
     if (this.isSealed) {
-      throw new SessionError('ERR_SESSION_CLOSED', 'session data was written after the commit: await everything before the handler returns, or store it with session.update()')
+      throw new SessionError(
+        'ERR_SESSION_CLOSED',
+        'session data was written after the commit: await everything before the handler returns, or store it with session.update()',
+      )
     }
   }
 
@@ -266,7 +271,12 @@ export class Visit implements Gate {
 
   /** Whether a session that is not stored yet has something to keep. */
   get hasSomething(): boolean {
-    return this.isKept || (this.#maxAge ?? 0) > 0 || (this.#messages !== undefined && this.#messages.put.length > 0) || (this.#data?.isTouched === true && !this.#data.isEmpty)
+    return (
+      this.isKept ||
+      (this.#maxAge ?? 0) > 0 ||
+      (this.#messages !== undefined && this.#messages.put.length > 0) ||
+      (this.#data?.isTouched === true && !this.#data.isEmpty)
+    )
   }
 
   pending(): Pending {
@@ -335,7 +345,12 @@ export class Visit implements Gate {
   recordOf(draft: Draft, key: string, version: number, lastSeenAt: number): SessionRecord {
     const { settings, payload } = this.services
     const told = settings.owner?.(draft.data)
-    const owner = settings.owner === undefined ? draft.owner : told === undefined ? undefined : checkedOwner(told, 'the result of options.owner')
+    const owner =
+      settings.owner === undefined
+        ? draft.owner
+        : told === undefined
+          ? undefined
+          : checkedOwner(told, 'the result of options.owner')
     const { createdAt, notes } = draft
     const meta = writeNotes(notes, createdAt)
     return Object.freeze({
@@ -351,12 +366,21 @@ export class Visit implements Gate {
   }
 
   isTouchDue(record: SessionRecord, now: number): boolean {
-    return isTouchDue(this.services.settings.limits, this.#stored?.notes ?? this.#notes ?? notesOf(record), record.lastSeenAt, now)
+    return isTouchDue(
+      this.services.settings.limits,
+      this.#stored?.notes ?? this.#notes ?? notesOf(record),
+      record.lastSeenAt,
+      now,
+    )
   }
 
   /** When the session ends if it was seen last at that instant. */
   expiryFrom(seenAt: number): number {
-    return expiry(this.services.settings.limits, this.#stored?.notes ?? this.#notes ?? freshNotes(this.record?.createdAt ?? this.now), seenAt)
+    return expiry(
+      this.services.settings.limits,
+      this.#stored?.notes ?? this.#notes ?? freshNotes(this.record?.createdAt ?? this.now),
+      seenAt,
+    )
   }
 
   /** When the session ends if it is kept as it is. */
@@ -395,7 +419,15 @@ export class Visit implements Gate {
     if (this.due === 'clear') return setCookieLine(cookie, '', 0, this.#isSecure())
     if (this.due === 'nothing') {
       // The handler answers by itself: its session will be stored when the chain returns.
-      if (this.isClosed || this.record !== undefined || this.isLate || this.isGone || this.isDestroyed || !this.hasSomething) return undefined
+      if (
+        this.isClosed ||
+        this.record !== undefined ||
+        this.isLate ||
+        this.isGone ||
+        this.isDestroyed ||
+        !this.hasSomething
+      )
+        return undefined
     }
     this.#hasSent = true
     const { settings } = this.services
@@ -414,7 +446,10 @@ export class Visit implements Gate {
     if (ctx === undefined || !cookie.isAuto) return false
     if (ctx.secure) return true
     if (/^https\b/.test(String(ctx.req.headers['x-forwarded-proto']))) {
-      this.services.events.notice('INSECURE_COOKIE', 'the session cookie was sent without Secure, though a proxy says that the browser uses https: set app.proxy = true if you run behind that proxy')
+      this.services.events.notice(
+        'INSECURE_COOKIE',
+        'the session cookie was sent without Secure, though a proxy says that the browser uses https: set app.proxy = true if you run behind that proxy',
+      )
     }
     return false
   }
@@ -423,5 +458,8 @@ export class Visit implements Gate {
 const NO_CHANGES: Changes = []
 
 function destroyed(): SessionError {
-  return new SessionError('ERR_SESSION_DESTROYED', 'the session was used after destroy(): return from the handler, or begin a new one with regenerate({ keep: false }) instead of destroy()')
+  return new SessionError(
+    'ERR_SESSION_DESTROYED',
+    'the session was used after destroy(): return from the handler, or begin a new one with regenerate({ keep: false }) instead of destroy()',
+  )
 }

@@ -4,13 +4,20 @@ import test, { type ExecutionContext } from 'ava'
 import { keyIn, mounted, type Handler, type Mounted, type Session } from './support/mounted.ts'
 
 /** A session whose request is over: `hold` ran in it, and it is handed out afterwards. */
-async function over(t: ExecutionContext, hold: (session: Session) => unknown = () => undefined): Promise<{ app: Mounted; session: Session; browser: ReturnType<Mounted['browser']> }> {
+async function over(
+  t: ExecutionContext,
+  hold: (session: Session) => unknown = () => undefined,
+): Promise<{ app: Mounted; session: Session; browser: ReturnType<Mounted['browser']> }> {
   let held: Session | undefined
-  const app = await mounted(t, {}, {
-    '/set': ({ data }) => Object.assign(data, { n: 1, nested: { a: 1, b: { c: 1 } }, list: [1] }),
-    '/hold': (session) => (hold(session), (held = session), undefined),
-    '/look': ({ data, origin }) => [origin, data],
-  })
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/set': ({ data }) => Object.assign(data, { n: 1, nested: { a: 1, b: { c: 1 } }, list: [1] }),
+      '/hold': (session) => (hold(session), (held = session), undefined),
+      '/look': ({ data, origin }) => [origin, data],
+    },
+  )
   const browser = app.browser()
   await browser.get('/set')
   await browser.get('/hold')
@@ -82,7 +89,10 @@ test('after the commit destroy() ends the record', async (t) => {
 test('after the commit regenerate() and signIn() cannot send a cookie, and change nothing', async (t) => {
   const { session, browser } = await over(t)
   for (const call of [() => session.regenerate(), () => session.signIn('ada')]) {
-    await t.throwsAsync(call(), { code: 'ERR_SESSION_HEADERS_SENT', message: /^the session got a new id when its cookie could no longer be sent: / })
+    await t.throwsAsync(call(), {
+      code: 'ERR_SESSION_HEADERS_SENT',
+      message: /^the session got a new id when its cookie could no longer be sent: /,
+    })
   }
 
   t.regex((await browser.get('/look')).body, /^\["resumed",\{"n":1/)
@@ -93,20 +103,27 @@ test('after the commit a session that was never stored stays so: update() cannot
   const app = await mounted(t, {}, { '/': (session) => void (held = session) })
   await app.browser().get('/')
 
-  await t.throwsAsync(async () => held?.update((data) => (data.n = 1)), { code: 'ERR_SESSION_HEADERS_SENT', message: /^a new session was stored when its cookie could no longer be sent: / })
+  await t.throwsAsync(async () => held?.update((data) => (data.n = 1)), {
+    code: 'ERR_SESSION_HEADERS_SENT',
+    message: /^a new session was stored when its cookie could no longer be sent: /,
+  })
   t.deepEqual(app.store.counted(), {})
 })
 
 test('what is written while the last commit is under way is refused, for it would not be stored', async (t) => {
   let session: Session | undefined
-  const app = await mounted(t, {}, {
-    '/begin': ({ data }) => (data.nested = { a: 1 }),
-    '/': (given) => {
-      session = given
-      given.data.name = String(given.data.nested?.a)
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/begin': ({ data }) => (data.nested = { a: 1 }),
+      '/': (given) => {
+        session = given
+        given.data.name = String(given.data.nested?.a)
+      },
+      '/see': ({ data }) => data,
     },
-    '/see': ({ data }) => data,
-  })
+  )
   const browser = app.browser()
   await browser.get('/begin')
   const commit = app.store.pause('replace')
@@ -124,11 +141,17 @@ test('what is written while the last commit is under way is refused, for it woul
 
 test('a handler that forgot to await is told, where it can be heard', async (t) => {
   const errors: unknown[] = []
-  const app = await mounted(t, {}, {
-    '/': ({ data }) => {
-      void sleep(10).then(() => (data.n = 1)).catch((error: unknown) => errors.push(error))
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': ({ data }) => {
+        void sleep(10)
+          .then(() => (data.n = 1))
+          .catch((error: unknown) => errors.push(error))
+      },
     },
-  })
+  )
   await app.browser().get('/')
   await sleep(30)
 
@@ -165,7 +188,10 @@ for (const [what, use] of Object.entries(uses)) {
     const handler: Handler = async (session) => {
       held = session
       await session.destroy()
-      await t.throwsAsync(used(() => use(session)), DESTROYED)
+      await t.throwsAsync(
+        used(() => use(session)),
+        DESTROYED,
+      )
     }
     const app = await mounted(t, {}, { '/set': ({ data }) => (data.n = 1), '/out': handler })
     const browser = app.browser()
@@ -174,36 +200,66 @@ for (const [what, use] of Object.entries(uses)) {
 
     t.is(status, 200)
     t.is(setCookie[0], 'sid=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax')
-    await t.throwsAsync(used(() => held === undefined || use(held)), DESTROYED)
+    await t.throwsAsync(
+      used(() => held === undefined || use(held)),
+      DESTROYED,
+    )
   })
 }
 
 test('after destroy() data that was taken before throws too', async (t) => {
-  const app = await mounted(t, {}, {
-    '/': async (session) => {
-      const { data } = session
-      data.n = 1
-      await session.destroy()
-      for (const use of [() => data.n, () => (data.n = 2), () => delete data.n, () => 'n' in data, () => Object.keys(data), () => Object.getOwnPropertyDescriptor(data, 'n'), () => JSON.stringify(data)]) t.throws(use, DESTROYED)
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async (session) => {
+        const { data } = session
+        data.n = 1
+        await session.destroy()
+        for (const use of [
+          () => data.n,
+          () => (data.n = 2),
+          () => delete data.n,
+          () => 'n' in data,
+          () => Object.keys(data),
+          () => Object.getOwnPropertyDescriptor(data, 'n'),
+          () => JSON.stringify(data),
+        ])
+          t.throws(use, DESTROYED)
+      },
     },
-  })
+  )
 
   t.is((await app.browser().get('/')).status, 200)
 })
 
 test('after destroy() publicId, origin, owner, the instants and destroy() itself still answer', async (t) => {
-  const tell = ({ publicId, origin, isNew, owner, createdAt, lastSeenAt, expiresAt, authenticatedAt, maxAge }: Session): unknown => [publicId, origin, isNew, owner, createdAt, lastSeenAt, expiresAt, authenticatedAt, maxAge]
-  const app = await mounted(t, {}, {
-    '/in': (session) => session.signIn('ada'),
-    '/out': async (session) => {
-      const before = tell(session)
-      await session.destroy()
-      t.deepEqual(tell(session), before)
-      await session.destroy()
-      t.deepEqual(tell(session), before)
-      return session.publicId
+  const tell = ({
+    publicId,
+    origin,
+    isNew,
+    owner,
+    createdAt,
+    lastSeenAt,
+    expiresAt,
+    authenticatedAt,
+    maxAge,
+  }: Session): unknown => [publicId, origin, isNew, owner, createdAt, lastSeenAt, expiresAt, authenticatedAt, maxAge]
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/in': (session) => session.signIn('ada'),
+      '/out': async (session) => {
+        const before = tell(session)
+        await session.destroy()
+        t.deepEqual(tell(session), before)
+        await session.destroy()
+        t.deepEqual(tell(session), before)
+        return session.publicId
+      },
     },
-  })
+  )
   const browser = app.browser()
   await browser.get('/in')
   const key = keyIn(await browser.cookie())
@@ -212,7 +268,11 @@ test('after destroy() publicId, origin, owner, the instants and destroy() itself
 })
 
 test('destroy() ends what is stored and clears the cookie; the same cookie is expired from then on', async (t) => {
-  const app = await mounted(t, {}, { '/set': ({ data }) => (data.n = 1), '/out': (session) => session.destroy(), '/look': ({ origin }) => origin })
+  const app = await mounted(
+    t,
+    {},
+    { '/set': ({ data }) => (data.n = 1), '/out': (session) => session.destroy(), '/look': ({ origin }) => origin },
+  )
   const browser = app.browser()
   await browser.get('/set')
   const cookie = await browser.cookie()
@@ -224,12 +284,22 @@ test('destroy() ends what is stored and clears the cookie; the same cookie is ex
 })
 
 test('a session made and destroyed in one request sends no cookie', async (t) => {
-  for (const make of [(session: Session) => session.save(), (session: Session) => session.signIn('ada'), () => Promise.resolve()]) {
-    const app = await mounted(t, {}, { '/': async (session) => {
-      session.data.n = 1
-      await make(session)
-      await session.destroy()
-    } })
+  for (const make of [
+    (session: Session) => session.save(),
+    (session: Session) => session.signIn('ada'),
+    () => Promise.resolve(),
+  ]) {
+    const app = await mounted(
+      t,
+      {},
+      {
+        '/': async (session) => {
+          session.data.n = 1
+          await make(session)
+          await session.destroy()
+        },
+      },
+    )
 
     t.deepEqual((await app.browser().get('/')).setCookie, [])
     t.deepEqual(await app.middleware.list('ada'), [])
@@ -237,10 +307,18 @@ test('a session made and destroyed in one request sends no cookie', async (t) =>
 })
 
 test('a session that was regenerated and destroyed in one request ends under both ids', async (t) => {
-  const app = await mounted(t, {}, { '/set': ({ data }) => (data.n = 1), '/out': async (session) => {
-    await session.regenerate()
-    await session.destroy()
-  }, '/look': ({ origin }) => origin })
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/set': ({ data }) => (data.n = 1),
+      '/out': async (session) => {
+        await session.regenerate()
+        await session.destroy()
+      },
+      '/look': ({ origin }) => origin,
+    },
+  )
   const browser = app.browser()
   await browser.get('/set')
   const cookie = await browser.cookie()

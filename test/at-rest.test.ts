@@ -48,7 +48,8 @@ async function live(t: ExecutionContext, { store }: Opened, options: SessionOpti
     cookies.push(await browser.cookie())
   }
   const signatures = cookies.map((cookie) => cookie.slice(cookie.lastIndexOf('.') + 1))
-  const named = (what: string, values: readonly string[]): Record<string, string> => Object.fromEntries(values.map((value, at) => [`${what} ${at}`, value]))
+  const named = (what: string, values: readonly string[]): Record<string, string> =>
+    Object.fromEntries(values.map((value, at) => [`${what} ${at}`, value]))
   return { browser, secrets: { ...named('id', ids), ...named('signature', signatures) } }
 }
 
@@ -90,7 +91,9 @@ for (const dumped of dumpable) {
       const id = cookie.slice(cookie.indexOf('=') + 1, cookie.lastIndexOf('.'))
       const record = await opened.store.read(publicIdOf(id), Date.now())
       // The second to the seventh byte of a payload name the key that opens it.
-      return Buffer.from(record?.payload as Uint8Array).subarray(1, 7).toString('hex')
+      return Buffer.from(record?.payload as Uint8Array)
+        .subarray(1, 7)
+        .toString('hex')
     }
     const old = await keyName()
     const app = new Koa()
@@ -116,7 +119,12 @@ for (const dumped of dumpable) {
 test('the search finds a text in every encoding that it knows', (t) => {
   for (const encoding of ['utf8', 'utf16le', 'hex', 'base64'] as const) {
     for (const before of ['', 'x', 'xy', 'xyz']) {
-      const dump = Buffer.from(Buffer.from(`${before}${NAME}, and more`, encoding === 'utf16le' ? 'utf16le' : 'utf8').toString(encoding === 'utf16le' ? 'latin1' : encoding), 'latin1')
+      const dump = Buffer.from(
+        Buffer.from(`${before}${NAME}, and more`, encoding === 'utf16le' ? 'utf16le' : 'utf8').toString(
+          encoding === 'utf16le' ? 'latin1' : encoding,
+        ),
+        'latin1',
+      )
 
       t.deepEqual(found(dump, { name: NAME, city: CITY }), ['name'], `${encoding} after ${before}`)
     }

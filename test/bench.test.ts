@@ -19,7 +19,9 @@ interface Target {
 
 const { build } = await part<{ build: (name: string, store: string) => Promise<Candidate> }>('harness/registry.js')
 const { check } = await part<{ check: (app: Candidate) => Promise<void> }>('harness/workloads.js')
-const { readResults, newest } = await part<{ readResults: () => Results; newest: (runs?: Results[string]) => Run }>('report/results.js')
+const { readResults, newest } = await part<{ readResults: () => Results; newest: (runs?: Results[string]) => Run }>(
+  'report/results.js',
+)
 const { plot } = await part<{ plot: (run: Run) => string }>('report/plot.js')
 const { page } = await part<{ page: (results: Results) => string }>('report/page.js')
 const { section } = await part<{ section: (results: Results) => string }>('report/readme.js')

@@ -22,7 +22,10 @@ const testInChromium = chromium === undefined ? test.skip : test.serial
 const { key, cert } = certificate()
 
 /** A site with sessions over HTTP and HTTPS; `/` counts, `/out` ends the session, `/in` signs in. */
-async function site(t: ExecutionContext, options: SessionOptions<Things> = {}): Promise<{ http: number; https: number }> {
+async function site(
+  t: ExecutionContext,
+  options: SessionOptions<Things> = {},
+): Promise<{ http: number; https: number }> {
   const app = new Koa()
   // The browser asks for it beside the pages, at a moment of its own.
   app.use((ctx, next) => (ctx.path === '/favicon.ico' ? undefined : next()))
@@ -67,7 +70,15 @@ testInChromium('a cookie called __Host- is stored over HTTPS, Secure, for that h
 
   await page.goto(`https://shop.test:${https}/`)
 
-  t.like((await context.cookies())[0], { name: '__Host-sid', domain: 'shop.test', path: '/', secure: true, httpOnly: true, sameSite: 'Lax', expires: -1 })
+  t.like((await context.cookies())[0], {
+    name: '__Host-sid',
+    domain: 'shop.test',
+    path: '/',
+    secure: true,
+    httpOnly: true,
+    sameSite: 'Lax',
+    expires: -1,
+  })
   await page.goto(`https://shop.test:${https}/`)
   t.is(await origin(page), 'resumed')
   await page.goto(`https://sub.shop.test:${https}/`)
@@ -107,13 +118,21 @@ testInChromium('a session of 400 days has a cookie of 400 days, which is as long
   await page.goto(`http://localhost:${http}/`)
   await page.goto(other.url)
 
-  const days = (await context.cookies()).map(({ name, expires }) => [name, Math.round((expires - Date.now() / 1000) / DAY)])
+  const days = (await context.cookies()).map(({ name, expires }) => [
+    name,
+    Math.round((expires - Date.now() / 1000) / DAY),
+  ])
   t.deepEqual(Object.fromEntries(days), { sid: 400, longer: 400 })
 })
 
 testInChromium('a cookie that was renewed or got a new id stays one cookie', async (t) => {
   let now = Date.now()
-  const { https } = await site(t, { maxAge: '30d', rolling: true, now: () => now, cookie: { domain: 'shop.test', partitioned: true, sameSite: 'none' } })
+  const { https } = await site(t, {
+    maxAge: '30d',
+    rolling: true,
+    now: () => now,
+    cookie: { domain: 'shop.test', partitioned: true, sameSite: 'none' },
+  })
   const { context, page } = await browser(t)
   const seen: Cookie[][] = []
 
@@ -123,7 +142,10 @@ testInChromium('a cookie that was renewed or got a new id stays one cookie', asy
     now += 4 * DAY * 1000
   }
 
-  t.deepEqual(seen.map(({ length }) => length), [1, 1, 1])
+  t.deepEqual(
+    seen.map(({ length }) => length),
+    [1, 1, 1],
+  )
   t.is(new Set(seen.flat().map(({ value }) => value)).size, 2)
 })
 
@@ -135,7 +157,10 @@ for (const [what, cookie] of [
   ['of a domain', { domain: 'shop.test' }],
   ['that is partitioned', { partitioned: true, sameSite: 'none' }],
   ['called __Host-', { name: '__Host-sid' }],
-  ['with everything', { name: '__Secure-sid', domain: 'shop.test', path: '/deep', partitioned: true, sameSite: 'none', priority: 'high' }],
+  [
+    'with everything',
+    { name: '__Secure-sid', domain: 'shop.test', path: '/deep', partitioned: true, sameSite: 'none', priority: 'high' },
+  ],
 ] as const) {
   testInChromium(`destroy() takes a cookie ${what} from the browser`, async (t) => {
     const { https } = await site(t, { cookie })

@@ -1,7 +1,17 @@
 import { isDeepStrictEqual } from 'node:util'
 import test from 'ava'
 import fc from 'fast-check'
-import { ABSENT, apply, conflicts, mergeFlash, setOwn, valueOf, type Changes, type Flash, type Snapshot } from '../src/changes.ts'
+import {
+  ABSENT,
+  apply,
+  conflicts,
+  mergeFlash,
+  setOwn,
+  valueOf,
+  type Changes,
+  type Flash,
+  type Snapshot,
+} from '../src/changes.ts'
 import { jsonCodec } from '../src/codec.ts'
 import { counterexample } from './support/holds.ts'
 
@@ -9,12 +19,17 @@ const codec = jsonCodec(1000)
 
 // Few names, so that two sides often mean the same one; the dangerous ones are among them.
 const name = fc.constantFrom('a', 'b', 'c', 'd', '__proto__', 'constructor', 'toString')
-const value = fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constant(null), fc.record({ deep: fc.integer({ min: 0, max: 2 }) }, { noNullPrototype: true }))
+const value = fc.oneof(
+  fc.integer({ min: 0, max: 3 }),
+  fc.constant(null),
+  fc.record({ deep: fc.integer({ min: 0, max: 2 }) }, { noNullPrototype: true }),
+)
 const snapshot = fc.array(fc.tuple(name, value)).map((pairs) => Object.fromEntries(pairs) as Snapshot)
 const wanted = fc.array(fc.tuple(name, fc.oneof(value, fc.constant(ABSENT))), { maxLength: 5 })
 
 /** Changes as a request that saw this snapshot would make them. */
-const changesOf = (seen: Snapshot, pairs: readonly (readonly [string, unknown])[]): Changes => [...new Map(pairs)].map(([key, value]) => ({ key, base: valueOf(seen, key), value }))
+const changesOf = (seen: Snapshot, pairs: readonly (readonly [string, unknown])[]): Changes =>
+  [...new Map(pairs)].map(([key, value]) => ({ key, base: valueOf(seen, key), value }))
 
 test('no change gives the snapshot itself', (t) => {
   const stored: Snapshot = { a: 1 }
@@ -37,7 +52,15 @@ test('applied changes are what is read afterwards, deletions included, and nothi
 })
 
 test('a snapshot is never written to', (t) => {
-  t.notThrows(() => apply(Object.freeze({ a: 1, b: 2 }), changesOf({ a: 1 }, [['a', 2], ['b', ABSENT]])))
+  t.notThrows(() =>
+    apply(
+      Object.freeze({ a: 1, b: 2 }),
+      changesOf({ a: 1 }, [
+        ['a', 2],
+        ['b', ABSENT],
+      ]),
+    ),
+  )
 })
 
 test('applying changes twice is applying them once', (t) => {
@@ -53,7 +76,10 @@ test('applying changes twice is applying them once', (t) => {
 test('changes of different keys give the same in either order, and conflict in neither', (t) => {
   const commute = (seen: Snapshot, one: [string, unknown][], other: [string, unknown][]): boolean => {
     const mine = changesOf(seen, one)
-    const theirs = changesOf(seen, other.filter(([key]) => !mine.some((change) => change.key === key)))
+    const theirs = changesOf(
+      seen,
+      other.filter(([key]) => !mine.some((change) => change.key === key)),
+    )
     const afterMine = apply(seen, mine)
     const afterTheirs = apply(seen, theirs)
     return (
@@ -78,7 +104,12 @@ test('a conflict is exactly a key that both sides changed', (t) => {
 })
 
 test('nobody conflicts with a state that he has seen', (t) => {
-  t.is(counterexample(fc.property(snapshot, wanted, (seen, pairs) => conflicts(seen, changesOf(seen, pairs), codec).length === 0)), undefined)
+  t.is(
+    counterexample(
+      fc.property(snapshot, wanted, (seen, pairs) => conflicts(seen, changesOf(seen, pairs), codec).length === 0),
+    ),
+    undefined,
+  )
 })
 
 test('two requests that both counted from 4 to 5 conflict', (t) => {
@@ -108,7 +139,10 @@ test('a key called __proto__ is an own property and reaches no prototype', (t) =
   t.false('polluted' in {})
 })
 
-const flash = fc.uniqueArray(fc.tuple(fc.string({ minLength: 8, maxLength: 8 }), fc.constantFrom('info', 'error'), fc.integer()), { selector: ([tag]) => tag })
+const flash = fc.uniqueArray(
+  fc.tuple(fc.string({ minLength: 8, maxLength: 8 }), fc.constantFrom('info', 'error'), fc.integer()),
+  { selector: ([tag]) => tag },
+)
 
 test('no flash message taken or put leaves the list itself', (t) => {
   const stored: Flash[] = [['tag', 'info', 1]]

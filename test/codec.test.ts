@@ -37,11 +37,33 @@ const refused: readonly [what: string, value: unknown, path: string, reason: str
   ['undefined in an array', [1, undefined], '[1]', 'undefined'],
   ['undefined itself', undefined, '', 'undefined'],
   ['a hole', { list: holes }, '.list', 'an array with holes, extra properties or a class of its own'],
-  ['an array with a property', Object.assign([1], { extra: true }), '', 'an array with holes, extra properties or a class of its own'],
-  ['an array of a class', new (class List extends Array<number> {})(), '', 'an array with holes, extra properties or a class of its own'],
+  [
+    'an array with a property',
+    Object.assign([1], { extra: true }),
+    '',
+    'an array with holes, extra properties or a class of its own',
+  ],
+  [
+    'an array of a class',
+    new (class List extends Array<number> {})(),
+    '',
+    'an array with holes, extra properties or a class of its own',
+  ],
   ['a class instance', { user: new Account() }, '.user', 'an instance of Account'],
-  ['an instance of a class without a name', new (class { a = 1 })(), '', 'an instance of a class'],
-  ['an object whose prototype has no constructor', Object.create(Object.create({}, { constructor: { value: undefined } }) as object), '', 'an instance of a class'],
+  [
+    'an instance of a class without a name',
+    new (class {
+      a = 1
+    })(),
+    '',
+    'an instance of a class',
+  ],
+  [
+    'an object whose prototype has no constructor',
+    Object.create(Object.create({}, { constructor: { value: undefined } }) as object),
+    '',
+    'an instance of a class',
+  ],
   ['a boxed string', { s: Object('x') as unknown }, '.s', 'an instance of String'],
   ['a symbol for a key', { [Symbol('x')]: 1 }, '', 'an object with a symbol for a key'],
   ['a cycle', circle, '', `nested more than ${DEEPEST} deep, or containing itself`],
@@ -60,7 +82,11 @@ for (const [what, value, path, reason] of refused) {
 test('what JSON keeps comes back equal from a copy, and from text', (t) => {
   const isKept = (value: unknown): boolean => {
     const copy = json.copy(value, 'session.data.key')
-    return json.same(value, copy) && json.same(json.parse(json.stringify(copy)), copy) && json.same(json.lend(copy, []), copy)
+    return (
+      json.same(value, copy) &&
+      json.same(json.parse(json.stringify(copy)), copy) &&
+      json.same(json.lend(copy, []), copy)
+    )
   }
 
   t.is(counterexample(fc.property(fc.jsonValue(), isKept), 1000), undefined)
@@ -69,11 +95,24 @@ test('what JSON keeps comes back equal from a copy, and from text', (t) => {
 test('two values are the same exactly when their JSON without undefined is', (t) => {
   const few = fc.letrec((tie) => ({
     leaf: fc.constantFrom<unknown>(0, 1, 'a', null, true),
-    tree: fc.oneof({ depthSize: 'small' }, tie('leaf'), fc.array(tie('tree'), { maxLength: 2 }), fc.dictionary(fc.constantFrom('a', 'b'), tie('tree'), { maxKeys: 2 })),
+    tree: fc.oneof(
+      { depthSize: 'small' },
+      tie('leaf'),
+      fc.array(tie('tree'), { maxLength: 2 }),
+      fc.dictionary(fc.constantFrom('a', 'b'), tie('tree'), { maxKeys: 2 }),
+    ),
   })).tree
   const sorted = (value: unknown): unknown =>
-    Array.isArray(value) ? ['list', ...value.map(sorted)] : typeof value === 'object' && value !== null ? Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)).map(([key, part]) => [key, sorted(part)]) : value
-  const agrees = (one: unknown, other: unknown): boolean => json.same(one, json.copy(other, 'session.data.key')) === (JSON.stringify(sorted(one)) === JSON.stringify(sorted(other)))
+    Array.isArray(value)
+      ? ['list', ...value.map(sorted)]
+      : typeof value === 'object' && value !== null
+        ? Object.entries(value)
+            .sort(([one], [other]) => (one < other ? -1 : 1))
+            .map(([key, part]) => [key, sorted(part)])
+        : value
+  const agrees = (one: unknown, other: unknown): boolean =>
+    json.same(one, json.copy(other, 'session.data.key')) ===
+    (JSON.stringify(sorted(one)) === JSON.stringify(sorted(other)))
 
   t.is(counterexample(fc.property(few, few, agrees), 3000), undefined)
 })
@@ -89,7 +128,19 @@ test('undefined properties, null prototypes, other realms and negative zero beco
 })
 
 test('what would be stored differently is not the same', (t) => {
-  const different: [unknown, unknown][] = [[{ a: undefined, b: 1 }, {}], [{ a: 1 }, { a: 1, b: 2 }], [{ toString: 1 }, { a: 1 }], [[1], { 0: 1 }], [{ 0: 1 }, [1]], [holes, [1, 2, 3]], [new Account(), { name: 'ada' }], [{ [Symbol('x')]: 1, a: 1 }, { a: 1 }], [[1, 2], [1]], [null, {}], [1, { a: 1 }]]
+  const different: [unknown, unknown][] = [
+    [{ a: undefined, b: 1 }, {}],
+    [{ a: 1 }, { a: 1, b: 2 }],
+    [{ toString: 1 }, { a: 1 }],
+    [[1], { 0: 1 }],
+    [{ 0: 1 }, [1]],
+    [holes, [1, 2, 3]],
+    [new Account(), { name: 'ada' }],
+    [{ [Symbol('x')]: 1, a: 1 }, { a: 1 }],
+    [[1, 2], [1]],
+    [null, {}],
+    [1, { a: 1 }],
+  ]
   for (const [value, stored] of different) t.false(json.same(value, stored), JSON.stringify(stored))
 
   t.true(json.same({ a: 1, gone: undefined }, { a: 1 }))
@@ -107,7 +158,10 @@ test('shared parts that multiply without end are too large, and refused soon', (
   let value: unknown = ['leaf']
   for (let level = 0; level < 50; level++) value = [value, value]
 
-  t.throws(() => json.copy({ list: value }, 'session.data.key'), { code: 'ERR_SESSION_TOO_LARGE', message: /session\.data\.key has more parts than options\.maxBytes/ })
+  t.throws(() => json.copy({ list: value }, 'session.data.key'), {
+    code: 'ERR_SESSION_TOO_LARGE',
+    message: /session\.data\.key has more parts than options\.maxBytes/,
+  })
 })
 
 test('a stack that is nearly used up is told as nesting', (t) => {
@@ -134,7 +188,18 @@ test('a stack that is nearly used up is told as nesting', (t) => {
 })
 
 test('a getter that throws is the error of the app', (t) => {
-  t.throws(() => json.copy({ get a() { throw new Error('mine') } }, 'session.data.key'), { message: 'mine' })
+  t.throws(
+    () =>
+      json.copy(
+        {
+          get a() {
+            throw new Error('mine')
+          },
+        },
+        'session.data.key',
+      ),
+    { message: 'mine' },
+  )
 })
 
 test('a lent copy shares nothing with what is stored, and all its objects are known', (t) => {
@@ -148,9 +213,20 @@ test('a lent copy shares nothing with what is stored, and all its objects are kn
   t.is(made.length, 4)
 })
 
-const everything = { when: new Date(5), map: new Map([['a', { b: 1 }]]), set: new Set([1]), big: 12n, nan: NaN, nothing: undefined, list: [undefined, -0] }
+const everything = {
+  when: new Date(5),
+  map: new Map([['a', { b: 1 }]]),
+  set: new Set([1]),
+  big: 12n,
+  nan: NaN,
+  nothing: undefined,
+  list: [undefined, -0],
+}
 
-for (const [name, codec] of [['devalue', customCodec(devalue)], ['superjson', customCodec(superjson)]] as const) {
+for (const [name, codec] of [
+  ['devalue', customCodec(devalue)],
+  ['superjson', customCodec(superjson)],
+] as const) {
   test(`${name} keeps Date, Map, Set, BigInt, NaN and undefined`, (t) => {
     const copy = codec.copy(everything, 'session.data.key')
 
@@ -173,20 +249,36 @@ for (const [name, codec] of [['devalue', customCodec(devalue)], ['superjson', cu
 }
 
 test('what devalue refuses is told with the path that it names', (t) => {
-  const error = t.throws(() => customCodec(devalue).copy({ deep: { fn: () => 1 } }, 'session.data.key'), { code: 'ERR_SESSION_VALUE' })
+  const error = t.throws(() => customCodec(devalue).copy({ deep: { fn: () => 1 } }, 'session.data.key'), {
+    code: 'ERR_SESSION_VALUE',
+  })
 
-  t.true(error.message.startsWith('session.data.key.deep.fn cannot be stored as it is (refused by options.codec): '), error.message)
+  t.true(
+    error.message.startsWith('session.data.key.deep.fn cannot be stored as it is (refused by options.codec): '),
+    error.message,
+  )
   t.true(error.cause instanceof Error)
 })
 
 test('what superjson would change is refused', (t) => {
-  t.throws(() => customCodec(superjson).copy({ account: new Account() }, 'session.data.key'), { code: 'ERR_SESSION_VALUE', message: /^session\.data\.key cannot be stored as it is \(changed by options\.codec\): / })
+  t.throws(() => customCodec(superjson).copy({ account: new Account() }, 'session.data.key'), {
+    code: 'ERR_SESSION_VALUE',
+    message: /^session\.data\.key cannot be stored as it is \(changed by options\.codec\): /,
+  })
 })
 
 test('a codec that throws something else than an error is told all the same', (t) => {
-  const codec = customCodec({ stringify: () => { throw 'no' as unknown as Error }, parse: JSON.parse })
+  const codec = customCodec({
+    stringify: () => {
+      throw 'no' as unknown as Error
+    },
+    parse: JSON.parse,
+  })
 
-  t.throws(() => codec.copy({}, 'session.data.key'), { code: 'ERR_SESSION_VALUE', message: /^session\.data\.key cannot .+refused by options\.codec/ })
+  t.throws(() => codec.copy({}, 'session.data.key'), {
+    code: 'ERR_SESSION_VALUE',
+    message: /^session\.data\.key cannot .+refused by options\.codec/,
+  })
 })
 
 test('a codec may keep a cycle, and lends it', (t) => {

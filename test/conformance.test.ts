@@ -36,7 +36,9 @@ for (const { fault, caughtBy, open } of brokenStores) {
     test(`that ${fault} is caught by: ${expected}`, async (t) => {
       const check = storeChecks.find(({ title }) => title === expected)
 
-      await t.throwsAsync(check?.run(open()) ?? Promise.resolve(), { instanceOf: fault.includes('throws') ? Error : AssertionError })
+      await t.throwsAsync(check?.run(open()) ?? Promise.resolve(), {
+        instanceOf: fault.includes('throws') ? Error : AssertionError,
+      })
     })
   }
 }
@@ -63,6 +65,8 @@ test('the check that closes its store is the last one', (t) => {
 test('a store that cannot be opened fails the check with its own error, and the next check runs', async (t) => {
   const [first] = storeChecks
 
-  await t.throwsAsync(first?.run(Promise.reject(new Error('no such database'))) ?? Promise.resolve(), { message: 'no such database' })
+  await t.throwsAsync(first?.run(Promise.reject(new Error('no such database'))) ?? Promise.resolve(), {
+    message: 'no such database',
+  })
   await t.notThrowsAsync(first?.run(new PlainStore()) ?? Promise.reject(new Error('no check')))
 })

@@ -8,19 +8,40 @@ const ID = 'abcdefghijklmnopqrstuvwxyz012345'
 const SIGNATURE = 's'.repeat(43)
 const VALUE = `${ID}.${SIGNATURE}`
 
-const found = (header: string, name = 'sid'): readonly string[] => presented(header, { name, prefix: `${name}=` }, 43).values
-const refused = (options: unknown, message: RegExp, code = 'ERR_INVALID_ARG_VALUE') => ({ of: () => cookieSettings(options, 'options.cookie'), expected: { instanceOf: TypeError, code, message } })
+const found = (header: string, name = 'sid'): readonly string[] =>
+  presented(header, { name, prefix: `${name}=` }, 43).values
+const refused = (options: unknown, message: RegExp, code = 'ERR_INVALID_ARG_VALUE') => ({
+  of: () => cookieSettings(options, 'options.cookie'),
+  expected: { instanceOf: TypeError, code, message },
+})
 
 const SID = { name: 'sid', prefix: 'sid=' }
 
 test('a cookie is found first, last and between others, with or without spaces', (t) => {
-  for (const header of [`sid=${VALUE}`, `a=1; sid=${VALUE}`, `sid=${VALUE}; a=1`, `a=1;sid=${VALUE};b=2`, `a=1; \tsid=${VALUE}\t ; b=2`]) {
+  for (const header of [
+    `sid=${VALUE}`,
+    `a=1; sid=${VALUE}`,
+    `sid=${VALUE}; a=1`,
+    `a=1;sid=${VALUE};b=2`,
+    `a=1; \tsid=${VALUE}\t ; b=2`,
+  ]) {
     t.deepEqual(found(header), [VALUE], header)
   }
 })
 
 test('a name is compared exactly: in full, in its case, and never inside a value', (t) => {
-  for (const header of [`xsid=${VALUE}`, `sid2=${VALUE}`, `SID=${VALUE}`, `a=sid=${VALUE}`, `a="; x"sid=${VALUE}`, `sid =${VALUE}`, `a=b sid=${VALUE}`, '', 'sid', ';;;']) {
+  for (const header of [
+    `xsid=${VALUE}`,
+    `sid2=${VALUE}`,
+    `SID=${VALUE}`,
+    `a=sid=${VALUE}`,
+    `a="; x"sid=${VALUE}`,
+    `sid =${VALUE}`,
+    `a=b sid=${VALUE}`,
+    '',
+    'sid',
+    ';;;',
+  ]) {
     t.deepEqual(presented(header, SID, 43), { values: [], malformed: false }, header)
   }
 })
@@ -31,7 +52,25 @@ test('a name with the letters of patterns is taken literally', (t) => {
 })
 
 test('a value of another shape is malformed and not handed on', (t) => {
-  const shapes = ['', 'x', ID, `${ID}${SIGNATURE}`, `.${SIGNATURE}`, `${ID}.`, `"${VALUE}"`, encodeURIComponent(`"${VALUE}"`), `${ID}%2E${SIGNATURE}`, ` ${VALUE}`, `${VALUE}=`, `${ID}.${SIGNATURE}s`, `${'i'.repeat(21)}.${SIGNATURE}`, `${'i'.repeat(129)}.${SIGNATURE}`, `${ID.replace('a', '+')}.${SIGNATURE}`, `${ID.replace('a', 'é')}.${SIGNATURE}`, `${ID}.${'s'.repeat(42)}.`]
+  const shapes = [
+    '',
+    'x',
+    ID,
+    `${ID}${SIGNATURE}`,
+    `.${SIGNATURE}`,
+    `${ID}.`,
+    `"${VALUE}"`,
+    encodeURIComponent(`"${VALUE}"`),
+    `${ID}%2E${SIGNATURE}`,
+    ` ${VALUE}`,
+    `${VALUE}=`,
+    `${ID}.${SIGNATURE}s`,
+    `${'i'.repeat(21)}.${SIGNATURE}`,
+    `${'i'.repeat(129)}.${SIGNATURE}`,
+    `${ID.replace('a', '+')}.${SIGNATURE}`,
+    `${ID.replace('a', 'é')}.${SIGNATURE}`,
+    `${ID}.${'s'.repeat(42)}.`,
+  ]
   for (const value of shapes) t.deepEqual(presented(`sid=${value}`, SID, 43), { values: [], malformed: true }, value)
 })
 
@@ -48,14 +87,28 @@ test('cookies of one name come in the order of the header, at most four, malform
 
 test('whatever a header holds, reading it neither throws nor finds a value of another shape', (t) => {
   const part = fc.oneof(fc.string(), fc.constantFrom('sid=', ';', ' ', VALUE, ID, '.', '\t', '"', '='))
-  const isClean = (parts: string[]): boolean => found(parts.join('')).every((value) => /^[\w-]{22,128}\.[\w-]{43}$/.test(value))
+  const isClean = (parts: string[]): boolean =>
+    found(parts.join('')).every((value) => /^[\w-]{22,128}\.[\w-]{43}$/.test(value))
 
   t.is(counterexample(fc.property(fc.array(part), isClean), 2000), undefined)
 })
 
 test('an id is 22 to 128 characters of the base64url alphabet', (t) => {
   for (const id of ['i'.repeat(22), '-'.repeat(128), ID]) t.true(isId(id))
-  for (const id of ['', 'i'.repeat(21), 'i'.repeat(129), `${ID}.`, `${ID}\n`, `${ID} `, 5, null, undefined, [ID], { length: 30 }]) t.false(isId(id))
+  for (const id of [
+    '',
+    'i'.repeat(21),
+    'i'.repeat(129),
+    `${ID}.`,
+    `${ID}\n`,
+    `${ID} `,
+    5,
+    null,
+    undefined,
+    [ID],
+    { length: 30 },
+  ])
+    t.false(isId(id))
 })
 
 test('a keyring signs as Keygrip with SHA-256 does', (t) => {
@@ -77,12 +130,22 @@ test('a keyring tells which key signed, and that none did', (t) => {
 })
 
 test('the attributes of a cookie are written in one way', (t) => {
-  const line = (options: object, isSecure = false): string => setCookieLine(cookieSettings(options, 'cookie'), 'v', 60, isSecure)
+  const line = (options: object, isSecure = false): string =>
+    setCookieLine(cookieSettings(options, 'cookie'), 'v', 60, isSecure)
 
   t.is(line({}), 'sid=v; Max-Age=60; Path=/; HttpOnly; SameSite=Lax')
   t.is(line({}, true), 'sid=v; Max-Age=60; Path=/; HttpOnly; SameSite=Lax; Secure')
   t.is(
-    line({ name: 'app', path: '/in', domain: 'example.com', httpOnly: false, secure: true, sameSite: 'strict', priority: 'high', partitioned: true }),
+    line({
+      name: 'app',
+      path: '/in',
+      domain: 'example.com',
+      httpOnly: false,
+      secure: true,
+      sameSite: 'strict',
+      priority: 'high',
+      partitioned: true,
+    }),
     'app=v; Max-Age=60; Domain=example.com; Path=/in; SameSite=Strict; Priority=High; Partitioned; Secure',
   )
   t.is(line({ sameSite: false, secure: false }, true), 'sid=v; Max-Age=60; Path=/; HttpOnly')
@@ -97,25 +160,55 @@ test('a cookie without a lifetime has no Max-Age, and none has Expires', (t) => 
 })
 
 test('a cookie that browsers take with Secure alone is marked so by auto', (t) => {
-  for (const options of [{ name: '__Secure-sid' }, { name: '__Host-sid' }, { name: '__http-sid' }, { name: '__Host-Http-sid' }, { sameSite: 'none' }, { partitioned: true }]) {
-    t.regex(setCookieLine(cookieSettings(options, 'cookie'), 'v', undefined, false), /; Secure$/, JSON.stringify(options))
+  for (const options of [
+    { name: '__Secure-sid' },
+    { name: '__Host-sid' },
+    { name: '__http-sid' },
+    { name: '__Host-Http-sid' },
+    { sameSite: 'none' },
+    { partitioned: true },
+  ]) {
+    t.regex(
+      setCookieLine(cookieSettings(options, 'cookie'), 'v', undefined, false),
+      /; Secure$/,
+      JSON.stringify(options),
+    )
   }
 })
 
-for (const options of [{ name: '__Secure-sid' }, { name: '__host-sid' }, { name: '__HTTP-sid' }, { sameSite: 'none' }, { partitioned: true }]) {
+for (const options of [
+  { name: '__Secure-sid' },
+  { name: '__host-sid' },
+  { name: '__HTTP-sid' },
+  { sameSite: 'none' },
+  { partitioned: true },
+]) {
   test(`${JSON.stringify(options)} with secure false is refused`, (t) => {
-    const { of, expected } = refused({ ...options, secure: false }, /^options\.cookie\.secure must not be false with .+: browsers refuse such a cookie$/)
+    const { of, expected } = refused(
+      { ...options, secure: false },
+      /^options\.cookie\.secure must not be false with .+: browsers refuse such a cookie$/,
+    )
     t.throws(of, expected)
   })
 }
 
 test('__Host- is refused with a domain or a path, and the Http- prefixes without httpOnly', (t) => {
-  for (const options of [{ name: '__Host-a', domain: 'example.com' }, { name: '__Host-a', path: '/in' }, { name: '__hOsT-Http-a', path: '/in' }]) {
-    const { of, expected } = refused(options, /^options\.cookie must have no domain and the path \/ with the name prefix __host-(http-)?: /)
+  for (const options of [
+    { name: '__Host-a', domain: 'example.com' },
+    { name: '__Host-a', path: '/in' },
+    { name: '__hOsT-Http-a', path: '/in' },
+  ]) {
+    const { of, expected } = refused(
+      options,
+      /^options\.cookie must have no domain and the path \/ with the name prefix __host-(http-)?: /,
+    )
     t.throws(of, expected)
   }
   for (const name of ['__Http-a', '__Host-Http-a']) {
-    const { of, expected } = refused({ name, httpOnly: false }, /^options\.cookie\.httpOnly must be true with the name prefix __(host-)?http-: /)
+    const { of, expected } = refused(
+      { name, httpOnly: false },
+      /^options\.cookie\.httpOnly must be true with the name prefix __(host-)?http-: /,
+    )
     t.throws(of, expected)
   }
 })
@@ -132,7 +225,13 @@ const wrong: readonly [name: string, value: unknown, code: 'TYPE' | 'VALUE', rul
   ['path', '', 'VALUE', 'a path', 'an empty string'],
   ['path', '/a;b', 'VALUE', 'a path of printable characters', 'a string of 4 characters'],
   ['path', '/a\r\nSet-Cookie: x', 'VALUE', 'a path of printable characters', 'a string of 17 characters'],
-  ['path', `/${'a'.repeat(1024)}`, 'VALUE', 'a path that begins with / and has at most 1024 characters', 'a string of 1025 characters'],
+  [
+    'path',
+    `/${'a'.repeat(1024)}`,
+    'VALUE',
+    'a path that begins with / and has at most 1024 characters',
+    'a string of 1025 characters',
+  ],
   ['domain', 5, 'TYPE', 'a host name', '5'],
   ['domain', 'a b', 'VALUE', 'a host name', 'a string of 3 characters'],
   ['domain', 'example.com:80', 'VALUE', 'a host name', 'a string of 14 characters'],
@@ -148,7 +247,10 @@ const wrong: readonly [name: string, value: unknown, code: 'TYPE' | 'VALUE', rul
 
 for (const [name, value, code, rule, got] of wrong) {
   test(`cookie.${name} ${JSON.stringify(value).slice(0, 30)} is refused`, (t) => {
-    const error = t.throws(() => cookieSettings({ [name]: value }, 'options.cookie'), { instanceOf: TypeError, code: `ERR_INVALID_ARG_${code}` })
+    const error = t.throws(() => cookieSettings({ [name]: value }, 'options.cookie'), {
+      instanceOf: TypeError,
+      code: `ERR_INVALID_ARG_${code}`,
+    })
 
     t.true(error.message.startsWith(`options.cookie.${name} must be ${rule}`), error.message)
     t.true(error.message.endsWith(`, got ${got}`), error.message)
@@ -157,10 +259,17 @@ for (const [name, value, code, rule, got] of wrong) {
 
 test('a cookie that is no object, or has an attribute that is not ours, is refused', (t) => {
   for (const value of [null, 'sid', 5, true]) {
-    const { of, expected } = refused(value, /^options\.cookie must be an object of attributes or a function of ctx, got /, 'ERR_INVALID_ARG_TYPE')
+    const { of, expected } = refused(
+      value,
+      /^options\.cookie must be an object of attributes or a function of ctx, got /,
+      'ERR_INVALID_ARG_TYPE',
+    )
     t.throws(of, expected)
   }
-  const { of, expected } = refused({ maxAge: 5 }, /^options\.cookie\.maxAge is no attribute here: .+ the lifetime is options\.maxAge$/)
+  const { of, expected } = refused(
+    { maxAge: 5 },
+    /^options\.cookie\.maxAge is no attribute here: .+ the lifetime is options\.maxAge$/,
+  )
   t.throws(of, expected)
 })
 
@@ -172,7 +281,12 @@ test('the longest cookie that may be set is well below the 4096 bytes that brows
 })
 
 test('an attribute that is undefined has its default', (t) => {
-  const nothing = Object.fromEntries(['name', 'path', 'domain', 'httpOnly', 'secure', 'sameSite', 'partitioned', 'priority'].map((name) => [name, undefined]))
+  const nothing = Object.fromEntries(
+    ['name', 'path', 'domain', 'httpOnly', 'secure', 'sameSite', 'partitioned', 'priority'].map((name) => [
+      name,
+      undefined,
+    ]),
+  )
 
   t.deepEqual(cookieSettings(nothing, 'cookie'), cookieSettings({}, 'cookie'))
 })

@@ -34,7 +34,20 @@ test('a value that is quoted, percent-encoded, cut, padded or empty is invalid a
   const app = await mounted(t, {}, handlers)
   const value = valueIn((await app.browser().get('/n')).setCookie[0])
   app.store.counted()
-  for (const other of [`"${value}"`, encodeURIComponent(`${value} `), value.replace('.', '%2E'), value.slice(0, -1), `${value}=`, `${value}x`, value.replace('.', ''), '', 'null', '../../etc/passwd', '1', 'x'.repeat(8000)]) {
+  for (const other of [
+    `"${value}"`,
+    encodeURIComponent(`${value} `),
+    value.replace('.', '%2E'),
+    value.slice(0, -1),
+    `${value}=`,
+    `${value}x`,
+    value.replace('.', ''),
+    '',
+    'null',
+    '../../etc/passwd',
+    '1',
+    'x'.repeat(8000),
+  ]) {
     t.is((await app.browser().send('/origin', `sid=${other}`)).body, 'invalid', other)
   }
 
@@ -45,7 +58,14 @@ test('cookies of other names are none of ours', async (t) => {
   const app = await mounted(t, {}, handlers)
   const value = valueIn((await app.browser().get('/n')).setCookie[0])
 
-  for (const header of [`SID=${value}`, `xsid=${value}`, `sid.sig=${value}`, `other="; sid2=${value}`, `a=sid=${value}`]) t.is((await app.browser().send('/origin', header)).body, 'new', header)
+  for (const header of [
+    `SID=${value}`,
+    `xsid=${value}`,
+    `sid.sig=${value}`,
+    `other="; sid2=${value}`,
+    `a=sid=${value}`,
+  ])
+    t.is((await app.browser().send('/origin', header)).body, 'new', header)
 })
 
 test('a cookie of an ended session is expired, costs one read, and is neither adopted nor cleared', async (t) => {
@@ -72,17 +92,28 @@ test('a bad cookie of our name does not hide a good one behind it', async (t) =>
 
 test.serial('of several live sessions the first of the header is taken, and an event names the others', async (t) => {
   const app = await mounted(t, {}, { ...handlers, '/name': (session) => (session.data.name = session.publicId) })
-  const [one, other] = [valueIn((await app.browser().get('/name')).setCookie[0]), valueIn((await app.browser().get('/name')).setCookie[0])]
+  const [one, other] = [
+    valueIn((await app.browser().get('/name')).setCookie[0]),
+    valueIn((await app.browser().get('/name')).setCookie[0]),
+  ]
   const heard = hear(t, 'reject')
   const first = JSON.parse((await app.browser().send('/data', `sid=${one}; sid=${other}`)).body) as { name: string }
-  const second = JSON.parse((await app.browser().send('/data', `sid=${unknown(1)}; sid=${other}; sid=${one}`)).body) as { name: string }
+  const second = JSON.parse(
+    (await app.browser().send('/data', `sid=${unknown(1)}; sid=${other}; sid=${one}`)).body,
+  ) as { name: string }
 
   t.not(first.name, second.name)
-  t.deepEqual(heard.map(([, { reason, publicId }]) => [reason, publicId === first.name ? 'first' : publicId === second.name ? 'second' : 'unknown']), [
-    ['duplicate', 'second'],
-    ['ended', 'unknown'],
-    ['duplicate', 'first'],
-  ])
+  t.deepEqual(
+    heard.map(([, { reason, publicId }]) => [
+      reason,
+      publicId === first.name ? 'first' : publicId === second.name ? 'second' : 'unknown',
+    ]),
+    [
+      ['duplicate', 'second'],
+      ['ended', 'unknown'],
+      ['duplicate', 'first'],
+    ],
+  )
 })
 
 test('one session whose cookie comes twice is read once', async (t) => {
@@ -99,7 +130,9 @@ test('at most four cookies of our name are verified, whatever the header holds, 
   const counting = { sign: (data: string) => (signatures++, keygrip.sign(data)), index: () => -1 }
   const app = await mounted(t, { keys: counting }, handlers)
   signatures = 0
-  const many = Array.from({ length: 150 }, (_, at) => `sid=${String(at).padStart(32, 'f')}.${'f'.repeat(43)}`).join('; ')
+  const many = Array.from({ length: 150 }, (_, at) => `sid=${String(at).padStart(32, 'f')}.${'f'.repeat(43)}`).join(
+    '; ',
+  )
   const { status, body } = await app.browser().send('/origin', many)
 
   t.true(many.length > 12_000)
@@ -136,10 +169,14 @@ test('Node joins two Cookie headers, and both are looked through', async (t) => 
   const app = await mounted(t, {}, handlers)
   const good = valueIn((await app.browser().get('/n')).setCookie[0])
   const body = await new Promise<string>((resolve, reject) => {
-    const request = httpRequest(`${app.url}/data`, { headers: ['Host', 'localhost', 'Cookie', 'a=1', 'Cookie', `sid=${good}`] }, (response) => {
-      let text = ''
-      response.on('data', (chunk: Buffer) => (text += chunk.toString())).on('end', () => resolve(text))
-    })
+    const request = httpRequest(
+      `${app.url}/data`,
+      { headers: ['Host', 'localhost', 'Cookie', 'a=1', 'Cookie', `sid=${good}`] },
+      (response) => {
+        let text = ''
+        response.on('data', (chunk: Buffer) => (text += chunk.toString())).on('end', () => resolve(text))
+      },
+    )
     request.on('error', reject).end()
   })
 
@@ -169,7 +206,13 @@ test('an id in the URL, in the body, or in another header opens nothing', async 
   const value = valueIn((await app.browser().get('/n')).setCookie[0])
   app.store.counted()
   const form = { method: 'POST', body: new URLSearchParams({ sid: value }) }
-  const headers = { sid: value, 'x-session-id': value, 'set-cookie': `sid=${value}`, cookie2: `sid=${value}`, authorization: `Bearer ${value}` }
+  const headers = {
+    sid: value,
+    'x-session-id': value,
+    'set-cookie': `sid=${value}`,
+    cookie2: `sid=${value}`,
+    authorization: `Bearer ${value}`,
+  }
 
   t.is((await app.browser().get(`/origin?sid=${value}&session=${value}`)).body, 'new')
   t.is((await app.browser().get('/origin', form)).body, 'new')

@@ -9,18 +9,22 @@ const set: Handler = ({ data }) => void Object.assign(data, { n: 1, nested: { a:
 const look: Handler = ({ data }) => data
 
 test('data is one object for the life of the manager', async (t) => {
-  const app = await mounted(t, {}, {
-    '/': async (session) => {
-      const { data } = session
-      data.n = 1
-      await session.save()
-      await session.regenerate()
-      session.data = { n: 2 }
-      session.clear()
-      await session.reload()
-      t.is(session.data, data)
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async (session) => {
+        const { data } = session
+        data.n = 1
+        await session.save()
+        await session.regenerate()
+        session.data = { n: 2 }
+        session.clear()
+        await session.reload()
+        t.is(session.data, data)
+      },
     },
-  })
+  )
 
   t.is((await app.browser().get('/')).status, 200)
 })
@@ -61,7 +65,15 @@ const free: Record<string, Handler> = {
     data.thing = undefined
   },
   'deleting what was not there': ({ data }) => String(delete data.thing),
-  'looking at everything else': (session) => [session.publicId, session.id, session.origin, session.owner, session.expiresAt, session.flash('info'), inspect(session)],
+  'looking at everything else': (session) => [
+    session.publicId,
+    session.id,
+    session.origin,
+    session.owner,
+    session.expiresAt,
+    session.flash('info'),
+    inspect(session),
+  ],
 }
 
 for (const [what, handler] of Object.entries(free)) {
@@ -77,14 +89,26 @@ for (const [what, handler] of Object.entries(free)) {
 }
 
 const changing: Record<string, [Handler, string]> = {
-  'a nested change': [({ data }) => void Object.assign(data.nested ?? {}, { a: 2 }), '{"n":1,"nested":{"a":2,"b":{"c":1}},"list":[1,2]}'],
-  'a change deep inside': [({ data }) => void Object.assign(data.nested?.b ?? {}, { c: 2 }), '{"n":1,"nested":{"a":1,"b":{"c":2}},"list":[1,2]}'],
+  'a nested change': [
+    ({ data }) => void Object.assign(data.nested ?? {}, { a: 2 }),
+    '{"n":1,"nested":{"a":2,"b":{"c":1}},"list":[1,2]}',
+  ],
+  'a change deep inside': [
+    ({ data }) => void Object.assign(data.nested?.b ?? {}, { c: 2 }),
+    '{"n":1,"nested":{"a":1,"b":{"c":2}},"list":[1,2]}',
+  ],
   'a longer list': [({ data }) => void data.list?.push(3), '{"n":1,"nested":{"a":1,"b":{"c":1}},"list":[1,2,3]}'],
   'a sorted list': [({ data }) => void data.list?.reverse(), '{"n":1,"nested":{"a":1,"b":{"c":1}},"list":[2,1]}'],
   'a deleted key': [({ data }) => String(delete data.nested), '{"n":1,"list":[1,2]}'],
   undefined: [({ data }) => void Object.assign(data, { nested: undefined }), '{"n":1,"list":[1,2]}'],
-  'a nested undefined': [({ data }) => void Object.assign(data.nested ?? {}, { b: undefined }), '{"n":1,"nested":{"a":1},"list":[1,2]}'],
-  'two keys for one object': [({ data }) => void (data.other = data.nested), '{"n":1,"nested":{"a":1,"b":{"c":1}},"list":[1,2],"other":{"a":1,"b":{"c":1}}}'],
+  'a nested undefined': [
+    ({ data }) => void Object.assign(data.nested ?? {}, { b: undefined }),
+    '{"n":1,"nested":{"a":1},"list":[1,2]}',
+  ],
+  'two keys for one object': [
+    ({ data }) => void (data.other = data.nested),
+    '{"n":1,"nested":{"a":1,"b":{"c":1}},"list":[1,2],"other":{"a":1,"b":{"c":1}}}',
+  ],
   'all replaced': [(session) => void (session.data = { name: 'ada' }), '{"name":"ada"}'],
 }
 
@@ -110,18 +134,22 @@ const detaching: Record<string, (session: Session) => Promise<unknown>> = {
 
 for (const [what, detach] of Object.entries(detaching)) {
   test(`nested objects taken before ${what} are detached: writing to one throws, and data goes on`, async (t) => {
-    const app = await mounted(t, {}, {
-      '/set': set,
-      '/': async (session) => {
-        const { nested, list } = session.data
-        await detach(session)
-        t.throws(() => list?.push(3), { instanceOf: TypeError })
-        t.throws(() => Object.assign(nested ?? {}, { a: 2 }), { instanceOf: TypeError })
-        t.throws(() => Object.assign(nested?.b ?? {}, { c: 2 }), { instanceOf: TypeError })
-        session.data.list?.push(9)
+    const app = await mounted(
+      t,
+      {},
+      {
+        '/set': set,
+        '/': async (session) => {
+          const { nested, list } = session.data
+          await detach(session)
+          t.throws(() => list?.push(3), { instanceOf: TypeError })
+          t.throws(() => Object.assign(nested ?? {}, { a: 2 }), { instanceOf: TypeError })
+          t.throws(() => Object.assign(nested?.b ?? {}, { c: 2 }), { instanceOf: TypeError })
+          session.data.list?.push(9)
+        },
+        '/look': ({ data }) => data.list,
       },
-      '/look': ({ data }) => data.list,
-    })
+    )
     const browser = app.browser()
     await browser.get('/set')
     t.is((await browser.get('/')).status, 200)
@@ -131,16 +159,20 @@ for (const [what, detach] of Object.entries(detaching)) {
 }
 
 test('nested objects stay attached over save()', async (t) => {
-  const app = await mounted(t, {}, {
-    '/set': set,
-    '/': async (session) => {
-      const { list } = session.data
-      list?.push(3)
-      await session.save()
-      list?.push(4)
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/set': set,
+      '/': async (session) => {
+        const { list } = session.data
+        list?.push(3)
+        await session.save()
+        list?.push(4)
+      },
+      '/look': ({ data }) => data.list,
     },
-    '/look': ({ data }) => data.list,
-  })
+  )
   const browser = app.browser()
   await browser.get('/set')
   await browser.get('/')
@@ -150,16 +182,20 @@ test('nested objects stay attached over save()', async (t) => {
 
 test("the app's own objects are never frozen, and changes in them count until the commit", async (t) => {
   const mine = { a: 1, b: { c: 1 } }
-  const app = await mounted(t, {}, {
-    '/': async (session) => {
-      session.data.nested = mine
-      await session.save()
-      mine.a = 2
-      await session.regenerate()
-      mine.b.c = 3
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async (session) => {
+        session.data.nested = mine
+        await session.save()
+        mine.a = 2
+        await session.regenerate()
+        mine.b.c = 3
+      },
+      '/look': look,
     },
-    '/look': look,
-  })
+  )
   const browser = app.browser()
   await browser.get('/')
   mine.a = 4
@@ -169,12 +205,16 @@ test("the app's own objects are never frozen, and changes in them count until th
 })
 
 test('a key that a client chose reaches no prototype', async (t) => {
-  const app = await mounted(t, { store: new PlainStore() }, {
-    '/': (session, { query }) => {
-      ;(session.data as Record<string, unknown>)[String(query['key'])] = { polluted: true }
+  const app = await mounted(
+    t,
+    { store: new PlainStore() },
+    {
+      '/': (session, { query }) => {
+        ;(session.data as Record<string, unknown>)[String(query['key'])] = { polluted: true }
+      },
+      '/look': ({ data }) => [Object.keys(data), 'polluted' in data],
     },
-    '/look': ({ data }) => [Object.keys(data), 'polluted' in data],
-  })
+  )
   for (const key of ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', '']) {
     const browser = app.browser()
     await browser.get(`/?key=${key}`)

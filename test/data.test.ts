@@ -23,7 +23,12 @@ function dataOf(snapshot: Snapshot, codec: Codec = json, gate = OPEN): { data: D
 const wantedBy = (changes: Changes): Loose => Object.fromEntries(changes.map(({ key, value }) => [key, value]))
 const wanted = ({ data }: { data: Data }): Loose => wantedBy(data.changes())
 
-const STORED: Snapshot = Object.freeze({ n: 1, name: 'ada', nested: Object.freeze({ list: Object.freeze([1, 2]) }), nothing: null })
+const STORED: Snapshot = Object.freeze({
+  n: 1,
+  name: 'ada',
+  nested: Object.freeze({ list: Object.freeze([1, 2]) }),
+  nothing: null,
+})
 const plain = (): Loose => JSON.parse(JSON.stringify(STORED)) as Loose
 
 test('data reads, lists, spreads, prints and compares as the plain object that it stands for', (t) => {
@@ -48,23 +53,35 @@ test('data reads, lists, spreads, prints and compares as the plain object that i
 
 test('whatever a handler does, data behaves as a plain object, and its changes lead to that object', (t) => {
   const key = fc.constantFrom('a', 'b', 'c', 'toString')
-  const value = fc.oneof(fc.constant(undefined), fc.integer({ min: 0, max: 2 }), fc.array(fc.integer({ min: 0, max: 1 }), { maxLength: 2 }))
+  const value = fc.oneof(
+    fc.constant(undefined),
+    fc.integer({ min: 0, max: 2 }),
+    fc.array(fc.integer({ min: 0, max: 1 }), { maxLength: 2 }),
+  )
   const step = fc.oneof(
     fc.tuple(fc.constant('set' as const), key, value),
     fc.tuple(fc.constant('delete' as const), key, value),
     fc.tuple(fc.constant('push' as const), key, value),
     fc.tuple(fc.constant('replace' as const), key, value),
   )
-  const act = (target: Loose, [what, key, value]: readonly ['set' | 'delete' | 'push' | 'replace', string, unknown], replace: (contents: Loose) => void): void => {
+  const act = (
+    target: Loose,
+    [what, key, value]: readonly ['set' | 'delete' | 'push' | 'replace', string, unknown],
+    replace: (contents: Loose) => void,
+  ): void => {
     const copy: unknown = Array.isArray(value) ? [...(value as unknown[])] : value
     if (what === 'set') target[key] = copy
     else if (what === 'delete') Reflect.deleteProperty(target, key)
     else if (what === 'replace') replace({ [key]: copy })
     else if (Array.isArray(target[key])) (target[key] as unknown[]).push(7)
   }
-  const sorted = (object: Loose): [string, unknown][] => Object.entries(object).sort(([one], [other]) => (one < other ? -1 : 1))
+  const sorted = (object: Loose): [string, unknown][] =>
+    Object.entries(object).sort(([one], [other]) => (one < other ? -1 : 1))
   const kept = (object: Loose): [string, unknown][] => sorted(object).filter(([, value]) => value !== undefined)
-  const agrees = (seen: Loose, steps: (readonly ['set' | 'delete' | 'push' | 'replace', string, unknown])[]): boolean => {
+  const agrees = (
+    seen: Loose,
+    steps: (readonly ['set' | 'delete' | 'push' | 'replace', string, unknown])[],
+  ): boolean => {
     const start = JSON.parse(JSON.stringify(seen)) as Loose
     const model = JSON.parse(JSON.stringify(seen)) as Loose
     const { data, view } = dataOf(start)
@@ -126,7 +143,11 @@ test('an untouched session is not compared', (t) => {
 })
 
 test('an untouched session goes on over another snapshot, whatever became of it', (t) => {
-  for (const move of [(data: Data) => data.settle({ n: 2 }, []), (data: Data) => data.detach({ n: 2 }, []), (data: Data) => data.reset({ n: 2 })]) {
+  for (const move of [
+    (data: Data) => data.settle({ n: 2 }, []),
+    (data: Data) => data.detach({ n: 2 }, []),
+    (data: Data) => data.reset({ n: 2 }),
+  ]) {
     const { data, view } = dataOf(STORED)
     move(data)
     data.seal()
@@ -225,7 +246,13 @@ test('a plain property may be defined; a getter, a hidden or a fixed one may not
   Object.defineProperty(made.view, 'n', { value: 2, writable: true, enumerable: true, configurable: true })
   t.deepEqual(wanted(made), { n: 2 })
 
-  for (const property of [{ get: () => 1 }, { set: () => undefined }, { value: 1, writable: false }, { value: 1, enumerable: false }, { value: 1, configurable: false }]) {
+  for (const property of [
+    { get: () => 1 },
+    { set: () => undefined },
+    { value: 1, writable: false },
+    { value: 1, enumerable: false },
+    { value: 1, configurable: false },
+  ]) {
     t.throws(() => Object.defineProperty(made.view, 'n', property), { instanceOf: TypeError })
   }
 })
@@ -240,7 +267,8 @@ test('defining a property without a value leaves its value, as in a plain object
 test('data can be neither frozen, sealed, given another prototype nor cloned', (t) => {
   const { view } = dataOf(STORED)
 
-  for (const act of [Object.freeze, Object.seal, Object.preventExtensions]) t.throws(() => act(view), { instanceOf: TypeError })
+  for (const act of [Object.freeze, Object.seal, Object.preventExtensions])
+    t.throws(() => act(view), { instanceOf: TypeError })
   t.throws(() => Object.setPrototypeOf(view, null) as unknown, { instanceOf: TypeError })
   t.notThrows(() => Object.setPrototypeOf(view, Object.prototype) as unknown)
   t.throws(() => structuredClone(view), { any: true, name: 'DataCloneError' })
@@ -271,7 +299,10 @@ test('what is written while the store is asked is still to come, and was seen ov
   Object.assign(made.view, { n: 3, other: 1 })
   made.data.detach(apply(STORED, stored), stored)
 
-  t.deepEqual(made.data.changes(), [{ key: 'n', base: 2, value: 3 }, { key: 'other', base: ABSENT, value: 1 }])
+  t.deepEqual(made.data.changes(), [
+    { key: 'n', base: 2, value: 3 },
+    { key: 'other', base: ABSENT, value: 1 },
+  ])
   t.deepEqual(made.view, { ...plain(), n: 3, name: 'eve', other: 1 })
 })
 

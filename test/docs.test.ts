@@ -6,7 +6,11 @@ import test from 'ava'
 import { ROOT } from './support/consumer.ts'
 
 test('typedoc has nothing to warn of: every public item is exported and documented, every link leads there', async (t) => {
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(ROOT, 'node_modules/typedoc/bin/typedoc'), '--emit', 'none'], { cwd: ROOT }).catch(
+  const { stdout, stderr } = await promisify(execFile)(
+    process.execPath,
+    [join(ROOT, 'node_modules/typedoc/bin/typedoc'), '--emit', 'none'],
+    { cwd: ROOT },
+  ).catch(
     // Its warnings are in what it printed; its exit code is the claim.
     (error: unknown) => error as { stdout: string; stderr: string },
   )

@@ -20,15 +20,22 @@ const handlers: Readonly<Record<string, Handler>> = {
 
 const rich = () => ({ when: new Date(5), map: new Map([['a', { b: 1 }]]), set: new Set([1]), big: 12n })
 
-for (const [name, codec] of [['devalue', devalue], ['superjson', superjson]] as const) {
+for (const [name, codec] of [
+  ['devalue', devalue],
+  ['superjson', superjson],
+] as const) {
   for (const Store of [MemoryStore, PlainStore]) {
     test(`${name} brings Date, Map, Set and BigInt back from a ${Store.name}`, async (t) => {
-      const app = await mounted(t, { codec, store: new Store() }, {
-        '/set': ({ data }) => void (data.thing = rich()),
-        '/look': ({ data }) => t.deepEqual(data.thing, rich()),
-        '/change': ({ data }) => void (data.thing as ReturnType<typeof rich>).map.set('a', { b: 2 }),
-        '/changed': ({ data }) => (data.thing as ReturnType<typeof rich>).map.get('a'),
-      })
+      const app = await mounted(
+        t,
+        { codec, store: new Store() },
+        {
+          '/set': ({ data }) => void (data.thing = rich()),
+          '/look': ({ data }) => t.deepEqual(data.thing, rich()),
+          '/change': ({ data }) => void (data.thing as ReturnType<typeof rich>).map.set('a', { b: 2 }),
+          '/changed': ({ data }) => (data.thing as ReturnType<typeof rich>).map.get('a'),
+        },
+      )
       const browser = app.browser()
       await browser.get('/set')
       app.store.counted()
@@ -126,18 +133,28 @@ const moves: Record<string, (mine: SessionRecord, theirs: SessionRecord) => Sess
   'another owner': (mine) => ({ ...mine, owner: 'eve' }),
   'other notes': (mine) => ({ ...mine, meta: '{"m":9999999}' }),
   'plain text': (mine) => ({ ...mine, payload: '{"name":"eve"}' }),
-  'one bit changed': (mine) => ({ ...mine, payload: Uint8Array.from(mine.payload as Uint8Array, (byte, at) => (at === 40 ? byte ^ 1 : byte)) }),
+  'one bit changed': (mine) => ({
+    ...mine,
+    payload: Uint8Array.from(mine.payload as Uint8Array, (byte, at) => (at === 40 ? byte ^ 1 : byte)),
+  }),
 }
 
 for (const [what, move] of Object.entries(moves)) {
   test.serial(`an encrypted record with ${what} starts a fresh session, with an event`, async (t) => {
     const heard = hear(t, 'reject')
-    const app = await mounted(t, { encryptionKeys: [NEW] }, { ...handlers, '/in': (session) => ((session.data.name = SECRET), session.signIn('ada')) })
+    const app = await mounted(
+      t,
+      { encryptionKeys: [NEW] },
+      { ...handlers, '/in': (session) => ((session.data.name = SECRET), session.signIn('ada')) },
+    )
     const [browser, other] = [app.browser(), app.browser()]
     await browser.get('/in')
     await other.get('/in')
     const key = keyIn(await browser.cookie())
-    const [mine, theirs] = [await app.store.read(key, Date.now()), await app.store.read(keyIn(await other.cookie()), Date.now())]
+    const [mine, theirs] = [
+      await app.store.read(key, Date.now()),
+      await app.store.read(keyIn(await other.cookie()), Date.now()),
+    ]
     if (mine === undefined || theirs === undefined) return t.fail('not stored')
     await app.store.replace({ ...move(mine, theirs), version: mine.version + 1 }, mine.version, Date.now())
     const answer = await browser.get('/look')

@@ -19,13 +19,17 @@ const answers: Record<string, unknown> = {
 
 for (const [what, error] of Object.entries(answers)) {
   test(`an error with ${what} is an answer: it commits, and its cookie goes out with Vary and Cache-Control`, async (t) => {
-    const app = await mounted(t, {}, {
-      '/': ({ data }) => {
-        data.n = 1
-        throw error
+    const app = await mounted(
+      t,
+      {},
+      {
+        '/': ({ data }) => {
+          data.n = 1
+          throw error
+        },
+        '/look': look,
       },
-      '/look': look,
-    })
+    )
     const browser = app.browser()
     const answer = await browser.get('/')
 
@@ -49,12 +53,16 @@ const failures: Record<string, unknown> = {
 
 for (const [what, error] of Object.entries(failures)) {
   test(`an error with ${what} commits nothing and sends no cookie`, async (t) => {
-    const app = await mounted(t, {}, {
-      '/': ({ data }) => {
-        data.n = 1
-        throw error
+    const app = await mounted(
+      t,
+      {},
+      {
+        '/': ({ data }) => {
+          data.n = 1
+          throw error
+        },
       },
-    })
+    )
     const answer = await app.browser().get('/')
 
     t.deepEqual(answer.setCookie, [])
@@ -64,15 +72,19 @@ for (const [what, error] of Object.entries(failures)) {
 }
 
 test('what was stored before an error of 500 stays stored, and its cookie goes out with the answer', async (t) => {
-  const app = await mounted(t, {}, {
-    '/save': async (session) => {
-      session.data.n = 1
-      await session.save()
-      session.data.n = 2
-      throw thrown({})
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/save': async (session) => {
+        session.data.n = 1
+        await session.save()
+        session.data.n = 2
+        throw thrown({})
+      },
+      '/look': look,
     },
-    '/look': look,
-  })
+  )
   const browser = app.browser()
   const answer = await browser.get('/save')
 
@@ -84,16 +96,20 @@ test('what was stored before an error of 500 stays stored, and its cookie goes o
 
 for (const verb of ['regenerate', 'signIn', 'update', 'destroy'] as const) {
   test(`${verb}() before an error of 500 holds, its cookie included`, async (t) => {
-    const app = await mounted(t, {}, {
-      '/set': ({ data }) => (data.n = 1),
-      '/': async (session) => {
-        if (verb === 'update') await session.update((data) => (data.n = 5))
-        else if (verb === 'signIn') await session.signIn('ada')
-        else await session[verb]()
-        throw thrown({})
+    const app = await mounted(
+      t,
+      {},
+      {
+        '/set': ({ data }) => (data.n = 1),
+        '/': async (session) => {
+          if (verb === 'update') await session.update((data) => (data.n = 5))
+          else if (verb === 'signIn') await session.signIn('ada')
+          else await session[verb]()
+          throw thrown({})
+        },
+        '/look': look,
       },
-      '/look': look,
-    })
+    )
     const browser = app.browser()
     await browser.get('/set')
     const cookie = await browser.cookie()
@@ -101,7 +117,10 @@ for (const verb of ['regenerate', 'signIn', 'update', 'destroy'] as const) {
 
     t.is(answer.status, 500)
     t.is(answer.setCookie.length, verb === 'update' ? 0 : 1)
-    t.is((await browser.get('/look')).body, verb === 'destroy' ? '["new",{}]' : `["resumed",{"n":${verb === 'update' ? 5 : 1}}]`)
+    t.is(
+      (await browser.get('/look')).body,
+      verb === 'destroy' ? '["new",{}]' : `["resumed",{"n":${verb === 'update' ? 5 : 1}}]`,
+    )
     t.is((await browser.send('/look', cookie)).body, verb === 'update' ? '["resumed",{"n":5}]' : '["expired",{}]')
   })
 }
@@ -117,12 +136,14 @@ test('a thrown error is passed on as it is, be it frozen', async (t) => {
       ctx.body = 'caught'
     })
     koa.use(session<Things>())
-    koa.use(answering({
-      '/': ({ data }) => {
-        data.n = 1
-        throw error
-      },
-    }))
+    koa.use(
+      answering({
+        '/': ({ data }) => {
+          data.n = 1
+          throw error
+        },
+      }),
+    )
     const app = await serve(koa)
     t.teardown(() => app.close())
     const { setCookie } = await app.browser().get('/')
@@ -132,30 +153,41 @@ test('a thrown error is passed on as it is, be it frozen', async (t) => {
   }
 })
 
-test("headers that the error asks for are sent beside ours, its own cookies too", async (t) => {
-  const app = await mounted(t, {}, {
-    '/': ({ data }, ctx) => {
-      data.n = 1
-      ctx.set('X-Lost', 'Koa drops it')
-      throw thrown({ status: 401, headers: { 'WWW-Authenticate': 'Basic', 'Set-Cookie': 'app=1', Vary: 'Accept' } })
+test('headers that the error asks for are sent beside ours, its own cookies too', async (t) => {
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': ({ data }, ctx) => {
+        data.n = 1
+        ctx.set('X-Lost', 'Koa drops it')
+        throw thrown({ status: 401, headers: { 'WWW-Authenticate': 'Basic', 'Set-Cookie': 'app=1', Vary: 'Accept' } })
+      },
     },
-  })
+  )
   const { status, setCookie, headers } = await app.browser().get('/')
 
   t.is(status, 401)
-  t.deepEqual(setCookie.map((line) => line.split('=')[0]), ['app', 'sid'])
+  t.deepEqual(
+    setCookie.map((line) => line.split('=')[0]),
+    ['app', 'sid'],
+  )
   t.is(headers.get('www-authenticate'), 'Basic')
   t.is(headers.get('vary'), 'Accept, Cookie')
   t.is(headers.get('x-lost'), null)
 })
 
 test('the commit of an answer that fails takes its place', async (t) => {
-  const app = await mounted(t, {}, {
-    '/': (session) => {
-      session.data.thing = new Date(0)
-      throw thrown({ status: 403 })
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': (session) => {
+        session.data.thing = new Date(0)
+        throw thrown({ status: 403 })
+      },
     },
-  })
+  )
   const answer = await app.browser().get('/')
 
   t.is(answer.status, 500)
@@ -164,18 +196,22 @@ test('the commit of an answer that fails takes its place', async (t) => {
 })
 
 test('an error that a handler catches, and a status of 500 that it sets, are a normal return', async (t) => {
-  const app = await mounted(t, {}, {
-    '/': ({ data }, ctx) => {
-      try {
-        throw thrown({})
-      } catch {
-        data.n = 1
-      }
-      ctx.status = 500
-      ctx.body = 'sorry'
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': ({ data }, ctx) => {
+        try {
+          throw thrown({})
+        } catch {
+          data.n = 1
+        }
+        ctx.status = 500
+        ctx.body = 'sorry'
+      },
+      '/look': look,
     },
-    '/look': look,
-  })
+  )
   const browser = app.browser()
 
   t.is((await browser.get('/')).status, 500)
@@ -183,7 +219,15 @@ test('an error that a handler catches, and a status of 500 that it sets, are a n
 })
 
 test('an error of a request that nobody looked at varies nothing', async (t) => {
-  const app = await mounted(t, {}, { '/': () => { throw thrown({ status: 404 }) } })
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': () => {
+        throw thrown({ status: 404 })
+      },
+    },
+  )
 
   t.is((await app.browser().get('/')).headers.get('vary'), null)
 })
@@ -198,7 +242,15 @@ const values: readonly [what: string, value: unknown, path: string][] = [
 
 for (const [what, value, path] of values) {
   test(`${what} in data is ERR_SESSION_VALUE at commit, naming its path, and the stored session stays`, async (t) => {
-    const app = await mounted(t, {}, { '/set': ({ data }) => (data.n = 1), '/': ({ data }) => ((data.n = 2), (data.thing = value), 'done'), '/look': look })
+    const app = await mounted(
+      t,
+      {},
+      {
+        '/set': ({ data }) => (data.n = 1),
+        '/': ({ data }) => ((data.n = 2), (data.thing = value), 'done'),
+        '/look': look,
+      },
+    )
     const browser = app.browser()
     await browser.get('/set')
     const answer = await browser.get('/')
@@ -212,23 +264,34 @@ for (const [what, value, path] of values) {
 }
 
 test('a session over maxBytes is ERR_SESSION_TOO_LARGE, and the stored one stays', async (t) => {
-  const app = await mounted(t, { maxBytes: 20 }, { '/': ({ data }, { query }) => (data.name = String(query['name'])), '/look': look })
+  const app = await mounted(
+    t,
+    { maxBytes: 20 },
+    { '/': ({ data }, { query }) => (data.name = String(query['name'])), '/look': look },
+  )
   const browser = app.browser()
   t.is((await browser.get('/?name=123456789')).status, 200)
   t.is((await browser.get('/?name=1234567890')).status, 500)
 
-  t.like(app.errors[0], { code: 'ERR_SESSION_TOO_LARGE', message: 'the session would take 21 bytes, options.maxBytes allows 20: store less, or a reference to it' })
+  t.like(app.errors[0], {
+    code: 'ERR_SESSION_TOO_LARGE',
+    message: 'the session would take 21 bytes, options.maxBytes allows 20: store less, or a reference to it',
+  })
   t.is((await browser.get('/look')).body, '["resumed",{"name":"123456789"}]')
 })
 
 test('nesting 10,000 deep is refused, not a crash', async (t) => {
-  const app = await mounted(t, {}, {
-    '/': ({ data }) => {
-      let value: unknown = 1
-      for (let level = 0; level < 10_000; level++) value = [value]
-      data.thing = value
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': ({ data }) => {
+        let value: unknown = 1
+        for (let level = 0; level < 10_000; level++) value = [value]
+        data.thing = value
+      },
     },
-  })
+  )
 
   t.is((await app.browser().get('/')).status, 500)
   t.like(app.errors[0], { code: 'ERR_SESSION_VALUE' })
@@ -240,14 +303,21 @@ test.serial('generateId that gives no id is an error of the request, without the
 
     t.is((await app.browser().get('/')).status, 500)
     t.like(app.errors[0], { code: 'ERR_INVALID_ARG_VALUE' })
-    t.regex((app.errors[0] as Error).message, /^options\.generateId must return 22 to 128 characters of the base64url alphabet, got (a string of \d+ characters|an empty string|undefined|5)$/)
+    t.regex(
+      (app.errors[0] as Error).message,
+      /^options\.generateId must return 22 to 128 characters of the base64url alphabet, got (a string of \d+ characters|an empty string|undefined|5)$/,
+    )
   }
 })
 
 test.serial('ids of its own go into cookie and record', async (t) => {
   let turn = 0
   const heard = hear(t, 'create')
-  const app = await mounted(t, { generateId: () => `${'i'.repeat(22)}${turn++}` }, { '/': ({ data }) => (data.n = 1), '/look': look })
+  const app = await mounted(
+    t,
+    { generateId: () => `${'i'.repeat(22)}${turn++}` },
+    { '/': ({ data }) => (data.n = 1), '/look': look },
+  )
   const browser = app.browser()
   const { setCookie } = await browser.get('/')
 

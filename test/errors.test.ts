@@ -19,7 +19,13 @@ const CATALOGUE: Record<SessionErrorCode, number> = {
 
 for (const [code, status] of Object.entries(CATALOGUE) as [SessionErrorCode, number][]) {
   test(`${code} answers ${status} and is never exposed`, (t) => {
-    t.like(new SessionError(code, 'what happened'), { code, status, expose: false, name: 'SessionError', message: 'what happened' })
+    t.like(new SessionError(code, 'what happened'), {
+      code,
+      status,
+      expose: false,
+      name: 'SessionError',
+      message: 'what happened',
+    })
   })
 }
 
@@ -55,8 +61,18 @@ for (const [value, words] of described) {
 }
 
 test('a refused option has its rule, what was got, and the code that Node would give', (t) => {
-  t.like(invalidType('options.x', 'a function', 5), { code: 'ERR_INVALID_ARG_TYPE', message: 'options.x must be a function, got 5' })
-  t.like(invalidValue('options.x', 'a name', ''), { code: 'ERR_INVALID_ARG_VALUE', message: 'options.x must be a name, got an empty string' })
-  t.like(invalidMix('options.x needs options.y'), { code: 'ERR_INVALID_ARG_VALUE', message: 'options.x needs options.y' })
-  for (const error of [invalidType('x', 'y', 1), invalidValue('x', 'y', 1), invalidMix('x')]) t.true(error instanceof TypeError)
+  t.like(invalidType('options.x', 'a function', 5), {
+    code: 'ERR_INVALID_ARG_TYPE',
+    message: 'options.x must be a function, got 5',
+  })
+  t.like(invalidValue('options.x', 'a name', ''), {
+    code: 'ERR_INVALID_ARG_VALUE',
+    message: 'options.x must be a name, got an empty string',
+  })
+  t.like(invalidMix('options.x needs options.y'), {
+    code: 'ERR_INVALID_ARG_VALUE',
+    message: 'options.x needs options.y',
+  })
+  for (const error of [invalidType('x', 'y', 1), invalidValue('x', 'y', 1), invalidMix('x')])
+    t.true(error instanceof TypeError)
 })

@@ -44,10 +44,14 @@ test.serial('a first store is create and commit, a use resume, a change resume a
   for (const path of ['/look', '/n', '/save']) await browser.get(path)
 
   t.deepEqual(heard, [
-    ['create', { publicId }], ['commit', { publicId }],
+    ['create', { publicId }],
+    ['commit', { publicId }],
     ['resume', { publicId }],
-    ['resume', { publicId }], ['commit', { publicId }],
-    ['resume', { publicId }], ['commit', { publicId }], ['commit', { publicId }],
+    ['resume', { publicId }],
+    ['commit', { publicId }],
+    ['resume', { publicId }],
+    ['commit', { publicId }],
+    ['commit', { publicId }],
   ])
 })
 
@@ -55,7 +59,11 @@ test.serial('regenerate names both public ids', async (t) => {
   const { visitor, publicId, heard } = await begun(t)
   const next = keyIn((await visitor.get('/regenerate')).setCookie[0])
 
-  t.deepEqual(heard, [['resume', { publicId }], ['regenerate', { publicId: next, previousPublicId: publicId }], ['commit', { publicId: next }]])
+  t.deepEqual(heard, [
+    ['resume', { publicId }],
+    ['regenerate', { publicId: next, previousPublicId: publicId }],
+    ['commit', { publicId: next }],
+  ])
 })
 
 test.serial('a sign-in is a regenerate, and the first store of a visitor', async (t) => {
@@ -64,8 +72,10 @@ test.serial('a sign-in is a regenerate, and the first store of a visitor', async
   const other = keyIn((await browser().get('/in')).setCookie[0])
 
   t.deepEqual(heard.slice(1), [
-    ['regenerate', { publicId: next, previousPublicId: publicId }], ['commit', { publicId: next }],
-    ['create', { publicId: other }], ['commit', { publicId: other }],
+    ['regenerate', { publicId: next, previousPublicId: publicId }],
+    ['commit', { publicId: next }],
+    ['create', { publicId: other }],
+    ['commit', { publicId: other }],
   ])
 })
 
@@ -77,7 +87,13 @@ test.serial('destroy is told once, from within and from elsewhere', async (t) =>
   const other = keyIn((await browser().get('/in')).setCookie[0])
   await middleware.destroyAll('ada')
 
-  t.deepEqual(heard.filter(([name]) => name === 'destroy'), [['destroy', { publicId }], ['destroy', { publicId: other }]])
+  t.deepEqual(
+    heard.filter(([name]) => name === 'destroy'),
+    [
+      ['destroy', { publicId }],
+      ['destroy', { publicId: other }],
+    ],
+  )
 })
 
 const rejected: Record<string, (cookie: string) => string> = {
@@ -111,7 +127,10 @@ test.serial('a session that cannot be read is rejected by name where a handler l
   t.deepEqual(heard, [['resume', { publicId }]])
   await visitor.get('/look')
 
-  t.deepEqual(heard.slice(1), [['resume', { publicId }], ['reject', { publicId, reason: 'corrupt' }]])
+  t.deepEqual(heard.slice(1), [
+    ['resume', { publicId }],
+    ['reject', { publicId, reason: 'corrupt' }],
+  ])
 })
 
 test.serial('a record that is not one is rejected by name before the handlers run', async (t) => {
@@ -139,7 +158,10 @@ test.serial('two live sessions in one header are a duplicate of the second', asy
   heard.length = 0
   await browser().send('/look', `${cookie}; sid=${valueIn(other)}`)
 
-  t.deepEqual(heard.filter(([name]) => name === 'reject'), [['reject', { publicId: keyIn(other), reason: 'duplicate' }]])
+  t.deepEqual(
+    heard.filter(([name]) => name === 'reject'),
+    [['reject', { publicId: keyIn(other), reason: 'duplicate' }]],
+  )
 })
 
 test.serial('a key that two requests changed is a conflict that names it', async (t) => {
@@ -152,7 +174,10 @@ test.serial('a key that two requests changed is a conflict that names it', async
   })
   await visitor.get('/slow')
 
-  t.deepEqual(heard.filter(([name]) => name === 'conflict'), [['conflict', { publicId, keys: ['n'] }]])
+  t.deepEqual(
+    heard.filter(([name]) => name === 'conflict'),
+    [['conflict', { publicId, keys: ['n'] }]],
+  )
 })
 
 test.serial('a change to a session that ended meanwhile is gone', async (t) => {
@@ -165,7 +190,10 @@ test.serial('a change to a session that ended meanwhile is gone', async (t) => {
   const { status } = await visitor.get('/slow')
 
   t.is(status, 409)
-  t.deepEqual(heard.filter(([name]) => name === 'gone'), [['gone', { publicId }]])
+  t.deepEqual(
+    heard.filter(([name]) => name === 'gone'),
+    [['gone', { publicId }]],
+  )
 })
 
 test.serial('a store that fails is an event with its verb and what it said', async (t) => {
@@ -188,7 +216,12 @@ test.serial('no event carries an id, a signature or data', async (t) => {
 
 // In a process of its own: Node raises what a subscriber throws as an uncaught exception.
 test('a subscriber that throws does not break the request', async (t) => {
-  const program = start(process.execPath, ['--input-type=module', '-e', `
+  const program = start(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `
     import { subscribe } from 'node:diagnostics_channel'
     import Koa from 'koa'
     import { session } from './dist/index.js'
@@ -202,7 +235,10 @@ test('a subscriber that throws does not break the request', async (t) => {
       server.close()
       server.closeAllConnections()
     })
-  `], { cwd: ROOT })
+  `,
+    ],
+    { cwd: ROOT },
+  )
   await new Promise((resolve) => program.process.once('close', resolve))
 
   t.is(program.output().trim(), '200 done 1 2')

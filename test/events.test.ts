@@ -39,8 +39,16 @@ const spoken: readonly [EventName, EventMessage, line: string][] = [
   ['gone', { publicId: 'p' }, 'info koa-fastsession: gone p'],
   ['regenerate', { publicId: 'p', previousPublicId: 'q' }, 'info koa-fastsession: regenerate p (was q)'],
   ['destroy', { publicId: 'p' }, 'info koa-fastsession: destroy p'],
-  ['store-error', { operation: 'read', error: new Error('refused') }, 'error koa-fastsession: store-error, read failed: refused'],
-  ['store-error', { publicId: 'p', operation: 'touch', error: 'no error object' }, 'error koa-fastsession: store-error p, touch failed'],
+  [
+    'store-error',
+    { operation: 'read', error: new Error('refused') },
+    'error koa-fastsession: store-error, read failed: refused',
+  ],
+  [
+    'store-error',
+    { publicId: 'p', operation: 'touch', error: 'no error object' },
+    'error koa-fastsession: store-error p, touch failed',
+  ],
 ]
 
 for (const [name, message, line] of spoken) {
@@ -108,10 +116,13 @@ test.serial('a notice is a process warning with a code, once for each topic', as
   events.notice('TWO', 'the second')
   await settle()
 
-  t.deepEqual(seen.map(({ name, code, message }) => [name, code, message]), [
-    ['SessionWarning', 'KOA_FASTSESSION_ONE', 'the first'],
-    ['SessionWarning', 'KOA_FASTSESSION_TWO', 'the second'],
-  ])
+  t.deepEqual(
+    seen.map(({ name, code, message }) => [name, code, message]),
+    [
+      ['SessionWarning', 'KOA_FASTSESSION_ONE', 'the first'],
+      ['SessionWarning', 'KOA_FASTSESSION_TWO', 'the second'],
+    ],
+  )
 })
 
 test.serial('with a logger a notice is a warning of it, once, and none of the process', async (t) => {

@@ -20,7 +20,10 @@ async function pair(name: string): Promise<readonly [Example, Example]> {
   return [first, await example(hook, name, { DATABASE, CHECK_INTERVAL: '50' })]
 }
 
-const [[ws, wsChecking], [socketIo, socketIoChecking]] = await Promise.all([pair('09-websocket.ts'), pair('10-socket-io.ts')])
+const [[ws, wsChecking], [socketIo, socketIoChecking]] = await Promise.all([
+  pair('09-websocket.ts'),
+  pair('10-socket-io.ts'),
+])
 test.after.always(() => Promise.all(stops.map((stop) => stop())))
 
 async function signedIn({ browser }: Example): Promise<Browser> {
@@ -31,7 +34,12 @@ async function signedIn({ browser }: Example): Promise<Browser> {
 
 // ---- ws
 
-async function dial(t: ExecutionContext, { url }: Example, cookie: string, origin: string | undefined = url): Promise<WebSocket> {
+async function dial(
+  t: ExecutionContext,
+  { url }: Example,
+  cookie: string,
+  origin: string | undefined = url,
+): Promise<WebSocket> {
   const socket = new WebSocket(url.replace('http', 'ws'), { headers: { cookie, ...(origin === '' ? {} : { origin }) } })
   t.teardown(() => socket.terminate())
   await once(socket, 'open')
@@ -150,8 +158,18 @@ interface Client {
   heard(): Promise<string[]>
 }
 
-function client(t: ExecutionContext, { url }: Example, cookie: string, { origin = url, transports = ['websocket'] }: { origin?: string; transports?: string[] } = {}): Client {
-  const socket = io(url, { extraHeaders: { cookie, ...(origin === '' ? {} : { origin }) }, transports, reconnection: false, forceNew: true })
+function client(
+  t: ExecutionContext,
+  { url }: Example,
+  cookie: string,
+  { origin = url, transports = ['websocket'] }: { origin?: string; transports?: string[] } = {},
+): Client {
+  const socket = io(url, {
+    extraHeaders: { cookie, ...(origin === '' ? {} : { origin }) },
+    transports,
+    reconnection: false,
+    forceNew: true,
+  })
   t.teardown(() => socket.disconnect())
   return {
     arrived: new Promise((resolve) => {
@@ -172,7 +190,10 @@ for (const transports of [['websocket'], ['polling']]) {
     const cookie = await browser.cookie()
     // A page that polls its own host sends no Origin.
     const origin = transports.includes('polling') ? '' : app.url
-    const [tab, other] = [client(t, app, cookie, { transports, origin }), client(t, app, cookie, { transports, origin })]
+    const [tab, other] = [
+      client(t, app, cookie, { transports, origin }),
+      client(t, app, cookie, { transports, origin }),
+    ]
     t.deepEqual(await Promise.all([tab.arrived, other.arrived]), ['connected', 'connected'])
     const shown = other.heard()
 
@@ -188,7 +209,11 @@ test('10-socket-io: messages from sockets and requests at once are all kept', as
   const tab = client(t, app, await browser.cookie())
   await tab.arrived
 
-  await Promise.all(Array.from({ length: 5 }, (_, at) => Promise.all([tab.say(`socket ${at}`), browser.get(`/say/request%20${at}`, POST)])))
+  await Promise.all(
+    Array.from({ length: 5 }, (_, at) =>
+      Promise.all([tab.say(`socket ${at}`), browser.get(`/say/request%20${at}`, POST)]),
+    ),
+  )
 
   t.is((await tab.say('last')).length, 11)
 })

@@ -110,13 +110,19 @@ testWithRedis('06-cluster: one count, whichever of four processes answers', asyn
   const cookie = await visitor.cookie()
 
   const answers: { count: number; process: number }[] = []
-  for (const end = Date.now() + 20_000; new Set(answers.map((answer) => answer.process)).size < 4 && Date.now() < end; ) {
+  for (
+    const end = Date.now() + 20_000;
+    new Set(answers.map((answer) => answer.process)).size < 4 && Date.now() < end;
+  ) {
     const bodies = await Promise.all([1, 2, 3, 4].map(async () => (await visitor.send('/', cookie)).body))
     answers.push(...bodies.map((body) => JSON.parse(body) as { count: number; process: number }))
   }
 
   t.is(new Set(answers.map((answer) => answer.process)).size, 4)
-  t.deepEqual(answers.map(({ count }) => count).sort((a, b) => a - b), answers.map((_, at) => at + 2))
+  t.deepEqual(
+    answers.map(({ count }) => count).sort((a, b) => a - b),
+    answers.map((_, at) => at + 2),
+  )
 })
 
 test('07-observability: the metrics count what sessions did, with the reasons of refusals', async (t) => {
@@ -154,8 +160,14 @@ test('07-observability: the log follows a session by its public ids, and shows n
     readonly previousPublicId?: string
     readonly reason?: string
   }
-  const entries = (): Entry[] => running.output().trim().split('\n').map((line) => JSON.parse(line) as Entry).filter(({ event }) => event !== undefined)
-  for (const end = Date.now() + 10_000; entries().length < 5 && Date.now() < end; ) await browser().get('/metrics')
+  const entries = (): Entry[] =>
+    running
+      .output()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Entry)
+      .filter(({ event }) => event !== undefined)
+  for (const end = Date.now() + 10_000; entries().length < 5 && Date.now() < end;) await browser().get('/metrics')
 
   const [created, regenerated, destroyed, rejected, again] = entries()
   t.is(created?.event, 'create')
@@ -163,7 +175,12 @@ test('07-observability: the log follows a session by its public ids, and shows n
   t.like(destroyed, { event: 'destroy', publicId: regenerated?.publicId ?? 'none' })
   t.like(rejected, { event: 'reject', reason: 'ended', publicId: regenerated?.publicId ?? 'none' })
   t.is(again?.event, 'create')
-  for (const secret of [...(setCookie[0] ?? '').split(';')[0]?.slice('sid='.length).split('.') ?? [], ...cookie.slice('sid='.length).split('.'), 'ada-the-owner', 'views']) {
+  for (const secret of [
+    ...((setCookie[0] ?? '').split(';')[0]?.slice('sid='.length).split('.') ?? []),
+    ...cookie.slice('sid='.length).split('.'),
+    'ada-the-owner',
+    'views',
+  ]) {
     t.true(secret.length > 4)
     t.false(running.output().includes(secret), secret)
   }
@@ -175,5 +192,6 @@ test('npm run example without a number names the examples', async (t) => {
   const code = await new Promise((resolve) => running.process.once('close', resolve))
 
   t.is(code, 1)
-  for (const name of readdirSync(join(ROOT, 'example')).filter((one) => one.endsWith('.ts'))) t.true(running.output().includes(name))
+  for (const name of readdirSync(join(ROOT, 'example')).filter((one) => one.endsWith('.ts')))
+    t.true(running.output().includes(name))
 })

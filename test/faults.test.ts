@@ -179,28 +179,34 @@ if (backends.length === 0) test.skip('faults of a server', (t) => t.pass())
 
 for (const { name, port, open, restart } of backends) {
   for (const [what, { strike, isFelt }] of Object.entries(faults)) {
-    test.serial(`${name}, ${what}: each answer is the visitor's own session or 503, and the same cookie works on`, async (t) => {
-      const proxy = await startProxy(port)
-      t.teardown(() => proxy.close())
-      const { store, close } = await open(proxy.port)
+    test.serial(
+      `${name}, ${what}: each answer is the visitor's own session or 503, and the same cookie works on`,
+      async (t) => {
+        const proxy = await startProxy(port)
+        t.teardown(() => proxy.close())
+        const { store, close } = await open(proxy.port)
+        t.teardown(async () => {
+          await close()
+        })
+
+        const load = await endure(t, store, (to) => strike(proxy, to))
+
+        if (isFelt) t.true(load.visitors.every(({ outages }) => outages > 0))
+      },
+    )
+  }
+
+  ;(restart === undefined ? test.skip : test.serial)(
+    `${name}: a server that is killed under load and comes back has lost no acknowledged change`,
+    async (t) => {
+      const { store, close } = await open(port)
       t.teardown(async () => {
         await close()
       })
 
-      const load = await endure(t, store, (to) => strike(proxy, to))
-
-      if (isFelt) t.true(load.visitors.every(({ outages }) => outages > 0))
-    })
-  }
-
-  ;(restart === undefined ? test.skip : test.serial)(`${name}: a server that is killed under load and comes back has lost no acknowledged change`, async (t) => {
-    const { store, close } = await open(port)
-    t.teardown(async () => {
-      await close()
-    })
-
-    await endure(t, store, async () => restart?.())
-  })
+      await endure(t, store, async () => restart?.())
+    },
+  )
 }
 
 test.serial('SqliteStore: a process that is killed while it writes takes no acknowledged change with it', async (t) => {
@@ -231,7 +237,10 @@ test.serial('SqliteStore: a process that is killed while it writes takes no ackn
       // What fleet-worker.ts answers.
       const { origin, data } = body as { origin: string; data: { count: number } }
       t.is(origin, 'resumed')
-      t.true(acknowledged <= data.count && data.count <= sent, `${data.count} is not between ${acknowledged} and ${sent}`)
+      t.true(
+        acknowledged <= data.count && data.count <= sent,
+        `${data.count} is not between ${acknowledged} and ${sent}`,
+      )
     }
   }
 })

@@ -24,10 +24,18 @@ test('messages of one key come in the order in which they were put, over several
 })
 
 test('keys are apart, and a message survives a request that does not take it', async (t) => {
-  const app = await mounted(t, {}, { ...handlers, '/both': (session) => {
-    session.flash('info', 1)
-    session.flash('error', 2)
-  }, '/error': (session) => session.flash('error') })
+  const app = await mounted(
+    t,
+    {},
+    {
+      ...handlers,
+      '/both': (session) => {
+        session.flash('info', 1)
+        session.flash('error', 2)
+      },
+      '/error': (session) => session.flash('error'),
+    },
+  )
   const browser = app.browser()
   await browser.get('/both')
   await browser.get('/data')
@@ -46,7 +54,14 @@ test('messages are kept beside data', async (t) => {
 })
 
 test('a key may be called as it likes', async (t) => {
-  const app = await mounted(t, {}, { '/put': (session) => ['__proto__', 'constructor', ''].forEach((key) => session.flash(key, key)), '/take': (session) => ['__proto__', 'constructor', '', 'toString'].map((key) => session.flash(key)) })
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/put': (session) => ['__proto__', 'constructor', ''].forEach((key) => session.flash(key, key)),
+      '/take': (session) => ['__proto__', 'constructor', '', 'toString'].map((key) => session.flash(key)),
+    },
+  )
   const browser = app.browser()
   await browser.get('/put')
 
@@ -54,7 +69,14 @@ test('a key may be called as it likes', async (t) => {
 })
 
 test('a message taken in the request that put it is not there for a later one', async (t) => {
-  const app = await mounted(t, {}, { ...handlers, '/both': (session) => (session.flash('info', 'mine'), session.flash('other', 1), session.flash('info')) })
+  const app = await mounted(
+    t,
+    {},
+    {
+      ...handlers,
+      '/both': (session) => (session.flash('info', 'mine'), session.flash('other', 1), session.flash('info')),
+    },
+  )
   const browser = app.browser()
 
   t.is((await browser.get('/both')).body, '["mine"]')
@@ -72,18 +94,22 @@ test('taking what is not there writes nothing', async (t) => {
 })
 
 test('a taken message may be written to, and a put one is a copy', async (t) => {
-  const app = await mounted(t, {}, {
-    '/put': (session) => {
-      const message = { list: [1] }
-      session.flash('info', message)
-      message.list.push(2)
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/put': (session) => {
+        const message = { list: [1] }
+        session.flash('info', message)
+        message.list.push(2)
+      },
+      '/take': (session) => {
+        const [message] = session.flash('info') as [{ list: number[] }]
+        message.list.push(9)
+        return message
+      },
     },
-    '/take': (session) => {
-      const [message] = session.flash('info') as [{ list: number[] }]
-      message.list.push(9)
-      return message
-    },
-  })
+  )
   const browser = app.browser()
   await browser.get('/put')
 
@@ -91,24 +117,43 @@ test('a taken message may be written to, and a put one is a copy', async (t) => 
 })
 
 test('a message that cannot be stored is refused where it is put', async (t) => {
-  const app = await mounted(t, {}, {
-    '/': (session) => {
-      for (const value of [new Date(0), undefined, () => 1, { deep: NaN }]) t.throws(() => session.flash('info', value), { code: 'ERR_SESSION_VALUE' })
-      t.throws(() => session.flash(5 as unknown as string), { code: 'ERR_INVALID_ARG_TYPE', message: 'the key of session.flash() must be a string, got 5' })
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': (session) => {
+        for (const value of [new Date(0), undefined, () => 1, { deep: NaN }])
+          t.throws(() => session.flash('info', value), { code: 'ERR_SESSION_VALUE' })
+        t.throws(() => session.flash(5 as unknown as string), {
+          code: 'ERR_INVALID_ARG_TYPE',
+          message: 'the key of session.flash() must be a string, got 5',
+        })
+      },
     },
-  })
+  )
 
   t.deepEqual((await app.browser().get('/')).setCookie, [])
 })
 
 test('a message that cannot be stored is told as what it is, not as data', async (t) => {
-  const app = await mounted(t, {}, { '/': (session) => void t.throws(() => session.flash('info', { deep: NaN }), { message: /^session\.flash\("info"\)/ }) })
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': (session) =>
+        void t.throws(() => session.flash('info', { deep: NaN }), { message: /^session\.flash\("info"\)/ }),
+    },
+  )
 
   t.is((await app.browser().get('/')).status, 200)
 })
 
 test('regenerate() keeps messages, and keep false drops them', async (t) => {
-  for (const [keep, kept] of [[true, '[{"text":"hello"}]'], [['n'], '[{"text":"hello"}]'], [false, '[]']] as const) {
+  for (const [keep, kept] of [
+    [true, '[{"text":"hello"}]'],
+    [['n'], '[{"text":"hello"}]'],
+    [false, '[]'],
+  ] as const) {
     const app = await mounted(t, {}, { ...handlers, '/new': (session) => session.regenerate({ keep }) })
     const browser = app.browser()
     await browser.get('/put?text=hello')
@@ -119,10 +164,17 @@ test('regenerate() keeps messages, and keep false drops them', async (t) => {
 })
 
 test('a farewell message goes out with keep false, in the same response', async (t) => {
-  const app = await mounted(t, {}, { ...handlers, '/out': async (session) => {
-    await session.regenerate({ keep: false })
-    session.flash('info', 'bye')
-  } })
+  const app = await mounted(
+    t,
+    {},
+    {
+      ...handlers,
+      '/out': async (session) => {
+        await session.regenerate({ keep: false })
+        session.flash('info', 'bye')
+      },
+    },
+  )
   const browser = app.browser()
   await browser.get('/put?text=hello')
   await browser.get('/out')
@@ -131,19 +183,23 @@ test('a farewell message goes out with keep false, in the same response', async 
 })
 
 test('save() and update() store what was put and taken, once', async (t) => {
-  const app = await mounted(t, {}, {
-    ...handlers,
-    '/save': async (session) => {
-      session.flash('info', 1)
-      await session.save()
-      session.flash('info', 2)
+  const app = await mounted(
+    t,
+    {},
+    {
+      ...handlers,
+      '/save': async (session) => {
+        session.flash('info', 1)
+        await session.save()
+        session.flash('info', 2)
+      },
+      '/update': async (session) => {
+        const taken = session.flash('info')
+        await session.update((data) => (data.n = 1))
+        return [taken, session.flash('info')]
+      },
     },
-    '/update': async (session) => {
-      const taken = session.flash('info')
-      await session.update((data) => (data.n = 1))
-      return [taken, session.flash('info')]
-    },
-  })
+  )
   const browser = app.browser()
   await browser.get('/save')
 

@@ -17,7 +17,10 @@ interface SharedStore {
 
 function sqliteStore(): SharedStore {
   const { name: driver } = nodeSqlite ?? libsql
-  return { name: `SqliteStore over ${driver}`, shared: { kind: 'sqlite', driver, path: join(temporaryFolder(), 'sessions.db') } }
+  return {
+    name: `SqliteStore over ${driver}`,
+    shared: { kind: 'sqlite', driver, path: join(temporaryFolder(), 'sessions.db') },
+  }
 }
 
 async function redisStores(): Promise<SharedStore[]> {
@@ -38,7 +41,9 @@ async function postgresStores(): Promise<SharedStore[]> {
   const server = await postgres()
   // A server that was there may hold tables of an earlier run.
   const table = `fleet_${process.pid.toString(36)}${Date.now().toString(36)}`
-  return server === undefined ? [] : [{ name: 'PostgresStore', shared: { kind: 'postgres', url: server.url, table }, stop: () => server.stop() }]
+  return server === undefined
+    ? []
+    : [{ name: 'PostgresStore', shared: { kind: 'postgres', url: server.url, table }, stop: () => server.stop() }]
 }
 
 // One fleet at a time: four processes are many for a small machine.
@@ -73,11 +78,17 @@ for (const { name, shared } of stores) {
 
     const answers = await Promise.all(numbers(200).map(() => fleet.send('/increment/count', cookie)))
 
-    t.log(`200 in ${Math.round(performance.now() - began)} ms, by process ${Object.values(counted(answers.map((told) => told?.process))).join(', ')}`)
+    t.log(
+      `200 in ${Math.round(performance.now() - began)} ms, by process ${Object.values(counted(answers.map((told) => told?.process))).join(', ')}`,
+    )
     t.deepEqual(counted(answers.map((told) => told?.status)), { 200: 200 })
     t.is(new Set(answers.map((told) => told?.process)).size, 4)
-    t.deepEqual(answers.map((told) => told?.body).sort((a, b) => Number(a) - Number(b)), numbers(200).map((number) => number + 1))
-    for (const { body } of await fleet.ofEach('/look', cookie)) t.deepEqual(body, { origin: 'resumed', data: { begun: 'begun', count: 200 } })
+    t.deepEqual(
+      answers.map((told) => told?.body).sort((a, b) => Number(a) - Number(b)),
+      numbers(200).map((number) => number + 1),
+    )
+    for (const { body } of await fleet.ofEach('/look', cookie))
+      t.deepEqual(body, { origin: 'resumed', data: { begun: 'begun', count: 200 } })
   })
 
   test.serial(`${name}: 40 keys that four processes put at once are all kept`, async (t) => {
@@ -93,32 +104,43 @@ for (const { name, shared } of stores) {
     for (const { body } of await fleet.ofEach('/look', cookie)) t.deepEqual(body, { origin: 'resumed', data })
   })
 
-  test.serial(`${name}: a logout in one process ends the session for the writers that are under way in all`, async (t) => {
-    const fleet = await fleetOf(shared)
-    const cookie = await fleet.begin('/login/ada')
-    const held = numbers(16).map((number) => fleet.send(`/hold/key${number}`, cookie))
-    await fleet.held(16)
+  test.serial(
+    `${name}: a logout in one process ends the session for the writers that are under way in all`,
+    async (t) => {
+      const fleet = await fleetOf(shared)
+      const cookie = await fleet.begin('/login/ada')
+      const held = numbers(16).map((number) => fleet.send(`/hold/key${number}`, cookie))
+      await fleet.held(16)
 
-    const logout = await fleet.send('/logout', cookie)
-    fleet.release()
-    const late = await Promise.all(held)
+      const logout = await fleet.send('/logout', cookie)
+      fleet.release()
+      const late = await Promise.all(held)
 
-    t.is(logout?.status, 200)
-    t.deepEqual(counted(late.map((told) => told?.status)), { 409: 16 })
-    t.deepEqual(late.flatMap((told) => told?.setCookie), [])
-    for (const { body } of await fleet.ofEach('/look', cookie)) t.deepEqual(body, { origin: 'expired', data: {} })
-  })
+      t.is(logout?.status, 200)
+      t.deepEqual(counted(late.map((told) => told?.status)), { 409: 16 })
+      t.deepEqual(
+        late.flatMap((told) => told?.setCookie),
+        [],
+      )
+      for (const { body } of await fleet.ofEach('/look', cookie)) t.deepEqual(body, { origin: 'expired', data: {} })
+    },
+  )
 
   test.serial(`${name}: a logout that races with writers in all processes stays`, async (t) => {
     const fleet = await fleetOf(shared)
     const cookie = await fleet.begin('/login/ada')
-    const paths = numbers(60).map((number) => (number === 20 ? '/logout' : number % 2 === 0 ? `/put/key${number}` : '/increment/count'))
+    const paths = numbers(60).map((number) =>
+      number === 20 ? '/logout' : number % 2 === 0 ? `/put/key${number}` : '/increment/count',
+    )
 
     const answers = await Promise.all(paths.map((path) => fleet.send(path, cookie)))
 
     t.is(answers[20]?.status, 200)
     // Before the logout they were kept, during it refused; after it they began a session of their own, with a cookie.
-    t.deepEqual(answers.filter((told) => told?.status !== 200 && told?.status !== 409), [])
+    t.deepEqual(
+      answers.filter((told) => told?.status !== 200 && told?.status !== 409),
+      [],
+    )
     for (const { body } of await fleet.ofEach('/look', cookie)) t.deepEqual(body, { origin: 'expired', data: {} })
   })
 }

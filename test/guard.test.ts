@@ -5,7 +5,15 @@ import { CORRUPT, Guard } from '../src/guard.ts'
 import { CorruptRecord, type SessionRecord, type SessionStore } from '../src/store.ts'
 
 const NOW = 1000
-const RECORD: SessionRecord = { key: 'the key', version: 1, payload: '{}', owner: undefined, createdAt: 0, lastSeenAt: 0, expiresAt: 2000 }
+const RECORD: SessionRecord = {
+  key: 'the key',
+  version: 1,
+  payload: '{}',
+  owner: undefined,
+  createdAt: 0,
+  lastSeenAt: 0,
+  expiresAt: 2000,
+}
 
 class Silent extends Events {
   readonly told: EventMessage[] = []
@@ -17,7 +25,14 @@ class Silent extends Events {
 
 function guarded(verbs: Partial<SessionStore>, timeout = 20): { guard: Guard; events: Silent } {
   const events = new Silent(undefined)
-  const store: SessionStore = { create: () => true, read: () => undefined, replace: () => 'done', touch: () => true, delete: () => true, ...verbs }
+  const store: SessionStore = {
+    create: () => true,
+    read: () => undefined,
+    replace: () => 'done',
+    touch: () => true,
+    delete: () => true,
+    ...verbs,
+  }
   return { guard: new Guard(store, timeout, events), events }
 }
 
@@ -33,7 +48,8 @@ const calls: Record<string, (guard: Guard) => unknown> = {
 /** What a call answers, at once or later, as a promise. */
 const answer = (call: () => unknown): Promise<unknown> => new Promise((resolve) => resolve(call()))
 const given = (verb: string): unknown => (verb === 'read' ? RECORD : verb === 'list' ? [RECORD] : 'the answer')
-const keyOf = (verb: string): string | undefined => (verb === 'list' || verb === 'deleteExpired' ? undefined : 'the key')
+const keyOf = (verb: string): string | undefined =>
+  verb === 'list' || verb === 'deleteExpired' ? undefined : 'the key'
 
 for (const [verb, call] of Object.entries(calls)) {
   test(`what ${verb} answers at once is passed on at once`, (t) => {
@@ -50,9 +66,17 @@ for (const [verb, call] of Object.entries(calls)) {
 
   test(`a ${verb} that throws or rejects is ERR_SESSION_STORE with its cause, and an event`, async (t) => {
     const cause = new Error('connection refused')
-    for (const fail of [() => Promise.reject(cause), () => { throw cause }]) {
+    for (const fail of [
+      () => Promise.reject(cause),
+      () => {
+        throw cause
+      },
+    ]) {
       const { guard, events } = guarded({ [verb]: fail })
-      const error = await t.throwsAsync<SessionError>(answer(() => call(guard)), { code: 'ERR_SESSION_STORE', message: `the session store failed at ${verb}: error.cause says why` })
+      const error = await t.throwsAsync<SessionError>(
+        answer(() => call(guard)),
+        { code: 'ERR_SESSION_STORE', message: `the session store failed at ${verb}: error.cause says why` },
+      )
 
       t.is(error.cause, cause)
       t.is(error.status, 503)
@@ -62,10 +86,16 @@ for (const [verb, call] of Object.entries(calls)) {
 
   test(`a ${verb} that is not answered is ERR_SESSION_STORE at the deadline, and says whether its outcome is known`, async (t) => {
     const { guard, events } = guarded({ [verb]: () => new Promise(() => undefined) })
-    const error = await t.throwsAsync(answer(() => call(guard)), { code: 'ERR_SESSION_STORE' })
+    const error = await t.throwsAsync(
+      answer(() => call(guard)),
+      { code: 'ERR_SESSION_STORE' },
+    )
 
     t.true(error.message.startsWith(`the session store did not answer ${verb} within options.storeTimeout (20 ms)`))
-    t.is(error.message.endsWith('whether it happened is unknown, and it is not tried again'), verb !== 'read' && verb !== 'list')
+    t.is(
+      error.message.endsWith('whether it happened is unknown, and it is not tried again'),
+      verb !== 'read' && verb !== 'list',
+    )
     t.is(error.cause, undefined)
     t.is((events.told[0]?.error as Error).message, 'no answer within 20 ms')
   })
@@ -74,7 +104,9 @@ for (const [verb, call] of Object.entries(calls)) {
 /** How many events a call causes whose answer comes after the deadline. */
 async function lateEvents(late: () => Promise<unknown>): Promise<number> {
   let answer!: () => void
-  const { guard, events } = guarded({ delete: () => new Promise<void>((resolve) => (answer = resolve)).then(late) as Promise<boolean> })
+  const { guard, events } = guarded({
+    delete: () => new Promise<void>((resolve) => (answer = resolve)).then(late) as Promise<boolean>,
+  })
   await Promise.resolve(guard.delete('the key')).catch(() => undefined)
   answer()
   await new Promise((resolve) => setImmediate(resolve))
@@ -91,7 +123,10 @@ test('a failure that comes after the deadline is not told again', async (t) => {
 
 test('a store that rejects without a reason has failed all the same', async (t) => {
   // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- that is the point
-  const error = await t.throwsAsync(async () => guarded({ read: () => Promise.reject(undefined) }).guard.read('the key', NOW), { code: 'ERR_SESSION_STORE' })
+  const error = await t.throwsAsync(
+    async () => guarded({ read: () => Promise.reject(undefined) }).guard.read('the key', NOW),
+    { code: 'ERR_SESSION_STORE' },
+  )
 
   t.is((error.cause as Error).message, 'it gave no reason')
 })
@@ -116,8 +151,20 @@ test('null for no record, or for an empty field, is undefined', async (t) => {
 
   t.is(guarded({ read: () => null as unknown as undefined }).guard.read('the key', NOW), undefined)
   t.like(await guarded({ read: () => nulls }).guard.read('the key', NOW), { owner: undefined, meta: undefined })
-  t.like(await guarded({ read: () => ({ ...RECORD, owner: null, meta: '{}' }) as unknown as SessionRecord }).guard.read('the key', NOW), { owner: undefined, meta: '{}' })
-  t.like(await guarded({ read: () => ({ ...RECORD, owner: 'ada', meta: null }) as unknown as SessionRecord }).guard.read('the key', NOW), { owner: 'ada', meta: undefined })
+  t.like(
+    await guarded({ read: () => ({ ...RECORD, owner: null, meta: '{}' }) as unknown as SessionRecord }).guard.read(
+      'the key',
+      NOW,
+    ),
+    { owner: undefined, meta: '{}' },
+  )
+  t.like(
+    await guarded({ read: () => ({ ...RECORD, owner: 'ada', meta: null }) as unknown as SessionRecord }).guard.read(
+      'the key',
+      NOW,
+    ),
+    { owner: 'ada', meta: undefined },
+  )
 })
 
 test('what cannot be read is a session that has ended, at once or promised, and no failure of the store', async (t) => {
@@ -141,7 +188,8 @@ test('what cannot be read is left out of a list, and null for an empty field is 
   const good = { ...RECORD, owner: 'ada' }
   const listed = [good, { ...RECORD, payload: 5 }, { ...good, meta: null }] as unknown as SessionRecord[]
 
-  for (const list of [() => listed, () => Promise.resolve(listed)]) t.deepEqual(await guarded({ list }).guard.list('ada', NOW), [good, { ...good, meta: undefined }])
+  for (const list of [() => listed, () => Promise.resolve(listed)])
+    t.deepEqual(await guarded({ list }).guard.list('ada', NOW), [good, { ...good, meta: undefined }])
 })
 
 test('a store without an index by owner is unsupported, not broken', (t) => {

@@ -7,7 +7,10 @@ import { answering, mounted, valueIn, type Handler, type Things } from './suppor
 
 const NEW = 'the newest secret of this test'
 const OLD = 'an older secret of this test'
-const count: Readonly<Record<string, Handler>> = { '/': ({ data }) => (data.n = (data.n ?? 0) + 1), '/look': ({ origin }) => origin }
+const count: Readonly<Record<string, Handler>> = {
+  '/': ({ data }) => (data.n = (data.n ?? 0) + 1),
+  '/look': ({ origin }) => origin,
+}
 
 const signed = (value: string): [id: string, signature: string] => value.split('.') as [string, string]
 
@@ -64,7 +67,11 @@ for (const [what, make] of Object.entries(grips)) {
 
 test('a Keygrip of which only sign and index are there will do', async (t) => {
   const keygrip = new Keygrip([NEW, OLD], 'sha256')
-  const app = await mounted(t, { keys: { sign: (data) => keygrip.sign(data), index: (data, digest) => keygrip.index(data, digest) } }, count)
+  const app = await mounted(
+    t,
+    { keys: { sign: (data) => keygrip.sign(data), index: (data, digest) => keygrip.index(data, digest) } },
+    count,
+  )
   const browser = app.browser()
   await browser.get('/')
 
@@ -84,7 +91,11 @@ const rotations: Record<string, { keys: SessionOptions['keys'] & object; rotate:
 
 for (const [what, { keys, rotate }] of Object.entries(rotations)) {
   test(`a secret added to ${what} counts from the next request: an older cookie holds and is re-issued whole`, async (t) => {
-    const app = await mounted(t, { keys, maxAge: '1d', cookie: { priority: 'high' }, now: () => 1_800_000_000_000 }, count)
+    const app = await mounted(
+      t,
+      { keys, maxAge: '1d', cookie: { priority: 'high' }, now: () => 1_800_000_000_000 },
+      count,
+    )
     const browser = app.browser()
     const first = (await browser.get('/')).setCookie[0] ?? ''
     rotate()
@@ -164,9 +175,15 @@ test('options.keys come before app.keys', async (t) => {
 })
 
 const wrong: Record<string, [keys: unknown, message: RegExp]> = {
-  missing: [undefined, /^options\.keys or app\.keys must be a Keygrip or a non-empty list of secrets, newest first, got undefined: give keys to session\(\), or set app\.keys before the first request$/],
+  missing: [
+    undefined,
+    /^options\.keys or app\.keys must be a Keygrip or a non-empty list of secrets, newest first, got undefined: give keys to session\(\), or set app\.keys before the first request$/,
+  ],
   empty: [[], /^app\.keys must be a Keygrip or a non-empty list of secrets, newest first, got an empty array$/],
-  blank: [[NEW, '  '], /^app\.keys\[1\] must be a secret of at least one character that is no space; .+, got a string of 2 characters: where it comes from the environment/],
+  blank: [
+    [NEW, '  '],
+    /^app\.keys\[1\] must be a secret of at least one character that is no space; .+, got a string of 2 characters: where it comes from the environment/,
+  ],
   'a string': [NEW, /^app\.keys must be a Keygrip .+, got a string of 30 characters: put it into a list, \[secret\]$/],
 }
 

@@ -26,14 +26,18 @@ const OWNER = 'ada@example.org'
 /** All ways in which something becomes text. Some refuse, and then it is the refusal that is looked at. */
 const prints: Readonly<Record<string, (value: unknown) => string>> = {
   'util.inspect': (value) => inspect(value, { showHidden: true, depth: Infinity, customInspect: true }),
-  'util.inspect without custom inspection': (value) => inspect(value, { showHidden: true, showProxy: true, depth: Infinity, customInspect: false, getters: false }),
+  'util.inspect without custom inspection': (value) =>
+    inspect(value, { showHidden: true, showProxy: true, depth: Infinity, customInspect: false, getters: false }),
   'util.format': (value) => format('%s %j %o %O', value, value, value, value),
   'JSON.stringify': (value) => JSON.stringify([value]),
-  'structuredClone': (value) => inspect(structuredClone(value), { depth: Infinity }),
+  structuredClone: (value) => inspect(structuredClone(value), { depth: Infinity }),
   'v8.serialize': (value) => serialize(value).toString('latin1'),
-  'String': (value) => String(value),
+  String: (value) => String(value),
   'a spread': (value) => inspect({ ...(value as object) }, { depth: Infinity, showHidden: true }),
-  'own names': (value) => Reflect.ownKeys(value as object).map((key) => String(key)).join(),
+  'own names': (value) =>
+    Reflect.ownKeys(value as object)
+      .map((key) => String(key))
+      .join(),
 }
 
 function shown(print: (value: unknown) => string, value: unknown): string {
@@ -73,7 +77,15 @@ async function live(app: Quick, look: (ctx: Context, moment: string) => void): P
     look(ctx, 'destroyed')
   })
   const [newest = '', older = ''] = KEYS
-  return { secrets: { id, signature: cookie.slice(cookie.lastIndexOf('.') + 1), data: DATA, 'newest secret': newest, 'older secret': older } }
+  return {
+    secrets: {
+      id,
+      signature: cookie.slice(cookie.lastIndexOf('.') + 1),
+      data: DATA,
+      'newest secret': newest,
+      'older secret': older,
+    },
+  }
 }
 
 for (const [name, print] of Object.entries(prints)) {
@@ -81,7 +93,8 @@ for (const [name, print] of Object.entries(prints)) {
     const texts: [moment: string, text: string][] = []
     const app = quick({ keys: [...KEYS] })
     const { secrets } = await live(app, ({ state }, moment) => {
-      for (const [what, value] of Object.entries({ manager: state.session, state, middleware: app.middleware })) texts.push([`${what}, ${moment}`, shown(print, value)])
+      for (const [what, value] of Object.entries({ manager: state.session, state, middleware: app.middleware }))
+        texts.push([`${what}, ${moment}`, shown(print, value)])
     })
 
     t.is(texts.length, 18)
@@ -109,13 +122,21 @@ test.serial('no event carries an id, a signature, a secret or data, from the fir
     session.data['n'] = DATA
     await app.ask(cookie, (other) => other.destroy())
   })
-  for (const header of [cookie, `${cookie}x`, 'sid=x', `${cookie.slice(0, -3)}AAA`]) await app.ask(header, ({ data }) => data['n'])
+  for (const header of [cookie, `${cookie}x`, 'sid=x', `${cookie.slice(0, -3)}AAA`])
+    await app.ask(header, ({ data }) => data['n'])
   app.store.break('read')
   await app.ask(cookie, ({ data }) => data['n'])
 
   t.deepEqual([...new Set(heard.map(([name]) => name))].sort(), [...events].sort())
   const [, id = '', signature = ''] = /^sid=([^.]*)\.(.*)$/.exec(cookie) ?? []
-  t.deepEqual(found(Buffer.from(inspect(heard, { depth: Infinity, showHidden: true })), { ...secrets, 'second id': id, 'second signature': signature }), [])
+  t.deepEqual(
+    found(Buffer.from(inspect(heard, { depth: Infinity, showHidden: true })), {
+      ...secrets,
+      'second id': id,
+      'second signature': signature,
+    }),
+    [],
+  )
 })
 
 /** Uses a session over a store that fails, and gives all that the app sees and logs of it. */
@@ -124,10 +145,12 @@ async function failing(t: ExecutionContext, store: SessionStore, fail: () => Pro
   const log = (line: string): void => void lines.push(line)
   const app = quick({ store, storeTimeout: 5000, logger: { debug: log, info: log, warn: log, error: log } })
   let id = ''
-  const cookie = cookieOf(await app.ask(undefined, async (session) => {
-    await session.signIn(OWNER)
-    id = session.id
-  }))
+  const cookie = cookieOf(
+    await app.ask(undefined, async (session) => {
+      await session.signIn(OWNER)
+      id = session.id
+    }),
+  )
   await fail()
   const replies = [
     await app.ask(cookie, ({ data }) => (data['password'] = DATA)),
@@ -135,11 +158,17 @@ async function failing(t: ExecutionContext, store: SessionStore, fail: () => Pro
     await app.ask(cookie, (session) => session.destroy()),
   ]
 
-  t.true(replies.some(({ status }) => status === 503), JSON.stringify(replies.map(({ status }) => status)))
+  t.true(
+    replies.some(({ status }) => status === 503),
+    JSON.stringify(replies.map(({ status }) => status)),
+  )
   t.true(app.errors.length > 0)
   const text = `${inspect(app.errors, { depth: Infinity, showHidden: true })}\n${lines.join('\n')}`
   t.regex(text, /ERR_SESSION_STORE/)
-  t.deepEqual(found(Buffer.from(text), { id, signature: cookie.slice(cookie.lastIndexOf('.') + 1), data: DATA, owner: OWNER }), [])
+  t.deepEqual(
+    found(Buffer.from(text), { id, signature: cookie.slice(cookie.lastIndexOf('.') + 1), data: DATA, owner: OWNER }),
+    [],
+  )
 }
 
 for (const make of redisMakes()) {

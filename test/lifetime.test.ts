@@ -1,6 +1,17 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { absoluteEnd, cookieMaxAge, DAY, expiry, idleTimeout, isTouchDue, limitsOf, LONGEST_COOKIE, type Limits, type Span } from '../src/lifetime.ts'
+import {
+  absoluteEnd,
+  cookieMaxAge,
+  DAY,
+  expiry,
+  idleTimeout,
+  isTouchDue,
+  limitsOf,
+  LONGEST_COOKIE,
+  type Limits,
+  type Span,
+} from '../src/lifetime.ts'
 import { counterexample } from './support/holds.ts'
 
 const HOUR = 3_600_000
@@ -8,7 +19,12 @@ const NOW = 1_800_000_000_000
 
 const length = fc.integer({ min: 1000, max: LONGEST_COOKIE })
 const limits = fc
-  .record({ maxAge: fc.oneof(fc.constant(0), length), rolling: fc.boolean(), idle: fc.option(length, { nil: undefined }), absolute: fc.option(fc.oneof(length, fc.constant(false as const)), { nil: undefined }) })
+  .record({
+    maxAge: fc.oneof(fc.constant(0), length),
+    rolling: fc.boolean(),
+    idle: fc.option(length, { nil: undefined }),
+    absolute: fc.option(fc.oneof(length, fc.constant(false as const)), { nil: undefined }),
+  })
   .map(({ maxAge, rolling, idle, absolute }) => limitsOf(maxAge, rolling && maxAge > 0, idle, absolute))
 const span: fc.Arbitrary<Span> = fc.record({
   startedAt: fc.integer({ min: NOW, max: NOW + DAY }),
@@ -58,15 +74,47 @@ test("a session's own maxAge takes the place of the options, and only an explici
 })
 
 test('no activity carries a session past its absolute end', (t) => {
-  t.is(counterexample(fc.property(limits, span, later, (limits, span, seenAt) => expiry(limits, span, seenAt) <= absoluteEnd(limits, span))), undefined)
+  t.is(
+    counterexample(
+      fc.property(
+        limits,
+        span,
+        later,
+        (limits, span, seenAt) => expiry(limits, span, seenAt) <= absoluteEnd(limits, span),
+      ),
+    ),
+    undefined,
+  )
 })
 
 test('no session lives longer than its idle timeout after it was seen', (t) => {
-  t.is(counterexample(fc.property(limits, span, later, (limits, span, seenAt) => expiry(limits, span, seenAt) - seenAt <= idleTimeout(limits, span))), undefined)
+  t.is(
+    counterexample(
+      fc.property(
+        limits,
+        span,
+        later,
+        (limits, span, seenAt) => expiry(limits, span, seenAt) - seenAt <= idleTimeout(limits, span),
+      ),
+    ),
+    undefined,
+  )
 })
 
 test('a later use never brings the end nearer', (t) => {
-  t.is(counterexample(fc.property(limits, span, later, later, (limits, span, one, other) => expiry(limits, span, Math.max(one, other)) >= expiry(limits, span, Math.min(one, other)))), undefined)
+  t.is(
+    counterexample(
+      fc.property(
+        limits,
+        span,
+        later,
+        later,
+        (limits, span, one, other) =>
+          expiry(limits, span, Math.max(one, other)) >= expiry(limits, span, Math.min(one, other)),
+      ),
+    ),
+    undefined,
+  )
 })
 
 test('a Max-Age is a whole number of at least one second', (t) => {
@@ -79,7 +127,18 @@ test('a Max-Age is a whole number of at least one second', (t) => {
 })
 
 test('a cookie has no Max-Age exactly where neither the options nor the session have a maxAge', (t) => {
-  t.is(counterexample(fc.property(limits, span, later, (limits, span, now) => (cookieMaxAge(limits, span, now, now) === undefined) === (limits.maxAge === 0 && span.maxAge === 0))), undefined)
+  t.is(
+    counterexample(
+      fc.property(
+        limits,
+        span,
+        later,
+        (limits, span, now) =>
+          (cookieMaxAge(limits, span, now, now) === undefined) === (limits.maxAge === 0 && span.maxAge === 0),
+      ),
+    ),
+    undefined,
+  )
 })
 
 test('no cookie of a live session outlives the absolute end', (t) => {
@@ -92,7 +151,8 @@ test('no cookie of a live session outlives the absolute end', (t) => {
 })
 
 test('no cookie is longer than its maxAge', (t) => {
-  const isShort = (limits: Limits, span: Span, now: number): boolean => (cookieMaxAge(limits, span, now, now) ?? 0) * 1000 <= Math.max(1000, span.maxAge > 0 ? span.maxAge : limits.maxAge)
+  const isShort = (limits: Limits, span: Span, now: number): boolean =>
+    (cookieMaxAge(limits, span, now, now) ?? 0) * 1000 <= Math.max(1000, span.maxAge > 0 ? span.maxAge : limits.maxAge)
 
   t.is(counterexample(fc.property(limits, span, later, isShort)), undefined)
 })
@@ -133,13 +193,28 @@ test("a touch follows the session's own maxAge", (t) => {
 })
 
 test('no touch is due when the clock has stepped back', (t) => {
-  t.is(counterexample(fc.property(limits, span, later, fc.nat(1000 * DAY), (limits, span, now, back) => !isTouchDue(limits, span, now, now - back))), undefined)
+  t.is(
+    counterexample(
+      fc.property(
+        limits,
+        span,
+        later,
+        fc.nat(1000 * DAY),
+        (limits, span, now, back) => !isTouchDue(limits, span, now, now - back),
+      ),
+    ),
+    undefined,
+  )
 })
 
 test('a touch that is due moves the expiry, unless the absolute end stands in the way', (t) => {
   const moves = (limits: Limits, span: Span, seenAt: number, wait: number): boolean => {
     const now = seenAt + wait
-    return !isTouchDue(limits, span, seenAt, now) || expiry(limits, span, now) > expiry(limits, span, seenAt) || expiry(limits, span, now) === absoluteEnd(limits, span)
+    return (
+      !isTouchDue(limits, span, seenAt, now) ||
+      expiry(limits, span, now) > expiry(limits, span, seenAt) ||
+      expiry(limits, span, now) === absoluteEnd(limits, span)
+    )
   }
 
   t.is(counterexample(fc.property(limits, span, later, fc.nat(DAY), moves)), undefined)

@@ -19,7 +19,11 @@ const handlers: Readonly<Record<string, Handler>> = {
 }
 
 /** Signs owners in, each with a browser of his own; their public ids. */
-async function signedIn(t: ExecutionContext, owners: readonly string[], options: Parameters<typeof mounted>[1] = {}): Promise<Mounted & { keys: string[]; cookies: string[] }> {
+async function signedIn(
+  t: ExecutionContext,
+  owners: readonly string[],
+  options: Parameters<typeof mounted>[1] = {},
+): Promise<Mounted & { keys: string[]; cookies: string[] }> {
   const app = await mounted(t, options, handlers)
   const cookies: string[] = []
   for (const owner of owners) {
@@ -30,14 +34,22 @@ async function signedIn(t: ExecutionContext, owners: readonly string[], options:
   return { ...app, cookies, keys: cookies.map(keyIn) }
 }
 
-const origins = ({ browser }: Pick<Mounted, 'browser'>, cookies: readonly string[]): Promise<string[]> => Promise.all(cookies.map(async (cookie) => (await browser().send('/origin', cookie)).body))
+const origins = ({ browser }: Pick<Mounted, 'browser'>, cookies: readonly string[]): Promise<string[]> =>
+  Promise.all(cookies.map(async (cookie) => (await browser().send('/origin', cookie)).body))
 
 test('list() shows the live sessions of an owner, with their data and without their ids', async (t) => {
   const { middleware, keys, cookies } = await signedIn(t, ['ada', 'ada', 'eve'], { now: () => NOW })
   const listed = await middleware.list('ada')
 
   t.deepEqual(listed.map(({ publicId }) => publicId).sort(), keys.slice(0, 2).sort())
-  t.deepEqual(listed[0], { publicId: listed[0]?.publicId ?? '', owner: 'ada', createdAt: NOW, lastSeenAt: NOW, expiresAt: NOW + 7_200_000, data: { name: 'ada' } })
+  t.deepEqual(listed[0], {
+    publicId: listed[0]?.publicId ?? '',
+    owner: 'ada',
+    createdAt: NOW,
+    lastSeenAt: NOW,
+    expiresAt: NOW + 7_200_000,
+    data: { name: 'ada' },
+  })
   t.deepEqual(await middleware.list('nobody'), [])
   t.false(JSON.stringify(listed).includes(cookies[0]?.slice(4, 20) ?? ''))
 })
@@ -56,7 +68,10 @@ test('list() shows neither what has expired, nor what was regenerated, nor who i
   await app.browser().get('/anonymous')
   const { setCookie } = await app.browser().send('/regenerate', app.cookies[0] ?? '')
 
-  t.deepEqual((await app.middleware.list('ada')).map(({ publicId }) => publicId), [keyIn(setCookie[0])])
+  t.deepEqual(
+    (await app.middleware.list('ada')).map(({ publicId }) => publicId),
+    [keyIn(setCookie[0])],
+  )
   now += 7_200_000
   t.deepEqual(await app.middleware.list('ada'), [])
 })
@@ -77,14 +92,19 @@ test('list() leaves out what a store lists without an owner', async (t) => {
   if (record === undefined) return t.fail('not stored')
   store.list = () => [{ ...record, owner: undefined }, record]
 
-  t.deepEqual((await middleware.list('ada')).map(({ publicId }) => publicId), keys)
+  t.deepEqual(
+    (await middleware.list('ada')).map(({ publicId }) => publicId),
+    keys,
+  )
 })
 
 test('list() of sessions under an encryption key that is not configured is an outage', async (t) => {
   const store = new MemoryStore()
   await signedIn(t, ['ada'], { store, encryptionKeys: ['the key of another server'] })
 
-  await t.throwsAsync(session({ keys: KEYS, store, encryptionKeys: ['the key of this server'] }).list('ada'), { code: 'ERR_SESSION_STORE' })
+  await t.throwsAsync(session({ keys: KEYS, store, encryptionKeys: ['the key of this server'] }).list('ada'), {
+    code: 'ERR_SESSION_STORE',
+  })
 })
 
 test('destroy() ends a session by its public id, once', async (t) => {
@@ -110,13 +130,19 @@ test('destroy() of what never was says so, and of what is no public id is refuse
 
   t.false(await middleware.destroy('never was'))
   t.false(await middleware.destroy(''))
-  await t.throwsAsync(middleware.destroy(5 as unknown as string), { code: 'ERR_INVALID_ARG_TYPE', message: 'the argument of destroy() must be a public id, got 5' })
+  await t.throwsAsync(middleware.destroy(5 as unknown as string), {
+    code: 'ERR_INVALID_ARG_TYPE',
+    message: 'the argument of destroy() must be a public id, got 5',
+  })
 })
 
 test('options of destroy() and destroyAll() that are none reject, with a sentence that says so', async (t) => {
   // They are taken apart before there is a promise: null throws "Cannot destructure property" at once.
   const { middleware } = await signedIn(t, [])
-  const calls = [middleware.destroy('never was', null as unknown as object), middleware.destroyAll('ada', null as unknown as object)]
+  const calls = [
+    middleware.destroy('never was', null as unknown as object),
+    middleware.destroyAll('ada', null as unknown as object),
+  ]
 
   for (const call of calls) await t.throwsAsync(call, { code: 'ERR_INVALID_ARG_TYPE' })
 })
@@ -137,7 +163,11 @@ test('destroyAll() leaves the session out that it is told', async (t) => {
   t.deepEqual(await origins(app, app.cookies), ['expired', 'resumed', 'expired'])
 })
 
-for (const [what, owner] of [['undefined', undefined], ['an empty string', ''], ['a number', 5]] as const) {
+for (const [what, owner] of [
+  ['undefined', undefined],
+  ['an empty string', ''],
+  ['a number', 5],
+] as const) {
   test(`list() and destroyAll() refuse ${what} for an owner`, async (t) => {
     const { middleware } = await signedIn(t, [])
     await t.throwsAsync(middleware.list(owner as string), { instanceOf: TypeError })
@@ -174,7 +204,11 @@ test('after close() a request with a session is ERR_SESSION_STORE, and a visitor
 
   t.is(status, 503)
   t.deepEqual(setCookie, [])
-  t.like(app.errors[0], { code: 'ERR_SESSION_STORE', message: 'the session middleware is closed: stop the server first, for no request with a session is served after close()' })
+  t.like(app.errors[0], {
+    code: 'ERR_SESSION_STORE',
+    message:
+      'the session middleware is closed: stop the server first, for no request with a session is served after close()',
+  })
   t.is((await app.browser().get('/origin')).body, 'new')
   t.is((await app.browser().get('/anonymous')).status, 503)
 })
@@ -190,19 +224,27 @@ test('close() closes the store once', async (t) => {
 })
 
 test('with the owner option data tells the owner, at each commit', async (t) => {
-  const app = await mounted(t, { owner: ({ name }) => name }, {
-    '/in': ({ data }) => (data.name = 'ada'),
-    '/look': ({ owner }) => owner,
-    '/out': ({ data }) => delete data.name,
-    '/bad': ({ data }) => (data.name = ''),
-    '/number': ({ data }) => (data.name = 5 as unknown as string),
-    '/sign': (session) => session.signIn('ada'),
-  })
+  const app = await mounted(
+    t,
+    { owner: ({ name }) => name },
+    {
+      '/in': ({ data }) => (data.name = 'ada'),
+      '/look': ({ owner }) => owner,
+      '/out': ({ data }) => delete data.name,
+      '/bad': ({ data }) => (data.name = ''),
+      '/number': ({ data }) => (data.name = 5 as unknown as string),
+      '/sign': (session) => session.signIn('ada'),
+    },
+  )
   const browser = app.browser()
   await browser.get('/in')
   t.is((await browser.get('/look')).body, 'ada')
   t.is((await app.middleware.list('ada')).length, 1)
-  for (const [path, code] of [['/bad', 'ERR_INVALID_ARG_VALUE'], ['/number', 'ERR_INVALID_ARG_TYPE'], ['/sign', 'ERR_SESSION_UNSUPPORTED']] as const) {
+  for (const [path, code] of [
+    ['/bad', 'ERR_INVALID_ARG_VALUE'],
+    ['/number', 'ERR_INVALID_ARG_TYPE'],
+    ['/sign', 'ERR_SESSION_UNSUPPORTED'],
+  ] as const) {
     t.true((await browser.get(path)).status >= 500)
     t.like(app.errors.at(-1), { code })
   }

@@ -37,8 +37,13 @@ test('session() needs no options', async (t) => {
 })
 
 test('a visitor for whom nothing is kept costs the store nothing and gets no cookie', async (t) => {
-  const app = await mounted(t, {}, { ...handlers, '/look': ({ data, publicId, isNew, expiresAt }) => [data.n, publicId, isNew, expiresAt] })
-  for (const path of ['/origin', '/unseen', '/look', '/nowhere']) t.deepEqual((await app.browser().get(path)).setCookie, [], path)
+  const app = await mounted(
+    t,
+    {},
+    { ...handlers, '/look': ({ data, publicId, isNew, expiresAt }) => [data.n, publicId, isNew, expiresAt] },
+  )
+  for (const path of ['/origin', '/unseen', '/look', '/nowhere'])
+    t.deepEqual((await app.browser().get(path)).setCookie, [], path)
 
   t.deepEqual(app.store.counted(), {})
 })
@@ -66,7 +71,8 @@ test('Vary says who consulted the session: visitors without one too, and nobody 
 })
 
 test("our cookie is appended to the app's own, whoever sets them and when", async (t) => {
-  const app = await served(t,
+  const app = await served(
+    t,
     async (ctx, next) => {
       ctx.cookies.set('before', '1')
       await next()
@@ -78,10 +84,18 @@ test("our cookie is appended to the app's own, whoever sets them and when", asyn
   const { setCookie } = await app.browser().get('/n')
   const names = setCookie.map((line) => line.split('=')[0])
 
-  t.deepEqual(names.filter((name) => name?.endsWith('.sig') === false), ['before', 'inside', 'after', 'sid'])
+  t.deepEqual(
+    names.filter((name) => name?.endsWith('.sig') === false),
+    ['before', 'inside', 'after', 'sid'],
+  )
 })
 
-const secured: readonly [secure: boolean | 'auto' | undefined, proxy: boolean, forwarded: string | undefined, isSecure: boolean][] = [
+const secured: readonly [
+  secure: boolean | 'auto' | undefined,
+  proxy: boolean,
+  forwarded: string | undefined,
+  isSecure: boolean,
+][] = [
   [undefined, false, undefined, false],
   ['auto', false, undefined, false],
   ['auto', true, 'https', true],
@@ -95,15 +109,29 @@ for (const [secure, proxy, forwarded, isSecure] of secured) {
   test(`secure ${String(secure)} ${proxy ? 'behind a trusted proxy' : 'without a proxy'} that says ${String(forwarded)} ${isSecure ? 'marks' : 'does not mark'} the cookie`, async (t) => {
     const app = await mounted(t, { cookie: secure === undefined ? {} : { secure }, logger: {} }, handlers)
     app.app.proxy = proxy
-    const { setCookie } = await app.browser().get('/n', forwarded === undefined ? {} : { headers: { 'x-forwarded-proto': forwarded } })
+    const { setCookie } = await app
+      .browser()
+      .get('/n', forwarded === undefined ? {} : { headers: { 'x-forwarded-proto': forwarded } })
 
     t.is(/; Secure(;|$)/.test(setCookie[0] ?? ''), isSecure)
   })
 }
 
 test('every attribute is on the wire, and the cookie is cleared with the same', async (t) => {
-  const cookie = { name: 'app', domain: '127.0.0.1', path: '/in', sameSite: 'strict', priority: 'low', partitioned: true, httpOnly: false } as const
-  const app = await mounted(t, { cookie, maxAge: '1h' }, { '/in': ({ data }) => (data.n = 1), '/in/out': (session) => session.destroy() })
+  const cookie = {
+    name: 'app',
+    domain: '127.0.0.1',
+    path: '/in',
+    sameSite: 'strict',
+    priority: 'low',
+    partitioned: true,
+    httpOnly: false,
+  } as const
+  const app = await mounted(
+    t,
+    { cookie, maxAge: '1h' },
+    { '/in': ({ data }) => (data.n = 1), '/in/out': (session) => session.destroy() },
+  )
   const { setCookie } = await app.browser().get('/in')
   const cleared = await app.browser().send('/in/out', `app=${valueIn(setCookie[0])}`)
   const attributes = 'Domain=127.0.0.1; Path=/in; SameSite=Strict; Priority=Low; Partitioned; Secure'
@@ -113,7 +141,11 @@ test('every attribute is on the wire, and the cookie is cleared with the same', 
 })
 
 test('cookie may be a function of ctx, asked for each request', async (t) => {
-  const app = await mounted(t, { cookie: (ctx) => ({ name: ctx.get('x-tenant') || 'sid', sameSite: 'strict' }) }, handlers)
+  const app = await mounted(
+    t,
+    { cookie: (ctx) => ({ name: ctx.get('x-tenant') || 'sid', sameSite: 'strict' }) },
+    handlers,
+  )
   const { setCookie } = await app.browser().get('/n', { headers: { 'x-tenant': 'blue' } })
   const cookie = `blue=${valueIn(setCookie[0])}`
 
@@ -127,15 +159,22 @@ test('a function that gives attributes which browsers refuse answers 500 and say
 
   t.is((await app.browser().get('/n')).status, 500)
   t.like(app.errors[0], { code: 'ERR_INVALID_ARG_VALUE' })
-  t.regex((app.errors[0] as Error).message, /^options\.cookie\(ctx\) must have no domain and the path \/ with the name prefix __host-/)
+  t.regex(
+    (app.errors[0] as Error).message,
+    /^options\.cookie\(ctx\) must have no domain and the path \/ with the name prefix __host-/,
+  )
 })
 
 test('skip leaves a request without a session, without a cookie and without an entry on ctx.state', async (t) => {
   let keys: string[] = []
-  const app = await served(t, session<Things>({ skip: ({ path }) => path.startsWith('/assets'), skipHeader: { name: 'X-Probe', value: 'yes' } }), (ctx) => {
-    keys = Object.keys(ctx.state)
-    ctx.body = 'done'
-  })
+  const app = await served(
+    t,
+    session<Things>({ skip: ({ path }) => path.startsWith('/assets'), skipHeader: { name: 'X-Probe', value: 'yes' } }),
+    (ctx) => {
+      keys = Object.keys(ctx.state)
+      ctx.body = 'done'
+    },
+  )
 
   t.deepEqual((await app.browser().get('/assets/a.css')).setCookie, [])
   t.deepEqual(keys, [])
@@ -147,20 +186,36 @@ test('skip leaves a request without a session, without a cookie and without an e
 
 test('skip is taken by its truth, as JavaScript predicates are', async (t) => {
   // serve() compares with true: skip: (ctx) => ctx.path.match(/^\/assets/) skips nothing.
-  const app = await mounted(t, { skip: (({ path }: { path: string }) => /^\/assets/.exec(path)) as unknown as () => boolean }, { '/assets': (session) => (session as unknown) === undefined })
+  const app = await mounted(
+    t,
+    { skip: (({ path }: { path: string }) => /^\/assets/.exec(path)) as unknown as () => boolean },
+    { '/assets': (session) => (session as unknown) === undefined },
+  )
 
   t.is((await app.browser().get('/assets')).body, 'true')
 })
 
 test('skip that throws is an error of the request', async (t) => {
-  const app = await mounted(t, { skip: () => { throw new Error('mine') } }, handlers)
+  const app = await mounted(
+    t,
+    {
+      skip: () => {
+        throw new Error('mine')
+      },
+    },
+    handlers,
+  )
 
   t.is((await app.browser().get('/n')).status, 500)
   t.is((app.errors[0] as Error).message, 'mine')
 })
 
 test('stateKey says where the manager stands', async (t) => {
-  const app = await mounted(t, { stateKey: 'user' }, { '/': (session: Session, ctx) => [session.origin, 'session' in ctx.state] })
+  const app = await mounted(
+    t,
+    { stateKey: 'user' },
+    { '/': (session: Session, ctx) => [session.origin, 'session' in ctx.state] },
+  )
 
   t.is((await app.browser().get('/')).body, '["new",false]')
 })
@@ -175,9 +230,9 @@ test('lazy false gives every visitor a session at once, also where no handler lo
 })
 
 for (const [what, keep] of Object.entries<(session: SessionManager<Things>) => unknown>({
-  'data': (session) => (session.data.n = 1),
+  data: (session) => (session.data.n = 1),
   'a flash message': (session) => session.flash('info', 'hello'),
-  'maxAge': (session) => (session.maxAge = 60_000),
+  maxAge: (session) => (session.maxAge = 60_000),
   'reading id': (session) => session.id.length,
   'save()': (session) => session.save(),
   'signIn()': (session) => session.signIn('ada'),
@@ -192,20 +247,28 @@ for (const [what, keep] of Object.entries<(session: SessionManager<Things>) => u
 }
 
 test('data that is empty again when the handler returns keeps nothing', async (t) => {
-  const app = await mounted(t, {}, {
-    '/': ({ data }) => {
-      data.n = 1
-      data.name = undefined as unknown as string
-      delete data.n
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': ({ data }) => {
+        data.n = 1
+        data.name = undefined as unknown as string
+        delete data.n
+      },
     },
-  })
+  )
 
   t.deepEqual((await app.browser().get('/')).setCookie, [])
   t.deepEqual(app.store.counted(), {})
 })
 
 test('a streamed body is sent whole, and its session is committed before', async (t) => {
-  const app = await mounted(t, {}, { ...handlers, '/stream': ({ data }) => ((data.n = 10), Readable.from(['a', 'b', 'c'])) })
+  const app = await mounted(
+    t,
+    {},
+    { ...handlers, '/stream': ({ data }) => ((data.n = 10), Readable.from(['a', 'b', 'c'])) },
+  )
   const browser = app.browser()
   const answer = await browser.get('/stream')
 

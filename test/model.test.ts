@@ -18,17 +18,20 @@ test.after.always(closeStores)
 
 for (const kind of stores) {
   const { name } = kind
-  test.serial(`${name}: however requests overlap, what ended stays ended, no change is lost and each update counts once`, async (t) => {
-    t.timeout(LIMIT * 3)
-    const isMemory = name === 'MemoryStore'
-    const runs = isMemory ? RUNS : FEW_RUNS
-    const store = kind.open()
+  test.serial(
+    `${name}: however requests overlap, what ended stays ended, no change is lost and each update counts once`,
+    async (t) => {
+      t.timeout(LIMIT * 3)
+      const isMemory = name === 'MemoryStore'
+      const runs = isMemory ? RUNS : FEW_RUNS
+      const store = kind.open()
 
-    const found = await explore(() => (isMemory ? kind.open() : store), { runs, seed: SEED, limit: LIMIT })
+      const found = await explore(() => (isMemory ? kind.open() : store), { runs, seed: SEED, limit: LIMIT })
 
-    t.is(found.counterexample, undefined)
-    t.log(`${found.runs} of ${runs} interleavings, seed ${found.seed}`)
-  })
+      t.is(found.counterexample, undefined)
+      t.log(`${found.runs} of ${runs} interleavings, seed ${found.seed}`)
+    },
+  )
 }
 
 /** Writes whatever was read, as a session library without versions does. */

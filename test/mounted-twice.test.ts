@@ -5,7 +5,12 @@ import { serve, type Running } from './support/app.ts'
 import type { Session, Things } from './support/mounted.ts'
 
 /** An app with one middleware below the other. */
-async function nested(t: ExecutionContext, outer: SessionOptions<Things>, inner: SessionOptions<Things>, handler: Koa.Middleware): Promise<Running> {
+async function nested(
+  t: ExecutionContext,
+  outer: SessionOptions<Things>,
+  inner: SessionOptions<Things>,
+  handler: Koa.Middleware,
+): Promise<Running> {
   const app = new Koa()
   app.use(session<Things>(outer)).use(session<Things>(inner)).use(handler)
   const running = await serve(app)
@@ -28,7 +33,11 @@ for (const [options, what] of clashes) {
 
     t.is((await app.browser().get('/')).status, 500)
     t.like(app.errors[0], { code: 'ERR_SESSION_ALREADY_MOUNTED' })
-    t.true((app.errors[0] as Error).message.includes(`with ${what}: remove one, or give it another stateKey and another cookie.name`))
+    t.true(
+      (app.errors[0] as Error).message.includes(
+        `with ${what}: remove one, or give it another stateKey and another cookie.name`,
+      ),
+    )
   })
 }
 
@@ -45,7 +54,10 @@ test('one middleware that is used twice is refused', async (t) => {
 
 test('the third of three is compared with both', async (t) => {
   const app = new Koa()
-  app.use(session<Things>()).use(session<Things>({ stateKey: 'admin', cookie: { name: 'admin' } })).use(session<Things>({ stateKey: 'third', cookie: { name: 'sid' } }))
+  app
+    .use(session<Things>())
+    .use(session<Things>({ stateKey: 'admin', cookie: { name: 'admin' } }))
+    .use(session<Things>({ stateKey: 'third', cookie: { name: 'sid' } }))
   const running = await serve(app)
   t.teardown(() => running.close())
 
@@ -68,7 +80,10 @@ test('two with different state keys and cookie names keep two sessions, each wit
 })
 
 test('an error of 403 commits both, one of 500 neither', async (t) => {
-  for (const [status, count] of [[403, 2], [500, 0]] as const) {
+  for (const [status, count] of [
+    [403, 2],
+    [500, 0],
+  ] as const) {
     const app = await nested(t, {}, { stateKey: 'admin', cookie: { name: 'admin' } }, (ctx) => {
       const { session, admin } = both(ctx.state)
       session.data.n = admin.data.n = 1

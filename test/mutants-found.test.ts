@@ -27,7 +27,10 @@ test('the session of a request is current below its middleware alone, not in the
   await browser.get('/')
   await browser.get('/')
 
-  t.deepEqual(outside, Array.from({ length: 6 }, () => undefined))
+  t.deepEqual(
+    outside,
+    Array.from({ length: 6 }, () => undefined),
+  )
   t.is(new Set(inside).size, 2)
   t.false(inside.includes(undefined))
 })

@@ -7,14 +7,16 @@ import { counterexample } from './support/holds.ts'
 
 const CREATED = 1_800_000_000_000
 
-const notes: fc.Arbitrary<Notes> = fc
-  .record({
+const notes: fc.Arbitrary<Notes> = fc.record(
+  {
     startedAt: fc.oneof(fc.constant(CREATED), fc.nat(CREATED)),
     maxAge: fc.oneof(fc.constant(0), fc.nat()),
     maxAgeSince: fc.nat(CREATED),
     authenticatedAt: fc.option(fc.nat(CREATED), { nil: undefined }),
     successor: fc.option(fc.string(), { nil: undefined }),
-  }, { noNullPrototype: true })
+  },
+  { noNullPrototype: true },
+)
 
 test('a session of which nothing special is known needs no notes', (t) => {
   t.is(writeNotes(freshNotes(CREATED), CREATED), undefined)
@@ -38,9 +40,23 @@ test('notes stay short: what is as usual is left out', (t) => {
   t.is(writeNotes({ ...freshNotes(7), maxAge: 9, maxAgeSince: 8 }, CREATED), '{"s":7,"m":9,"c":8}')
 })
 
-for (const meta of ['', 'x', '{', 'null', '{"a":"1"}', '{"a":0.5}', '{"m":1e999}', '{"s":null}', '{"m":[]}', '{"c":true}']) {
+for (const meta of [
+  '',
+  'x',
+  '{',
+  'null',
+  '{"a":"1"}',
+  '{"a":0.5}',
+  '{"m":1e999}',
+  '{"s":null}',
+  '{"m":[]}',
+  '{"c":true}',
+]) {
   test(`notes ${JSON.stringify(meta)} make a corrupt record`, (t) => {
-    t.throws(() => notesOf({ meta, createdAt: CREATED }), { instanceOf: CorruptRecord, message: 'meta is not what was written' })
+    t.throws(() => notesOf({ meta, createdAt: CREATED }), {
+      instanceOf: CorruptRecord,
+      message: 'meta is not what was written',
+    })
   })
 }
 

@@ -55,12 +55,16 @@ test.serial('a short secret of app.keys is told at the first request', async (t)
 
 test.serial('a merged conflict is worth a notice, once', async (t) => {
   const seen = warnings(t)
-  const app = await mounted(t, {}, {
-    '/': async ({ data }, ctx) => {
-      data.n = (data.n ?? 0) + 1
-      if (ctx.query['nested'] === undefined) await app.browser().send('/?nested', ctx.get('cookie'))
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async ({ data }, ctx) => {
+        data.n = (data.n ?? 0) + 1
+        if (ctx.query['nested'] === undefined) await app.browser().send('/?nested', ctx.get('cookie'))
+      },
     },
-  })
+  )
   const browser = app.browser()
   await browser.get('/?nested')
   for (let turn = 0; turn < 3; turn++) await browser.get('/')
@@ -84,5 +88,8 @@ test.serial('what a store cannot promise is said once', async (t) => {
   session({ store: Object.assign(new MemoryStore(), { limits: 'this store has no owner index' }) })
   await settle()
 
-  t.deepEqual(seen.map(({ code, message }) => [code, message]), [['KOA_FASTSESSION_STORE_LIMITS', 'this store has no owner index']])
+  t.deepEqual(
+    seen.map(({ code, message }) => [code, message]),
+    [['KOA_FASTSESSION_STORE_LIMITS', 'this store has no owner index']],
+  )
 })

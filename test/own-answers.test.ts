@@ -35,14 +35,18 @@ const ways: Record<string, Handler> = {
 
 for (const [way, answer] of Object.entries(ways)) {
   test(`with ${way} the cookie goes out with the headers, and data is committed when the chain returns`, async (t) => {
-    const app = await mounted(t, {}, {
-      '/': async (session, ctx) => {
-        session.data.n = 1
-        await answer(session, ctx)
-        session.data.n = 2
+    const app = await mounted(
+      t,
+      {},
+      {
+        '/': async (session, ctx) => {
+          session.data.n = 1
+          await answer(session, ctx)
+          session.data.n = 2
+        },
+        '/look': look,
       },
-      '/look': look,
-    })
+    )
     const browser = app.browser()
     const { status, body, setCookie, headers } = await browser.get('/')
 
@@ -55,13 +59,17 @@ for (const [way, answer] of Object.entries(ways)) {
 }
 
 test('where nothing is to be kept when the headers leave, no cookie goes out, and a later change is refused', async (t) => {
-  const app = await mounted(t, {}, {
-    '/': ({ data }, ctx) => {
-      ctx.respond = false
-      ctx.res.end('own')
-      data.n = 1
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': ({ data }, ctx) => {
+        ctx.respond = false
+        ctx.res.end('own')
+        data.n = 1
+      },
     },
-  })
+  )
   const { setCookie } = await app.browser().get('/')
 
   t.deepEqual(setCookie, [])
@@ -70,33 +78,44 @@ test('where nothing is to be kept when the headers leave, no cookie goes out, an
 })
 
 test('a new session that is saved after the headers have left throws and stores nothing', async (t) => {
-  const app = await mounted(t, {}, {
-    '/': async (session, ctx) => {
-      ctx.respond = false
-      ctx.res.end('own')
-      session.data.n = 1
-      await t.throwsAsync(session.save(), { code: 'ERR_SESSION_HEADERS_SENT' })
-      await t.throwsAsync(session.update((data) => (data.n = 1)), { code: 'ERR_SESSION_HEADERS_SENT' })
-      await t.throwsAsync(session.regenerate(), { code: 'ERR_SESSION_HEADERS_SENT' })
-      await t.throwsAsync(session.signIn('ada'), { code: 'ERR_SESSION_HEADERS_SENT' })
-      session.clear()
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async (session, ctx) => {
+        ctx.respond = false
+        ctx.res.end('own')
+        session.data.n = 1
+        await t.throwsAsync(session.save(), { code: 'ERR_SESSION_HEADERS_SENT' })
+        await t.throwsAsync(
+          session.update((data) => (data.n = 1)),
+          { code: 'ERR_SESSION_HEADERS_SENT' },
+        )
+        await t.throwsAsync(session.regenerate(), { code: 'ERR_SESSION_HEADERS_SENT' })
+        await t.throwsAsync(session.signIn('ada'), { code: 'ERR_SESSION_HEADERS_SENT' })
+        session.clear()
+      },
     },
-  })
+  )
   await app.browser().get('/')
 
   t.deepEqual(app.store.counted(), {})
 })
 
 test('a stored session may be changed after the headers have left', async (t) => {
-  const app = await mounted(t, {}, {
-    '/set': ({ data }) => (data.n = 1),
-    '/': ({ data }, ctx) => {
-      ctx.respond = false
-      ctx.res.end('own')
-      data.n = 2
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/set': ({ data }) => (data.n = 1),
+      '/': ({ data }, ctx) => {
+        ctx.respond = false
+        ctx.res.end('own')
+        data.n = 2
+      },
+      '/look': look,
     },
-    '/look': look,
-  })
+  )
   const browser = app.browser()
   await browser.get('/set')
   await browser.get('/')
@@ -105,15 +124,19 @@ test('a stored session may be changed after the headers have left', async (t) =>
 })
 
 test('a session that is destroyed after the headers have left is gone, though its cookie cannot be cleared', async (t) => {
-  const app = await mounted(t, {}, {
-    '/set': ({ data }) => (data.n = 1),
-    '/': async (session, ctx) => {
-      ctx.respond = false
-      ctx.res.end('own')
-      await session.destroy()
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/set': ({ data }) => (data.n = 1),
+      '/': async (session, ctx) => {
+        ctx.respond = false
+        ctx.res.end('own')
+        await session.destroy()
+      },
+      '/look': look,
     },
-    '/look': look,
-  })
+  )
   const browser = app.browser()
   await browser.get('/set')
 
@@ -122,14 +145,18 @@ test('a session that is destroyed after the headers have left is gone, though it
 })
 
 test('a maxAge set before the headers leave is in the cookie that goes out with them', async (t) => {
-  const app = await mounted(t, {}, {
-    '/': (session, ctx) => {
-      session.maxAge = '1h'
-      ctx.respond = false
-      ctx.res.end('own')
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': (session, ctx) => {
+        session.maxAge = '1h'
+        ctx.respond = false
+        ctx.res.end('own')
+      },
+      '/look': ({ maxAge }) => maxAge,
     },
-    '/look': ({ maxAge }) => maxAge,
-  })
+  )
   const browser = app.browser()
   const { setCookie } = await browser.get('/')
 
@@ -138,14 +165,18 @@ test('a maxAge set before the headers leave is in the cookie that goes out with 
 })
 
 test('what was stored before the headers leave sends the cookie of what was stored', async (t) => {
-  const app = await mounted(t, {}, {
-    '/': async (session, ctx) => {
-      await session.signIn('ada')
-      ctx.respond = false
-      ctx.res.end(session.id)
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async (session, ctx) => {
+        await session.signIn('ada')
+        ctx.respond = false
+        ctx.res.end(session.id)
+      },
+      '/look': ({ owner }) => owner,
     },
-    '/look': ({ owner }) => owner,
-  })
+  )
   const browser = app.browser()
   const { body, setCookie } = await browser.get('/')
 
@@ -154,13 +185,17 @@ test('what was stored before the headers leave sends the cookie of what was stor
 })
 
 test('lazy false sends its cookie where the handler answers by itself and never looks', async (t) => {
-  const app = await mounted(t, { lazy: false }, {
-    '/': (_session, ctx) => {
-      ctx.respond = false
-      ctx.res.end('own')
+  const app = await mounted(
+    t,
+    { lazy: false },
+    {
+      '/': (_session, ctx) => {
+        ctx.respond = false
+        ctx.res.end('own')
+      },
+      '/look': ({ origin }) => origin,
     },
-    '/look': ({ origin }) => origin,
-  })
+  )
   const browser = app.browser()
 
   t.is((await browser.get('/')).setCookie.length, 1)
@@ -169,29 +204,40 @@ test('lazy false sends its cookie where the handler answers by itself and never 
 
 test('a cookie that the app gives to writeHead stays beside ours', async (t) => {
   for (const headers of [{ 'Set-Cookie': ['a=1', 'b=2'] }, ['Set-Cookie', 'a=1', 'Set-Cookie', 'b=2']]) {
-    const app = await mounted(t, {}, {
-      '/': ({ data }, ctx) => {
-        data.n = 1
-        ctx.respond = false
-        ctx.res.writeHead(200, headers as string[]).end()
+    const app = await mounted(
+      t,
+      {},
+      {
+        '/': ({ data }, ctx) => {
+          data.n = 1
+          ctx.respond = false
+          ctx.res.writeHead(200, headers as string[]).end()
+        },
       },
-    })
+    )
 
-    t.deepEqual((await app.browser().get('/')).setCookie.map((line) => line.split('=')[0]), ['a', 'b', 'sid'])
+    t.deepEqual(
+      (await app.browser().get('/')).setCookie.map((line) => line.split('=')[0]),
+      ['a', 'b', 'sid'],
+    )
   }
 })
 
 test('an error after the headers have left commits nothing more', async (t) => {
-  const app = await mounted(t, {}, {
-    '/set': ({ data }) => (data.n = 1),
-    '/': ({ data }, ctx) => {
-      ctx.respond = false
-      ctx.res.end('own')
-      data.n = 2
-      throw new Error('too late')
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/set': ({ data }) => (data.n = 1),
+      '/': ({ data }, ctx) => {
+        ctx.respond = false
+        ctx.res.end('own')
+        data.n = 2
+        throw new Error('too late')
+      },
+      '/look': look,
     },
-    '/look': look,
-  })
+  )
   const browser = app.browser()
   await browser.get('/set')
   await browser.get('/').catch(() => undefined)
@@ -200,29 +246,37 @@ test('an error after the headers have left commits nothing more', async (t) => {
 })
 
 test('an answer whose headers Node refuses keeps the cookie for the error that Koa answers', async (t) => {
-  const app = await mounted(t, {}, {
-    '/': async (session, ctx) => {
-      await session.signIn('ada')
-      ctx.body = 'done'
-      ctx.message = 'no\nmessage'
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async (session, ctx) => {
+        await session.signIn('ada')
+        ctx.body = 'done'
+        ctx.message = 'no\nmessage'
+      },
     },
-  })
+  )
   const { status, setCookie } = await app.browser().get('/')
 
   t.deepEqual([status, setCookie.length], [500, 1])
 })
 
 test('a pipe into the response carries the cookie', async (t) => {
-  const app = await mounted(t, {}, {
-    '/': async ({ data }, ctx) => {
-      data.n = 1
-      ctx.respond = false
-      await new Promise<void>((resolve) => {
-        ctx.res.once('finish', resolve)
-        Readable.from(['ow', 'n']).pipe(ctx.res)
-      })
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async ({ data }, ctx) => {
+        data.n = 1
+        ctx.respond = false
+        await new Promise<void>((resolve) => {
+          ctx.res.once('finish', resolve)
+          Readable.from(['ow', 'n']).pipe(ctx.res)
+        })
+      },
     },
-  })
+  )
   const { body, setCookie } = await app.browser().get('/')
 
   t.deepEqual([body, setCookie.length], ['own', 1])

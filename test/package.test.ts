@@ -16,7 +16,9 @@ const entries = Object.keys(manifest.exports).filter((entry) => entry !== './pac
 const names = entries.map((entry) => join('koa-fastsession', entry))
 
 test('every target of the exports map is packed', (t) => {
-  const targets = Object.values(manifest.exports).flatMap((target) => (typeof target === 'string' ? target : Object.values(target)))
+  const targets = Object.values(manifest.exports).flatMap((target) =>
+    typeof target === 'string' ? target : Object.values(target),
+  )
 
   t.deepEqual(
     targets.filter((target) => !project.packed.includes(target.slice('./'.length))),
@@ -27,7 +29,15 @@ test('every target of the exports map is packed', (t) => {
 test('the tarball holds the build, its source, the licence, the README, the changelog and the security page, and nothing else', (t) => {
   const folders = new Set(project.packed.map((path) => path.split('/')[0]))
 
-  t.deepEqual([...folders].sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'dist', 'package.json', 'src'])
+  t.deepEqual([...folders].sort(), [
+    'CHANGELOG.md',
+    'LICENSE',
+    'README.md',
+    'SECURITY.md',
+    'dist',
+    'package.json',
+    'src',
+  ])
   t.deepEqual(
     project.packed.filter((path) => /tsconfig|\.test\./.test(path)),
     [],
@@ -49,7 +59,9 @@ test('the only dependency is keygrip, which has one of its own', (t) => {
   const visit = (name: string): void => {
     if (all.has(name)) return
     all.add(name)
-    const { dependencies = {} } = JSON.parse(readFileSync(join(ROOT, 'node_modules', name, 'package.json'), 'utf8')) as Partial<Manifest>
+    const { dependencies = {} } = JSON.parse(
+      readFileSync(join(ROOT, 'node_modules', name, 'package.json'), 'utf8'),
+    ) as Partial<Manifest>
     Object.keys(dependencies).forEach(visit)
   }
   Object.keys(manifest.dependencies).forEach(visit)
@@ -80,7 +92,11 @@ test('the core and what it depends on are less than 150 kB of JavaScript as inst
     const files = loadedBy(createRequire(join(dist, 'index.js')).resolve(entry))
     t.log(`${entry}: ${Math.round(sizeOf(files) / 1000)} kB in ${files.size} files`)
   }
-  const built = new Set(project.packed.filter((path) => path.endsWith('.js')).map((path) => join(project.folder, 'node_modules/koa-fastsession', path)))
+  const built = new Set(
+    project.packed
+      .filter((path) => path.endsWith('.js'))
+      .map((path) => join(project.folder, 'node_modules/koa-fastsession', path)),
+  )
   t.log(`all that is installed: ${Math.round(sizeOf(built) / 1000)} kB in ${built.size} files`)
 
   t.true([...core].some((file) => file.endsWith('keygrip/index.js')))
@@ -90,7 +106,8 @@ test('the core and what it depends on are less than 150 kB of JavaScript as inst
 })
 
 test('the JavaScript has no comments but the map of its source, the declarations have every one', (t) => {
-  const read = (path: string): string => readFileSync(join(project.folder, 'node_modules/koa-fastsession', path), 'utf8')
+  const read = (path: string): string =>
+    readFileSync(join(project.folder, 'node_modules/koa-fastsession', path), 'utf8')
 
   t.regex(read('dist/index.js'), /^\/\/# sourceMappingURL=index\.js\.map$/m)
   t.notRegex(read('dist/manager.js'), /\/\*\*/)
@@ -224,12 +241,16 @@ project.write({
   'consumer.cts': `import Koa = require('koa')${IMPORTS}${CONSUMER}`,
 })
 for (const compiler of ['typescript5', 'typescript', 'typescript7'] as const) {
-  const { version } = JSON.parse(readFileSync(join(ROOT, 'node_modules', compiler, 'package.json'), 'utf8')) as { version: string }
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'node_modules', compiler, 'package.json'), 'utf8')) as {
+    version: string
+  }
   for (const [resolution, { files, ...settings }] of Object.entries(SETTINGS)) {
     test(`with TypeScript ${version} all entry points compile for a strict consumer, all libraries checked: ${resolution}, ${files.join(' and ')}`, async (t) => {
       const name = `tsconfig.${compiler}.${resolution}.json`
       const verbatimModuleSyntax = !files.includes('consumer.cts')
-      project.write({ [name]: JSON.stringify({ compilerOptions: { ...STRICT, ...settings, verbatimModuleSyntax }, files }) })
+      project.write({
+        [name]: JSON.stringify({ compilerOptions: { ...STRICT, ...settings, verbatimModuleSyntax }, files }),
+      })
 
       const { code, stdout } = await project.tsc(compiler, '-p', name)
 

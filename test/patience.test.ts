@@ -44,7 +44,11 @@ for (const [what, handler] of Object.entries(tried)) {
     t.is(status, 409)
     t.true(store.tries === 4 || store.tries === 5, String(store.tries))
     t.like(app.errors[0], CONFLICT)
-    t.true((app.errors[0] as Error).message.startsWith(`other requests changed this session ${store.tries} times within ten seconds`))
+    t.true(
+      (app.errors[0] as Error).message.startsWith(
+        `other requests changed this session ${store.tries} times within ten seconds`,
+      ),
+    )
     t.deepEqual(setCookie, [])
   })
 }

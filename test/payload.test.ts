@@ -26,7 +26,10 @@ test('data alone is stored as its own text, and flash beside it', (t) => {
   t.is(clear().seal({ data: { a: 1 }, flash: [['tag', 'k', 2]] }, BINDING), '[{"a":1},[["tag","k",2]]]')
 })
 
-for (const [how, payload] of [['in the clear', clear()], ['encrypted', locked(NEWEST)]] as const) {
+for (const [how, payload] of [
+  ['in the clear', clear()],
+  ['encrypted', locked(NEWEST)],
+] as const) {
   test(`what is sealed ${how} comes back`, (t) => {
     const object = fc.dictionary(fc.string(), fc.jsonValue(), { noNullPrototype: true })
     const flash = fc.array(fc.tuple(fc.string(), fc.string(), fc.jsonValue()))
@@ -74,7 +77,13 @@ test('an older key opens, the newest seals', (t) => {
   t.deepEqual(locked(NEWEST).open(record(both.seal(CONTENTS, BINDING))), CONTENTS)
 })
 
-for (const [field, value] of [['key', 'another key'], ['owner', 'eve'], ['owner', undefined], ['meta', '{"a":6}'], ['meta', undefined]] as const) {
+for (const [field, value] of [
+  ['key', 'another key'],
+  ['owner', 'eve'],
+  ['owner', undefined],
+  ['meta', '{"a":6}'],
+  ['meta', undefined],
+] as const) {
   test(`a payload moved under ${field} ${String(value)} fails authentication`, (t) => {
     const payload = locked(NEWEST)
     const sealed = payload.seal(CONTENTS, BINDING)
@@ -144,7 +153,15 @@ for (const text of ['null', '5', '"text"', '[]', '[[],[]]', '[null,[]]', '[5,[]]
   })
 }
 
-for (const text of ['[{}]', '[{},5]', '[{},[1]]', '[{},[["tag","k"]]]', '[{},[[1,"k",2]]]', '[{},[["tag",1,2]]]', '[{},[["tag","k",2,3]]]']) {
+for (const text of [
+  '[{}]',
+  '[{},5]',
+  '[{},[1]]',
+  '[{},[["tag","k"]]]',
+  '[{},[[1,"k",2]]]',
+  '[{},[["tag",1,2]]]',
+  '[{},[["tag","k",2,3]]]',
+]) {
   test(`text ${text} holds no flash messages`, (t) => {
     t.throws(() => clear().open(record(text)), corrupt('flash is no list of messages'))
   })
@@ -170,7 +187,11 @@ test('a cycle that the codec keeps is no corruption: session data that was store
   const loop: Record<string, unknown> = { text: 'a'.repeat(3000) }
   loop['self'] = loop
 
-  t.notThrows(() => payload.open(record(payload.seal({ data: { loop: payload.codec.copy(loop, 'session.data.loop') }, flash: [] }, BINDING))))
+  t.notThrows(() =>
+    payload.open(
+      record(payload.seal({ data: { loop: payload.codec.copy(loop, 'session.data.loop') }, flash: [] }, BINDING)),
+    ),
+  )
 })
 
 test('what was read from a frozen record is remembered by it, from one that may change it is not', (t) => {
@@ -191,7 +212,10 @@ test('what was just written need not be parsed', (t) => {
 
 test('the newest version that was written here is known, until the store says otherwise', (t) => {
   const payload = clear()
-  const [older, newer] = [1, 2].map((version) => Object.freeze({ ...record('{"a":1}'), version })) as [SessionRecord, SessionRecord]
+  const [older, newer] = [1, 2].map((version) => Object.freeze({ ...record('{"a":1}'), version })) as [
+    SessionRecord,
+    SessionRecord,
+  ]
   payload.remember(newer, { data: { a: 1 }, flash: [] })
 
   t.is(payload.newer(older), newer)
@@ -208,7 +232,11 @@ test('what is remembered stays bounded: after megabytes of others a record is pa
   const payload = clear()
   const first = Object.freeze(record('{"a":1}'))
   const contents = payload.open(first)
-  for (let other = 0; other < 20; other++) payload.remember(Object.freeze(record('a'.repeat(1_048_576), { ...BINDING, key: publicIdOf(`other ${other}`) })), CONTENTS)
+  for (let other = 0; other < 20; other++)
+    payload.remember(
+      Object.freeze(record('a'.repeat(1_048_576), { ...BINDING, key: publicIdOf(`other ${other}`) })),
+      CONTENTS,
+    )
 
   t.not(payload.open(first), contents)
 })

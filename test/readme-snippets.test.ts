@@ -9,7 +9,14 @@ import test from 'ava'
 import Keygrip from 'keygrip'
 import Koa from 'koa'
 import type Router from 'koa-router'
-import { MemoryStore, session, type EventMessage, type SessionMiddleware, type SessionRecord, type SessionStore } from 'koa-fastsession'
+import {
+  MemoryStore,
+  session,
+  type EventMessage,
+  type SessionMiddleware,
+  type SessionRecord,
+  type SessionStore,
+} from 'koa-fastsession'
 import { WebSocket } from 'ws'
 import { Browser, KEYS, serve } from './support/app.ts'
 import { consumer, ROOT } from './support/consumer.ts'
@@ -30,7 +37,19 @@ const YOURS = {
   'old-store.ts': `export const oldStore = { get: async (key: string) => (key === 'k1' ? { user: 'u1' } : null), set: async () => undefined }`,
 }
 
-const project = await consumer(['@types/koa', '@types/koa-router', '@types/node', '@types/pg', 'keygrip', 'koa', 'koa-router', 'pg', 'redis', '@types/ws', 'ws'])
+const project = await consumer([
+  '@types/koa',
+  '@types/koa-router',
+  '@types/node',
+  '@types/pg',
+  'keygrip',
+  'koa',
+  'koa-router',
+  'pg',
+  'redis',
+  '@types/ws',
+  'ws',
+])
 project.write({
   ...YOURS,
   ...Object.fromEntries(snippets.map(({ name, text }, at) => [name ?? `snippet-${at}.ts`, text])),
@@ -82,7 +101,8 @@ test('the file to paste answers as the transcript shows', async (t) => {
     t.true(statusLine.includes(` ${status} `))
     for (const line of lines) {
       const name = line.slice(0, line.indexOf(':'))
-      const sent = name === 'Set-Cookie' ? setCookie[0]?.replace(/=[\w-]+\.[\w-]+/, '=<id>.<signature>') : headers.get(name)
+      const sent =
+        name === 'Set-Cookie' ? setCookie[0]?.replace(/=[\w-]+\.[\w-]+/, '=<id>.<signature>') : headers.get(name)
       t.is(`${name}: ${sent ?? 'nothing'}`, line)
     }
     t.is(setCookie.length, lines.filter((line) => line.startsWith('Set-Cookie')).length)
@@ -145,7 +165,9 @@ test('the snippet for devices lists and ends sessions', async (t) => {
   })
   const server = await serve(app)
   t.teardown(() => server.close())
-  const [first, second, third] = await Promise.all([1, 2, 3].map(async () => (await server.browser().get('/login')).body))
+  const [first, second, third] = await Promise.all(
+    [1, 2, 3].map(async () => (await server.browser().get('/login')).body),
+  )
   if (first === undefined || second === undefined || third === undefined) throw new Error('three browsers signed in')
 
   t.is((await devices('u1')).length, 3)
@@ -190,7 +212,9 @@ test('the snippet for encryption puts nothing readable into the store', async (t
   }
   process.env['SESSION_ENCRYPTION_KEYS'] = 'the newest secret,the one before it'
   t.teardown(() => delete process.env['SESSION_ENCRYPTION_KEYS'])
-  const { encrypted } = await imported<{ encrypted: (store: SessionStore) => SessionMiddleware<{ note?: string }> }>('encrypted.ts')
+  const { encrypted } = await imported<{ encrypted: (store: SessionStore) => SessionMiddleware<{ note?: string }> }>(
+    'encrypted.ts',
+  )
   const app = new Koa().use(encrypted(new Watched())).use((ctx) => {
     ctx.state.session.data = { note: 'buy milk' }
     ctx.body = 'noted'
@@ -262,7 +286,11 @@ test('the snippet for those who come from koa-session takes its session over unt
 })
 
 test('the recipe for production refuses to start without a secret', async (t) => {
-  const { code, stderr } = await project.node('--input-type=module', '-e', `import { serve } from './production.js'; serve(undefined, 0)`)
+  const { code, stderr } = await project.node(
+    '--input-type=module',
+    '-e',
+    `import { serve } from './production.js'; serve(undefined, 0)`,
+  )
 
   t.is(code, 1)
   t.regex(stderr, /ERR_INVALID_ARG/)

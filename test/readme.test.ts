@@ -23,9 +23,13 @@ test('every block of code names a file of its own, and nothing is shown in a lan
 const PAGES = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'test/bench/README.md']
 
 test('the commands that the pages show are scripts of package.json', (t) => {
-  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>
+  }
   const text = PAGES.map((page) => readFileSync(join(ROOT, page), 'utf8')).join('\n')
-  const commands = [...text.matchAll(/\bnpm (?:run ([\w:]+)|(start|test))\b/g)].map(([, script, short]) => script ?? short ?? '')
+  const commands = [...text.matchAll(/\bnpm (?:run ([\w:]+)|(start|test))\b/g)].map(
+    ([, script, short]) => script ?? short ?? '',
+  )
 
   t.true(commands.length > 3)
   t.deepEqual(
@@ -35,16 +39,31 @@ test('the commands that the pages show are scripts of package.json', (t) => {
 })
 
 test('the packages that are said to be tested are those that are installed', (t) => {
-  const { devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { devDependencies: Record<string, string> }
+  const { devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    devDependencies: Record<string, string>
+  }
   const section = /^\| tested with .*?\n\n/ms.exec(readme)?.[0] ?? ''
-  const named = [...section.matchAll(/`([@\w/.-]+)` (\d+\.\d+\.\d+)/g)].map(([, name = '', version = '']) => `${name} ${version}`)
+  const named = [...section.matchAll(/`([@\w/.-]+)` (\d+\.\d+\.\d+)/g)].map(
+    ([, name = '', version = '']) => `${name} ${version}`,
+  )
 
   t.true(named.length > 20)
-  t.deepEqual(named.filter((one) => !Object.entries(devDependencies).some(([name, version]) => one === `${name} ${version.replace(/^npm:.*@/, '')}`)), [])
+  t.deepEqual(
+    named.filter(
+      (one) =>
+        !Object.entries(devDependencies).some(
+          ([name, version]) => one === `${name} ${version.replace(/^npm:.*@/, '')}`,
+        ),
+    ),
+    [],
+  )
 })
 
 test('the catalogue has a heading for every error code, with its status', (t) => {
-  const headings = [...readme.matchAll(/^### `(ERR_\w+)` \((\d+)\)$/gm)].map(([, code = '', status]) => ({ code, status: Number(status) }))
+  const headings = [...readme.matchAll(/^### `(ERR_\w+)` \((\d+)\)$/gm)].map(([, code = '', status]) => ({
+    code,
+    status: Number(status),
+  }))
   const source = readFileSync(join(ROOT, 'src/errors.ts'), 'utf8')
   const codes = [...source.matchAll(/^ {2}(ERR_SESSION_\w+): \d+,$/gm)].map(([, code]) => code)
 
@@ -68,8 +87,12 @@ test('the table of options has every option', (t) => {
 
 /** What the source has under a pattern, in all of its files. */
 function inSource(pattern: RegExp): string[] {
-  const files = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
-  return files.flatMap((file) => [...readFileSync(join(ROOT, 'src', file), 'utf8').matchAll(pattern)].map(([, name = '']) => name))
+  const files = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.ts'),
+  )
+  return files.flatMap((file) =>
+    [...readFileSync(join(ROOT, 'src', file), 'utf8').matchAll(pattern)].map(([, name = '']) => name),
+  )
 }
 
 test('the tables of channels and of notices have all of them', (t) => {
@@ -84,11 +107,22 @@ test('the tables of channels and of notices have all of them', (t) => {
 for (const page of PAGES) {
   test(`every link of ${page} to a file or a heading leads there`, (t) => {
     const text = readFileSync(join(ROOT, page), 'utf8')
-    const anchors = new Set([...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading.toLowerCase().replace(/[^\w -]/g, '').replaceAll(' ', '-')))
+    const anchors = new Set(
+      [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+        heading
+          .toLowerCase()
+          .replace(/[^\w -]/g, '')
+          .replaceAll(' ', '-'),
+      ),
+    )
     const links = [...text.matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, target = '']) => target)
 
     t.deepEqual(
-      links.filter((target) => (target.startsWith('#') ? !anchors.has(target.slice(1)) : !existsSync(join(ROOT, dirname(page), target.split('#', 1)[0] ?? '')))),
+      links.filter((target) =>
+        target.startsWith('#')
+          ? !anchors.has(target.slice(1))
+          : !existsSync(join(ROOT, dirname(page), target.split('#', 1)[0] ?? '')),
+      ),
       [],
     )
   })

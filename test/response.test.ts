@@ -16,7 +16,12 @@ interface Answer {
 }
 
 /** The answer of a handler whose response is armed first; `line` is our cookie, `null` for none. */
-async function answered(t: ExecutionContext, handler: (response: ServerResponse) => void, line: string | null = OURS, isConsulted = true): Promise<Answer> {
+async function answered(
+  t: ExecutionContext,
+  handler: (response: ServerResponse) => void,
+  line: string | null = OURS,
+  isConsulted = true,
+): Promise<Answer> {
   let asked = 0
   const server = createServer((_request, response) => {
     arm(response, { isConsulted, setCookieLine: () => (asked++, line ?? undefined) })
@@ -25,7 +30,14 @@ async function answered(t: ExecutionContext, handler: (response: ServerResponse)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
   const { status, headers } = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
-  return { status, setCookie: headers.getSetCookie(), vary: headers.get('vary'), cacheControl: headers.get('cache-control'), headers, asked }
+  return {
+    status,
+    setCookie: headers.getSetCookie(),
+    vary: headers.get('vary'),
+    cacheControl: headers.get('cache-control'),
+    headers,
+    asked,
+  }
 }
 
 const ways: Record<string, (response: ServerResponse) => void> = {
@@ -45,7 +57,13 @@ const ways: Record<string, (response: ServerResponse) => void> = {
 
 for (const [way, handler] of Object.entries(ways)) {
   test(`headers that leave ${way} carry the cookie once, Vary and no-store`, async (t) => {
-    t.like(await answered(t, handler), { status: 200, setCookie: [OURS], vary: 'Cookie', cacheControl: 'no-store', asked: 1 })
+    t.like(await answered(t, handler), {
+      status: 200,
+      setCookie: [OURS],
+      vary: 'Cookie',
+      cacheControl: 'no-store',
+      asked: 1,
+    })
   })
 }
 
@@ -54,9 +72,17 @@ const beside: Record<string, (response: ServerResponse) => void> = {
   'by setHeader': (response) => response.setHeader('Set-Cookie', APP).end(),
   'by setHeader as a list': (response) => response.setHeader('set-cookie', [APP]).end(),
   'by writeHead': (response) => response.writeHead(200, { 'Set-Cookie': APP, 'X-Mine': 'yes' }).end(),
-  'by writeHead as a list': (response) => response.writeHead(200, 'Fine', { 'set-cookie': [APP], 'X-Mine': 'yes' }).end(),
-  'by writeHead as flat names and values': (response) => response.writeHead(200, ['Set-Cookie', APP, 'X-Mine', 'yes']).end(),
-  'by writeHead as pairs': (response) => response.writeHead(200, [['Set-Cookie', APP], ['X-Mine', 'yes']] as unknown as string[]).end(),
+  'by writeHead as a list': (response) =>
+    response.writeHead(200, 'Fine', { 'set-cookie': [APP], 'X-Mine': 'yes' }).end(),
+  'by writeHead as flat names and values': (response) =>
+    response.writeHead(200, ['Set-Cookie', APP, 'X-Mine', 'yes']).end(),
+  'by writeHead as pairs': (response) =>
+    response
+      .writeHead(200, [
+        ['Set-Cookie', APP],
+        ['X-Mine', 'yes'],
+      ] as unknown as string[])
+      .end(),
 }
 
 for (const [way, handler] of Object.entries(beside)) {
@@ -69,7 +95,9 @@ for (const [way, handler] of Object.entries(beside)) {
 }
 
 test('several cookies of the app keep their order before ours', async (t) => {
-  const { setCookie } = await answered(t, (response) => response.writeHead(200, ['Set-Cookie', 'a=1', 'X-Mine', '1', 'set-cookie', 'b=2']).end())
+  const { setCookie } = await answered(t, (response) =>
+    response.writeHead(200, ['Set-Cookie', 'a=1', 'X-Mine', '1', 'set-cookie', 'b=2']).end(),
+  )
 
   t.deepEqual(setCookie, ['a=1', 'b=2', OURS])
 })
@@ -111,7 +139,8 @@ for (const [given, sent] of varied) {
 
     t.is((await answered(t, set)).vary, sent)
     t.is((await answered(t, set, null)).vary, sent)
-    if (typeof given === 'string') t.is((await answered(t, (response) => response.writeHead(200, { vary: given }).end())).vary, sent)
+    if (typeof given === 'string')
+      t.is((await answered(t, (response) => response.writeHead(200, { vary: given }).end())).vary, sent)
   })
 }
 
@@ -120,7 +149,11 @@ test('a cookie varies the response even where no handler looked at the session',
 })
 
 test('without a cookie, and where nobody looked, nothing is added', async (t) => {
-  t.like(await answered(t, (response) => response.end(), null, false), { vary: null, cacheControl: null, setCookie: [] })
+  t.like(await answered(t, (response) => response.end(), null, false), {
+    vary: null,
+    cacheControl: null,
+    setCookie: [],
+  })
 })
 
 const cached: readonly [given: string, sent: string][] = [
@@ -139,12 +172,18 @@ const cached: readonly [given: string, sent: string][] = [
 for (const [given, sent] of cached) {
   test(`with our cookie, Cache-Control ${given} becomes ${sent}`, async (t) => {
     t.is((await answered(t, (response) => response.setHeader('Cache-Control', given).end())).cacheControl, sent)
-    t.is((await answered(t, (response) => response.writeHead(200, { 'cache-control': given }).end())).cacheControl, sent)
+    t.is(
+      (await answered(t, (response) => response.writeHead(200, { 'cache-control': given }).end())).cacheControl,
+      sent,
+    )
   })
 }
 
-test('without our cookie, Cache-Control is the app\'s', async (t) => {
-  t.like(await answered(t, (response) => response.setHeader('Cache-Control', 'public, max-age=60').end(), null), { cacheControl: 'public, max-age=60', vary: 'Cookie' })
+test("without our cookie, Cache-Control is the app's", async (t) => {
+  t.like(await answered(t, (response) => response.setHeader('Cache-Control', 'public, max-age=60').end(), null), {
+    cacheControl: 'public, max-age=60',
+    vary: 'Cookie',
+  })
 })
 
 test('two that are armed are both asked, in the order in which they were', async (t) => {
@@ -161,7 +200,7 @@ test('two that are armed are both asked, in the order in which they were', async
   t.is(headers.get('vary'), 'Cookie')
 })
 
-test('writing the head a second time is Node\'s own error', async (t) => {
+test("writing the head a second time is Node's own error", async (t) => {
   const { setCookie } = await answered(t, (response) => {
     response.writeHead(200)
     t.throws(() => response.writeHead(200), { code: 'ERR_HTTP_HEADERS_SENT' })
@@ -197,7 +236,9 @@ test('a response over HTTP/2 carries all of it too', async (t) => {
     client.destroy()
     server.close()
   })
-  const headers = await new Promise<IncomingHttpHeaders>((resolve) => client.request({ ':path': '/' }).once('response', resolve))
+  const headers = await new Promise<IncomingHttpHeaders>((resolve) =>
+    client.request({ ':path': '/' }).once('response', resolve),
+  )
 
   t.like(headers, { 'set-cookie': [APP, OURS], vary: 'Cookie', 'cache-control': 'no-store' })
 })

@@ -17,10 +17,16 @@ function requestWith(cookie?: string): IncomingMessage {
   return request
 }
 
-const handlers: Readonly<Record<string, Handler>> = { '/set': ({ data }) => (data.n = 1), '/look': ({ data, origin }) => [origin, data] }
+const handlers: Readonly<Record<string, Handler>> = {
+  '/set': ({ data }) => (data.n = 1),
+  '/look': ({ data, origin }) => [origin, data],
+}
 
 /** An app with one stored session, and a request that carries its cookie. */
-async function stored(t: ExecutionContext, options: Parameters<typeof mounted>[1] = {}): Promise<Mounted & { cookie: string; request: IncomingMessage }> {
+async function stored(
+  t: ExecutionContext,
+  options: Parameters<typeof mounted>[1] = {},
+): Promise<Mounted & { cookie: string; request: IncomingMessage }> {
   const app = await mounted(t, options, handlers)
   const browser = app.browser()
   await browser.get('/set')
@@ -47,12 +53,22 @@ test('run() serves the upgrade of a raw http server', async (t) => {
   const { middleware, cookie } = await stored(t)
   const server = createServer()
   server.on('upgrade', (request, socket) => {
-    void middleware.run(request, ({ data }) => data.n).then((n) => socket.end(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\nX-Count: ${String(n)}\r\n\r\n`))
+    void middleware
+      .run(request, ({ data }) => data.n)
+      .then((n) =>
+        socket.end(
+          `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\nX-Count: ${String(n)}\r\n\r\n`,
+        ),
+      )
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
   const count = await new Promise((resolve, reject) => {
-    httpRequest({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', headers: { connection: 'Upgrade', upgrade: 'test', cookie } })
+    httpRequest({
+      port: (server.address() as AddressInfo).port,
+      host: '127.0.0.1',
+      headers: { connection: 'Upgrade', upgrade: 'test', cookie },
+    })
       .on('upgrade', ({ headers }, socket) => {
         socket.destroy()
         resolve(headers['x-count'])
@@ -67,7 +83,10 @@ test('run() serves the upgrade of a raw http server', async (t) => {
 test('a visitor without a session may be served, and nothing is stored', async (t) => {
   const { middleware, store } = await stored(t)
   store.counted()
-  const origins = [await middleware.run(requestWith(), ({ origin }) => origin), await middleware.run(requestWith('sid=forged'), ({ origin, data }) => [origin, data.n])]
+  const origins = [
+    await middleware.run(requestWith(), ({ origin }) => origin),
+    await middleware.run(requestWith('sid=forged'), ({ origin, data }) => [origin, data.n]),
+  ]
 
   t.deepEqual(origins, ['new', ['invalid', undefined]])
   t.deepEqual(store.counted(), {})
@@ -76,7 +95,13 @@ test('a visitor without a session may be served, and nothing is stored', async (
 test('changing a session that is not stored throws, for its cookie cannot be sent', async (t) => {
   const { middleware, store } = await stored(t)
   store.counted()
-  const changes: ((session: Session) => unknown)[] = [({ data }) => (data.n = 1), (session) => session.save(), (session) => session.update((data) => (data.n = 1)), (session) => session.flash('info', 1), (session) => (session.maxAge = '1d')]
+  const changes: ((session: Session) => unknown)[] = [
+    ({ data }) => (data.n = 1),
+    (session) => session.save(),
+    (session) => session.update((data) => (data.n = 1)),
+    (session) => session.flash('info', 1),
+    (session) => (session.maxAge = '1d'),
+  ]
   for (const change of changes) await t.throwsAsync(middleware.run(requestWith(), change), HEADERS_SENT)
 
   t.deepEqual(store.counted(), {})
@@ -84,7 +109,8 @@ test('changing a session that is not stored throws, for its cookie cannot be sen
 
 test('regenerate() and signIn() throw, and leave the session alone', async (t) => {
   const { middleware, request, browser, cookie } = await stored(t)
-  for (const call of [(session: Session) => session.regenerate(), (session: Session) => session.signIn('ada')]) await t.throwsAsync(middleware.run(request, call), HEADERS_SENT)
+  for (const call of [(session: Session) => session.regenerate(), (session: Session) => session.signIn('ada')])
+    await t.throwsAsync(middleware.run(request, call), HEADERS_SENT)
 
   t.is((await browser().send('/look', cookie)).body, '["resumed",{"n":1}]')
 })
@@ -97,13 +123,19 @@ test('destroy() ends the session', async (t) => {
 })
 
 test('an error of the function is thrown; it commits where it is an answer below 500, and only there', async (t) => {
-  for (const [status, n] of [[403, 2], [500, 1], [undefined, 1]] as const) {
+  for (const [status, n] of [
+    [403, 2],
+    [500, 1],
+    [undefined, 1],
+  ] as const) {
     const { middleware, request, browser, cookie } = await stored(t)
     const error = Object.assign(new Error('mine'), { status })
-    const thrown = await t.throwsAsync(middleware.run(request, ({ data }) => {
-      data.n = 2
-      throw error
-    }))
+    const thrown = await t.throwsAsync(
+      middleware.run(request, ({ data }) => {
+        data.n = 2
+        throw error
+      }),
+    )
 
     t.is(thrown, error)
     t.is((await browser().send('/look', cookie)).body, `["resumed",{"n":${n}}]`)
@@ -119,35 +151,56 @@ test('run() again in the same request finds what the first stored', async (t) =>
 
 test('run() inside a request of the chain serves another request, and then the chain goes on with its own', async (t) => {
   const inner = await stored(t)
-  const outer = await mounted(t, {}, {
-    '/': async (session) => {
-      const origin = await inner.middleware.run(inner.request, (other) => {
-        t.is(currentSession<Things>(), other)
-        t.is(currentSession<Things>('session'), other, 'the request around it is none of this one')
-        return other.origin
-      })
-      t.is(currentSession<Things>(), session)
-      return origin
+  const outer = await mounted(
+    t,
+    {},
+    {
+      '/': async (session) => {
+        const origin = await inner.middleware.run(inner.request, (other) => {
+          t.is(currentSession<Things>(), other)
+          t.is(currentSession<Things>('session'), other, 'the request around it is none of this one')
+          return other.origin
+        })
+        t.is(currentSession<Things>(), session)
+        return origin
+      },
     },
-  })
+  )
 
   t.is((await outer.browser().get('/')).body, 'resumed')
 })
 
 test('run() of the request that is running is a second session of the same name', async (t) => {
   const app: { middleware?: SessionMiddleware<Things> } = {}
-  const running = await mounted(t, {}, { '/': async (_session, ctx) => t.throwsAsync(async () => app.middleware?.run(ctx.req, () => 1), { code: 'ERR_SESSION_ALREADY_MOUNTED' }) })
+  const running = await mounted(
+    t,
+    {},
+    {
+      '/': async (_session, ctx) =>
+        t.throwsAsync(async () => app.middleware?.run(ctx.req, () => 1), { code: 'ERR_SESSION_ALREADY_MOUNTED' }),
+    },
+  )
   app.middleware = running.middleware
 
   t.is((await running.browser().get('/')).status, 200)
 })
 
 test('run() without a function is refused', async (t) => {
-  await t.throwsAsync(session({ keys: KEYS }).run(requestWith(), 5 as unknown as () => void), { code: 'ERR_INVALID_ARG_TYPE', message: 'the second argument of run() must be a function, got 5' })
+  await t.throwsAsync(session({ keys: KEYS }).run(requestWith(), 5 as unknown as () => void), {
+    code: 'ERR_INVALID_ARG_TYPE',
+    message: 'the second argument of run() must be a function, got 5',
+  })
 })
 
 test('before the first request run() needs keys as an option', async (t) => {
-  await t.throwsAsync(session().run(requestWith(), () => 1), { code: 'ERR_INVALID_ARG_VALUE', message: /^options\.keys must be given to session\(\) when run\(\) or sessionCookie\(\) is used before the first request: / })
+  await t.throwsAsync(
+    session().run(requestWith(), () => 1),
+    {
+      code: 'ERR_INVALID_ARG_VALUE',
+      message:
+        /^options\.keys must be given to session\(\) when run\(\) or sessionCookie\(\) is used before the first request: /,
+    },
+  )
   t.is(await session({ keys: KEYS }).run(requestWith(), () => 1), 1)
 })
 
@@ -161,7 +214,13 @@ test('a cookie that is a function of ctx is asked with one made for the request'
 })
 
 test('a cookie that is a function of ctx needs a request before run()', async (t) => {
-  await t.throwsAsync(session({ keys: KEYS, cookie: () => ({}) }).run(requestWith(), () => 1), { code: 'ERR_INVALID_ARG_VALUE', message: /^options\.cookie is a function of ctx: run\(\) needs a Koa request before/ })
+  await t.throwsAsync(
+    session({ keys: KEYS, cookie: () => ({}) }).run(requestWith(), () => 1),
+    {
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: /^options\.cookie is a function of ctx: run\(\) needs a Koa request before/,
+    },
+  )
 })
 
 test('with lazy false, run() serves a visitor without a session, who cannot get one there', async (t) => {

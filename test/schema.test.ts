@@ -5,7 +5,9 @@ import { validated } from '../src/schema.ts'
 import { hear, keyIn, mounted, type Things } from './support/mounted.ts'
 
 const codec = jsonCodec(1000)
-const schema = <Output>(validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>): StandardSchema<Output> => ({ '~standard': { validate } })
+const schema = <Output>(
+  validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>,
+): StandardSchema<Output> => ({ '~standard': { validate } })
 const issuing = (...issues: SchemaIssue[]): StandardSchema => schema(() => ({ issues }))
 
 /** n is a number above 0, where it is there; a text is an older shape of it. */
@@ -22,13 +24,31 @@ const counts = (isAsync: boolean): StandardSchema<Things> =>
   })
 
 test('the output of a schema is the data, be it promised', async (t) => {
-  t.deepEqual(await validated(schema(() => ({ value: { a: 1 } })), {}, codec), { a: 1 })
-  t.deepEqual(await validated(schema(() => Promise.resolve({ value: { a: 1 } })), {}, codec), { a: 1 })
+  t.deepEqual(
+    await validated(
+      schema(() => ({ value: { a: 1 } })),
+      {},
+      codec,
+    ),
+    { a: 1 },
+  )
+  t.deepEqual(
+    await validated(
+      schema(() => Promise.resolve({ value: { a: 1 } })),
+      {},
+      codec,
+    ),
+    { a: 1 },
+  )
 })
 
 test('a schema may write into what it is given: it is a copy', async (t) => {
   const data = Object.freeze({ a: Object.freeze({ b: 1 }) })
-  await validated(schema((value) => ({ value: Object.assign((value as typeof data).a, { b: 2 }) })), data, codec)
+  await validated(
+    schema((value) => ({ value: Object.assign((value as typeof data).a, { b: 2 }) })),
+    data,
+    codec,
+  )
 
   t.deepEqual(data, { a: { b: 1 } })
 })
@@ -42,34 +62,61 @@ test('issues are told by their paths, each once, and never by their messages', a
   ]
   const error = await t.throwsAsync(validated(issuing(...issues), {}, codec), { code: 'ERR_SESSION_SCHEMA' })
 
-  t.true(error.message.startsWith('session data does not satisfy options.schema at data.user.tags.0, data.Symbol(mark), data: '), error.message)
+  t.true(
+    error.message.startsWith(
+      'session data does not satisfy options.schema at data.user.tags.0, data.Symbol(mark), data: ',
+    ),
+    error.message,
+  )
   t.false(error.message.includes('secret'))
 })
 
 for (const output of [undefined, null, 'text', [1]]) {
   test(`a schema that makes ${JSON.stringify(output)} of data is refused`, async (t) => {
-    await t.throwsAsync(validated(schema(() => ({ value: output })), {}, codec), { code: 'ERR_SESSION_SCHEMA', message: 'options.schema must make an object of session data' })
+    await t.throwsAsync(
+      validated(
+        schema(() => ({ value: output })),
+        {},
+        codec,
+      ),
+      { code: 'ERR_SESSION_SCHEMA', message: 'options.schema must make an object of session data' },
+    )
   })
 }
 
-for (const [how, isAsync] of [['a schema', false], ['a schema that promises', true]] as const) {
+for (const [how, isAsync] of [
+  ['a schema', false],
+  ['a schema that promises', true],
+] as const) {
   test(`${how} refuses at commit what does not satisfy it, and the stored session stays as it was`, async (t) => {
-    const app = await mounted(t, { schema: counts(isAsync) }, {
-      '/good': (session) => (session.data.n = 1),
-      '/bad': (session) => (session.data.n = -1),
-      '/read': (session) => session.data,
-    })
+    const app = await mounted(
+      t,
+      { schema: counts(isAsync) },
+      {
+        '/good': (session) => (session.data.n = 1),
+        '/bad': (session) => (session.data.n = -1),
+        '/read': (session) => session.data,
+      },
+    )
     const browser = app.browser()
     await browser.get('/good')
     const answer = await browser.get('/bad')
 
     t.is(answer.status, 500)
-    t.like(app.errors[0], { code: 'ERR_SESSION_SCHEMA', message: 'session data does not satisfy options.schema at data.n: let the schema transform stored data of an older shape, or write data that fits' })
+    t.like(app.errors[0], {
+      code: 'ERR_SESSION_SCHEMA',
+      message:
+        'session data does not satisfy options.schema at data.n: let the schema transform stored data of an older shape, or write data that fits',
+    })
     t.is((await browser.get('/read')).body, '{"n":1}')
   })
 
   test(`${how} makes today's data of an older shape at load, without a write`, async (t) => {
-    const app = await mounted(t, { schema: counts(isAsync) }, { '/read': (session) => session.data, '/change': (session) => (session.data.name = 'ada') })
+    const app = await mounted(
+      t,
+      { schema: counts(isAsync) },
+      { '/read': (session) => session.data, '/change': (session) => (session.data.name = 'ada') },
+    )
     const browser = app.browser()
     await browser.get('/change')
     const key = keyIn(await browser.cookie())
@@ -88,11 +135,20 @@ for (const [how, isAsync] of [['a schema', false], ['a schema that promises', tr
 test('a stored session that a schema refuses is an error before any handler runs, and is left alone', async (t) => {
   let isStrict = false
   let runs = 0
-  const strict = schema<Things>((value) => (isStrict ? { issues: [{ message: 'no', path: ['n'] }] } : { value: value as Things }))
-  const app = await mounted(t, { schema: strict }, { '/set': (session) => (session.data.n = 1), '/read': (session) => {
-      runs++
-      return session.data
-    } })
+  const strict = schema<Things>((value) =>
+    isStrict ? { issues: [{ message: 'no', path: ['n'] }] } : { value: value as Things },
+  )
+  const app = await mounted(
+    t,
+    { schema: strict },
+    {
+      '/set': (session) => (session.data.n = 1),
+      '/read': (session) => {
+        runs++
+        return session.data
+      },
+    },
+  )
   const browser = app.browser()
   await browser.get('/set')
   isStrict = true
@@ -105,8 +161,18 @@ test('a stored session that a schema refuses is an error before any handler runs
 })
 
 test('the empty data of a new session is checked only at commit', async (t) => {
-  const named = schema<Things>((value) => ((value as Things).name === undefined ? { issues: [{ message: 'no', path: ['name'] }] } : { value: value as Things }))
-  const app = await mounted(t, { schema: named }, { '/look': (session) => session.data, '/n': (session) => (session.data.n = 1), '/name': (session) => (session.data.name = 'ada') })
+  const named = schema<Things>((value) =>
+    (value as Things).name === undefined ? { issues: [{ message: 'no', path: ['name'] }] } : { value: value as Things },
+  )
+  const app = await mounted(
+    t,
+    { schema: named },
+    {
+      '/look': (session) => session.data,
+      '/n': (session) => (session.data.n = 1),
+      '/name': (session) => (session.data.name = 'ada'),
+    },
+  )
 
   t.is((await app.browser().get('/look')).status, 200)
   t.is((await app.browser().get('/n')).status, 500)
@@ -122,14 +188,18 @@ test("a schema's output at commit is discarded", async (t) => {
 })
 
 test('update() and regenerate() store nothing that does not satisfy the schema', async (t) => {
-  const app = await mounted(t, { schema: counts(false) }, {
-    '/good': (session) => (session.data.n = 1),
-    '/update': (session) => session.update((data) => void (data.n = -1)),
-    '/regenerate': async (session) => {
-      session.data.n = -1
-      await session.regenerate()
+  const app = await mounted(
+    t,
+    { schema: counts(false) },
+    {
+      '/good': (session) => (session.data.n = 1),
+      '/update': (session) => session.update((data) => void (data.n = -1)),
+      '/regenerate': async (session) => {
+        session.data.n = -1
+        await session.regenerate()
+      },
     },
-  })
+  )
   const browser = app.browser()
   await browser.get('/good')
   app.store.counted()
@@ -142,17 +212,27 @@ test('update() and regenerate() store nothing that does not satisfy the schema',
   }
 })
 
-test.serial('with a schema a session that cannot be read is rejected before the handlers run, and one that can is resumed', async (t) => {
-  const heard = hear(t, 'reject', 'resume')
-  const app = await mounted(t, { schema: counts(true) }, { '/set': (session) => (session.data.n = 1), '/origin': ({ origin }) => origin })
-  const browser = app.browser()
-  await browser.get('/set')
-  const publicId = keyIn(await browser.cookie())
-  await browser.get('/origin')
-  const record = await app.store.read(publicId, Date.now())
-  if (record === undefined) return t.fail('not stored')
-  await app.store.replace({ ...record, version: 2, payload: 'cut off' }, 1, Date.now())
+test.serial(
+  'with a schema a session that cannot be read is rejected before the handlers run, and one that can is resumed',
+  async (t) => {
+    const heard = hear(t, 'reject', 'resume')
+    const app = await mounted(
+      t,
+      { schema: counts(true) },
+      { '/set': (session) => (session.data.n = 1), '/origin': ({ origin }) => origin },
+    )
+    const browser = app.browser()
+    await browser.get('/set')
+    const publicId = keyIn(await browser.cookie())
+    await browser.get('/origin')
+    const record = await app.store.read(publicId, Date.now())
+    if (record === undefined) return t.fail('not stored')
+    await app.store.replace({ ...record, version: 2, payload: 'cut off' }, 1, Date.now())
 
-  t.is((await browser.get('/origin')).body, 'expired')
-  t.deepEqual(heard, [['resume', { publicId }], ['reject', { publicId, reason: 'corrupt' }]])
-})
+    t.is((await browser.get('/origin')).body, 'expired')
+    t.deepEqual(heard, [
+      ['resume', { publicId }],
+      ['reject', { publicId, reason: 'corrupt' }],
+    ])
+  },
+)

@@ -6,7 +6,11 @@ import type { SessionStore } from '../src/store.ts'
 
 /** A sweeper of a store that answers `deleteExpired` so. */
 function sweeping(t: ExecutionContext, deleteExpired: SessionStore['deleteExpired'], interval = 5): Sweeper {
-  const sweeper = new Sweeper(new Guard({ deleteExpired } as SessionStore, 1000, new Events(undefined)), interval, () => 7)
+  const sweeper = new Sweeper(
+    new Guard({ deleteExpired } as SessionStore, 1000, new Events(undefined)),
+    interval,
+    () => 7,
+  )
   // Its timer keeps no process alive: something else must, while a test waits for it.
   const alive = setInterval(() => undefined, 1000)
   t.teardown(() => {
@@ -17,14 +21,22 @@ function sweeping(t: ExecutionContext, deleteExpired: SessionStore['deleteExpire
 }
 
 /** A promise of the nth call, and the calls so far. */
-function counted(nth: number): { calls: [now: number, limit: number][]; reached: Promise<void>; call: (now: number, limit: number) => number } {
+function counted(nth: number): {
+  calls: [now: number, limit: number][]
+  reached: Promise<void>
+  call: (now: number, limit: number) => number
+} {
   const calls: [number, number][] = []
   let reach!: () => void
   const reached = new Promise<void>((resolve) => (reach = resolve))
-  return { calls, reached, call: (now, limit) => {
-    if (calls.push([now, limit]) >= nth) reach()
-    return 0
-  } }
+  return {
+    calls,
+    reached,
+    call: (now, limit) => {
+      if (calls.push([now, limit]) >= nth) reach()
+      return 0
+    },
+  }
 }
 
 test('sweeping deletes in portions until one is not full, and tells how many', async (t) => {
@@ -56,7 +68,11 @@ test('a started sweeper sweeps again and again, by the clock of the options', as
   sweeper.start()
   await reached
 
-  t.deepEqual(calls.slice(0, 3), [[7, 500], [7, 500], [7, 500]])
+  t.deepEqual(calls.slice(0, 3), [
+    [7, 500],
+    [7, 500],
+    [7, 500],
+  ])
 })
 
 test('a sweep that failed is tried again at the next interval', async (t) => {
@@ -86,11 +102,15 @@ test('a sweeper that is stopped while it sweeps does not sweep again', async (t)
   let release!: () => void
   let begin!: () => void
   const begun = new Promise<void>((resolve) => (begin = resolve))
-  const sweeper = sweeping(t, () => {
-    if (++calls > 1) return 0
-    begin()
-    return new Promise<number>((resolve) => (release = () => resolve(0)))
-  }, 1)
+  const sweeper = sweeping(
+    t,
+    () => {
+      if (++calls > 1) return 0
+      begin()
+      return new Promise<number>((resolve) => (release = () => resolve(0)))
+    },
+    1,
+  )
   sweeper.start()
   await begun
   sweeper.stop()

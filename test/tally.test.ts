@@ -57,7 +57,11 @@ test('a run without tests is a failure', async (t) => {
 const COOKIE = `'sid=' + 'i'.repeat(32) + '.' + 's'.repeat(43) + '; Path=/'`
 const SECRET = `'keys: ' + ${JSON.stringify(KEYS[1]?.slice(0, 9))} + ${JSON.stringify(KEYS[1]?.slice(9))}`
 
-for (const [what, print] of Object.entries({ 'a session cookie to stdout': `console.log(${COOKIE})`, 'a signing secret to stderr': `console.error(${SECRET})`, 'a session cookie into the report': `t.log(${COOKIE})` })) {
+for (const [what, print] of Object.entries({
+  'a session cookie to stdout': `console.log(${COOKIE})`,
+  'a signing secret to stderr': `console.error(${SECRET})`,
+  'a session cookie into the report': `t.log(${COOKIE})`,
+})) {
   test(`a run in which a test prints ${what} is a failure`, async (t) => {
     const run = await tally({ 'leak.js': `import test from 'ava'\ntest('one', (t) => { ${print}; t.pass() })` })
 

@@ -88,7 +88,9 @@ export function accountRoutes(shop: Shop, frame: Frame): Router {
 
   router.post('/account/email', ...guarded, (ctx) => {
     const email = field(ctx, 'email').trim()
-    const problem = wrongEmail(email) ?? (users.changeEmail(memberOf(shop), email) ? undefined : 'There is an account with this e-mail.')
+    const problem =
+      wrongEmail(email) ??
+      (users.changeEmail(memberOf(shop), email) ? undefined : 'There is an account with this e-mail.')
     if (problem !== undefined) {
       form(ctx, 'Change e-mail', emailForm(email, problem), 422)
       return
@@ -137,7 +139,8 @@ function wrongPassword(password: string): string | undefined {
   return password.length >= SHORTEST ? undefined : `Give a password of at least ${SHORTEST} characters.`
 }
 
-const emailInput = (value: string) => input({ label: 'E-mail', name: 'email', type: 'email', autocomplete: 'username', value })
+const emailInput = (value: string) =>
+  input({ label: 'E-mail', name: 'email', type: 'email', autocomplete: 'username', value })
 const passwordInput = input({ label: 'Password', name: 'password', type: 'password', autocomplete: 'current-password' })
 const newPasswordInput = input({
   label: 'New password',
@@ -149,34 +152,47 @@ const newPasswordInput = input({
 })
 
 function signUpForm(name = '', email = '', problem?: string): Html {
-  return card('Sign up', '/sign-up', problem, html`
-    ${input({ label: 'Name', name: 'name', type: 'text', autocomplete: 'name', maxlength: 60, value: name })}
-    ${emailInput(email)}
-    ${newPasswordInput}
-    <button>Sign up</button>
-    <p class="hint">No mail is sent: any address will do. Have an account? <a href="/sign-in">Sign in</a></p>`)
+  return card(
+    'Sign up',
+    '/sign-up',
+    problem,
+    html` ${input({ label: 'Name', name: 'name', type: 'text', autocomplete: 'name', maxlength: 60, value: name })}
+      ${emailInput(email)} ${newPasswordInput}
+      <button>Sign up</button>
+      <p class="hint">No mail is sent: any address will do. Have an account? <a href="/sign-in">Sign in</a></p>`,
+  )
 }
 
 function signInForm(place: string, problem?: string, email = ''): Html {
-  return card('Sign in', '/sign-in', problem, html`
-    <input type="hidden" name="for" value="${place}">
-    ${emailInput(email)}
-    ${passwordInput}
-    <div class="tick">
-      <input id="remember" name="remember" type="checkbox" value="yes" aria-describedby="remember-hint">
-      <label for="remember">Remember me</label>
-      <p class="hint" id="remember-hint">For 30 days. Without it the cookie ends with the browser.</p>
-    </div>
-    <button>Sign in</button>
-    <p class="hint">No account yet? <a href="/sign-up">Sign up</a></p>`)
+  return card(
+    'Sign in',
+    '/sign-in',
+    problem,
+    html` <input type="hidden" name="for" value="${place}" />
+      ${emailInput(email)} ${passwordInput}
+      <div class="tick">
+        <input id="remember" name="remember" type="checkbox" value="yes" aria-describedby="remember-hint" />
+        <label for="remember">Remember me</label>
+        <p class="hint" id="remember-hint">For 30 days. Without it the cookie ends with the browser.</p>
+      </div>
+      <button>Sign in</button>
+      <p class="hint">No account yet? <a href="/sign-up">Sign up</a></p>`,
+  )
 }
 
 function confirmForm(place: string, problem?: string): Html {
-  return card('Your password, please', '/confirm', problem, html`
-    <p>What comes next could lock you out of your account: it wants a password that was given within the last five minutes.</p>
-    <input type="hidden" name="for" value="${place}">
-    ${passwordInput}
-    <button>Go on</button>`)
+  return card(
+    'Your password, please',
+    '/confirm',
+    problem,
+    html` <p>
+        What comes next could lock you out of your account: it wants a password that was given within the last five
+        minutes.
+      </p>
+      <input type="hidden" name="for" value="${place}" />
+      ${passwordInput}
+      <button>Go on</button>`,
+  )
 }
 
 function emailForm(email: string, problem?: string): Html {
@@ -184,32 +200,50 @@ function emailForm(email: string, problem?: string): Html {
 }
 
 function passwordForm(problem?: string): Html {
-  return card('Change password', '/account/password', problem, html`
-    ${newPasswordInput}
-    <button>Change it</button>
-    <p class="hint">All your other devices are signed out.</p>`)
+  return card(
+    'Change password',
+    '/account/password',
+    problem,
+    html` ${newPasswordInput}
+      <button>Change it</button>
+      <p class="hint">All your other devices are signed out.</p>`,
+  )
 }
 
 function accountPage({ name, email }: User): Html {
   const { maxAge } = visitor()
-  return html`
-    <section class="card">
-      <h1>${name}</h1>
-      <dl class="account">
-        <div><dt>E-mail</dt><dd>${email}</dd><dd><a href="/account/email">Change<span class="unseen"> e-mail</span></a></dd></div>
-        <div><dt>Password</dt><dd>kept as scrypt makes it</dd><dd><a href="/account/password">Change<span class="unseen"> password</span></a></dd></div>
-        <div><dt>Remembered</dt><dd>${maxAge > 0 ? 'yes, for 30 days' : 'no, until the browser closes'}</dd><dd></dd></div>
-      </dl>
-      <p class="hint">Changes ask for the password again if you last gave it more than five minutes ago.</p>
-      ${button('/sign-out', 'Sign out', {}, 'quiet')}
-    </section>`
+  return html` <section class="card">
+    <h1>${name}</h1>
+    <dl class="account">
+      <div>
+        <dt>E-mail</dt>
+        <dd>${email}</dd>
+        <dd>
+          <a href="/account/email">Change<span class="unseen"> e-mail</span></a>
+        </dd>
+      </div>
+      <div>
+        <dt>Password</dt>
+        <dd>kept as scrypt makes it</dd>
+        <dd>
+          <a href="/account/password">Change<span class="unseen"> password</span></a>
+        </dd>
+      </div>
+      <div>
+        <dt>Remembered</dt>
+        <dd>${maxAge > 0 ? 'yes, for 30 days' : 'no, until the browser closes'}</dd>
+        <dd></dd>
+      </div>
+    </dl>
+    <p class="hint">Changes ask for the password again if you last gave it more than five minutes ago.</p>
+    ${button('/sign-out', 'Sign out', {}, 'quiet')}
+  </section>`
 }
 
 function signedOut(): Html {
-  return html`
-    <section class="card">
-      <h1>Signed out</h1>
-      <p>The server has forgotten the session, the cart in it too, and told the browser to drop the cookie.</p>
-      <p><a href="/">To the shop</a></p>
-    </section>`
+  return html` <section class="card">
+    <h1>Signed out</h1>
+    <p>The server has forgotten the session, the cart in it too, and told the browser to drop the cookie.</p>
+    <p><a href="/">To the shop</a></p>
+  </section>`
 }

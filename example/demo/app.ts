@@ -36,7 +36,13 @@ const COOKIE = 'sid'
 
 export function openDemo({ store, users, keys, now = Date.now, print = () => pause(3000), logger }: DemoOptions): Demo {
   const ledger = new Ledger(COOKIE)
-  const sessions = session<Visitor>({ keys: [...keys], store: ledger.watch(store), cookie: { name: COOKIE }, now, ...(logger && { logger }) })
+  const sessions = session<Visitor>({
+    keys: [...keys],
+    store: ledger.watch(store),
+    cookie: { name: COOKIE },
+    now,
+    ...(logger && { logger }),
+  })
   const shop: Shop = { sessions, users, now, print, unplug: (milliseconds) => ledger.unplug(milliseconds) }
   const frame = new Frame(ledger, now)
 
@@ -48,7 +54,8 @@ export function openDemo({ store, users, keys, now = Date.now, print = () => pau
   app.use(ownFormsOnly)
   app.use(sessions)
   app.use(bodyParser({ enableTypes: ['form'], formLimit: '8kb' }))
-  for (const routes of [cartRoutes, accountRoutes, deviceRoutes, liveRoutes, troubleRoutes]) app.use(routes(shop, frame).routes())
+  for (const routes of [cartRoutes, accountRoutes, deviceRoutes, liveRoutes, troubleRoutes])
+    app.use(routes(shop, frame).routes())
 
   // Koa's handler answers every error itself: its promise is nobody's business.
   const serve = app.callback()

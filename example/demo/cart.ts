@@ -68,16 +68,18 @@ export function cartRoutes({ print }: Shop, frame: Frame): Router {
 }
 
 function shopWindow(): Html {
-  return html`
-    <div class="hero">
+  return html` <div class="hero">
       <h1>A stationery shop that sells nothing</h1>
-      <p>It shows what a server-side session does. Put something in the cart, sign in with two browsers, and look at the foot of each page.</p>
+      <p>
+        It shows what a server-side session does. Put something in the cart, sign in with two browsers, and look at the
+        foot of each page.
+      </p>
     </div>
     <h2 class="unseen">Goods</h2>
     <ul class="goods">
       ${GOODS.map(
-        (article) => html`
-          <li>
+        (article) =>
+          html` <li>
             <div class="drawing">${article.drawing}</div>
             <h3>${article.name}</h3>
             <p>${article.about}</p>
@@ -91,18 +93,35 @@ function shopWindow(): Html {
     <section class="tries" aria-labelledby="tries-title">
       <h2 id="tries-title">What to try</h2>
       <ol>
-        <li><h3>Two tabs</h3><p>Open the <a href="/cart">cart</a> twice. Print a gift card in one, which takes three seconds, and add things in the other. Nothing is lost.</p></li>
-        <li><h3>Two browsers</h3><p><a href="/sign-up">Sign up</a> here and sign in elsewhere, or in a private window. Then end one from the <a href="/devices">devices</a> of the other.</p></li>
-        <li><h3>A live view</h3><p>Keep <a href="/live">Live</a> open beside another tab: it follows, and closes when its session ends.</p></li>
-        <li><h3>Trouble</h3><p>See what happens when <a href="/trouble">the store is unplugged</a>, and after it.</p></li>
+        <li>
+          <h3>Two tabs</h3>
+          <p>
+            Open the <a href="/cart">cart</a> twice. Print a gift card in one, which takes three seconds, and add things
+            in the other. Nothing is lost.
+          </p>
+        </li>
+        <li>
+          <h3>Two browsers</h3>
+          <p>
+            <a href="/sign-up">Sign up</a> here and sign in elsewhere, or in a private window. Then end one from the
+            <a href="/devices">devices</a> of the other.
+          </p>
+        </li>
+        <li>
+          <h3>A live view</h3>
+          <p>Keep <a href="/live">Live</a> open beside another tab: it follows, and closes when its session ends.</p>
+        </li>
+        <li>
+          <h3>Trouble</h3>
+          <p>See what happens when <a href="/trouble">the store is unplugged</a>, and after it.</p>
+        </li>
       </ol>
     </section>`
 }
 
 function cartPage(data: Visitor): Html {
   const lines = linesOf(data)
-  return html`
-    <h1>Cart</h1>
+  return html` <h1>Cart</h1>
     <div class="columns">
       <section aria-label="Goods in the cart">
         ${lines.length === 0 ? html`<p class="empty">The cart is empty. <a href="/">Look at the goods.</a></p>` : cartTable(lines)}
@@ -114,10 +133,21 @@ function cartPage(data: Visitor): Html {
         <form method="post" action="/cart/card">
           <div class="field">
             <label for="card">What it says</label>
-            <input id="card" name="card" type="text" maxlength="120" autocomplete="off" value="${data.card ?? ''}" aria-describedby="card-hint">
+            <input
+              id="card"
+              name="card"
+              type="text"
+              maxlength="120"
+              autocomplete="off"
+              value="${data.card ?? ''}"
+              aria-describedby="card-hint"
+            />
           </div>
           <button>Print it</button>
-          <p class="hint" id="card-hint">The printer takes three seconds. Fill the cart in another tab meanwhile: this request began before, ends after, and undoes nothing.</p>
+          <p class="hint" id="card-hint">
+            The printer takes three seconds. Fill the cart in another tab meanwhile: this request began before, ends
+            after, and undoes nothing.
+          </p>
         </form>
       </section>
     </div>`
@@ -125,13 +155,15 @@ function cartPage(data: Visitor): Html {
 
 function cartTable(lines: readonly Line[]): Html {
   const total = lines.reduce((sum, { article, count }) => sum + article.price * count, 0)
-  return html`
-    <ul class="lines">
+  return html` <ul class="lines">
       ${lines.map(
-        ({ article, count }) => html`
-          <li>
+        ({ article, count }) =>
+          html` <li>
             <div class="drawing">${article.drawing}</div>
-            <div><h2>${article.name}</h2><p>${article.about}</p></div>
+            <div>
+              <h2>${article.name}</h2>
+              <p>${article.about}</p>
+            </div>
             <div class="stepper">
               ${button('/cart/take', html`<span aria-hidden="true">−</span><span class="unseen">One ${article.name} less</span>`, { article: article.id }, 'quiet')}
               <span class="quantity">${count}</span>

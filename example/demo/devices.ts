@@ -63,12 +63,16 @@ export function deviceRoutes(shop: Shop, frame: Frame): Router {
 
 /** This one first, then those seen last. */
 export function inOrder(list: readonly SessionInfo<Visitor>[], here: string): SessionInfo<Visitor>[] {
-  return [...list].sort((a, b) => Number(b.publicId === here) - Number(a.publicId === here) || b.lastSeenAt - a.lastSeenAt || b.createdAt - a.createdAt)
+  return [...list].sort(
+    (a, b) =>
+      Number(b.publicId === here) - Number(a.publicId === here) ||
+      b.lastSeenAt - a.lastSeenAt ||
+      b.createdAt - a.createdAt,
+  )
 }
 
 function devicesPage(list: readonly SessionInfo<Visitor>[], here: string, now: number): Html {
-  return html`
-    <div class="heading">
+  return html` <div class="heading">
       <h1>Your devices</h1>
       ${list.length > 1 && button('/devices/end-others', 'Sign out everywhere but here', {}, 'quiet')}
     </div>
@@ -76,16 +80,21 @@ function devicesPage(list: readonly SessionInfo<Visitor>[], here: string, now: n
       ${inOrder(list, here).map(({ publicId, createdAt, lastSeenAt, expiresAt, data }) => {
         const isHere = publicId === here
         const name = data.device ?? 'A browser'
-        return html`
-          <li class="${isHere && 'here'}">
-            <div>
-              <h2>${name}${isHere && html` <span class="badge">this browser</span>`}</h2>
-              <p>${isHere ? 'In use now' : html`Seen ${ago(lastSeenAt, now)}`}, since ${clock(createdAt)}. Ends in ${span(expiresAt - now)} if not used.</p>
-              <p class="id">${publicId}</p>
-            </div>
-            ${isHere ? button('/sign-out', 'Sign out', {}, 'quiet') : button('/devices/end', html`End<span class="unseen"> ${name}, seen ${ago(lastSeenAt, now)}</span>`, { device: publicId })}
-          </li>`
+        return html` <li class="${isHere && 'here'}">
+          <div>
+            <h2>${name}${isHere && html` <span class="badge">this browser</span>`}</h2>
+            <p>
+              ${isHere ? 'In use now' : html`Seen ${ago(lastSeenAt, now)}`}, since ${clock(createdAt)}. Ends in
+              ${span(expiresAt - now)} if not used.
+            </p>
+            <p class="id">${publicId}</p>
+          </div>
+          ${isHere ? button('/sign-out', 'Sign out', {}, 'quiet') : button('/devices/end', html`End<span class="unseen"> ${name}, seen ${ago(lastSeenAt, now)}</span>`, { device: publicId })}
+        </li>`
       })}
     </ul>
-    <p class="hint">Most requests only read the session. When it was last seen is written at most every twelve minutes, or every hour where you are remembered, so the real time may be later.</p>`
+    <p class="hint">
+      Most requests only read the session. When it was last seen is written at most every twelve minutes, or every hour
+      where you are remembered, so the real time may be later.
+    </p>`
 }

@@ -5,7 +5,8 @@ import { html, type Html, type Part } from './html.ts'
 /** A field of the form that was sent; empty where there is none. */
 export function field(ctx: Context, name: string): string {
   const body: unknown = ctx.request.body
-  const value: unknown = typeof body === 'object' && body !== null && Object.hasOwn(body, name) ? body[name as keyof typeof body] : ''
+  const value: unknown =
+    typeof body === 'object' && body !== null && Object.hasOwn(body, name) ? body[name as keyof typeof body] : ''
   return typeof value === 'string' ? value : ''
 }
 
@@ -27,31 +28,35 @@ interface Input {
 }
 
 export function input({ label, name, type, autocomplete, value, hint, minlength, maxlength = 200 }: Input): Html {
-  return html`
-    <div class="field">
-      <label for="${name}">${label}</label>
-      <input id="${name}" name="${name}" type="${type}" autocomplete="${autocomplete}" maxlength="${maxlength}" required
-        ${value !== undefined && html` value="${value}"`}${minlength !== undefined && html` minlength="${minlength}"`}
-        ${hint !== undefined && html` aria-describedby="${name}-hint"`}>
-      ${hint !== undefined && html`<p class="hint" id="${name}-hint">${hint}</p>`}
-    </div>`
+  return html` <div class="field">
+    <label for="${name}">${label}</label>
+    <input
+      id="${name}"
+      name="${name}"
+      type="${type}"
+      autocomplete="${autocomplete}"
+      maxlength="${maxlength}"
+      required
+      ${value !== undefined && html` value="${value}"`}${minlength !== undefined && html` minlength="${minlength}"`}
+      ${hint !== undefined && html` aria-describedby="${name}-hint"`}
+    />
+    ${hint !== undefined && html`<p class="hint" id="${name}-hint">${hint}</p>`}
+  </div>`
 }
 
 /** A form of one button. */
 export function button(action: string, text: Part, fields: Readonly<Record<string, string>> = {}, look = ''): Html {
-  return html`
-    <form method="post" action="${action}">
-      ${Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}
-      <button class="${look}">${text}</button>
-    </form>`
+  return html` <form method="post" action="${action}">
+    ${Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`)}
+    <button class="${look}">${text}</button>
+  </form>`
 }
 
 /** A form on a card of its own, with what was wrong with it last time. */
 export function card(title: string, action: string, problem: string | undefined, body: Html): Html {
-  return html`
-    <section class="card">
-      <h1>${title}</h1>
-      ${problem !== undefined && html`<p class="notice problem" role="alert">${problem}</p>`}
-      <form method="post" action="${action}">${body}</form>
-    </section>`
+  return html` <section class="card">
+    <h1>${title}</h1>
+    ${problem !== undefined && html`<p class="notice problem" role="alert">${problem}</p>`}
+    <form method="post" action="${action}">${body}</form>
+  </section>`
 }

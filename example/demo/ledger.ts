@@ -5,7 +5,17 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Context, Next } from 'koa'
 import type { EventMessage, SessionManager, SessionStore } from 'koa-fastsession'
 
-const EVENTS = ['create', 'resume', 'reject', 'commit', 'conflict', 'gone', 'regenerate', 'destroy', 'store-error'] as const
+const EVENTS = [
+  'create',
+  'resume',
+  'reject',
+  'commit',
+  'conflict',
+  'gone',
+  'regenerate',
+  'destroy',
+  'store-error',
+] as const
 const MOST_REMEMBERED = 1000
 
 /** One request, as far as it has got. */
@@ -75,7 +85,8 @@ export class Ledger {
       create: (record, now) => call('create', () => store.create(record, now)),
       read: (key, now) => call('read', () => store.read(key, now)),
       replace: (record, version, now) => call('replace', () => store.replace(record, version, now)),
-      touch: (key, version, seenAt, expiresAt, now) => call('touch', () => store.touch(key, version, seenAt, expiresAt, now)),
+      touch: (key, version, seenAt, expiresAt, now) =>
+        call('touch', () => store.touch(key, version, seenAt, expiresAt, now)),
       delete: (key) => call('delete', () => store.delete(key)),
       list: (owner, now) => call('list', () => store.list?.(owner, now) ?? []),
       deleteExpired: (now, limit) => store.deleteExpired?.(now, limit) ?? 0,

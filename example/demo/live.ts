@@ -37,8 +37,14 @@ export class LiveView {
   readonly #listeners: readonly (readonly [string, (message: unknown) => void])[] = [
     ['koa-fastsession:create', () => this.#refresh()],
     ['koa-fastsession:commit', () => this.#refresh()],
-    ['koa-fastsession:destroy', (message) => this.#hangUp((message as EventMessage).publicId, ENDED, 'the session has ended')],
-    ['koa-fastsession:regenerate', (message) => this.#hangUp((message as EventMessage).previousPublicId, DIAL_AGAIN, 'the session has a new id')],
+    [
+      'koa-fastsession:destroy',
+      (message) => this.#hangUp((message as EventMessage).publicId, ENDED, 'the session has ended'),
+    ],
+    [
+      'koa-fastsession:regenerate',
+      (message) => this.#hangUp((message as EventMessage).previousPublicId, DIAL_AGAIN, 'the session has a new id'),
+    ],
   ]
   #isRefreshing = false
   #isDue = false
@@ -62,7 +68,10 @@ export class LiveView {
   }
 
   async #accept(request: IncomingMessage, raw: Duplex, head: Buffer): Promise<void> {
-    const { owner, publicId } = await this.#shop.sessions.run(request, (session) => ({ owner: session.owner, publicId: session.publicId }))
+    const { owner, publicId } = await this.#shop.sessions.run(request, (session) => ({
+      owner: session.owner,
+      publicId: session.publicId,
+    }))
     this.#sockets.handleUpgrade(request, raw, head, (socket) => {
       socket.on('error', () => socket.terminate())
       // A page cannot see with which status an upgrade was refused: it is told why in a close.
@@ -142,13 +151,16 @@ export function liveRoutes(shop: Shop, frame: Frame): Router {
 }
 
 function livePage(data: Visitor, list: readonly SessionInfo<Visitor>[], here: string): Html {
-  return html`
-    <div class="heading">
+  return html` <div class="heading">
       <h1>Live</h1>
       <p id="live-state" class="state" role="status">not connected</p>
     </div>
     <p id="live-ended" class="notice problem" role="alert" hidden></p>
-    <noscript><p class="notice">This page alone needs JavaScript to follow what happens. What you see is how it was when the page was made.</p></noscript>
+    <noscript
+      ><p class="notice">
+        This page alone needs JavaScript to follow what happens. What you see is how it was when the page was made.
+      </p></noscript
+    >
     <div class="columns" id="live">
       <section class="card" aria-labelledby="live-cart-title">
         <h2 id="live-cart-title">The cart of this browser</h2>
@@ -159,18 +171,30 @@ function livePage(data: Visitor, list: readonly SessionInfo<Visitor>[], here: st
         <div id="live-devices">${devicesNow(list, here)}</div>
       </section>
     </div>
-    <p class="hint">Fill the cart in another tab, or sign in and out elsewhere. When this session is ended from another device, the server closes the connection and this page says so.</p>`
+    <p class="hint">
+      Fill the cart in another tab, or sign in and out elsewhere. When this session is ended from another device, the
+      server closes the connection and this page says so.
+    </p>`
 }
 
 function cartNow(data: Visitor): Html {
   const lines = linesOf(data)
   if (lines.length === 0) return html`<p class="empty">The cart is empty.</p>`
-  return html`<ul class="plain">${lines.map(({ article, count }) => html`<li><span>${article.name}</span> <span class="quantity">× ${count}</span></li>`)}</ul>`
+  return html`<ul class="plain">
+    ${lines.map(({ article, count }) => html`<li><span>${article.name}</span> <span class="quantity">× ${count}</span></li>`)}
+  </ul>`
 }
 
 function devicesNow(list: readonly SessionInfo<Visitor>[], here: string): Html {
-  return html`<ul class="plain">${inOrder(list, here).map(
-    ({ publicId, createdAt, data }) =>
-      html`<li><span>${data.device ?? 'A browser'}${publicId === here && html` <span class="badge">this browser</span>`}</span> <span>since ${clock(createdAt)}</span></li>`,
-  )}</ul>`
+  return html`<ul class="plain">
+    ${inOrder(list, here).map(
+      ({ publicId, createdAt, data }) =>
+        html`<li>
+          <span
+            >${data.device ?? 'A browser'}${publicId === here && html` <span class="badge">this browser</span>`}</span
+          >
+          <span>since ${clock(createdAt)}</span>
+        </li>`,
+    )}
+  </ul>`
 }

@@ -8,12 +8,18 @@ const storage = openStorage(process.env['DATABASE'] ?? fileURLToPath(new URL('de
 const demo = openDemo(storage)
 
 demo.server.on('error', (error: NodeJS.ErrnoException) => {
-  console.error(error.code === 'EADDRINUSE' ? `Something listens on port ${port} already: PORT=18081 npm run demo takes another one.` : error)
+  console.error(
+    error.code === 'EADDRINUSE'
+      ? `Something listens on port ${port} already: PORT=18081 npm run demo takes another one.`
+      : error,
+  )
   process.exit(1)
 })
 
 // This machine alone: it is a demo, and it has a switch that breaks it.
-demo.server.listen(port, '127.0.0.1', () => console.log(`http://localhost:${port}, accounts and sessions ${storage.where}`))
+demo.server.listen(port, '127.0.0.1', () =>
+  console.log(`http://localhost:${port}, accounts and sessions ${storage.where}`),
+)
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {

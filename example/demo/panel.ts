@@ -17,42 +17,68 @@ const COLUMNS = ['Store calls', 'Events', 'Cookie sent']
 export function panel(session: SessionManager<object>, ledger: Ledger, now: number): Html {
   const running = ledger.current()
   const last = ledger.last(session.publicId)
-  return html`
-    <aside class="panel" aria-labelledby="panel-title">
-      <div class="wide">
-        <h2 id="panel-title">What the session did</h2>
-        <table>
-          <thead><tr><th scope="col">Request</th>${COLUMNS.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
-          <tbody>
-            ${last && row('the one before', last, last.cookie ?? 'none')}
-            ${running && row('this page, so far', running, 'not known yet')}
-          </tbody>
-        </table>
-        <p>A session is stored after the page was made and before it leaves: what this page stores and sends stands in the next page’s panel.</p>
-        ${facts(session, now)}
-      </div>
-    </aside>`
+  return html` <aside class="panel" aria-labelledby="panel-title">
+    <div class="wide">
+      <h2 id="panel-title">What the session did</h2>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Request</th>
+            ${COLUMNS.map((name) => html`<th scope="col">${name}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${last && row('the one before', last, last.cookie ?? 'none')}
+          ${running && row('this page, so far', running, 'not known yet')}
+        </tbody>
+      </table>
+      <p>
+        A session is stored after the page was made and before it leaves: what this page stores and sends stands in the
+        next page’s panel.
+      </p>
+      ${facts(session, now)}
+    </div>
+  </aside>`
 }
 
 function row(which: string, { request, calls, events }: Entry, cookie: string): Html {
   const asked = [...calls].map(([verb, count]) => `${verb} × ${count}`).join(', ')
   const cells = [asked === '' ? 'none' : asked, events.length === 0 ? 'none' : events.join(', '), cookie]
-  return html`
-    <tr>
-      <th scope="row">${request} <small>${which}</small></th>
-      ${cells.map((cell, at) => html`<td data-label="${COLUMNS[at]}">${cell}</td>`)}
-    </tr>`
+  return html` <tr>
+    <th scope="row">${request} <small>${which}</small></th>
+    ${cells.map((cell, at) => html`<td data-label="${COLUMNS[at]}">${cell}</td>`)}
+  </tr>`
 }
 
 function facts(session: SessionManager<object>, now: number): Html {
   const { origin, publicId, createdAt, authenticatedAt, expiresAt } = session
-  if (origin !== 'resumed') return html`<dl><div><dt>Session</dt><dd>${ORIGINS[origin]}</dd></div></dl>`
-  return html`
-    <dl>
-      <div><dt>Session</dt><dd>${ORIGINS[origin]}</dd></div>
-      <div><dt>Public id, which is no cookie</dt><dd class="id">${publicId}</dd></div>
-      <div><dt>Began</dt><dd>${clock(createdAt)}</dd></div>
-      <div><dt>Password given</dt><dd>${authenticatedAt === undefined ? 'never' : clock(authenticatedAt)}</dd></div>
-      <div><dt>Ends if not used</dt><dd>in ${span(expiresAt - now)}</dd></div>
+  if (origin !== 'resumed')
+    return html`<dl>
+      <div>
+        <dt>Session</dt>
+        <dd>${ORIGINS[origin]}</dd>
+      </div>
     </dl>`
+  return html` <dl>
+    <div>
+      <dt>Session</dt>
+      <dd>${ORIGINS[origin]}</dd>
+    </div>
+    <div>
+      <dt>Public id, which is no cookie</dt>
+      <dd class="id">${publicId}</dd>
+    </div>
+    <div>
+      <dt>Began</dt>
+      <dd>${clock(createdAt)}</dd>
+    </div>
+    <div>
+      <dt>Password given</dt>
+      <dd>${authenticatedAt === undefined ? 'never' : clock(authenticatedAt)}</dd>
+    </div>
+    <div>
+      <dt>Ends if not used</dt>
+      <dd>in ${span(expiresAt - now)}</dd>
+    </div>
+  </dl>`
 }

@@ -16,12 +16,19 @@ export interface Storage {
 type Database = SqliteDatabase & { close(): void }
 
 // Types of the oldest supported Node do not know this module.
-const sqlite = process.getBuiltinModule('node:sqlite' as 'node:fs') as unknown as { DatabaseSync: new (path: string) => Database } | undefined
+const sqlite = process.getBuiltinModule('node:sqlite' as 'node:fs') as unknown as
+  { DatabaseSync: new (path: string) => Database } | undefined
 
 export function openStorage(file: string): Storage {
   const secret = randomBytes(32).toString('base64url')
   if (sqlite === undefined) {
-    return { where: 'in memory, until it stops', store: new MemoryStore(), users: new Users(new MemoryShelf()), keys: [secret], close: () => undefined }
+    return {
+      where: 'in memory, until it stops',
+      store: new MemoryStore(),
+      users: new Users(new MemoryShelf()),
+      keys: [secret],
+      close: () => undefined,
+    }
   }
   // Two connections: the store wants one of its own, which no transaction of the app holds up.
   const [database, connection] = [new sqlite.DatabaseSync(file), new sqlite.DatabaseSync(file)]

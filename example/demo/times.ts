@@ -19,7 +19,9 @@ export function span(milliseconds: number): string {
 
 export function ago(instant: number, now: number): Html {
   const passed = now - instant
-  return html`<time datetime="${new Date(instant).toISOString()}">${passed < MINUTE ? 'just now' : `${span(passed)} ago`}</time>`
+  return html`<time datetime="${new Date(instant).toISOString()}"
+    >${passed < MINUTE ? 'just now' : `${span(passed)} ago`}</time
+  >`
 }
 
 /** The server's own time of day: without a script the browser's is not known. */

@@ -13,11 +13,23 @@ interface Words {
 
 const OTHER: Words = { title: 'This did not work', text: 'The server could not make sense of the request.' }
 const WORDS: Readonly<Record<number, Words>> = {
-  403: { title: 'Not from here', text: 'This form was sent by another site, or by something that does not say where it comes from. Nothing was changed.' },
+  403: {
+    title: 'Not from here',
+    text: 'This form was sent by another site, or by something that does not say where it comes from. Nothing was changed.',
+  },
   404: { title: 'There is no such page', text: 'Perhaps it was never there.' },
-  409: { title: 'Your session ended meanwhile', text: 'It was ended from elsewhere while this request ran. Nothing was stored, and nothing came back to life.' },
-  500: { title: 'Something broke', text: 'It is our fault, and it is in the log. What the request had changed in your session was not stored; what was stored before is still there.' },
-  503: { title: 'Back in a moment', text: 'The place where sessions are kept does not answer. You are not signed out: your browser keeps its cookie, and it works again when the store does.' },
+  409: {
+    title: 'Your session ended meanwhile',
+    text: 'It was ended from elsewhere while this request ran. Nothing was stored, and nothing came back to life.',
+  },
+  500: {
+    title: 'Something broke',
+    text: 'It is our fault, and it is in the log. What the request had changed in your session was not stored; what was stored before is still there.',
+  },
+  503: {
+    title: 'Back in a moment',
+    text: 'The place where sessions are kept does not answer. You are not signed out: your browser keeps its cookie, and it works again when the store does.',
+  },
 }
 
 /** Answers for errors and for pages that are not there. It asks nothing of the session: there may be none. */
@@ -41,13 +53,17 @@ function statusOf(error: unknown): number {
 
 function say(ctx: Context, status: number): void {
   const { title, text } = WORDS[status] ?? OTHER
-  bare(ctx, status, title, html`
-    <section class="card error">
+  bare(
+    ctx,
+    status,
+    title,
+    html` <section class="card error">
       <p class="status">${status}</p>
       <h1>${title}</h1>
       <p>${text}</p>
       <p><a href="/">To the shop</a></p>
-    </section>`)
+    </section>`,
+  )
 }
 
 const OUTAGE = 10_000
@@ -70,12 +86,14 @@ export function troubleRoutes({ unplug }: Shop, frame: Frame): Router {
 }
 
 function troublePage(): Html {
-  return html`
-    <h1>Trouble</h1>
+  return html` <h1>Trouble</h1>
     <div class="columns">
       <section class="card">
         <h2>The store is unplugged</h2>
-        <p>For ten seconds nothing can be read or written. Every page is a 503, nobody turns anonymous, and then everything is as it was: reload this page and see.</p>
+        <p>
+          For ten seconds nothing can be read or written. Every page is a 503, nobody turns anonymous, and then
+          everything is as it was: reload this page and see.
+        </p>
         ${button('/trouble/unplug', 'Unplug it')}
       </section>
       <section class="card">

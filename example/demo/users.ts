@@ -114,25 +114,31 @@ export class SqliteShelf implements Shelf {
 
   constructor(database: SqliteDatabase) {
     this.#database = database
-    database.exec('CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL UNIQUE, password TEXT NOT NULL)')
+    database.exec(
+      'CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL UNIQUE, password TEXT NOT NULL)',
+    )
   }
 
   byId(id: string): Account | undefined {
     // The columns are those of the table above.
-    return this.#database.prepare('SELECT id, name, email, password FROM users WHERE id = ?').get(id) as Account | undefined
+    return this.#database.prepare('SELECT id, name, email, password FROM users WHERE id = ?').get(id) as
+      Account | undefined
   }
 
   byEmail(email: string): Account | undefined {
-    return this.#database.prepare('SELECT id, name, email, password FROM users WHERE email = ?').get(email) as Account | undefined
+    return this.#database.prepare('SELECT id, name, email, password FROM users WHERE email = ?').get(email) as
+      Account | undefined
   }
 
   put({ id, name, email, password }: Account): boolean {
     const other = this.byEmail(email)
     if (other !== undefined && other.id !== id) return false
     this.#database
-      .prepare(`
+      .prepare(
+        `
         INSERT INTO users (id, name, email, password) VALUES (?, ?, ?, ?)
-        ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email, password = excluded.password`)
+        ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email, password = excluded.password`,
+      )
       .run(id, name, email, password)
     return true
   }

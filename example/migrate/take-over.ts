@@ -38,7 +38,13 @@ export interface TakeOver<Data extends object> {
 // find its session. Afterwards an old cookie opens nothing, whoever kept a copy.
 const OVERLAP = 10_000
 
-export function takeOver<Data extends object = SessionData>({ from, until, cookie = {}, goOn, now = Date.now }: TakeOver<Data>): Middleware {
+export function takeOver<Data extends object = SessionData>({
+  from,
+  until,
+  cookie = {},
+  goOn,
+  now = Date.now,
+}: TakeOver<Data>): Middleware {
   return async (ctx, next) => {
     const session = tryCurrentSession<Data>()
     if (session !== undefined && from.cookies.some((name) => ctx.cookies.get(name, { signed: false }) !== undefined)) {
@@ -85,7 +91,11 @@ export function koaSession({ key = 'koa.sess', store }: { key?: string; store?: 
         expiresAt,
         async endAt(instant) {
           const left = instant - Date.now()
-          await store?.set(value, { ...data, _expire: instant, _maxAge: left }, left, { ctx, rolling: false, changed: true })
+          await store?.set(value, { ...data, _expire: instant, _maxAge: left }, left, {
+            ctx,
+            rolling: false,
+            changed: true,
+          })
         },
       }
     },
@@ -107,7 +117,15 @@ export interface ExpressSessionStore {
 }
 
 /** express-session's sessions, `name`, `secret` and `store` being its options of these names. */
-export function expressSession({ name = 'connect.sid', secret, store }: { name?: string; secret: string | string[]; store: ExpressSessionStore }): OldSessions {
+export function expressSession({
+  name = 'connect.sid',
+  secret,
+  store,
+}: {
+  name?: string
+  secret: string | string[]
+  store: ExpressSessionStore
+}): OldSessions {
   return {
     cookies: [name],
     async find(ctx) {
@@ -122,7 +140,10 @@ export function expressSession({ name = 'connect.sid', secret, store }: { name?:
         expiresAt: typeof expires === 'string' || expires instanceof Date ? new Date(expires).valueOf() : Infinity,
         async endAt(instant) {
           const left = instant - Date.now()
-          const ending = { ...held, cookie: { ...(cookie as object), originalMaxAge: left, maxAge: left, expires: new Date(instant) } }
+          const ending = {
+            ...held,
+            cookie: { ...(cookie as object), originalMaxAge: left, maxAge: left, expires: new Date(instant) },
+          }
           // Stores write a session as it is; their types ask for express-session's own class.
           await called((callback) => store.set(sid, ending as never, callback))
         },
@@ -145,7 +166,9 @@ function unsigned(value = '', secrets: readonly string[]): string | undefined {
 
 function called(call: (callback: (error: unknown, value?: unknown) => void) => unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    call((error, value) => (error ? reject(new Error('the store of the old sessions failed', { cause: error })) : resolve(value)))
+    call((error, value) =>
+      error ? reject(new Error('the store of the old sessions failed', { cause: error })) : resolve(value),
+    )
   })
 }
 

@@ -41,7 +41,11 @@ export interface ExpressStore {
 export function fromExpressStore(store: ExpressStore): SessionStore {
   for (const name of ['get', 'set', 'destroy'] as const) {
     if (typeof (store as Partial<ExpressStore> | undefined)?.[name] !== 'function') {
-      throw invalidType('the argument of fromExpressStore()', `a store for express-session, with a method ${name}`, store)
+      throw invalidType(
+        'the argument of fromExpressStore()',
+        `a store for express-session, with a method ${name}`,
+        store,
+      )
     }
   }
   return new ShelfStore('fromExpressStore()', store, new ExpressShelf(store))

@@ -32,7 +32,9 @@ export function fromKeyv(keyv: KeyvLike): SessionStore {
     }
   }
   if (typeof keyv.getRaw !== 'function' && keyv.throwOnErrors === false) {
-    throw invalidMix('this Keyv answers an outage as an absent session: update it to 5.5 or later, or make it with throwOnErrors: true')
+    throw invalidMix(
+      'this Keyv answers an outage as an absent session: update it to 5.5 or later, or make it with throwOnErrors: true',
+    )
   }
   return new ShelfStore('fromKeyv()', keyv, new KeyvShelf(keyv))
 }

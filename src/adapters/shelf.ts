@@ -64,7 +64,8 @@ export class ShelfStore implements SessionStore {
       const stored = await this.read(key, now)
       if (stored?.version !== version) return false
       // A foreign touch moves the foreign expiry alone, and the one that counts is in the record.
-      if (lastSeenAt >= stored.lastSeenAt) await this.#put(key, packed({ ...stored, lastSeenAt, expiresAt }), expiresAt, now)
+      if (lastSeenAt >= stored.lastSeenAt)
+        await this.#put(key, packed({ ...stored, lastSeenAt, expiresAt }), expiresAt, now)
       return true
     })
   }
@@ -106,7 +107,16 @@ function unpacked(text: unknown, key: string): SessionRecord | undefined {
   }
   if (!isPacked(found) || found.key !== key) return undefined
   const { version, payload, bytes = '', owner, createdAt, lastSeenAt, expiresAt, meta } = found
-  return { key, version, payload: payload ?? Buffer.from(bytes, 'base64'), owner, createdAt, lastSeenAt, expiresAt, meta }
+  return {
+    key,
+    version,
+    payload: payload ?? Buffer.from(bytes, 'base64'),
+    owner,
+    createdAt,
+    lastSeenAt,
+    expiresAt,
+    meta,
+  }
 }
 
 type Packed = Omit<SessionRecord, 'payload'> & { readonly payload?: string; readonly bytes?: string }

@@ -1,7 +1,17 @@
 // deleteExpired and close. Sweeps run by a clock ten years behind, so that they never meet the records of other checks,
 // nor anything live in a database that is used for more than this.
 import assert from 'node:assert/strict'
-import { assertAbsent, assertHolds, checkWhere, created, DAY, newKey, successor, type StoreCheck, type With } from './scene.ts'
+import {
+  assertAbsent,
+  assertHolds,
+  checkWhere,
+  created,
+  DAY,
+  newKey,
+  successor,
+  type StoreCheck,
+  type With,
+} from './scene.ts'
 
 const tenYearsAgo = (): number => Date.now() - 3650 * DAY
 
@@ -65,7 +75,8 @@ export const sweepChecks: readonly StoreCheck[] = [
 
     await sweep(store, now + 1000, 100)
 
-    for (const { key } of [touched, replaced]) assert.equal(await store.delete(key), false, 'an expired record must be removed')
+    for (const { key } of [touched, replaced])
+      assert.equal(await store.delete(key), false, 'an expired record must be removed')
   }),
 
   checkWhere('deleteExpired', 'it stays within its limit, and its counts add up to what was there', async (store) => {
@@ -79,10 +90,14 @@ export const sweepChecks: readonly StoreCheck[] = [
 ]
 
 export const closeChecks: readonly StoreCheck[] = [
-  checkWhere('close', 'a second close does nothing (this check closes its store, and is the last one)', async (store) => {
-    await created(store, Date.now())
+  checkWhere(
+    'close',
+    'a second close does nothing (this check closes its store, and is the last one)',
+    async (store) => {
+      await created(store, Date.now())
 
-    await store.close()
-    await store.close()
-  }),
+      await store.close()
+      await store.close()
+    },
+  ),
 ]

@@ -7,7 +7,15 @@ import { assertHolds, check, checkWhere, created, newKey, newRecord, successor, 
 function spoil(record: SessionRecord | undefined): void {
   if (record === undefined) return
   if (typeof record.payload !== 'string') record.payload.fill(0)
-  const wrong = { version: 99, payload: 'spoilt', owner: 'mallory', createdAt: 1, lastSeenAt: 1, expiresAt: 1, meta: 'spoilt' }
+  const wrong = {
+    version: 99,
+    payload: 'spoilt',
+    owner: 'mallory',
+    createdAt: 1,
+    lastSeenAt: 1,
+    expiresAt: 1,
+    meta: 'spoilt',
+  }
   for (const [name, value] of Object.entries(wrong)) Reflect.set(record, name, value)
 }
 
@@ -68,7 +76,10 @@ export const isolationChecks: readonly StoreCheck[] = [
     await store.touch(record.key, 1, now + 5, record.expiresAt + 5, now + 5)
     await store.replace(successor(record), 1, now)
 
-    assert.deepEqual([read.version, read.payload, read.lastSeenAt, read.expiresAt], [1, record.payload, now, record.expiresAt])
+    assert.deepEqual(
+      [read.version, read.payload, read.lastSeenAt, read.expiresAt],
+      [1, record.payload, now, record.expiresAt],
+    )
   }),
 
   checkWhere('list', 'writing to what was listed changes nothing stored', async (store) => {

@@ -1,14 +1,34 @@
 // The index by owner: every live record of that owner, and no other.
 import assert from 'node:assert/strict'
 import type { SessionRecord } from '../store.ts'
-import { assertSame, checkWhere, created, HOUR, newKey, newRecord, successor, type StoreCheck, type With } from './scene.ts'
+import {
+  assertSame,
+  checkWhere,
+  created,
+  HOUR,
+  newKey,
+  newRecord,
+  successor,
+  type StoreCheck,
+  type With,
+} from './scene.ts'
 
-async function assertListed(store: With<'list'>, owner: string, expected: readonly SessionRecord[], now: number): Promise<void> {
+async function assertListed(
+  store: With<'list'>,
+  owner: string,
+  expected: readonly SessionRecord[],
+  now: number,
+): Promise<void> {
   const listed = await store.list(owner, now)
   const keys = (records: readonly SessionRecord[]) => records.map(({ key }) => key).sort()
 
   assert.deepEqual(keys(listed), keys(expected), 'list must give the live records of that owner, each once')
-  for (const record of expected) assertSame(listed.find(({ key }) => key === record.key), record, 'list must give full records')
+  for (const record of expected)
+    assertSame(
+      listed.find(({ key }) => key === record.key),
+      record,
+      'list must give full records',
+    )
 }
 
 export const listChecks: readonly StoreCheck[] = [
@@ -75,15 +95,24 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [next], now)
   }),
 
-  checkWhere('list', 'it shows the instants that a touch moved, and keeps the record listed until then', async (store) => {
-    const now = Date.now()
-    const owner = newKey()
-    const record = await created(store, now, { owner })
+  checkWhere(
+    'list',
+    'it shows the instants that a touch moved, and keeps the record listed until then',
+    async (store) => {
+      const now = Date.now()
+      const owner = newKey()
+      const record = await created(store, now, { owner })
 
-    await store.touch(record.key, 1, now + 5, now + 3 * HOUR, now + 5)
+      await store.touch(record.key, 1, now + 5, now + 3 * HOUR, now + 5)
 
-    await assertListed(store, owner, [{ ...record, lastSeenAt: now + 5, expiresAt: now + 3 * HOUR }], now + 3 * HOUR - 1)
-  }),
+      await assertListed(
+        store,
+        owner,
+        [{ ...record, lastSeenAt: now + 5, expiresAt: now + 3 * HOUR }],
+        now + 3 * HOUR - 1,
+      )
+    },
+  ),
 
   checkWhere('list', 'a record that outlives the ones before it in the index stays listed', async (store) => {
     const now = Date.now()
@@ -143,7 +172,32 @@ export const listChecks: readonly StoreCheck[] = [
   checkWhere('list', 'owners that look alike are kept apart', async (store) => {
     const now = Date.now()
     const stem = newKey()
-    const ends = ['', 'a', 'A', 'aa', ':', ':a', '*', '?', '[a]', '{a}', '%', '_', "'", '"', '\\', ' ', '\t', '/', '\u00e9', 'e\u0301', 'E\u0301', '\u{1f600}', '0', '00']
+    const ends = [
+      '',
+      'a',
+      'A',
+      'aa',
+      ':',
+      ':a',
+      '*',
+      '?',
+      '[a]',
+      '{a}',
+      '%',
+      '_',
+      "'",
+      '"',
+      '\\',
+      ' ',
+      '\t',
+      '/',
+      '\u00e9',
+      'e\u0301',
+      'E\u0301',
+      '\u{1f600}',
+      '0',
+      '00',
+    ]
     const owners = [...ends.map((end) => stem + end), ` ${stem}`, `x${stem}`, `{${stem}}`]
     const records = new Map<string, SessionRecord>()
     for (const owner of owners) records.set(owner, await created(store, now, { owner }))
@@ -173,29 +227,34 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [kept], now)
   }),
 
-  checkWhere('list', 'a record that can be read is listed, also while its create or replace is under way', async (store) => {
-    const now = Date.now()
-    for (let round = 0; round < 5; round++) {
-      const owner = newKey()
-      const anonymous = await created(store, now)
-      const [fresh, owned] = [newRecord(now, { owner }), successor(anonymous, { owner })]
-      let written = 0
-      const write = async (verb: () => unknown) => {
-        await verb()
-        written++
-      }
-      const look = async () => {
-        for (let looks = 0; written < 2 && looks < 1000; looks++) {
-          const live = [await store.read(fresh.key, now), await store.read(owned.key, now)]
-          const listed = new Set((await store.list(owner, now)).map(({ key }) => key))
-          for (const record of live) {
-            if (record?.owner === owner) assert.ok(listed.has(record.key), 'a record must be in the index before it can be read')
+  checkWhere(
+    'list',
+    'a record that can be read is listed, also while its create or replace is under way',
+    async (store) => {
+      const now = Date.now()
+      for (let round = 0; round < 5; round++) {
+        const owner = newKey()
+        const anonymous = await created(store, now)
+        const [fresh, owned] = [newRecord(now, { owner }), successor(anonymous, { owner })]
+        let written = 0
+        const write = async (verb: () => unknown) => {
+          await verb()
+          written++
+        }
+        const look = async () => {
+          for (let looks = 0; written < 2 && looks < 1000; looks++) {
+            const live = [await store.read(fresh.key, now), await store.read(owned.key, now)]
+            const listed = new Set((await store.list(owner, now)).map(({ key }) => key))
+            for (const record of live) {
+              if (record?.owner === owner)
+                assert.ok(listed.has(record.key), 'a record must be in the index before it can be read')
+            }
           }
         }
-      }
 
-      await Promise.all([write(() => store.create(fresh, now)), write(() => store.replace(owned, 1, now)), look()])
-      await assertListed(store, owner, [fresh, owned], now)
-    }
-  }),
+        await Promise.all([write(() => store.create(fresh, now)), write(() => store.replace(owned, 1, now)), look()])
+        await assertListed(store, owner, [fresh, owned], now)
+      }
+    },
+  ),
 ]

@@ -11,7 +11,11 @@ function together<T>(body: (index: number) => Promise<T>): Promise<T[]> {
 
 /** The index of the only one that got `answer`. */
 function onlyOne<T>(answers: readonly T[], answer: T): number {
-  assert.equal(answers.filter((other) => other === answer).length, 1, `of ten at once exactly one must get ${String(answer)}`)
+  assert.equal(
+    answers.filter((other) => other === answer).length,
+    1,
+    `of ten at once exactly one must get ${String(answer)}`,
+  )
   return answers.indexOf(answer)
 }
 
@@ -34,7 +38,9 @@ export const raceChecks: readonly StoreCheck[] = [
     const expired = await created(store, before)
     const now = expired.expiresAt
 
-    const answers = await together(async (index) => store.create(newRecord(now, { key: expired.key, payload: `rival ${index}` }), now))
+    const answers = await together(async (index) =>
+      store.create(newRecord(now, { key: expired.key, payload: `rival ${index}` }), now),
+    )
 
     await assertHolds(store, newRecord(now, { key: expired.key, payload: `rival ${onlyOne(answers, true)}` }), now)
   }),

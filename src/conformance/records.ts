@@ -64,7 +64,12 @@ export const readChecks: readonly StoreCheck[] = [
 
   check('a payload of bytes comes back as the same bytes', async (store) => {
     const now = Date.now()
-    const payloads = [ALL_BYTES, Buffer.from(ALL_BYTES).reverse(), new Uint8Array(0), Uint8Array.of(0xff, 0xfe, 0x00, 0xc3, 0x28)]
+    const payloads = [
+      ALL_BYTES,
+      Buffer.from(ALL_BYTES).reverse(),
+      new Uint8Array(0),
+      Uint8Array.of(0xff, 0xfe, 0x00, 0xc3, 0x28),
+    ]
     for (const payload of payloads) await assertHolds(store, await created(store, now, { payload }), now)
   }),
 
@@ -95,7 +100,17 @@ export const readChecks: readonly StoreCheck[] = [
 
   check('an owner comes back letter by letter, up to 255 characters', async (store) => {
     const now = Date.now()
-    const owners = ['0', ' ', 'a', 'x'.repeat(255), '\u6f22'.repeat(255), '\'"`\\%_*?[]{}:;,|/$', 'line\nline', '\u{1f600}', '__proto__']
+    const owners = [
+      '0',
+      ' ',
+      'a',
+      'x'.repeat(255),
+      '\u6f22'.repeat(255),
+      '\'"`\\%_*?[]{}:;,|/$',
+      'line\nline',
+      '\u{1f600}',
+      '__proto__',
+    ]
     for (const owner of owners) await assertHolds(store, await created(store, now, { owner }), now)
   }),
 
@@ -129,12 +144,15 @@ export const readChecks: readonly StoreCheck[] = [
     await assertAbsent(store, record.key, record.expiresAt, 'at expiresAt a record must be expired')
   }),
 
-  check("the caller's clock alone decides what is expired, also a year behind or ahead of the store's", async (store) => {
-    for (const now of [Date.now() - 365 * DAY, Date.now() + 365 * DAY]) {
-      const record = await created(store, now)
+  check(
+    "the caller's clock alone decides what is expired, also a year behind or ahead of the store's",
+    async (store) => {
+      for (const now of [Date.now() - 365 * DAY, Date.now() + 365 * DAY]) {
+        const record = await created(store, now)
 
-      await assertHolds(store, record, record.expiresAt - 1)
-      await assertAbsent(store, record.key, record.expiresAt, 'at expiresAt a record must be expired')
-    }
-  }),
+        await assertHolds(store, record, record.expiresAt - 1)
+        await assertAbsent(store, record.key, record.expiresAt, 'at expiresAt a record must be expired')
+      }
+    },
+  ),
 ]

@@ -67,7 +67,11 @@ export function newRecord(now: number, changes: Partial<SessionRecord> = {}): Se
 }
 
 /** The same, stored. */
-export async function created(store: SessionStore, now: number, changes: Partial<SessionRecord> = {}): Promise<SessionRecord> {
+export async function created(
+  store: SessionStore,
+  now: number,
+  changes: Partial<SessionRecord> = {},
+): Promise<SessionRecord> {
   const record = newRecord(now, changes)
   assert.equal(await store.create(record, now), true, 'create of a free key must be true')
   return record
@@ -85,14 +89,26 @@ function comparable(record: SessionRecord): object {
   return { key, version, payload: content, owner, createdAt, lastSeenAt, expiresAt, meta }
 }
 
-export function assertSame(actual: SessionRecord | undefined, expected: SessionRecord, when = 'read must give what was written'): void {
+export function assertSame(
+  actual: SessionRecord | undefined,
+  expected: SessionRecord,
+  when = 'read must give what was written',
+): void {
   assert.ok(actual !== undefined, `${when}, got undefined`)
-  assert.ok(typeof actual.payload === 'string' || actual.payload instanceof Uint8Array, 'a payload must be text or a Uint8Array')
+  assert.ok(
+    typeof actual.payload === 'string' || actual.payload instanceof Uint8Array,
+    'a payload must be text or a Uint8Array',
+  )
   assert.deepEqual(comparable(actual), comparable(expected), when)
 }
 
 /** That the store holds this very record, live at `now`. */
-export async function assertHolds(store: SessionStore, expected: SessionRecord, now: number, when?: string): Promise<void> {
+export async function assertHolds(
+  store: SessionStore,
+  expected: SessionRecord,
+  now: number,
+  when?: string,
+): Promise<void> {
   assertSame(await store.read(expected.key, now), expected, when)
 }
 

@@ -1,6 +1,16 @@
 // create, replace, touch and delete, one caller at a time: what each writes, and what each refuses.
 import assert from 'node:assert/strict'
-import { assertAbsent, assertHolds, check, created, HOUR, newKey, newRecord, successor, type StoreCheck } from './scene.ts'
+import {
+  assertAbsent,
+  assertHolds,
+  check,
+  created,
+  HOUR,
+  newKey,
+  newRecord,
+  successor,
+  type StoreCheck,
+} from './scene.ts'
 
 export const writeChecks: readonly StoreCheck[] = [
   check('create refuses a key that a live record holds, and leaves that record as it was', async (store) => {
@@ -32,7 +42,15 @@ export const writeChecks: readonly StoreCheck[] = [
   check('replace puts all fields of the new record in the place of the old ones', async (store) => {
     const now = Date.now()
     const record = await created(store, now, { owner: 'ada', meta: 'old' })
-    const changed = { version: 2, payload: 'new', owner: 'bob', createdAt: now - 9, lastSeenAt: now + 9, expiresAt: now + 2 * HOUR, meta: 'new' }
+    const changed = {
+      version: 2,
+      payload: 'new',
+      owner: 'bob',
+      createdAt: now - 9,
+      lastSeenAt: now + 9,
+      expiresAt: now + 2 * HOUR,
+      meta: 'new',
+    }
 
     assert.equal(await store.replace({ ...record, ...changed }, 1, now), 'done')
     await assertHolds(store, { ...record, ...changed }, now)

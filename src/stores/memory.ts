@@ -188,7 +188,9 @@ export class MemoryStore implements SessionStore {
   #fitting(record: SessionRecord): number {
     const size = sizeOf(record)
     if (size > this.#maxBytes || size > LARGEST) {
-      throw new RangeError(`a session of about ${size} bytes is larger than the MemoryStore: raise maxBytes (${this.#maxBytes})`)
+      throw new RangeError(
+        `a session of about ${size} bytes is larger than the MemoryStore: raise maxBytes (${this.#maxBytes})`,
+      )
     }
     return size
   }
@@ -261,7 +263,8 @@ export class MemoryStore implements SessionStore {
 function bound(name: string, value: unknown, fallback: number): number {
   if (value === undefined) return fallback
   if (typeof value !== 'number') throw invalidType(`options.${name}`, 'a whole number from 1 on', value)
-  if (!Number.isSafeInteger(value) || value < 1) throw invalidValue(`options.${name}`, 'a whole number from 1 on', value)
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw invalidValue(`options.${name}`, 'a whole number from 1 on', value)
   return value
 }
 

@@ -228,7 +228,14 @@ export class RedisStore implements SessionStore {
 
   async replace(record: SessionRecord, version: number, now: number): Promise<Replaced> {
     const { key, owner, expiresAt } = record
-    const before = [this.#tag(), number(now), timeToLive(expiresAt, now), number(version), front(record), number(expiresAt)]
+    const before = [
+      this.#tag(),
+      number(now),
+      timeToLive(expiresAt, now),
+      number(version),
+      front(record),
+      number(expiresAt),
+    ]
     const after = [owner === undefined ? '' : JSON.stringify(owner), back(record)]
     const attempt = (listedUntil: string) => this.#run(REPLACE, this.#prefix + key, [...before, listedUntil, ...after])
 
@@ -297,7 +304,13 @@ export class RedisStore implements SessionStore {
   }
 
   async #enlist(owner: string, key: string, expiresAt: number, now: number): Promise<void> {
-    await this.#run(ENLIST, this.#index(owner), [key, `${coverage(expiresAt, now)}`, `${now - SLACK}`, `${now}`, `${SLACK}`])
+    await this.#run(ENLIST, this.#index(owner), [
+      key,
+      `${coverage(expiresAt, now)}`,
+      `${now - SLACK}`,
+      `${now}`,
+      `${SLACK}`,
+    ])
   }
 
   #tag(): string {
@@ -349,7 +362,10 @@ function route(client: RedisClient): Send {
 }
 
 /** Whether a client has that method; tells the shapes of the union apart. */
-function has<Name extends string>(client: RedisClient, name: Name): client is Extract<RedisClient, Record<Name, unknown>> {
+function has<Name extends string>(
+  client: RedisClient,
+  name: Name,
+): client is Extract<RedisClient, Record<Name, unknown>> {
   const value: unknown = client
   return typeof value === 'object' && value !== null && typeof Reflect.get(value, name) === 'function'
 }
@@ -359,7 +375,11 @@ function validPrefix(options: RedisStoreOptions): string {
   if (typeof prefix !== 'string') throw invalidType('options.prefix', 'a string', prefix)
   // Braces would put every key into one slot of a Cluster.
   if (!/^[^\p{C}\p{Z}{}*?[\]\\]{1,64}$/u.test(prefix)) {
-    throw invalidValue('options.prefix', '1 to 64 characters without braces, glob characters, blanks and control characters', prefix)
+    throw invalidValue(
+      'options.prefix',
+      '1 to 64 characters without braces, glob characters, blanks and control characters',
+      prefix,
+    )
   }
   return prefix
 }
@@ -385,12 +405,17 @@ function front({ version, payload, expiresAt, lastSeenAt }: SessionRecord): stri
 
 /** What comes after the tags. */
 function back({ owner, createdAt, meta, payload }: SessionRecord): string {
-  const lines = [owner === undefined ? '' : JSON.stringify(owner), number(createdAt), meta === undefined ? '' : JSON.stringify(meta)]
+  const lines = [
+    owner === undefined ? '' : JSON.stringify(owner),
+    number(createdAt),
+    meta === undefined ? '' : JSON.stringify(meta),
+  ]
   return `\n${lines.join('\n')}\n${encode(payload)}`
 }
 
 function encode(payload: string | Uint8Array): string {
-  if (typeof payload !== 'string') return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('base64')
+  if (typeof payload !== 'string')
+    return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('base64')
   return isWellFormed(payload) ? payload : JSON.stringify(payload)
 }
 
@@ -409,16 +434,19 @@ function decode(key: string, value: string): SessionRecord {
     start = end + 1
   }
   const [first = '', expiresAt = '', lastSeenAt = '', , , owner = '', createdAt = '', meta] = lines
-  if (meta === undefined || !HEAD.test(value)) throw new CorruptRecord('the value of a session was not written by RedisStore: give the store a prefix that nobody else uses')
+  if (meta === undefined || !HEAD.test(value))
+    throw new CorruptRecord(
+      'the value of a session was not written by RedisStore: give the store a prefix that nobody else uses',
+    )
   return {
     key,
     version: parse(first.slice(1)),
     payload: decodePayload(first.charAt(0), value.slice(start)),
-    owner: owner === '' ? undefined : (textIn(owner)),
+    owner: owner === '' ? undefined : textIn(owner),
     createdAt: parse(createdAt),
     lastSeenAt: parse(lastSeenAt),
     expiresAt: parse(expiresAt),
-    meta: meta === '' ? undefined : (textIn(meta)),
+    meta: meta === '' ? undefined : textIn(meta),
   }
 }
 
@@ -426,7 +454,9 @@ function decodePayload(kind: string, text: string): string | Uint8Array {
   if (kind === 't') return text
   if (kind === 'j') return textIn(text)
   if (kind === 'b') return Uint8Array.from(Buffer.from(text, 'base64'))
-  throw new CorruptRecord('the value of a session was written by another version of RedisStore: give each version a prefix of its own')
+  throw new CorruptRecord(
+    'the value of a session was written by another version of RedisStore: give each version a prefix of its own',
+  )
 }
 
 /** One session that cannot be read must not keep the others of its owner from being listed. */
@@ -447,5 +477,7 @@ function textOf(answer: unknown): string | undefined {
 }
 
 function unexpected(answer: unknown): Error {
-  return new Error(`the Redis client answered with ${answer === null ? 'null' : `a ${typeof answer}`} where RedisStore expected something else`)
+  return new Error(
+    `the Redis client answered with ${answer === null ? 'null' : `a ${typeof answer}`} where RedisStore expected something else`,
+  )
 }

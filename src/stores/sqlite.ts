@@ -122,7 +122,8 @@ function statementTexts(table: string) {
   const due = `rowid IN (SELECT rowid FROM "${table}" WHERE sweep_at <= ? ORDER BY sweep_at LIMIT ?)`
   const version = 'key = ? AND version = ? AND expires_at > ?'
   const fields = 'version = ?, created_at = ?, last_seen_at = ?, expires_at = ?, meta = ?, payload = ?'
-  const seen = 'last_seen_at = max(last_seen_at, ?), expires_at = CASE WHEN ? >= last_seen_at THEN ? ELSE expires_at END'
+  const seen =
+    'last_seen_at = max(last_seen_at, ?), expires_at = CASE WHEN ? >= last_seen_at THEN ? ELSE expires_at END'
   const columns = 'key, version, owner, created_at, last_seen_at, expires_at, meta, payload'
   return {
     read: `SELECT ${columns} FROM "${table}" WHERE key = ? AND expires_at > ?`,
@@ -249,7 +250,7 @@ export class SqliteStore implements SessionStore {
 
   async list(owner: string, now: number): Promise<SessionRecord[]> {
     const records: SessionRecord[] = []
-    for (let place = 0; ; ) {
+    for (let place = 0; ;) {
       const rows = await this.#read(({ list }) => list.all(toText(owner), now, place, BATCH) as Row[])
       records.push(...rows.map(toRecord))
       const last = rows.at(-1)
@@ -377,8 +378,7 @@ function open(path: string): SqliteDatabase & { close(): void } {
   if (path === '') throw invalidValue('database', "a path or ':memory:'", path)
   // The types of the oldest supported Node do not know this module, nor does that Node have it.
   const sqlite = process.getBuiltinModule('node:sqlite' as 'node:fs') as unknown as
-    | { DatabaseSync: new (path: string) => SqliteDatabase & { close(): void } }
-    | undefined
+    { DatabaseSync: new (path: string) => SqliteDatabase & { close(): void } } | undefined
   if (sqlite === undefined) {
     throw invalidMix(
       'new SqliteStore(path) needs node:sqlite, which this Node does not have: ' +

@@ -27,7 +27,11 @@ class MongoShape implements ExpressStore {
 
   get(sid: string, callback: Callback): void {
     const found = this.documents.get(sid)
-    setImmediate(callback, null, found !== undefined && found.expires > new Date() ? JSON.parse(found.session) : undefined)
+    setImmediate(
+      callback,
+      null,
+      found !== undefined && found.expires > new Date() ? JSON.parse(found.session) : undefined,
+    )
   }
 
   set(sid: string, given: ExpressSession, callback: Callback): void {
@@ -72,7 +76,8 @@ const foreign: Record<string, () => ExpressStore> = {
   "express-session's MemoryStore": () => new expressSession.MemoryStore(),
   memorystore: () => new MemoryStore({}),
   // It tries to read a missing file six times, by default.
-  'session-file-store': () => new FileStore({ path: mkdtempSync(join(folder, 'files-')), retries: 0, reapInterval: -1, logFn: () => undefined }),
+  'session-file-store': () =>
+    new FileStore({ path: mkdtempSync(join(folder, 'files-')), retries: 0, reapInterval: -1, logFn: () => undefined }),
 }
 
 const [make] = redisMakes()
@@ -103,7 +108,8 @@ if (database !== undefined) {
 }
 
 for (const [name, open] of Object.entries(foreign)) {
-  for (const { title, run } of storeChecks) test(`${name}: ${title}`, (t) => t.notThrowsAsync(run(fromExpressStore(open()))))
+  for (const { title, run } of storeChecks)
+    test(`${name}: ${title}`, (t) => t.notThrowsAsync(run(fromExpressStore(open()))))
 
   test(`${name}: a session goes on, and ends, over HTTP`, async (t) => {
     const app = new Koa()
@@ -131,7 +137,9 @@ test('two adapters of one store take turns', async (t) => {
   const record = newRecord()
   await one.create(record, NOW)
 
-  const answers = await Promise.all([one, other].map(async (adapter) => adapter.replace({ ...record, version: 2 }, 1, NOW)))
+  const answers = await Promise.all(
+    [one, other].map(async (adapter) => adapter.replace({ ...record, version: 2 }, 1, NOW)),
+  )
 
   t.deepEqual(answers, ['done', 'stale'])
 })
@@ -162,7 +170,13 @@ test('an error that is thrown or rejected instead of called back passes on', asy
   const thrown = new Error('thrown')
   const rejected = new Error('rejected')
   const nothing = (): void => undefined
-  const throwing = fromExpressStore({ get: () => { throw thrown }, set: nothing, destroy: nothing })
+  const throwing = fromExpressStore({
+    get: () => {
+      throw thrown
+    },
+    set: nothing,
+    destroy: nothing,
+  })
   const rejecting = fromExpressStore({ get: () => Promise.reject(rejected), set: nothing, destroy: nothing })
 
   t.is(await t.throwsAsync(async () => throwing.read('key', NOW)), thrown)
@@ -182,7 +196,16 @@ test('ENOENT of a file is an absent session, and of a socket an outage', async (
 })
 
 test('what is not a record of ours reads as absent and gives way to create', async (t) => {
-  const strangers = [{}, { record: 7 }, { record: '' }, { record: '{"key":' }, { record: 'null' }, { record: '{}' }, 'text', { cookie: {} }]
+  const strangers = [
+    {},
+    { record: 7 },
+    { record: '' },
+    { record: '{"key":' },
+    { record: 'null' },
+    { record: '{}' },
+    'text',
+    { cookie: {} },
+  ]
   const other = new MongoShape()
   await fromExpressStore(other).create(newRecord(), NOW)
   const [moved] = other.documents.values()
@@ -209,7 +232,10 @@ test('behind a call that is never answered the line for that session does not gr
 
 test('fromExpressStore refuses what is no store', (t) => {
   for (const wrong of [undefined, null, 1, {}, { get: 1 }, { get: () => 0, set: () => 0 }]) {
-    t.throws(() => fromExpressStore(wrong as unknown as ExpressStore), { code: 'ERR_INVALID_ARG_TYPE', message: /fromExpressStore/ })
+    t.throws(() => fromExpressStore(wrong as unknown as ExpressStore), {
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: /fromExpressStore/,
+    })
   }
 })
 
@@ -223,16 +249,28 @@ test('a foreign store has no index by owner and says what it cannot promise', (t
 
 test('the middleware says once what a foreign store cannot promise', (t) => {
   const lines: string[] = []
-  session({ keys: ['a secret of more than sixteen characters'], store: fromExpressStore(new MongoShape()), logger: { warn: (line) => lines.push(line) } })
+  session({
+    keys: ['a secret of more than sixteen characters'],
+    store: fromExpressStore(new MongoShape()),
+    logger: { warn: (line) => lines.push(line) },
+  })
 
   t.is(lines.length, 1)
   t.regex(lines[0] ?? '', /fromExpressStore/)
 })
 
 test('list, destroyAll and destroy with an owner are refused, and say why', async (t) => {
-  const middleware = session({ keys: ['a secret of more than sixteen characters'], store: fromExpressStore(new MongoShape()), logger: {} })
+  const middleware = session({
+    keys: ['a secret of more than sixteen characters'],
+    store: fromExpressStore(new MongoShape()),
+    logger: {},
+  })
 
-  for (const call of [() => middleware.list('ada'), () => middleware.destroyAll('ada'), () => middleware.destroy('x', { owner: 'ada' })]) {
+  for (const call of [
+    () => middleware.list('ada'),
+    () => middleware.destroyAll('ada'),
+    () => middleware.destroy('x', { owner: 'ada' }),
+  ]) {
     await t.throwsAsync<Error & { status?: number }>(call, { code: 'ERR_SESSION_UNSUPPORTED' })
   }
   t.false(await middleware.destroy('x'))

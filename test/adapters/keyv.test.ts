@@ -59,7 +59,8 @@ const makes: Record<string, (store?: unknown) => KeyvLike> = {
 for (const [name, open] of Object.entries(makes)) {
   for (const { title, run } of storeChecks) test(`${name}: ${title}`, (t) => t.notThrowsAsync(run(fromKeyv(open()))))
 
-  for (const { title, run } of storeChecks) test(`${name} over a store of promises: ${title}`, (t) => t.notThrowsAsync(run(fromKeyv(open(new Backend())))))
+  for (const { title, run } of storeChecks)
+    test(`${name} over a store of promises: ${title}`, (t) => t.notThrowsAsync(run(fromKeyv(open(new Backend())))))
 
   test(`${name}: an outage is not an absent session, and no write is taken for done`, async (t) => {
     const backend = new Backend()
@@ -120,7 +121,10 @@ test('a Keyv whose set is false did not store', async (t) => {
 test('a Keyv that conceals outages is refused', (t) => {
   const nothing = { get: () => undefined, set: () => true, delete: () => true }
 
-  t.throws(() => fromKeyv({ ...nothing, throwOnErrors: false }), { code: 'ERR_INVALID_ARG_VALUE', message: /throwOnErrors: true/ })
+  t.throws(() => fromKeyv({ ...nothing, throwOnErrors: false }), {
+    code: 'ERR_INVALID_ARG_VALUE',
+    message: /throwOnErrors: true/,
+  })
   t.notThrows(() => fromKeyv({ ...nothing, throwOnErrors: true }))
   t.notThrows(() => fromKeyv(nothing))
 })

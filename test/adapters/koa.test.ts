@@ -39,10 +39,14 @@ function plainObject(): KoaStore {
   }
 }
 
-const foreign: Record<string, () => KoaStore> = { 'the shape of koa-redis': () => new RedisShape(), 'a plain object': plainObject }
+const foreign: Record<string, () => KoaStore> = {
+  'the shape of koa-redis': () => new RedisShape(),
+  'a plain object': plainObject,
+}
 
 for (const [name, open] of Object.entries(foreign)) {
-  for (const { title, run } of storeChecks) test(`${name}: ${title}`, (t) => t.notThrowsAsync(run(fromKoaStore(open()))))
+  for (const { title, run } of storeChecks)
+    test(`${name}: ${title}`, (t) => t.notThrowsAsync(run(fromKoaStore(open()))))
 }
 
 test('a session goes on, and ends, over HTTP', async (t) => {
@@ -68,7 +72,9 @@ test('parallel requests of one session lose nothing', async (t) => {
   const app = new Koa()
   app.use(session({ store: fromKoaStore(new RedisShape()), logger: {} }))
   app.use(async (ctx) => {
-    ctx.body = await ctx.state.session.update((data) => ((data as { n?: number }).n = ((data as { n?: number }).n ?? 0) + 1))
+    ctx.body = await ctx.state.session.update(
+      (data) => ((data as { n?: number }).n = ((data as { n?: number }).n ?? 0) + 1),
+    )
   })
   const running = await serve(app)
   t.teardown(() => running.close())
@@ -113,6 +119,9 @@ test('after a failed write the next one of that session has its turn', async (t)
 
 test('fromKoaStore refuses what is no store', (t) => {
   for (const wrong of [undefined, null, 1, {}, { get: () => 0, set: () => 0 }]) {
-    t.throws(() => fromKoaStore(wrong as unknown as KoaStore), { code: 'ERR_INVALID_ARG_TYPE', message: /fromKoaStore/ })
+    t.throws(() => fromKoaStore(wrong as unknown as KoaStore), {
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: /fromKoaStore/,
+    })
   }
 })

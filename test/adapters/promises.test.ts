@@ -20,7 +20,11 @@ const opens: Record<string, () => Opened> = {
   },
   fromKoaStore() {
     const kept = new Map<string, unknown>()
-    const store = { get: (key: string) => kept.get(key), set: (key: string, value: unknown) => void kept.set(key, value), destroy: (key: string) => void kept.delete(key) }
+    const store = {
+      get: (key: string) => kept.get(key),
+      set: (key: string, value: unknown) => void kept.set(key, value),
+      destroy: (key: string) => void kept.delete(key),
+    }
     return { store: fromKoaStore(store), dump: () => JSON.stringify([...kept]) }
   },
   fromKeyv() {
@@ -38,12 +42,16 @@ for (const [name, open] of Object.entries(opens)) {
       if (++arrived === 2) go()
       await both
     }
-    const app = await mounted(t, { store: open().store, logger: {} }, {
-      '/begin': ({ data }) => void (data.list = []),
-      '/n': async ({ data }) => (await meet(), (data.n = 1)),
-      '/name': async ({ data }) => (await meet(), (data.name = 'ada')),
-      '/show': ({ data }) => data,
-    })
+    const app = await mounted(
+      t,
+      { store: open().store, logger: {} },
+      {
+        '/begin': ({ data }) => void (data.list = []),
+        '/n': async ({ data }) => (await meet(), (data.n = 1)),
+        '/name': async ({ data }) => (await meet(), (data.name = 'ada')),
+        '/show': ({ data }) => data,
+      },
+    )
     const browser = app.browser()
     await browser.get('/begin')
 
@@ -58,16 +66,20 @@ for (const [name, open] of Object.entries(opens)) {
     const arrived = new Promise<void>((resolve) => (arrive = resolve))
     const ended = new Promise<void>((resolve) => (go = resolve))
     const foreign = open()
-    const app = await mounted(t, { store: foreign.store, logger: {} }, {
-      '/begin': ({ data }) => void (data.n = 1),
-      '/slow': async ({ data }) => {
-        arrive()
-        await ended
-        data.n = 2
+    const app = await mounted(
+      t,
+      { store: foreign.store, logger: {} },
+      {
+        '/begin': ({ data }) => void (data.n = 1),
+        '/slow': async ({ data }) => {
+          arrive()
+          await ended
+          data.n = 2
+        },
+        '/logout': (session) => session.destroy(),
+        '/show': ({ origin, data }) => [origin, data],
       },
-      '/logout': (session) => session.destroy(),
-      '/show': ({ origin, data }) => [origin, data],
-    })
+    )
     const browser = app.browser()
     await browser.get('/begin')
     const cookie = await browser.cookie()
@@ -84,10 +96,14 @@ for (const [name, open] of Object.entries(opens)) {
 
   test(`${name}: encrypted data goes on, and the foreign store can read neither it nor the id`, async (t) => {
     const foreign = open()
-    const app = await mounted(t, { store: foreign.store, logger: {}, encryptionKeys: ['a secret that only this server knows'] }, {
-      '/begin': ({ data }) => void (data.name = 'Ada Lovelace'),
-      '/show': ({ data }) => data,
-    })
+    const app = await mounted(
+      t,
+      { store: foreign.store, logger: {}, encryptionKeys: ['a secret that only this server knows'] },
+      {
+        '/begin': ({ data }) => void (data.name = 'Ada Lovelace'),
+        '/show': ({ data }) => data,
+      },
+    )
     const browser = app.browser()
     await browser.get('/begin')
     const [, id = ''] = /^sid=([\w-]+)\./.exec(await browser.cookie()) ?? []
@@ -98,7 +114,11 @@ for (const [name, open] of Object.entries(opens)) {
   })
 
   test(`${name}: one session can be ended by its public id`, async (t) => {
-    const app = await mounted(t, { store: open().store, logger: {} }, { '/begin': (session) => ((session.data.n = 1), session.publicId), '/show': ({ origin }) => origin })
+    const app = await mounted(
+      t,
+      { store: open().store, logger: {} },
+      { '/begin': (session) => ((session.data.n = 1), session.publicId), '/show': ({ origin }) => origin },
+    )
     const browser = app.browser()
     const { body: publicId } = await browser.get('/begin')
 

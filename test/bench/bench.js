@@ -45,14 +45,25 @@ process.exit() // clients of a stopped server may still be asking for it
 async function measureUnder(node, part) {
   const version = execFileSync(node, ['--version']).toString().trim()
   const { measure, title } = await import(`./parts/${part}.js`)
-  const say = (text) => process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[K' : ''}${title}, Node ${version}: ${text}${process.stderr.isTTY ? '' : '\n'}`)
+  const say = (text) =>
+    process.stderr.write(
+      `${process.stderr.isTTY ? '\r\x1b[K' : ''}${title}, Node ${version}: ${text}${process.stderr.isTTY ? '' : '\n'}`,
+    )
   const began = Date.now()
   const [load] = loadavg()
-  const options = { ...(values.only && { only: values.only.split(',') }), ...(values.rounds && { rounds: Number(values.rounds) }) }
+  const options = {
+    ...(values.only && { only: values.only.split(',') }),
+    ...(values.rounds && { rounds: Number(values.rounds) }),
+  }
   const result = await measure({ node, say, ...options })
   say(`${Math.round((Date.now() - began) / 1000)} s\n`)
-  if (result.rows === undefined && result.missing) return say(`not measured, no ${result.missing} on this machine; the results stay as they are\n`)
-  const text = JSON.stringify({ part, node: version, machine: machine(), load: Number(load.toFixed(1)), ...result }, null, 1)
+  if (result.rows === undefined && result.missing)
+    return say(`not measured, no ${result.missing} on this machine; the results stay as they are\n`)
+  const text = JSON.stringify(
+    { part, node: version, machine: machine(), load: Number(load.toFixed(1)), ...result },
+    null,
+    1,
+  )
   if (values.dry) console.log(text)
   else writeFileSync(new URL(`${part}.${/\d+/.exec(version)[0]}.json`, RESULTS), `${text}\n`)
 }
@@ -61,7 +72,11 @@ async function measureUnder(node, part) {
 function fetched(major) {
   const folder = temporaryFolder()
   const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`
-  execFileSync('npm', ['install', '--prefix', folder, '--no-save', '--no-package-lock', '--no-audit', '--no-fund', `${name}@${major}`], { stdio: 'ignore' })
+  execFileSync(
+    'npm',
+    ['install', '--prefix', folder, '--no-save', '--no-package-lock', '--no-audit', '--no-fund', `${name}@${major}`],
+    { stdio: 'ignore' },
+  )
   return join(folder, 'node_modules', name, 'bin', 'node')
 }
 

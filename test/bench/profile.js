@@ -3,7 +3,10 @@ import { parseArgs } from 'node:util'
 import { start } from './harness/child.js'
 import { table } from './report/markdown.js'
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { node: { type: 'string' }, ms: { type: 'string', default: '4000' } } })
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { node: { type: 'string' }, ms: { type: 'string', default: '4000' } },
+})
 const [entry = 'koa-fastsession', workload = 'W2'] = positionals
 const [name, store = ''] = entry.split(':')
 const child = await start('harness/profiled.js', [name, store], { ...(values.node && { node: values.node }) })

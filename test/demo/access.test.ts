@@ -46,22 +46,28 @@ async function audit(page: Page, paths: readonly string[]): Promise<string[]> {
   return wrong
 }
 
-for (const [where, viewport] of [['a desk', { width: 1280, height: 800 }], ['a phone', { width: 320, height: 640 }]] as const) {
-  testInChromium(`on ${where} every page has its landmarks, one heading, a label for each field, and fits`, async (t) => {
-    const shop = await openShop(t)
-    const guest = await shop.visitor({ viewport })
+for (const [where, viewport] of [
+  ['a desk', { width: 1280, height: 800 }],
+  ['a phone', { width: 320, height: 640 }],
+] as const) {
+  testInChromium(
+    `on ${where} every page has its landmarks, one heading, a label for each field, and fits`,
+    async (t) => {
+      const shop = await openShop(t)
+      const guest = await shop.visitor({ viewport })
 
-    t.deepEqual(await audit(guest.page, ANYBODY), [])
-    await shop.users.signUp('Ada', EMAIL, PASSWORD)
-    await guest.signIn()
-    const second = await shop.visitor()
-    await second.signIn()
-    for (const article of ['Ink', 'Scissors']) {
-      await guest.page.goto('/')
-      await guest.press(`Add one ${article}`)
-    }
-    t.deepEqual(await audit(guest.page, MEMBERS), [])
-  })
+      t.deepEqual(await audit(guest.page, ANYBODY), [])
+      await shop.users.signUp('Ada', EMAIL, PASSWORD)
+      await guest.signIn()
+      const second = await shop.visitor()
+      await second.signIn()
+      for (const article of ['Ink', 'Scissors']) {
+        await guest.page.goto('/')
+        await guest.press(`Add one ${article}`)
+      }
+      t.deepEqual(await audit(guest.page, MEMBERS), [])
+    },
+  )
 }
 
 testInChromium('the keyboard alone is enough to sign in, in the order of the page', async (t) => {
@@ -74,7 +80,11 @@ testInChromium('the keyboard alone is enough to sign in, in the order of the pag
 
   for (let presses = 0; presses < 20 && order.at(-1) !== 'Password'; presses++) {
     await page.keyboard.press('Tab')
-    order.push(await page.evaluate<string>(`(({ activeElement: at }) => (at.labels?.[0]?.innerText ?? at.innerText).replace(/\\s+/g, ' '))(document)`))
+    order.push(
+      await page.evaluate<string>(
+        `(({ activeElement: at }) => (at.labels?.[0]?.innerText ?? at.innerText).replace(/\\s+/g, ' '))(document)`,
+      ),
+    )
     if (order.at(-1) === 'E-mail') await page.keyboard.type(EMAIL)
     if (order.at(-1) === 'Password') await page.keyboard.type(PASSWORD)
   }
@@ -91,7 +101,11 @@ testInChromium('what has the focus shows it', async (t) => {
 
   for (let presses = 0; presses < 10; presses++) {
     await guest.page.keyboard.press('Tab')
-    outlines.push(await guest.page.evaluate<string>(`(({ outlineStyle, outlineWidth }) => outlineStyle + ' ' + outlineWidth)(getComputedStyle(document.activeElement))`))
+    outlines.push(
+      await guest.page.evaluate<string>(
+        `(({ outlineStyle, outlineWidth }) => outlineStyle + ' ' + outlineWidth)(getComputedStyle(document.activeElement))`,
+      ),
+    )
   }
 
   t.deepEqual([...new Set(outlines)], ['solid 3px'])

@@ -8,13 +8,16 @@ async function give(guest: Guest, password: string): Promise<void> {
   await guest.press('Go on')
 }
 
-testInChromium('the browser stores a cookie that is HttpOnly, SameSite=Lax, of this host, and ends with the browser', async (t) => {
-  const guest = await (await openShop(t)).ada()
+testInChromium(
+  'the browser stores a cookie that is HttpOnly, SameSite=Lax, of this host, and ends with the browser',
+  async (t) => {
+    const guest = await (await openShop(t)).ada()
 
-  const cookie = await guest.cookie()
+    const cookie = await guest.cookie()
 
-  t.like(cookie, { httpOnly: true, sameSite: 'Lax', domain: 'localhost', path: '/', expires: -1 })
-})
+    t.like(cookie, { httpOnly: true, sameSite: 'Lax', domain: 'localhost', path: '/', expires: -1 })
+  },
+)
 
 testInChromium('"remember me" gives the cookie thirty days', async (t) => {
   const shop = await openShop(t)
@@ -148,19 +151,22 @@ testInChromium('a fresh password is not asked for', async (t) => {
   t.is(guest.path(), '/account/email')
 })
 
-testInChromium('a form that was opened in time and sent too late asks for the password, and changes nothing', async (t) => {
-  const shop = await openShop(t)
-  const guest = await shop.ada()
-  await guest.page.goto('/account/email')
-  await guest.page.getByLabel('E-mail').fill('thief@example.org')
-  shop.pass(6 * MINUTE)
+testInChromium(
+  'a form that was opened in time and sent too late asks for the password, and changes nothing',
+  async (t) => {
+    const shop = await openShop(t)
+    const guest = await shop.ada()
+    await guest.page.goto('/account/email')
+    await guest.page.getByLabel('E-mail').fill('thief@example.org')
+    shop.pass(6 * MINUTE)
 
-  await guest.press('Change it')
+    await guest.press('Change it')
 
-  t.is(guest.path(), '/confirm')
-  t.is(await shop.users.check('thief@example.org', PASSWORD), undefined)
-  t.truthy(await shop.users.check(EMAIL, PASSWORD))
-})
+    t.is(guest.path(), '/confirm')
+    t.is(await shop.users.check('thief@example.org', PASSWORD), undefined)
+    t.truthy(await shop.users.check(EMAIL, PASSWORD))
+  },
+)
 
 testInChromium('the password given again is a new id, and keeps cart and "remember me"', async (t) => {
   const shop = await openShop(t)

@@ -5,7 +5,8 @@ import { WebSocket } from 'ws'
 import { MINUTE, openShop, PASSWORD, testInChromium, type Guest } from '../support/shop.ts'
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0'
-const IPHONE = 'Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1'
+const IPHONE =
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1'
 
 /** The devices that a page shows, in order. */
 async function devices({ page }: Guest): Promise<string[]> {
@@ -57,7 +58,10 @@ testInChromium('a device that another one ended is signed out on its next page, 
   await phone.signIn()
   await devices(laptop)
 
-  await Promise.all([laptop.page.waitForEvent('load'), laptop.page.getByRole('button', { name: /^End Safari on iPhone/ }).click()])
+  await Promise.all([
+    laptop.page.waitForEvent('load'),
+    laptop.page.getByRole('button', { name: /^End Safari on iPhone/ }).click(),
+  ])
 
   t.regex(await laptop.text(), /That device is signed out/)
   t.deepEqual(await devices(laptop), ['Chromium on Linux this browser'])
@@ -192,7 +196,8 @@ testInChromium('a socket that another site opens is refused, whatever cookie it 
     await once(socket, 'message')
   }
 
-  for (const origin of ['http://evil.test', 'null', '', 'http://localhost:1']) await t.throwsAsync(dial(origin), { message: /403/ }, origin)
+  for (const origin of ['http://evil.test', 'null', '', 'http://localhost:1'])
+    await t.throwsAsync(dial(origin), { message: /403/ }, origin)
   await t.notThrowsAsync(dial(shop.url))
 })
 

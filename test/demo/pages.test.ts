@@ -5,7 +5,11 @@ import type { ExecutionContext } from 'ava'
 import { ANYBODY, EMAIL, MEMBERS, openShop, PASSWORD, testInChromium, type Guest } from '../support/shop.ts'
 
 /** A page of another origin that sends a form, as soon as it is opened. */
-async function otherOrigin(t: ExecutionContext, action: string, fields: Readonly<Record<string, string>>): Promise<number> {
+async function otherOrigin(
+  t: ExecutionContext,
+  action: string,
+  fields: Readonly<Record<string, string>>,
+): Promise<number> {
   const inputs = Object.entries(fields).map(([name, value]) => `<input name="${name}" value="${value}">`)
   const server = createServer((_request, response) => {
     response.setHeader('Content-Type', 'text/html')
@@ -109,17 +113,20 @@ async function rows(guest: Guest): Promise<string[]> {
   return (await guest.page.locator('.panel tbody tr').allInnerTexts()).map((text) => text.replace(/\s+/g, ' '))
 }
 
-testInChromium('the panel tells what the request before stored and sent, and this one as far as it has got', async (t) => {
-  const guest = await (await openShop(t)).visitor()
-  t.deepEqual(await rows(guest), ['GET / this page, so far none none not known yet'])
+testInChromium(
+  'the panel tells what the request before stored and sent, and this one as far as it has got',
+  async (t) => {
+    const guest = await (await openShop(t)).visitor()
+    t.deepEqual(await rows(guest), ['GET / this page, so far none none not known yet'])
 
-  await guest.press('Add one Ink')
+    await guest.press('Add one Ink')
 
-  t.deepEqual(await rows(guest), [
-    'POST /cart/put the one before create × 1, replace × 1 create, commit, commit sid=…; Path=/; HttpOnly; SameSite=Lax',
-    'GET / this page, so far read × 1 resume not known yet',
-  ])
-})
+    t.deepEqual(await rows(guest), [
+      'POST /cart/put the one before create × 1, replace × 1 create, commit, commit sid=…; Path=/; HttpOnly; SameSite=Lax',
+      'GET / this page, so far read × 1 resume not known yet',
+    ])
+  },
+)
 
 testInChromium('the panel of one browser shows nothing of another one', async (t) => {
   const shop = await openShop(t)
@@ -161,17 +168,20 @@ testInChromium('the store can be unplugged from a page', async (t) => {
   t.regex(await guest.text(), /503[^]*Back in a moment/)
 })
 
-testInChromium('a page that is not there is a friendly 404, and an error a 500 that tells nothing of itself', async (t) => {
-  const guest = await (await openShop(t)).ada()
+testInChromium(
+  'a page that is not there is a friendly 404, and an error a 500 that tells nothing of itself',
+  async (t) => {
+    const guest = await (await openShop(t)).ada()
 
-  t.is((await guest.page.goto('/nowhere'))?.status(), 404)
-  t.regex(await guest.text(), /There is no such page/)
-  t.is((await guest.page.goto('/trouble/error'))?.status(), 500)
-  t.regex(await guest.text(), /Something broke/)
-  t.notRegex(await guest.page.content(), /thrown on purpose/)
-  await guest.page.goto('/account')
-  t.is(guest.path(), '/account')
-})
+    t.is((await guest.page.goto('/nowhere'))?.status(), 404)
+    t.regex(await guest.text(), /There is no such page/)
+    t.is((await guest.page.goto('/trouble/error'))?.status(), 500)
+    t.regex(await guest.text(), /Something broke/)
+    t.notRegex(await guest.page.content(), /thrown on purpose/)
+    await guest.page.goto('/account')
+    t.is(guest.path(), '/account')
+  },
+)
 
 testInChromium('a session that ends while its request runs is a friendly 409, and nothing comes back', async (t) => {
   const shop = await openShop(t)
@@ -195,7 +205,10 @@ testInChromium('a session that ends while its request runs is a friendly 409, an
 
 // ---- other sites
 
-for (const [what, host] of [['another site', '127.0.0.1'], ['another port of this host, to which the cookie goes along', 'localhost']] as const) {
+for (const [what, host] of [
+  ['another site', '127.0.0.1'],
+  ['another port of this host, to which the cookie goes along', 'localhost'],
+] as const) {
   testInChromium(`a form that ${what} sends is refused`, async (t) => {
     const shop = await openShop(t)
     const guest = await shop.ada()
@@ -223,11 +236,25 @@ testInChromium('a form that another site sends with a password signs nobody in',
 testInChromium('a request that does not say where it comes from changes nothing', async (t) => {
   const shop = await openShop(t)
 
-  for (const headers of [{}, { origin: 'null' }, { origin: 'http://evil.test' }, { 'sec-fetch-site': 'cross-site', origin: shop.url }]) {
-    const { status } = await fetch(`${shop.url}/cart/put`, { method: 'POST', headers: headers as Record<string, string>, body: new URLSearchParams({ article: 'ink' }) })
+  for (const headers of [
+    {},
+    { origin: 'null' },
+    { origin: 'http://evil.test' },
+    { 'sec-fetch-site': 'cross-site', origin: shop.url },
+  ]) {
+    const { status } = await fetch(`${shop.url}/cart/put`, {
+      method: 'POST',
+      headers: headers as Record<string, string>,
+      body: new URLSearchParams({ article: 'ink' }),
+    })
     t.is(status, 403)
   }
-  const own = await fetch(`${shop.url}/cart/put`, { method: 'POST', redirect: 'manual', headers: { origin: shop.url }, body: new URLSearchParams({ article: 'ink' }) })
+  const own = await fetch(`${shop.url}/cart/put`, {
+    method: 'POST',
+    redirect: 'manual',
+    headers: { origin: shop.url },
+    body: new URLSearchParams({ article: 'ink' }),
+  })
   t.is(own.status, 303)
 })
 

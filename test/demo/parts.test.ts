@@ -16,14 +16,17 @@ const PASSWORD = 'a long and quiet password'
 
 const shelves: readonly (readonly [string, (t: ExecutionContext) => Shelf])[] = [
   ['in memory', () => new MemoryShelf()],
-  ...drivers.map((driver) => [
-    `in ${driver.name}`,
-    (t: ExecutionContext) => {
-      const database = driver.open(':memory:')
-      t.teardown(() => void database.close())
-      return new SqliteShelf(database)
-    },
-  ] as const),
+  ...drivers.map(
+    (driver) =>
+      [
+        `in ${driver.name}`,
+        (t: ExecutionContext) => {
+          const database = driver.open(':memory:')
+          t.teardown(() => void database.close())
+          return new SqliteShelf(database)
+        },
+      ] as const,
+  ),
 ]
 
 for (const [where, open] of shelves) {
@@ -85,14 +88,26 @@ test('a password costs what OWASP advises, unless a test says otherwise', async 
 test('a template escapes what is put in, and nothing twice', (t) => {
   const evil = `<a href="x" title='y'>&`
 
-  t.is(html`<p title="${evil}">${html`<b>${evil}</b>`}${[1, html`<i>`]}${false}${undefined}</p>`.text, '<p title="&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;"><b>&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;</b>1<i></p>')
+  t.is(
+    html`<p title="${evil}">${html`<b>${evil}</b>`}${[1, html`<i></i>`]}${false}${undefined}</p>`.text,
+    '<p title="&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;"><b>&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;</b>1<i></p>',
+  )
   t.true(html`` instanceof Html)
 })
 
 for (const [userAgent, name] of [
-  ['Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36 Edg/150.0.0.0', 'Edge on Windows'],
-  ['Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Mobile Safari/537.36', 'Chrome on Android'],
-  ['Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15', 'Safari on macOS'],
+  [
+    'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36 Edg/150.0.0.0',
+    'Edge on Windows',
+  ],
+  [
+    'Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Mobile Safari/537.36',
+    'Chrome on Android',
+  ],
+  [
+    'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15',
+    'Safari on macOS',
+  ],
   ['Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0', 'Firefox on Linux'],
   ['curl/8.0', 'A browser'],
 ] as const) {
@@ -102,12 +117,30 @@ for (const [userAgent, name] of [
 test('a length of time is told in its largest unit', (t) => {
   const minute = 60_000
 
-  t.deepEqual([0, minute, 59 * minute, 60 * minute, 47 * 60 * minute, 48 * 60 * minute].map(span), ['less than a minute', '1 minute', '59 minutes', '1 hour', '1 day', '2 days'])
+  t.deepEqual([0, minute, 59 * minute, 60 * minute, 47 * 60 * minute, 48 * 60 * minute].map(span), [
+    'less than a minute',
+    '1 minute',
+    '59 minutes',
+    '1 hour',
+    '1 day',
+    '2 days',
+  ])
 })
 
 async function demo(t: ExecutionContext, database: string): Promise<{ running: Running; port: number }> {
   const port = await freePort()
-  const running = start('env', [`PORT=${port}`, `DATABASE=${database}`, process.execPath, '--import', './test/support/loader.js', 'example/demo/main.ts'], { cwd: ROOT })
+  const running = start(
+    'env',
+    [
+      `PORT=${port}`,
+      `DATABASE=${database}`,
+      process.execPath,
+      '--import',
+      './test/support/loader.js',
+      'example/demo/main.ts',
+    ],
+    { cwd: ROOT },
+  )
   t.teardown(() => running.stop())
   await listening(port, 30_000)
   return { running, port }
@@ -128,7 +161,18 @@ test('the demo starts without any set-up, says where it is and where it keeps th
 
 test('a port that is taken is told in a sentence, with a way out', async (t) => {
   const { port } = await demo(t, join(temporaryFolder(), 'demo.db'))
-  const second = start('env', [`PORT=${port}`, `DATABASE=${join(temporaryFolder(), 'demo.db')}`, process.execPath, '--import', './test/support/loader.js', 'example/demo/main.ts'], { cwd: ROOT })
+  const second = start(
+    'env',
+    [
+      `PORT=${port}`,
+      `DATABASE=${join(temporaryFolder(), 'demo.db')}`,
+      process.execPath,
+      '--import',
+      './test/support/loader.js',
+      'example/demo/main.ts',
+    ],
+    { cwd: ROOT },
+  )
   t.teardown(() => second.stop())
 
   const code = await new Promise((resolve) => second.process.once('close', resolve))
@@ -140,10 +184,18 @@ test('a port that is taken is told in a sentence, with a way out', async (t) => 
 if (nodeSqlite !== undefined) {
   test('accounts, sessions and cookies outlive a restart of the demo', async (t) => {
     const database = join(temporaryFolder(), 'demo.db')
-    const post = (port: number, fields: Record<string, string>) => ({ method: 'POST', headers: { origin: `http://127.0.0.1:${port}` }, body: new URLSearchParams(fields) })
+    const post = (port: number, fields: Record<string, string>) => ({
+      method: 'POST',
+      headers: { origin: `http://127.0.0.1:${port}` },
+      body: new URLSearchParams(fields),
+    })
     const first = await demo(t, database)
     const browser = new Browser(`http://127.0.0.1:${first.port}`)
-    t.is((await browser.get('/sign-up', post(first.port, { name: 'Ada', email: 'ada@example.org', password: PASSWORD }))).status, 303)
+    t.is(
+      (await browser.get('/sign-up', post(first.port, { name: 'Ada', email: 'ada@example.org', password: PASSWORD })))
+        .status,
+      303,
+    )
     const cookie = await browser.cookie()
     await first.running.stop('SIGTERM')
 

@@ -15,12 +15,36 @@ type Step =
   | { readonly do: 'null' | 'save' | 'regenerate' | 'manuallyCommit' | 'read' }
 
 const key = fc.constantFrom('a', 'b', 'isAdmin', 'list', '_private', 'constructor', 'toString')
-const value = fc.oneof(fc.integer(), fc.string(), fc.constant(null), fc.boolean(), fc.array(fc.integer(), { maxLength: 2 }), fc.constant({ deep: { n: 1 } }))
+const value = fc.oneof(
+  fc.integer(),
+  fc.string(),
+  fc.constant(null),
+  fc.boolean(),
+  fc.array(fc.integer(), { maxLength: 2 }),
+  fc.constant({ deep: { n: 1 } }),
+)
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('set' as const), key, value }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('delete' as const, 'push' as const), key }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('assign' as const), content: fc.dictionary(key, value, { maxKeys: 2, noNullPrototype: true }) }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constantFrom('null' as const, 'save' as const, 'regenerate' as const, 'manuallyCommit' as const, 'read' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('assign' as const),
+      content: fc.dictionary(key, value, { maxKeys: 2, noNullPrototype: true }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constantFrom(
+        'null' as const,
+        'save' as const,
+        'regenerate' as const,
+        'manuallyCommit' as const,
+        'read' as const,
+      ),
+    }),
+  },
 )
 const story = fc.array(fc.array(step, { maxLength: 5 }), { minLength: 1, maxLength: 5 })
 
@@ -45,7 +69,8 @@ class Model {
       } else if (content !== null) {
         if (one.do === 'set') content[one.key] = one.value
         else if (one.do === 'delete') Reflect.deleteProperty(content, one.key)
-        else if (one.do === 'push') content[one.key] = grown(Object.hasOwn(content, one.key) ? content[one.key] : undefined)
+        else if (one.do === 'push')
+          content[one.key] = grown(Object.hasOwn(content, one.key) ? content[one.key] : undefined)
         else if (one.do === 'null') content = null
         else if (one.do === 'save' || (one.do === 'manuallyCommit' && Object.keys(content).length > 0)) isKept = true
         else if (one.do === 'regenerate') [isKept, this.id] = [true, this.id + 1]
@@ -60,7 +85,14 @@ class Model {
 
 function look(content: Content, isNew: boolean): unknown {
   const { length } = Object.keys(content)
-  return { content: sorted(structuredClone(content)), spread: sorted(structuredClone(content)), isNew, length, populated: length > 0, hasA: Object.hasOwn(content, 'a') }
+  return {
+    content: sorted(structuredClone(content)),
+    spread: sorted(structuredClone(content)),
+    isNew,
+    length,
+    populated: length > 0,
+    hasA: Object.hasOwn(content, 'a'),
+  }
 }
 
 async function act(ctx: Context, one: Step): Promise<unknown> {
@@ -78,7 +110,14 @@ async function act(ctx: Context, one: Step): Promise<unknown> {
   const now = visitor.session as Content | null
   if (now === null) return null
   const { isNew, length, populated } = bagOf(ctx)
-  return { content: sorted(JSON.parse(JSON.stringify(now)) as Content), spread: sorted(structuredClone({ ...now })), isNew, length, populated, hasA: Object.hasOwn(now, 'a') && 'a' in now }
+  return {
+    content: sorted(JSON.parse(JSON.stringify(now)) as Content),
+    spread: sorted(structuredClone({ ...now })),
+    isNew,
+    length,
+    populated,
+    hasA: Object.hasOwn(now, 'a') && 'a' in now,
+  }
 }
 
 /** Into the list that is there, so that a change deep in the session has to be seen. */
@@ -95,7 +134,14 @@ test('ctx.session does what koa-session does, whatever a browser asks of it', as
     return JSON.stringify(seen)
   }
   const app = await ecosystem(t, {}, answering({ '/': handle }))
-  const ask = (steps: readonly Step[]): RequestInit => ({ headers: { 'x-steps': JSON.stringify(steps).replace(/[^ -~]/g, (odd) => `\\u${odd.charCodeAt(0).toString(16).padStart(4, '0')}`) } })
+  const ask = (steps: readonly Step[]): RequestInit => ({
+    headers: {
+      'x-steps': JSON.stringify(steps).replace(
+        /[^ -~]/g,
+        (odd) => `\\u${odd.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      ),
+    },
+  })
 
   // Node's assertions: AVA's would count, and tell of, the first example instead of the smallest.
   const agrees = fc.asyncProperty(story, async (requests) => {
@@ -110,8 +156,14 @@ test('ctx.session does what koa-session does, whatever a browser asks of it', as
       assert.deepEqual([answer.status, JSON.parse(answer.body)], [200, expected])
       const after = await browser.cookie()
       assert.equal(after === '', model.stored === undefined, 'a cookie stands for a stored session')
-      if (stored !== undefined && model.stored !== undefined) assert.equal(after === cookie, model.id === id, 'a new id is a new cookie')
-      if (stored !== undefined && model.id !== id) assert.equal((await browser.send('/', cookie, ask([{ do: 'read' }]))).body, JSON.stringify([look({}, true)]), 'the old id opens nothing')
+      if (stored !== undefined && model.stored !== undefined)
+        assert.equal(after === cookie, model.id === id, 'a new id is a new cookie')
+      if (stored !== undefined && model.id !== id)
+        assert.equal(
+          (await browser.send('/', cookie, ask([{ do: 'read' }]))).body,
+          JSON.stringify([look({}, true)]),
+          'the old id opens nothing',
+        )
     }
   })
 

@@ -14,7 +14,15 @@ const handlers: Handlers = {
   },
   '/names': (ctx) => {
     const bag = bagOf(ctx)
-    return JSON.stringify([Object.keys(bag), { ...bag }, 'n' in bag, 'save' in bag, bag.length, bag.populated, bag.isNew])
+    return JSON.stringify([
+      Object.keys(bag),
+      { ...bag },
+      'n' in bag,
+      'save' in bag,
+      bag.length,
+      bag.populated,
+      bag.isNew,
+    ])
   },
   '/maxAge': (ctx) => {
     const before = bagOf(ctx).maxAge
@@ -64,18 +72,25 @@ test('data lives in ctx.session from request to request', async (t) => {
 })
 
 test('ctx.session and ctx.state.session show the same data', async (t) => {
-  const app = await ecosystem(t, {}, answering({
-    '/': (ctx) => {
-      bagOf(ctx)['a'] = 1
-      // In this mode the manager is a bag of data, too.
-      const manager = ctx.state.session as unknown as Record<string, unknown> & { data: object }
-      manager.data = { ...manager.data, b: 2 }
-      manager['c'] = 3
-      return JSON.stringify([manager.data, bagOf(ctx), { ...manager }])
-    },
-  }))
+  const app = await ecosystem(
+    t,
+    {},
+    answering({
+      '/': (ctx) => {
+        bagOf(ctx)['a'] = 1
+        // In this mode the manager is a bag of data, too.
+        const manager = ctx.state.session as unknown as Record<string, unknown> & { data: object }
+        manager.data = { ...manager.data, b: 2 }
+        manager['c'] = 3
+        return JSON.stringify([manager.data, bagOf(ctx), { ...manager }])
+      },
+    }),
+  )
 
-  t.deepEqual(JSON.parse((await app.browser().get('/')).body), Array.from({ length: 3 }, () => ({ a: 1, b: 2, c: 3 })))
+  t.deepEqual(
+    JSON.parse((await app.browser().get('/')).body),
+    Array.from({ length: 3 }, () => ({ a: 1, b: 2, c: 3 })),
+  )
 })
 
 test('a change deep in ctx.session counts', async (t) => {
@@ -119,12 +134,16 @@ test('ctx.session = null ends the session and clears its cookie', async (t) => {
 })
 
 test('after ctx.session = null it is null for the rest of the request', async (t) => {
-  const app = await ecosystem(t, {}, answering({
-    '/': (ctx) => {
-      visitorOf(ctx).session = null
-      return JSON.stringify([visitorOf(ctx).session])
-    },
-  }))
+  const app = await ecosystem(
+    t,
+    {},
+    answering({
+      '/': (ctx) => {
+        visitorOf(ctx).session = null
+        return JSON.stringify([visitorOf(ctx).session])
+      },
+    }),
+  )
 
   t.is((await app.browser().get('/')).body, '[null]')
 })
@@ -192,14 +211,18 @@ test('save resolves, and calls back, once the session is stored', async (t) => {
 
 test('manuallyCommit stores what there is to store, and keeps nothing otherwise', async (t) => {
   const commit = (ctx: Context): Promise<void> => (bagOf(ctx)['manuallyCommit'] as () => Promise<void>)()
-  const { store, ...app } = await ecosystem(t, {}, answering({
-    '/empty': commit,
-    '/full': async (ctx) => {
-      bagOf(ctx)['n'] = 1
-      await commit(ctx)
-      return JSON.stringify(store.counted())
-    },
-  }))
+  const { store, ...app } = await ecosystem(
+    t,
+    {},
+    answering({
+      '/empty': commit,
+      '/full': async (ctx) => {
+        bagOf(ctx)['n'] = 1
+        await commit(ctx)
+        return JSON.stringify(store.counted())
+      },
+    }),
+  )
 
   t.deepEqual((await app.browser().get('/empty')).setCookie, [])
   t.is((await app.browser().get('/full')).body, '{"create":1}')
@@ -226,28 +249,36 @@ test('regenerate with a callback gives an empty session under a new object, and 
 })
 
 test('the old object of a regenerate with a callback says what it shows in JSON, length and populated, too', async (t) => {
-  const app = await ecosystem(t, {}, answering({
-    '/': async (ctx) => {
-      const bag = bagOf(ctx)
-      bag['n'] = 1
-      await promisify((callback: (error: unknown) => void) => bag.regenerate(callback))()
-      return JSON.stringify([bag, bag.length, bag.populated])
-    },
-  }))
+  const app = await ecosystem(
+    t,
+    {},
+    answering({
+      '/': async (ctx) => {
+        const bag = bagOf(ctx)
+        bag['n'] = 1
+        await promisify((callback: (error: unknown) => void) => bag.regenerate(callback))()
+        return JSON.stringify([bag, bag.length, bag.populated])
+      },
+    }),
+  )
 
   t.is((await app.browser().get('/')).body, '[{"n":1},1,true]')
 })
 
 test('a callback is told why a save failed', async (t) => {
-  const { store, ...app } = await ecosystem(t, {}, answering({
-    '/': async (ctx) => {
-      const bag = bagOf(ctx)
-      bag['n'] = 1
-      const told = await new Promise<unknown>((resolve) => bag.save(resolve))
-      delete bag['n']
-      return (told as { code?: string }).code
-    },
-  }))
+  const { store, ...app } = await ecosystem(
+    t,
+    {},
+    answering({
+      '/': async (ctx) => {
+        const bag = bagOf(ctx)
+        bag['n'] = 1
+        const told = await new Promise<unknown>((resolve) => bag.save(resolve))
+        delete bag['n']
+        return (told as { code?: string }).code
+      },
+    }),
+  )
   store.next('create', { kind: 'fail' })
 
   t.is((await app.browser().get('/')).body, 'ERR_SESSION_STORE')

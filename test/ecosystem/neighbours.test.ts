@@ -141,15 +141,22 @@ async function http2(t: ExecutionContext, ...middlewares: Koa.Middleware[]): Pro
   return http2Over(t, 'http', middlewares)
 }
 
-async function http2Over(t: ExecutionContext, protocol: 'http' | 'https', middlewares: Koa.Middleware[]): Promise<ClientHttp2Session> {
+async function http2Over(
+  t: ExecutionContext,
+  protocol: 'http' | 'https',
+  middlewares: Koa.Middleware[],
+): Promise<ClientHttp2Session> {
   const app = new Koa()
   app.keys = [...KEYS]
   for (const one of middlewares) app.use(one)
   const callback = app.callback()
-  const listener = (request: object, response: object): void => void callback(request as IncomingMessage, response as ServerResponse)
+  const listener = (request: object, response: object): void =>
+    void callback(request as IncomingMessage, response as ServerResponse)
   const server = protocol === 'http' ? createHttp2(listener) : createSecureServer(certificate(), listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const client = connect(`${protocol}://127.0.0.1:${(server.address() as AddressInfo).port}`, { rejectUnauthorized: false })
+  const client = connect(`${protocol}://127.0.0.1:${(server.address() as AddressInfo).port}`, {
+    rejectUnauthorized: false,
+  })
   t.teardown(() => {
     client.destroy()
     server.close()
@@ -209,7 +216,10 @@ test("over HTTP/2 with TLS secure: 'auto' follows the connection", async (t) => 
 
 // ---- behind a proxy that speaks TLS
 
-async function proxied(t: ExecutionContext, isTrusted: boolean): Promise<{ warnings: string[]; setCookie: readonly string[] }> {
+async function proxied(
+  t: ExecutionContext,
+  isTrusted: boolean,
+): Promise<{ warnings: string[]; setCookie: readonly string[] }> {
   const warnings: string[] = []
   const app = new Koa({ proxy: isTrusted })
   app.use(session({ logger: { warn: (line) => warnings.push(line) } })).use(count)
@@ -270,7 +280,9 @@ function rawHandler(act: (data: Things) => void) {
   }
 }
 
-function answeringItself(handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>): Koa.Middleware {
+function answeringItself(
+  handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+): Koa.Middleware {
   return async (ctx) => {
     await handle(ctx.req, ctx.res)
     ctx.respond = false

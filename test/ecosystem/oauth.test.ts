@@ -18,13 +18,26 @@ async function passportSite(t: ExecutionContext): Promise<Site> {
   const made = new koaPassport.KoaPassport()
   made.serializeUser((user, done) => done(null, user.id))
   made.deserializeUser((id, done) => done(null, { id }))
-  const settings = { authorizationURL: `${provider.url}/authorize`, tokenURL: `${provider.url}/token`, clientID: 'app', clientSecret: 'secret', state: true }
+  const settings = {
+    authorizationURL: `${provider.url}/authorize`,
+    tokenURL: `${provider.url}/token`,
+    clientID: 'app',
+    clientSecret: 'secret',
+    state: true,
+  }
   // Where the app is reached is known only once it listens.
   const start: Middleware = (ctx, next): unknown => {
-    made.use('provider', new OAuth2Strategy({ ...settings, callbackURL: `${ctx.protocol}://${ctx.host}/callback` }, (_access, _refresh, _profile, done) => done(null, { id: 'ada' })))
+    made.use(
+      'provider',
+      new OAuth2Strategy(
+        { ...settings, callbackURL: `${ctx.protocol}://${ctx.host}/callback` },
+        (_access, _refresh, _profile, done) => done(null, { id: 'ada' }),
+      ),
+    )
     return made.authenticate('provider', { successRedirect: '/me', failWithError: true })(ctx, next)
   }
-  const routes: Middleware = (ctx, next): unknown => (ctx.path === '/start' || ctx.path === '/callback' ? start(ctx, next) : next())
+  const routes: Middleware = (ctx, next): unknown =>
+    ctx.path === '/start' || ctx.path === '/callback' ? start(ctx, next) : next()
   const show = answering({ '/me': userOf, '/show': (ctx) => JSON.stringify({ ...bagOf(ctx) }) })
   const app = await ecosystem(t, {}, made.initialize(), made.session(), routes, show)
   return { ...app, provider }
@@ -74,17 +87,28 @@ test('passport-oauth2: another browser cannot use the state', async (t) => {
 })
 
 // grant's own types have no place for the constructor that its README shows.
-const grantFor = (config: GrantConfig): Middleware => (grant as unknown as { koa(): (config: GrantConfig) => Middleware }).koa()(config)
+const grantFor = (config: GrantConfig): Middleware =>
+  (grant as unknown as { koa(): (config: GrantConfig) => Middleware }).koa()(config)
 
 async function grantSite(t: ExecutionContext, tokenSize: number): Promise<Site> {
   const provider = await oauthProvider(t, tokenSize)
   let middleware: Middleware | undefined
   const grants: Middleware = (ctx, next): unknown => {
     middleware ??= grantFor({
-      defaults: { origin: `${ctx.protocol}://${ctx.host}`, transport: 'session', state: true, response: ['tokens', 'profile'] },
+      defaults: {
+        origin: `${ctx.protocol}://${ctx.host}`,
+        transport: 'session',
+        state: true,
+        response: ['tokens', 'profile'],
+      },
       provider: {
-        authorize_url: `${provider.url}/authorize`, access_url: `${provider.url}/token`, profile_url: `${provider.url}/profile`,
-        oauth: 2, key: 'app', secret: 'secret', callback: '/done',
+        authorize_url: `${provider.url}/authorize`,
+        access_url: `${provider.url}/token`,
+        profile_url: `${provider.url}/profile`,
+        oauth: 2,
+        key: 'app',
+        secret: 'secret',
+        callback: '/done',
       },
     })
     return middleware(ctx, next)
@@ -103,7 +127,10 @@ async function arrive({ provider, ...app }: Site): Promise<string> {
 
 for (const tokenSize of [20, 10_000]) {
   test(`grant keeps its state and an answer with a token of ${tokenSize} characters in the session`, async (t) => {
-    const body = JSON.parse(await arrive(await grantSite(t, tokenSize))) as { provider?: string; response?: { access_token?: string; profile?: object } }
+    const body = JSON.parse(await arrive(await grantSite(t, tokenSize))) as {
+      provider?: string
+      response?: { access_token?: string; profile?: object }
+    }
 
     t.is(body.provider, 'provider')
     t.is(body.response?.access_token?.length, tokenSize)
@@ -122,7 +149,11 @@ test('grant refuses an answer that another browser began', async (t) => {
 })
 
 test('grant without koaSession says that it has no session', async (t) => {
-  const { warnings, ...app } = await ecosystem(t, { koaSession: false }, grantFor({ defaults: { origin: 'http://127.0.0.1' } }))
+  const { warnings, ...app } = await ecosystem(
+    t,
+    { koaSession: false },
+    grantFor({ defaults: { origin: 'http://127.0.0.1' } }),
+  )
 
   const answer = await app.browser().get('/connect/provider')
 

@@ -24,10 +24,13 @@ function withStrategy(made: Passport): Passport {
   made.serializeUser((user, done) => done(null, user.id))
   // Of another server, perhaps: it answers later.
   made.deserializeUser((id, done) => void setImmediate(done, null, id === 'deleted' ? false : { id }))
-  made.use('local', new LocalStrategy((username, password, done) => {
-    if (password === 'right') done(null, { id: username })
-    else done(null, false, { message: `wrong password for ${username}` })
-  }))
+  made.use(
+    'local',
+    new LocalStrategy((username, password, done) => {
+      if (password === 'right') done(null, { id: username })
+      else done(null, false, { message: `wrong password for ${username}` })
+    }),
+  )
   return made
 }
 
@@ -198,14 +201,18 @@ for (const [name, open] of Object.entries(makes)) {
   })
 
   test(`${name}: the owner option makes users listable, and lets them be logged out everywhere`, async (t) => {
-    const owner = (data: Record<string, unknown>): string | undefined => (data['passport'] as { user?: string } | undefined)?.user
+    const owner = (data: Record<string, unknown>): string | undefined =>
+      (data['passport'] as { user?: string } | undefined)?.user
     const { middleware, ...app } = await site(t, open, { owner })
     const [phone, laptop] = [app.browser(), app.browser()]
     await post(phone, '/login', ADA)
     await post(laptop, '/login', ADA)
     await post(app.browser(), '/login', { ...ADA, username: 'eve' })
 
-    t.deepEqual((await middleware.list('ada')).map(({ data }) => data), Array.from({ length: 2 }, () => ({ passport: { user: 'ada' } })))
+    t.deepEqual(
+      (await middleware.list('ada')).map(({ data }) => data),
+      Array.from({ length: 2 }, () => ({ passport: { user: 'ada' } })),
+    )
     await phone.get('/logout')
     t.is((await middleware.list('ada')).length, 1)
     t.is(await middleware.destroyAll('ada'), 1)
@@ -218,7 +225,8 @@ for (const [name, open] of Object.entries(makes)) {
     await post(browser, '/login', ADA)
     const upgrade = new IncomingMessage(new Socket())
     upgrade.headers.cookie = await browser.cookie()
-    const user = (): Promise<unknown> => middleware.run(upgrade, ({ data }) => (data['passport'] as { user?: string } | undefined)?.user)
+    const user = (): Promise<unknown> =>
+      middleware.run(upgrade, ({ data }) => (data['passport'] as { user?: string } | undefined)?.user)
 
     t.is(await user(), 'ada')
     await browser.get('/logout')
@@ -280,11 +288,22 @@ for (const [name, open] of Object.entries(makes)) {
     t.is((await browser.get('/me')).body, 'nobody')
   })
 
-  for (const [path, remedy] of [['/login', 'a login'], ['/login-by-hand', 'ctx.login()']] as const) {
+  for (const [path, remedy] of [
+    ['/login', 'a login'],
+    ['/login-by-hand', 'ctx.login()'],
+  ] as const) {
     test(`${name}: without koaSession ${remedy} is an error that names the remedy`, async (t) => {
       const made = withStrategy(open())
       const app = new Koa()
-      for (const one of [session({ logger: {} }), bodyParser(), made.initialize(), made.session(), logins(made), answering(handlers)]) app.use(one)
+      for (const one of [
+        session({ logger: {} }),
+        bodyParser(),
+        made.initialize(),
+        made.session(),
+        logins(made),
+        answering(handlers),
+      ])
+        app.use(one)
       const running = await serve(app)
       t.teardown(() => running.close())
 

@@ -5,7 +5,14 @@ import Koa from 'koa'
 import superjson from 'superjson'
 import * as v from 'valibot'
 import { z } from 'zod'
-import { currentSession, MemoryStore, session, SessionError, type SessionManager, type SessionOptions } from '../../src/index.ts'
+import {
+  currentSession,
+  MemoryStore,
+  session,
+  SessionError,
+  type SessionManager,
+  type SessionOptions,
+} from '../../src/index.ts'
 import { sessionCookie } from '../../src/testing.ts'
 import { KEYS, serve, type Running } from '../support/app.ts'
 
@@ -32,7 +39,11 @@ const schemas: Record<string, NonNullable<SessionOptions<Cart>['schema']>> = {
 
 type Handler = (manager: SessionManager<Cart>) => unknown
 
-async function site<Data extends object>(t: ExecutionContext, options: SessionOptions<Data>, handlers: Record<string, (manager: SessionManager<Data>) => unknown>): Promise<Running & { cookie(data: object): Promise<string> }> {
+async function site<Data extends object>(
+  t: ExecutionContext,
+  options: SessionOptions<Data>,
+  handlers: Record<string, (manager: SessionManager<Data>) => unknown>,
+): Promise<Running & { cookie(data: object): Promise<string> }> {
   const store = new MemoryStore()
   const app = new Koa()
   app.use(session<Data>({ ...options, store, keys: [...KEYS] }))
@@ -58,7 +69,10 @@ for (const [name, schema] of Object.entries(schemas)) {
   test(`${name}: what a schema makes of stored data is data`, async (t) => {
     const app = await site<Cart>(t, { schema }, handlers)
 
-    t.deepEqual(JSON.parse((await app.browser().send('/show', await app.cookie({ count: 1 }))).body), { items: [], count: 1 })
+    t.deepEqual(JSON.parse((await app.browser().send('/show', await app.cookie({ count: 1 }))).body), {
+      items: [],
+      count: 1,
+    })
   })
 
   test(`${name}: data of an older shape is migrated, and stored in the new one`, async (t) => {
@@ -84,7 +98,10 @@ for (const [name, schema] of Object.entries(schemas)) {
 
     t.is((await browser.get('/bad')).status, 500)
     const [error] = app.errors
-    t.true(error instanceof SessionError && error.code === 'ERR_SESSION_SCHEMA' && error.message.includes('count'), String(error))
+    t.true(
+      error instanceof SessionError && error.code === 'ERR_SESSION_SCHEMA' && error.message.includes('count'),
+      String(error),
+    )
     t.deepEqual(JSON.parse((await browser.get('/show')).body), { items: ['a'], count: 3 })
   })
 
@@ -138,15 +155,25 @@ interface Rich {
 
 for (const [name, codec] of Object.entries({ devalue, superjson })) {
   test(`${name} as it is keeps Date, Map, Set and BigInt`, async (t) => {
-    const app = await site<Rich>(t, { codec }, {
-      '/put': ({ data }) => void Object.assign(data, { date: new Date(5), map: new Map([['a', new Set([1])]]), set: new Set([1, 2]), big: 7n }),
-      '/get': ({ data }) => [
-        data.date instanceof Date && data.date.valueOf(),
-        data.map instanceof Map && data.map.get('a') instanceof Set,
-        data.set instanceof Set && [...data.set],
-        String(data.big),
-      ],
-    })
+    const app = await site<Rich>(
+      t,
+      { codec },
+      {
+        '/put': ({ data }) =>
+          void Object.assign(data, {
+            date: new Date(5),
+            map: new Map([['a', new Set([1])]]),
+            set: new Set([1, 2]),
+            big: 7n,
+          }),
+        '/get': ({ data }) => [
+          data.date instanceof Date && data.date.valueOf(),
+          data.map instanceof Map && data.map.get('a') instanceof Set,
+          data.set instanceof Set && [...data.set],
+          String(data.big),
+        ],
+      },
+    )
     const browser = app.browser()
     await browser.get('/put')
 
@@ -154,11 +181,15 @@ for (const [name, codec] of Object.entries({ devalue, superjson })) {
   })
 
   test(`${name}: a change inside a Map counts, and reading one does not`, async (t) => {
-    const app = await site<Rich>(t, { codec }, {
-      '/put': ({ data }) => void (data.map = new Map([['n', 1]])),
-      '/grow': ({ data }) => void data.map?.set('n', 2),
-      '/get': ({ data }) => data.map?.get('n'),
-    })
+    const app = await site<Rich>(
+      t,
+      { codec },
+      {
+        '/put': ({ data }) => void (data.map = new Map([['n', 1]])),
+        '/grow': ({ data }) => void data.map?.set('n', 2),
+        '/get': ({ data }) => data.map?.get('n'),
+      },
+    )
     const browser = app.browser()
     await browser.get('/put')
 
@@ -173,5 +204,8 @@ test('JSON refuses what it would change, and names where', async (t) => {
 
   t.is((await app.browser().get('/put')).status, 500)
   const [error] = app.errors
-  t.true(error instanceof SessionError && error.code === 'ERR_SESSION_VALUE' && error.message.includes('map'), String(error))
+  t.true(
+    error instanceof SessionError && error.code === 'ERR_SESSION_VALUE' && error.message.includes('map'),
+    String(error),
+  )
 })

@@ -49,7 +49,11 @@ async function signedIn(app: Running): Promise<Browser> {
 // ---- ws
 
 /** Accepts the sockets of signed-in visitors; a message is answered by `answer`, in the session as it is by then. */
-function chat(t: ExecutionContext, { server, middleware }: Site, answer: (socket: WebSocket, request: IncomingMessage) => Promise<unknown>): void {
+function chat(
+  t: ExecutionContext,
+  { server, middleware }: Site,
+  answer: (socket: WebSocket, request: IncomingMessage) => Promise<unknown>,
+): void {
   const sockets = new WebSocketServer({ noServer: true })
   const ofSession = new Map<string, Set<WebSocket>>()
   server.on('upgrade', (request, socket, head) => {
@@ -61,16 +65,19 @@ function chat(t: ExecutionContext, { server, middleware }: Site, answer: (socket
       sockets.handleUpgrade(request, socket, head, (accepted) => {
         ofSession.set(publicId, (ofSession.get(publicId) ?? new Set()).add(accepted))
         accepted.on('message', () => {
-          middleware.run(request, () => answer(accepted, request)).then(
-            (reply) => accepted.send(String(reply)),
-            (error: unknown) => accepted.close(4000, (error as { code?: string }).code),
-          )
+          middleware
+            .run(request, () => answer(accepted, request))
+            .then(
+              (reply) => accepted.send(String(reply)),
+              (error: unknown) => accepted.close(4000, (error as { code?: string }).code),
+            )
         })
       })
     })
   })
   const hangUp = (message: unknown): void => {
-    for (const socket of ofSession.get((message as EventMessage).publicId ?? '') ?? []) socket.close(4001, 'session ended')
+    for (const socket of ofSession.get((message as EventMessage).publicId ?? '') ?? [])
+      socket.close(4001, 'session ended')
   }
   subscribe('koa-fastsession:destroy', hangUp)
   t.teardown(() => {
@@ -159,7 +166,10 @@ test('ws: destroyAll closes the sockets of that owner', async (t) => {
   const closed = Promise.all(sockets.map((socket) => once(socket, 'close')))
 
   t.is(await app.middleware.destroyAll('ada'), 2)
-  t.deepEqual((await closed).map(([code]) => code as number), [4001, 4001])
+  t.deepEqual(
+    (await closed).map(([code]) => code as number),
+    [4001, 4001],
+  )
 })
 
 test('ws: reload() tells a socket of a session that ended in another process', async (t) => {
@@ -209,10 +219,9 @@ test('socket.io: handlers have the session, at the handshake and at each event',
   const app = await site(t)
   const server = new SocketServer(app.server)
   server.use((socket, next) => {
-    app.middleware.run(socket.request, ({ data }) => data.user).then(
-      (user) => next(user === undefined ? new Error('sign in first') : undefined),
-      next,
-    )
+    app.middleware
+      .run(socket.request, ({ data }) => data.user)
+      .then((user) => next(user === undefined ? new Error('sign in first') : undefined), next)
   })
   server.on('connection', (socket) => {
     socket.on('count', (reply: (n: number) => void) => void app.middleware.run(socket.request, increment).then(reply))

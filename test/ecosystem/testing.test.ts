@@ -52,13 +52,18 @@ test('sessions of withSession do not see one another', async (t) => {
 })
 
 test('withSession passes on what its function throws', async (t) => {
-  await t.throwsAsync(withSession({}, () => Promise.reject(new Error('mine'))), { message: 'mine' })
+  await t.throwsAsync(
+    withSession({}, () => Promise.reject(new Error('mine'))),
+    { message: 'mine' },
+  )
 })
 
 test('supertest: sessionCookie brings a session with data', async (t) => {
   const { middleware, callback } = app()
 
-  const answer = await supertest(callback).get('/').set('Cookie', await sessionCookie(middleware, { name: 'Ada' }))
+  const answer = await supertest(callback)
+    .get('/')
+    .set('Cookie', await sessionCookie(middleware, { name: 'Ada' }))
 
   t.deepEqual(answer.body, { greeting: 'hello Ada', origin: 'resumed' })
 })
@@ -97,7 +102,16 @@ test('sessionCookie splits into the name and the value that playwright takes, an
   await jar.setCookie(new Cookie({ key: name, value, path: '/', httpOnly: true, sameSite: 'lax' }), 'http://127.0.0.1/')
 
   t.is(await jar.getCookieString('http://127.0.0.1/'), cookie)
-  t.is(((await supertest(callback).get('/').set('Cookie', await jar.getCookieString('http://127.0.0.1/'))).body as { origin?: string }).origin, 'resumed')
+  t.is(
+    (
+      (
+        await supertest(callback)
+          .get('/')
+          .set('Cookie', await jar.getCookieString('http://127.0.0.1/'))
+      ).body as { origin?: string }
+    ).origin,
+    'resumed',
+  )
 })
 
 test('sessionCookie refuses data that a handler could not store', async (t) => {

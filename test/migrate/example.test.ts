@@ -20,5 +20,9 @@ test('08-coming-from-koa-session: who signs in again has given the password', as
   await browser.get('/before/ada', { method: 'POST' })
   await browser.get('/login/ada', { method: 'POST' })
 
-  t.deepEqual(JSON.parse((await browser.get('/account')).body), { owner: 'ada', cart: ['book'], asksForPassword: false })
+  t.deepEqual(JSON.parse((await browser.get('/account')).body), {
+    owner: 'ada',
+    cart: ['book'],
+    asksForPassword: false,
+  })
 })

@@ -6,7 +6,13 @@ import test, { type ExecutionContext } from 'ava'
 import expressSession from 'express-session'
 import Keygrip from 'keygrip'
 import Koa from 'koa'
-import { expressSession as fromExpressSession, koaSession, takeOver, type OldSessions, type TakeOver } from '../../example/migrate/take-over.ts'
+import {
+  expressSession as fromExpressSession,
+  koaSession,
+  takeOver,
+  type OldSessions,
+  type TakeOver,
+} from '../../example/migrate/take-over.ts'
 import { session, type SessionManager } from '../../src/index.ts'
 import { KEYS, serve, type Running } from '../support/app.ts'
 import { valueIn } from '../support/mounted.ts'
@@ -50,7 +56,11 @@ class OldStore {
   }
 }
 
-async function site(t: ExecutionContext, from: OldSessions, options: Partial<TakeOver<Visitor>> = {}): Promise<Running> {
+async function site(
+  t: ExecutionContext,
+  from: OldSessions,
+  options: Partial<TakeOver<Visitor>> = {},
+): Promise<Running> {
   const app = new Koa()
   app.use(session<Visitor>({ keys: [...KEYS] }))
   app.use(
@@ -91,7 +101,10 @@ test('koa-session without a store: who was signed in still is, under a cookie of
 })
 
 test('koa-session with a store: the same, and a visitor who was not signed in keeps what he had', async (t) => {
-  const store = new OldStore(['k1', { user: 'ada', _expire: Date.now() + DAY }], ['k2', { cart: ['pen'], _session: true }])
+  const store = new OldStore(
+    ['k1', { user: 'ada', _expire: Date.now() + DAY }],
+    ['k2', { cart: ['pen'], _session: true }],
+  )
   const app = await site(t, koaSession({ store }))
 
   t.is((await app.browser().send('/', signed('k1'))).body, 'ada {}')
@@ -111,7 +124,10 @@ test('requests that a browser sends at once all find the session, and ten second
   const app = await site(t, koaSession({ store }), { now: () => now })
   const together = await Promise.all([1, 2, 3].map(() => app.browser().send('/', signed('k1'))))
 
-  t.deepEqual(together.map(({ body }) => body), ['ada {}', 'ada {}', 'ada {}'])
+  t.deepEqual(
+    together.map(({ body }) => body),
+    ['ada {}', 'ada {}', 'ada {}'],
+  )
   now += 10_001
   t.is((await app.browser().send('/', signed('k1'))).body, 'nobody {}')
 })
@@ -131,7 +147,11 @@ test('no use of an old session makes it live longer', async (t) => {
 test('forged and unsigned cookies open nothing, and the old store is not asked', async (t) => {
   const store = new OldStore(['k1', { user: 'ada' }])
   const app = await site(t, koaSession({ store }))
-  for (const cookie of ['koa.sess=k1', signed('k1', ['a secret of somebody else, long enough']), signed('k2').replace('k2', 'k1')]) {
+  for (const cookie of [
+    'koa.sess=k1',
+    signed('k1', ['a secret of somebody else, long enough']),
+    signed('k2').replace('k2', 'k1'),
+  ]) {
     t.is((await app.browser().send('/', cookie)).body, 'nobody {}', cookie)
   }
 
@@ -165,7 +185,11 @@ test('whoever signs in as somebody else inherits nothing of what was taken over'
 })
 
 test('after its last instant nothing is taken over, and the old cookies are cleared', async (t) => {
-  const answer = await (await site(t, koaSession(), { until: Date.now() })).browser().send('/', inCookie({ user: 'ada' }))
+  const answer = await (
+    await site(t, koaSession(), { until: Date.now() })
+  )
+    .browser()
+    .send('/', inCookie({ user: 'ada' }))
 
   t.is(answer.body, 'nobody {}')
   t.is(answer.setCookie.length, 2)
@@ -175,7 +199,11 @@ test('an old session that has expired is over', async (t) => {
   const store = new OldStore(['k1', { user: 'ada', _expire: Date.now() - 1 }])
 
   t.is((await (await site(t, koaSession({ store }))).browser().send('/', signed('k1'))).body, 'nobody {}')
-  t.is((await (await site(t, koaSession())).browser().send('/', inCookie({ user: 'ada' }, { _expire: Date.now() - 1 }))).body, 'nobody {}')
+  t.is(
+    (await (await site(t, koaSession())).browser().send('/', inCookie({ user: 'ada' }, { _expire: Date.now() - 1 })))
+      .body,
+    'nobody {}',
+  )
 })
 
 test('a signed cookie that holds no session is a fresh visitor', async (t) => {
@@ -221,7 +249,11 @@ test('under koaSession and an owner option, what koa-passport kept is taken over
 })
 
 test('old cookies with a path and a domain are cleared there', async (t) => {
-  const { setCookie } = await (await site(t, koaSession(), { cookie: { path: '/shop', domain: 'example.org' } })).browser().send('/', inCookie({}))
+  const { setCookie } = await (
+    await site(t, koaSession(), { cookie: { path: '/shop', domain: 'example.org' } })
+  )
+    .browser()
+    .send('/', inCookie({}))
 
   t.is(setCookie.length, 2)
   for (const line of setCookie) t.regex(line, /^koa\.sess.*; path=\/shop; .*domain=example\.org/)
@@ -240,7 +272,10 @@ test('a visitor without old cookies costs nothing and gets no cookie', async (t)
 const SECRET = 'what express-session signed with'
 
 /** A session that express-session itself has made: its store, and its cookie. */
-async function expressMade(t: ExecutionContext, secret: string | string[] = SECRET): Promise<{ store: expressSession.MemoryStore; cookie: string }> {
+async function expressMade(
+  t: ExecutionContext,
+  secret: string | string[] = SECRET,
+): Promise<{ store: expressSession.MemoryStore; cookie: string }> {
   const store = new expressSession.MemoryStore()
   const middleware = expressSession({ secret, store, resave: false, saveUninitialized: false })
   const server = createServer((request, response) => {
@@ -258,7 +293,11 @@ async function expressMade(t: ExecutionContext, secret: string | string[] = SECR
 
 test('express-session: who was signed in still is, and the old cookie is cleared', async (t) => {
   const { store, cookie } = await expressMade(t)
-  const answer = await (await site(t, fromExpressSession({ store, secret: ['a newer one', SECRET] }))).browser().send('/', cookie)
+  const answer = await (
+    await site(t, fromExpressSession({ store, secret: ['a newer one', SECRET] }))
+  )
+    .browser()
+    .send('/', cookie)
 
   t.is(answer.body, 'ada {"cart":["book"]}')
   t.regex(answer.setCookie.join('\n'), /^connect\.sid=; path=\/; expires=Thu, 01 Jan 1970/m)
@@ -279,7 +318,15 @@ test('express-session: forged cookies open nothing', async (t) => {
   const { store, cookie } = await expressMade(t)
   const app = await site(t, fromExpressSession({ store, secret: SECRET }))
   const other = await expressMade(t, 'another secret altogether')
-  const forged = [cookie.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')), cookie.replace('s%3A', ''), cookie.replace(/\.[^.]*$/, ''), cookie.replace('s%3A', 's%3Ax'), other.cookie, 'connect.sid=%', 'connect.sid=s%3A.']
+  const forged = [
+    cookie.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')),
+    cookie.replace('s%3A', ''),
+    cookie.replace(/\.[^.]*$/, ''),
+    cookie.replace('s%3A', 's%3Ax'),
+    other.cookie,
+    'connect.sid=%',
+    'connect.sid=s%3A.',
+  ]
   for (const one of forged) t.is((await app.browser().send('/', one)).body, 'nobody {}', one)
 
   t.is((await app.browser().send('/', cookie)).body, 'ada {"cart":["book"]}')

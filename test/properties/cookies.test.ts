@@ -26,7 +26,8 @@ async function surprises(app: Quick, headers: readonly string[], allowed: readon
   const found: string[] = []
   for (const header of headers) {
     const { status, setCookie, result } = await app.ask(header, originOf)
-    if (status !== 200 || setCookie.length > 0 || !allowed.includes(result ?? '')) found.push(`${JSON.stringify(header)}: ${status} ${String(result)}`)
+    if (status !== 200 || setCookie.length > 0 || !allowed.includes(result ?? ''))
+      found.push(`${JSON.stringify(header)}: ${status} ${String(result)}`)
     if (found.length > 5) break
   }
   return found
@@ -50,15 +51,54 @@ test('each byte of id and signature changed into every other one is invalid, and
 })
 
 const encodings: Readonly<Record<string, (value: string) => readonly string[]>> = {
-  'in another alphabet of base64': (value) => [value.replace(/-/g, '+').replace(/_/g, '/'), Buffer.from(value.split('.')[1] ?? '', 'base64url').toString('base64')].map((text) => (text.includes('.') ? text : `${value.split('.')[0] ?? ''}.${text}`)),
-  'padded': (value) => [`${value}=`, `${value}==`, value.replace('.', '=.'), `=${value}`, `${value}%3D`],
-  'in hexadecimal': (value) => [`${value.split('.')[0] ?? ''}.${Buffer.from(value.split('.')[1] ?? '', 'base64url').toString('hex')}`],
-  'in another case': (value) => [value.toLowerCase(), value.toUpperCase(), `${value.slice(0, 33)}${value.slice(33).toLowerCase()}`],
-  'quoted': (value) => [`"${value}"`, `'${value}'`, `"${value}`, `${value}"`, `\\"${value}\\"`],
-  'percent-encoded': (value) => [value.replace('.', '%2E'), value.replace('.', '%2e'), `%${value.charCodeAt(0).toString(16)}${value.slice(1)}`, Array.from(value, (letter) => `%${letter.charCodeAt(0).toString(16)}`).join('')],
-  'with white space in it': (value) => [` ${value}`, `\t${value}`, value.replace('.', ' .'), value.replace('.', '. '), `${value}\v`, `${value}\f`, `${value}\u00a0`, `${value}\r`, `${value}\n`],
-  'with more or less of it': (value) => [value.slice(1), value.slice(0, -1), `${value}A`, `A${value}`, `${value}.`, `.${value}`, value.replace('.', ''), value.replace('.', '..'), `${value}.${value.split('.')[1] ?? ''}`, `${value}\0`, `s:${value}`, `j:${value}`],
-  'with the other end of the last letter': (value) => Array.from(LETTERS, (letter) => value.slice(0, -1) + letter).filter((other) => other !== value),
+  'in another alphabet of base64': (value) =>
+    [
+      value.replace(/-/g, '+').replace(/_/g, '/'),
+      Buffer.from(value.split('.')[1] ?? '', 'base64url').toString('base64'),
+    ].map((text) => (text.includes('.') ? text : `${value.split('.')[0] ?? ''}.${text}`)),
+  padded: (value) => [`${value}=`, `${value}==`, value.replace('.', '=.'), `=${value}`, `${value}%3D`],
+  'in hexadecimal': (value) => [
+    `${value.split('.')[0] ?? ''}.${Buffer.from(value.split('.')[1] ?? '', 'base64url').toString('hex')}`,
+  ],
+  'in another case': (value) => [
+    value.toLowerCase(),
+    value.toUpperCase(),
+    `${value.slice(0, 33)}${value.slice(33).toLowerCase()}`,
+  ],
+  quoted: (value) => [`"${value}"`, `'${value}'`, `"${value}`, `${value}"`, `\\"${value}\\"`],
+  'percent-encoded': (value) => [
+    value.replace('.', '%2E'),
+    value.replace('.', '%2e'),
+    `%${value.charCodeAt(0).toString(16)}${value.slice(1)}`,
+    Array.from(value, (letter) => `%${letter.charCodeAt(0).toString(16)}`).join(''),
+  ],
+  'with white space in it': (value) => [
+    ` ${value}`,
+    `\t${value}`,
+    value.replace('.', ' .'),
+    value.replace('.', '. '),
+    `${value}\v`,
+    `${value}\f`,
+    `${value}\u00a0`,
+    `${value}\r`,
+    `${value}\n`,
+  ],
+  'with more or less of it': (value) => [
+    value.slice(1),
+    value.slice(0, -1),
+    `${value}A`,
+    `A${value}`,
+    `${value}.`,
+    `.${value}`,
+    value.replace('.', ''),
+    value.replace('.', '..'),
+    `${value}.${value.split('.')[1] ?? ''}`,
+    `${value}\0`,
+    `s:${value}`,
+    `j:${value}`,
+  ],
+  'with the other end of the last letter': (value) =>
+    Array.from(LETTERS, (letter) => value.slice(0, -1) + letter).filter((other) => other !== value),
 }
 
 for (const [what, encode] of Object.entries(encodings)) {
@@ -68,7 +108,9 @@ for (const [what, encode] of Object.entries(encodings)) {
     let value = ''
     for (let tries = 0; tries < 100 && !(/-.*\./.test(value) && /\..*_/.test(value)); tries++) value = await begun(app)
 
-    const headers = encode(value).filter((text) => text !== value).map((text) => `sid=${text}`)
+    const headers = encode(value)
+      .filter((text) => text !== value)
+      .map((text) => `sid=${text}`)
 
     t.true(headers.length > 0)
     t.deepEqual(await surprises(app, headers, ['invalid']), [])
@@ -82,7 +124,25 @@ test('a cookie of another name, or of our name in another case, is none of ours'
   const value = cookieOf(await app.ask(undefined, ({ data }) => (data['n'] = 1))).slice('__Host-sid='.length)
   app.store.counted()
 
-  t.deepEqual(await surprises(app, ['__host-sid', '__HOST-sid', '__Host-SID', 'sid', '__Secure-sid', '__Host-sid.sig', '__Host-sid ', 'x__Host-sid', 'a=__Host-sid', 'a __Host-sid'].map((name) => `${name}=${value}`), ['new']), [])
+  t.deepEqual(
+    await surprises(
+      app,
+      [
+        '__host-sid',
+        '__HOST-sid',
+        '__Host-SID',
+        'sid',
+        '__Secure-sid',
+        '__Host-sid.sig',
+        '__Host-sid ',
+        'x__Host-sid',
+        'a=__Host-sid',
+        'a __Host-sid',
+      ].map((name) => `${name}=${value}`),
+      ['new'],
+    ),
+    [],
+  )
   t.is((await app.ask(`__Host-sid=${value}`, originOf)).result, 'resumed')
 })
 
@@ -91,20 +151,55 @@ const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array
 
 /** What looks like cookies, with mistakes in every place where one can be made. */
 const grammar = (good: string): fc.Arbitrary<string> => {
-  const word = (minLength: number, maxLength: number): fc.Arbitrary<string> => fc.string({ unit: fc.constantFrom(...Array.from(LETTERS)), minLength, maxLength })
+  const word = (minLength: number, maxLength: number): fc.Arbitrary<string> =>
+    fc.string({ unit: fc.constantFrom(...Array.from(LETTERS)), minLength, maxLength })
   const [id = '', signature = ''] = good.split('.')
-  const name = fc.constantFrom('sid', 'SID', 'xsid', 'sid2', 'sid.sig', ' sid', 'sid ', '', '__proto__', 'constructor', '$Version', '"sid"')
+  const name = fc.constantFrom(
+    'sid',
+    'SID',
+    'xsid',
+    'sid2',
+    'sid.sig',
+    ' sid',
+    'sid ',
+    '',
+    '__proto__',
+    'constructor',
+    '$Version',
+    '"sid"',
+  )
   const equals = fc.constantFrom('=', '==', ' = ', '', ':', '%3D', '=;')
   const forged = fc.tuple(fc.oneof(word(22, 128), fc.constant(id)), word(43, 43)).map((parts) => parts.join('.'))
-  const misplaced = fc.constantFrom(`${id}.`, `.${signature}`, id, signature, `${signature}.${id}`, `"${good}"`, `${good}=`, `${good}x`, '"', '""', '\\', '%00', '\0', '\u00ff')
+  const misplaced = fc.constantFrom(
+    `${id}.`,
+    `.${signature}`,
+    id,
+    signature,
+    `${signature}.${id}`,
+    `"${good}"`,
+    `${good}=`,
+    `${good}x`,
+    '"',
+    '""',
+    '\\',
+    '%00',
+    '\0',
+    '\u00ff',
+  )
   const value = fc.oneof({ weight: 3, arbitrary: forged }, misplaced, word(0, 200), bytes)
   const pair = fc.tuple(name, equals, value).map((parts) => parts.join(''))
-  return fc.array(pair, { maxLength: 12 }).chain((pairs) => fc.constantFrom('; ', ';', ';;', ' ; ', ',', '\t', ' ').map((between) => pairs.join(between)))
+  return fc
+    .array(pair, { maxLength: 12 })
+    .chain((pairs) => fc.constantFrom('; ', ';', ';;', ' ; ', ',', '\t', ' ').map((between) => pairs.join(between)))
 }
 
 /** A good cookie with one to three bytes put in, taken out or changed. */
 const mutated = (good: string): fc.Arbitrary<string> => {
-  const change = fc.record({ at: fc.nat(good.length - 1), kind: fc.constantFrom('insert', 'remove', 'change', 'double'), byte: fc.nat(255) })
+  const change = fc.record({
+    at: fc.nat(good.length - 1),
+    kind: fc.constantFrom('insert', 'remove', 'change', 'double'),
+    byte: fc.nat(255),
+  })
   return fc.array(change, { minLength: 1, maxLength: 3 }).map((changes) => {
     let value = good
     for (const { at, kind, byte } of changes) {
@@ -128,10 +223,17 @@ test('of 100,000 hostile Cookie headers none is an exception and none reaches th
   t.timeout(120_000)
   const app = quick()
   const good = await begun(app)
-  const sources = [{ of: bytes, count: 20_000 }, { of: grammar(good), count: 40_000 }, { of: mutated(good), count: 40_000 }]
+  const sources = [
+    { of: bytes, count: 20_000 },
+    { of: grammar(good), count: 40_000 },
+    { of: mutated(good), count: 40_000 },
+  ]
   let sent = 0
   for (const [at, { of, count }] of sources.entries()) {
-    const headers = fc.sample(of, { numRuns: count, seed: SEED + at }).map((header) => (holdsGood(header, good) ? `${header}!` : header)).filter((header) => !holdsGood(header, good))
+    const headers = fc
+      .sample(of, { numRuns: count, seed: SEED + at })
+      .map((header) => (holdsGood(header, good) ? `${header}!` : header))
+      .filter((header) => !holdsGood(header, good))
     sent += headers.length
     t.deepEqual(await surprises(app, headers, ['invalid', 'new']), [])
   }
@@ -146,7 +248,8 @@ test('a good cookie is found among any cookies that are none of ours', async (t)
   const app = quick()
   const good = await begun(app)
   const others = fc.array(fc.stringMatching(/^[a-z]{1,8}=[\w.\- "%]{0,40}$/), { maxLength: 8 })
-  const headers = fc.sample(fc.tuple(others, others), { numRuns: 1000, seed: SEED })
+  const headers = fc
+    .sample(fc.tuple(others, others), { numRuns: 1000, seed: SEED })
     .map(([before, after]) => [...before, `sid=${good}`, ...after].join('; '))
     .filter((header) => (header.match(/(?:^|; )sid=/g) ?? []).length === 1)
 
@@ -187,14 +290,22 @@ test.serial('16 kB of cookies of our name cost four HMACs for each secret, and n
 
 test('a store key is no cookie: signed as an id, it names no session', async (t) => {
   const app = quick()
-  const publicId = (await app.ask(undefined, (session) => {
-    session.data['n'] = 1
-    return session.publicId
-  })).result ?? ''
+  const publicId =
+    (
+      await app.ask(undefined, (session) => {
+        session.data['n'] = 1
+        return session.publicId
+      })
+    ).result ?? ''
   app.store.counted()
-  const signature = createHmac('sha256', KEYS[0] ?? '').update(`sid=${publicId}`).digest('base64url')
+  const signature = createHmac('sha256', KEYS[0] ?? '')
+    .update(`sid=${publicId}`)
+    .digest('base64url')
 
-  const { result, status } = await app.ask(`sid=${publicId}.${signature}`, ({ origin, data }) => ({ origin, n: data['n'] }))
+  const { result, status } = await app.ask(`sid=${publicId}.${signature}`, ({ origin, data }) => ({
+    origin,
+    n: data['n'],
+  }))
 
   t.is(status, 200)
   t.deepEqual(result, { origin: 'expired', n: undefined })

@@ -8,7 +8,22 @@ import superjson from 'superjson'
 import type { SessionManager, SessionOptions } from '../../src/index.ts'
 import { cookieOf, quick, type Bag } from '../support/quick.ts'
 
-const KEYS = ['__proto__', 'constructor', 'prototype', 'toString', 'valueOf', 'hasOwnProperty', 'toJSON', 'then', 'length', 'save', 'regenerate', 'maxAge', 'isNew', '']
+const KEYS = [
+  '__proto__',
+  'constructor',
+  'prototype',
+  'toString',
+  'valueOf',
+  'hasOwnProperty',
+  'toJSON',
+  'then',
+  'length',
+  'save',
+  'regenerate',
+  'maxAge',
+  'isNew',
+  '',
+]
 
 /** Own property of any name, as JSON.parse makes it. */
 const bag = (key: string, value: unknown): Bag => JSON.parse(`{${JSON.stringify(key)}:${JSON.stringify(value)}}`) as Bag
@@ -53,15 +68,24 @@ const doors: Readonly<Record<string, Door>> = {
 const koaDoors: Readonly<Record<string, Door>> = {
   'a property of ctx.session': (_session, key, ctx) => {
     // These names are koa-session's own.
-    if (!['save', 'regenerate', 'maxAge', 'isNew', 'toJSON', 'length'].includes(key)) (ctx as unknown as KoaSession).session[key] = PAYLOAD
+    if (!['save', 'regenerate', 'maxAge', 'isNew', 'toJSON', 'length'].includes(key))
+      (ctx as unknown as KoaSession).session[key] = PAYLOAD
   },
-  'an object in the place of ctx.session': (_session, key, ctx) => ((ctx as unknown as KoaSession).session = bag(key, PAYLOAD)),
+  'an object in the place of ctx.session': (_session, key, ctx) =>
+    ((ctx as unknown as KoaSession).session = bag(key, PAYLOAD)),
 }
 
-const codecs: Readonly<Record<string, SessionOptions<Bag>>> = { JSON: {}, devalue: { codec: devalue }, superjson: { codec: superjson }, 'JSON, encrypted': { encryptionKeys: ['an encryption secret of some length'] } }
+const codecs: Readonly<Record<string, SessionOptions<Bag>>> = {
+  JSON: {},
+  devalue: { codec: devalue },
+  superjson: { codec: superjson },
+  'JSON, encrypted': { encryptionKeys: ['an encryption secret of some length'] },
+}
 
 const cases = [
-  ...Object.entries(codecs).flatMap(([codec, options]) => Object.entries(doors).map(([what, door]) => ({ title: `${what} (${codec})`, options, door }))),
+  ...Object.entries(codecs).flatMap(([codec, options]) =>
+    Object.entries(doors).map(([what, door]) => ({ title: `${what} (${codec})`, options, door })),
+  ),
   ...Object.entries(koaDoors).map(([what, door]) => ({ title: what, options: { koaSession: true }, door })),
 ]
 
@@ -77,12 +101,26 @@ for (const { title, options, door } of cases) {
 
       const { status, result } = await app.ask(cookie, (session) => {
         const nested = session.data['nested']
-        const parts = [session.data, nested, ...(Array.isArray(nested) ? (nested as unknown[]) : []), ...session.flash('info'), ...session.flash(key)]
-        return parts.map((part) => (typeof part === 'object' && part !== null ? ('polluted' in part && !Object.hasOwn(part, 'polluted')) || Object.getPrototypeOf(part) !== (Array.isArray(part) ? Array.prototype : Object.prototype) : false))
+        const parts = [
+          session.data,
+          nested,
+          ...(Array.isArray(nested) ? (nested as unknown[]) : []),
+          ...session.flash('info'),
+          ...session.flash(key),
+        ]
+        return parts.map((part) =>
+          typeof part === 'object' && part !== null
+            ? ('polluted' in part && !Object.hasOwn(part, 'polluted')) ||
+              Object.getPrototypeOf(part) !== (Array.isArray(part) ? Array.prototype : Object.prototype)
+            : false,
+        )
       })
       const later = await app.ask(cookie, ({ data }) => (data['n'] = 2))
 
-      t.true(put.status === 200 || (app.errors[0] as { code?: unknown } | undefined)?.code === 'ERR_SESSION_VALUE', `${key}: ${String(app.errors[0])}`)
+      t.true(
+        put.status === 200 || (app.errors[0] as { code?: unknown } | undefined)?.code === 'ERR_SESSION_VALUE',
+        `${key}: ${String(app.errors[0])}`,
+      )
       t.deepEqual([status, later.status], [200, 200], key)
       t.deepEqual(result?.filter(Boolean), [], key)
       t.false('polluted' in {}, key)
@@ -98,7 +136,25 @@ test('a value that would choke each later request is refused by the one that bri
   }
   const cycle: Bag = {}
   cycle['self'] = cycle
-  const values: Readonly<Record<string, unknown>> = { '10,000 deep': deep(10_000), '100,000 deep': deep(100_000), 'a cycle': cycle, 'a BigInt': 1n, 'a Date': new Date(0), 'a Map': new Map(), 'not a number': NaN, 'infinite': Infinity, 'a function': () => 1, 'a symbol': Symbol('s'), 'an instance': new URL('http://localhost'), 'a toJSON': { toJSON: () => 1 }, 'a getter that throws': { get a() { throw new Error('no') } } }
+  const values: Readonly<Record<string, unknown>> = {
+    '10,000 deep': deep(10_000),
+    '100,000 deep': deep(100_000),
+    'a cycle': cycle,
+    'a BigInt': 1n,
+    'a Date': new Date(0),
+    'a Map': new Map(),
+    'not a number': NaN,
+    infinite: Infinity,
+    'a function': () => 1,
+    'a symbol': Symbol('s'),
+    'an instance': new URL('http://localhost'),
+    'a toJSON': { toJSON: () => 1 },
+    'a getter that throws': {
+      get a() {
+        throw new Error('no')
+      },
+    },
+  }
   for (const [what, value] of Object.entries(values)) {
     const app = quick()
     const cookie = cookieOf(await app.ask(undefined, ({ data }) => (data['n'] = 1)))
@@ -114,9 +170,14 @@ for (const [name, codec] of Object.entries({ devalue, superjson })) {
     for (const value of [bag('__proto__', 'hunter2'), { secret: 'hunter2', bad: () => 'hunter2' }]) {
       const app = quick({ codec })
       await app.ask(undefined, (session) => (session.data = { password: 'hunter2', ...value, list: [value] }))
-      await app.ask(undefined, ({ data }) => Object.entries(bag('__proto__', { password: 'hunter2' })).forEach(([key, all]) => (data[key] = all)))
+      await app.ask(undefined, ({ data }) =>
+        Object.entries(bag('__proto__', { password: 'hunter2' })).forEach(([key, all]) => (data[key] = all)),
+      )
 
-      t.deepEqual(app.errors.map((error) => (error as { code?: unknown }).code), ['ERR_SESSION_VALUE', 'ERR_SESSION_VALUE'])
+      t.deepEqual(
+        app.errors.map((error) => (error as { code?: unknown }).code),
+        ['ERR_SESSION_VALUE', 'ERR_SESSION_VALUE'],
+      )
       t.false(inspect(app.errors, { depth: Infinity, showHidden: true }).includes('hunter2'))
     }
   })

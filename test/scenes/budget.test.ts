@@ -10,10 +10,11 @@ interface Priced {
   readonly costs: Partial<Record<Verb, number>>
 }
 
-const stored = ({ visitor }: Stage): Promise<unknown> => visitor.does((session) => {
-  session.data.a = 1
-  session.flash('note', 'hello')
-})
+const stored = ({ visitor }: Stage): Promise<unknown> =>
+  visitor.does((session) => {
+    session.data.a = 1
+    session.flash('note', 'hello')
+  })
 
 const staleStored = async (stage: Stage): Promise<void> => {
   await stored(stage)
@@ -61,9 +62,17 @@ const prices: Record<string, Priced> = {
   'a request that looks': { before: stored, work: ({ data }) => ({ ...data }), costs: { read: 1 } },
   'a request that writes an equal value': { before: stored, work: ({ data }) => (data.a = 1), costs: { read: 1 } },
   'a look when a touch is due': { before: staleStored, work: ({ data }) => data.a, costs: { read: 1, touch: 1 } },
-  'a request that does not look when a touch is due': { before: staleStored, work: () => undefined, costs: { read: 1, touch: 1 } },
+  'a request that does not look when a touch is due': {
+    before: staleStored,
+    work: () => undefined,
+    costs: { read: 1, touch: 1 },
+  },
   'a change': { before: stored, work: ({ data }) => (data.a = 2), costs: { read: 1, replace: 1 } },
-  'a change when a touch is due': { before: staleStored, work: ({ data }) => (data.a = 2), costs: { read: 1, replace: 1 } },
+  'a change when a touch is due': {
+    before: staleStored,
+    work: ({ data }) => (data.a = 2),
+    costs: { read: 1, replace: 1 },
+  },
   'a change that is saved, and nothing after it': {
     before: stored,
     work: (session) => {
@@ -74,12 +83,28 @@ const prices: Record<string, Priced> = {
   },
   'save() without a change': { before: stored, work: (session) => session.save(), costs: { read: 1 } },
   'an own maxAge': { before: stored, work: (session) => void (session.maxAge = '7d'), costs: { read: 1, replace: 1 } },
-  'a message that is put': { before: stored, work: (session) => session.flash('note', 'again'), costs: { read: 1, replace: 1 } },
-  'messages that are taken': { before: stored, work: (session) => session.flash('note'), costs: { read: 1, replace: 1 } },
+  'a message that is put': {
+    before: stored,
+    work: (session) => session.flash('note', 'again'),
+    costs: { read: 1, replace: 1 },
+  },
+  'messages that are taken': {
+    before: stored,
+    work: (session) => session.flash('note'),
+    costs: { read: 1, replace: 1 },
+  },
   'messages that are not there': { before: stored, work: (session) => session.flash('other'), costs: { read: 1 } },
-  'an update': { before: stored, work: (session) => session.update((data) => (data.a = 2)), costs: { read: 1, replace: 1 } },
+  'an update': {
+    before: stored,
+    work: (session) => session.update((data) => (data.a = 2)),
+    costs: { read: 1, replace: 1 },
+  },
   'a reload': { before: stored, work: (session) => session.reload(), costs: { read: 2 } },
-  'a regenerate': { before: stored, work: (session) => session.regenerate(), costs: { read: 1, create: 1, replace: 1 } },
+  'a regenerate': {
+    before: stored,
+    work: (session) => session.regenerate(),
+    costs: { read: 1, create: 1, replace: 1 },
+  },
   'a regenerate with a change before it': {
     before: stored,
     work: (session) => {
@@ -88,7 +113,11 @@ const prices: Record<string, Priced> = {
     },
     costs: { read: 1, create: 1, replace: 1 },
   },
-  'a regenerate that keeps nothing': { before: stored, work: (session) => session.regenerate({ keep: false }), costs: { read: 1, create: 1, replace: 1 } },
+  'a regenerate that keeps nothing': {
+    before: stored,
+    work: (session) => session.regenerate({ keep: false }),
+    costs: { read: 1, create: 1, replace: 1 },
+  },
   'a sign-in': { before: stored, work: (session) => session.signIn('ada'), costs: { read: 1, create: 1, replace: 1 } },
   'a destroy': { before: stored, work: (session) => session.destroy(), costs: { read: 1, replace: 1, delete: 1 } },
   'a destroy with a change before it': {
@@ -115,7 +144,12 @@ const prices: Record<string, Priced> = {
     work: ({ data }) => (data.a = 1),
     costs: { read: 1, create: 1 },
   },
-  'a rolling session before its touch is due': { options: { maxAge: '1d', rolling: true }, before: stored, work: ({ data }) => data.a, costs: { read: 1 } },
+  'a rolling session before its touch is due': {
+    options: { maxAge: '1d', rolling: true },
+    before: stored,
+    work: ({ data }) => data.a,
+    costs: { read: 1 },
+  },
   'a rolling session that is renewed': {
     options: { maxAge: '1d', rolling: true },
     before: async (stage) => {
@@ -136,7 +170,9 @@ const prices: Record<string, Priced> = {
 }
 
 for (const [what, { options = {}, before, work, costs }] of Object.entries(prices)) {
-  const sum = Object.entries(costs).map(([verb, count]) => `${count} ${verb}`).join(', ')
+  const sum = Object.entries(costs)
+    .map(([verb, count]) => `${count} ${verb}`)
+    .join(', ')
   claim(`${what} costs ${sum === '' ? 'nothing' : sum}`, options, async (t, stage) => {
     await before?.(stage)
     stage.store.counted()
@@ -215,11 +251,14 @@ claim('of several cookies the store is asked up to the first that lives', async 
   t.deepEqual(store.counted(), { read: 2 })
 })
 
-claim('ending a session from elsewhere costs one read, one replace and one delete', async (t, { visitor, site, store }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  store.counted()
+claim(
+  'ending a session from elsewhere costs one read, one replace and one delete',
+  async (t, { visitor, site, store }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    store.counted()
 
-  await site.middleware.destroy(await visitor.publicId())
+    await site.middleware.destroy(await visitor.publicId())
 
-  t.deepEqual(store.counted(), { read: 1, replace: 1, delete: 1 })
-})
+    t.deepEqual(store.counted(), { read: 1, replace: 1, delete: 1 })
+  },
+)

@@ -43,7 +43,13 @@ claim('what is said of a damaged session is said of a fresh one', async (t, { vi
   await scene.tamper(await visitor.cookie(), { payload: '{' })
   clock.advance(1000)
 
-  const { result } = await visitor.does((session) => ({ owner: session.owner, origin: session.origin, createdAt: session.createdAt, publicId: session.publicId, authenticatedAt: session.authenticatedAt }))
+  const { result } = await visitor.does((session) => ({
+    owner: session.owner,
+    origin: session.origin,
+    createdAt: session.createdAt,
+    publicId: session.publicId,
+    authenticatedAt: session.authenticatedAt,
+  }))
 
   t.like(result, { owner: undefined, origin: 'expired', createdAt: clock.now, authenticatedAt: undefined })
   t.not(result?.publicId, publicId)
@@ -64,23 +70,26 @@ claim('a logout of a damaged session is no error', async (t, { visitor, scene })
   await scene.tamper(await visitor.cookie(), { payload: '{' })
 
   t.is((await visitor.does((session) => session.destroy())).status, 200)
-  t.is(await visitor.origin() === 'resumed', false)
+  t.is((await visitor.origin()) === 'resumed', false)
 })
 
-claim('a record that is damaged between the load and the commit is not written over: the change is gone', async (t, { visitor, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const loaded = new Barrier()
+claim(
+  'a record that is damaged between the load and the commit is not written over: the change is gone',
+  async (t, { visitor, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const loaded = new Barrier()
 
-  const slow = visitor.does(async ({ data }) => {
-    data.b = 2
-    await loaded.pass()
-  })
-  await loaded.arrived
-  await scene.tamper(await visitor.cookie(), { payload: '{' })
-  loaded.open()
+    const slow = visitor.does(async ({ data }) => {
+      data.b = 2
+      await loaded.pass()
+    })
+    await loaded.arrived
+    await scene.tamper(await visitor.cookie(), { payload: '{' })
+    loaded.open()
 
-  t.deepEqual([(await slow).status, (await slow).code, (await slow).sid], [409, 'ERR_SESSION_GONE', []])
-})
+    t.deepEqual([(await slow).status, (await slow).code, (await slow).sid], [409, 'ERR_SESSION_GONE', []])
+  },
+)
 
 const FIRST = 'the first encryption key, long enough to be one'
 const SECOND = 'the second encryption key, long enough to be one'
@@ -94,27 +103,41 @@ claim('with encryption no data is readable at rest', encrypted, async (t, { visi
 
   const { payload = '' } = (await scene.record(await visitor.cookie())) ?? {}
   t.true(payload instanceof Uint8Array)
-  t.false(Buffer.from(payload as Uint8Array).toString('latin1').includes('confidential'))
+  t.false(
+    Buffer.from(payload as Uint8Array)
+      .toString('latin1')
+      .includes('confidential'),
+  )
   t.deepEqual(await visitor.sees(), { profile: { name: 'confidential' } })
 })
 
-claim('a payload under an unknown encryption key is an outage: 503, no handler, cookie untouched; with the key it works', encrypted, async (t, { visitor, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const cookie = await visitor.cookie()
+claim(
+  'a payload under an unknown encryption key is an outage: 503, no handler, cookie untouched; with the key it works',
+  encrypted,
+  async (t, { visitor, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const cookie = await visitor.cookie()
 
-  const locked = await (await (await scene.mount({ encryptionKeys: [SECOND] })).visitor(cookie)).does(({ data }) => data.a)
-  const opened = await (await (await scene.mount({ encryptionKeys: [SECOND, FIRST] })).visitor(cookie)).does(({ data }) => data.a)
+    const locked = await (
+      await (await scene.mount({ encryptionKeys: [SECOND] })).visitor(cookie)
+    ).does(({ data }) => data.a)
+    const opened = await (
+      await (await scene.mount({ encryptionKeys: [SECOND, FIRST] })).visitor(cookie)
+    ).does(({ data }) => data.a)
 
-  t.deepEqual([locked.status, locked.code, locked.ran, locked.setCookie], [503, 'ERR_SESSION_STORE', false, []])
-  t.is(opened.result, 1)
-  t.deepEqual(await visitor.sees(), { a: 1 })
-})
+    t.deepEqual([locked.status, locked.code, locked.ran, locked.setCookie], [503, 'ERR_SESSION_STORE', false, []])
+    t.is(opened.result, 1)
+    t.deepEqual(await visitor.sees(), { a: 1 })
+  },
+)
 
 claim('a change writes the payload under the newest encryption key', encrypted, async (t, { visitor, scene }) => {
   await visitor.does(({ data }) => (data.a = 1))
   const cookie = await visitor.cookie()
 
-  await (await (await scene.mount({ encryptionKeys: [SECOND, FIRST] })).visitor(cookie)).does(({ data }) => (data.b = 2))
+  await (
+    await (await scene.mount({ encryptionKeys: [SECOND, FIRST] })).visitor(cookie)
+  ).does(({ data }) => (data.b = 2))
 
   t.deepEqual(await (await (await scene.mount({ encryptionKeys: [SECOND] })).visitor(cookie)).sees(), { a: 1, b: 2 })
 })
@@ -139,7 +162,10 @@ claim('a ciphertext does not open for another owner', encrypted, async (t, { vis
   })
   await scene.tamper(await visitor.cookie(), { owner: 'ada' })
 
-  t.deepEqual((await visitor.does(({ data, owner, origin }) => ({ ...data, owner, origin }))).result, { owner: undefined, origin: 'expired' })
+  t.deepEqual((await visitor.does(({ data, owner, origin }) => ({ ...data, owner, origin }))).result, {
+    owner: undefined,
+    origin: 'expired',
+  })
 })
 
 for (const [what, damage] of Object.entries({
@@ -164,93 +190,123 @@ claim('plain text is no session once encryption is on', encrypted, async (t, { v
   t.is(await visitor.origin(), 'expired')
 })
 
-claim('an encrypted session is an outage for an app without encryption keys: 503, and the cookie stays', encrypted, async (t, { visitor, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const plain = await scene.mount({ encryptionKeys: undefined } as unknown as Options)
+claim(
+  'an encrypted session is an outage for an app without encryption keys: 503, and the cookie stays',
+  encrypted,
+  async (t, { visitor, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const plain = await scene.mount({ encryptionKeys: undefined } as unknown as Options)
 
-  const reply = await (await plain.visitor(await visitor.cookie())).does(({ data }) => ({ ...data }))
+    const reply = await (await plain.visitor(await visitor.cookie())).does(({ data }) => ({ ...data }))
 
-  t.deepEqual([reply.status, reply.setCookie], [503, []])
-})
+    t.deepEqual([reply.status, reply.setCookie], [503, []])
+  },
+)
 
 /** Data whose `a` is a number, if any. */
 const schema: NonNullable<Options['schema']> = {
   '~standard': {
     validate: (value) => {
       const { a } = value as { a?: unknown }
-      return a === undefined || typeof a === 'number' ? { value: value as Contents } : { issues: [{ message: 'no number', path: ['a'] }] }
+      return a === undefined || typeof a === 'number'
+        ? { value: value as Contents }
+        : { issues: [{ message: 'no number', path: ['a'] }] }
     },
   },
 }
 
-claim('a stored session that breaks the schema is ERR_SESSION_SCHEMA before any handler runs, and stays as it is', { schema }, async (t, { visitor, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const cookie = await visitor.cookie()
-  await scene.tamper(cookie, { payload: '{"a":"secret"}' })
+claim(
+  'a stored session that breaks the schema is ERR_SESSION_SCHEMA before any handler runs, and stays as it is',
+  { schema },
+  async (t, { visitor, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const cookie = await visitor.cookie()
+    await scene.tamper(cookie, { payload: '{"a":"secret"}' })
 
-  const { status, code, ran, setCookie, error } = await visitor.does(({ data }) => data.a)
+    const { status, code, ran, setCookie, error } = await visitor.does(({ data }) => data.a)
 
-  t.deepEqual([status, code, ran, setCookie], [500, 'ERR_SESSION_SCHEMA', false, []])
-  t.regex((error as Error).message, /data\.a/)
-  t.notRegex((error as Error).message, /secret/)
-  t.is((await scene.record(cookie))?.payload, '{"a":"secret"}')
-})
+    t.deepEqual([status, code, ran, setCookie], [500, 'ERR_SESSION_SCHEMA', false, []])
+    t.regex((error as Error).message, /data\.a/)
+    t.notRegex((error as Error).message, /secret/)
+    t.is((await scene.record(cookie))?.payload, '{"a":"secret"}')
+  },
+)
 
-claim('a change that breaks the schema is ERR_SESSION_SCHEMA, and nothing of it is stored', { schema }, async (t, { visitor }) => {
-  await visitor.does(({ data }) => (data.a = 1))
+claim(
+  'a change that breaks the schema is ERR_SESSION_SCHEMA, and nothing of it is stored',
+  { schema },
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => (data.a = 1))
 
-  const reply = await visitor.does(({ data }) => Object.assign(data, { a: 'one', b: 2 }))
+    const reply = await visitor.does(({ data }) => Object.assign(data, { a: 'one', b: 2 }))
 
-  t.deepEqual([reply.status, reply.code], [500, 'ERR_SESSION_SCHEMA'])
-  t.deepEqual(await visitor.sees(), { a: 1 })
-})
+    t.deepEqual([reply.status, reply.code], [500, 'ERR_SESSION_SCHEMA'])
+    t.deepEqual(await visitor.sees(), { a: 1 })
+  },
+)
 
-claim('a merge that breaks the schema is ERR_SESSION_SCHEMA, and what others stored stands', {
-  schema: {
-    '~standard': {
-      validate: (value) => {
-        const { a, b } = value as Contents
-        return a !== undefined && b !== undefined ? { issues: [{ message: 'not both' }] } : { value: value as Contents }
+claim(
+  'a merge that breaks the schema is ERR_SESSION_SCHEMA, and what others stored stands',
+  {
+    schema: {
+      '~standard': {
+        validate: (value) => {
+          const { a, b } = value as Contents
+          return a !== undefined && b !== undefined
+            ? { issues: [{ message: 'not both' }] }
+            : { value: value as Contents }
+        },
       },
     },
   },
-}, async (t, { visitor }) => {
-  await visitor.does(({ data }) => (data.c = 1))
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => (data.c = 1))
 
-  const slow = await visitor.does(async ({ data }) => {
-    data.a = 1
-    await visitor.does((other) => (other.data.b = 2))
-  })
+    const slow = await visitor.does(async ({ data }) => {
+      data.a = 1
+      await visitor.does((other) => (other.data.b = 2))
+    })
 
-  t.is(slow.code, 'ERR_SESSION_SCHEMA')
-  t.deepEqual(await visitor.sees(), { b: 2, c: 1 })
-})
+    t.is(slow.code, 'ERR_SESSION_SCHEMA')
+    t.deepEqual(await visitor.sees(), { b: 2, c: 1 })
+  },
+)
 
-claim('a session that grows over maxBytes is refused, and stays as it was', { maxBytes: 100 }, async (t, { visitor }) => {
-  await visitor.does(({ data }) => (data.a = 1))
+claim(
+  'a session that grows over maxBytes is refused, and stays as it was',
+  { maxBytes: 100 },
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => (data.a = 1))
 
-  const reply = await visitor.does(({ data }) => (data.cart = ['x'.repeat(200)]))
+    const reply = await visitor.does(({ data }) => (data.cart = ['x'.repeat(200)]))
 
-  t.deepEqual([reply.status, reply.code], [500, 'ERR_SESSION_TOO_LARGE'])
-  t.deepEqual(await visitor.sees(), { a: 1 })
-})
+    t.deepEqual([reply.status, reply.code], [500, 'ERR_SESSION_TOO_LARGE'])
+    t.deepEqual(await visitor.sees(), { a: 1 })
+  },
+)
 
-claim('a corrupt session is shown without its data in list(), and can be ended', async (t, { visitor, site, scene }) => {
-  await visitor.does((session) => session.signIn('ada'))
-  const publicId = await visitor.publicId()
-  await scene.tamper(await visitor.cookie(), { payload: '{' })
+claim(
+  'a corrupt session is shown without its data in list(), and can be ended',
+  async (t, { visitor, site, scene }) => {
+    await visitor.does((session) => session.signIn('ada'))
+    const publicId = await visitor.publicId()
+    await scene.tamper(await visitor.cookie(), { payload: '{' })
 
-  t.like(await site.middleware.list('ada'), [{ publicId, owner: 'ada', data: {} }])
-  t.true(await site.middleware.destroy(publicId, { owner: 'ada' }))
-  t.deepEqual(await site.middleware.list('ada'), [])
-})
+    t.like(await site.middleware.list('ada'), [{ publicId, owner: 'ada', data: {} }])
+    t.true(await site.middleware.destroy(publicId, { owner: 'ada' }))
+    t.deepEqual(await site.middleware.list('ada'), [])
+  },
+)
 
-claim('a new session after a damaged one leaves no record that anybody could use', async (t, { visitor, site, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const old = await visitor.cookie()
-  await scene.tamper(old, { payload: '{' })
-  const { sid } = await visitor.does(({ data }) => (data.b = 2))
+claim(
+  'a new session after a damaged one leaves no record that anybody could use',
+  async (t, { visitor, site, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const old = await visitor.cookie()
+    await scene.tamper(old, { payload: '{' })
+    const { sid } = await visitor.does(({ data }) => (data.b = 2))
 
-  t.not(pairOf(sid[0]), old)
-  t.is(await site.sender(old).origin(), 'expired')
-})
+    t.not(pairOf(sid[0]), old)
+    t.is(await site.sender(old).origin(), 'expired')
+  },
+)

@@ -1,9 +1,23 @@
 // A session ends while requests run: by a logout, from elsewhere, or by the clock. Nothing comes back.
 import { Barrier } from '../support/faults.ts'
-import { claim, HOUR, MINUTE, pairOf, SECOND, type Handler, type Reply, type Stage, type Visitor } from '../support/scene.ts'
+import {
+  claim,
+  HOUR,
+  MINUTE,
+  pairOf,
+  SECOND,
+  type Handler,
+  type Reply,
+  type Stage,
+  type Visitor,
+} from '../support/scene.ts'
 
 /** A request loads the session, `end` ends it, and then the request does the rest of its work. */
-async function outlived<Result>({ visitor }: { visitor: Visitor }, work: Handler<Result>, end: () => Promise<unknown>): Promise<Reply<Result>> {
+async function outlived<Result>(
+  { visitor }: { visitor: Visitor },
+  work: Handler<Result>,
+  end: () => Promise<unknown>,
+): Promise<Reply<Result>> {
   const loaded = new Barrier()
   const reply = visitor.does(async (session, ctx) => {
     await loaded.pass()
@@ -16,7 +30,8 @@ async function outlived<Result>({ visitor }: { visitor: Visitor }, work: Handler
 }
 
 const ends = {
-  'another request destroyed': async ({ visitor }: Stage) => (await visitor.snapshot()).does((session) => session.destroy()),
+  'another request destroyed': async ({ visitor }: Stage) =>
+    (await visitor.snapshot()).does((session) => session.destroy()),
   'middleware.destroy() ended': async ({ site, visitor }: Stage) => site.middleware.destroy(await visitor.publicId()),
   'destroyAll() ended': ({ site }: Stage) => site.middleware.destroyAll('ada'),
   'the clock ended': ({ clock }: Stage) => {
@@ -26,39 +41,60 @@ const ends = {
 }
 
 for (const [what, end] of Object.entries(ends)) {
-  claim(`a change of a session that ${what} meanwhile is refused as gone, without a cookie, and nothing comes back`, async (t, stage) => {
-    const { visitor, scene } = stage
-    await visitor.does((session) => session.signIn('ada'))
+  claim(
+    `a change of a session that ${what} meanwhile is refused as gone, without a cookie, and nothing comes back`,
+    async (t, stage) => {
+      const { visitor, scene } = stage
+      await visitor.does((session) => session.signIn('ada'))
 
-    const reply = await outlived(stage, ({ data }) => (data.a = 1), () => end(stage))
+      const reply = await outlived(
+        stage,
+        ({ data }) => (data.a = 1),
+        () => end(stage),
+      )
 
-    t.deepEqual([reply.status, reply.code, reply.sid], [409, 'ERR_SESSION_GONE', []])
-    t.deepEqual(await scene.live(), [])
-    t.is(scene.heard('gone').length, 1)
-  })
+      t.deepEqual([reply.status, reply.code, reply.sid], [409, 'ERR_SESSION_GONE', []])
+      t.deepEqual(await scene.live(), [])
+      t.is(scene.heard('gone').length, 1)
+    },
+  )
 
-  claim(`reading a session that ${what} meanwhile is harmless, sends no cookie, and brings nothing back`, async (t, stage) => {
-    const { visitor, scene } = stage
-    await visitor.does(async (session) => {
-      await session.signIn('ada')
-      session.data.a = 1
-    })
+  claim(
+    `reading a session that ${what} meanwhile is harmless, sends no cookie, and brings nothing back`,
+    async (t, stage) => {
+      const { visitor, scene } = stage
+      await visitor.does(async (session) => {
+        await session.signIn('ada')
+        session.data.a = 1
+      })
 
-    const reply = await outlived(stage, ({ data, owner }) => ({ ...data, owner }), () => end(stage))
+      const reply = await outlived(
+        stage,
+        ({ data, owner }) => ({ ...data, owner }),
+        () => end(stage),
+      )
 
-    t.deepEqual([reply.status, reply.sid], [200, []])
-    t.deepEqual(reply.result, { a: 1, owner: 'ada' })
-    t.deepEqual(await scene.live(), [])
-  })
+      t.deepEqual([reply.status, reply.sid], [200, []])
+      t.deepEqual(reply.result, { a: 1, owner: 'ada' })
+      t.deepEqual(await scene.live(), [])
+    },
+  )
 
-  claim(`a regenerate of a session that ${what} meanwhile is refused as gone and leaves no new one`, async (t, stage) => {
-    await stage.visitor.does((session) => session.signIn('ada'))
+  claim(
+    `a regenerate of a session that ${what} meanwhile is refused as gone and leaves no new one`,
+    async (t, stage) => {
+      await stage.visitor.does((session) => session.signIn('ada'))
 
-    const reply = await outlived(stage, (session) => session.regenerate(), () => end(stage))
+      const reply = await outlived(
+        stage,
+        (session) => session.regenerate(),
+        () => end(stage),
+      )
 
-    t.deepEqual([reply.status, reply.code, reply.sid], [409, 'ERR_SESSION_GONE', []])
-    t.deepEqual(await stage.scene.live(), [])
-  })
+      t.deepEqual([reply.status, reply.code, reply.sid], [409, 'ERR_SESSION_GONE', []])
+      t.deepEqual(await stage.scene.live(), [])
+    },
+  )
 }
 
 const changes = {
@@ -77,62 +113,83 @@ const changes = {
 } satisfies Record<string, Parameters<Visitor['does']>[0]>
 
 for (const [what, change] of Object.entries(changes)) {
-  claim(`${what} in a session that was destroyed meanwhile is refused as gone, and nothing comes back`, async (t, stage) => {
+  claim(
+    `${what} in a session that was destroyed meanwhile is refused as gone, and nothing comes back`,
+    async (t, stage) => {
+      await stage.visitor.does(({ data }) => (data.a = 1))
+      const tab = await stage.visitor.snapshot()
+
+      const reply = await outlived({ visitor: tab }, change, () => stage.visitor.does((session) => session.destroy()))
+
+      t.deepEqual([reply.status, reply.code, reply.sid], [409, 'ERR_SESSION_GONE', []])
+      t.deepEqual(await stage.scene.live(), [])
+    },
+  )
+}
+
+claim(
+  'a session that is destroyed between the load and the write of a change is not written again',
+  async (t, { visitor, store, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const tab = await visitor.snapshot()
+    const stop = store.pause('replace')
+
+    const writer = tab.does(({ data }) => (data.a = 2))
+    await stop.arrived
+    await visitor.does((session) => session.destroy())
+    stop.open()
+
+    t.is((await writer).code, 'ERR_SESSION_GONE')
+    t.deepEqual(await scene.live(), [])
+  },
+)
+
+for (const [verb, when] of [
+  ['replace', 'before'],
+  ['replace', 'after'],
+  ['delete', 'before'],
+  ['delete', 'after'],
+] as const) {
+  claim(
+    `a change that is committed while a logout stands ${when} its ${verb} does not outlive it`,
+    async (t, { visitor, store, scene }) => {
+      await visitor.does(({ data }) => (data.a = 1))
+      const tab = await visitor.snapshot()
+      const stop = store.pause(verb, when)
+
+      const logout = visitor.does((session) => session.destroy())
+      await stop.arrived
+      const writer = await tab.does(({ data }) => (data.a = 2))
+      stop.open()
+
+      t.is((await logout).status, 200)
+      // From the moment that the session has ended its cookie begins a new one, as any old cookie does.
+      const ended = verb === 'replace' && when === 'before' ? [] : [await tab.publicId()]
+      t.deepEqual(await scene.record(await tab.cookie()), undefined)
+      t.is((await scene.live()).length, ended.length)
+      t.is(writer.sid.length, ended.length)
+    },
+  )
+}
+
+claim(
+  'an answer of 4xx over a change of a session that ended meanwhile becomes the 409 of the commit',
+  async (t, stage) => {
     await stage.visitor.does(({ data }) => (data.a = 1))
     const tab = await stage.visitor.snapshot()
 
-    const reply = await outlived({ visitor: tab }, change, () => stage.visitor.does((session) => session.destroy()))
+    const reply = await outlived(
+      { visitor: tab },
+      ({ data }, ctx) => {
+        data.a = 2
+        ctx.throw(422)
+      },
+      () => stage.visitor.does((session) => session.destroy()),
+    )
 
     t.deepEqual([reply.status, reply.code, reply.sid], [409, 'ERR_SESSION_GONE', []])
-    t.deepEqual(await stage.scene.live(), [])
-  })
-}
-
-claim('a session that is destroyed between the load and the write of a change is not written again', async (t, { visitor, store, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const tab = await visitor.snapshot()
-  const stop = store.pause('replace')
-
-  const writer = tab.does(({ data }) => (data.a = 2))
-  await stop.arrived
-  await visitor.does((session) => session.destroy())
-  stop.open()
-
-  t.is((await writer).code, 'ERR_SESSION_GONE')
-  t.deepEqual(await scene.live(), [])
-})
-
-for (const [verb, when] of [['replace', 'before'], ['replace', 'after'], ['delete', 'before'], ['delete', 'after']] as const) {
-  claim(`a change that is committed while a logout stands ${when} its ${verb} does not outlive it`, async (t, { visitor, store, scene }) => {
-    await visitor.does(({ data }) => (data.a = 1))
-    const tab = await visitor.snapshot()
-    const stop = store.pause(verb, when)
-
-    const logout = visitor.does((session) => session.destroy())
-    await stop.arrived
-    const writer = await tab.does(({ data }) => (data.a = 2))
-    stop.open()
-
-    t.is((await logout).status, 200)
-    // From the moment that the session has ended its cookie begins a new one, as any old cookie does.
-    const ended = verb === 'replace' && when === 'before' ? [] : [await tab.publicId()]
-    t.deepEqual(await scene.record(await tab.cookie()), undefined)
-    t.is((await scene.live()).length, ended.length)
-    t.is(writer.sid.length, ended.length)
-  })
-}
-
-claim('an answer of 4xx over a change of a session that ended meanwhile becomes the 409 of the commit', async (t, stage) => {
-  await stage.visitor.does(({ data }) => (data.a = 1))
-  const tab = await stage.visitor.snapshot()
-
-  const reply = await outlived({ visitor: tab }, ({ data }, ctx) => {
-    data.a = 2
-    ctx.throw(422)
-  }, () => stage.visitor.does((session) => session.destroy()))
-
-  t.deepEqual([reply.status, reply.code, reply.sid], [409, 'ERR_SESSION_GONE', []])
-})
+  },
+)
 
 claim('of two parallel logouts none fails, and the session has ended', async (t, { visitor, store, scene }) => {
   await visitor.does(({ data }) => (data.a = 1))
@@ -147,55 +204,74 @@ claim('of two parallel logouts none fails, and the session has ended', async (t,
   t.deepEqual(await scene.live(), [])
 })
 
-claim('a touch that was under way does not bring back a destroyed session, and the response stands', async (t, { visitor, store, clock, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const tab = await visitor.snapshot()
-  clock.advance(30 * MINUTE)
-  const stop = store.pause('touch')
+claim(
+  'a touch that was under way does not bring back a destroyed session, and the response stands',
+  async (t, { visitor, store, clock, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const tab = await visitor.snapshot()
+    clock.advance(30 * MINUTE)
+    const stop = store.pause('touch')
 
-  const reader = tab.does(({ data }) => data.a)
-  await stop.arrived
-  await visitor.does((session) => session.destroy())
-  stop.open()
+    const reader = tab.does(({ data }) => data.a)
+    await stop.arrived
+    await visitor.does((session) => session.destroy())
+    stop.open()
 
-  t.deepEqual([(await reader).status, (await reader).result, (await reader).sid], [200, 1, []])
-  t.deepEqual(await scene.live(), [])
-})
+    t.deepEqual([(await reader).status, (await reader).result, (await reader).sid], [200, 1, []])
+    t.deepEqual(await scene.live(), [])
+  },
+)
 
-claim('a rolling cookie is not renewed for a session that was destroyed meanwhile', { maxAge: '1d', rolling: true }, async (t, stage) => {
-  await stage.visitor.does(({ data }) => (data.a = 1))
-  const tab = await stage.visitor.snapshot()
-  stage.clock.advance(3 * HOUR)
+claim(
+  'a rolling cookie is not renewed for a session that was destroyed meanwhile',
+  { maxAge: '1d', rolling: true },
+  async (t, stage) => {
+    await stage.visitor.does(({ data }) => (data.a = 1))
+    const tab = await stage.visitor.snapshot()
+    stage.clock.advance(3 * HOUR)
 
-  const reply = await outlived({ visitor: tab }, ({ data }) => data.a, () => stage.visitor.does((session) => session.destroy()))
+    const reply = await outlived(
+      { visitor: tab },
+      ({ data }) => data.a,
+      () => stage.visitor.does((session) => session.destroy()),
+    )
 
-  t.deepEqual([reply.status, reply.sid], [200, []])
-})
+    t.deepEqual([reply.status, reply.sid], [200, []])
+  },
+)
 
-claim('a rolling cookie is not renewed for a session that got a new id meanwhile', { maxAge: '1d', rolling: true }, async (t, stage) => {
-  await stage.visitor.does(({ data }) => (data.a = 1))
-  stage.clock.advance(3 * HOUR)
-  const loaded = stage.store.pause('touch')
+claim(
+  'a rolling cookie is not renewed for a session that got a new id meanwhile',
+  { maxAge: '1d', rolling: true },
+  async (t, stage) => {
+    await stage.visitor.does(({ data }) => (data.a = 1))
+    stage.clock.advance(3 * HOUR)
+    const loaded = stage.store.pause('touch')
 
-  const slow = stage.visitor.does(({ data }) => data.a)
-  await loaded.arrived
-  await stage.visitor.does((session) => session.regenerate())
-  loaded.open()
+    const slow = stage.visitor.does(({ data }) => data.a)
+    await loaded.arrived
+    await stage.visitor.does((session) => session.regenerate())
+    loaded.open()
 
-  t.deepEqual([(await slow).status, (await slow).sid], [200, []])
-  t.deepEqual(await stage.visitor.sees(), { a: 1 })
-})
+    t.deepEqual([(await slow).status, (await slow).sid], [200, []])
+    t.deepEqual(await stage.visitor.sees(), { a: 1 })
+  },
+)
 
 claim('a handler that catches ERR_SESSION_GONE may sign in, and the session begins anew', async (t, stage) => {
   await stage.visitor.does(({ data }) => (data.a = 1))
   const tab = await stage.visitor.snapshot()
 
-  const reply = await outlived({ visitor: tab }, async (session) => {
-    session.data.a = 2
-    await t.throwsAsync(session.save(), { code: 'ERR_SESSION_GONE' })
-    await session.signIn('ada')
-    session.data.b = 2
-  }, () => stage.visitor.does((session) => session.destroy()))
+  const reply = await outlived(
+    { visitor: tab },
+    async (session) => {
+      session.data.a = 2
+      await t.throwsAsync(session.save(), { code: 'ERR_SESSION_GONE' })
+      await session.signIn('ada')
+      session.data.b = 2
+    },
+    () => stage.visitor.does((session) => session.destroy()),
+  )
 
   t.deepEqual([reply.status, reply.sid.length], [200, 1])
   t.deepEqual(await (await stage.site.visitor(pairOf(reply.sid[0]))).sees(), { b: 2 })
@@ -205,17 +281,26 @@ claim('a handler that catches ERR_SESSION_GONE and goes on is refused at the com
   await stage.visitor.does(({ data }) => (data.a = 1))
   const tab = await stage.visitor.snapshot()
 
-  const reply = await outlived({ visitor: tab }, async (session) => {
-    session.data.a = 2
-    await t.throwsAsync(session.save(), { code: 'ERR_SESSION_GONE' })
-  }, () => stage.visitor.does((session) => session.destroy()))
+  const reply = await outlived(
+    { visitor: tab },
+    async (session) => {
+      session.data.a = 2
+      await t.throwsAsync(session.save(), { code: 'ERR_SESSION_GONE' })
+    },
+    () => stage.visitor.does((session) => session.destroy()),
+  )
 
   t.deepEqual([reply.status, reply.code, reply.sid], [409, 'ERR_SESSION_GONE', []])
 })
 
 claim('a late response never touches the fresh cookie that another response has set', async (t, stage) => {
   const { visitor } = stage
-  const works: Handler<unknown>[] = [({ data }) => data.a, ({ data }) => (data.a = 2), (session) => session.destroy(), (session) => session.regenerate()]
+  const works: Handler<unknown>[] = [
+    ({ data }) => data.a,
+    ({ data }) => (data.a = 2),
+    (session) => session.destroy(),
+    (session) => session.regenerate(),
+  ]
   for (const work of works) {
     await visitor.does(({ data }) => (data.a = 1))
 
@@ -271,72 +356,88 @@ claim('a second destroy() in one request does nothing', async (t, { visitor, sto
   t.is(store.counted().delete, 1)
 })
 
-claim('a session made and destroyed in one request sends no cookie and leaves no record', async (t, { visitor, scene }) => {
-  const reply = await visitor.does(async (session) => {
-    session.data.a = 1
-    await session.save()
-    await session.destroy()
-  })
+claim(
+  'a session made and destroyed in one request sends no cookie and leaves no record',
+  async (t, { visitor, scene }) => {
+    const reply = await visitor.does(async (session) => {
+      session.data.a = 1
+      await session.save()
+      await session.destroy()
+    })
 
-  t.deepEqual([reply.status, reply.sid], [200, []])
-  t.deepEqual(await scene.live(), [])
-})
+    t.deepEqual([reply.status, reply.sid], [200, []])
+    t.deepEqual(await scene.live(), [])
+  },
+)
 
-claim('the cookie of an ended session begins a new one under an id of our own, and is not cleared by a look', async (t, { visitor }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const old = await visitor.snapshot()
-  await visitor.does((session) => session.destroy())
+claim(
+  'the cookie of an ended session begins a new one under an id of our own, and is not cleared by a look',
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const old = await visitor.snapshot()
+    await visitor.does((session) => session.destroy())
 
-  const looked = await old.does(({ data, origin }) => ({ ...data, origin }))
-  const changed = await old.does(({ data }) => (data.b = 2))
+    const looked = await old.does(({ data, origin }) => ({ ...data, origin }))
+    const changed = await old.does(({ data }) => (data.b = 2))
 
-  t.deepEqual([looked.result, looked.sid], [{ origin: 'expired' }, []])
-  t.is(changed.sid.length, 1)
-  t.not(pairOf(changed.sid[0]), await old.cookie())
-})
+    t.deepEqual([looked.result, looked.sid], [{ origin: 'expired' }, []])
+    t.is(changed.sid.length, 1)
+    t.not(pairOf(changed.sid[0]), await old.cookie())
+  },
+)
 
-claim('a change by a request that loaded before the end, and committed before it, ends with the session', async (t, { visitor, store, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const tab = await visitor.snapshot()
-  const stop = store.pause('replace', 'after')
+claim(
+  'a change by a request that loaded before the end, and committed before it, ends with the session',
+  async (t, { visitor, store, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const tab = await visitor.snapshot()
+    const stop = store.pause('replace', 'after')
 
-  const writer = tab.does(({ data }) => (data.a = 2))
-  await stop.arrived
-  await visitor.does((session) => session.destroy())
-  stop.open()
+    const writer = tab.does(({ data }) => (data.a = 2))
+    await stop.arrived
+    await visitor.does((session) => session.destroy())
+    stop.open()
 
-  t.deepEqual([(await writer).status, (await writer).sid], [200, []])
-  t.deepEqual(await scene.live(), [])
-})
+    t.deepEqual([(await writer).status, (await writer).sid], [200, []])
+    t.deepEqual(await scene.live(), [])
+  },
+)
 
-claim('a session that expires while its change waits for the store is not written', { idleTimeout: '1m' }, async (t, { visitor, store, clock, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const publicId = await visitor.publicId()
+claim(
+  'a session that expires while its change waits for the store is not written',
+  { idleTimeout: '1m' },
+  async (t, { visitor, store, clock, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const publicId = await visitor.publicId()
 
-  const reply = await visitor.does(async (session) => {
-    session.data.a = 2
-    clock.advance(61 * SECOND)
-    await session.save()
-  })
+    const reply = await visitor.does(async (session) => {
+      session.data.a = 2
+      clock.advance(61 * SECOND)
+      await session.save()
+    })
 
-  t.deepEqual([reply.code, reply.sid], ['ERR_SESSION_GONE', []])
-  t.is(await store.inner.read(publicId, clock.now), undefined)
-  t.deepEqual(await scene.live(), [])
-})
+    t.deepEqual([reply.code, reply.sid], ['ERR_SESSION_GONE', []])
+    t.is(await store.inner.read(publicId, clock.now), undefined)
+    t.deepEqual(await scene.live(), [])
+  },
+)
 
-claim('destroyAll() ends every session of the owner, the one whose regenerate is under way included', async (t, { visitor, site, store, scene }) => {
-  const phone = await site.visitor()
-  for (const device of [visitor, phone]) await device.does((session) => session.signIn('ada'))
-  const stop = store.pause('replace')
+claim(
+  'destroyAll() ends every session of the owner, the one whose regenerate is under way included',
+  async (t, { visitor, site, store, scene }) => {
+    const phone = await site.visitor()
+    for (const device of [visitor, phone]) await device.does((session) => session.signIn('ada'))
+    const stop = store.pause('replace')
 
-  const renewal = phone.does((session) => session.regenerate())
-  await stop.arrived
-  await site.middleware.destroyAll('ada')
-  stop.open()
+    const renewal = phone.does((session) => session.regenerate())
+    await stop.arrived
+    await site.middleware.destroyAll('ada')
+    stop.open()
 
-  t.is((await renewal).code, 'ERR_SESSION_GONE')
-  t.deepEqual(await scene.live(), [])
-})
+    t.is((await renewal).code, 'ERR_SESSION_GONE')
+    t.deepEqual(await scene.live(), [])
+  },
+)
 
 claim('destroyAll() leaves the session that is excepted and those of others', async (t, { visitor, site, scene }) => {
   const [phone, eve] = [await site.visitor(), await site.visitor()]
@@ -348,14 +449,17 @@ claim('destroyAll() leaves the session that is excepted and those of others', as
   t.deepEqual((await scene.live()).map(({ owner }) => owner).sort(), ['ada', 'eve'])
 })
 
-claim('a login again as the same owner is not refused when destroyAll() came between its two writes', async (t, { visitor, site, store }) => {
-  await visitor.does((session) => session.signIn('ada'))
-  const stop = store.pause('replace')
+claim(
+  'a login again as the same owner is not refused when destroyAll() came between its two writes',
+  async (t, { visitor, site, store }) => {
+    await visitor.does((session) => session.signIn('ada'))
+    const stop = store.pause('replace')
 
-  const login = visitor.does((session) => session.signIn('ada'))
-  await stop.arrived
-  await site.middleware.destroyAll('ada')
-  stop.open()
+    const login = visitor.does((session) => session.signIn('ada'))
+    await stop.arrived
+    await site.middleware.destroyAll('ada')
+    stop.open()
 
-  t.is((await login).status, 200)
-})
+    t.is((await login).status, 200)
+  },
+)

@@ -6,10 +6,12 @@ claim('messages that parallel requests put all survive', async (t, { visitor }) 
   await visitor.does(({ data }) => (data.a = 1))
   const loaded = Array.from({ length: 5 }, () => new Barrier())
 
-  const requests = loaded.map((barrier, at) => visitor.does(async (session) => {
-    await barrier.pass()
-    session.flash('note', at)
-  }))
+  const requests = loaded.map((barrier, at) =>
+    visitor.does(async (session) => {
+      await barrier.pass()
+      session.flash('note', at)
+    }),
+  )
   await Promise.all(loaded.map(({ arrived }) => arrived))
   for (const barrier of loaded) barrier.open()
   await Promise.all(requests)
@@ -59,24 +61,31 @@ claim('a message that is put while another request takes those of its key surviv
   t.deepEqual((await visitor.does((session) => session.flash('note'))).result, ['second'])
 })
 
-claim('messages neither conflict with data nor are dropped by clear()', { onConflict: 'throw' }, async (t, { visitor }) => {
-  await visitor.does((session) => {
-    session.data.a = 1
-    session.flash('note', 'first')
-  })
-  const put = new Barrier()
+claim(
+  'messages neither conflict with data nor are dropped by clear()',
+  { onConflict: 'throw' },
+  async (t, { visitor }) => {
+    await visitor.does((session) => {
+      session.data.a = 1
+      session.flash('note', 'first')
+    })
+    const put = new Barrier()
 
-  const slow = visitor.does(async (session) => {
-    session.flash('note', 'second')
-    await put.pass()
-  })
-  await put.arrived
-  await visitor.does((session) => session.clear())
-  put.open()
+    const slow = visitor.does(async (session) => {
+      session.flash('note', 'second')
+      await put.pass()
+    })
+    await put.arrived
+    await visitor.does((session) => session.clear())
+    put.open()
 
-  t.is((await slow).status, 200)
-  t.deepEqual((await visitor.does((session) => ({ note: session.flash('note'), data: { ...session.data } }))).result, { note: ['first', 'second'], data: {} })
-})
+    t.is((await slow).status, 200)
+    t.deepEqual(
+      (await visitor.does((session) => ({ note: session.flash('note'), data: { ...session.data } }))).result,
+      { note: ['first', 'second'], data: {} },
+    )
+  },
+)
 
 claim('a message that was taken in a request that fails is there for the next', async (t, { visitor }) => {
   await visitor.does((session) => session.flash('note', 'hello'))

@@ -7,12 +7,15 @@ import { claim, MINUTE, type Handler, type Visitor } from '../support/scene.ts'
 async function leaving(visitor: Visitor, work: Handler<unknown>): Promise<void> {
   const client = new AbortController()
   const began = new Barrier()
-  const reply = visitor.does(async (session, ctx) => {
-    const left = once(ctx.res, 'close')
-    await began.pass()
-    await left
-    return work(session, ctx)
-  }, { signal: client.signal })
+  const reply = visitor.does(
+    async (session, ctx) => {
+      const left = once(ctx.res, 'close')
+      await began.pass()
+      await left
+      return work(session, ctx)
+    },
+    { signal: client.signal },
+  )
   await began.arrived
   client.abort()
   await reply.then(
@@ -58,26 +61,29 @@ claim('a new session whose client has left is stored, and is nobody else’s', a
   t.is(await visitor.origin(), 'new')
 })
 
-claim('close() waits for a commit that is running, and its response is whole', async (t, { visitor, site, store, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const stop = store.pause('replace')
-  let isClosed = false
+claim(
+  'close() waits for a commit that is running, and its response is whole',
+  async (t, { visitor, site, store, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const stop = store.pause('replace')
+    let isClosed = false
 
-  const writer = visitor.does(({ data }) => (data.a = 2))
-  await stop.arrived
-  const closing = site.middleware.close().then(() => {
-    isClosed = true
-  })
-  await new Promise((resolve) => setImmediate(resolve))
-  const wasClosed = isClosed
-  const closes = store.closes
-  stop.open()
-  const { status } = await writer
-  await closing
+    const writer = visitor.does(({ data }) => (data.a = 2))
+    await stop.arrived
+    const closing = site.middleware.close().then(() => {
+      isClosed = true
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    const wasClosed = isClosed
+    const closes = store.closes
+    stop.open()
+    const { status } = await writer
+    await closing
 
-  t.deepEqual([wasClosed, closes, status, store.closes], [false, 0, 200, 1])
-  t.deepEqual(await (await (await scene.mount()).visitor(await visitor.cookie())).sees(), { a: 2 })
-})
+    t.deepEqual([wasClosed, closes, status, store.closes], [false, 0, 200, 1])
+    t.deepEqual(await (await (await scene.mount()).visitor(await visitor.cookie())).sees(), { a: 2 })
+  },
+)
 
 claim('close() waits for all calls of a regenerate that is running', async (t, { visitor, site, store, scene }) => {
   await visitor.does(({ data }) => (data.a = 1))
@@ -98,43 +104,52 @@ claim('close() waits for all calls of a regenerate that is running', async (t, {
   t.is((await scene.live()).length, 1)
 })
 
-claim('after close() a request with a session is 503, keeps its cookie, and asks the store nothing', async (t, { visitor, site, store }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const cookie = await visitor.cookie()
-  await site.middleware.close()
-  store.counted()
+claim(
+  'after close() a request with a session is 503, keeps its cookie, and asks the store nothing',
+  async (t, { visitor, site, store }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const cookie = await visitor.cookie()
+    await site.middleware.close()
+    store.counted()
 
-  const { status, code, ran, setCookie } = await visitor.does(({ data }) => data.a)
+    const { status, code, ran, setCookie } = await visitor.does(({ data }) => data.a)
 
-  t.deepEqual([status, code, ran, setCookie], [503, 'ERR_SESSION_STORE', false, []])
-  t.deepEqual(store.counted(), {})
-  t.is(await visitor.cookie(), cookie)
-})
+    t.deepEqual([status, code, ran, setCookie], [503, 'ERR_SESSION_STORE', false, []])
+    t.deepEqual(store.counted(), {})
+    t.is(await visitor.cookie(), cookie)
+  },
+)
 
-claim('after close() no session begins: 503, no cookie, and the store is not asked', async (t, { visitor, site, store }) => {
-  await site.middleware.close()
+claim(
+  'after close() no session begins: 503, no cookie, and the store is not asked',
+  async (t, { visitor, site, store }) => {
+    await site.middleware.close()
 
-  const { status, code, setCookie } = await visitor.does(({ data }) => (data.a = 1))
+    const { status, code, setCookie } = await visitor.does(({ data }) => (data.a = 1))
 
-  t.deepEqual([status, code, setCookie], [503, 'ERR_SESSION_STORE', []])
-  t.deepEqual(store.counted(), {})
-})
+    t.deepEqual([status, code, setCookie], [503, 'ERR_SESSION_STORE', []])
+    t.deepEqual(store.counted(), {})
+  },
+)
 
-claim('a change that is committed after close() is refused with 503 and changes nothing', async (t, { visitor, site, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const loaded = new Barrier()
+claim(
+  'a change that is committed after close() is refused with 503 and changes nothing',
+  async (t, { visitor, site, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const loaded = new Barrier()
 
-  const writer = visitor.does(async ({ data }) => {
-    await loaded.pass()
-    data.a = 2
-  })
-  await loaded.arrived
-  await site.middleware.close()
-  loaded.open()
+    const writer = visitor.does(async ({ data }) => {
+      await loaded.pass()
+      data.a = 2
+    })
+    await loaded.arrived
+    await site.middleware.close()
+    loaded.open()
 
-  t.deepEqual([(await writer).status, (await writer).code, (await writer).setCookie], [503, 'ERR_SESSION_STORE', []])
-  t.deepEqual(await (await (await scene.mount()).visitor(await visitor.cookie())).sees(), { a: 1 })
-})
+    t.deepEqual([(await writer).status, (await writer).code, (await writer).setCookie], [503, 'ERR_SESSION_STORE', []])
+    t.deepEqual(await (await (await scene.mount()).visitor(await visitor.cookie())).sees(), { a: 1 })
+  },
+)
 
 claim('after close() a request that needs no session is served', async (t, { site }) => {
   await site.middleware.close()
@@ -142,21 +157,24 @@ claim('after close() a request that needs no session is served', async (t, { sit
   t.is((await (await site.visitor()).does(({ data }) => ({ ...data }))).status, 200)
 })
 
-claim('a touch that is due after close() spoils no response that was under way', async (t, { visitor, site, clock }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  clock.advance(30 * MINUTE)
-  const loaded = new Barrier()
+claim(
+  'a touch that is due after close() spoils no response that was under way',
+  async (t, { visitor, site, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    clock.advance(30 * MINUTE)
+    const loaded = new Barrier()
 
-  const reader = visitor.does(async ({ data }) => {
-    await loaded.pass()
-    return data.a
-  })
-  await loaded.arrived
-  await site.middleware.close()
-  loaded.open()
+    const reader = visitor.does(async ({ data }) => {
+      await loaded.pass()
+      return data.a
+    })
+    await loaded.arrived
+    await site.middleware.close()
+    loaded.open()
 
-  t.deepEqual([(await reader).status, (await reader).result], [200, 1])
-})
+    t.deepEqual([(await reader).status, (await reader).result], [200, 1])
+  },
+)
 
 claim('a second close() does nothing', async (t, { site, store }) => {
   await site.middleware.close()

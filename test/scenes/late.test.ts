@@ -14,7 +14,12 @@ async function renewed({ visitor, clock }: Stage, age = 0): Promise<Visitor> {
 claim('a late request reads as expired and empty, and sends no cookie', async (t, stage) => {
   const late = await renewed(stage, 9 * SECOND)
 
-  const { status, result, sid } = await late.does(({ data, origin, isNew, owner }) => ({ ...data, origin, isNew, owner }))
+  const { status, result, sid } = await late.does(({ data, origin, isNew, owner }) => ({
+    ...data,
+    origin,
+    isNew,
+    owner,
+  }))
 
   t.deepEqual([status, sid], [200, []])
   t.deepEqual(result, { origin: 'expired', isNew: true, owner: undefined })
@@ -119,42 +124,48 @@ for (const age of [11, 59, 61, 3600]) {
   })
 }
 
-claim('a logout that was under way when another request regenerated ends the successor and clears the cookie', async (t, { visitor, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const loaded = new Barrier()
+claim(
+  'a logout that was under way when another request regenerated ends the successor and clears the cookie',
+  async (t, { visitor, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const loaded = new Barrier()
 
-  const logout = visitor.does(async (session) => {
-    await loaded.pass()
-    await session.destroy()
-  })
-  await loaded.arrived
-  await visitor.does((session) => session.regenerate())
-  const successor = await visitor.snapshot()
-  loaded.open()
+    const logout = visitor.does(async (session) => {
+      await loaded.pass()
+      await session.destroy()
+    })
+    await loaded.arrived
+    await visitor.does((session) => session.regenerate())
+    const successor = await visitor.snapshot()
+    loaded.open()
 
-  const { status, sid } = await logout
-  t.is(status, 200)
-  t.regex(sid[0] ?? '', /^sid=; Max-Age=0;/)
-  t.deepEqual(await scene.live(), [])
-  t.is(await successor.origin(), 'expired')
-})
+    const { status, sid } = await logout
+    t.is(status, 200)
+    t.regex(sid[0] ?? '', /^sid=; Max-Age=0;/)
+    t.deepEqual(await scene.live(), [])
+    t.is(await successor.origin(), 'expired')
+  },
+)
 
-claim('a logout that was under way while two requests regenerated one after the other ends the last successor', async (t, { visitor, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const loaded = new Barrier()
+claim(
+  'a logout that was under way while two requests regenerated one after the other ends the last successor',
+  async (t, { visitor, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const loaded = new Barrier()
 
-  const logout = visitor.does(async (session) => {
-    await loaded.pass()
-    await session.destroy()
-  })
-  await loaded.arrived
-  await visitor.does((session) => session.regenerate())
-  await visitor.does((session) => session.signIn('ada'))
-  loaded.open()
+    const logout = visitor.does(async (session) => {
+      await loaded.pass()
+      await session.destroy()
+    })
+    await loaded.arrived
+    await visitor.does((session) => session.regenerate())
+    await visitor.does((session) => session.signIn('ada'))
+    loaded.open()
 
-  t.is(pairOf((await logout).sid[0]), 'sid=')
-  t.deepEqual(await scene.live(), [])
-})
+    t.is(pairOf((await logout).sid[0]), 'sid=')
+    t.deepEqual(await scene.live(), [])
+  },
+)
 
 claim('a logout that was under way finds a successor that has been changed since', async (t, { visitor, scene }) => {
   await visitor.does(({ data }) => (data.a = 1))
@@ -190,16 +201,19 @@ claim('a logout that took 59 seconds still finds the successor', async (t, { vis
   t.deepEqual(await scene.live(), [])
 })
 
-claim('a logout from elsewhere by public id ends a session that has just got another id', async (t, { visitor, site, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const publicId = await visitor.publicId()
-  const stop = scene.store.pause('replace')
+claim(
+  'a logout from elsewhere by public id ends a session that has just got another id',
+  async (t, { visitor, site, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const publicId = await visitor.publicId()
+    const stop = scene.store.pause('replace')
 
-  const logout = site.middleware.destroy(publicId)
-  await stop.arrived
-  await visitor.does((session) => session.regenerate())
-  stop.open()
+    const logout = site.middleware.destroy(publicId)
+    await stop.arrived
+    await visitor.does((session) => session.regenerate())
+    stop.open()
 
-  t.true(await logout)
-  t.deepEqual(await scene.live(), [])
-})
+    t.true(await logout)
+    t.deepEqual(await scene.live(), [])
+  },
+)

@@ -20,16 +20,20 @@ claim('a session ends two hours after its last use', async (t, { visitor, clock 
   t.is(await visitor.origin(), 'expired')
 })
 
-claim('a session ends when its idle timeout is over, to the millisecond', { idleTimeout: '1m' }, async (t, { site, clock }) => {
-  const [first, second] = [await site.visitor(), await site.visitor()]
-  await first.does(({ data }) => (data.a = 1))
-  await second.does(({ data }) => (data.a = 1))
+claim(
+  'a session ends when its idle timeout is over, to the millisecond',
+  { idleTimeout: '1m' },
+  async (t, { site, clock }) => {
+    const [first, second] = [await site.visitor(), await site.visitor()]
+    await first.does(({ data }) => (data.a = 1))
+    await second.does(({ data }) => (data.a = 1))
 
-  clock.advance(MINUTE - 1)
-  t.is(await first.origin(), 'resumed')
-  clock.advance(1)
-  t.is(await second.origin(), 'expired')
-})
+    clock.advance(MINUTE - 1)
+    t.is(await first.origin(), 'resumed')
+    clock.advance(1)
+    t.is(await second.origin(), 'expired')
+  },
+)
 
 claim('activity moves the idle limit and not the absolute one', async (t, { visitor, clock }) => {
   await visitor.does(({ data }) => (data.a = 1))
@@ -75,30 +79,42 @@ claim('regenerate does not extend the absolute limit', async (t, { visitor, cloc
   t.is(await visitor.origin(), 'expired')
 })
 
-claim('an absolute timeout shorter than the idle one ends the session', { idleTimeout: '2h', absoluteTimeout: '1h' }, async (t, { visitor, clock }) => {
-  await visitor.does(({ data }) => (data.a = 1))
+claim(
+  'an absolute timeout shorter than the idle one ends the session',
+  { idleTimeout: '2h', absoluteTimeout: '1h' },
+  async (t, { visitor, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
 
-  clock.advance(HOUR - 1)
-  t.is(await visitor.origin(), 'resumed')
-  clock.advance(1)
-  t.is(await visitor.origin(), 'expired')
-})
+    clock.advance(HOUR - 1)
+    t.is(await visitor.origin(), 'resumed')
+    clock.advance(1)
+    t.is(await visitor.origin(), 'expired')
+  },
+)
 
-claim('an idle timeout shorter than maxAge ends the session though its cookie lives on', { idleTimeout: '30m', maxAge: '1d' }, async (t, { visitor, clock }) => {
-  await visitor.does(({ data }) => (data.a = 1))
+claim(
+  'an idle timeout shorter than maxAge ends the session though its cookie lives on',
+  { idleTimeout: '30m', maxAge: '1d' },
+  async (t, { visitor, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
 
-  t.is(await staysActive(visitor, clock, 29 * MINUTE, 5), 'resumed')
-  clock.advance(30 * MINUTE)
-  t.is(await visitor.origin(), 'expired')
-})
+    t.is(await staysActive(visitor, clock, 29 * MINUTE, 5), 'resumed')
+    clock.advance(30 * MINUTE)
+    t.is(await visitor.origin(), 'expired')
+  },
+)
 
-claim('without an absolute timeout an active session goes on', { absoluteTimeout: false }, async (t, { visitor, clock }) => {
-  await visitor.does(({ data }) => (data.a = 1))
+claim(
+  'without an absolute timeout an active session goes on',
+  { absoluteTimeout: false },
+  async (t, { visitor, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
 
-  t.is(await staysActive(visitor, clock, HOUR, 50), 'resumed')
-  clock.advance(2 * HOUR)
-  t.is(await visitor.origin(), 'expired')
-})
+    t.is(await staysActive(visitor, clock, HOUR, 50), 'resumed')
+    clock.advance(2 * HOUR)
+    t.is(await visitor.origin(), 'expired')
+  },
+)
 
 claim('without maxAge the cookie lives while the browser runs', async (t, { visitor }) => {
   const { sid } = await visitor.does(({ data }) => (data.a = 1))
@@ -107,28 +123,36 @@ claim('without maxAge the cookie lives while the browser runs', async (t, { visi
   t.notRegex(sid[0] ?? '', /expires/i)
 })
 
-claim('with maxAge the cookie says so, and the session ends then also in a browser that ignores it', { maxAge: '1d' }, async (t, { visitor, clock }) => {
-  const { sid } = await visitor.does(({ data }) => (data.a = 1))
-  const stubborn = await visitor.snapshot()
+claim(
+  'with maxAge the cookie says so, and the session ends then also in a browser that ignores it',
+  { maxAge: '1d' },
+  async (t, { visitor, clock }) => {
+    const { sid } = await visitor.does(({ data }) => (data.a = 1))
+    const stubborn = await visitor.snapshot()
 
-  t.is(maxAgeOf(sid[0]), DAY / SECOND)
-  clock.advance(DAY - 1)
-  t.is(await stubborn.origin(), 'resumed')
-  clock.advance(1)
-  t.is(await stubborn.origin(), 'expired')
-})
+    t.is(maxAgeOf(sid[0]), DAY / SECOND)
+    clock.advance(DAY - 1)
+    t.is(await stubborn.origin(), 'resumed')
+    clock.advance(1)
+    t.is(await stubborn.origin(), 'expired')
+  },
+)
 
-claim('without rolling neither a use nor a change sends the cookie again or makes the session longer', { maxAge: '1d' }, async (t, { visitor, clock }) => {
-  await visitor.does(({ data }) => (data.count = 0))
+claim(
+  'without rolling neither a use nor a change sends the cookie again or makes the session longer',
+  { maxAge: '1d' },
+  async (t, { visitor, clock }) => {
+    await visitor.does(({ data }) => (data.count = 0))
 
-  for (let turn = 1; turn < 24; turn++) {
+    for (let turn = 1; turn < 24; turn++) {
+      clock.advance(HOUR)
+      const { sid } = await visitor.does(({ data }) => (turn % 2 === 0 ? data.count : (data.count = turn)))
+      t.deepEqual(sid, [])
+    }
     clock.advance(HOUR)
-    const { sid } = await visitor.does(({ data }) => (turn % 2 === 0 ? data.count : (data.count = turn)))
-    t.deepEqual(sid, [])
-  }
-  clock.advance(HOUR)
-  t.is(await visitor.origin(), 'expired')
-})
+    t.is(await visitor.origin(), 'expired')
+  },
+)
 
 claim('a re-issued cookie carries what is left of the lifetime', { maxAge: '1d' }, async (t, { visitor, clock }) => {
   await visitor.does(({ data }) => (data.a = 1))
@@ -150,91 +174,121 @@ claim('with maxAge a login begins the whole lifetime again', { maxAge: '1d' }, a
   t.is(await visitor.origin(), 'resumed')
 })
 
-claim('a rolling cookie is renewed whole by each due touch, and by nothing before', { maxAge: '10h', rolling: true }, async (t, { visitor, clock }) => {
-  await visitor.does(({ data }) => (data.a = 1))
+claim(
+  'a rolling cookie is renewed whole by each due touch, and by nothing before',
+  { maxAge: '10h', rolling: true },
+  async (t, { visitor, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
 
-  clock.advance(HOUR - 1)
-  t.deepEqual((await visitor.does(({ data }) => data.a)).sid, [])
-  t.deepEqual((await visitor.does(({ data }) => (data.b = 1))).sid, [])
-  clock.advance(1)
-  const { sid } = await visitor.does(({ data }) => data.a)
-  t.is(maxAgeOf(sid[0]), (10 * HOUR) / SECOND)
-  t.is(pairOf(sid[0]), await visitor.cookie())
-})
+    clock.advance(HOUR - 1)
+    t.deepEqual((await visitor.does(({ data }) => data.a)).sid, [])
+    t.deepEqual((await visitor.does(({ data }) => (data.b = 1))).sid, [])
+    clock.advance(1)
+    const { sid } = await visitor.does(({ data }) => data.a)
+    t.is(maxAgeOf(sid[0]), (10 * HOUR) / SECOND)
+    t.is(pairOf(sid[0]), await visitor.cookie())
+  },
+)
 
-claim('a change that comes when a touch is due renews a rolling cookie', { maxAge: '10h', rolling: true }, async (t, { visitor, clock }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  clock.advance(HOUR)
+claim(
+  'a change that comes when a touch is due renews a rolling cookie',
+  { maxAge: '10h', rolling: true },
+  async (t, { visitor, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    clock.advance(HOUR)
 
-  const { sid } = await visitor.does(({ data }) => (data.a = 2))
+    const { sid } = await visitor.does(({ data }) => (data.a = 2))
 
-  t.is(maxAgeOf(sid[0]), (10 * HOUR) / SECOND)
-})
+    t.is(maxAgeOf(sid[0]), (10 * HOUR) / SECOND)
+  },
+)
 
-claim('use carries a rolling session on, and it ends maxAge after the last', { maxAge: '10h', rolling: true }, async (t, { visitor, clock }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const stubborn = await visitor.snapshot()
+claim(
+  'use carries a rolling session on, and it ends maxAge after the last',
+  { maxAge: '10h', rolling: true },
+  async (t, { visitor, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const stubborn = await visitor.snapshot()
 
-  t.is(await staysActive(stubborn, clock, 9 * HOUR, 10), 'resumed')
-  clock.advance(10 * HOUR)
-  t.is(await stubborn.origin(), 'expired')
-})
+    t.is(await staysActive(stubborn, clock, 9 * HOUR, 10), 'resumed')
+    clock.advance(10 * HOUR)
+    t.is(await stubborn.origin(), 'expired')
+  },
+)
 
-claim('the cookie of a rolling session never ends before the session does', { maxAge: '10h', rolling: true }, async (t, { visitor, clock }) => {
-  let { sid } = await visitor.does(({ data }) => (data.count = 0))
-  let cookieEnd = clock.now + (maxAgeOf(sid[0]) ?? 0) * SECOND
-  for (let turn = 1; turn < 12; turn++) {
-    clock.advance(25 * MINUTE)
-    const reply = await visitor.does((session) => {
-      if (turn % 2 === 0) session.data.count = turn
+claim(
+  'the cookie of a rolling session never ends before the session does',
+  { maxAge: '10h', rolling: true },
+  async (t, { visitor, clock }) => {
+    let { sid } = await visitor.does(({ data }) => (data.count = 0))
+    let cookieEnd = clock.now + (maxAgeOf(sid[0]) ?? 0) * SECOND
+    for (let turn = 1; turn < 12; turn++) {
+      clock.advance(25 * MINUTE)
+      const reply = await visitor.does((session) => {
+        if (turn % 2 === 0) session.data.count = turn
+      })
+      sid = reply.sid
+      if (sid[0] !== undefined) cookieEnd = clock.now + (maxAgeOf(sid[0]) ?? 0) * SECOND
+      const { result } = await visitor.does(({ expiresAt }) => expiresAt)
+      t.true((result ?? Infinity) <= cookieEnd)
+    }
+  },
+)
+
+claim(
+  'a renewed cookie never goes past the absolute end',
+  { maxAge: '7d', rolling: true, absoluteTimeout: '10d' },
+  async (t, { visitor, clock }) => {
+    const first = await visitor.does(({ data }) => (data.a = 1))
+    clock.advance(5 * DAY)
+    const renewed = await visitor.does(({ data }) => data.a)
+    clock.advance(4 * DAY)
+    const last = await visitor.does(({ data }) => data.a)
+
+    t.deepEqual(
+      [first, renewed, last].map(({ sid }) => (maxAgeOf(sid[0]) ?? 0) * SECOND),
+      [7 * DAY, 5 * DAY, DAY],
+    )
+    clock.advance(DAY)
+    t.is(await visitor.origin(), 'expired')
+  },
+)
+
+claim(
+  "a session's own maxAge makes cookie, idle and absolute lifetime that long from now",
+  async (t, { visitor, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    clock.advance(HOUR)
+
+    const { sid } = await visitor.does((session) => {
+      session.maxAge = '30d'
+      return session.expiresAt
     })
-    sid = reply.sid
-    if (sid[0] !== undefined) cookieEnd = clock.now + (maxAgeOf(sid[0]) ?? 0) * SECOND
-    const { result } = await visitor.does(({ expiresAt }) => expiresAt)
-    t.true((result ?? Infinity) <= cookieEnd)
-  }
-})
 
-claim('a renewed cookie never goes past the absolute end', { maxAge: '7d', rolling: true, absoluteTimeout: '10d' }, async (t, { visitor, clock }) => {
-  const first = await visitor.does(({ data }) => (data.a = 1))
-  clock.advance(5 * DAY)
-  const renewed = await visitor.does(({ data }) => data.a)
-  clock.advance(4 * DAY)
-  const last = await visitor.does(({ data }) => data.a)
+    t.is(maxAgeOf(sid[0]), (30 * DAY) / SECOND)
+    clock.advance(20 * DAY)
+    t.is(await visitor.origin(), 'resumed')
+    clock.advance(10 * DAY - 1)
+    t.is(await visitor.origin(), 'resumed')
+    clock.advance(1)
+    t.is(await visitor.origin(), 'expired')
+  },
+)
 
-  t.deepEqual([first, renewed, last].map(({ sid }) => (maxAgeOf(sid[0]) ?? 0) * SECOND), [7 * DAY, 5 * DAY, DAY])
-  clock.advance(DAY)
-  t.is(await visitor.origin(), 'expired')
-})
+claim(
+  "an explicit absolute timeout caps a session's own maxAge",
+  { absoluteTimeout: '3d' },
+  async (t, { visitor, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    clock.advance(HOUR)
 
-claim("a session's own maxAge makes cookie, idle and absolute lifetime that long from now", async (t, { visitor, clock }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  clock.advance(HOUR)
+    const { sid } = await visitor.does((session) => void (session.maxAge = '30d'))
 
-  const { sid } = await visitor.does((session) => {
-    session.maxAge = '30d'
-    return session.expiresAt
-  })
-
-  t.is(maxAgeOf(sid[0]), (30 * DAY) / SECOND)
-  clock.advance(20 * DAY)
-  t.is(await visitor.origin(), 'resumed')
-  clock.advance(10 * DAY - 1)
-  t.is(await visitor.origin(), 'resumed')
-  clock.advance(1)
-  t.is(await visitor.origin(), 'expired')
-})
-
-claim("an explicit absolute timeout caps a session's own maxAge", { absoluteTimeout: '3d' }, async (t, { visitor, clock }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  clock.advance(HOUR)
-
-  const { sid } = await visitor.does((session) => void (session.maxAge = '30d'))
-
-  t.is(maxAgeOf(sid[0]), (71 * HOUR) / SECOND)
-  clock.advance(71 * HOUR)
-  t.is(await visitor.origin(), 'expired')
-})
+    t.is(maxAgeOf(sid[0]), (71 * HOUR) / SECOND)
+    clock.advance(71 * HOUR)
+    t.is(await visitor.origin(), 'expired')
+  },
+)
 
 claim("a session's own maxAge set back to 0 goes back to the options", async (t, { visitor, clock }) => {
   await visitor.does((session) => void (session.maxAge = '30d'))
@@ -247,14 +301,18 @@ claim("a session's own maxAge set back to 0 goes back to the options", async (t,
   t.is(await visitor.origin(), 'expired')
 })
 
-claim("a rolling session with its own maxAge is renewed by that", { maxAge: '1d', rolling: true }, async (t, { visitor, clock }) => {
-  await visitor.does((session) => void (session.maxAge = '10d'))
-  clock.advance(2 * DAY)
+claim(
+  'a rolling session with its own maxAge is renewed by that',
+  { maxAge: '1d', rolling: true },
+  async (t, { visitor, clock }) => {
+    await visitor.does((session) => void (session.maxAge = '10d'))
+    clock.advance(2 * DAY)
 
-  const { sid } = await visitor.does(({ data }) => data.a)
+    const { sid } = await visitor.does(({ data }) => data.a)
 
-  t.is(maxAgeOf(sid[0]), (10 * DAY) / SECOND)
-})
+    t.is(maxAgeOf(sid[0]), (10 * DAY) / SECOND)
+  },
+)
 
 claim('a touch is due after a tenth of the idle timeout, and no sooner', async (t, { visitor, clock, store }) => {
   await visitor.does(({ data }) => (data.a = 1))
@@ -269,48 +327,62 @@ claim('a touch is due after a tenth of the idle timeout, and no sooner', async (
   t.is(store.calls.touch, 1)
 })
 
-claim('a touch is due after an hour however long the idle timeout is', { idleTimeout: '7d', absoluteTimeout: false }, async (t, { visitor, clock, store }) => {
-  await visitor.does(({ data }) => (data.a = 1))
+claim(
+  'a touch is due after an hour however long the idle timeout is',
+  { idleTimeout: '7d', absoluteTimeout: false },
+  async (t, { visitor, clock, store }) => {
+    await visitor.does(({ data }) => (data.a = 1))
 
-  clock.advance(HOUR - 1)
-  await visitor.does(({ data }) => data.a)
-  t.is(store.calls.touch, 0)
-  clock.advance(1)
-  await visitor.does(({ data }) => data.a)
-  t.is(store.calls.touch, 1)
-})
+    clock.advance(HOUR - 1)
+    await visitor.does(({ data }) => data.a)
+    t.is(store.calls.touch, 0)
+    clock.advance(1)
+    await visitor.does(({ data }) => data.a)
+    t.is(store.calls.touch, 1)
+  },
+)
 
-claim('a clock that steps back ends nothing, touches nothing and shortens nothing', async (t, { visitor, clock, store }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const expiresAt = (await visitor.does((session) => session.expiresAt)).result
-  clock.advance(-3 * HOUR)
+claim(
+  'a clock that steps back ends nothing, touches nothing and shortens nothing',
+  async (t, { visitor, clock, store }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const expiresAt = (await visitor.does((session) => session.expiresAt)).result
+    clock.advance(-3 * HOUR)
 
-  t.is(await visitor.origin(), 'resumed')
-  t.is((await visitor.does(({ data }) => (data.b = 2))).status, 200)
-  t.is((await visitor.does((session) => session.expiresAt)).result, expiresAt)
-  t.is(store.calls.touch, 0)
-  clock.advance(3 * HOUR)
-  t.deepEqual(await visitor.sees(), { a: 1, b: 2 })
-})
+    t.is(await visitor.origin(), 'resumed')
+    t.is((await visitor.does(({ data }) => (data.b = 2))).status, 200)
+    t.is((await visitor.does((session) => session.expiresAt)).result, expiresAt)
+    t.is(store.calls.touch, 0)
+    clock.advance(3 * HOUR)
+    t.deepEqual(await visitor.sees(), { a: 1, b: 2 })
+  },
+)
 
-claim('a clock that steps back while a session gets a new id does no harm', { maxAge: '1d' }, async (t, { visitor, clock }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  clock.advance(-HOUR)
+claim(
+  'a clock that steps back while a session gets a new id does no harm',
+  { maxAge: '1d' },
+  async (t, { visitor, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    clock.advance(-HOUR)
 
-  const { status } = await visitor.does((session) => session.regenerate())
-  clock.advance(HOUR)
+    const { status } = await visitor.does((session) => session.regenerate())
+    clock.advance(HOUR)
 
-  t.is(status, 200)
-  t.deepEqual(await visitor.sees(), { a: 1 })
-})
+    t.is(status, 200)
+    t.deepEqual(await visitor.sees(), { a: 1 })
+  },
+)
 
-claim('a clock that leaps forward and back again leaves a session that nobody asked for meanwhile', async (t, { visitor, clock }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  clock.advance(30 * DAY)
-  clock.advance(-30 * DAY)
+claim(
+  'a clock that leaps forward and back again leaves a session that nobody asked for meanwhile',
+  async (t, { visitor, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    clock.advance(30 * DAY)
+    clock.advance(-30 * DAY)
 
-  t.deepEqual(await visitor.sees(), { a: 1 })
-})
+    t.deepEqual(await visitor.sees(), { a: 1 })
+  },
+)
 
 claim('the limits are the same whether the data is changed or read', async (t, { visitor, clock }) => {
   await visitor.does(({ data }) => (data.a = 1))

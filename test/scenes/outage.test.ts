@@ -49,21 +49,24 @@ function isOutage(reply: Reply<unknown>): boolean {
 
 for (const [how, { fault, storeTimeout }] of Object.entries(troubles)) {
   for (const { verb, what, work } of onStored) {
-    claim(`a store that ${how} at ${verb} answers ${what} with 503, leaves the cookie alone, and the same cookie works afterwards`, async (t, stage) => {
-      const { visitor, store } = stage
-      await visitor.does(({ data }) => (data.a = 1))
-      const tab = await impatient(stage, storeTimeout)
-      store.next(verb, fault)
-      const began = performance.now()
+    claim(
+      `a store that ${how} at ${verb} answers ${what} with 503, leaves the cookie alone, and the same cookie works afterwards`,
+      async (t, stage) => {
+        const { visitor, store } = stage
+        await visitor.does(({ data }) => (data.a = 1))
+        const tab = await impatient(stage, storeTimeout)
+        store.next(verb, fault)
+        const began = performance.now()
 
-      const reply = await tab.does(work)
+        const reply = await tab.does(work)
 
-      t.true(isOutage(reply))
-      t.true(performance.now() - began < 10_000)
-      t.deepEqual(reply.setCookie, [])
-      t.deepEqual(await visitor.sees(), { a: 1 })
-      t.is((await visitor.does(({ data }) => (data.b = 2))).status, 200)
-    })
+        t.true(isOutage(reply))
+        t.true(performance.now() - began < 10_000)
+        t.deepEqual(reply.setCookie, [])
+        t.deepEqual(await visitor.sees(), { a: 1 })
+        t.is((await visitor.does(({ data }) => (data.b = 2))).status, 200)
+      },
+    )
   }
 
   claim(`while a store ${how} at read no handler runs, and nobody becomes anonymous`, async (t, stage) => {
@@ -77,7 +80,10 @@ for (const [how, { fault, storeTimeout }] of Object.entries(troubles)) {
 
     t.false(reply.ran)
     t.deepEqual(store.counted(), { read: 1 })
-    t.deepEqual(scene.heard('store-error').map(({ operation, publicId }) => ({ operation, publicId })), [{ operation: 'read', publicId: await visitor.publicId() }])
+    t.deepEqual(
+      scene.heard('store-error').map(({ operation, publicId }) => ({ operation, publicId })),
+      [{ operation: 'read', publicId: await visitor.publicId() }],
+    )
   })
 
   claim(`a new session is not begun by a store that ${how}: 503 and no cookie`, async (t, stage) => {
@@ -103,52 +109,64 @@ for (const [how, { fault, storeTimeout }] of Object.entries(troubles)) {
     const { status, result, setCookie } = await tab.does(({ data }) => data.a)
 
     t.deepEqual([status, result, setCookie], [200, 1, []])
-    t.deepEqual(scene.heard('store-error').map(({ operation }) => operation), ['touch'])
+    t.deepEqual(
+      scene.heard('store-error').map(({ operation }) => operation),
+      ['touch'],
+    )
     t.is((await visitor.does(({ data }) => data.a)).sid.length, 1)
   })
 
-  claim(`a logout whose last step ${how} is told as 503 and does not clear the cookie, and the session does not come back`, async (t, stage) => {
-    const { visitor, store, scene } = stage
-    await visitor.does(({ data }) => (data.a = 1))
-    const tab = await impatient(stage, storeTimeout)
-    store.next('delete', fault)
+  claim(
+    `a logout whose last step ${how} is told as 503 and does not clear the cookie, and the session does not come back`,
+    async (t, stage) => {
+      const { visitor, store, scene } = stage
+      await visitor.does(({ data }) => (data.a = 1))
+      const tab = await impatient(stage, storeTimeout)
+      store.next('delete', fault)
 
-    const reply = await tab.does((session) => session.destroy())
+      const reply = await tab.does((session) => session.destroy())
 
-    t.true(isOutage(reply))
-    t.deepEqual(reply.setCookie, [])
-    t.deepEqual(await scene.live(), [])
-    t.is(await visitor.origin(), 'expired')
-  })
+      t.true(isOutage(reply))
+      t.deepEqual(reply.setCookie, [])
+      t.deepEqual(await scene.live(), [])
+      t.is(await visitor.origin(), 'expired')
+    },
+  )
 
-  claim(`a merge that finds the store ${how} at its second read is told as 503, and what others stored stands`, async (t, stage) => {
-    const { visitor, store } = stage
-    await visitor.does(({ data }) => (data.a = 1))
-    const tab = await impatient(stage, storeTimeout)
+  claim(
+    `a merge that finds the store ${how} at its second read is told as 503, and what others stored stands`,
+    async (t, stage) => {
+      const { visitor, store } = stage
+      await visitor.does(({ data }) => (data.a = 1))
+      const tab = await impatient(stage, storeTimeout)
 
-    const reply = await tab.does(async ({ data }) => {
-      data.b = 2
-      await visitor.does((other) => (other.data.c = 3))
-      store.next('read', fault)
-    })
+      const reply = await tab.does(async ({ data }) => {
+        data.b = 2
+        await visitor.does((other) => (other.data.c = 3))
+        store.next('read', fault)
+      })
 
-    t.true(isOutage(reply))
-    t.deepEqual(await visitor.sees(), { a: 1, c: 3 })
-  })
+      t.true(isOutage(reply))
+      t.deepEqual(await visitor.sees(), { a: 1, c: 3 })
+    },
+  )
 }
 
-claim('a handler that catches the outage of a save() answers by itself, and its cookie stays', async (t, { visitor, store }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  store.next('replace', { kind: 'fail' })
+claim(
+  'a handler that catches the outage of a save() answers by itself, and its cookie stays',
+  async (t, { visitor, store }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    store.next('replace', { kind: 'fail' })
 
-  const reply = await visitor.does(async (session) => {
-    session.data.a = 2
-    await t.throwsAsync(session.save(), { code: 'ERR_SESSION_STORE' })
-  })
+    const reply = await visitor.does(async (session) => {
+      session.data.a = 2
+      await t.throwsAsync(session.save(), { code: 'ERR_SESSION_STORE' })
+    })
 
-  t.is(reply.status, 200)
-  t.deepEqual(await visitor.sees(), { a: 2 })
-})
+    t.is(reply.status, 200)
+    t.deepEqual(await visitor.sees(), { a: 2 })
+  },
+)
 
 claim('what the store said is the cause, and in no response', async (t, { visitor, store }) => {
   await visitor.does(({ data }) => (data.a = 1))
@@ -233,22 +251,28 @@ for (const kind of ['fail-after', 'hang-after'] as const) {
   })
 }
 
-claim('a whole outage: every request with a session gets 503, every other is served, and then all goes on as before', async (t, { visitor, site, store }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const cookie = await visitor.cookie()
-  store.break('read', 'create', 'replace', 'touch', 'delete')
+claim(
+  'a whole outage: every request with a session gets 503, every other is served, and then all goes on as before',
+  async (t, { visitor, site, store }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const cookie = await visitor.cookie()
+    store.break('read', 'create', 'replace', 'touch', 'delete')
 
-  const known = await Promise.all(Array.from({ length: 5 }, () => visitor.does(({ data }) => data.a)))
-  const looking = await (await site.visitor()).does(({ data }) => ({ ...data }))
-  const beginning = await (await site.visitor()).does(({ data }) => (data.a = 1))
-  store.heal()
+    const known = await Promise.all(Array.from({ length: 5 }, () => visitor.does(({ data }) => data.a)))
+    const looking = await (await site.visitor()).does(({ data }) => ({ ...data }))
+    const beginning = await (await site.visitor()).does(({ data }) => (data.a = 1))
+    store.heal()
 
-  t.true(known.every(isOutage))
-  t.deepEqual([looking.status, beginning.status], [200, 503])
-  t.deepEqual([...known, looking, beginning].flatMap(({ setCookie }) => setCookie), [])
-  t.is(await visitor.cookie(), cookie)
-  t.deepEqual(await visitor.sees(), { a: 1 })
-})
+    t.true(known.every(isOutage))
+    t.deepEqual([looking.status, beginning.status], [200, 503])
+    t.deepEqual(
+      [...known, looking, beginning].flatMap(({ setCookie }) => setCookie),
+      [],
+    )
+    t.is(await visitor.cookie(), cookie)
+    t.deepEqual(await visitor.sees(), { a: 1 })
+  },
+)
 
 claim('list, destroy and destroyAll reject with the store while it fails', async (t, { visitor, site, store }) => {
   await visitor.does((session) => session.signIn('ada'))
@@ -256,7 +280,11 @@ claim('list, destroy and destroyAll reject with the store while it fails', async
   const { middleware } = site
   const publicId = await visitor.publicId()
 
-  for (const call of [() => middleware.list('ada'), () => middleware.destroy(publicId), () => middleware.destroyAll('ada')]) {
+  for (const call of [
+    () => middleware.list('ada'),
+    () => middleware.destroy(publicId),
+    () => middleware.destroyAll('ada'),
+  ]) {
     await t.throwsAsync(call, { instanceOf: SessionError, code: 'ERR_SESSION_STORE' })
   }
 })

@@ -5,108 +5,144 @@ import { claim, HOUR, maxAgeOf, MINUTE, pairOf } from '../support/scene.ts'
 const OLD = 'the key of yesterday, long enough for anybody'
 const NEW = 'the key of today, which is at least as long as it'
 
-claim('a cookie signed with an older key is sent again under the newest, with the same id', { keys: [OLD] }, async (t, { visitor, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const today = await (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
+claim(
+  'a cookie signed with an older key is sent again under the newest, with the same id',
+  { keys: [OLD] },
+  async (t, { visitor, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const today = await (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
 
-  const { sid, result } = await today.does(({ data }) => data.a)
+    const { sid, result } = await today.does(({ data }) => data.a)
 
-  t.deepEqual([result, sid.length], [1, 1])
-  t.not(pairOf(sid[0]), await visitor.cookie())
-  t.is(pairOf(sid[0]).split('.')[0], (await visitor.cookie()).split('.')[0])
-  t.deepEqual((await today.does(({ data }) => data.a)).sid, [])
-  const tomorrow = await (await scene.mount({ keys: [NEW] })).visitor(await today.cookie())
-  t.is(await tomorrow.origin(), 'resumed')
-})
+    t.deepEqual([result, sid.length], [1, 1])
+    t.not(pairOf(sid[0]), await visitor.cookie())
+    t.is(pairOf(sid[0]).split('.')[0], (await visitor.cookie()).split('.')[0])
+    t.deepEqual((await today.does(({ data }) => data.a)).sid, [])
+    const tomorrow = await (await scene.mount({ keys: [NEW] })).visitor(await today.cookie())
+    t.is(await tomorrow.origin(), 'resumed')
+  },
+)
 
-claim('it is sent again also when the handler does not look at the session', { keys: [OLD] }, async (t, { visitor, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const today = await (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
+claim(
+  'it is sent again also when the handler does not look at the session',
+  { keys: [OLD] },
+  async (t, { visitor, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const today = await (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
 
-  t.is((await today.does(() => undefined)).sid.length, 1)
-})
+    t.is((await today.does(() => undefined)).sid.length, 1)
+  },
+)
 
-claim('a re-signed cookie carries what is left of its lifetime', { keys: [OLD], maxAge: '1d' }, async (t, { visitor, scene, clock }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const today = await (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
-  clock.advance(HOUR)
+claim(
+  'a re-signed cookie carries what is left of its lifetime',
+  { keys: [OLD], maxAge: '1d' },
+  async (t, { visitor, scene, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const today = await (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
+    clock.advance(HOUR)
 
-  t.is(maxAgeOf((await today.does(({ data }) => data.a)).sid[0]), 23 * 3600)
-})
+    t.is(maxAgeOf((await today.does(({ data }) => data.a)).sid[0]), 23 * 3600)
+  },
+)
 
-claim('it is confirmed by one read after the handlers, or by the touch or the write that is due anyway', { keys: [OLD] }, async (t, { visitor, scene, clock, store }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const site = await scene.mount({ keys: [NEW, OLD] })
-  const cookie = await visitor.cookie()
-  store.counted()
+claim(
+  'it is confirmed by one read after the handlers, or by the touch or the write that is due anyway',
+  { keys: [OLD] },
+  async (t, { visitor, scene, clock, store }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const site = await scene.mount({ keys: [NEW, OLD] })
+    const cookie = await visitor.cookie()
+    store.counted()
 
-  await (await site.visitor(cookie)).does(({ data }) => data.a)
-  t.deepEqual(store.counted(), { read: 2 })
-  await (await site.visitor(cookie)).does(({ data }) => (data.a = 2))
-  t.deepEqual(store.counted(), { read: 1, replace: 1 })
-  clock.advance(30 * MINUTE)
-  await (await site.visitor(cookie)).does(({ data }) => data.a)
-  t.deepEqual(store.counted(), { read: 1, touch: 1 })
-})
+    await (await site.visitor(cookie)).does(({ data }) => data.a)
+    t.deepEqual(store.counted(), { read: 2 })
+    await (await site.visitor(cookie)).does(({ data }) => (data.a = 2))
+    t.deepEqual(store.counted(), { read: 1, replace: 1 })
+    clock.advance(30 * MINUTE)
+    await (await site.visitor(cookie)).does(({ data }) => data.a)
+    t.deepEqual(store.counted(), { read: 1, touch: 1 })
+  },
+)
 
-claim('it is not sent again for a session that was destroyed meanwhile', { keys: [OLD] }, async (t, { visitor, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const today = await (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
-  const loaded = new Barrier()
+claim(
+  'it is not sent again for a session that was destroyed meanwhile',
+  { keys: [OLD] },
+  async (t, { visitor, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const today = await (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
+    const loaded = new Barrier()
 
-  const slow = today.does(async ({ data }) => {
-    await loaded.pass()
-    return data.a
-  })
-  await loaded.arrived
-  await visitor.does((session) => session.destroy())
-  loaded.open()
+    const slow = today.does(async ({ data }) => {
+      await loaded.pass()
+      return data.a
+    })
+    await loaded.arrived
+    await visitor.does((session) => session.destroy())
+    loaded.open()
 
-  t.deepEqual([(await slow).status, (await slow).sid], [200, []])
-})
+    t.deepEqual([(await slow).status, (await slow).sid], [200, []])
+  },
+)
 
-claim('it is not sent again for a session that got a new id meanwhile', { keys: [OLD] }, async (t, { visitor, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const today = await (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
-  const loaded = new Barrier()
+claim(
+  'it is not sent again for a session that got a new id meanwhile',
+  { keys: [OLD] },
+  async (t, { visitor, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const today = await (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
+    const loaded = new Barrier()
 
-  const slow = today.does(async ({ data }) => {
-    await loaded.pass()
-    return data.a
-  })
-  await loaded.arrived
-  await visitor.does((session) => session.regenerate())
-  loaded.open()
+    const slow = today.does(async ({ data }) => {
+      await loaded.pass()
+      return data.a
+    })
+    await loaded.arrived
+    await visitor.does((session) => session.regenerate())
+    loaded.open()
 
-  t.deepEqual([(await slow).status, (await slow).sid], [200, []])
-})
+    t.deepEqual([(await slow).status, (await slow).sid], [200, []])
+  },
+)
 
-claim('a store that fails to confirm spoils no response, and the cookie stays as it is', { keys: [OLD] }, async (t, { visitor, scene, store }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const today = await (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
+claim(
+  'a store that fails to confirm spoils no response, and the cookie stays as it is',
+  { keys: [OLD] },
+  async (t, { visitor, scene, store }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const today = await (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
 
-  const { status, sid } = await today.does(({ data }) => {
-    store.next('read', { kind: 'fail' })
-    return data.a
-  })
+    const { status, sid } = await today.does(({ data }) => {
+      store.next('read', { kind: 'fail' })
+      return data.a
+    })
 
-  t.deepEqual([status, sid], [200, []])
-  t.is((await today.does(({ data }) => data.a)).sid.length, 1)
-})
+    t.deepEqual([status, sid], [200, []])
+    t.is((await today.does(({ data }) => data.a)).sid.length, 1)
+  },
+)
 
-claim('a cookie whose key was retired is invalid, and the store is not asked', { keys: [OLD] }, async (t, { visitor, scene, store }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const later = await (await scene.mount({ keys: [NEW] })).visitor(await visitor.cookie())
-  store.counted()
+claim(
+  'a cookie whose key was retired is invalid, and the store is not asked',
+  { keys: [OLD] },
+  async (t, { visitor, scene, store }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const later = await (await scene.mount({ keys: [NEW] })).visitor(await visitor.cookie())
+    store.counted()
 
-  t.is(await later.origin(), 'invalid')
-  t.deepEqual(store.counted(), {})
-})
+    t.is(await later.origin(), 'invalid')
+    t.deepEqual(store.counted(), {})
+  },
+)
 
-claim('an old key and a regenerate give one cookie, signed with the newest', { keys: [OLD] }, async (t, { visitor, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const today = await (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
+claim(
+  'an old key and a regenerate give one cookie, signed with the newest',
+  { keys: [OLD] },
+  async (t, { visitor, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const today = await (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
 
-  t.is((await today.does((session) => session.regenerate())).sid.length, 1)
-  t.is(await (await (await scene.mount({ keys: [NEW] })).visitor(await today.cookie())).origin(), 'resumed')
-})
+    t.is((await today.does((session) => session.regenerate())).sid.length, 1)
+    t.is(await (await (await scene.mount({ keys: [NEW] })).visitor(await today.cookie())).origin(), 'resumed')
+  },
+)

@@ -13,61 +13,80 @@ claim('signIn gives the session a new id, an owner and a time of authentication'
 
   t.deepEqual([reply.status, reply.sid.length], [200, 1])
   t.not(await visitor.publicId(), await before.publicId())
-  t.deepEqual((await visitor.does(({ data, owner, authenticatedAt }) => ({ ...data, owner, authenticatedAt }))).result, { a: 1, owner: 'ada', authenticatedAt: clock.now })
+  t.deepEqual(
+    (await visitor.does(({ data, owner, authenticatedAt }) => ({ ...data, owner, authenticatedAt }))).result,
+    { a: 1, owner: 'ada', authenticatedAt: clock.now },
+  )
   t.is(await before.origin(), 'expired')
 })
 
-claim('of a double-clicked login neither is refused, the second starts empty, both cookies work and the old id is dead', async (t, { site, visitor, scene }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const before = await visitor.snapshot()
-  const loaded = new Barrier()
-
-  const second = before.does(async (session) => {
-    await loaded.pass()
-    await session.signIn('ada')
-  })
-  await loaded.arrived
-  const first = await before.does((session) => session.signIn('ada'))
-  loaded.open()
-
-  t.deepEqual([first.status, (await second).status], [200, 200])
-  t.deepEqual(await account(await site.visitor(pairOf(first.sid[0]))), { a: 1, owner: 'ada' })
-  t.deepEqual(await account(await site.visitor(pairOf((await second).sid[0]))), { owner: 'ada' })
-  t.is(await before.origin(), 'expired')
-  t.is((await scene.live()).length, 2)
-})
-
-for (const [verb, when] of [['create', 'before'], ['create', 'after'], ['replace', 'before'], ['replace', 'after']] as const) {
-  claim(`of two logins, one stopped ${when} its ${verb}, neither is refused, exactly one inherits, and the old id is dead`, async (t, { site, visitor, store, scene }) => {
+claim(
+  'of a double-clicked login neither is refused, the second starts empty, both cookies work and the old id is dead',
+  async (t, { site, visitor, scene }) => {
     await visitor.does(({ data }) => (data.a = 1))
     const before = await visitor.snapshot()
-    const stop = store.pause(verb, when)
+    const loaded = new Barrier()
 
-    const first = before.does((session) => session.signIn('ada'))
-    await stop.arrived
-    const second = await before.does((session) => session.signIn('ada'))
-    stop.open()
+    const second = before.does(async (session) => {
+      await loaded.pass()
+      await session.signIn('ada')
+    })
+    await loaded.arrived
+    const first = await before.does((session) => session.signIn('ada'))
+    loaded.open()
 
-    t.deepEqual([(await first).status, second.status], [200, 200])
-    const accounts = await Promise.all([await first, second].map(async ({ sid }) => account(await site.visitor(pairOf(sid[0])))))
-    const isDone = verb === 'replace' && when === 'after'
-    t.deepEqual(isDone ? accounts : accounts.reverse(), [{ a: 1, owner: 'ada' }, { owner: 'ada' }])
+    t.deepEqual([first.status, (await second).status], [200, 200])
+    t.deepEqual(await account(await site.visitor(pairOf(first.sid[0]))), { a: 1, owner: 'ada' })
+    t.deepEqual(await account(await site.visitor(pairOf((await second).sid[0]))), { owner: 'ada' })
     t.is(await before.origin(), 'expired')
     t.is((await scene.live()).length, 2)
-  })
+  },
+)
+
+for (const [verb, when] of [
+  ['create', 'before'],
+  ['create', 'after'],
+  ['replace', 'before'],
+  ['replace', 'after'],
+] as const) {
+  claim(
+    `of two logins, one stopped ${when} its ${verb}, neither is refused, exactly one inherits, and the old id is dead`,
+    async (t, { site, visitor, store, scene }) => {
+      await visitor.does(({ data }) => (data.a = 1))
+      const before = await visitor.snapshot()
+      const stop = store.pause(verb, when)
+
+      const first = before.does((session) => session.signIn('ada'))
+      await stop.arrived
+      const second = await before.does((session) => session.signIn('ada'))
+      stop.open()
+
+      t.deepEqual([(await first).status, second.status], [200, 200])
+      const accounts = await Promise.all(
+        [await first, second].map(async ({ sid }) => account(await site.visitor(pairOf(sid[0])))),
+      )
+      const isDone = verb === 'replace' && when === 'after'
+      t.deepEqual(isDone ? accounts : accounts.reverse(), [{ a: 1, owner: 'ada' }, { owner: 'ada' }])
+      t.is(await before.origin(), 'expired')
+      t.is((await scene.live()).length, 2)
+    },
+  )
 }
 
-claim('a second click that arrives when the first login is done signs in anew and empty', async (t, { site, visitor }) => {
-  await visitor.does(({ data }) => (data.a = 1))
-  const before = await visitor.snapshot()
+claim(
+  'a second click that arrives when the first login is done signs in anew and empty',
+  async (t, { site, visitor }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const before = await visitor.snapshot()
 
-  const first = await before.does((session) => session.signIn('ada'))
-  const second = await before.does((session) => session.signIn('ada'))
+    const first = await before.does((session) => session.signIn('ada'))
+    const second = await before.does((session) => session.signIn('ada'))
 
-  t.deepEqual([first.status, second.status, second.sid.length], [200, 200, 1])
-  t.deepEqual(await account(await site.visitor(pairOf(first.sid[0]))), { a: 1, owner: 'ada' })
-  t.deepEqual(await account(await site.visitor(pairOf(second.sid[0]))), { owner: 'ada' })
-})
+    t.deepEqual([first.status, second.status, second.sid.length], [200, 200, 1])
+    t.deepEqual(await account(await site.visitor(pairOf(first.sid[0]))), { a: 1, owner: 'ada' })
+    t.deepEqual(await account(await site.visitor(pairOf(second.sid[0]))), { owner: 'ada' })
+  },
+)
 
 claim('parallel logins of one session to two accounts never mix their data', async (t, { site, visitor, store }) => {
   await visitor.does(({ data }) => (data.a = 1))
@@ -98,7 +117,13 @@ claim('signing in over another owner keeps nothing', async (t, { visitor, clock 
 
   await visitor.does((session) => session.signIn('eve'))
 
-  const { result } = await visitor.does((session) => ({ ...session.data, owner: session.owner, maxAge: session.maxAge, createdAt: session.createdAt, note: session.flash('note') }))
+  const { result } = await visitor.does((session) => ({
+    ...session.data,
+    owner: session.owner,
+    maxAge: session.maxAge,
+    createdAt: session.createdAt,
+    note: session.flash('note'),
+  }))
   t.deepEqual(result, { owner: 'eve', maxAge: 0, createdAt: clock.now, note: [] })
 })
 
@@ -155,17 +180,21 @@ claim('a login in a session that was destroyed meanwhile starts empty', async (t
   t.is((await scene.live()).length, 1)
 })
 
-claim('a login in a session that expired while the request ran starts empty', { idleTimeout: '1m' }, async (t, { visitor, clock }) => {
-  await visitor.does(({ data }) => (data.a = 1))
+claim(
+  'a login in a session that expired while the request ran starts empty',
+  { idleTimeout: '1m' },
+  async (t, { visitor, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
 
-  const reply = await visitor.does(async (session) => {
-    clock.advance(61 * SECOND)
-    await session.signIn('ada')
-  })
+    const reply = await visitor.does(async (session) => {
+      clock.advance(61 * SECOND)
+      await session.signIn('ada')
+    })
 
-  t.is(reply.status, 200)
-  t.deepEqual(await account(visitor), { owner: 'ada' })
-})
+    t.is(reply.status, 200)
+    t.deepEqual(await account(visitor), { owner: 'ada' })
+  },
+)
 
 claim('a change that was committed between the load and the login is kept', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.a = 1))

@@ -7,11 +7,19 @@ const increment = (data: { count?: number }): number => (data.count = (data.coun
 claim('fifty parallel increments give exactly fifty', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.count = 0))
 
-  const replies = await Promise.all(Array.from({ length: 50 }, () => visitor.does((session) => session.update(increment))))
+  const replies = await Promise.all(
+    Array.from({ length: 50 }, () => visitor.does((session) => session.update(increment))),
+  )
 
-  t.deepEqual(replies.map(({ status }) => status).filter((status) => status !== 200), [])
+  t.deepEqual(
+    replies.map(({ status }) => status).filter((status) => status !== 200),
+    [],
+  )
   t.deepEqual(await visitor.sees(), { count: 50 })
-  t.deepEqual(replies.map(({ result }) => result ?? 0).sort((a, b) => a - b), Array.from({ length: 50 }, (_, at) => at + 1))
+  t.deepEqual(
+    replies.map(({ result }) => result ?? 0).sort((a, b) => a - b),
+    Array.from({ length: 50 }, (_, at) => at + 1),
+  )
 })
 
 claim('parallel increments in one request give their sum', async (t, { visitor }) => {
@@ -23,40 +31,45 @@ claim('parallel increments in one request give their sum', async (t, { visitor }
   t.deepEqual(await visitor.sees(), { count: 5 })
 })
 
-claim("fn sees the newest data with this request's pending changes, and all is stored together", async (t, { visitor }) => {
-  await visitor.does(({ data }) => Object.assign(data, { a: 1, b: 1 }))
-  const loaded = new Barrier()
+claim(
+  "fn sees the newest data with this request's pending changes, and all is stored together",
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => Object.assign(data, { a: 1, b: 1 }))
+    const loaded = new Barrier()
 
-  const slow = visitor.does(async (session) => {
-    session.data.b = 2
-    session.flash('note', 'hello')
-    await loaded.pass()
-    const seen: object[] = []
-    await session.update((data) => {
-      seen.push({ ...data })
-      data.count = (data.a ?? 0) + (data.b ?? 0)
+    const slow = visitor.does(async (session) => {
+      session.data.b = 2
+      session.flash('note', 'hello')
+      await loaded.pass()
+      const seen: object[] = []
+      await session.update((data) => {
+        seen.push({ ...data })
+        data.count = (data.a ?? 0) + (data.b ?? 0)
+      })
+      return seen.at(-1)
     })
-    return seen.at(-1)
-  })
-  await loaded.arrived
-  await visitor.does(({ data }) => (data.a = 10))
-  loaded.open()
+    await loaded.arrived
+    await visitor.does(({ data }) => (data.a = 10))
+    loaded.open()
 
-  t.deepEqual((await slow).result, { a: 10, b: 2 })
-  t.deepEqual(await visitor.sees(), { a: 10, b: 2, count: 12 })
-  t.deepEqual((await visitor.does((session) => session.flash('note'))).result, ['hello'])
-})
+    t.deepEqual((await slow).result, { a: 10, b: 2 })
+    t.deepEqual(await visitor.sees(), { a: 10, b: 2, count: 12 })
+    t.deepEqual((await visitor.does((session) => session.flash('note'))).result, ['hello'])
+  },
+)
 
 claim('fn runs again when another request came between, and only its last run counts', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.cart = ['pen']))
   const running = new Barrier()
   let runs = 0
 
-  const slow = visitor.does((session) => session.update(async (data) => {
-    runs++
-    await running.pass()
-    data.cart?.push('ink')
-  }))
+  const slow = visitor.does((session) =>
+    session.update(async (data) => {
+      runs++
+      await running.pass()
+      data.cart?.push('ink')
+    }),
+  )
   await running.arrived
   await visitor.does(({ data }) => data.cart?.push('nib'))
   running.open()
@@ -70,38 +83,47 @@ claim('when fn throws, nothing of it is stored', async (t, { visitor, store }) =
   await visitor.does(({ data }) => (data.count = 1))
   store.counted()
 
-  const reply = await visitor.does((session) => session.update((data) => {
-    increment(data)
-    throw new Error('no more')
-  }))
+  const reply = await visitor.does((session) =>
+    session.update((data) => {
+      increment(data)
+      throw new Error('no more')
+    }),
+  )
 
   t.is(reply.status, 500)
   t.is(store.counted().replace, undefined)
   t.deepEqual(await visitor.sees(), { count: 1 })
 })
 
-claim('when fn throws and the handler catches it, what was pending before is committed and the rest is not', async (t, { visitor }) => {
-  await visitor.does(({ data }) => (data.count = 1))
+claim(
+  'when fn throws and the handler catches it, what was pending before is committed and the rest is not',
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => (data.count = 1))
 
-  const reply = await visitor.does(async (session) => {
-    session.data.a = 1
-    await t.throwsAsync(session.update((data) => {
-      increment(data)
-      throw new Error('no more')
-    }))
-  })
+    const reply = await visitor.does(async (session) => {
+      session.data.a = 1
+      await t.throwsAsync(
+        session.update((data) => {
+          increment(data)
+          throw new Error('no more')
+        }),
+      )
+    })
 
-  t.is(reply.status, 200)
-  t.deepEqual(await visitor.sees(), { a: 1, count: 1 })
-})
+    t.is(reply.status, 200)
+    t.deepEqual(await visitor.sees(), { a: 1, count: 1 })
+  },
+)
 
 claim("update() resolves to fn's result, which is not taken for data", async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.count = 1))
 
-  const reply = await visitor.does((session) => session.update((data) => {
-    increment(data)
-    return { a: 5 }
-  }))
+  const reply = await visitor.does((session) =>
+    session.update((data) => {
+      increment(data)
+      return { a: 5 }
+    }),
+  )
 
   t.deepEqual(reply.result, { a: 5 })
   t.deepEqual(await visitor.sees(), { count: 2 })
@@ -151,15 +173,18 @@ claim('an update stands when the handler throws afterwards', async (t, { visitor
   t.deepEqual(await visitor.sees(), { count: 2 })
 })
 
-claim('an update of a new session stores it, and its cookie survives a 500 thrown afterwards', async (t, { visitor }) => {
-  const reply = await visitor.does(async (session) => {
-    await session.update(increment)
-    throw new Error('afterwards')
-  })
+claim(
+  'an update of a new session stores it, and its cookie survives a 500 thrown afterwards',
+  async (t, { visitor }) => {
+    const reply = await visitor.does(async (session) => {
+      await session.update(increment)
+      throw new Error('afterwards')
+    })
 
-  t.deepEqual([reply.status, reply.sid.length], [500, 1])
-  t.deepEqual(await visitor.sees(), { count: 1 })
-})
+    t.deepEqual([reply.status, reply.sid.length], [500, 1])
+    t.deepEqual(await visitor.sees(), { count: 1 })
+  },
+)
 
 claim('update() works after the commit', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.count = 1))
@@ -179,10 +204,12 @@ claim('an update of a session that was destroyed elsewhere is refused as gone', 
   await visitor.does(({ data }) => (data.count = 1))
   const running = new Barrier()
 
-  const slow = visitor.does((session) => session.update(async (data) => {
-    await running.pass()
-    return increment(data)
-  }))
+  const slow = visitor.does((session) =>
+    session.update(async (data) => {
+      await running.pass()
+      return increment(data)
+    }),
+  )
   await running.arrived
   await visitor.does((session) => session.destroy())
   running.open()
@@ -192,25 +219,31 @@ claim('an update of a session that was destroyed elsewhere is refused as gone', 
   t.deepEqual(await scene.live(), [])
 })
 
-claim("with onConflict 'throw' an update that is overtaken runs again, and what was pending is refused where both changed it", { onConflict: 'throw' }, async (t, { visitor }) => {
-  await visitor.does(({ data }) => (data.count = 1))
-  const [counting, writing] = [new Barrier(), new Barrier()]
+claim(
+  "with onConflict 'throw' an update that is overtaken runs again, and what was pending is refused where both changed it",
+  { onConflict: 'throw' },
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => (data.count = 1))
+    const [counting, writing] = [new Barrier(), new Barrier()]
 
-  const counter = visitor.does((session) => session.update(async (data) => {
-    await counting.pass()
-    return increment(data)
-  }))
-  const writer = visitor.does(async (session) => {
-    session.data.count = 7
-    await writing.pass()
-    await session.update((data) => (data.a = 1))
-  })
-  await Promise.all([counting.arrived, writing.arrived])
-  await visitor.does((session) => session.update(increment))
-  counting.open()
-  writing.open()
+    const counter = visitor.does((session) =>
+      session.update(async (data) => {
+        await counting.pass()
+        return increment(data)
+      }),
+    )
+    const writer = visitor.does(async (session) => {
+      session.data.count = 7
+      await writing.pass()
+      await session.update((data) => (data.a = 1))
+    })
+    await Promise.all([counting.arrived, writing.arrived])
+    await visitor.does((session) => session.update(increment))
+    counting.open()
+    writing.open()
 
-  t.is((await counter).result, 3)
-  t.is((await writer).code, 'ERR_SESSION_CONFLICT')
-  t.deepEqual(await visitor.sees(), { count: 3 })
-})
+    t.is((await counter).result, 3)
+    t.is((await writer).code, 'ERR_SESSION_CONFLICT')
+    t.deepEqual(await visitor.sees(), { count: 3 })
+  },
+)

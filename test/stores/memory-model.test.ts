@@ -27,26 +27,71 @@ const byKey = (records: SessionRecord[]): SessionRecord[] => records.sort((a, b)
 
 const steps = fc.array(
   fc.oneof(
-    { weight: 4, arbitrary: fc.tuple(someRecord, instant).map(([made, now]): Step => (store) => store.create(made, now)) },
-    { weight: 4, arbitrary: fc.tuple(someRecord, fc.integer({ min: 1, max: 4 }), instant).map(([made, version, now]): Step => (store) => store.replace(made, version, now)) },
-    { weight: 4, arbitrary: fc.tuple(someKey, instant).map(([key, now]): Step => (store) => store.read(key, now)) },
     {
       weight: 4,
-      arbitrary: fc
-        .tuple(someKey, fc.integer({ min: 1, max: 4 }), instant, instant, instant)
-        .map(([key, version, seen, expires, now]): Step => (store) => store.touch(key, version, seen, expires, now)),
+      arbitrary: fc.tuple(someRecord, instant).map(
+        ([made, now]): Step =>
+          (store) =>
+            store.create(made, now),
+      ),
     },
-    { weight: 1, arbitrary: someKey.map((key): Step => (store) => store.delete(key)) },
-    { weight: 2, arbitrary: fc.tuple(fc.constantFrom('ada', 'bob', 'eve'), instant).map(([owner, now]): Step => async (store) => byKey((await store.list?.(owner, now)) ?? [])) },
+    {
+      weight: 4,
+      arbitrary: fc.tuple(someRecord, fc.integer({ min: 1, max: 4 }), instant).map(
+        ([made, version, now]): Step =>
+          (store) =>
+            store.replace(made, version, now),
+      ),
+    },
+    {
+      weight: 4,
+      arbitrary: fc.tuple(someKey, instant).map(
+        ([key, now]): Step =>
+          (store) =>
+            store.read(key, now),
+      ),
+    },
+    {
+      weight: 4,
+      arbitrary: fc.tuple(someKey, fc.integer({ min: 1, max: 4 }), instant, instant, instant).map(
+        ([key, version, seen, expires, now]): Step =>
+          (store) =>
+            store.touch(key, version, seen, expires, now),
+      ),
+    },
+    {
+      weight: 1,
+      arbitrary: someKey.map(
+        (key): Step =>
+          (store) =>
+            store.delete(key),
+      ),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.tuple(fc.constantFrom('ada', 'bob', 'eve'), instant).map(
+        ([owner, now]): Step =>
+          async (store) =>
+            byKey((await store.list?.(owner, now)) ?? []),
+      ),
+    },
     // With a limit, which of the expired go first is the store's own choice.
-    { weight: 1, arbitrary: instant.map((now): Step => (store) => store.deleteExpired?.(now, 1000)) },
+    {
+      weight: 1,
+      arbitrary: instant.map(
+        (now): Step =>
+          (store) =>
+            store.deleteExpired?.(now, 1000),
+      ),
+    },
   ),
   { maxLength: 60 },
 )
 
 /** Equal but for an absent meta. */
 function same(first: unknown, second: unknown): boolean {
-  const plain = (value: unknown) => JSON.stringify(value, (name, inner: unknown) => (inner instanceof Uint8Array ? { bytes: [...inner] } : inner))
+  const plain = (value: unknown) =>
+    JSON.stringify(value, (name, inner: unknown) => (inner instanceof Uint8Array ? { bytes: [...inner] } : inner))
   return plain(first) === plain(second)
 }
 
@@ -57,7 +102,8 @@ test('whatever is asked in whatever order, it answers as the plainest store does
         const [store, model] = [new MemoryStore({ maxSessions }), new PlainStore()]
         for (const step of all) {
           const answers = [await step(store), await step(model)]
-          if (!same(answers[0], answers[1])) throw new Error(`${JSON.stringify(answers[0])} is not ${JSON.stringify(answers[1])}`)
+          if (!same(answers[0], answers[1]))
+            throw new Error(`${JSON.stringify(answers[0])} is not ${JSON.stringify(answers[1])}`)
         }
       }),
       { numRuns: 500 },

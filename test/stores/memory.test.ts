@@ -26,21 +26,29 @@ function stored(store: MemoryStore, changes: Partial<SessionRecord> = {}): strin
   return made.key
 }
 
-const alive = (store: MemoryStore, keys: readonly string[], now = NOW): boolean[] => keys.map((key) => store.read(key, now) !== undefined)
+const alive = (store: MemoryStore, keys: readonly string[], now = NOW): boolean[] =>
+  keys.map((key) => store.read(key, now) !== undefined)
 
 for (const { title, run } of storeChecks) {
   test(`MemoryStore: ${title}`, (t) => t.notThrowsAsync(run(new MemoryStore())))
 
-  test(`MemoryStore of many shards: ${title}`, (t) => t.notThrowsAsync(run(new MemoryStore({ maxSessions: 10_000_000 }))))
+  test(`MemoryStore of many shards: ${title}`, (t) =>
+    t.notThrowsAsync(run(new MemoryStore({ maxSessions: 10_000_000 }))))
 }
 
 for (const name of ['maxSessions', 'maxBytes']) {
   test(`${name} must be a whole number from 1 on`, (t) => {
     for (const value of [0, -1, 1.5, NaN, Infinity, 2 ** 60]) {
-      t.throws(() => new MemoryStore({ [name]: value }), { code: 'ERR_INVALID_ARG_VALUE', message: new RegExp(`options.${name}`) })
+      t.throws(() => new MemoryStore({ [name]: value }), {
+        code: 'ERR_INVALID_ARG_VALUE',
+        message: new RegExp(`options.${name}`),
+      })
     }
     for (const value of ['10', null, true, 10n]) {
-      t.throws(() => new MemoryStore({ [name]: value }), { code: 'ERR_INVALID_ARG_TYPE', message: new RegExp(`options.${name}`) })
+      t.throws(() => new MemoryStore({ [name]: value }), {
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: new RegExp(`options.${name}`),
+      })
     }
   })
 }
@@ -143,7 +151,9 @@ test('a record that ended while in use troubles no other when its turn to cool c
   for (const made of later) store.create(made, NOW)
   for (const made of later) store.read(made.key, NOW)
 
-  const wrong = [...first, ...later].filter((made) => store.read(made.key, NOW)?.payload !== (ended.has(made) ? undefined : made.payload))
+  const wrong = [...first, ...later].filter(
+    (made) => store.read(made.key, NOW)?.payload !== (ended.has(made) ? undefined : made.payload),
+  )
   t.is(wrong.length, 0)
 })
 
@@ -185,7 +195,10 @@ test('a record larger than maxBytes is refused, and what is stored stays', (t) =
   store.create(small, NOW)
   const large = { ...small, version: 2, payload: '\u6f22'.repeat(500) }
 
-  t.throws(() => store.create(record({ payload: 'x'.repeat(1000) }), NOW), { instanceOf: RangeError, message: /maxBytes/ })
+  t.throws(() => store.create(record({ payload: 'x'.repeat(1000) }), NOW), {
+    instanceOf: RangeError,
+    message: /maxBytes/,
+  })
   t.throws(() => store.replace(large, 1, NOW), { instanceOf: RangeError, message: /maxBytes/ })
   t.is(store.read(small.key, NOW)?.version, 1)
   t.is(store.size, 1)
@@ -233,7 +246,9 @@ test('of records alike the one that was written or touched longest ago gives way
 
 test('the oldest give way in order, also in a store of two shards', (t) => {
   const store = new MemoryStore({ maxSessions: 40_000 })
-  const keys = Array.from({ length: 40_000 }, (_, index) => stored(store, { lastSeenAt: NOW + index, expiresAt: NOW + 100_000 }))
+  const keys = Array.from({ length: 40_000 }, (_, index) =>
+    stored(store, { lastSeenAt: NOW + index, expiresAt: NOW + 100_000 }),
+  )
   for (let index = 0; index < 100; index++) stored(store, { lastSeenAt: NOW + 50_000, expiresAt: NOW + 100_000 })
 
   t.deepEqual(
@@ -247,13 +262,22 @@ test('an evicted record leaves the list of its owner', (t) => {
   stored(store, { owner: 'ada' })
   const [second, third] = [stored(store, { owner: 'ada' }), stored(store, { owner: 'ada' })]
 
-  t.deepEqual(store.list('ada', NOW).map(({ key }) => key).sort(), [second, third].sort())
+  t.deepEqual(
+    store
+      .list('ada', NOW)
+      .map(({ key }) => key)
+      .sort(),
+    [second, third].sort(),
+  )
 })
 
 test('the estimate of bytes returns to nothing with the records', (t) => {
   const store = new MemoryStore()
   const payloads = ['', 'ascii', '\u6f22\u5b57', randomBytes(100)]
-  const keys = payloads.flatMap((payload) => [stored(store, { payload }), stored(store, { payload, owner: 'ada', meta: 'm' })])
+  const keys = payloads.flatMap((payload) => [
+    stored(store, { payload }),
+    stored(store, { payload, owner: 'ada', meta: 'm' }),
+  ])
   const full = store.bytes
   for (const key of keys) {
     const before = store.read(key, NOW)

@@ -79,9 +79,10 @@ testWithServer('a connection that is killed under a statement is a loud error, a
 testWithServer('idle connections that were killed are noticed by nobody', async (t) => {
   await store.create(record('b'), NOW)
 
-  await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE position($1 in query) > 0 AND pid <> pg_backend_pid()', [
-    table,
-  ])
+  await admin.query(
+    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE position($1 in query) > 0 AND pid <> pg_backend_pid()',
+    [table],
+  )
   await new Promise((resolve) => setImmediate(resolve))
 
   // The pool learns of it in its own time; until then a call may fail, and then the next one does not.
@@ -89,43 +90,52 @@ testWithServer('idle connections that were killed are noticed by nobody', async 
   t.is(read?.version, 1)
 })
 
-testWithServer('a Client that has lost its connection fails every call, and never answers that a session is missing', async (t) => {
-  const client = new pg.Client({ connectionString: server?.url })
-  client.on('error', () => undefined) // the loss that is meant
-  await client.connect()
-  const alone = new PostgresStore(client, { table })
-  await alone.create(record('c'), NOW)
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
-  const ended = new Promise((resolve) => client.once('end', resolve))
+testWithServer(
+  'a Client that has lost its connection fails every call, and never answers that a session is missing',
+  async (t) => {
+    const client = new pg.Client({ connectionString: server?.url })
+    client.on('error', () => undefined) // the loss that is meant
+    await client.connect()
+    const alone = new PostgresStore(client, { table })
+    await alone.create(record('c'), NOW)
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+    const ended = new Promise((resolve) => client.once('end', resolve))
 
-  await admin.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid])
-  await ended
+    await admin.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid])
+    await ended
 
-  await t.throwsAsync(alone.read('c', NOW))
-  await t.throwsAsync(alone.replace(record('c', { version: 2 }), 1, NOW))
-})
+    await t.throwsAsync(alone.read('c', NOW))
+    await t.throwsAsync(alone.replace(record('c', { version: 2 }), 1, NOW))
+  },
+)
 
 for (const [signal, manner] of [
   ['SIGINT', 'stopped'],
   ['SIGQUIT', 'stopped at once'],
   ['SIGKILL', 'killed'],
 ] as const) {
-  testWithOwnServer(`a server that is ${manner} under load loses no acknowledged change, and all works when it is back`, async (t) => {
-    let begin = (): void => undefined
-    const busy = new Promise<void>((resolve) => (begin = resolve))
-    const counting = countUntilFailure(signal, begin)
-    await busy
+  testWithOwnServer(
+    `a server that is ${manner} under load loses no acknowledged change, and all works when it is back`,
+    async (t) => {
+      let begin = (): void => undefined
+      const busy = new Promise<void>((resolve) => (begin = resolve))
+      const counting = countUntilFailure(signal, begin)
+      await busy
 
-    await restart?.(signal)
-    const acknowledged = await counting
+      await restart?.(signal)
+      const acknowledged = await counting
 
-    t.is(acknowledged.size, 10)
-    for (const [key, version] of acknowledged) {
-      const held = await store.read(key, NOW)
-      // The change that was under way when the server ended may have been kept or not.
-      t.true(held?.version === version || held?.version === version + 1, `${key} has ${String(held?.version)} of ${version}`)
-      t.is(held?.payload, String(held === undefined ? 0 : held.version - 1))
-      t.is(await store.replace(record(key, { version: 9999 }), held?.version ?? 0, NOW), 'done')
-    }
-  })
+      t.is(acknowledged.size, 10)
+      for (const [key, version] of acknowledged) {
+        const held = await store.read(key, NOW)
+        // The change that was under way when the server ended may have been kept or not.
+        t.true(
+          held?.version === version || held?.version === version + 1,
+          `${key} has ${String(held?.version)} of ${version}`,
+        )
+        t.is(held?.payload, String(held === undefined ? 0 : held.version - 1))
+        t.is(await store.replace(record(key, { version: 9999 }), held?.version ?? 0, NOW), 'done')
+      }
+    },
+  )
 }

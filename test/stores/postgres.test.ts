@@ -210,7 +210,10 @@ testWithServer('sweeps of several processes remove each record once', async (t) 
 
   const counts = await Promise.all(stores.map((store) => store.deleteExpired(NOW + 1000, 5000)))
 
-  t.is(counts.reduce((sum, count) => sum + count), 1500)
+  t.is(
+    counts.reduce((sum, count) => sum + count),
+    1500,
+  )
 })
 
 testWithServer('a sweep does not wait for a record that another process holds', async (t) => {

@@ -28,7 +28,10 @@ async function withstands(t: ExecutionContext, store: SessionStore, damages: rea
   for (const damage of damages) {
     const app = quick({ store })
     const owner = `owner ${Math.random()}`
-    const [cookie, other] = [cookieOf(await app.ask(undefined, (session) => session.signIn(owner))), cookieOf(await app.ask(undefined, (session) => session.signIn(owner)))]
+    const [cookie, other] = [
+      cookieOf(await app.ask(undefined, (session) => session.signIn(owner))),
+      cookieOf(await app.ask(undefined, (session) => session.signIn(owner))),
+    ]
     const written = await damage(keyIn(cookie))
 
     const looked = await app.ask(cookie, ({ data, origin }) => `${origin} ${Object.keys(data).length}`)
@@ -38,7 +41,10 @@ async function withstands(t: ExecutionContext, store: SessionStore, damages: rea
     const again = cookieOf(changed) || cookie
     const anew = cookieOf(await app.ask(again, ({ data }) => (data['a'] = 1))) || again
     t.is((await app.ask(anew, ({ data }) => data['a'])).result, 1, written)
-    t.true((await app.middleware.list(owner)).some(({ publicId }) => publicId === keyIn(other)), written)
+    t.true(
+      (await app.middleware.list(owner)).some(({ publicId }) => publicId === keyIn(other)),
+      written,
+    )
     t.true((await app.middleware.destroyAll(owner)) >= 1, written)
     t.is((await app.ask(other, ({ origin }) => origin)).result, 'expired', written)
   }
@@ -53,14 +59,31 @@ for (const make of redisMakes()) {
       client.disconnect()
       await running.stop()
     })
-    const put = (change: (value: string) => string): Damage => async (key) => {
-      const value = change((await client.get(`session:${key}`)) ?? '')
-      await client.set(`session:${key}`, value, 'KEEPTTL')
-      return JSON.stringify(value)
-    }
-    const lines = (at: number, line: string): Damage => put((value) => value.split('\n').map((old, index) => (index === at ? line : old)).join('\n'))
-    const planned = [put(() => ''), put(() => 'text'), put(() => '\n'.repeat(20)), ...[0, 1, 2, 3, 4, 5, 6, 7].flatMap((at) => ['', '"', '{', 'x', '=NaN', '=x', 'null', '"\\ud800"'].map((line) => lines(at, line)))]
-    const cuts = fc.sample(fc.double({ min: 0, max: 1, noNaN: true }), { numRuns: 30, seed: SEED }).map((part) => put((value) => value.slice(0, Math.floor(value.length * part))))
+    const put =
+      (change: (value: string) => string): Damage =>
+      async (key) => {
+        const value = change((await client.get(`session:${key}`)) ?? '')
+        await client.set(`session:${key}`, value, 'KEEPTTL')
+        return JSON.stringify(value)
+      }
+    const lines = (at: number, line: string): Damage =>
+      put((value) =>
+        value
+          .split('\n')
+          .map((old, index) => (index === at ? line : old))
+          .join('\n'),
+      )
+    const planned = [
+      put(() => ''),
+      put(() => 'text'),
+      put(() => '\n'.repeat(20)),
+      ...[0, 1, 2, 3, 4, 5, 6, 7].flatMap((at) =>
+        ['', '"', '{', 'x', '=NaN', '=x', 'null', '"\\ud800"'].map((line) => lines(at, line)),
+      ),
+    ]
+    const cuts = fc
+      .sample(fc.double({ min: 0, max: 1, noNaN: true }), { numRuns: 30, seed: SEED })
+      .map((part) => put((value) => value.slice(0, Math.floor(value.length * part))))
 
     await withstands(t, new RedisStore(client), [...planned, ...cuts])
   })
@@ -70,14 +93,32 @@ for (const driver of drivers) {
   test(`${driver.name}: a column of another type, or text that is not ours, ends one session and no more`, async (t) => {
     const database = driver.open(join(temporaryFolder(), 'sessions.db'))
     t.teardown(() => database.close())
-    const set = (column: string, value: string): Damage => (key) => {
-      database.prepare(`UPDATE sessions SET ${column} = ${value} WHERE key = ?`).run(key)
-      return Promise.resolve(`${column} = ${value}`)
-    }
-    const values = ['5', '-1', '1e300', '1000000000', "''", "'x'", "x'00ff'", 'char(1)', "char(1) || '{'", "char(1) || '5'", "'{\"__proto__\":1}'"]
+    const set =
+      (column: string, value: string): Damage =>
+      (key) => {
+        database.prepare(`UPDATE sessions SET ${column} = ${value} WHERE key = ?`).run(key)
+        return Promise.resolve(`${column} = ${value}`)
+      }
+    const values = [
+      '5',
+      '-1',
+      '1e300',
+      '1000000000',
+      "''",
+      "'x'",
+      "x'00ff'",
+      'char(1)',
+      "char(1) || '{'",
+      "char(1) || '5'",
+      '\'{"__proto__":1}\'',
+    ]
     const columns = ['payload', 'meta', 'version', 'created_at', 'last_seen_at']
 
-    await withstands(t, new SqliteStore(database), columns.flatMap((column) => values.map((value) => set(column, value))))
+    await withstands(
+      t,
+      new SqliteStore(database),
+      columns.flatMap((column) => values.map((value) => set(column, value))),
+    )
   })
 }
 
@@ -86,12 +127,22 @@ if (server !== undefined) {
     const pool = new pg.Pool({ connectionString: server.url })
     t.teardown(() => pool.end())
     const table = `raw_${process.pid}_${Date.now()}`
-    const set = (assignments: string): Damage => async (key) => {
-      await pool.query(`UPDATE ${table} SET ${assignments} WHERE key = $1`, [key])
-      return assignments
-    }
-    const texts = ["''", "'x'", 'chr(1)', "chr(1) || '{'", "'[1]'", "'{\"__proto__\":1}'"]
-    const damages = [...['payload', 'meta'].flatMap((column) => texts.map((text) => set(`${column} = ${text}`))), set('payload = NULL'), set("payload = NULL, payload_bytes = '\\x0102'"), set("payload_bytes = '\\x01'"), set('version = -5'), set('created_at = -1'), set('last_seen_at = 0')]
+    const set =
+      (assignments: string): Damage =>
+      async (key) => {
+        await pool.query(`UPDATE ${table} SET ${assignments} WHERE key = $1`, [key])
+        return assignments
+      }
+    const texts = ["''", "'x'", 'chr(1)', "chr(1) || '{'", "'[1]'", '\'{"__proto__":1}\'']
+    const damages = [
+      ...['payload', 'meta'].flatMap((column) => texts.map((text) => set(`${column} = ${text}`))),
+      set('payload = NULL'),
+      set("payload = NULL, payload_bytes = '\\x0102'"),
+      set("payload_bytes = '\\x01'"),
+      set('version = -5'),
+      set('created_at = -1'),
+      set('last_seen_at = 0'),
+    ]
 
     await withstands(t, new PostgresStore(pool, { table }), damages)
   })

@@ -11,9 +11,11 @@ const MINUTE = 60_000
 
 const NOW = Date.now()
 
-const servers = await Promise.all((await startEachRedis()).map(async (server) => {
-  return { ...server, clients: await openClients(server.port) }
-}))
+const servers = await Promise.all(
+  (await startEachRedis()).map(async (server) => {
+    return { ...server, clients: await openClients(server.port) }
+  }),
+)
 if (servers.length === 0) test.skip('what RedisStore costs', (t) => t.pass())
 
 for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
@@ -57,29 +59,41 @@ for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
     t.deepEqual(await commandsOf((counted) => counted.delete(record.key)), ['GETDEL'])
   })
 
-  test.serial(`${make.name}: an owner adds one command to create, touch and delete, and none to read and replace`, async (t) => {
-    const record = newRecord(NOW, { owner: 'ada' })
+  test.serial(
+    `${make.name}: an owner adds one command to create, touch and delete, and none to read and replace`,
+    async (t) => {
+      const record = newRecord(NOW, { owner: 'ada' })
 
-    t.deepEqual(await commandsOf((counted) => counted.create(record, NOW)), ['EVALSHA', 'SET'])
-    t.deepEqual(await commandsOf((counted) => counted.read(record.key, NOW)), ['GET'])
-    t.deepEqual(await commandsOf((counted) => counted.replace(successor(record, { expiresAt: NOW + HOUR + 1 }), 1, NOW)), ['EVALSHA'])
-    t.deepEqual(await commandsOf((counted) => counted.touch(record.key, 2, NOW + 1, NOW + HOUR + 2, NOW)), ['EVALSHA', 'EVALSHA'])
-    t.deepEqual(await commandsOf((counted) => counted.delete(record.key)), ['GETDEL', 'ZREM'])
-  })
+      t.deepEqual(await commandsOf((counted) => counted.create(record, NOW)), ['EVALSHA', 'SET'])
+      t.deepEqual(await commandsOf((counted) => counted.read(record.key, NOW)), ['GET'])
+      t.deepEqual(
+        await commandsOf((counted) => counted.replace(successor(record, { expiresAt: NOW + HOUR + 1 }), 1, NOW)),
+        ['EVALSHA'],
+      )
+      t.deepEqual(await commandsOf((counted) => counted.touch(record.key, 2, NOW + 1, NOW + HOUR + 2, NOW)), [
+        'EVALSHA',
+        'EVALSHA',
+      ])
+      t.deepEqual(await commandsOf((counted) => counted.delete(record.key)), ['GETDEL', 'ZREM'])
+    },
+  )
 
-  test.serial(`${make.name}: an index that has to be extended costs two commands more, once in a lifetime`, async (t) => {
-    const record = newRecord(NOW, { owner: 'ada' })
-    const store = new RedisStore(admin, { prefix: 'counted:' })
-    await store.create(record, NOW)
+  test.serial(
+    `${make.name}: an index that has to be extended costs two commands more, once in a lifetime`,
+    async (t) => {
+      const record = newRecord(NOW, { owner: 'ada' })
+      const store = new RedisStore(admin, { prefix: 'counted:' })
+      await store.create(record, NOW)
 
-    const counts = []
-    for (let now = NOW + 10 * MINUTE; now <= NOW + 4 * HOUR; now += 10 * MINUTE) {
-      counts.push((await commandsOf((counted) => counted.touch(record.key, 1, now, now + HOUR, now))).length)
-    }
+      const counts = []
+      for (let now = NOW + 10 * MINUTE; now <= NOW + 4 * HOUR; now += 10 * MINUTE) {
+        counts.push((await commandsOf((counted) => counted.touch(record.key, 1, now, now + HOUR, now))).length)
+      }
 
-    t.deepEqual([...new Set(counts)].sort(), [2, 3])
-    t.true(counts.filter((count) => count === 3).length <= 4)
-  })
+      t.deepEqual([...new Set(counts)].sort(), [2, 3])
+      t.true(counts.filter((count) => count === 3).length <= 4)
+    },
+  )
 
   test.serial(`${make.name}: a session of 300 bytes takes at most 500 in the server`, async (t) => {
     const store = new RedisStore(admin)
@@ -90,11 +104,17 @@ for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
     await store.touch(record.key, 1, NOW + 1, NOW + HOUR, NOW)
     for (let version = 1; version <= 20; version++) {
       // Each from another process, as behind a load balancer.
-      await new RedisStore(admin).replace(successor(record, { version: version + 1, payload: record.payload }), version, NOW)
+      await new RedisStore(admin).replace(
+        successor(record, { version: version + 1, payload: record.payload }),
+        version,
+        NOW,
+      )
       if (version <= 3) sizes.push(await admin.memory('USAGE', `session:${record.key}`))
     }
 
-    t.log(`bytes for 300: ${sizes.join(', ')}; after 20 writers within a minute ${await admin.memory('USAGE', `session:${record.key}`)}`)
+    t.log(
+      `bytes for 300: ${sizes.join(', ')}; after 20 writers within a minute ${await admin.memory('USAGE', `session:${record.key}`)}`,
+    )
     t.true(sizes.every((size) => size !== null && size <= 500))
     await store.delete(record.key)
   })
@@ -113,60 +133,66 @@ for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
     }
   })
 
-  test.serial(`${make.name}: a server out of memory is an error that shows no data, and the record stays as it was`, async (t) => {
-    for (const { name, client } of clients) {
-      const store = new RedisStore(client)
-      const record = newRecord(NOW, { owner: 'ada' })
-      await store.create(record, NOW)
-      await admin.config('SET', 'maxmemory', '1')
+  test.serial(
+    `${make.name}: a server out of memory is an error that shows no data, and the record stays as it was`,
+    async (t) => {
+      for (const { name, client } of clients) {
+        const store = new RedisStore(client)
+        const record = newRecord(NOW, { owner: 'ada' })
+        await store.create(record, NOW)
+        await admin.config('SET', 'maxmemory', '1')
 
-      const failures = [
-        await t.throwsAsync(store.create(newRecord(NOW, { payload: 'private' }), NOW), undefined, name),
-        await t.throwsAsync(store.replace(successor(record, { payload: 'private' }), 1, NOW), undefined, name),
-        await t.throwsAsync(store.touch(record.key, 1, NOW + 1, NOW + 2 * HOUR, NOW), undefined, name),
-      ]
-      t.deepEqual(await store.read(record.key, NOW), record)
-      t.is((await store.list('ada', NOW)).filter(({ key }) => key === record.key).length, 1)
-      await admin.config('SET', 'maxmemory', '0')
+        const failures = [
+          await t.throwsAsync(store.create(newRecord(NOW, { payload: 'private' }), NOW), undefined, name),
+          await t.throwsAsync(store.replace(successor(record, { payload: 'private' }), 1, NOW), undefined, name),
+          await t.throwsAsync(store.touch(record.key, 1, NOW + 1, NOW + 2 * HOUR, NOW), undefined, name),
+        ]
+        t.deepEqual(await store.read(record.key, NOW), record)
+        t.is((await store.list('ada', NOW)).filter(({ key }) => key === record.key).length, 1)
+        await admin.config('SET', 'maxmemory', '0')
 
-      for (const failure of failures) {
-        t.regex(failure.message, /OOM|maxmemory/)
-        t.false(inspect(failure, { depth: 9, showHidden: true }).includes('private'))
-      }
-      await store.delete(record.key)
-    }
-  })
-
-  test.serial(`${make.name}: no verb leaves a key without a time to live, or with one shorter than the session`, async (t) => {
-    const prefix = freshPrefix()
-    const store = new RedisStore(admin, { prefix })
-    // Clocks that the server does not share: what counts is what is left of a session, not when it ends.
-    for (const now of [1000, NOW, NOW * 2]) {
-      const end = now + HOUR
-      const record = newRecord(now, { owner: 'ada' })
-      const second = newRecord(now)
-      const look = async (when: string) => {
-        for (const key of await admin.keys(`${prefix}*`)) {
-          const left = await admin.pttl(key)
-          t.true(left >= HOUR && left < 7 * HOUR, `${when}: ${left} ms`)
+        for (const failure of failures) {
+          t.regex(failure.message, /OOM|maxmemory/)
+          t.false(inspect(failure, { depth: 9, showHidden: true }).includes('private'))
         }
+        await store.delete(record.key)
       }
+    },
+  )
 
-      await store.create(record, now)
-      await store.create(second, now)
-      await look('create')
-      await store.replace(successor(record), 1, now)
-      await store.replace(successor(second, { owner: 'bob' }), 1, now)
-      await look('replace')
-      await store.touch(record.key, 2, now + 1, end + HOUR, now)
-      await store.touch(second.key, 2, now + 1, end + 2 * HOUR, now)
-      await look('touch')
-      await store.delete(record.key)
-      await look('delete')
-      t.is((await store.read(second.key, end))?.key, second.key)
-      await store.replace(successor(second, { version: 3, expiresAt: now }), 2, now)
-      t.true(await admin.pttl(`${prefix}${second.key}`) > 0)
-      await admin.del(await admin.keys(`${prefix}*`))
-    }
-  })
+  test.serial(
+    `${make.name}: no verb leaves a key without a time to live, or with one shorter than the session`,
+    async (t) => {
+      const prefix = freshPrefix()
+      const store = new RedisStore(admin, { prefix })
+      // Clocks that the server does not share: what counts is what is left of a session, not when it ends.
+      for (const now of [1000, NOW, NOW * 2]) {
+        const end = now + HOUR
+        const record = newRecord(now, { owner: 'ada' })
+        const second = newRecord(now)
+        const look = async (when: string) => {
+          for (const key of await admin.keys(`${prefix}*`)) {
+            const left = await admin.pttl(key)
+            t.true(left >= HOUR && left < 7 * HOUR, `${when}: ${left} ms`)
+          }
+        }
+
+        await store.create(record, now)
+        await store.create(second, now)
+        await look('create')
+        await store.replace(successor(record), 1, now)
+        await store.replace(successor(second, { owner: 'bob' }), 1, now)
+        await look('replace')
+        await store.touch(record.key, 2, now + 1, end + HOUR, now)
+        await store.touch(second.key, 2, now + 1, end + 2 * HOUR, now)
+        await look('touch')
+        await store.delete(record.key)
+        await look('delete')
+        t.is((await store.read(second.key, end))?.key, second.key)
+        await store.replace(successor(second, { version: 3, expiresAt: now }), 2, now)
+        t.true((await admin.pttl(`${prefix}${second.key}`)) > 0)
+        await admin.del(await admin.keys(`${prefix}*`))
+      }
+    },
+  )
 }

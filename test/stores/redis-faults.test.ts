@@ -26,9 +26,11 @@ async function eventually<T>(work: () => Promise<T>): Promise<{ result: T; failu
   }
 }
 
-const servers = await Promise.all((await startEachRedis()).map(async (server) => {
-  return { ...server, sentinels: await startSentinels(server.make) }
-}))
+const servers = await Promise.all(
+  (await startEachRedis()).map(async (server) => {
+    return { ...server, sentinels: await startSentinels(server.make) }
+  }),
+)
 if (servers.length === 0) test.skip('RedisStore and faults', (t) => t.pass())
 
 for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of servers) {
@@ -41,13 +43,16 @@ for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of se
     const prefix = freshPrefix()
     const others = Array.from({ length: 7 }, () => new RedisStore(admin, { prefix }))
     let between = (): Promise<unknown> => Promise.resolve()
-    const twice = new RedisStore(around(admin, async (send) => {
-      await send()
-      const step = between
-      between = () => Promise.resolve()
-      await step()
-      return send()
-    }), { prefix })
+    const twice = new RedisStore(
+      around(admin, async (send) => {
+        await send()
+        const step = between
+        between = () => Promise.resolve()
+        await step()
+        return send()
+      }),
+      { prefix },
+    )
 
     for (const owner of [undefined, 'ada']) {
       const record = newRecord(NOW, { owner, payload: '0' })
@@ -107,13 +112,18 @@ for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of se
 
   /** ioredis sends again what was not answered. */
   const ioredis = (port: number) => {
-    const client = new Redis(port, '127.0.0.1', { retryStrategy: () => 20, maxRetriesPerRequest: null }).on('error', ignore)
+    const client = new Redis(port, '127.0.0.1', { retryStrategy: () => 20, maxRetriesPerRequest: null }).on(
+      'error',
+      ignore,
+    )
     return client.ping().then(() => ({ client, close: () => client.disconnect() }))
   }
 
   /** redis does not. */
   const redis = async (port: number) => {
-    const client = await createClient({ url: `redis://127.0.0.1:${port}` }).on('error', ignore).connect()
+    const client = await createClient({ url: `redis://127.0.0.1:${port}` })
+      .on('error', ignore)
+      .connect()
     return { client, close: () => client.destroy() }
   }
 
@@ -186,9 +196,11 @@ for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of se
     }
 
     void trouble()
-    await Promise.all(['0', '1', '2', '3'].map(async (_, writer) => {
-      for (let times = 0; times < 50; times++) await increment(writer % 2 === 0 ? store : direct)
-    }))
+    await Promise.all(
+      ['0', '1', '2', '3'].map(async (_, writer) => {
+        for (let times = 0; times < 50; times++) await increment(writer % 2 === 0 ? store : direct)
+      }),
+    )
     counting = false
     t.true(losses > 10, `${losses} answers were lost`)
 
@@ -230,7 +242,12 @@ for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of se
       await direct.create(record, NOW)
       proxy.mode = 'black hole'
 
-      const calls = [store.read(record.key, NOW), store.replace(successor(record), 1, NOW), store.list('ada', NOW), store.delete(record.key)]
+      const calls = [
+        store.read(record.key, NOW),
+        store.replace(successor(record), 1, NOW),
+        store.list('ada', NOW),
+        store.delete(record.key),
+      ]
       const outcomes = Promise.allSettled(calls)
       t.is(await Promise.race([Promise.any(calls), sleep(200, 'open')]), 'open')
 
@@ -256,7 +273,10 @@ for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of se
       await startRedis(make, ['--replicaof', '127.0.0.1', '1', '--replica-serve-stale-data', 'no']),
       await startRedis(make, ['--cluster-enabled', 'yes']),
     ]
-    for (const [{ port, running }, reason] of [[replica, /MASTERDOWN|READONLY/], [slotless, /CLUSTERDOWN/]] as const) {
+    for (const [{ port, running }, reason] of [
+      [replica, /MASTERDOWN|READONLY/],
+      [slotless, /CLUSTERDOWN/],
+    ] as const) {
       const client = new Redis(port, '127.0.0.1', { enableReadyCheck: false })
       const store = new RedisStore(client)
       const record = newRecord(NOW, { owner: 'ada' })
@@ -273,7 +293,10 @@ for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of se
 
   test(`${make.name}: a server that is gone is an error`, async (t) => {
     const brief = await startRedis(make)
-    const client = new Redis(brief.port, '127.0.0.1', { maxRetriesPerRequest: 1, retryStrategy: () => 10 }).on('error', ignore)
+    const client = new Redis(brief.port, '127.0.0.1', { maxRetriesPerRequest: 1, retryStrategy: () => 10 }).on(
+      'error',
+      ignore,
+    )
     const store = new RedisStore(client)
     const record = newRecord(NOW)
     await store.create(record, NOW)
@@ -288,7 +311,10 @@ for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of se
     const { name, ports, servers } = sentinels
     const [primary] = servers
     const hosts = ports.map((port) => ({ host: '127.0.0.1', port }))
-    const first = new Redis({ sentinels: hosts, name, sentinelRetryStrategy: () => 50, retryStrategy: () => 50 }).on('error', ignore)
+    const first = new Redis({ sentinels: hosts, name, sentinelRetryStrategy: () => 50, retryStrategy: () => 50 }).on(
+      'error',
+      ignore,
+    )
     const second = createSentinel({ name, sentinelRootNodes: hosts, scanInterval: 200 }).on('error', ignore)
     await second.connect()
     const record = newRecord(NOW, { owner: 'ada' })

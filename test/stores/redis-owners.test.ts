@@ -22,13 +22,16 @@ for (const { make, admin, freshPrefix, stop } of servers) {
     const store = new RedisStore(admin, { prefix })
     const record = newRecord(NOW, { owner: 'ada' })
     let listed: SessionRecord[] | undefined
-    const slow = new RedisStore(around(admin, async (send, n) => {
-      if (n === 2) {
-        t.is(await admin.exists(`${prefix}${record.key}`), 0)
-        listed = await store.list('ada', NOW)
-      }
-      return send()
-    }), { prefix })
+    const slow = new RedisStore(
+      around(admin, async (send, n) => {
+        if (n === 2) {
+          t.is(await admin.exists(`${prefix}${record.key}`), 0)
+          listed = await store.list('ada', NOW)
+        }
+        return send()
+      }),
+      { prefix },
+    )
     // So that the scripts are known and the second command is the record's.
     await store.create(newRecord(NOW, { owner: 'bob' }), NOW)
 
@@ -44,10 +47,13 @@ for (const { make, admin, freshPrefix, stop } of servers) {
     const record = newRecord(NOW, { owner: 'ada' })
     const moved = { lastSeenAt: NOW + 2, expiresAt: NOW + 9 * HOUR }
     await store.create(record, NOW)
-    const slow = new RedisStore(around(admin, async (send, n) => {
-      if (n === 2) t.true(await store.touch(record.key, 1, moved.lastSeenAt, moved.expiresAt, NOW))
-      return send()
-    }), { prefix })
+    const slow = new RedisStore(
+      around(admin, async (send, n) => {
+        if (n === 2) t.true(await store.touch(record.key, 1, moved.lastSeenAt, moved.expiresAt, NOW))
+        return send()
+      }),
+      { prefix },
+    )
     // So that the scripts are known and the second command is the index's.
     await store.touch(record.key, 1, NOW, NOW + HOUR, NOW)
 

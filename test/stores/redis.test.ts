@@ -9,9 +9,11 @@ import { startEachRedis } from '../support/redis.ts'
 
 const NOW = Date.now()
 
-const servers = await Promise.all((await startEachRedis()).map(async (server) => {
-  return { ...server, clients: await openClients(server.port) }
-}))
+const servers = await Promise.all(
+  (await startEachRedis()).map(async (server) => {
+    return { ...server, clients: await openClients(server.port) }
+  }),
+)
 if (servers.length === 0) test.skip('RedisStore', (t) => t.pass())
 
 for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
@@ -38,7 +40,10 @@ for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
   })
 
   test(`${make.name}: stores with different prefixes do not see each other`, async (t) => {
-    const [first, second] = [new RedisStore(admin, { prefix: freshPrefix() }), new RedisStore(admin, { prefix: freshPrefix() })]
+    const [first, second] = [
+      new RedisStore(admin, { prefix: freshPrefix() }),
+      new RedisStore(admin, { prefix: freshPrefix() }),
+    ]
     const record = newRecord(NOW, { owner: 'ada' })
     await first.create(record, NOW)
 
@@ -53,28 +58,41 @@ for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
   test(`${make.name}: any text, bytes and instants come back as they were`, async (t) => {
     const store = new RedisStore(admin, { prefix: freshPrefix() })
     const text = fc.string({ unit: fc.nat(0xffff).map((unit) => String.fromCharCode(unit)) })
-    const instant = fc.oneof(fc.maxSafeNat(), fc.double({ min: -1e9, max: 1e18, noNaN: true }).map((value) => value + 0))
+    const instant = fc.oneof(
+      fc.maxSafeNat(),
+      fc.double({ min: -1e9, max: 1e18, noNaN: true }).map((value) => value + 0),
+    )
     const fields = fc.record({
       payload: fc.oneof(text, fc.string(), fc.uint8Array()),
-      owner: fc.oneof(fc.constant(undefined), text.filter((owner) => owner !== '')),
+      owner: fc.oneof(
+        fc.constant(undefined),
+        text.filter((owner) => owner !== ''),
+      ),
       meta: fc.oneof(fc.constant(undefined), text),
       createdAt: instant,
       lastSeenAt: instant,
       version: fc.integer({ min: 1 }),
     })
-    await t.notThrowsAsync(fc.assert(fc.asyncProperty(fields, async (changes) => {
-      const record = newRecord(NOW, changes)
-      await store.create(record, NOW)
-      t.deepEqual(await store.read(record.key, NOW), record)
-      if (record.owner !== undefined) t.deepEqual(await store.list(record.owner, NOW), [record])
-      t.is(await store.replace(successor(record), record.version, NOW), 'done')
-      t.deepEqual(await store.read(record.key, NOW), successor(record))
-      await store.delete(record.key)
-    }), { numRuns: 100 }))
+    await t.notThrowsAsync(
+      fc.assert(
+        fc.asyncProperty(fields, async (changes) => {
+          const record = newRecord(NOW, changes)
+          await store.create(record, NOW)
+          t.deepEqual(await store.read(record.key, NOW), record)
+          if (record.owner !== undefined) t.deepEqual(await store.list(record.owner, NOW), [record])
+          t.is(await store.replace(successor(record), record.version, NOW), 'done')
+          t.deepEqual(await store.read(record.key, NOW), successor(record))
+          await store.delete(record.key)
+        }),
+        { numRuns: 100 },
+      ),
+    )
   })
 
   test(`${make.name}: a client that gives bytes will do`, async (t) => {
-    const client = await createClient({ url: `redis://127.0.0.1:${port}` }).withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer }).connect()
+    const client = await createClient({ url: `redis://127.0.0.1:${port}` })
+      .withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
+      .connect()
     const store = new RedisStore(client, { prefix: freshPrefix() })
     const record = newRecord(NOW, { owner: 'ada', payload: 'h\u00e9' })
 
@@ -112,15 +130,40 @@ for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
 
 test('a client of an unknown shape is refused', (t) => {
   for (const client of [undefined, null, 'redis://', {}, { sendCommand: true }, new Map()]) {
-    t.throws(() => new RedisStore(client as unknown as RedisClient), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' })
+    t.throws(() => new RedisStore(client as unknown as RedisClient), {
+      instanceOf: TypeError,
+      code: 'ERR_INVALID_ARG_TYPE',
+    })
   }
 })
 
 test('a prefix that would put all keys in one slot, match by pattern or cannot be read is refused', (t) => {
   const client: RedisClient = { customCommand: () => Promise.resolve(null) }
-  for (const prefix of ['', '{app}', 'a}', 'a*', 'a?', 'a[', 'a]', 'a\\', 'a b', 'a\n', 'a\0', '\ud800', 'a'.repeat(65)]) {
-    t.throws(() => new RedisStore(client, { prefix }), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' }, JSON.stringify(prefix))
+  for (const prefix of [
+    '',
+    '{app}',
+    'a}',
+    'a*',
+    'a?',
+    'a[',
+    'a]',
+    'a\\',
+    'a b',
+    'a\n',
+    'a\0',
+    '\ud800',
+    'a'.repeat(65),
+  ]) {
+    t.throws(
+      () => new RedisStore(client, { prefix }),
+      { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' },
+      JSON.stringify(prefix),
+    )
   }
-  t.throws(() => new RedisStore(client, { prefix: 1 as unknown as string }), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' })
-  for (const prefix of ['s', 'my-app:session:', 'é/', 'a'.repeat(64)]) t.notThrows(() => new RedisStore(client, { prefix }))
+  t.throws(() => new RedisStore(client, { prefix: 1 as unknown as string }), {
+    instanceOf: TypeError,
+    code: 'ERR_INVALID_ARG_TYPE',
+  })
+  for (const prefix of ['s', 'my-app:session:', 'é/', 'a'.repeat(64)])
+    t.notThrows(() => new RedisStore(client, { prefix }))
 })

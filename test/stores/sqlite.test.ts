@@ -67,15 +67,18 @@ for (const driver of drivers) {
     t.is(store.read('a', NOW), undefined)
   })
 
-  test.serial(`${driver.name}: a database that stays locked is SQLite's own error in the end, and nothing is written`, async (t) => {
-    const [store, other] = lockedBy(driver)
+  test.serial(
+    `${driver.name}: a database that stays locked is SQLite's own error in the end, and nothing is written`,
+    async (t) => {
+      const [store, other] = lockedBy(driver)
 
-    t.regex(await failure(() => store.create(record('a'), NOW)), /database is locked/)
-    other.exec('COMMIT')
+      t.regex(await failure(() => store.create(record('a'), NOW)), /database is locked/)
+      other.exec('COMMIT')
 
-    t.is(await store.read('a', NOW), undefined)
-    t.true(await store.create(record('a'), NOW))
-  })
+      t.is(await store.read('a', NOW), undefined)
+      t.true(await store.create(record('a'), NOW))
+    },
+  )
 
   test(`${driver.name}: processes that start together make the table once, and of their changes none is lost`, async (t) => {
     const path = newFile()

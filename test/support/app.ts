@@ -22,7 +22,10 @@ export interface Running {
   close(): Promise<void>
 }
 
-export const KEYS: readonly string[] = ['a test secret of more than thirty-two characters', 'an older one, which is just as long as the first']
+export const KEYS: readonly string[] = [
+  'a test secret of more than thirty-two characters',
+  'an older one, which is just as long as the first',
+]
 
 /** Serves the app until `close`; `app.keys` is {@link KEYS} unless it was set. */
 export async function serve(app: Koa): Promise<Running> {
@@ -71,7 +74,12 @@ export class Browser {
       ...init,
       headers: { ...(init.headers as Record<string, string> | undefined), ...(cookie === '' ? {} : { cookie }) },
     })
-    return { status: response.status, body: await response.text(), headers: response.headers, setCookie: response.headers.getSetCookie() }
+    return {
+      status: response.status,
+      body: await response.text(),
+      headers: response.headers,
+      setCookie: response.headers.getSetCookie(),
+    }
   }
 
   /** The Cookie header that the jar would send now. */
@@ -82,7 +90,8 @@ export class Browser {
   /** A second browser with the same cookies, as another tab that goes its own way. */
   async twin(): Promise<Browser> {
     const twin = new Browser(this.url)
-    for (const cookie of await this.jar.getCookies(this.url + '/')) await twin.jar.setCookie(cookie.toString(), this.url + '/')
+    for (const cookie of await this.jar.getCookies(this.url + '/'))
+      await twin.jar.setCookie(cookie.toString(), this.url + '/')
     return twin
   }
 }

@@ -203,7 +203,13 @@ export const brokenIndexes: readonly BrokenStore[] = [
     class extends PlainStore {
       private readonly listed = new Map<string, SessionRecord>()
 
-      override touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean | Promise<boolean> {
+      override touch(
+        key: string,
+        version: number,
+        lastSeenAt: number,
+        expiresAt: number,
+        now: number,
+      ): boolean | Promise<boolean> {
         const before = this.records.get(key)
         if (before) this.listed.set(key, before)
         return super.touch(key, version, lastSeenAt, expiresAt, now)
@@ -227,7 +233,8 @@ export const brokenIndexes: readonly BrokenStore[] = [
 
       override deleteExpired(now: number, limit: number): number {
         let count = 0
-        for (const [key, end] of this.ends) if (count < limit && end <= now && this.ends.delete(key) && this.records.delete(key)) count++
+        for (const [key, end] of this.ends)
+          if (count < limit && end <= now && this.ends.delete(key) && this.records.delete(key)) count++
         return count
       }
     },

@@ -103,12 +103,18 @@ export const brokenReads: readonly BrokenStore[] = [
   ),
   broken(
     'bytes become text',
-    keeping((record) => ({ ...record, payload: isText(record.payload) ? record.payload : Buffer.from(record.payload).toString() })),
+    keeping((record) => ({
+      ...record,
+      payload: isText(record.payload) ? record.payload : Buffer.from(record.payload).toString(),
+    })),
     'a payload of bytes comes back as the same bytes',
   ),
   broken(
     'bytes become the buffer behind them',
-    keeping((record) => ({ ...record, payload: isText(record.payload) ? record.payload : new Uint8Array(record.payload.buffer) })),
+    keeping((record) => ({
+      ...record,
+      payload: isText(record.payload) ? record.payload : new Uint8Array(record.payload.buffer),
+    })),
     'of bytes that are a window on a larger buffer only the window is kept',
   ),
   broken(
@@ -129,12 +135,18 @@ export const brokenReads: readonly BrokenStore[] = [
   ),
   broken(
     'text is cut at 64 kB of UTF-8',
-    keeping((record) => ({ ...record, payload: isText(record.payload) ? Buffer.from(record.payload).subarray(0, 65_536).toString() : record.payload })),
+    keeping((record) => ({
+      ...record,
+      payload: isText(record.payload) ? Buffer.from(record.payload).subarray(0, 65_536).toString() : record.payload,
+    })),
     'a text payload of 64 kB comes back whole',
   ),
   broken(
     'bytes are cut at 32 kB',
-    keeping((record) => ({ ...record, payload: isText(record.payload) ? record.payload : record.payload.subarray(0, 32_768) })),
+    keeping((record) => ({
+      ...record,
+      payload: isText(record.payload) ? record.payload : record.payload.subarray(0, 32_768),
+    })),
     'a payload of 64 kB of bytes comes back whole',
   ),
   broken(
@@ -206,7 +218,8 @@ export const brokenReads: readonly BrokenStore[] = [
     class extends PlainStore {
       override delete(key: string): boolean | Promise<boolean> {
         const owner = this.records.get(key)?.owner
-        for (const record of this.records.values()) if (record.owner === owner && record.key !== key) this.records.delete(record.key)
+        for (const record of this.records.values())
+          if (record.owner === owner && record.key !== key) this.records.delete(record.key)
         return super.delete(key)
       }
     },

@@ -168,7 +168,13 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch ignores the version',
     class extends PlainStore {
-      override touch(key: string, _version: number, lastSeenAt: number, expiresAt: number, now: number): boolean | Promise<boolean> {
+      override touch(
+        key: string,
+        _version: number,
+        lastSeenAt: number,
+        expiresAt: number,
+        now: number,
+      ): boolean | Promise<boolean> {
         return super.touch(key, this.records.get(key)?.version ?? 0, lastSeenAt, expiresAt, now)
       }
     },
@@ -190,7 +196,13 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch reads, waits, and writes the whole record',
     class extends PlainStore {
-      override async touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): Promise<boolean> {
+      override async touch(
+        key: string,
+        version: number,
+        lastSeenAt: number,
+        expiresAt: number,
+        now: number,
+      ): Promise<boolean> {
         const stored = this.live(key, now)
         if (stored?.version !== version) return false
         await turn()
@@ -205,7 +217,13 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch drops the payload when it is bytes',
     class extends PlainStore {
-      override touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean | Promise<boolean> {
+      override touch(
+        key: string,
+        version: number,
+        lastSeenAt: number,
+        expiresAt: number,
+        now: number,
+      ): boolean | Promise<boolean> {
         const stored = this.live(key, now)
         if (stored && !isText(stored.payload)) this.put({ ...stored, payload: '' })
         return super.touch(key, version, lastSeenAt, expiresAt, now)
@@ -232,7 +250,13 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch never shortens a life',
     class extends PlainStore {
-      override touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean | Promise<boolean> {
+      override touch(
+        key: string,
+        version: number,
+        lastSeenAt: number,
+        expiresAt: number,
+        now: number,
+      ): boolean | Promise<boolean> {
         return super.touch(key, version, lastSeenAt, Math.max(expiresAt, this.records.get(key)?.expiresAt ?? 0), now)
       }
     },
@@ -241,7 +265,13 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch takes the same instant for an older one',
     class extends PlainStore {
-      override touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean | Promise<boolean> {
+      override touch(
+        key: string,
+        version: number,
+        lastSeenAt: number,
+        expiresAt: number,
+        now: number,
+      ): boolean | Promise<boolean> {
         return this.records.get(key)?.lastSeenAt === lastSeenAt || super.touch(key, version, lastSeenAt, expiresAt, now)
       }
     },
@@ -250,7 +280,13 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch inserts what is missing',
     class extends PlainStore {
-      override touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean | Promise<boolean> {
+      override touch(
+        key: string,
+        version: number,
+        lastSeenAt: number,
+        expiresAt: number,
+        now: number,
+      ): boolean | Promise<boolean> {
         const empty = { key, version, payload: '', owner: undefined, createdAt: lastSeenAt, lastSeenAt, expiresAt }
         if (!this.records.has(key)) this.put(empty)
         return super.touch(key, version, lastSeenAt, expiresAt, now)

@@ -9,10 +9,19 @@ const COMMON_NAME = '550403'
 export function certificate(): { readonly key: string; readonly cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const algorithm = sequence(der(0x06, Buffer.from(ECDSA_WITH_SHA256, 'hex')))
-  const name = sequence(der(0x31, sequence(der(0x06, Buffer.from(COMMON_NAME, 'hex')), der(0x0c, Buffer.from('loopback')))))
+  const name = sequence(
+    der(0x31, sequence(der(0x06, Buffer.from(COMMON_NAME, 'hex')), der(0x0c, Buffer.from('loopback')))),
+  )
   const day = 24 * 60 * 60 * 1000
   const validity = sequence(...[-day, day].map((away) => der(0x17, Buffer.from(utcTime(Date.now() + away)))))
-  const signed = sequence(der(0x02, Buffer.from([1])), algorithm, name, validity, name, publicKey.export({ type: 'spki', format: 'der' }))
+  const signed = sequence(
+    der(0x02, Buffer.from([1])),
+    algorithm,
+    name,
+    validity,
+    name,
+    publicKey.export({ type: 'spki', format: 'der' }),
+  )
   const signature = createSign('sha256').update(signed).sign(privateKey)
   const whole = sequence(signed, algorithm, der(0x03, Buffer.from([0]), signature))
   return {

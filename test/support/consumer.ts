@@ -57,7 +57,8 @@ export async function consumer(modules: readonly string[]): Promise<Consumer> {
       for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
     },
     node: (...args) => ran(process.execPath, args, folder),
-    tsc: (compiler = 'typescript', ...args) => ran(process.execPath, [join(ROOT, 'node_modules', compiler, 'bin/tsc'), ...args], folder),
+    tsc: (compiler = 'typescript', ...args) =>
+      ran(process.execPath, [join(ROOT, 'node_modules', compiler, 'bin/tsc'), ...args], folder),
   }
 }
 

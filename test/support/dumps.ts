@@ -44,7 +44,11 @@ class SpiedStore extends MemoryStore {
 
 function memory(): Opened {
   const store = new SpiedStore()
-  const parts = (): Buffer[] => store.given.flatMap((record) => [Buffer.from(inspect({ ...record, payload: '' })), Buffer.from(record.payload as Uint8Array)])
+  const parts = (): Buffer[] =>
+    store.given.flatMap((record) => [
+      Buffer.from(inspect({ ...record, payload: '' })),
+      Buffer.from(record.payload as Uint8Array),
+    ])
   return { store, dump: () => Promise.resolve(Buffer.concat(parts())), close: () => Promise.resolve() }
 }
 
@@ -56,7 +60,10 @@ const sqlite: readonly Dumpable[] = drivers.map((driver) => ({
     return Promise.resolve({
       store: new SqliteStore(database),
       // The database, its log of writes, and the index of that.
-      dump: () => Promise.resolve(Buffer.concat(readdirSync(dirname(path)).map((name) => readFileSync(join(dirname(path), name))))),
+      dump: () =>
+        Promise.resolve(
+          Buffer.concat(readdirSync(dirname(path)).map((name) => readFileSync(join(dirname(path), name)))),
+        ),
       close: () => Promise.resolve(database.close()),
     })
   },
@@ -89,25 +96,37 @@ const redis: readonly Dumpable[] = redisMakes().map((make) => ({
 
 const server = await postgres()
 
-const postgresStores: readonly Dumpable[] = server === undefined ? [] : [{
-  name: 'PostgresStore',
-  open() {
-    const pool = new pg.Pool({ connectionString: server.url })
-    const table = `dump_${process.pid.toString(36)}${Date.now().toString(36)}_${tables++}`
-    return Promise.resolve({
-      store: new PostgresStore(pool, { table }),
-      async dump() {
-        const { rows } = await pool.query<{ row: string; bytes: Buffer | null }>(`SELECT held::text AS row, payload_bytes AS bytes FROM ${table} AS held`)
-        return Buffer.concat(rows.flatMap(({ row, bytes }) => [Buffer.from(row), bytes ?? Buffer.alloc(0)]))
-      },
-      close: () => pool.end(),
-    })
-  },
-}]
+const postgresStores: readonly Dumpable[] =
+  server === undefined
+    ? []
+    : [
+        {
+          name: 'PostgresStore',
+          open() {
+            const pool = new pg.Pool({ connectionString: server.url })
+            const table = `dump_${process.pid.toString(36)}${Date.now().toString(36)}_${tables++}`
+            return Promise.resolve({
+              store: new PostgresStore(pool, { table }),
+              async dump() {
+                const { rows } = await pool.query<{ row: string; bytes: Buffer | null }>(
+                  `SELECT held::text AS row, payload_bytes AS bytes FROM ${table} AS held`,
+                )
+                return Buffer.concat(rows.flatMap(({ row, bytes }) => [Buffer.from(row), bytes ?? Buffer.alloc(0)]))
+              },
+              close: () => pool.end(),
+            })
+          },
+        },
+      ]
 let tables = 0
 
 /** Without those whose server is not on this machine. */
-export const dumpable: readonly Dumpable[] = [{ name: 'MemoryStore', open: () => Promise.resolve(memory()) }, ...sqlite, ...redis, ...postgresStores]
+export const dumpable: readonly Dumpable[] = [
+  { name: 'MemoryStore', open: () => Promise.resolve(memory()) },
+  ...sqlite,
+  ...redis,
+  ...postgresStores,
+]
 
 /** Ends the server that outlives its stores. */
 export async function closeDumps(): Promise<void> {

@@ -62,7 +62,11 @@ export function answering(handlers: Handlers): Koa.Middleware {
 }
 
 /** Serves middlewares below `session({ koaSession: true, ...options })` until the test ends. */
-export async function ecosystem(t: ExecutionContext, options: SessionOptions, ...above: Koa.Middleware[]): Promise<Ecosystem> {
+export async function ecosystem(
+  t: ExecutionContext,
+  options: SessionOptions,
+  ...above: Koa.Middleware[]
+): Promise<Ecosystem> {
   const store = new FaultyStore(options.store ?? new MemoryStore())
   const warnings: string[] = []
   const logger = { warn: (line: string) => void warnings.push(line) }

@@ -11,10 +11,18 @@ export interface Example {
 }
 
 /** Starts an example on a free port until the test ends, with these variables in its environment. */
-export async function example(t: Pick<ExecutionContext, 'teardown'>, name: string, environment: Readonly<Record<string, string>> = {}): Promise<Example> {
+export async function example(
+  t: Pick<ExecutionContext, 'teardown'>,
+  name: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Example> {
   const port = await freePort()
   const variables = Object.entries({ PORT: port, ...environment }).map(([key, value]) => `${key}=${value}`)
-  const running = start('env', [...variables, process.execPath, '--import', './test/support/loader.js', `example/${name}`], { cwd: ROOT })
+  const running = start(
+    'env',
+    [...variables, process.execPath, '--import', './test/support/loader.js', `example/${name}`],
+    { cwd: ROOT },
+  )
   t.teardown(() => running.stop())
   await listening(port, 30_000)
   const url = `http://127.0.0.1:${port}`

@@ -43,7 +43,15 @@ export type Fault =
 
 export class FaultyStore implements SessionStore {
   readonly inner: SessionStore
-  readonly calls: Record<Verb, number> = { create: 0, read: 0, replace: 0, touch: 0, delete: 0, list: 0, deleteExpired: 0 }
+  readonly calls: Record<Verb, number> = {
+    create: 0,
+    read: 0,
+    replace: 0,
+    touch: 0,
+    delete: 0,
+    list: 0,
+    deleteExpired: 0,
+  }
   readonly #faults: { readonly verb: Verb; readonly fault: Fault; times: number }[] = []
 
   constructor(inner: SessionStore) {

@@ -21,13 +21,19 @@ type Contents = Record<string, unknown>
 async function open(shared: Shared): Promise<SessionStore> {
   switch (shared.kind) {
     case 'sqlite': {
-      const [{ SqliteStore }, { drivers }] = await Promise.all([import('../../src/stores/sqlite.ts'), import('./sqlite.ts')])
+      const [{ SqliteStore }, { drivers }] = await Promise.all([
+        import('../../src/stores/sqlite.ts'),
+        import('./sqlite.ts'),
+      ])
       const driver = drivers.find(({ name }) => name === shared.driver)
       if (driver === undefined) throw new Error(`this Node has no ${shared.driver}`)
       return new SqliteStore(driver.open(shared.path))
     }
     case 'redis': {
-      const [{ RedisStore }, { createClient }] = await Promise.all([import('../../src/stores/redis.ts'), import('redis')])
+      const [{ RedisStore }, { createClient }] = await Promise.all([
+        import('../../src/stores/redis.ts'),
+        import('redis'),
+      ])
       return new RedisStore(await createClient({ url: `redis://127.0.0.1:${shared.port}` }).connect())
     }
     case 'redis cluster': {
@@ -35,7 +41,10 @@ async function open(shared: Shared): Promise<SessionStore> {
       return new RedisStore(new Cluster(shared.ports.map((port) => ({ host: '127.0.0.1', port }))))
     }
     case 'postgres': {
-      const [{ PostgresStore }, { default: pg }] = await Promise.all([import('../../src/stores/postgres.ts'), import('pg')])
+      const [{ PostgresStore }, { default: pg }] = await Promise.all([
+        import('../../src/stores/postgres.ts'),
+        import('pg'),
+      ])
       return new PostgresStore(new pg.Pool({ connectionString: shared.url, max: 5 }), { table: shared.table })
     }
   }

@@ -46,7 +46,11 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
   let holdingEnough = (): void => undefined
 
   const launch = async (): Promise<void> => {
-    cluster.setupPrimary({ exec: PROGRAM, args: [JSON.stringify(orders)], execArgv: ['--import', LOADER, '--disable-warning=ExperimentalWarning'] })
+    cluster.setupPrimary({
+      exec: PROGRAM,
+      args: [JSON.stringify(orders)],
+      execArgv: ['--import', LOADER, '--disable-warning=ExperimentalWarning'],
+    })
     const worker = cluster.fork()
     workers.add(worker)
     const kill = () => worker.process.kill('SIGKILL')
@@ -88,7 +92,7 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
     },
     async ofEach(path, cookie) {
       const answers = new Map<number, Told>()
-      for (const end = Date.now() + 10_000; answers.size < PROCESSES; ) {
+      for (const end = Date.now() + 10_000; answers.size < PROCESSES;) {
         if (Date.now() > end) throw new Error(`only ${answers.size} processes answer`)
         for (const told of await Promise.all(Array.from({ length: PROCESSES }, () => fleet.send(path, cookie)))) {
           if (told?.process !== undefined) answers.set(told.process, told)
@@ -101,12 +105,13 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
       await visitor.get(path)
       return visitor.cookie()
     },
-    held: (count) => new Promise((resolve) => {
-      holdingEnough = () => {
-        if (holding >= count) resolve()
-      }
-      holdingEnough()
-    }),
+    held: (count) =>
+      new Promise((resolve) => {
+        holdingEnough = () => {
+          if (holding >= count) resolve()
+        }
+        holdingEnough()
+      }),
     release() {
       for (const worker of workers) worker.send('release')
     },

@@ -43,7 +43,10 @@ export async function startLoad(store: SessionStore, storeTimeout: number): Prom
   app.use(session<{ count?: number }>({ store, storeTimeout, sweepInterval: false, logger: {} }))
   app.use(async (ctx) => {
     const manager = ctx.state.session
-    if (ctx.path === '/count') await manager.update((data) => ((data as { count?: number }).count = ((data as { count?: number }).count ?? 0) + 1))
+    if (ctx.path === '/count')
+      await manager.update(
+        (data) => ((data as { count?: number }).count = ((data as { count?: number }).count ?? 0) + 1),
+      )
     ctx.body = { origin: manager.origin, count: (manager.data as { count?: number }).count ?? 0 }
   })
   const running = await serve(app)
@@ -51,14 +54,16 @@ export async function startLoad(store: SessionStore, storeTimeout: number): Prom
   let isEnding = false
   let heard = (): void => undefined
 
-  const visitors = await Promise.all(Array.from({ length: VISITORS }, async (): Promise<Visitor> => {
-    const browser = running.browser()
-    // A busy machine may miss the deadline with the very first connection.
-    for (const end = Date.now() + LONGEST; (await browser.get('/count')).status !== 200; ) {
-      if (Date.now() > end) throw new Error('no session could be begun')
-    }
-    return { browser, cookie: await browser.cookie(), sent: 1, acknowledged: 1, successes: 0, outages: 0 }
-  }))
+  const visitors = await Promise.all(
+    Array.from({ length: VISITORS }, async (): Promise<Visitor> => {
+      const browser = running.browser()
+      // A busy machine may miss the deadline with the very first connection.
+      for (const end = Date.now() + LONGEST; (await browser.get('/count')).status !== 200;) {
+        if (Date.now() > end) throw new Error('no session could be begun')
+      }
+      return { browser, cookie: await browser.cookie(), sent: 1, acknowledged: 1, successes: 0, outages: 0 }
+    }),
+  )
 
   const count = async (visitor: Visitor): Promise<void> => {
     visitor.sent++
@@ -76,34 +81,42 @@ export async function startLoad(store: SessionStore, storeTimeout: number): Prom
     } else wrong.push(`a ${status}`)
     heard()
   }
-  const counting = Promise.all(visitors.map(async (visitor) => {
-    while (!isEnding) await count(visitor)
-  }))
+  const counting = Promise.all(
+    visitors.map(async (visitor) => {
+      while (!isEnding) await count(visitor)
+    }),
+  )
 
   return {
     visitors,
     wrong,
     async further(what, times) {
       const goals = visitors.map((visitor) => visitor[what] + times)
-      await within(`${times} ${what} of every visitor`, new Promise<void>((resolve) => {
-        heard = () => {
-          if (visitors.every((visitor, at) => visitor[what] >= (goals[at] ?? 0))) resolve()
-        }
-      }))
+      await within(
+        `${times} ${what} of every visitor`,
+        new Promise<void>((resolve) => {
+          heard = () => {
+            if (visitors.every((visitor, at) => visitor[what] >= (goals[at] ?? 0))) resolve()
+          }
+        }),
+      )
     },
     async end() {
       isEnding = true
       await counting
       for (const error of running.errors) {
-        if (!(error instanceof SessionError && error.code === 'ERR_SESSION_STORE')) wrong.push(`the error ${String(error)}`)
+        if (!(error instanceof SessionError && error.code === 'ERR_SESSION_STORE'))
+          wrong.push(`the error ${String(error)}`)
       }
-      return Promise.all(visitors.map(async ({ browser, cookie }) => {
-        for (const end = Date.now() + LONGEST; ; ) {
-          const { status, body } = await browser.send('/', cookie)
-          if (status === 200) return JSON.parse(body) as Counted
-          if (Date.now() > end) throw new Error(`the store does not work again: ${status}`)
-        }
-      }))
+      return Promise.all(
+        visitors.map(async ({ browser, cookie }) => {
+          for (const end = Date.now() + LONGEST; ;) {
+            const { status, body } = await browser.send('/', cookie)
+            if (status === 200) return JSON.parse(body) as Counted
+            if (Date.now() > end) throw new Error(`the store does not work again: ${status}`)
+          }
+        }),
+      )
     },
     async close() {
       isEnding = true

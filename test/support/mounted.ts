@@ -2,7 +2,14 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ExecutionContext } from 'ava'
 import Koa, { type Context } from 'koa'
-import { MemoryStore, session, type EventMessage, type SessionManager, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
+import {
+  MemoryStore,
+  session,
+  type EventMessage,
+  type SessionManager,
+  type SessionMiddleware,
+  type SessionOptions,
+} from '../../src/index.ts'
 import { publicIdOf } from '../../src/identity.ts'
 import { serve, type Browser, type Running } from './app.ts'
 import { FaultyStore } from './faults.ts'
@@ -29,7 +36,11 @@ export interface Mounted extends Omit<Running, 'browser'> {
 }
 
 /** Serves handlers by path below `session(options)` until the test ends. */
-export async function mounted(t: ExecutionContext, options: SessionOptions<Things>, handlers: Readonly<Record<string, Handler>>): Promise<Mounted> {
+export async function mounted(
+  t: ExecutionContext,
+  options: SessionOptions<Things>,
+  handlers: Readonly<Record<string, Handler>>,
+): Promise<Mounted> {
   const store = new FaultyStore(options.store ?? new MemoryStore())
   const middleware = session<Things>({ ...options, store })
   const app = new Koa()

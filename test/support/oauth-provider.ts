@@ -24,7 +24,11 @@ export async function oauthProvider(t: ExecutionContext, tokenSize = 20): Promis
       return
     }
     response.writeHead(200, { 'content-type': 'application/json' })
-    response.end(JSON.stringify(pathname === '/token' ? { access_token: 'x'.repeat(tokenSize), token_type: 'bearer' } : { login: 'ada' }))
+    response.end(
+      JSON.stringify(
+        pathname === '/token' ? { access_token: 'x'.repeat(tokenSize), token_type: 'bearer' } : { login: 'ada' },
+      ),
+    )
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => {

@@ -35,7 +35,9 @@ export class PlainStore implements SessionStore {
   }
 
   list(owner: string, now: number): SessionRecord[] | Promise<SessionRecord[]> {
-    return [...this.records.values()].filter((record) => record.owner === owner && record.expiresAt > now).map((record) => this.copy(record))
+    return [...this.records.values()]
+      .filter((record) => record.owner === owner && record.expiresAt > now)
+      .map((record) => this.copy(record))
   }
 
   deleteExpired(now: number, limit: number): number | Promise<number> {

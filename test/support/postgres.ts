@@ -39,7 +39,7 @@ export async function postgres(): Promise<PostgresServer | undefined> {
   const launch = async (): Promise<Running> => {
     const args = ['-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=']
     // After a SIGKILL its workers hold the shared memory for a moment longer, and a new server refuses to start.
-    for (const end = Date.now() + 10_000; ; ) {
+    for (const end = Date.now() + 10_000; ;) {
       const running = start(server, args, { ...user, cwd: data })
       const ended = once(running.process, 'exit').then(() => false)
       if (await Promise.race([answering(running, url, port), ended])) return running
@@ -78,7 +78,7 @@ async function finished(running: Running): Promise<void> {
 /** The port opens before the server is ready: until then it answers that it is starting up. */
 async function answering(running: Running, url: string, port: number): Promise<true> {
   await listening(port)
-  for (const end = Date.now() + 10_000; ; ) {
+  for (const end = Date.now() + 10_000; ;) {
     const client = new pg.Client({ connectionString: url })
     client.on('error', () => undefined) // a connection lost here is tried again
     try {

@@ -34,10 +34,11 @@ export async function startProxy(target: number): Promise<Proxy> {
     mode: 'pass',
     cut: () => each((socket) => socket.destroy()),
     reset: () => each((socket) => socket.resetAndDestroy()),
-    loseAnswer: (passed = 0) => new Promise((resolve) => {
-      left = passed
-      losing = resolve
-    }),
+    loseAnswer: (passed = 0) =>
+      new Promise((resolve) => {
+        left = passed
+        losing = resolve
+      }),
     async close() {
       const closed = new Promise((resolve) => server.close(resolve))
       proxy.cut()

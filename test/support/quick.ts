@@ -2,7 +2,13 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import Koa, { type Context } from 'koa'
-import { MemoryStore, session, type SessionManager, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
+import {
+  MemoryStore,
+  session,
+  type SessionManager,
+  type SessionMiddleware,
+  type SessionOptions,
+} from '../../src/index.ts'
 import { KEYS } from './app.ts'
 import { FaultyStore } from './faults.ts'
 
@@ -62,9 +68,13 @@ export function quick(options: SessionOptions<Bag> = {}): Quick {
       const turn: Turn = { handler, result: undefined }
       waiting.set(request, turn)
       // Koa's own types leave out that it waits for the answer.
-      await (callback(request, response))
+      await callback(request, response)
       // The handler's own result: nothing else writes it.
-      return { status: response.statusCode, setCookie: [response.getHeader('set-cookie') ?? []].flat() as string[], result: turn.result as Result | undefined }
+      return {
+        status: response.statusCode,
+        setCookie: [response.getHeader('set-cookie') ?? []].flat() as string[],
+        result: turn.result as Result | undefined,
+      }
     },
   }
 }

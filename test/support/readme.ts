@@ -12,11 +12,13 @@ export interface Block {
   readonly name: string | undefined
 }
 
-export const blocks: readonly Block[] = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', text = '']) => ({
-  language,
-  text,
-  name: /^\/\/ (\S+)$/m.exec(text.split('\n', 1)[0] ?? '')?.[1],
-}))
+export const blocks: readonly Block[] = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(
+  ([, language = '', text = '']) => ({
+    language,
+    text,
+    name: /^\/\/ (\S+)$/m.exec(text.split('\n', 1)[0] ?? '')?.[1],
+  }),
+)
 export const snippets: readonly Block[] = blocks.filter(({ language }) => language === 'ts')
 
 export function textOf(name: string): string {

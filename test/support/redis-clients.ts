@@ -49,7 +49,10 @@ export async function openClusterClients(ports: readonly number[]): Promise<read
 }
 
 /** A client that does something around each command of another: the n-th that it sends, from 1 on. */
-export function around(client: Redis, step: (send: () => Promise<unknown>, n: number) => Promise<unknown>): RedisClient {
+export function around(
+  client: Redis,
+  step: (send: () => Promise<unknown>, n: number) => Promise<unknown>,
+): RedisClient {
   let sent = 0
   return { call: (name, args) => step(() => client.call(name, args), ++sent) }
 }

@@ -46,7 +46,11 @@ export function redisMakes(): readonly RedisPrograms[] {
 }
 
 /** One server on a free port, answering. */
-export async function startRedis({ server }: RedisPrograms, args: readonly string[] = [], port?: number): Promise<RedisServer> {
+export async function startRedis(
+  { server }: RedisPrograms,
+  args: readonly string[] = [],
+  port?: number,
+): Promise<RedisServer> {
   const folder = newFolder()
   const chosen = port ?? (await freePort())
   const common = ['--port', `${chosen}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]
@@ -65,21 +69,23 @@ export interface TestedRedis extends RedisServer {
 
 /** One server of each make. */
 export async function startEachRedis(): Promise<readonly TestedRedis[]> {
-  return Promise.all(redisMakes().map(async (make) => {
-    const server = await startRedis(make)
-    const admin = new Redis(server.port, '127.0.0.1')
-    let prefixes = 0
-    return {
-      ...server,
-      make,
-      admin,
-      freshPrefix: () => `app${++prefixes}:`,
-      async stop() {
-        admin.disconnect()
-        await server.running.stop()
-      },
-    }
-  }))
+  return Promise.all(
+    redisMakes().map(async (make) => {
+      const server = await startRedis(make)
+      const admin = new Redis(server.port, '127.0.0.1')
+      let prefixes = 0
+      return {
+        ...server,
+        make,
+        admin,
+        freshPrefix: () => `app${++prefixes}:`,
+        async stop() {
+          admin.disconnect()
+          await server.running.stop()
+        },
+      }
+    }),
+  )
 }
 
 /** Three primaries that share the slots. */
@@ -88,7 +94,9 @@ export async function startCluster(make: RedisPrograms): Promise<readonly RedisS
   const nodes = await Promise.all([1, 2, 3].map(() => startRedis(make, args)))
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
   await run(make.cli, ['--cluster', 'create', ...addresses, '--cluster-replicas', '0', '--cluster-yes'])
-  await Promise.all(nodes.map(({ port }) => until(port, async (node) => (await node.cluster('INFO')).includes('cluster_state:ok'))))
+  await Promise.all(
+    nodes.map(({ port }) => until(port, async (node) => (await node.cluster('INFO')).includes('cluster_state:ok'))),
+  )
   return nodes
 }
 
@@ -99,28 +107,37 @@ export async function startSentinels(make: RedisPrograms): Promise<RedisSentinel
   const replica = await startRedis(make, ['--replicaof', '127.0.0.1', `${primary.port}`])
   await until(replica.port, async (node) => (await node.info('replication')).includes('master_link_status:up'))
 
-  const sentinels = await Promise.all([1, 2, 3].map(async () => {
-    const port = await freePort()
-    const folder = newFolder()
-    const file = join(folder, 'sentinel.conf')
-    writeFileSync(file, [
-      `port ${port}`,
-      'bind 127.0.0.1',
-      `dir ${folder}`,
-      `sentinel monitor ${name} 127.0.0.1 ${primary.port} 2`,
-      `sentinel down-after-milliseconds ${name} 500`,
-      `sentinel failover-timeout ${name} 2000`,
-      '',
-    ].join('\n'))
-    const running = start(make.server, [file, '--sentinel'])
-    await listening(port)
-    return { port, running }
-  }))
-  await Promise.all(sentinels.map(({ port }) => until(port, async (node) => {
-    const [state] = (await node.call('SENTINEL', 'MASTERS')) as string[][]
-    const told = (field: string) => state?.[state.indexOf(field) + 1]
-    return told('num-slaves') === '1' && told('num-other-sentinels') === '2'
-  })))
+  const sentinels = await Promise.all(
+    [1, 2, 3].map(async () => {
+      const port = await freePort()
+      const folder = newFolder()
+      const file = join(folder, 'sentinel.conf')
+      writeFileSync(
+        file,
+        [
+          `port ${port}`,
+          'bind 127.0.0.1',
+          `dir ${folder}`,
+          `sentinel monitor ${name} 127.0.0.1 ${primary.port} 2`,
+          `sentinel down-after-milliseconds ${name} 500`,
+          `sentinel failover-timeout ${name} 2000`,
+          '',
+        ].join('\n'),
+      )
+      const running = start(make.server, [file, '--sentinel'])
+      await listening(port)
+      return { port, running }
+    }),
+  )
+  await Promise.all(
+    sentinels.map(({ port }) =>
+      until(port, async (node) => {
+        const [state] = (await node.call('SENTINEL', 'MASTERS')) as string[][]
+        const told = (field: string) => state?.[state.indexOf(field) + 1]
+        return told('num-slaves') === '1' && told('num-other-sentinels') === '2'
+      }),
+    ),
+  )
   return {
     name,
     ports: sentinels.map(({ port }) => port),

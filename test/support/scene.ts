@@ -4,7 +4,13 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import test, { type ExecutionContext } from 'ava'
 import Koa, { type Context } from 'koa'
 import type { EventMessage, EventName } from '../../src/events.ts'
-import { session, type SessionManager, type SessionMiddleware, type SessionOptions, type SessionRecord } from '../../src/index.ts'
+import {
+  session,
+  type SessionManager,
+  type SessionMiddleware,
+  type SessionOptions,
+  type SessionRecord,
+} from '../../src/index.ts'
 import { publicIdOf } from '../../src/identity.ts'
 import { serve, type Answer, type Browser, type Running } from './app.ts'
 import { FaultyStore } from './faults.ts'
@@ -52,7 +58,17 @@ interface Turn {
   error: unknown
 }
 
-const EVENTS = ['create', 'resume', 'reject', 'commit', 'conflict', 'gone', 'regenerate', 'destroy', 'store-error'] as const
+const EVENTS = [
+  'create',
+  'resume',
+  'reject',
+  'commit',
+  'conflict',
+  'gone',
+  'regenerate',
+  'destroy',
+  'store-error',
+] as const
 
 /** A clock that stands still until it is moved. */
 export class Clock {
@@ -144,11 +160,21 @@ export class Visitor {
   async does<Result>(handler: Handler<Result>, init: RequestInit = {}): Promise<Reply<Result>> {
     const turn: Turn = { handler, result: undefined, ran: false, error: undefined }
     const path = `/${this.#site.turns.push(turn) - 1}`
-    const answer = this.#header === undefined ? await this.#browser.get(path, init) : await this.#browser.send(path, this.#header, init)
+    const answer =
+      this.#header === undefined
+        ? await this.#browser.get(path, init)
+        : await this.#browser.send(path, this.#header, init)
     const { ran, error } = turn
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     // The handler's own result: nothing else writes it.
-    return { ...answer, ran, error, code, result: turn.result as Result | undefined, sid: answer.setCookie.filter((line) => line.startsWith('sid=')) }
+    return {
+      ...answer,
+      ran,
+      error,
+      code,
+      result: turn.result as Result | undefined,
+      sid: answer.setCookie.filter((line) => line.startsWith('sid=')),
+    }
   }
 
   /** What is stored for this visitor now. */
@@ -215,7 +241,13 @@ export class Scene {
   /** Another process over the same store: an app of its own. */
   async mount(options: Options = {}): Promise<Site> {
     // The deadline is the business of test/scenes/outage.test.ts; elsewhere a slow machine must not be an outage.
-    const defaults: Options = { store: this.store, now: () => this.clock.now, sweepInterval: false, storeTimeout: '20s', logger: {} }
+    const defaults: Options = {
+      store: this.store,
+      now: () => this.clock.now,
+      sweepInterval: false,
+      storeTimeout: '20s',
+      logger: {},
+    }
     const site = await Site.open({ ...defaults, ...this.#options, ...options })
     this.#sites.push(site)
     return site
@@ -223,7 +255,9 @@ export class Scene {
 
   /** Of the sessions that were made, those that can still be used. */
   async live(): Promise<SessionRecord[]> {
-    const records = await Promise.all([...this.store.keys].map(async (key) => this.beneath.inner.read(key, this.clock.now)))
+    const records = await Promise.all(
+      [...this.store.keys].map(async (key) => this.beneath.inner.read(key, this.clock.now)),
+    )
     return records.filter((record) => record !== undefined && record.payload.length > 0) as SessionRecord[]
   }
 
@@ -236,7 +270,11 @@ export class Scene {
   async tamper(cookie: string, changes: Partial<SessionRecord>): Promise<void> {
     const record = await this.record(cookie)
     if (record === undefined) throw new Error('there is no such record')
-    const outcome = await this.beneath.inner.replace({ ...record, version: record.version + 1, ...changes }, record.version, this.clock.now)
+    const outcome = await this.beneath.inner.replace(
+      { ...record, version: record.version + 1, ...changes },
+      record.version,
+      this.clock.now,
+    )
     if (outcome !== 'done') throw new Error(`the record could not be changed: ${outcome}`)
   }
 

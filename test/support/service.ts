@@ -25,7 +25,8 @@ export function program(names: readonly string[], folders: readonly string[] = [
 
 /** What to do without a service: in CI the run fails, elsewhere the tests are skipped, loudly. */
 export function missing(what: string, remedy: string): undefined {
-  if (process.env['CI'] === 'true' || process.env['REQUIRE_SERVICES'] === '1') throw new Error(`${what} is missing: ${remedy}`)
+  if (process.env['CI'] === 'true' || process.env['REQUIRE_SERVICES'] === '1')
+    throw new Error(`${what} is missing: ${remedy}`)
   process.stderr.write(`*** SKIPPED: ${what} is not on this machine; ${remedy}\n`)
   return undefined
 }
@@ -83,7 +84,11 @@ export interface Running {
 }
 
 /** Starts a program; it never outlives this process. */
-export function start(path: string, args: readonly string[], options: { uid?: number; gid?: number; cwd?: string } = {}): Running {
+export function start(
+  path: string,
+  args: readonly string[],
+  options: { uid?: number; gid?: number; cwd?: string } = {},
+): Running {
   let printed = ''
   const child = spawn(path, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
   child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()))

@@ -15,7 +15,17 @@ export const MINUTE = 60_000
 /** The pages of those who are not signed in, and those that say that something went wrong. */
 export const ANYBODY = ['/', '/cart', '/sign-in', '/sign-up', '/signed-out', '/trouble', '/nowhere', '/trouble/error']
 /** The pages of those who are. */
-export const MEMBERS = ['/', '/cart', '/live', '/devices', '/account', '/account/email', '/account/password', '/confirm?for=/account', '/trouble']
+export const MEMBERS = [
+  '/',
+  '/cart',
+  '/live',
+  '/devices',
+  '/account',
+  '/account/email',
+  '/account/password',
+  '/confirm?for=/account',
+  '/trouble',
+]
 
 /** Cheap, for tests alone. */
 export const CHEAP = { N: 16, r: 1, p: 1 }
@@ -46,7 +56,15 @@ export async function openShop(t: ExecutionContext, options: Partial<DemoOptions
   const store = new FaultyStore(new MemoryStore())
   const users = new Users(new MemoryShelf(), CHEAP)
   let ahead = 0
-  const demo = openDemo({ store, users, keys: ['a test secret of more than thirty-two characters'], now: () => Date.now() + ahead, print: () => Promise.resolve(), logger: {}, ...options })
+  const demo = openDemo({
+    store,
+    users,
+    keys: ['a test secret of more than thirty-two characters'],
+    now: () => Date.now() + ahead,
+    print: () => Promise.resolve(),
+    logger: {},
+    ...options,
+  })
   demo.app.silent = true
   await new Promise<void>((resolve) => demo.server.listen(0, '127.0.0.1', resolve))
   const url = `http://localhost:${(demo.server.address() as AddressInfo).port}`
@@ -108,7 +126,10 @@ export class Guest {
 
   /** Presses a button of the content, and waits for the page that it leads to. */
   async press(name: string, page = this.page): Promise<void> {
-    await Promise.all([page.waitForEvent('load'), page.getByRole('main').getByRole('button', { name, exact: true }).click()])
+    await Promise.all([
+      page.waitForEvent('load'),
+      page.getByRole('main').getByRole('button', { name, exact: true }).click(),
+    ])
   }
 
   /** The session cookie as the browser stores it. */

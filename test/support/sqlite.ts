@@ -15,8 +15,7 @@ export interface Driver {
 
 // The types of the oldest supported Node do not know this module.
 const builtin = process.getBuiltinModule('node:sqlite' as 'node:fs') as unknown as
-  | { DatabaseSync: new (path: string, options?: object) => Database }
-  | undefined
+  { DatabaseSync: new (path: string, options?: object) => Database } | undefined
 
 export const libsql: Driver = { name: 'libsql', open: (path) => new Libsql(path) }
 
@@ -36,7 +35,13 @@ export interface Worker {
 }
 
 /** Resolves when the process stands ready. */
-export async function worker(driver: Driver, task: 'count' | 'write', path: string, key: string, times: number): Promise<Worker> {
+export async function worker(
+  driver: Driver,
+  task: 'count' | 'write',
+  path: string,
+  key: string,
+  times: number,
+): Promise<Worker> {
   const loader = new URL('loader.js', import.meta.url).href
   const child = fork(fileURLToPath(import.meta.url), [driver.name, task, path, key, String(times)], {
     execArgv: ['--import', loader, '--disable-warning=ExperimentalWarning'],
@@ -60,16 +65,29 @@ export async function worker(driver: Driver, task: 'count' | 'write', path: stri
 
 async function main([name, task, path = '', key = '', times = '0']: readonly string[]): Promise<void> {
   const driver = drivers.find((one) => one.name === name) ?? libsql
-  const tell = (message: unknown) => new Promise<void>((resolve) => process.send?.(message, () => { resolve() }))
+  const tell = (message: unknown) =>
+    new Promise<void>((resolve) =>
+      process.send?.(message, () => {
+        resolve()
+      }),
+    )
   const word = once(process, 'message')
   await tell('ready')
   await word
   const database = driver.open(path)
   const store = new SqliteStore(database)
   const now = Date.now()
-  const first = { key, version: 1, payload: '0', owner: 'ada', createdAt: now, lastSeenAt: now, expiresAt: now + 600_000 }
+  const first = {
+    key,
+    version: 1,
+    payload: '0',
+    owner: 'ada',
+    createdAt: now,
+    lastSeenAt: now,
+    expiresAt: now + 600_000,
+  }
   await store.create(first, now)
-  for (let done = 0; done < Number(times); ) {
+  for (let done = 0; done < Number(times);) {
     const held = await store.read(key, now)
     if (held === undefined) throw new Error('the record is gone')
     const next = { ...held, version: held.version + 1, payload: String(Number(held.payload) + 1) }

@@ -73,7 +73,9 @@ export async function openableStores(): Promise<readonly OpenableStore[]> {
 
 /** Ends the servers and clients behind the stores. */
 export async function closeStores(): Promise<void> {
-  await Promise.all(closing.splice(0).map(async (close) => {
-    await close()
-  }))
+  await Promise.all(
+    closing.splice(0).map(async (close) => {
+      await close()
+    }),
+  )
 }

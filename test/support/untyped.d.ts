@@ -29,7 +29,10 @@ declare module 'passport-local' {
 }
 declare module 'passport-oauth2' {
   type Done = (error: unknown, user?: unknown) => void
-  const OAuth2Strategy: new (options: object, verify: (accessToken: string, refreshToken: string, profile: object, done: Done) => void) => object
+  const OAuth2Strategy: new (
+    options: object,
+    verify: (accessToken: string, refreshToken: string, profile: object, done: Done) => void,
+  ) => object
   export default OAuth2Strategy
 }
 declare module 'koa-csrf' {

@@ -103,7 +103,10 @@ session({ idleTimeout: true })
 // @ts-expect-error -- only the absolute timeout can be switched off
 session({ idleTimeout: false })
 session({ absoluteTimeout: false, maxAge: '7d', rolling: true })
-export const options: SessionOptions<Visitor> = { keys: [new Uint8Array(32), 'an older secret'], cookie: (ctx) => ({ secure: ctx.secure }) }
+export const options: SessionOptions<Visitor> = {
+  keys: [new Uint8Array(32), 'an older secret'],
+  cookie: (ctx) => ({ secure: ctx.secure }),
+}
 
 // a schema tells the type of data
 declare const schema: StandardSchema<{ count: number }>

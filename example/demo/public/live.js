@@ -18,7 +18,13 @@ function dial() {
     for (const [name, part] of Object.entries(parts)) part.innerHTML = shown[name]
   })
   socket.addEventListener('close', ({ code }) => {
-    if (code === ENDED) finish('closed', 'This session has ended: it was signed out, here or from another device. The server closed the live view.', 'Sign in again', '/sign-in?for=/live')
+    if (code === ENDED)
+      finish(
+        'closed',
+        'This session has ended: it was signed out, here or from another device. The server closed the live view.',
+        'Sign in again',
+        '/sign-in?for=/live',
+      )
     else if (++tries > MOST_TRIES) finish('lost', 'The connection was lost.', 'Try again', '/live')
     else {
       tell('connecting')

@@ -40,7 +40,9 @@ export function isShareable(record: SessionRecord): record is SessionRecord & { 
 
 export function cold(record: SessionRecord): Kept {
   const payload = typeof record.payload === 'string' ? record.payload : Uint8Array.from(record.payload)
-  return record.owner === undefined && record.meta === undefined ? payload : new Rest(payload, record.owner, record.meta)
+  return record.owner === undefined && record.meta === undefined
+    ? payload
+    : new Rest(payload, record.owner, record.meta)
 }
 
 export function ownerOf(kept: Kept): string | undefined {

@@ -222,7 +222,8 @@ export class Shard {
     for (;;) {
       let child = 2 * index + 1
       if (child >= this.count) break
-      if (child + 1 < this.count && this.expiresAt(at(this.#heap, child + 1)) < this.expiresAt(at(this.#heap, child))) child++
+      if (child + 1 < this.count && this.expiresAt(at(this.#heap, child + 1)) < this.expiresAt(at(this.#heap, child)))
+        child++
       const other = at(this.#heap, child)
       if (this.expiresAt(other) >= expiresAt) break
       this.#setHeap(index, other)

@@ -13,14 +13,23 @@ export async function build({ store, keys, ttl, redisUrl }) {
   const client = store === 'connect-redis' ? await createClient({ url: redisUrl }).connect() : undefined
   const app = express()
   app.set('etag', false)
-  app.use(session({
-    name: 'sid',
-    secret: keys,
-    resave: false,
-    saveUninitialized: false,
-    cookie: { maxAge: ttl },
-    store: client ? new RedisStore({ client }) : undefined
-  }))
-  app.use((req, res) => { res.send(answer(req.path, () => req.session)) })
-  return { listener: app, close () { client?.destroy() } }
+  app.use(
+    session({
+      name: 'sid',
+      secret: keys,
+      resave: false,
+      saveUninitialized: false,
+      cookie: { maxAge: ttl },
+      store: client ? new RedisStore({ client }) : undefined,
+    }),
+  )
+  app.use((req, res) => {
+    res.send(answer(req.path, () => req.session))
+  })
+  return {
+    listener: app,
+    close() {
+      client?.destroy()
+    },
+  }
 }

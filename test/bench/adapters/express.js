@@ -9,6 +9,8 @@ export function build() {
   const app = express()
   app.set('etag', false)
   app.use((req, res, next) => next())
-  app.use((req, res) => { res.send(answerBare(req.path)) })
-  return { bare, listener: app, close () {} }
+  app.use((req, res) => {
+    res.send(answerBare(req.path))
+  })
+  return { bare, listener: app, close() {} }
 }

@@ -20,7 +20,7 @@ export async function build({ store, keys, ttl, redisUrl }) {
     saveUninitialized: false,
     rolling: false,
     cookie: { maxAge: ttl, secure: false, path: '/' },
-    store: client ? new RedisStore({ client }) : undefined
+    store: client ? new RedisStore({ client }) : undefined,
   })
   for (const path of ['/plain', '/read', '/count', '/login', '/fill']) {
     app.get(path, (req, reply) => {
@@ -28,5 +28,11 @@ export async function build({ store, keys, ttl, redisUrl }) {
     })
   }
   await app.ready()
-  return { listener: app.routing, async close () { client?.destroy(); await app.close() } }
+  return {
+    listener: app.routing,
+    async close() {
+      client?.destroy()
+      await app.close()
+    },
+  }
 }

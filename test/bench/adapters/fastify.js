@@ -8,7 +8,9 @@ export const bare = true
 export async function build() {
   const app = Fastify()
   for (const path of ['/plain', '/read', '/count', '/login', '/fill']) {
-    app.get(path, (req, reply) => { reply.type('text/plain; charset=utf-8').send(answerBare(path)) })
+    app.get(path, (req, reply) => {
+      reply.type('text/plain; charset=utf-8').send(answerBare(path))
+    })
   }
   await app.ready()
   return { bare, listener: app.routing, close: () => app.close() }

@@ -11,13 +11,19 @@ export function build({ keys, ttl }) {
   const options = { password: keys[0], cookieName: 'sid', ttl: ttl / 1000, cookieOptions: { secure: false } }
   const app = new Koa()
   app.use(async (ctx) => {
-    if (ctx.path === '/plain') { ctx.body = 'ok'; return }
+    if (ctx.path === '/plain') {
+      ctx.body = 'ok'
+      return
+    }
     const session = await getIronSession(ctx.req, ctx.res, options)
-    if (ctx.path === '/read') { ctx.body = session.user ?? 'none'; return }
+    if (ctx.path === '/read') {
+      ctx.body = session.user ?? 'none'
+      return
+    }
     if (ctx.path === '/count') session.n = (session.n ?? 0) + 1
     else Object.assign(session, SMALL)
     await session.save()
     ctx.body = ctx.path === '/count' ? String(session.n) : 'ok'
   })
-  return { oneCookieState: true, listener: app.callback(), close () {} }
+  return { oneCookieState: true, listener: app.callback(), close() {} }
 }

@@ -11,6 +11,9 @@ export function build() {
   const app = new Koa()
   const als = new AsyncLocalStorage()
   app.use((ctx, next) => als.run(ctx, next))
-  app.use((ctx) => { als.getStore(); ctx.body = answerBare(ctx.path) })
-  return { bare, listener: app.callback(), close () {} }
+  app.use((ctx) => {
+    als.getStore()
+    ctx.body = answerBare(ctx.path)
+  })
+  return { bare, listener: app.callback(), close() {} }
 }

@@ -23,13 +23,19 @@ const openers = {
   'redis-pipelined': ({ redisUrl }) => openIoredis(redisUrl, true),
 
   async 'node-redis'({ redisUrl }) {
-    const [{ RedisStore }, { createClient }] = await Promise.all([import('../../../dist/stores/redis.js'), import('redis')])
+    const [{ RedisStore }, { createClient }] = await Promise.all([
+      import('../../../dist/stores/redis.js'),
+      import('redis'),
+    ])
     const client = await createClient({ url: redisUrl }).connect()
     return { store: new RedisStore(client), end: () => client.destroy() }
   },
 
   async postgres({ postgresUrl }) {
-    const [{ PostgresStore }, { default: pg }] = await Promise.all([import('../../../dist/stores/postgres.js'), import('pg')])
+    const [{ PostgresStore }, { default: pg }] = await Promise.all([
+      import('../../../dist/stores/postgres.js'),
+      import('pg'),
+    ])
     const pool = new pg.Pool({ connectionString: postgresUrl })
     pool.on('error', () => {}) // an idle connection that ends with the server
     return { store: new PostgresStore(pool), end: () => pool.end() }

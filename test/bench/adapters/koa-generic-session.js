@@ -14,11 +14,20 @@ export function build({ store, keys, ttl, redisUrl }) {
   const client = store === 'koa-redis' ? new Redis(redisUrl) : undefined
   const app = new Koa()
   app.keys = keys
-  app.use(session({
-    key: 'sid',
-    cookie: { maxAge: ttl },
-    store: client ? koaRedis({ client }) : store === 'memory-json' ? new JsonMapStore() : undefined
-  }))
-  app.use((ctx) => { ctx.body = answer(ctx.path, () => ctx.session) })
-  return { listener: app.callback(), close () { client?.disconnect() } }
+  app.use(
+    session({
+      key: 'sid',
+      cookie: { maxAge: ttl },
+      store: client ? koaRedis({ client }) : store === 'memory-json' ? new JsonMapStore() : undefined,
+    }),
+  )
+  app.use((ctx) => {
+    ctx.body = answer(ctx.path, () => ctx.session)
+  })
+  return {
+    listener: app.callback(),
+    close() {
+      client?.disconnect()
+    },
+  }
 }

@@ -13,11 +13,20 @@ export const stores = ['memory', 'memory-json', 'koa-redis']
 export function build({ store, ttl, redisUrl }) {
   const client = store === 'koa-redis' ? new Redis(redisUrl) : undefined
   const app = new Koa()
-  app.use(session({
-    key: 'sid',
-    cookie: { maxAge: ttl },
-    store: client ? koaRedis({ client }) : store === 'memory-json' ? new JsonMapStore() : undefined
-  }))
-  app.use((ctx) => { ctx.body = answer(ctx.path, () => ctx.session) })
-  return { listener: app.callback(), close () { client?.disconnect() } }
+  app.use(
+    session({
+      key: 'sid',
+      cookie: { maxAge: ttl },
+      store: client ? koaRedis({ client }) : store === 'memory-json' ? new JsonMapStore() : undefined,
+    }),
+  )
+  app.use((ctx) => {
+    ctx.body = answer(ctx.path, () => ctx.session)
+  })
+  return {
+    listener: app.callback(),
+    close() {
+      client?.disconnect()
+    },
+  }
 }

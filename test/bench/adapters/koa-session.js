@@ -15,9 +15,16 @@ export function build({ store, keys, ttl, redisUrl }) {
   if (store === 'redis') {
     client = new Redis(redisUrl)
     chosen = {
-      get: async (id) => { const text = await client.get(id); return text ? JSON.parse(text) : undefined },
-      set: async (id, data, maxAge) => { await client.set(id, JSON.stringify(data), 'PX', maxAge) },
-      destroy: async (id) => { await client.del(id) }
+      get: async (id) => {
+        const text = await client.get(id)
+        return text ? JSON.parse(text) : undefined
+      },
+      set: async (id, data, maxAge) => {
+        await client.set(id, JSON.stringify(data), 'PX', maxAge)
+      },
+      destroy: async (id) => {
+        await client.del(id)
+      },
     }
   } else if (store === 'koa-redis') {
     client = new Redis(redisUrl)
@@ -28,6 +35,13 @@ export function build({ store, keys, ttl, redisUrl }) {
   const app = new Koa()
   app.keys = keys
   app.use(session({ key: 'sid', maxAge: ttl, store: chosen }, app))
-  app.use((ctx) => { ctx.body = answer(ctx.path, () => ctx.session) })
-  return { listener: app.callback(), close () { client?.disconnect() } }
+  app.use((ctx) => {
+    ctx.body = answer(ctx.path, () => ctx.session)
+  })
+  return {
+    listener: app.callback(),
+    close() {
+      client?.disconnect()
+    },
+  }
 }

@@ -8,6 +8,8 @@ export const bare = true
 export function build() {
   const app = new Koa()
   app.use(async (ctx, next) => next())
-  app.use((ctx) => { ctx.body = answerBare(ctx.path) })
-  return { bare, listener: app.callback(), close () {} }
+  app.use((ctx) => {
+    ctx.body = answerBare(ctx.path)
+  })
+  return { bare, listener: app.callback(), close() {} }
 }

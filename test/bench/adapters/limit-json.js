@@ -9,5 +9,7 @@ export const build = ({ keys, store, redisUrl }) =>
   limitApp({
     keys,
     text: true,
-    redis: store.startsWith('redis') ? new Redis(redisUrl, { enableAutoPipelining: store === 'redis-pipelined' }) : undefined
+    redis: store.startsWith('redis')
+      ? new Redis(redisUrl, { enableAutoPipelining: store === 'redis-pipelined' })
+      : undefined,
   })

@@ -18,7 +18,12 @@ const state = {}
 if (way === 'none') app.use((ctx, next) => next())
 else if (way === 'run') app.use((ctx, next) => storage.run(state, next))
 else app.use(session({ keys: KEYS }))
-const look = { none: () => undefined, run: () => storage.getStore(), visitor: () => currentSession(), session: () => currentSession() }[way]
+const look = {
+  none: () => undefined,
+  run: () => storage.getStore(),
+  visitor: () => currentSession(),
+  session: () => currentSession(),
+}[way]
 const step = async () => 1
 app.use(async (ctx) => {
   if (ctx.path === '/login') {

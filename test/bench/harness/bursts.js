@@ -38,10 +38,12 @@ async function open() {
 }
 
 function counted(store) {
-  const counting = (verb) => (...args) => {
-    calls[verb]++
-    return store[verb](...args)
-  }
+  const counting =
+    (verb) =>
+    (...args) => {
+      calls[verb]++
+      return store[verb](...args)
+    }
   return {
     create: counting('create'),
     read: counting('read'),
@@ -85,5 +87,13 @@ process.on('message', async ({ way, size }) => {
   const kept = way === 'update' ? (data.n ?? 0) : Object.keys(data).filter((key) => key.startsWith('key')).length
   const done = answers.filter((answer) => answer.startsWith('HTTP/1.1 200')).length
   const refused = answers.filter((answer) => answer.startsWith('HTTP/1.1 409')).length
-  process.send({ ms, cpu: (user + system) / size, reads: made.read / size, replaces: made.replace / size, done, refused, kept })
+  process.send({
+    ms,
+    cpu: (user + system) / size,
+    reads: made.read / size,
+    replaces: made.replace / size,
+    done,
+    refused,
+    kept,
+  })
 })

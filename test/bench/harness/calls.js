@@ -11,7 +11,11 @@ const HOUR = 3_600_000
 const KINDS = {
   MemoryStore() {
     const store = new MemoryStore()
-    return { create: (record) => store.create(record, 0), read: (key) => store.read(key, 1), sweep: (now) => store.deleteExpired(now, PORTION) }
+    return {
+      create: (record) => store.create(record, 0),
+      read: (key) => store.read(key, 1),
+      sweep: (now) => store.deleteExpired(now, PORTION),
+    }
   },
   Map() {
     const map = new Map()
@@ -27,7 +31,16 @@ const KINDS = {
 // As the core makes them: a small session's payload, and a key that is a hash of the id.
 const PAYLOAD = JSON.stringify({ user: 'alice', n: 0, roles: ['reader', 'writer'], at: 1700000000000 })
 const recordOf = (key, at) =>
-  Object.freeze({ key, version: 1, payload: PAYLOAD.slice(0, 8) + PAYLOAD.slice(8), owner: undefined, createdAt: 1, lastSeenAt: 1, expiresAt: HOUR + (at % 600_000), meta: undefined })
+  Object.freeze({
+    key,
+    version: 1,
+    payload: PAYLOAD.slice(0, 8) + PAYLOAD.slice(8),
+    owner: undefined,
+    createdAt: 1,
+    lastSeenAt: 1,
+    expiresAt: HOUR + (at % 600_000),
+    meta: undefined,
+  })
 
 // Keys of 43 characters, in one buffer: what they cost is counted for no store.
 const WIDTH = 43
@@ -66,7 +79,7 @@ process.on('message', async () => {
   }
   /** Nanoseconds of a read of one of so many, each a different one of all. */
   const read = (count) => {
-    const picked = Array.from({ length: 50_000 }, () => keyAt(Math.floor((Math.random() * count)) * (SESSIONS / count)))
+    const picked = Array.from({ length: 50_000 }, () => keyAt(Math.floor(Math.random() * count) * (SESSIONS / count)))
     let found = 0
     const began = process.hrtime.bigint()
     for (const key of picked) if (store.read(key)) found++
@@ -88,6 +101,11 @@ process.on('message', async () => {
     fillLongestWithGc: fill.longestWithGc,
     fillLongestGc: fill.longestGc,
     ...reads,
-    ...(sweep && { sweepLongestCall: sweep.longestCall, sweepLongestWithGc: sweep.longestWithGc, sweepLongestGc: sweep.longestGc, left: (used() - base) / SESSIONS }),
+    ...(sweep && {
+      sweepLongestCall: sweep.longestCall,
+      sweepLongestWithGc: sweep.longestWithGc,
+      sweepLongestGc: sweep.longestGc,
+      left: (used() - base) / SESSIONS,
+    }),
   })
 })

@@ -24,7 +24,12 @@ function variants() {
   return [
     {},
     { note: ', rolling', options: { rolling: true } },
-    { note: ', rolling, a request every 3 hours', options: seldom, step: () => (late += 3 * 3_600_000), only: ['W2', 'W3'] },
+    {
+      note: ', rolling, a request every 3 hours',
+      options: seldom,
+      step: () => (late += 3 * 3_600_000),
+      only: ['W2', 'W3'],
+    },
   ]
 }
 
@@ -33,7 +38,9 @@ async function count(only) {
   const admin = new Redis(redisUrl)
   const monitor = await admin.monitor()
   let seen = []
-  monitor.on('monitor', (_time, [name, ...args], source) => seen.push({ name: name.toLowerCase(), args, inside: source === 'lua' }))
+  monitor.on('monitor', (_time, [name, ...args], source) =>
+    seen.push({ name: name.toLowerCase(), args, inside: source === 'lua' }),
+  )
   /** What was seen until now: the monitor is told in order, so once it has told of this mark it has told all. */
   const taken = async () => {
     const mark = `mark ${performance.now()}`
@@ -51,7 +58,10 @@ async function count(only) {
   const rows = []
   for (const name of only?.map((entry) => entry.split(':')[0]) ?? names) {
     for (const store of (await load(name)).stores.filter((one) => one.includes('redis'))) {
-      for (const { note = '', options, step = () => {}, only = Object.keys(ROUTES) } of name === 'koa-fastsession' && store === 'redis' ? variants() : [{}]) {
+      for (const { note = '', options, step = () => {}, only = Object.keys(ROUTES) } of name === 'koa-fastsession' &&
+      store === 'redis'
+        ? variants()
+        : [{}]) {
         const row = { candidate: `${name}:${store}${note}` }
         const app = await build(name, store, { redisUrl, options })
         await check(app)
@@ -65,7 +75,10 @@ async function count(only) {
             await lane.send(app.listener, path, cookie && cookies[cookie])
           }
           const list = await taken()
-          row[workload] = { sent: tally(list.filter(({ inside }) => !inside)), inside: tally(list.filter(({ inside }) => inside)) }
+          row[workload] = {
+            sent: tally(list.filter(({ inside }) => !inside)),
+            inside: tally(list.filter(({ inside }) => inside)),
+          }
         }
         await app.close()
         rows.push(row)

@@ -27,7 +27,12 @@ const equal = (a, b) => {
 }
 
 class Manager {
-  constructor(id, base) { this.id = id; this.base = base; this.over = undefined; this.lent = undefined }
+  constructor(id, base) {
+    this.id = id
+    this.base = base
+    this.over = undefined
+    this.lent = undefined
+  }
 
   get(key) {
     if (this.over !== undefined && this.over.has(key)) return this.over.get(key)
@@ -41,7 +46,10 @@ class Manager {
     return copy
   }
 
-  set(key, value) { (this.over ??= new Map()).set(key, value); this.lent?.delete(key) }
+  set(key, value) {
+    ;(this.over ??= new Map()).set(key, value)
+    this.lent?.delete(key)
+  }
 }
 
 export function leanApp({ keys, ttl, cache }) {
@@ -83,7 +91,7 @@ export function leanApp({ keys, ttl, cache }) {
     const next = { ...base }
     for (const [key, value] of over) next[key] = value
     if (session.id === undefined) {
-      const id = session.id = pooledId()
+      const id = (session.id = pooledId())
       ctx.res.setHeader('Set-Cookie', `sid=${id}.${sign(id)}; Path=/; HttpOnly; SameSite=Lax`)
     }
     map.set(session.id, { data: next, expires: Date.now() + ttl })
@@ -102,11 +110,17 @@ export function leanApp({ keys, ttl, cache }) {
     await als.run(session, next)
     if (session.over !== undefined) commit(ctx, session)
   })
-  const fill = (session, data) => { for (const key in data) session.set(key, data[key]) }
+  const fill = (session, data) => {
+    for (const key in data) session.set(key, data[key])
+  }
   app.use((ctx) => {
     switch (ctx.path) {
-      case '/plain': ctx.body = 'ok'; return
-      case '/read': ctx.body = String(als.getStore().get('user') ?? 'none'); return
+      case '/plain':
+        ctx.body = 'ok'
+        return
+      case '/read':
+        ctx.body = String(als.getStore().get('user') ?? 'none')
+        return
       case '/count': {
         const session = als.getStore()
         const n = (session.get('n') ?? 0) + 1
@@ -114,9 +128,14 @@ export function leanApp({ keys, ttl, cache }) {
         ctx.body = String(n)
         return
       }
-      case '/login': fill(als.getStore(), SMALL); ctx.body = 'ok'; return
-      case '/fill': fill(als.getStore(), big()); ctx.body = 'ok'
+      case '/login':
+        fill(als.getStore(), SMALL)
+        ctx.body = 'ok'
+        return
+      case '/fill':
+        fill(als.getStore(), big())
+        ctx.body = 'ok'
     }
   })
-  return { listener: app.callback(), close () {} }
+  return { listener: app.callback(), close() {} }
 }

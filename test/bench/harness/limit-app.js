@@ -14,7 +14,10 @@ let used = POOL.length
 
 /** 192 random bits as base64url, drawn from a pool of random bytes. */
 export function pooledId() {
-  if (used === POOL.length) { randomFillSync(POOL); used = 0 }
+  if (used === POOL.length) {
+    randomFillSync(POOL)
+    used = 0
+  }
   used += 24
   return POOL.toString('base64url', used - 24, used)
 }
@@ -27,10 +30,18 @@ const same = (a, b) => {
   return timingSafeEqual(given, wanted)
 }
 
-const isEmpty = (object) => { for (const _ in object) return false; return true }
+const isEmpty = (object) => {
+  for (const _ in object) return false
+  return true
+}
 
 class Session {
-  constructor(id, raw, text) { this.id = id; this.raw = raw; this.text = text; this.open = undefined }
+  constructor(id, raw, text) {
+    this.id = id
+    this.raw = raw
+    this.text = text
+    this.open = undefined
+  }
   get data() {
     return (this.open ??= this.raw === undefined ? {} : this.text ? JSON.parse(this.raw) : this.raw)
   }
@@ -70,21 +81,34 @@ export function limitApp({ keys, text, redis }) {
     return match[1]
   }
 
-  app.use(redis
-    ? async (ctx, next) => {
-      const id = find(ctx)
-      const raw = id && (await redis.get('s:' + id))
-      const session = ctx.state.session = raw ? new Session(id, raw, text) : new Session(undefined, undefined, text)
-      await als.run(session, next)
-      return commit(ctx, session)
-    }
-    : async (ctx, next) => {
-      const id = find(ctx)
-      const raw = id && map.get(id)
-      const session = ctx.state.session = raw ? new Session(id, raw, text) : new Session(undefined, undefined, text)
-      await als.run(session, next)
-      commit(ctx, session)
-    })
-  app.use((ctx) => { ctx.body = answer(ctx.path, () => als.getStore().data) })
-  return { listener: app.callback(), close () { redis?.disconnect() } }
+  app.use(
+    redis
+      ? async (ctx, next) => {
+          const id = find(ctx)
+          const raw = id && (await redis.get('s:' + id))
+          const session = (ctx.state.session = raw
+            ? new Session(id, raw, text)
+            : new Session(undefined, undefined, text))
+          await als.run(session, next)
+          return commit(ctx, session)
+        }
+      : async (ctx, next) => {
+          const id = find(ctx)
+          const raw = id && map.get(id)
+          const session = (ctx.state.session = raw
+            ? new Session(id, raw, text)
+            : new Session(undefined, undefined, text))
+          await als.run(session, next)
+          commit(ctx, session)
+        },
+  )
+  app.use((ctx) => {
+    ctx.body = answer(ctx.path, () => als.getStore().data)
+  })
+  return {
+    listener: app.callback(),
+    close() {
+      redis?.disconnect()
+    },
+  }
 }

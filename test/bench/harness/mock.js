@@ -31,19 +31,36 @@ class StubSocket extends EventEmitter {
 
   cork() {}
   uncork() {}
-  setTimeout() { return this }
-  setKeepAlive() { return this }
-  setNoDelay() { return this }
-  address() { return { address: '127.0.0.1', port: 40000, family: 'IPv4' } }
-  pause() { return this }
-  resume() { return this }
-  destroy() { this.destroyed = true; return this }
+  setTimeout() {
+    return this
+  }
+  setKeepAlive() {
+    return this
+  }
+  setNoDelay() {
+    return this
+  }
+  address() {
+    return { address: '127.0.0.1', port: 40000, family: 'IPv4' }
+  }
+  pause() {
+    return this
+  }
+  resume() {
+    return this
+  }
+  destroy() {
+    this.destroyed = true
+    return this
+  }
   destroySoon() {}
 }
 
 /** One reusable keep-alive connection; `send` serves one request at a time. */
 export class Lane {
-  constructor() { this.socket = new StubSocket() }
+  constructor() {
+    this.socket = new StubSocket()
+  }
 
   send(listener, path, cookie, keep = false) {
     const socket = this.socket

@@ -16,7 +16,10 @@ async function drive({ path, cookie }, ms) {
   const isOver = slice(ms)
   let n = 0
   for (; !isOver(); n += 64) {
-    for (let i = 0; i < 8; i++) await Promise.all(lanes.map((lane, at) => lane.send(app.listener, path, Array.isArray(header) ? header[at] : header)))
+    for (let i = 0; i < 8; i++)
+      await Promise.all(
+        lanes.map((lane, at) => lane.send(app.listener, path, Array.isArray(header) ? header[at] : header)),
+      )
   }
   return n
 }
@@ -54,7 +57,13 @@ process.on('message', async ({ workload, ms }) => {
     const { url, functionName } = nodes.get(id)
     if (url === 'node:inspector') return // the sampler itself
     const spent = profile.timeDeltas[at]
-    const from = url ? origin(url) : functionName === '(garbage collector)' ? 'garbage collection' : functionName === '(program)' ? 'native code' : 'the engine'
+    const from = url
+      ? origin(url)
+      : functionName === '(garbage collector)'
+        ? 'garbage collection'
+        : functionName === '(program)'
+          ? 'native code'
+          : 'the engine'
     const called = `${functionName || '(anonymous)'} in ${from}`
     sums.files[from] = (sums.files[from] ?? 0) + spent
     sums.functions[called] = (sums.functions[called] ?? 0) + spent

@@ -18,7 +18,13 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
 export async function startRedis() {
   const port = await freePort()
   const folder = temporaryFolder()
-  return run('redis-server', ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder], {}, port, `redis://127.0.0.1:${port}`)
+  return run(
+    'redis-server',
+    ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder],
+    {},
+    port,
+    `redis://127.0.0.1:${port}`,
+  )
 }
 
 /** `undefined` where this machine has no PostgreSQL. Written data goes to disk as by default, but for a crash of the machine. */
@@ -29,10 +35,25 @@ export async function startPostgres() {
   if (user.uid !== undefined) chownSync(data, user.uid, user.gid)
   const path = [...packaged(), process.env.PATH].join(delimiter)
   const options = { ...user, cwd: data, env: { ...process.env, PATH: path } }
-  const made = spawnSync('initdb', ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync'], { ...options, stdio: 'ignore' })
+  const made = spawnSync(
+    'initdb',
+    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync'],
+    { ...options, stdio: 'ignore' },
+  )
   if (made.error?.code === 'ENOENT') return undefined
   const port = await freePort()
-  const args = ['-D', data, '-p', `${port}`, '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'synchronous_commit=off']
+  const args = [
+    '-D',
+    data,
+    '-p',
+    `${port}`,
+    '-c',
+    'listen_addresses=127.0.0.1',
+    '-c',
+    'unix_socket_directories=',
+    '-c',
+    'synchronous_commit=off',
+  ]
   const server = await run('postgres', args, options, port, `postgres://postgres@127.0.0.1:${port}/postgres`)
   // The port opens before the server is ready.
   if (server) await sleep(1000)
@@ -49,7 +70,9 @@ export function temporaryFolder() {
 function packaged() {
   try {
     const root = '/usr/lib/postgresql'
-    return readdirSync(root).sort((a, b) => Number(b) - Number(a)).map((major) => `${root}/${major}/bin`)
+    return readdirSync(root)
+      .sort((a, b) => Number(b) - Number(a))
+      .map((major) => `${root}/${major}/bin`)
   } catch {
     return []
   }

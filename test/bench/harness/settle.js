@@ -17,7 +17,8 @@ export function used() {
 /** The garbage collector's pauses from now on, { start, end } in milliseconds of performance.now(). */
 export function collections() {
   const seen = []
-  const take = (entries) => seen.push(...entries.map(({ startTime, duration }) => ({ start: startTime, end: startTime + duration })))
+  const take = (entries) =>
+    seen.push(...entries.map(({ startTime, duration }) => ({ start: startTime, end: startTime + duration })))
   const observer = new PerformanceObserver((list) => take(list.getEntries()))
   observer.observe({ entryTypes: ['gc'] })
   return {
@@ -37,6 +38,9 @@ export function longest(spans) {
 /** The longest of some spans without the pauses that fell into it. */
 export function longestBeside(spans, pauses) {
   const own = ({ start, end }) =>
-    pauses.reduce((left, pause) => left - Math.max(0, Math.min(end, pause.end) - Math.max(start, pause.start)), end - start)
+    pauses.reduce(
+      (left, pause) => left - Math.max(0, Math.min(end, pause.end) - Math.max(start, pause.start)),
+      end - start,
+    )
   return spans.reduce((most, span) => Math.max(most, own(span)), 0)
 }

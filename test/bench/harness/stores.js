@@ -9,7 +9,10 @@ export class JsonMapStore extends EventEmitter {
   async get(id) {
     const entry = this.#map.get(id)
     if (entry === undefined) return undefined
-    if (entry.expires <= Date.now()) { this.#map.delete(id); return undefined }
+    if (entry.expires <= Date.now()) {
+      this.#map.delete(id)
+      return undefined
+    }
     return JSON.parse(entry.text)
   }
 
@@ -17,7 +20,9 @@ export class JsonMapStore extends EventEmitter {
     this.#map.set(id, { text: JSON.stringify(data), expires: Date.now() + (Number(ttl) || 86400000) })
   }
 
-  async destroy(id) { this.#map.delete(id) }
+  async destroy(id) {
+    this.#map.delete(id)
+  }
 }
 
 export class RefMapStore extends EventEmitter {
@@ -25,7 +30,10 @@ export class RefMapStore extends EventEmitter {
   async get(id) {
     const entry = this.#map.get(id)
     if (entry === undefined) return undefined
-    if (entry.expires <= Date.now()) { this.#map.delete(id); return undefined }
+    if (entry.expires <= Date.now()) {
+      this.#map.delete(id)
+      return undefined
+    }
     return entry.data
   }
 
@@ -33,5 +41,7 @@ export class RefMapStore extends EventEmitter {
     this.#map.set(id, { data, expires: Date.now() + (Number(ttl) || 86400000) })
   }
 
-  async destroy(id) { this.#map.delete(id) }
+  async destroy(id) {
+    this.#map.delete(id)
+  }
 }

@@ -88,10 +88,12 @@ async function sqlite() {
     prepare(sql) {
       const statement = database.prepare(sql)
       bareOnes.set(sql, statement)
-      const noting = (verb) => (...values) => {
-        if (isNoting) sent.push({ sql, verb, values })
-        return statement[verb](...values)
-      }
+      const noting =
+        (verb) =>
+        (...values) => {
+          if (isNoting) sent.push({ sql, verb, values })
+          return statement[verb](...values)
+        }
       return { run: noting('run'), get: noting('get'), all: noting('all') }
     },
   }
@@ -120,7 +122,10 @@ async function sqlite() {
 }
 
 async function postgres() {
-  const [{ PostgresStore }, { default: pg }] = await Promise.all([import('../../../dist/stores/postgres.js'), import('pg')])
+  const [{ PostgresStore }, { default: pg }] = await Promise.all([
+    import('../../../dist/stores/postgres.js'),
+    import('pg'),
+  ])
   const pool = new pg.Pool({ connectionString: place })
   pool.on('error', () => {})
   const watched = new PostgresStore({

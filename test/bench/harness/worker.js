@@ -36,7 +36,9 @@ async function run({ workload, ms, lanes }) {
       if (i % 8 === 0 && isOver()) open = false
     }
   }
-  await Promise.all(Array.from({ length: lanes }, (_, lane) => (lane === 0 ? clock : drive)(new Lane(), cookieOf(lane))))
+  await Promise.all(
+    Array.from({ length: lanes }, (_, lane) => (lane === 0 ? clock : drive)(new Lane(), cookieOf(lane))),
+  )
   const { user, system } = process.cpuUsage(cpu0)
   return { n, cpu: ((user + system) * 1000) / n, wall: Number(process.hrtime.bigint() - wall0) / n }
 }

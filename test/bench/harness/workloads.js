@@ -17,11 +17,23 @@ export function big() {
  */
 export function answer(path, session) {
   switch (path) {
-    case '/plain': return 'ok'
-    case '/read': return String(session().user ?? 'none')
-    case '/count': { const s = session(); s.n = (s.n ?? 0) + 1; return String(s.n) }
-    case '/login': { Object.assign(session(), SMALL); return 'ok' }
-    case '/fill': { Object.assign(session(), big()); return 'ok' }
+    case '/plain':
+      return 'ok'
+    case '/read':
+      return String(session().user ?? 'none')
+    case '/count': {
+      const s = session()
+      s.n = (s.n ?? 0) + 1
+      return String(s.n)
+    }
+    case '/login': {
+      Object.assign(session(), SMALL)
+      return 'ok'
+    }
+    case '/fill': {
+      Object.assign(session(), big())
+      return 'ok'
+    }
   }
   return 'no such route'
 }
@@ -29,8 +41,10 @@ export function answer(path, session) {
 /** What a server without sessions answers (the floor). */
 export function answerBare(path) {
   switch (path) {
-    case '/read': return 'alice'
-    case '/count': return '12345'
+    case '/read':
+      return 'alice'
+    case '/count':
+      return '12345'
   }
   return 'ok'
 }
@@ -43,7 +57,7 @@ export const WORKLOADS = {
   W5: { path: '/read', cookie: 'big', what: 'valid cookie, one field read of 10 KB' },
   W6: { path: '/read', cookie: 'forged', what: 'forged signature' },
   // In W3 all requests under way write to one session. Most sessions have one writer at a time: this is W3 for them.
-  W7: { path: '/count', cookie: 'own', what: 'valid cookie, counter written, each request its own session' }
+  W7: { path: '/count', cookie: 'own', what: 'valid cookie, counter written, each request its own session' },
 }
 
 /** So many sessions take turns in W7: more than requests are under way. */

@@ -28,7 +28,11 @@ export class Browser {
       const text = await response.text()
       return { status: response.status, body: parsed(text), setCookie: response.headers.getSetCookie().map(cookieIn) }
     } catch {
-      return { status: 'connection cut', body: undefined, setCookie: response?.headers.getSetCookie().map(cookieIn) ?? [] }
+      return {
+        status: 'connection cut',
+        body: undefined,
+        setCookie: response?.headers.getSetCookie().map(cookieIn) ?? [],
+      }
     }
   }
 
@@ -50,12 +54,15 @@ export class Browser {
 function cookieIn(line) {
   const [pair, ...attributes] = line.split(';').map((part) => part.trim())
   const at = pair.indexOf('=')
-  const found = new Map(attributes.map((attribute) => {
-    const [name, value = ''] = attribute.split('=')
-    return [name.toLowerCase(), value]
-  }))
+  const found = new Map(
+    attributes.map((attribute) => {
+      const [name, value = ''] = attribute.split('=')
+      return [name.toLowerCase(), value]
+    }),
+  )
   const maxAge = found.get('max-age')
-  const isEnd = maxAge === undefined ? found.has('expires') && Date.parse(found.get('expires')) <= Date.now() : Number(maxAge) <= 0
+  const isEnd =
+    maxAge === undefined ? found.has('expires') && Date.parse(found.get('expires')) <= Date.now() : Number(maxAge) <= 0
   return { name: pair.slice(0, at), value: pair.slice(at + 1), attributes: found, isEnd }
 }
 

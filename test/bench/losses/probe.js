@@ -25,7 +25,11 @@ export class Probe {
   /** For stores that answer to a callback. */
   tell(verb, call, keeps, callback) {
     // Out of the promise, so that what the callback throws is the library's own affair.
-    this.ask(verb, () => new Promise((resolve, reject) => call((error, value) => (error ? reject(error) : resolve(value)))), keeps).then(
+    this.ask(
+      verb,
+      () => new Promise((resolve, reject) => call((error, value) => (error ? reject(error) : resolve(value)))),
+      keeps,
+    ).then(
       (value) => setImmediate(() => callback?.(null, value)),
       (error) => setImmediate(() => callback?.(error)),
     )

@@ -10,9 +10,17 @@
 export function report(scenes, columns) {
   const notes = []
   const rows = scenes.flatMap(({ title, facts }, scene) =>
-    facts.map((fact, at) => [at === 0 ? title : '', fact, ...columns.map((column) => cellOf(column, scene, at, notes))]),
+    facts.map((fact, at) => [
+      at === 0 ? title : '',
+      fact,
+      ...columns.map((column) => cellOf(column, scene, at, notes)),
+    ]),
   )
-  const table = [['', '', ...columns.map(({ adapter, version }) => `${adapter.name} ${version}`)], ['---', '---', ...columns.map(() => '---')], ...rows]
+  const table = [
+    ['', '', ...columns.map(({ adapter, version }) => `${adapter.name} ${version}`)],
+    ['---', '---', ...columns.map(() => '---')],
+    ...rows,
+  ]
   return `# Who loses what
 
 The same scenes over HTTP on loopback with each library, on Node ${process.version}. \`npm run compare\` plays them again and

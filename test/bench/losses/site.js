@@ -3,7 +3,10 @@ import { createServer } from 'node:http'
 import { Browser } from './browser.js'
 import { Probe } from './probe.js'
 
-export const KEYS = ['the newest secret of these apps, long enough for all', 'the secret before it, which is just as long as that']
+export const KEYS = [
+  'the newest secret of these apps, long enough for all',
+  'the secret before it, which is just as long as that',
+]
 
 /**
  * What an app does with the session of one request: each library in its own words.
@@ -66,7 +69,12 @@ export async function serve(adapter, routes, { store = adapter.openStore(), ...o
   }
   // Only where a library lets the clock be set; the others renew with every response and need none.
   let ahead = 0
-  const listener = await adapter.listen(store, probe, { ...COMMON, ...routes }, { keys: KEYS, now: () => Date.now() + ahead, ...options })
+  const listener = await adapter.listen(
+    store,
+    probe,
+    { ...COMMON, ...routes },
+    { keys: KEYS, now: () => Date.now() + ahead, ...options },
+  )
   const server = createServer(listener)
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${server.address().port}`

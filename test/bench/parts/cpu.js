@@ -7,14 +7,24 @@ import { WORKLOADS } from '../harness/workloads.js'
 
 export const title = 'CPU per request'
 
-export async function measure({ node, say, rounds = 5, ms = 150, warm = 300, lanes = 8, only = [...names, 'koa-fastsession:memory-keygrip'], workloads = Object.keys(WORKLOADS) }) {
+export async function measure({
+  node,
+  say,
+  rounds = 5,
+  ms = 150,
+  warm = 300,
+  lanes = 8,
+  only = [...names, 'koa-fastsession:memory-keygrip'],
+  workloads = Object.keys(WORKLOADS),
+}) {
   const candidates = []
   for (const entry of only) {
     const [name, store] = entry.split(':')
     const adapter = await load(name)
     candidates.push({ id: entry, name, store: store ?? adapter.stores[0], floor: adapter.floor ?? name, runs: {} })
   }
-  const begin = ({ name, store }) => start('harness/worker.js', [name, store], { node, execArgv: ['--max-old-space-size=4096'] })
+  const begin = ({ name, store }) =>
+    start('harness/worker.js', [name, store], { node, execArgv: ['--max-old-space-size=4096'] })
   await Promise.all(
     candidates.map(async (one) => {
       one.steady = await begin(one)
@@ -26,7 +36,8 @@ export async function measure({ node, say, rounds = 5, ms = 150, warm = 300, lan
   // Nothing is measured yet, so the candidates need not wait for one another; two at a time keep the machine busy.
   for (let at = 0; at < candidates.length; at += 2) {
     const warmUp = async (one) => {
-      for (const workload of workloads) await childFor(one, workload).ask({ workload, ms: workload === 'W4' ? 4 * warm : warm, lanes })
+      for (const workload of workloads)
+        await childFor(one, workload).ask({ workload, ms: workload === 'W4' ? 4 * warm : warm, lanes })
     }
     await Promise.all(candidates.slice(at, at + 2).map(warmUp))
   }
@@ -42,7 +53,10 @@ export async function measure({ node, say, rounds = 5, ms = 150, warm = 300, lan
     }
   }
   const ours = candidates.find(({ id }) => id === 'koa-fastsession')
-  const conflicts = ours && workloads.includes('W3') ? await ours.steady.ask({ conflicts: true, workload: 'W3', ms: 50, lanes }) : undefined
+  const conflicts =
+    ours && workloads.includes('W3')
+      ? await ours.steady.ask({ conflicts: true, workload: 'W3', ms: 50, lanes })
+      : undefined
   for (const { steady, creating } of candidates) await Promise.all([steady.stop(), creating?.stop()])
 
   const over = (runs, base) => (base === undefined ? undefined : round(median(runs.map((cpu, at) => cpu / base[at]))))

@@ -20,7 +20,13 @@ const PAYLOAD = JSON.stringify({ user: 'alice', n: 0, roles: ['reader', 'writer'
 
 export async function measure({ say }) {
   const rows = []
-  for (const [name, open, isOwned] of [['redis', redis], ['redis, owned', redis, true], ['sqlite', sqlite], ['postgres', postgres], ['postgres, owned', postgres, true]]) {
+  for (const [name, open, isOwned] of [
+    ['redis', redis],
+    ['redis, owned', redis, true],
+    ['sqlite', sqlite],
+    ['postgres', postgres],
+    ['postgres, owned', postgres, true],
+  ]) {
     say(name)
     const opened = await open()
     if (opened === undefined) return { missing: name.startsWith('redis') ? 'redis-server' : 'postgres' }
@@ -49,7 +55,9 @@ export async function measure({ say }) {
       const before = await gauge()
       await each(records, call)
       const after = await gauge()
-      row.verbs[verb] = Object.fromEntries(Object.entries(after).map(([what, value]) => [what, round((value - before[what]) / SESSIONS)]))
+      row.verbs[verb] = Object.fromEntries(
+        Object.entries(after).map(([what, value]) => [what, round((value - before[what]) / SESSIONS)]),
+      )
       if (verb === 'create') row.bytes = round(((await atRest()) - empty) / SESSIONS)
     }
     row.bytesAfterChanges = round(((await atRest()) - empty) / SESSIONS)
@@ -59,7 +67,10 @@ export async function measure({ say }) {
   const app = await build('koa-fastsession', 'memory')
   const [set] = (await inject(app.listener, '/login')).setCookie
   await app.close()
-  return { rows, cookies: { request: `Cookie: ${set.split(';', 1)[0]}\r\n`.length, response: `Set-Cookie: ${set}\r\n`.length } }
+  return {
+    rows,
+    cookies: { request: `Cookie: ${set.split(';', 1)[0]}\r\n`.length, response: `Set-Cookie: ${set}\r\n`.length },
+  }
 }
 
 async function each(records, call) {
@@ -67,7 +78,8 @@ async function each(records, call) {
   const drive = async () => {
     while (at < records.length) {
       const answer = await call(records[at++])
-      if (answer === false || answer === undefined || answer === 'stale' || answer === 'gone') throw new Error('a verb was refused')
+      if (answer === false || answer === undefined || answer === 'stale' || answer === 'gone')
+        throw new Error('a verb was refused')
     }
   }
   await Promise.all(Array.from({ length: UNDER_WAY }, drive))
@@ -77,14 +89,21 @@ async function redis() {
   const server = await startRedis()
   if (server === undefined) return undefined
   const [client, admin] = [new Redis(server.url), new Redis(server.url)]
-  const info = async () => Object.fromEntries([...(await admin.info('all')).matchAll(/^(\w+):([\d.]+)\r$/gm)].map(([, field, value]) => [field, Number(value)]))
+  const info = async () =>
+    Object.fromEntries(
+      [...(await admin.info('all')).matchAll(/^(\w+):([\d.]+)\r$/gm)].map(([, field, value]) => [field, Number(value)]),
+    )
   return {
     store: new RedisStore(client),
     atRest: async () => (await info()).used_memory,
     // The answer to the question itself is spread over all sessions: a third of a byte each.
     async gauge() {
       const { used_cpu_user, used_cpu_sys, total_net_input_bytes, total_net_output_bytes } = await info()
-      return { cpu: 1e6 * (used_cpu_user + used_cpu_sys), toServer: total_net_input_bytes, fromServer: total_net_output_bytes }
+      return {
+        cpu: 1e6 * (used_cpu_user + used_cpu_sys),
+        toServer: total_net_input_bytes,
+        fromServer: total_net_output_bytes,
+      }
     },
     async close() {
       client.disconnect()
@@ -146,15 +165,21 @@ async function sqlite() {
 /** Microseconds of the processes that a server has started, on Linux; elsewhere NaN, which is left out. */
 function cpuOfChildren(pid) {
   try {
-    const stats = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map((name) => {
-      try {
-        return readFileSync(`/proc/${name}/stat`, 'latin1').replace(/^.*\) /, '').split(' ')
-      } catch {
-        return [] // it has ended
-      }
-    })
+    const stats = readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => {
+        try {
+          return readFileSync(`/proc/${name}/stat`, 'latin1')
+            .replace(/^.*\) /, '')
+            .split(' ')
+        } catch {
+          return [] // it has ended
+        }
+      })
     // Clock ticks of a hundredth of a second.
-    return stats.filter(([, parent]) => Number(parent) === pid).reduce((sum, fields) => sum + 10_000 * (Number(fields[11]) + Number(fields[12])), 0)
+    return stats
+      .filter(([, parent]) => Number(parent) === pid)
+      .reduce((sum, fields) => sum + 10_000 * (Number(fields[11]) + Number(fields[12])), 0)
   } catch {
     return NaN
   }

@@ -8,15 +8,36 @@ import { WORKLOADS } from '../harness/workloads.js'
 
 export const title = 'HTTP over loopback'
 
-const CANDIDATES = ['koa', 'limit-lean', 'koa-fastsession', 'koa-session', 'koa-session-minimal', 'fastify-session', 'express-session']
+const CANDIDATES = [
+  'koa',
+  'limit-lean',
+  'koa-fastsession',
+  'koa-session',
+  'koa-session-minimal',
+  'fastify-session',
+  'express-session',
+]
 
-export async function measure({ node, say, rounds = 3, seconds = 1, connections = 32, only = CANDIDATES, workloads = ['W1', 'W2', 'W3', 'W7', 'W4'], redisUrl = '' }) {
+export async function measure({
+  node,
+  say,
+  rounds = 3,
+  seconds = 1,
+  connections = 32,
+  only = CANDIDATES,
+  workloads = ['W1', 'W2', 'W3', 'W7', 'W4'],
+  redisUrl = '',
+}) {
   const candidates = []
   for (const id of only) {
     const [name, store] = id.split(':')
     const { stores } = await loadAdapter(name)
     const args = [name, store ?? stores[0], redisUrl]
-    candidates.push({ id, runs: {}, server: await start('harness/serve.js', args, { node, execArgv: ['--max-old-space-size=3072'] }) })
+    candidates.push({
+      id,
+      runs: {},
+      server: await start('harness/serve.js', args, { node, execArgv: ['--max-old-space-size=3072'] }),
+    })
   }
   // The first round warms up, with one slice of a workload that stores and one that reads.
   for (let turn = -1; turn < rounds; turn++) {
@@ -45,7 +66,17 @@ export async function measure({ node, say, rounds = 3, seconds = 1, connections 
         Object.entries(runs).map(([workload, list]) => {
           const of = (field) => round(median(list.map((run) => run[field])))
           const over = (field) => round(median(list.map((run, at) => run[field] / base?.[workload][at][field])))
-          return [workload, { us: of('cpu'), overKoa: over('cpu'), perSecond: of('rps'), perSecondOverKoa: over('rps'), p50: of('p50'), p99: of('p99') }]
+          return [
+            workload,
+            {
+              us: of('cpu'),
+              overKoa: over('cpu'),
+              perSecond: of('rps'),
+              perSecondOverKoa: over('rps'),
+              p50: of('p50'),
+              p99: of('p99'),
+            },
+          ]
         }),
       ),
     })),

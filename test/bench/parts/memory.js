@@ -20,7 +20,10 @@ export async function measure({ node, say, only = Object.keys(FILLED), rounds = 
   const fills = []
   for (const candidate of only) {
     const most = FILLED[candidate] ?? 100_000
-    const child = await start('harness/fill.js', [candidate, 'memory', `${most}`], { node, execArgv: ['--expose-gc', '--max-old-space-size=6000'] })
+    const child = await start('harness/fill.js', [candidate, 'memory', `${most}`], {
+      node,
+      execArgv: ['--expose-gc', '--max-old-space-size=6000'],
+    })
     for (const size of SIZES.filter((one) => one <= most)) {
       say(`${candidate}, ${size} sessions`)
       fills.push({ candidate, ...rounded(await child.ask({ size })) })
@@ -32,7 +35,10 @@ export async function measure({ node, say, only = Object.keys(FILLED), rounds = 
   for (const kind of ['MemoryStore', 'Map', 'sharded Map']) {
     for (let turn = 0; turn < (kind === 'MemoryStore' ? rounds : 1); turn++) {
       say(`calls of a ${kind}, ${turn + 1}`)
-      const child = await start('harness/calls.js', [kind], { node, execArgv: ['--expose-gc', '--max-old-space-size=6000'] })
+      const child = await start('harness/calls.js', [kind], {
+        node,
+        execArgv: ['--expose-gc', '--max-old-space-size=6000'],
+      })
       calls.push({ kind, ...rounded(await child.ask({})) })
       await child.stop()
     }
@@ -41,5 +47,7 @@ export async function measure({ node, say, only = Object.keys(FILLED), rounds = 
 }
 
 function rounded(numbers) {
-  return Object.fromEntries(Object.entries(numbers).map(([name, number]) => [name, Number.isInteger(number) ? number : round(number)]))
+  return Object.fromEntries(
+    Object.entries(numbers).map(([name, number]) => [name, Number.isInteger(number) ? number : round(number)]),
+  )
 }

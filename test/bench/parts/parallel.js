@@ -15,13 +15,27 @@ export async function measure({ node, say, rounds = 5, sizes = [10, 100, 1000], 
         say(`${store}, ${way}, ${size}`)
         const runs = []
         // A burst of a thousand is its own warm-up, and over Redis it may take ten seconds.
-        for (let turn = size < 1000 ? -200 / size : 0; turn < (size < 1000 ? rounds : store === 'memory' ? 3 : 1); turn++) {
+        for (
+          let turn = size < 1000 ? -200 / size : 0;
+          turn < (size < 1000 ? rounds : store === 'memory' ? 3 : 1);
+          turn++
+        ) {
           const run = await child.ask({ way, size })
-          if (run.kept !== run.done || run.done + run.refused !== size) throw new Error(`${store}, ${way}, ${size}: ${JSON.stringify(run)}`)
+          if (run.kept !== run.done || run.done + run.refused !== size)
+            throw new Error(`${store}, ${way}, ${size}: ${JSON.stringify(run)}`)
           if (turn >= 0) runs.push(run)
         }
         const of = (field) => round(median(runs.map((run) => run[field])))
-        rows.push({ store, way, size, ms: of('ms'), cpu: of('cpu'), reads: of('reads'), replaces: of('replaces'), refused: of('refused') })
+        rows.push({
+          store,
+          way,
+          size,
+          ms: of('ms'),
+          cpu: of('cpu'),
+          reads: of('reads'),
+          replaces: of('replaces'),
+          refused: of('refused'),
+        })
       }
     }
     await child.stop()

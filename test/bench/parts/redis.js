@@ -25,7 +25,14 @@ export async function measure({ node, say, rounds, only }) {
   const counter = await start('harness/commands.js', [server.url], { node })
   const commands = await counter.ask({ only })
   await counter.stop()
-  const { settings, rows } = await measureHttp({ node, say, rounds, only: only ?? UNDER_LOAD, workloads: ['W2', 'W3', 'W7', 'W4'], redisUrl: server.url })
+  const { settings, rows } = await measureHttp({
+    node,
+    say,
+    rounds,
+    only: only ?? UNDER_LOAD,
+    workloads: ['W2', 'W3', 'W7', 'W4'],
+    redisUrl: server.url,
+  })
   await server.stop()
   return { settings, commands, rows }
 }

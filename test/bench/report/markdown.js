@@ -41,7 +41,9 @@ function filled(paragraph) {
 
 /** A table, its columns aligned. */
 export function table(head, rows) {
-  const widths = head.map((cell, at) => Math.max(String(cell).length, ...rows.map((row) => String(row[at] ?? '').length)))
+  const widths = head.map((cell, at) =>
+    Math.max(String(cell).length, ...rows.map((row) => String(row[at] ?? '').length)),
+  )
   const line = (row) => `| ${widths.map((width, at) => String(row[at] ?? '').padEnd(width)).join(' | ')} |`
   return [line(head), line(widths.map((width) => '-'.repeat(Math.max(3, width)))), ...rows.map(line)].join('\n')
 }

@@ -31,7 +31,13 @@ export function page(results) {
 }
 
 function head(results) {
-  const machines = [...new Set(Object.values(results).flatMap((runs) => Object.values(runs)).map(({ machine }) => machine))].filter(Boolean)
+  const machines = [
+    ...new Set(
+      Object.values(results)
+        .flatMap((runs) => Object.values(runs))
+        .map(({ machine }) => machine),
+    ),
+  ].filter(Boolean)
   return `# How fast
 
 \`npm run bench\` measures everything on this page again and writes it; [README.md](README.md) says how, and what each part does.
@@ -40,7 +46,9 @@ belongs beside the others of its own table, which took turns with it in one run.
 
 | | request | handler |
 | --- | --- | --- |
-${Object.entries(WORKLOADS).map(([name, { path, what }]) => `| ${name} | \`${path}\` | ${what} |`).join('\n')}
+${Object.entries(WORKLOADS)
+  .map(([name, { path, what }]) => `| ${name} | \`${path}\` | ${what} |`)
+  .join('\n')}
 
 koa-fastsession runs with its defaults: ids hashed, requests isolated, versions compared, both timeouts, \`currentSession()\`,
 events, \`Vary\`.`
@@ -77,7 +85,10 @@ function cpuSection({ rows, settings, conflicts }) {
   const ratios = rows.map((row) => [row.candidate, ...CPU_WORKLOADS.map((workload) => number(row[workload]?.overKoa))])
   const bare = rows.find(({ candidate }) => candidate === 'koa')
   const micros = CPU_WORKLOADS.map((workload) => bare?.[workload]?.us).filter((us) => us !== undefined)
-  const met = conflicts === undefined ? '' : ` In W3 koa-fastsession met a conflict in ${Math.round(100 * conflicts)} of 100 requests.`
+  const met =
+    conflicts === undefined
+      ? ''
+      : ` In W3 koa-fastsession met a conflict in ${Math.round(100 * conflicts)} of 100 requests.`
   return `Bare Koa: ${number(Math.min(...micros))} to ${number(Math.max(...micros))} us; ${settings.rounds} rounds of ${settings.ms} ms.${met}\n\n${table(['', ...CPU_WORKLOADS], ratios)}`
 }
 
@@ -91,7 +102,11 @@ function httpSection({ rows, settings }) {
 
 function httpTable(rows, workloads) {
   const shown = (figures) => (figures ? `${number(figures.overKoa)} (${number(figures.perSecondOverKoa)})` : '')
-  const cells = rows.map((row) => [row.candidate, ...workloads.map((workload) => shown(row[workload])), number(row.W2?.p99)])
+  const cells = rows.map((row) => [
+    row.candidate,
+    ...workloads.map((workload) => shown(row[workload])),
+    number(row.W2?.p99),
+  ])
   return table(['', ...workloads, 'p99 of W2, ms'], cells)
 }
 
@@ -103,8 +118,12 @@ lifetime, or an hour, moves it. Then server CPU and throughput of whole requests
 machine.`
 
 function redisSection({ commands, rows, settings }) {
-  const told = (calls) => Object.entries(calls).map(([name, n]) => (n === 1 ? name : `${number(n)} ${name}`)).join(' + ')
-  const shown = (figures) => figures && `${told(figures.sent) || 'none'}${told(figures.inside) ? ` (${told(figures.inside)})` : ''}`
+  const told = (calls) =>
+    Object.entries(calls)
+      .map(([name, n]) => (n === 1 ? name : `${number(n)} ${name}`))
+      .join(' + ')
+  const shown = (figures) =>
+    figures && `${told(figures.sent) || 'none'}${told(figures.inside) ? ` (${told(figures.inside)})` : ''}`
   const workloads = ['W1', 'W2', 'W3', 'W4', 'W6']
   const counts = commands.map((row) => [row.candidate, ...workloads.map((workload) => shown(row[workload]))])
   return `${table(['', ...workloads], counts)}\n\n${settings.tool}, ${settings.connections} connections, ${settings.rounds} rounds of ${settings.seconds} s.\n\n${httpTable(rows, ['W2', 'W3', 'W7', 'W4'])}`
@@ -123,18 +142,50 @@ whoever keeps them: compare it with the Map's.`
 
 function memorySection({ fills, calls }) {
   const filled = fills.map((row) => [
-    row.candidate, count(row.size), number(row.bytes), number(row.create), number(row.read), number(row.readAny), number(row.write), number(row.gcPause),
+    row.candidate,
+    count(row.size),
+    number(row.bytes),
+    number(row.create),
+    number(row.read),
+    number(row.readAny),
+    number(row.write),
+    number(row.gcPause),
   ])
-  const expired = fills.filter(({ left }) => left !== undefined).map(({ candidate, removed, sweepMs, left }) =>
-    `${candidate}: after all ${count(removed)} had expired, a sweep of ${number(sweepMs / 1000)} s, in portions of 500 between which requests are served, left ${number(left)} bytes a session.`)
+  const expired = fills
+    .filter(({ left }) => left !== undefined)
+    .map(
+      ({ candidate, removed, sweepMs, left }) =>
+        `${candidate}: after all ${count(removed)} had expired, a sweep of ${number(sweepMs / 1000)} s, in portions of 500 between which requests are served, left ${number(left)} bytes a session.`,
+    )
   const timed = calls.map((row) => [
-    row.kind, number(row.bytes), number(row.fillLongestCall), number(row.fillLongestGc), number(row.sweepLongestCall), number(row.sweepLongestGc),
-    number(row.readOfThousand), number(row.readOfMillion),
+    row.kind,
+    number(row.bytes),
+    number(row.fillLongestCall),
+    number(row.fillLongestGc),
+    number(row.sweepLongestCall),
+    number(row.sweepLongestGc),
+    number(row.readOfThousand),
+    number(row.readOfMillion),
   ])
   return [
-    table(['', 'sessions', 'bytes each', 'create us', 'read in use us', 'read any us', 'change us', 'longest GC ms'], filled),
+    table(
+      ['', 'sessions', 'bytes each', 'create us', 'read in use us', 'read any us', 'change us', 'longest GC ms'],
+      filled,
+    ),
     ...expired,
-    table(['', 'bytes each', 'longest call filling ms', 'longest GC ms', 'longest call sweeping ms', 'longest GC ms', 'read of 1 k ns', 'read of 1 M ns'], timed),
+    table(
+      [
+        '',
+        'bytes each',
+        'longest call filling ms',
+        'longest GC ms',
+        'longest call sweeping ms',
+        'longest GC ms',
+        'read of 1 k ns',
+        'read of 1 M ns',
+      ],
+      timed,
+    ),
   ].join('\n\n')
 }
 
@@ -145,7 +196,16 @@ kind, taking turns; the statements are recorded from the store. PostgreSQL: 16 u
 with the stricter defaults each change waits for the disk, and the clients are alike.`
 
 function storesSection({ rows, missing }) {
-  const cells = rows.map((row) => [row.store, row.client, row.verb, count(row.bare), count(row.ours), number(row.ratio), number(row.bareCpu), number(row.oursCpu)])
+  const cells = rows.map((row) => [
+    row.store,
+    row.client,
+    row.verb,
+    count(row.bare),
+    count(row.ours),
+    number(row.ratio),
+    number(row.bareCpu),
+    number(row.oursCpu),
+  ])
   return `${table(['', 'client', '', 'bare, per second', 'store, per second', 'ratio', 'bare CPU us', 'store CPU us'], cells)}${missing ? `\n\nNot measured: no ${missing} on this machine.` : ''}`
 }
 
@@ -156,8 +216,20 @@ without meeting. Of a thousand keys each write stores all. Every request that wa
 change kept, which the bench checks; the others were refused with 409 after ten seconds.`
 
 function parallelSection({ rows }) {
-  const cells = rows.map((row) => [row.store, row.way, count(row.size), number(row.ms), number(row.cpu), number(row.reads), number(row.replaces), row.refused])
-  return table(['', '', 'requests', 'all done after ms', 'CPU of each us', 'reads each', 'writes tried each', 'refused'], cells)
+  const cells = rows.map((row) => [
+    row.store,
+    row.way,
+    count(row.size),
+    number(row.ms),
+    number(row.cpu),
+    number(row.reads),
+    number(row.replaces),
+    row.refused,
+  ])
+  return table(
+    ['', '', 'requests', 'all done after ms', 'CPU of each us', 'reads each', 'writes tried each', 'refused'],
+    cells,
+  )
 }
 
 const AWAITS_TEXT = `CPU of a request whose handler awaits so many times and asks for the session after each, over the same handler
@@ -166,7 +238,10 @@ in Koa alone, one request under way. \`run\` is AsyncLocalStorage alone,
 AsyncLocalStorage is in use.`
 
 function awaitsSection({ rows }) {
-  return table(['awaits', '', 'us', 'over Koa'], rows.map((row) => [row.awaits, row.way, number(row.us), number(row.overKoa)]))
+  return table(
+    ['awaits', '', 'us', 'over Koa'],
+    rows.map((row) => [row.awaits, row.way, number(row.us), number(row.overKoa)]),
+  )
 }
 
 const FOOTPRINT_TEXT = `What a small session (75 bytes of JSON) costs a server: bytes at rest, and for each verb the server's own
@@ -176,8 +251,15 @@ SQLite runs in the process, so its CPU is the whole call's. [SCALE.md](SCALE.md)
 function footprintSection({ rows }) {
   const cells = rows.flatMap(({ store, bytes, bytesAfterChanges, verbs }) =>
     Object.entries(verbs).map(([verb, { cpu, toServer, fromServer, log }], at) => [
-      at === 0 ? store : '', at === 0 ? `${number(bytes)}, ${number(bytesAfterChanges)} once changed` : '', verb, number(cpu), number(toServer), number(fromServer), number(log),
-    ]))
+      at === 0 ? store : '',
+      at === 0 ? `${number(bytes)}, ${number(bytesAfterChanges)} once changed` : '',
+      verb,
+      number(cpu),
+      number(toServer),
+      number(fromServer),
+      number(log),
+    ]),
+  )
   return table(['', 'bytes each', '', 'server CPU us', 'bytes to it', 'bytes from it', 'bytes of log'], cells)
 }
 
@@ -185,6 +267,13 @@ const PROFILE_TEXT = `Shares of the CPU by V8's sampler, eight requests under wa
 \`node profile.js koa-fastsession W2\` shows more, and any candidate.`
 
 function profileSection({ rows }) {
-  const told = (list, most) => list.slice(0, most).map(({ of, share }) => `${of} ${(100 * share).toFixed(0)} %`).join(', ')
-  return table(['', 'us', 'by file or package', 'by function'], rows.map(({ workload, us, files, functions }) => [workload, number(us), told(files, 8), told(functions, 6)]))
+  const told = (list, most) =>
+    list
+      .slice(0, most)
+      .map(({ of, share }) => `${of} ${(100 * share).toFixed(0)} %`)
+      .join(', ')
+  return table(
+    ['', 'us', 'by file or package', 'by function'],
+    rows.map(({ workload, us, files, functions }) => [workload, number(us), told(files, 8), told(functions, 6)]),
+  )
 }

@@ -123,7 +123,9 @@ ${FOOTNOTES.map((line, at) => `<text class="quiet" x="${MARGIN}" y="${HEIGHT - 5
 /** What the drawing shows, for those who do not see it. */
 function inWords(ratio) {
   const panel = ([workload, title]) => {
-    const values = LIBRARIES.map(([library, name]) => [name.replace(' *', ''), ratio(library, workload)]).filter(([, value]) => value !== undefined)
+    const values = LIBRARIES.map(([library, name]) => [name.replace(' *', ''), ratio(library, workload)]).filter(
+      ([, value]) => value !== undefined,
+    )
     return `${title}: ${values.map(([name, value]) => `${name} ${multiple(value)}`).join(', ')}.`
   }
   return PANELS.map(panel).join(' ')

@@ -9,7 +9,8 @@ const END = '<!-- to here -->'
 /** The section's text between the two marks. */
 export function section({ cpu, redis, memory }) {
   const run = newest(cpu)
-  const pair = (workload) => `**${multiple(cell(run, 'koa-fastsession', workload).overKoa)}** (${multiple(cell(run, 'koa-session', workload).overKoa)})`
+  const pair = (workload) =>
+    `**${multiple(cell(run, 'koa-fastsession', workload).overKoa)}** (${multiple(cell(run, 'koa-session', workload).overKoa)})`
   const lines = [
     `![CPU per request of five session libraries, in multiples of a bare Koa request](test/bench/cpu.svg)`,
     '',
@@ -22,7 +23,9 @@ export function section({ cpu, redis, memory }) {
 
 function memoryLine(run) {
   const row = run?.fills.find(({ candidate, size }) => candidate === 'koa-fastsession' && size === 1_000_000)
-  return row ? `A small session takes ${Math.round(row.bytes)} bytes of memory, a million of them ${Math.round(row.bytes * 1_000_000 / 2 ** 20)} MiB, all of which come back. ` : ''
+  return row
+    ? `A small session takes ${Math.round(row.bytes)} bytes of memory, a million of them ${Math.round((row.bytes * 1_000_000) / 2 ** 20)} MiB, all of which come back. `
+    : ''
 }
 
 function redisLine(run) {

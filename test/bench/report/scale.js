@@ -19,7 +19,12 @@ const TABLE_GB = 500
 
 export function scale({ http, redis, footprint, memory, stores, parallel }) {
   const [plain, withRedis] = [newest(http), newest(redis)]
-  const [rows, fills, verbs, bursts] = [newest(footprint).rows, newest(memory)?.fills, newest(stores)?.rows, newest(parallel)?.rows]
+  const [rows, fills, verbs, bursts] = [
+    newest(footprint).rows,
+    newest(memory)?.fills,
+    newest(stores)?.rows,
+    newest(parallel)?.rows,
+  ]
   const kept = (name) => rows.find(({ store }) => store === name)
   const us = {
     koa: cell(plain, 'koa', 'W1').us,
@@ -28,7 +33,13 @@ export function scale({ http, redis, footprint, memory, stores, parallel }) {
     change: cell(withRedis, 'koa-fastsession:redis', 'W7').us,
     create: cell(withRedis, 'koa-fastsession:redis', 'W4').us,
   }
-  const [inRedis, ownedInRedis, inPostgres, ownedInPostgres, inSqlite] = ['redis', 'redis, owned', 'postgres', 'postgres, owned', 'sqlite'].map(kept)
+  const [inRedis, ownedInRedis, inPostgres, ownedInPostgres, inSqlite] = [
+    'redis',
+    'redis, owned',
+    'postgres',
+    'postgres, owned',
+    'sqlite',
+  ].map(kept)
   const { cookies } = newest(footprint)
   const million = fills?.find(({ candidate, size }) => candidate === 'koa-fastsession' && size === 1_000_000)
 
@@ -69,12 +80,15 @@ export function scale({ http, redis, footprint, memory, stores, parallel }) {
   })
   const primaries = (rate) => Math.max(1, Math.ceil(cores(perRequest(inRedis, 'cpu'), rate)))
   const botSessions = 1000 * 7200
-  const servers = (rate) => (primaries(rate) === 1 ? 'one server is enough' : `a Cluster of ${primaries(rate)} primaries`)
+  const servers = (rate) =>
+    primaries(rate) === 1 ? 'one server is enough' : `a Cluster of ${primaries(rate)} primaries`
   const inServers = (sessions) => `${Math.ceil((sessions * ownedInRedis.bytes) / 1e9 / NODE_GB)} of ${NODE_GB} GB`
   const writes = MIX.change + MIX.create + MIX.read * TOUCHES
   const told = (way, size) => {
     const row = bursts.find((one) => one.store === 'redis' && one.way === way && one.size === size)
-    return row ? `${whole(size)} \`${way}()\`s of it at once over Redis took ${short(row.ms)} ms, with ${short(row.replaces)} tries each and ${row.refused} refused (Parallel requests).` : ''
+    return row
+      ? `${whole(size)} \`${way}()\`s of it at once over Redis took ${short(row.ms)} ms, with ${short(row.replaces)} tries each and ${row.refused} refused (Parallel requests).`
+      : ''
   }
   const sqliteChanges = verbs?.find(({ store, verb }) => store === 'sqlite' && verb === 'change')?.ours
 
@@ -182,11 +196,15 @@ PostgreSQL${million ? `, ${short((botSessions * million.bytes) / 1e9)} GB in mem
 }
 
 function verbsOf({ verbs }, what) {
-  return Object.entries(verbs).map(([verb, figures]) => `${verb} ${figures[what]}`).join(', ')
+  return Object.entries(verbs)
+    .map(([verb, figures]) => `${verb} ${figures[what]}`)
+    .join(', ')
 }
 
 function wireOf({ verbs }) {
-  return Object.entries(verbs).map(([verb, { toServer, fromServer }]) => `${verb} ${Math.round(toServer + fromServer)}`).join(', ')
+  return Object.entries(verbs)
+    .map(([verb, { toServer, fromServer }]) => `${verb} ${Math.round(toServer + fromServer)}`)
+    .join(', ')
 }
 
 function short(value) {

@@ -36,6 +36,11 @@ export async function explore(open: () => SessionStore, { runs, seed, path, limi
 
 function report({ counterexample, counterexamplePath, errorInstance, seed }: fc.RunDetails<[Scenario]>): string {
   const [scenario] = counterexample ?? []
-  const what = errorInstance instanceof Error ? (errorInstance.message !== '' ? errorInstance.message : String(errorInstance.stack)) : String(errorInstance)
+  const what =
+    errorInstance instanceof Error
+      ? errorInstance.message !== ''
+        ? errorInstance.message
+        : String(errorInstance.stack)
+      : String(errorInstance)
   return `${what}\n${scenario === undefined ? '' : told(scenario)}\n  again: --seed ${seed} --path ${String(counterexamplePath)}`
 }

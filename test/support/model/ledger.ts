@@ -62,7 +62,7 @@ export class Ledger {
 
   /** The session of a key, or the one that took its place, as far as it can be used. */
   #liveSuccessor(key: string, now: number): string | undefined {
-    for (let at: string | undefined = key; at !== undefined; ) {
+    for (let at: string | undefined = key; at !== undefined;) {
       const entry = this.#entries.get(at)
       if (entry === undefined || entry.record.expiresAt <= now) return undefined
       if (entry.end === undefined) return at
@@ -106,7 +106,9 @@ export class Ledger {
   }
 
   #expectOne(mind: Mind | undefined, chain: number, now: number): void {
-    const ids = [...this.#entries].filter(([key, one]) => one.chain === chain && one.isAnnounced && this.live(key, now) !== undefined)
+    const ids = [...this.#entries].filter(
+      ([key, one]) => one.chain === chain && one.isAnnounced && this.live(key, now) !== undefined,
+    )
     this.expect(mind, ids.length <= 1, `${ids.length} live ids of one session`)
   }
 
@@ -123,7 +125,8 @@ export class Ledger {
         mind.key = key
         mind.isResumed = true
         mind.seen = mind.known = live.contents
-      } else if (held !== undefined && entry?.end === 'replaced' && now - held.lastSeenAt < UNDER_WAY) mind.isLate = true
+      } else if (held !== undefined && entry?.end === 'replaced' && now - held.lastSeenAt < UNDER_WAY)
+        mind.isLate = true
     } else if (key === mind.key) {
       mind.look(live?.contents)
       mind.isConfirmed = live !== undefined
@@ -135,9 +138,14 @@ export class Ledger {
     this.expect(mind, answer && !this.#entries.has(record.key), 'a key was used twice')
     this.expect(mind, mind !== undefined, 'a session was stored for a reader')
     if (mind === undefined) return
-    this.expect(mind, record.version === 1 && record.createdAt <= now && record.lastSeenAt === now, 'the first record is not one')
+    this.expect(
+      mind,
+      record.version === 1 && record.createdAt <= now && record.lastSeenAt === now,
+      'the first record is not one',
+    )
     const move = moveOf(mind)
-    const previous = move === undefined || mind.isOver || mind.key === undefined ? undefined : this.#entries.get(mind.key)
+    const previous =
+      move === undefined || mind.isOver || mind.key === undefined ? undefined : this.#entries.get(mind.key)
     const entry: Entry = {
       record,
       contents: contentsOf(record),
@@ -182,7 +190,11 @@ export class Ledger {
     if (mind === undefined) return
     if (answer === 'done' && entry !== undefined) {
       this.expect(mind, entry.end === undefined, 'what had ended was written again')
-      this.expect(mind, record.version === entry.record.version + 1, `version ${record.version} follows ${entry.record.version}`)
+      this.expect(
+        mind,
+        record.version === entry.record.version + 1,
+        `version ${record.version} follows ${entry.record.version}`,
+      )
       this.#replaced(mind, entry, record, now)
     }
     this.#look(mind, now)
@@ -251,7 +263,15 @@ export class Ledger {
     this.#expectSpan(mind, made, now)
   }
 
-  touch(mind: Mind | undefined, key: string, version: number, lastSeenAt: number, expiresAt: number, now: number, answer: boolean): void {
+  touch(
+    mind: Mind | undefined,
+    key: string,
+    version: number,
+    lastSeenAt: number,
+    expiresAt: number,
+    now: number,
+    answer: boolean,
+  ): void {
     const entry = this.#entries.get(key)
     const held = entry !== undefined && entry.record.expiresAt > now ? entry.record : undefined
     this.expect(mind, answer === (held?.version === version), `touch said ${answer}`)
@@ -285,7 +305,8 @@ export class Ledger {
     this.#clash(mind, before)
     const merged = mind.merged(before)
     const n = merged.data['n']
-    const expected = doing.do === 'update' ? { ...merged, data: { ...merged.data, n: (typeof n === 'number' ? n : 0) + 1 } } : merged
+    const expected =
+      doing.do === 'update' ? { ...merged, data: { ...merged.data, n: (typeof n === 'number' ? n : 0) + 1 } } : merged
     this.#expectContents(mind, entry, expected)
     mind.writes++
     this.expect(mind, mind.writes === 1, 'it was stored twice')
@@ -307,7 +328,11 @@ export class Ledger {
 
   #expectSpan(mind: Mind | undefined, { record, startedAt }: Entry, now: number): void {
     const { idle, absolute } = this.#lifetime
-    this.expect(mind, record.expiresAt <= startedAt + absolute, `expires ${record.expiresAt - startedAt - absolute} ms past the absolute end`)
+    this.expect(
+      mind,
+      record.expiresAt <= startedAt + absolute,
+      `expires ${record.expiresAt - startedAt - absolute} ms past the absolute end`,
+    )
     this.expect(mind, record.expiresAt <= now + idle, `expires ${record.expiresAt - now - idle} ms past the idle end`)
   }
 

@@ -207,12 +207,21 @@ export class Mind {
       if (!Array.isArray(value)) return [value]
       return value.filter((one) => !(Array.isArray(base) && base.includes(one))) as unknown[]
     })
-    return [...this.dropped, ...values.filter((value) => typeof value === 'string'), ...this.#put.map(([, value]) => value)]
+    return [
+      ...this.dropped,
+      ...values.filter((value) => typeof value === 'string'),
+      ...this.#put.map(([, value]) => value),
+    ]
   }
 }
 
 /** What goes on under a new id. */
-export function kept({ data, flash }: Contents, owner: string | undefined, keep: Keep, signIn: string | undefined): Contents & { readonly owner: string | undefined; readonly isFresh: boolean } {
+export function kept(
+  { data, flash }: Contents,
+  owner: string | undefined,
+  keep: Keep,
+  signIn: string | undefined,
+): Contents & { readonly owner: string | undefined; readonly isFresh: boolean } {
   const isSomebodyElse = signIn !== undefined && owner !== undefined && owner !== signIn
   if (keep === false || (keep === true && isSomebodyElse)) return { ...NOTHING, owner: signIn, isFresh: true }
   const keys: readonly string[] = keep === true ? Object.keys(data) : keep

@@ -70,7 +70,11 @@ const PASSES = [SECOND, 11 * SECOND, 61 * SECOND, 13 * MINUTE, 61 * MINUTE, 121 
 
 const someKey = fc.constantFrom(...KEYS)
 const plainKey = fc.constantFrom<Plain>('a', 'b')
-const someKeep = fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.subarray([...KEYS]) })
+const someKeep = fc.oneof(
+  { weight: 4, arbitrary: fc.constant(true) },
+  { weight: 1, arbitrary: fc.constant(false) },
+  { weight: 1, arbitrary: fc.subarray([...KEYS]) },
+)
 
 const someStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('read'), key: someKey }) },
@@ -85,7 +89,10 @@ const someStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.constant({ do: 'save' }) },
   { weight: 1, arbitrary: fc.constant({ do: 'reload' }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('regenerate'), keep: someKeep }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('signIn'), owner: fc.constantFrom('ada', 'bob'), keep: someKeep }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('signIn'), owner: fc.constantFrom('ada', 'bob'), keep: someKeep }),
+  },
   { weight: 1, arbitrary: fc.constant({ do: 'destroy' }) },
 )
 
@@ -93,7 +100,10 @@ const someErrand: fc.Arbitrary<Errand> = fc.record({
   browser: fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constant(1) }),
   house: fc.nat(1),
   steps: fc.array(someStep, { minLength: 1, maxLength: 5, size: 'max' }),
-  end: fc.oneof({ weight: 6, arbitrary: fc.constant('returns' as const) }, { weight: 1, arbitrary: fc.constantFrom(403 as const, 500 as const) }),
+  end: fc.oneof(
+    { weight: 6, arbitrary: fc.constant('returns' as const) },
+    { weight: 1, arbitrary: fc.constantFrom(403 as const, 500 as const) },
+  ),
   catches: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
 })
 
@@ -106,16 +116,26 @@ export const someScenario: fc.Arbitrary<Scenario> = fc.record({
   onConflict: fc.constantFrom('merge', 'throw'),
   lifetime: fc.nat(LIFETIMES.length - 1),
   calls: fc.constantFrom('before', 'around', 'at once'),
-  begun: fc.tuple(fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }), fc.boolean()),
+  begun: fc.tuple(
+    fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+    fc.boolean(),
+  ),
   errands: fc.array(someErrand, { minLength: 2, maxLength: 5, size: 'max' }),
-  events: fc.oneof({ weight: 1, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.array(someEvent, { maxLength: 3, size: 'max' }) }),
+  events: fc.oneof(
+    { weight: 1, arbitrary: fc.constant([]) },
+    { weight: 1, arbitrary: fc.array(someEvent, { maxLength: 3, size: 'max' }) },
+  ),
   choices: fc.array(fc.nat(4), { maxLength: 120, size: 'max' }),
 })
 
 /** A scenario as a person reads it: one request a line. */
 export function told({ errands, ...rest }: Scenario): string {
   const lines = errands.map(({ browser, house, steps, end, catches }, at) => {
-    const text = steps.map(({ do: verb, ...details }) => [verb, ...Object.values(details).map((value) => JSON.stringify(value))].join(' ')).join(', ')
+    const text = steps
+      .map(({ do: verb, ...details }) =>
+        [verb, ...Object.values(details).map((value) => JSON.stringify(value))].join(' '),
+      )
+      .join(', ')
     return `  request ${at}, browser ${browser}, middleware ${house}: ${text}; ${end === 'returns' ? end : `throws ${end}`}${catches ? ', going on after refusals' : ''}`
   })
   const { onConflict, lifetime, calls, begun, events, choices } = rest

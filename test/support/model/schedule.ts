@@ -70,7 +70,9 @@ export class Schedule {
     const isAtWork = (place: Place): boolean => place === 'call' || place === 'answer' || place === 'pause'
     const isAnyAtWork = this.#waiting.some(({ place }) => isAtWork(place))
     const isAnyCalling = this.#waiting.some(({ place }) => place === 'call')
-    const ready = this.#waiting.filter(({ place }) => place === 'moment' ? !isAnyCalling : place !== 'hours' || !isAnyAtWork)
+    const ready = this.#waiting.filter(({ place }) =>
+      place === 'moment' ? !isAnyCalling : place !== 'hours' || !isAnyAtWork,
+    )
     const choice = ready.length === 1 ? 0 : (this.#choices[this.#used++] ?? 0)
     const chosen = ready[choice % ready.length]
     if (chosen === undefined) throw new Error('everybody waits for somebody else')

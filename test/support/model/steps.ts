@@ -13,16 +13,26 @@ export interface Data {
 }
 
 /** Runs the steps of a request until one is refused. */
-export async function play(stage: Stage, mind: Mind, session: SessionManager<Data>, { steps, catches }: Errand): Promise<void> {
+export async function play(
+  stage: Stage,
+  mind: Mind,
+  session: SessionManager<Data>,
+  { steps, catches }: Errand,
+): Promise<void> {
   const { ledger } = stage
   mind.begin({ do: 'nothing' })
-  ledger.expect(mind, session.origin === (mind.isResumed ? 'resumed' : mind.hasCookie ? 'expired' : 'new'), `the origin is ${session.origin}`)
+  ledger.expect(
+    mind,
+    session.origin === (mind.isResumed ? 'resumed' : mind.hasCookie ? 'expired' : 'new'),
+    `the origin is ${session.origin}`,
+  )
   for (const step of steps) {
     mind.begin(step)
     try {
       await take(stage, mind, session, step)
       ledger.expectTold(mind)
-      if (mind.isDestroyed && step.do !== 'destroy' && step.do !== 'wait') ledger.fail(mind, 'a destroyed session was used')
+      if (mind.isDestroyed && step.do !== 'destroy' && step.do !== 'wait')
+        ledger.fail(mind, 'a destroyed session was used')
     } catch (error) {
       refused(stage, mind, error)
       if (!catches) throw error
@@ -58,7 +68,11 @@ async function take(stage: Stage, mind: Mind, session: SessionManager<Data>, ste
     case 'read': {
       const value = session.data[step.key]
       const expected = mind.valueOf(step.key)
-      ledger.expect(mind, isDeepStrictEqual(value, expected), `${step.key} is ${JSON.stringify(value)} instead of ${JSON.stringify(expected)}`)
+      ledger.expect(
+        mind,
+        isDeepStrictEqual(value, expected),
+        `${step.key} is ${JSON.stringify(value)} instead of ${JSON.stringify(expected)}`,
+      )
       break
     }
     case 'set': {
@@ -103,7 +117,11 @@ async function take(stage: Stage, mind: Mind, session: SessionManager<Data>, ste
     case 'take': {
       const messages = session.flash(step.key)
       const expected = mind.take(step.key)
-      ledger.expect(mind, isDeepStrictEqual(messages, expected), `flash gave ${JSON.stringify(messages)} instead of ${JSON.stringify(expected)}`)
+      ledger.expect(
+        mind,
+        isDeepStrictEqual(messages, expected),
+        `flash gave ${JSON.stringify(messages)} instead of ${JSON.stringify(expected)}`,
+      )
       break
     }
     case 'save':

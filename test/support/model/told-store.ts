@@ -27,17 +27,26 @@ export class ToldStore implements SessionStore {
 
   create(record: SessionRecord, now: number): boolean | Promise<boolean> {
     const { ledger, mind } = this.#stage
-    return this.#ask(() => this.#inner.create(record, now), (answer) => ledger.create(mind, record, now, answer))
+    return this.#ask(
+      () => this.#inner.create(record, now),
+      (answer) => ledger.create(mind, record, now, answer),
+    )
   }
 
   read(key: string, now: number): SessionRecord | undefined | Promise<SessionRecord | undefined> {
     const { ledger, mind } = this.#stage
-    return this.#ask(() => this.#inner.read(key, now), (answer) => ledger.read(mind, key, now, answer))
+    return this.#ask(
+      () => this.#inner.read(key, now),
+      (answer) => ledger.read(mind, key, now, answer),
+    )
   }
 
   replace(record: SessionRecord, version: number, now: number): Replaced | Promise<Replaced> {
     const { ledger, mind } = this.#stage
-    return this.#ask(() => this.#inner.replace(record, version, now), (answer) => ledger.replace(mind, record, version, now, answer))
+    return this.#ask(
+      () => this.#inner.replace(record, version, now),
+      (answer) => ledger.replace(mind, record, version, now, answer),
+    )
   }
 
   touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean | Promise<boolean> {
@@ -51,7 +60,10 @@ export class ToldStore implements SessionStore {
   delete(key: string): boolean | Promise<boolean> {
     const { ledger, mind } = this.#stage
     // It takes no instant: a record that expired meanwhile may be gone or not.
-    return this.#ask(() => this.#inner.delete(key), () => ledger.delete(mind, key, -Infinity))
+    return this.#ask(
+      () => this.#inner.delete(key),
+      () => ledger.delete(mind, key, -Infinity),
+    )
   }
 
   #ask<T>(call: () => T | Promise<T>, tell: (answer: T) => void): T | Promise<T> {

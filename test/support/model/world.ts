@@ -125,7 +125,7 @@ export class World implements Stage {
     if (cookie !== undefined) request.headers.cookie = `sid=${cookie}`
     const response = new ServerResponse(request)
     // Koa's own types leave out that it waits for the answer.
-    await (this.#houses[house]?.(request, response))
+    await this.#houses[house]?.(request, response)
     const lines = [response.getHeader('set-cookie') ?? []].flat() as string[]
     if (lines.length > 1) this.ledger.fail(this.mind, 'two cookies were set')
     const [, value, rest = ''] = /^sid=([^;]*)(.*)$/.exec(lines[0] ?? '') ?? []
@@ -169,9 +169,11 @@ export class World implements Stage {
       }
     })
     this.#check(mind, answer, ending.status)
-    if (answer.cookie !== undefined && answer.cookie !== '') this.#cookies.set(answer.cookie, { value: answer.cookie, keys, browser: errand.browser })
+    if (answer.cookie !== undefined && answer.cookie !== '')
+      this.#cookies.set(answer.cookie, { value: answer.cookie, keys, browser: errand.browser })
     await this.schedule.wait('delivery')
-    if (answer.cookie !== undefined) this.#jars[errand.browser] = answer.cookie === '' ? undefined : { value: answer.cookie, keys }
+    if (answer.cookie !== undefined)
+      this.#jars[errand.browser] = answer.cookie === '' ? undefined : { value: answer.cookie, keys }
   }
 
   /** The handler is over: what is pending will be stored, or never. */
@@ -187,7 +189,8 @@ export class World implements Stage {
     const { ledger } = this
     const now = this.#now
     const commits = ending === 200 || ending === 403
-    const isLost = commits && !mind.isDestroyed && mind.hasPending && (mind.key !== undefined || mind.isOver || mind.hasSomething)
+    const isLost =
+      commits && !mind.isDestroyed && mind.hasPending && (mind.key !== undefined || mind.isOver || mind.hasSomething)
     if (status === 409 && commits) {
       const isGone = mind.isOver || !mind.wasAlive
       const hasConflict = this.refusesConflicts && mind.conflicts(mind.known).length > 0
@@ -204,7 +207,11 @@ export class World implements Stage {
     this.#checkCookie(mind, cookie, now, commits && status === ending)
     if (maxAge !== undefined && cookie !== undefined && cookie !== '') {
       // Max-Age=0 would delete it: a cookie of a session that has just ended lives for one second.
-      ledger.expect(mind, maxAge === 1 || now + maxAge * 1000 <= ledger.absoluteEnd(keyIn(cookie)), 'the cookie outlives its session')
+      ledger.expect(
+        mind,
+        maxAge === 1 || now + maxAge * 1000 <= ledger.absoluteEnd(keyIn(cookie)),
+        'the cookie outlives its session',
+      )
     }
   }
 
@@ -212,7 +219,11 @@ export class World implements Stage {
     const { ledger } = this
     if (mind.isDestroyed) {
       const expected = mind.hasEnded && mind.isResumed ? '' : undefined
-      ledger.expect(mind, cookie === expected, expected === '' ? 'the cookie was not cleared' : 'a cookie was set or cleared after destroy()')
+      ledger.expect(
+        mind,
+        cookie === expected,
+        expected === '' ? 'the cookie was not cleared' : 'a cookie was set or cleared after destroy()',
+      )
       return
     }
     ledger.expect(mind, cookie !== '', 'a cookie was cleared')
@@ -224,7 +235,11 @@ export class World implements Stage {
       return
     }
     ledger.expect(mind, isAlive && keyIn(cookie) === mind.key, 'a cookie was set for a session that is not live')
-    ledger.expect(mind, mind.hasNews || mind.isConfirmed, 'a cookie was renewed without asking whether its session lives')
+    ledger.expect(
+      mind,
+      mind.hasNews || mind.isConfirmed,
+      'a cookie was renewed without asking whether its session lives',
+    )
     if (isAlive) ledger.announce(mind, keyIn(cookie), now)
   }
 
@@ -240,15 +255,30 @@ export class World implements Stage {
       const live = ledger.live(key, this.#now)
       await this.#serve(0, value, (manager) => {
         const data = { ...manager.data }
-        ledger.expect(undefined, (manager.origin === 'resumed') === (live !== undefined), `${live === undefined ? 'an ended' : 'a live'} session reads as ${manager.origin}`)
-        ledger.expect(undefined, isDeepStrictEqual(data, live?.contents.data ?? {}), `reads ${JSON.stringify(data)} instead of ${JSON.stringify(live?.contents.data)}`)
-        const values = Object.values(data).flat().filter((one) => typeof one === 'string')
-        ledger.expect(undefined, values.every((one) => one.startsWith(`${browser}.`)), `browser ${browser} sees ${values.join(', ')}`)
+        ledger.expect(
+          undefined,
+          (manager.origin === 'resumed') === (live !== undefined),
+          `${live === undefined ? 'an ended' : 'a live'} session reads as ${manager.origin}`,
+        )
+        ledger.expect(
+          undefined,
+          isDeepStrictEqual(data, live?.contents.data ?? {}),
+          `reads ${JSON.stringify(data)} instead of ${JSON.stringify(live?.contents.data)}`,
+        )
+        const values = Object.values(data)
+          .flat()
+          .filter((one) => typeof one === 'string')
+        ledger.expect(
+          undefined,
+          values.every((one) => one.startsWith(`${browser}.`)),
+          `browser ${browser} sees ${values.join(', ')}`,
+        )
         seen.push(...values)
         return Promise.resolve()
       })
     }
-    for (const value of this.#refused) ledger.expect(undefined, !seen.includes(value), `${value} was refused and is stored`)
+    for (const value of this.#refused)
+      ledger.expect(undefined, !seen.includes(value), `${value} was refused and is stored`)
   }
 }
 
@@ -257,5 +287,7 @@ function statusOf(error: unknown): number {
 }
 
 function keyIn(cookie: string): string {
-  return createHash('sha256').update(cookie.slice(0, cookie.lastIndexOf('.'))).digest('base64url')
+  return createHash('sha256')
+    .update(cookie.slice(0, cookie.lastIndexOf('.')))
+    .digest('base64url')
 }

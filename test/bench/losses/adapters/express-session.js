@@ -57,7 +57,8 @@ export const expressSession = {
 export const expressSessionForADay = {
   ...expressSession,
   configured: 'with `cookie.maxAge` of a day',
-  listen: (store, probe, routes, options) => expressSession.listen(store, probe, routes, { maxAge: 86_400_000, ...options }),
+  listen: (store, probe, routes, options) =>
+    expressSession.listen(store, probe, routes, { maxAge: 86_400_000, ...options }),
 }
 
 class ProbedStore extends session.Store {

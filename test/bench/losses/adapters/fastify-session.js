@@ -66,7 +66,8 @@ async function fastifyApp(store, probe, routes, { keys, maxAge, sameSite, rollin
 function probed(store, probe) {
   return {
     get: (id, callback) => probe.tell('read', (done) => store.get(id, done), [], callback),
-    set: (id, session, callback) => probe.tell('write', (done) => store.set(id, session, done), [id, session], callback),
+    set: (id, session, callback) =>
+      probe.tell('write', (done) => store.set(id, session, done), [id, session], callback),
     destroy: (id, callback) => probe.tell('delete', (done) => store.destroy(id, done), [], callback),
   }
 }

@@ -18,7 +18,12 @@ export const ironSession = {
       keys,
       (app) =>
         app.use(async (ctx, next) => {
-          const options = { password, cookieName: 'sid', ...(maxAge && { ttl: maxAge / 1000 }), cookieOptions: { secure: false } }
+          const options = {
+            password,
+            cookieName: 'sid',
+            ...(maxAge && { ttl: maxAge / 1000 }),
+            cookieOptions: { secure: false },
+          }
           ctx.iron = await getIronSession(ctx.req, ctx.res, options)
           const before = JSON.stringify(ctx.iron)
           await next()

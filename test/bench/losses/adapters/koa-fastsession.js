@@ -5,12 +5,22 @@ import { koaApp } from './koa.js'
 export const koaFastsession = {
   name: 'koa-fastsession',
   packageName: 'koa-fastsession',
-  configured: '`session()` with its defaults and its `MemoryStore`. Login is `signIn(user)`, logout `destroy()`, an increment `update()`.',
+  configured:
+    '`session()` with its defaults and its `MemoryStore`. Login is `signIn(user)`, logout `destroy()`, an increment `update()`.',
   openStore: () => new MemoryStore(),
   listen: (store, probe, routes, { keys, maxAge, rolling, now }) =>
     koaApp(
       keys,
-      (app) => app.use(session({ store: probed(store, probe), sweepInterval: false, now, ...(maxAge && { maxAge }), ...(rolling && { rolling }) })),
+      (app) =>
+        app.use(
+          session({
+            store: probed(store, probe),
+            sweepInterval: false,
+            now,
+            ...(maxAge && { maxAge }),
+            ...(rolling && { rolling }),
+          }),
+        ),
       routes,
       ({ state: { session } }) => ({
         get data() {
@@ -31,7 +41,8 @@ export const koaFastsession = {
 export const koaFastsessionForADay = {
   ...koaFastsession,
   configured: 'with `maxAge` of a day',
-  listen: (store, probe, routes, options) => koaFastsession.listen(store, probe, routes, { maxAge: 86_400_000, ...options }),
+  listen: (store, probe, routes, options) =>
+    koaFastsession.listen(store, probe, routes, { maxAge: 86_400_000, ...options }),
 }
 
 function probed(store, probe) {

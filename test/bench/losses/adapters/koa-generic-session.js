@@ -6,12 +6,20 @@ import { koaApp } from './koa.js'
 export const koaGenericSession = {
   name: 'koa-generic-session',
   packageName: 'koa-generic-session',
-  configured: '`session({ store })` over a store that keeps JSON, as koa-redis does. Login is `await ctx.regenerateSession()`, logout `ctx.session = null`.',
+  configured:
+    '`session({ store })` over a store that keeps JSON, as koa-redis does. Login is `await ctx.regenerateSession()`, logout `ctx.session = null`.',
   openStore: () => new PromiseStore(),
   listen: (store, probe, routes, { keys, maxAge, sameSite, rolling }) =>
     koaApp(
       keys,
-      (app) => app.use(session({ store: probedPromises(store, probe), cookie: { ...(maxAge && { maxAge }), ...(sameSite && { sameSite }) }, ...(rolling && { rolling }) })),
+      (app) =>
+        app.use(
+          session({
+            store: probedPromises(store, probe),
+            cookie: { ...(maxAge && { maxAge }), ...(sameSite && { sameSite }) },
+            ...(rolling && { rolling }),
+          }),
+        ),
       routes,
       (ctx) => ({
         get data() {

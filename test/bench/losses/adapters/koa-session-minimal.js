@@ -11,13 +11,20 @@ const MemoryStore = createRequire(import.meta.url)('koa-session-minimal/src/memo
 export const koaSessionMinimal = {
   name: 'koa-session-minimal',
   packageName: 'koa-session-minimal',
-  configured: '`session({ store })` over a store that keeps JSON, as koa-redis does. Login is `ctx.sessionHandler.regenerateId()`, logout `ctx.session = null`.',
+  configured:
+    '`session({ store })` over a store that keeps JSON, as koa-redis does. Login is `ctx.sessionHandler.regenerateId()`, logout `ctx.session = null`.',
   openStore: () => new PromiseStore(),
   listen(store, probe, routes, { keys, maxAge, sameSite, rolling }) {
     if (rolling) throw new NotOffered('no rolling')
     return koaApp(
       keys,
-      (app) => app.use(session({ store: probedPromises(store, probe), cookie: { ...(maxAge && { maxAge }), ...(sameSite && { sameSite }) } })),
+      (app) =>
+        app.use(
+          session({
+            store: probedPromises(store, probe),
+            cookie: { ...(maxAge && { maxAge }), ...(sameSite && { sameSite }) },
+          }),
+        ),
       routes,
       (ctx) => ({
         get data() {

@@ -6,12 +6,24 @@ import { koaApp } from './koa.js'
 export const koaSession = {
   name: 'koa-session',
   packageName: 'koa-session',
-  configured: '`session({ store }, app)`; it ships no store. Login is `await ctx.session.regenerate()`, logout `ctx.session = null`.',
+  configured:
+    '`session({ store }, app)`; it ships no store. Login is `await ctx.session.regenerate()`, logout `ctx.session = null`.',
   openStore: () => new PromiseStore(),
   listen: (store, probe, routes, { keys, maxAge, sameSite, rolling }) =>
     koaApp(
       keys,
-      (app) => app.use(session({ store: probedPromises(store, probe), ...(maxAge && { maxAge }), ...(sameSite && { sameSite }), ...(rolling && { rolling }) }, app)),
+      (app) =>
+        app.use(
+          session(
+            {
+              store: probedPromises(store, probe),
+              ...(maxAge && { maxAge }),
+              ...(sameSite && { sameSite }),
+              ...(rolling && { rolling }),
+            },
+            app,
+          ),
+        ),
       routes,
       (ctx) => ({
         get data() {

@@ -36,7 +36,9 @@ export const cookies = [
         stranger.take(answer)
         await empty.probe.settled()
         if ((await empty.look(cookie)).theme === 'dark') return bad('adopted')
-        return (await empty.look(stranger.cookie)).theme === 'dark' ? good('gets a new one') : none(`answered with ${answer.status}`)
+        return (await empty.look(stranger.cookie)).theme === 'dark'
+          ? good('gets a new one')
+          : none(`answered with ${answer.status}`)
       }
       return [await adopted(browser.cookie), await adopted(withId(site, browser, 'an-id-that-the-attacker-knows-too'))]
     },
@@ -59,7 +61,10 @@ export const cookies = [
       const answer = await visitor.get('/look')
       await rotated.probe.settled()
       const after = await at([newest])
-      return [reissued(first, answer), (await after.user(visitor.twin(after.url))) === 'ann' ? good('signed in') : bad('signed out')]
+      return [
+        reissued(first, answer),
+        (await after.user(visitor.twin(after.url))) === 'ann' ? good('signed in') : bad('signed out'),
+      ]
     },
   },
   {
@@ -88,7 +93,9 @@ export const cookies = [
       const browser = site.browser()
       const { setCookie } = await browser.get('/login')
       await site.probe.settled()
-      const ids = setCookie.filter(({ name, isEnd }) => !isEnd && !name.endsWith('.sig')).map(({ value }) => site.adapter.idIn(value))
+      const ids = setCookie
+        .filter(({ name, isEnd }) => !isEnd && !name.endsWith('.sig'))
+        .map(({ value }) => site.adapter.idIn(value))
       if (ids.length === 0 || site.probe.kept === '') return [none('nothing was stored')]
       return [ids.some((id) => site.probe.kept.includes(id)) ? bad('plain') : good('none')]
     },
@@ -112,7 +119,9 @@ function withId({ adapter }, browser, id) {
 function reissued(first, later) {
   const live = later.setCookie.filter(({ isEnd }) => !isEnd)
   if (live.length === 0) return bad(later.setCookie.length === 0 ? 'not re-issued' : 'cookie deleted: signed out')
-  const isNew = live.some(({ name, value }) => !first.setCookie.some((cookie) => cookie.name === name && cookie.value === value))
+  const isNew = live.some(
+    ({ name, value }) => !first.setCookie.some((cookie) => cookie.name === name && cookie.value === value),
+  )
   if (!isNew) return bad('sent again, signed with the old key')
   const missing = new Set()
   for (const { name, attributes } of live) {

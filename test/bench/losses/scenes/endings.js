@@ -36,7 +36,10 @@ export const endings = [
     facts: ['the old id', 'the browser afterwards'],
     async play(open) {
       const { isBack, user } = await during(open, { isAnonymous: true }, (data) => (data.theme = 'dark'), '/login')
-      return [isBack ? bad('lives again') : good('stays dead'), user === 'ann' ? good('signed in') : bad('signed out: cookie overwritten')]
+      return [
+        isBack ? bad('lives again') : good('stays dead'),
+        user === 'ann' ? good('signed in') : bad('signed out: cookie overwritten'),
+      ]
     },
   },
   {
@@ -44,7 +47,10 @@ export const endings = [
     facts: ['the old id', 'the browser afterwards'],
     async play(open) {
       const { isBack, user, newest } = await during(open, {}, (data) => (data.theme = 'dark'), '/login')
-      return [isBack ? bad('lives again, signed in') : good('stays dead'), user === 'ann' && newest ? good('has the new id') : bad('has the old id again')]
+      return [
+        isBack ? bad('lives again, signed in') : good('stays dead'),
+        user === 'ann' && newest ? good('has the new id') : bad('has the old id again'),
+      ]
     },
   },
   {
@@ -88,7 +94,10 @@ export const endings = [
 /** While a slow request of the browser waits, the browser does something else; then the slow one ends, and its answer comes last. */
 async function during(open, { isAnonymous = false, ...options }, change, path) {
   const gate = new Gate()
-  const site = await open({ '/slow': slowly(gate, change), '/fill': ({ data }) => void (data.cart = ['book']) }, options)
+  const site = await open(
+    { '/slow': slowly(gate, change), '/fill': ({ data }) => void (data.cart = ['book']) },
+    options,
+  )
   const browser = isAnonymous ? site.browser() : await site.member()
   if (isAnonymous) await browser.get('/fill')
   await site.probe.settled()

@@ -15,7 +15,10 @@ export const faults = [
       await site.probe.settled()
       site.probe.heal()
       const user = await site.user(browser)
-      return [status === 200 ? bad('200: a stranger') : good(`${status}`), user === 'ann' ? good('signed in') : bad('signed out')]
+      return [
+        status === 200 ? bad('200: a stranger') : good(`${status}`),
+        user === 'ann' ? good('signed in') : bad('signed out'),
+      ]
     },
   },
   {

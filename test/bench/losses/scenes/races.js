@@ -37,7 +37,12 @@ export const races = [
         },
       })
       const browser = await site.member()
-      const adding = Array.from({ length: 20 }, () => site.browser().send('/add', browser.cookie).then((answer) => browser.take(answer)))
+      const adding = Array.from({ length: 20 }, () =>
+        site
+          .browser()
+          .send('/add', browser.cookie)
+          .then((answer) => browser.take(answer)),
+      )
       await gate.arrived
       gate.open()
       await Promise.all(adding)
