@@ -5,7 +5,7 @@ import type { Context, Next } from 'koa'
 import { arrived, awaitRequests } from './mount-check.ts'
 import { finish } from './session/commit.ts'
 import { Frame, frames } from './context.ts'
-import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/cookie.ts'
+import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/keyring.ts'
 import { invalidMix, invalidType, SessionError } from './errors.ts'
 import { Events } from './events.ts'
 import { Guard } from './checked-store.ts'
@@ -186,7 +186,13 @@ export class House {
       settings,
       store,
       events,
-      payload: new Payload(settings.codec, settings.maxBytes, settings.encryptionKeys),
+      payload: new Payload(
+        settings.codec,
+        settings.maxBytes,
+        settings.encryptionKeys.length === 0
+          ? undefined
+          : { keys: settings.encryptionKeys, encrypt: true, acceptPlain: false, onUnknownKey: 'fail' },
+      ),
       writes: new Line(LONGEST_WAIT),
       updates: new Line(LONGEST_WAIT),
     }
@@ -321,7 +327,7 @@ export class House {
     if (owner === undefined) return undefined
     let data: object = {}
     try {
-      data = this.services.payload.codec.lend(this.services.payload.open(record).data, []) as object
+      data = this.services.payload.codec.lend(this.services.payload.decode(record).data, []) as object
     } catch (error) {
       // It is shown all the same: whoever looks at the list may want to end it.
       if (!(error instanceof CorruptRecord)) throw error

@@ -9,7 +9,7 @@ import type { Context } from 'koa'
 import { firstRecord, type Made } from './session/commit.ts'
 import { Frame, frames } from './context.ts'
 import { invalidType } from './errors.ts'
-import { freshNotes } from './record/metadata.ts'
+import { newMetadata } from './record/metadata.ts'
 import { SessionManager, type SessionData } from './session/manager.ts'
 import { houseOf, session, type House, type SessionMiddleware } from './middleware.ts'
 import { checkedOwner } from './options.ts'
@@ -93,6 +93,6 @@ async function store(house: House, exchange: Exchange, data: object, owner: stri
   const visit = new Visit(house.services, exchange, now, 'new')
   visit.data.replaceAll(given)
   const draft = visit.draft(visit.pending(), now)
-  const notes = owner === undefined ? draft.notes : { ...freshNotes(now), authenticatedAt: now }
+  const notes = owner === undefined ? draft.notes : { ...newMetadata(now), authenticatedAt: now }
   return take(firstRecord(visit, { ...draft, notes, owner }, now, visit.id))
 }

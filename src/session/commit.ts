@@ -9,7 +9,7 @@ import { storable, validated } from '../record/schema.ts'
 import type { Line } from './write-lock.ts'
 import { isPromise, settled, take, type Maybe, type Steps } from './steps.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
-import { isTombstone } from '../record/tombstone.ts'
+import { isEnded } from '../record/tombstone.ts'
 import type { Draft, Pending, Services, Stored, Visit } from './request-session.ts'
 
 // Of a crowd somebody wins every round, so each try brings one of it through; ten seconds carry hundreds.
@@ -147,7 +147,7 @@ function* renew(visit: Visit, record: SessionRecord): Steps<void> {
     }
     if (!renewsCookie) return
     const newest = yield* settled(store.read(record.key, now))
-    if (newest === undefined || isTombstone(newest)) {
+    if (newest === undefined || isEnded(newest)) {
       // It has ended since this request gave it a new id: the browser must not be told of it.
       if (visit.due === 'issue') visit.due = 'nothing'
       return
@@ -327,13 +327,13 @@ export function overtake(visit: Visit): void {
   // A schema may take its time, and what it makes of a record is not remembered. And to refuse a change takes more than
   // what was stored a moment ago: the newest may conflict no longer.
   if (visit.record === undefined || settings.schema !== undefined || settings.throwsOnConflict) return
-  const newer = payload.newer(visit.record)
-  if (newer !== undefined && !isTombstone(newer)) visit.know(newer, visit.decode(newer))
+  const newer = payload.newestKnown(visit.record)?.record
+  if (newer !== undefined && !isEnded(newer)) visit.know(newer, visit.decode(newer))
 }
 
 /** What a record holds, the schema applied; `undefined` where its session has ended. */
 function* contentsOf(visit: Visit, record: SessionRecord): Steps<Stored | undefined> {
-  if (isTombstone(record)) return undefined
+  if (isEnded(record)) return undefined
   try {
     return yield* settled(view(visit.services, visit, record))
   } catch (error) {
@@ -406,7 +406,7 @@ export async function check({ services }: Visit, draft: Draft): Promise<void> {
 
 /** The session goes on with what was written. */
 export function become(visit: Visit, { id, record, draft }: Made): void {
-  visit.become(id, record, { data: draft.data, flash: draft.flash, notes: draft.notes })
+  visit.become(id, record, { data: draft.data, flash: draft.flash, device: draft.device, notes: draft.notes })
 }
 
 /** Tells that a change is stored, and what of another request's it took the place of. */

@@ -1,18 +1,18 @@
 // From the Cookie header to the session: which cookie counts, whose record it names, and what is to be said of the
 // others. What cannot be resumed is a fresh session; the client's id is never adopted.
 import { view } from './commit.ts'
-import { presented } from '../cookie/cookie.ts'
+import { parseSessionCookies } from '../cookie/cookie.ts'
 import type { RejectReason } from '../events.ts'
 import { CORRUPT } from '../checked-store.ts'
 import { isPromise, type Maybe } from './steps.ts'
 import type { SessionRecord } from '../store.ts'
-import { isTombstone, isUnderWay } from '../record/tombstone.ts'
-import { Verifier, type Signed } from '../cookie/signature-cache.ts'
+import { isEnded, isUnderWay } from '../record/tombstone.ts'
+import { CookieVerifier, type VerifiedId } from '../cookie/signature-cache.ts'
 import { Visit, type Exchange, type Services } from './request-session.ts'
 
 export class Loader {
   readonly #services: Services
-  readonly #verifier = new Verifier()
+  readonly #verifier = new CookieVerifier()
 
   constructor(services: Services) {
     this.#services = services
@@ -25,7 +25,7 @@ export class Loader {
     const header = exchange.request.headers.cookie
     if (header === undefined) return new Visit(services, exchange, now, 'new')
     const { cookie, keyring } = exchange
-    const { values, malformed } = presented(header, cookie, keyring.length)
+    const { values, malformed } = parseSessionCookies(header, cookie, keyring.length)
     if (malformed) this.reject('malformed')
     if (values.length === 0) return new Visit(services, exchange, now, malformed ? 'invalid' : 'new')
     this.#services.store.assertOpen()
@@ -37,7 +37,7 @@ export class Loader {
         ? new Visit(services, exchange, now, 'invalid')
         : this.#resume(new Visit(services, exchange, now, 'expired'), signed)
     }
-    const ids: Signed[] = []
+    const ids: VerifiedId[] = []
     for (const value of values) {
       const signed = this.#verified(exchange, value)
       if (signed !== undefined && !ids.some(({ id }) => id === signed.id)) ids.push(signed)
@@ -45,14 +45,14 @@ export class Loader {
     return this.#resumeFirst(new Visit(services, exchange, now, ids.length === 0 ? 'invalid' : 'expired'), ids)
   }
 
-  #verified({ cookie, keyring }: Exchange, value: string): Signed | undefined {
+  #verified({ cookie, keyring }: Exchange, value: string): VerifiedId | undefined {
     const signed = this.#verifier.verify(cookie, keyring, value)
     if (signed === undefined) this.reject('signature')
     return signed
   }
 
   /** Of several sessions the first that lives, in the order of the header. */
-  async #resumeFirst(visit: Visit, ids: readonly Signed[]): Promise<Visit> {
+  async #resumeFirst(visit: Visit, ids: readonly VerifiedId[]): Promise<Visit> {
     for (const [at, signed] of ids.entries()) {
       await this.#resume(visit, signed)
       // Only what can be read lives: a corrupt one must not hide the next.
@@ -66,21 +66,21 @@ export class Loader {
     return visit
   }
 
-  #resume(visit: Visit, signed: Signed): Maybe<Visit> {
+  #resume(visit: Visit, signed: VerifiedId): Maybe<Visit> {
     const found = this.#services.store.read(signed.publicId, visit.now)
     return isPromise(found)
       ? found.then((record) => this.#take(visit, signed, record))
       : this.#take(visit, signed, found)
   }
 
-  #take(visit: Visit, { id, publicId, isOldKey }: Signed, record: SessionRecord | undefined): Maybe<Visit> {
+  #take(visit: Visit, { id, publicId, needsResign }: VerifiedId, record: SessionRecord | undefined): Maybe<Visit> {
     const { events, payload, settings } = this.#services
-    if (record === undefined || isTombstone(record)) {
+    if (record === undefined || isEnded(record)) {
       if (record !== undefined && isUnderWay(record, visit.now)) visit.isLate = true
       this.reject(record === CORRUPT ? 'corrupt' : 'ended', publicId)
       return visit
     }
-    if (payload.isLocked(record)) throw payload.locked()
+    if (payload.isLocked(record)) payload.decode(record)
     try {
       visit.resume(id, record)
     } catch {
@@ -88,7 +88,7 @@ export class Loader {
       this.reject('corrupt', record.key)
       return visit
     }
-    visit.isRenewing = isOldKey
+    visit.isRenewing = needsResign
     if (settings.schema !== undefined) return this.#parse(visit, record)
     if (events.heard('resume')) events.emit('resume', { publicId: record.key })
     return visit

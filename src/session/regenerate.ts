@@ -1,5 +1,5 @@
 // A session that goes on under a new id, and a session that ends: what no slow request may undo.
-import { ABSENT, apply, type Snapshot } from '../record/merge.ts'
+import { ABSENT, applyChanges, type Snapshot } from '../record/merge.ts'
 import {
   become,
   catchUp,
@@ -16,10 +16,10 @@ import {
   type Made,
 } from './commit.ts'
 import { SessionError } from '../errors.ts'
-import { freshNotes } from '../record/metadata.ts'
+import { newMetadata } from '../record/metadata.ts'
 import { settled, type Steps } from './steps.ts'
 import type { SessionRecord } from '../store.ts'
-import { endOf, isTombstone, successorOf, tombstoneOf } from '../record/tombstone.ts'
+import { endedRecord, isEnded, successorOf, tombstoneOf } from '../record/tombstone.ts'
 import type { Draft, Pending, Services, Visit } from './request-session.ts'
 
 /** Which keys of data go on under a new id: all, none, or these. */
@@ -115,7 +115,7 @@ function kept(draft: Draft, keep: Keep, signIn: NewOwner, now: number): Draft {
   const isSomebodyElse = signIn !== undefined && draft.owner !== undefined && draft.owner !== signIn.owner
   const start: Draft =
     keep === false || (keep === true && isSomebodyElse)
-      ? { data: {}, flash: [], notes: freshNotes(now), createdAt: now, owner: undefined }
+      ? { data: {}, flash: [], device: undefined, notes: newMetadata(now), createdAt: now, owner: undefined }
       : {
           ...draft,
           data: keep === true ? draft.data : only(draft.data, keep),
@@ -131,7 +131,7 @@ function kept(draft: Draft, keep: Keep, signIn: NewOwner, now: number): Draft {
 
 function only(data: Snapshot, keys: readonly string[]): Snapshot {
   const others = Object.keys(data).filter((key) => !keys.includes(key))
-  return apply(
+  return applyChanges(
     data,
     others.map((key) => ({ key, base: undefined, value: ABSENT })),
   )
@@ -162,7 +162,7 @@ export function* end(services: Services, record: SessionRecord): Steps<boolean> 
   const patience = new Patience()
   for (let target = yield* living(services, record); target !== undefined;) {
     const now = settings.now()
-    const outcome = yield* settled(store.replace(endOf(target, now), target.version, now))
+    const outcome = yield* settled(store.replace(endedRecord(target, now), target.version, now))
     if (outcome === 'done') {
       yield* settled(store.delete(target.key))
       if (events.heard('destroy')) events.emit('destroy', { publicId: target.key })
@@ -178,7 +178,7 @@ export function* end(services: Services, record: SessionRecord): Steps<boolean> 
 /** The record itself, or the one at the end of its successors; `undefined` where there is none. */
 export function* living({ settings, store }: Services, record: SessionRecord): Steps<SessionRecord | undefined> {
   let target: SessionRecord | undefined = record
-  while (target !== undefined && isTombstone(target)) {
+  while (target !== undefined && isEnded(target)) {
     const successor = successorOf(target)
     target = successor === undefined ? undefined : yield* settled(store.read(successor, settings.now()))
   }

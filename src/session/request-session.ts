@@ -2,20 +2,21 @@
 // waiting; those are commit.ts. The handler sees it through the manager alone.
 import type { IncomingMessage } from 'node:http'
 import type { Context } from 'koa'
-import { mergeFlash, apply, type Changes, type Flash, type Snapshot } from '../record/merge.ts'
-import { isId, setCookieLine, type CookieSettings, type Keyring } from '../cookie/cookie.ts'
+import { mergeFlash, applyChanges, type Changes, type Flash, type Snapshot } from '../record/merge.ts'
+import { formatSetCookie, type CookieSettings } from '../cookie/cookie.ts'
+import type { Keyring } from '../cookie/keyring.ts'
 import { Data, type Gate } from './data.ts'
 import { invalidMix, describe, SessionError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import type { Guard } from '../checked-store.ts'
-import { publicIdOf } from '../cookie/id.ts'
+import { isId, publicIdOf } from '../cookie/id.ts'
 import { cookieMaxAge, expiry, isTouchDue } from '../record/lifetime.ts'
 import type { Line } from './write-lock.ts'
 import { Messages, NO_MESSAGES, type FlashChanges } from './flash.ts'
-import { freshNotes, notesOf, writeNotes, type Notes } from '../record/metadata.ts'
+import { decodeMetadata, encodeMetadata, newMetadata, type Metadata } from '../record/metadata.ts'
 import { checkedOwner, type Settings } from '../options.ts'
 import type { Contents, Payload } from '../record/payload.ts'
-import { arm } from '../cookie/on-headers.ts'
+import { onHeaders, type HeaderSource } from '../cookie/on-headers.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 
 /** Where a session came from, as `origin` of the manager tells it. */
@@ -44,7 +45,7 @@ export interface Exchange {
 
 /** A record and what it holds. */
 export interface Stored extends Contents {
-  readonly notes: Notes
+  readonly notes: Metadata
 }
 
 /** What a request wants to change. */
@@ -63,7 +64,7 @@ export interface Draft extends Stored {
 const EMPTY: Snapshot = Object.freeze({})
 const NO_FLASH: readonly Flash[] = Object.freeze([])
 
-export class Visit implements Gate {
+export class Visit implements Gate, HeaderSource {
   readonly services: Services
   readonly exchange: Exchange
   /** The instant at which the request came. */
@@ -95,12 +96,13 @@ export class Visit implements Gate {
   #id: string | undefined = undefined
   #publicId: string | undefined = undefined
   #stored: Stored | undefined = undefined
-  #notes: Notes | undefined = undefined
+  #notes: Metadata | undefined = undefined
   #data: Data | undefined = undefined
   #messages: Messages | undefined = undefined
   #maxAge: number | undefined = undefined
   #isArmed = false
   #hasSent = false
+  #isSending = false
 
   constructor(services: Services, exchange: Exchange, now: number, origin: Origin) {
     this.services = services
@@ -143,7 +145,7 @@ export class Visit implements Gate {
    * @throws {CorruptRecord} when its notes are not what was written.
    */
   resume(id: string, record: SessionRecord): void {
-    this.#notes = record.meta === undefined ? undefined : notesOf(record)
+    this.#notes = record.meta === undefined ? undefined : decodeMetadata(record)
     this.#stored = undefined
     this.origin = 'resumed'
     this.#id = id
@@ -192,7 +194,8 @@ export class Visit implements Gate {
    */
   open(): Stored {
     if (this.#stored !== undefined) return this.#stored
-    if (this.record === undefined) return (this.#stored = { data: EMPTY, flash: NO_FLASH, notes: freshNotes(this.now) })
+    if (this.record === undefined)
+      return (this.#stored = { data: EMPTY, flash: NO_FLASH, device: undefined, notes: newMetadata(this.now) })
     try {
       return (this.#stored = this.decode(this.record))
     } catch (error) {
@@ -207,8 +210,8 @@ export class Visit implements Gate {
 
   /** @throws {CorruptRecord} when the record is not what was written. */
   decode(record: SessionRecord): Stored {
-    const { data, flash } = this.services.payload.open(record)
-    return { data, flash, notes: notesOf(record) }
+    const { data, flash, device } = this.services.payload.decode(record)
+    return { data, flash, device, notes: decodeMetadata(record) }
   }
 
   // ---- what the handler does with it
@@ -294,13 +297,14 @@ export class Visit implements Gate {
 
   /** What was stored, with what is pending. */
   draft(pending: Pending, now: number): Draft {
-    const { data, flash, notes: stored } = this.stored
+    const { data, flash, device, notes: stored } = this.stored
     const { maxAge } = pending
     // A new session begins when it is stored, so that its cookie has its whole lifetime.
-    const notes = this.record === undefined ? freshNotes(now) : stored
+    const notes = this.record === undefined ? newMetadata(now) : stored
     return {
-      data: apply(data, pending.changes),
+      data: applyChanges(data, pending.changes),
       flash: mergeFlash(flash, pending.taken, pending.put),
+      device,
       notes: maxAge === undefined ? notes : { ...notes, maxAge, maxAgeSince: now },
       createdAt: this.record?.createdAt ?? now,
       owner: this.record?.owner,
@@ -352,11 +356,11 @@ export class Visit implements Gate {
           ? undefined
           : checkedOwner(told, 'the result of options.owner')
     const { createdAt, notes } = draft
-    const meta = writeNotes(notes, createdAt)
+    const meta = encodeMetadata(notes, createdAt)
     return Object.freeze({
       key,
       version,
-      payload: payload.seal(draft, { key, owner, meta }),
+      payload: payload.encode(draft, { key, owner, meta, createdAt }),
       owner,
       createdAt,
       lastSeenAt,
@@ -368,7 +372,7 @@ export class Visit implements Gate {
   isTouchDue(record: SessionRecord, now: number): boolean {
     return isTouchDue(
       this.services.settings.limits,
-      this.#stored?.notes ?? this.#notes ?? notesOf(record),
+      this.#stored?.notes ?? this.#notes ?? decodeMetadata(record),
       record.lastSeenAt,
       now,
     )
@@ -378,7 +382,7 @@ export class Visit implements Gate {
   expiryFrom(seenAt: number): number {
     return expiry(
       this.services.settings.limits,
-      this.#stored?.notes ?? this.#notes ?? freshNotes(this.record?.createdAt ?? this.now),
+      this.#stored?.notes ?? this.#notes ?? newMetadata(this.record?.createdAt ?? this.now),
       seenAt,
     )
   }
@@ -410,13 +414,22 @@ export class Visit implements Gate {
     const response = this.exchange.ctx?.res
     if (this.#isArmed || response === undefined || response.headersSent) return
     this.#isArmed = true
-    arm(response, this)
+    onHeaders(response, this)
+  }
+
+  otherHeaders(): undefined {
+    return undefined
+  }
+
+  onSent(): void {
+    this.#hasSent ||= this.#isSending
   }
 
   /** The Set-Cookie line that is due now, when the headers leave. */
-  setCookieLine(): string | undefined {
+  setCookieLines(): string | undefined {
+    this.#isSending = false
     const { cookie } = this.exchange
-    if (this.due === 'clear') return setCookieLine(cookie, '', 0, this.#isSecure())
+    if (this.due === 'clear') return formatSetCookie(cookie, '', 0, this.#isSecure())
     if (this.due === 'nothing') {
       // The handler answers by itself: its session will be stored when the chain returns.
       if (
@@ -429,16 +442,16 @@ export class Visit implements Gate {
       )
         return undefined
     }
-    this.#hasSent = true
+    this.#isSending = true
     const { settings } = this.services
     const now = settings.now()
-    const stored = this.record === undefined ? freshNotes(now) : this.stored.notes
+    const stored = this.record === undefined ? newMetadata(now) : this.stored.notes
     const notes = this.#maxAge === undefined ? stored : { ...stored, maxAge: this.#maxAge, maxAgeSince: now }
     const { keyring } = this.exchange
     const seenAt = this.record?.lastSeenAt ?? now
     // Of a session that was stored a moment ago the browser is told the whole lifetime, not 3599 seconds of an hour.
     const maxAge = cookieMaxAge(settings.limits, notes, seenAt, now - seenAt < 1000 ? seenAt : now)
-    return setCookieLine(cookie, `${this.id}.${keyring.sign(cookie.prefix + this.id)}`, maxAge, this.#isSecure())
+    return formatSetCookie(cookie, `${this.id}.${keyring.sign(cookie.prefix + this.id)}`, maxAge, this.#isSecure())
   }
 
   #isSecure(): boolean {

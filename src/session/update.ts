@@ -1,5 +1,5 @@
 // `session.update(fn)`: a change that is computed from the newest data, and computed again when another request was first.
-import { apply, type Changes } from '../record/merge.ts'
+import { applyChanges, type Changes } from '../record/merge.ts'
 import {
   alone,
   become,
@@ -130,7 +130,7 @@ function* store(visit: Visit, pending: Pending, changes: Changes, patience: Pati
   const now = settings.now()
   const clashes = clashing(visit, pending.changes)
   const before = visit.draft(pending, now)
-  const draft: Draft = { ...before, data: apply(visit.stored.data, changes) }
+  const draft: Draft = { ...before, data: applyChanges(visit.stored.data, changes) }
   const { record } = visit
   if (record === undefined) {
     if (isWorthKeeping(visit, draft)) yield* insert(visit, draft, now)
