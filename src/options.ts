@@ -1,23 +1,21 @@
 // What a user may set: defaults and validation. Turns SessionOptions into frozen Settings, once, when session() is called.
 import type { Context } from 'koa'
 import { customCodec, jsonCodec, type Codec, type SessionCodec } from './record/codec.ts'
+import { COOKIE_ATTRIBUTES, cookieSettings, type CookieOptions, type CookieSettings } from './cookie/cookie.ts'
 import {
   checkSecret,
-  COOKIE_ATTRIBUTES,
-  cookieSettings,
   hasShortSecret,
   keyring,
   LISTED,
-  type CookieOptions,
-  type CookieSettings,
   type KeygripLike,
   type LiveKeyring,
   type Secrets,
-} from './cookie/cookie.ts'
+} from './cookie/keyring.ts'
 import { invalidMix, invalidType, invalidValue } from './errors.ts'
 import type { SessionLogger } from './events.ts'
 import { newId } from './cookie/id.ts'
-import { DAY, limitsOf, LONGEST_COOKIE, type Limits } from './record/lifetime.ts'
+import { DAY, lifetimePolicy, MAX_COOKIE_AGE, type LifetimePolicy } from './record/lifetime.ts'
+import type { StandardSchema } from './record/schema.ts'
 import type { SessionStore } from './store.ts'
 import { MemoryStore } from './stores/memory.ts'
 
@@ -30,27 +28,6 @@ export interface SkipHeader {
   readonly name: string
   /** Compared exactly; `'*'` matches any. */
   readonly value: string
-}
-
-/** The part of the Standard Schema interface (standardschema.dev) that is used: zod, valibot, arktype and others have it. */
-export interface StandardSchema<Output = unknown> {
-  /** What such a library puts there. */
-  readonly '~standard': {
-    /** Answers at once or with a promise. */
-    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
-  }
-}
-
-/** What a Standard Schema answers. */
-export type SchemaResult<Output> =
-  { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }
-
-/** One thing that a Standard Schema found. */
-export interface SchemaIssue {
-  /** It may quote data, so it is shown nowhere. */
-  readonly message: string
-  /** Where in data: this the error names. */
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
 /**
@@ -198,7 +175,7 @@ export interface Settings {
   readonly hasShortSecret: boolean
   readonly store: SessionStore
   readonly cookie: CookieSettings | ((ctx: Context) => CookieSettings)
-  readonly limits: Limits
+  readonly limits: LifetimePolicy
   readonly stateKey: string
   readonly skips: ((ctx: Context) => boolean) | undefined
   readonly lazy: boolean
@@ -261,7 +238,7 @@ export function settingsOf(given: unknown): Settings {
     hasShortSecret: hasShortSecret(options.keys),
     store: options.store === undefined ? new MemoryStore() : checkedStore(options.store),
     cookie: checkedCookie(set(options.cookie, {})),
-    limits: limitsOf(maxAge, rolling, idle, absolute),
+    limits: lifetimePolicy(maxAge, rolling, idle, absolute),
     stateKey,
     skips: skipping(callable(options.skip, 'skip'), options.skipHeader),
     lazy: flag('lazy', true),
@@ -369,7 +346,7 @@ export function duration(value: unknown, name: string): number {
 export function lifetime(value: unknown, name: string): number {
   if (value === 0) return 0
   const milliseconds = duration(value, name)
-  if (milliseconds < 1000 || milliseconds > LONGEST_COOKIE) {
+  if (milliseconds < 1000 || milliseconds > MAX_COOKIE_AGE) {
     throw invalidValue(name, '0 or from one second to 400 days, the longest that browsers keep a cookie', value)
   }
   return milliseconds

@@ -1,52 +1,60 @@
-// What is left of a session for a moment when it went on under another key: it names its successor, and is empty.
-import { freshNotes, notesOf, writeNotes } from './metadata.ts'
-import type { SessionRecord } from '../store.ts'
+// What stays of a session for a minute after it has ended or went on under another key: an empty record, so that a slow
+// request still learns of it. A tombstone names its successor; an ended record names none.
+import { decodeMetadata, encodeMetadata, newMetadata } from './metadata.ts'
+import { CorruptRecord, type SessionRecord } from '../store.ts'
 
-/** How long a tombstone names its successor: longer than a request takes, so that a slow logout still finds it. */
-const TOMBSTONE_LIFE = 60_000
+/** Longer than a request takes. */
+const LIFE = 60_000
 
-/** How long a request with a replaced id counts as one that was under way. */
+/** How long a request that presents a replaced id counts as one that was under way at the replacement. */
 const UNDER_WAY = 10_000
 
 /** The record that takes the place of one whose session goes on under another key. */
 export function tombstoneOf(record: SessionRecord, successor: string, now: number): SessionRecord {
-  const { key, version, createdAt } = record
-  const meta = writeNotes({ ...freshNotes(createdAt), successor }, createdAt)
-  return Object.freeze({
+  const { createdAt } = record
+  return emptied(record, encodeMetadata({ ...newMetadata(createdAt), successor }, createdAt), now)
+}
+
+/** The record that takes the place of one whose session ends: in one step, with nothing left to delete. */
+export function endedRecord(record: SessionRecord, now: number): SessionRecord {
+  return emptied(record, undefined, now)
+}
+
+function emptied({ key, version, createdAt }: SessionRecord, meta: string | undefined, now: number): SessionRecord {
+  return {
     key,
     version: version + 1,
     payload: '',
     owner: undefined,
     createdAt,
     lastSeenAt: now,
-    expiresAt: now + TOMBSTONE_LIFE,
+    expiresAt: now + LIFE,
     meta,
-  })
+  }
 }
 
-/** The record that ends a session: expired when it is written. */
-export function endOf(record: SessionRecord, now: number): SessionRecord {
-  return Object.freeze({
-    ...record,
-    version: record.version + 1,
-    payload: '',
-    owner: undefined,
-    meta: undefined,
-    expiresAt: now,
-  })
-}
-
-/** Whether a record stands for a session that has ended. */
-export function isTombstone(record: SessionRecord): boolean {
+/** Whether a record stands for a session that has ended or goes on elsewhere: a payload is never empty. */
+export function isEnded(record: SessionRecord): boolean {
   return record.payload.length === 0
 }
 
-/** The key of the session that took the place of an ended one. */
-export function successorOf(tombstone: SessionRecord): string | undefined {
-  return notesOf(tombstone).successor
+/** The key of the record that took this one's place; `undefined` where it names none, itself, or nothing that can be read. */
+export function successorOf(record: SessionRecord): string | undefined {
+  try {
+    const { successor } = decodeMetadata(record)
+    return successor === record.key ? undefined : successor
+  } catch (error) {
+    // A damaged tombstone is an ended session.
+    if (error instanceof CorruptRecord) return undefined
+    throw error
+  }
 }
 
-/** Whether a request that presents the id of this tombstone was under way when it was replaced. */
-export function isUnderWay(tombstone: SessionRecord, now: number): boolean {
-  return successorOf(tombstone) !== undefined && now - tombstone.lastSeenAt < UNDER_WAY
+/**
+ * Whether a request that presents the id of this record was under way when the session got another one.
+ *
+ * Clocks of two processes differ by a little, in either direction; a clock that was set back must not prolong it.
+ */
+export function isUnderWay(record: SessionRecord, now: number): boolean {
+  return Math.abs(now - record.lastSeenAt) < UNDER_WAY && successorOf(record) !== undefined
 }
