@@ -9,9 +9,10 @@ import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cooki
 import { invalidMix, invalidType, SessionError } from './errors.ts'
 import { Events } from './events.ts'
 import { Guard } from './checked-store.ts'
-import { KoaSessionFaces, watchForKoaSession } from './compat/koa-session.ts'
+import { KoaSessionFacade, watchForKoaSession } from './compat/koa-session.ts'
 import { Line } from './session/write-lock.ts'
 import { Loader } from './session/load.ts'
+import { exposeOnState } from './session/state.ts'
 import { SessionManager, type SessionData } from './session/manager.ts'
 import { checkedOwner, settingsOf, type SessionOptions } from './options.ts'
 import { Payload } from './record/payload.ts'
@@ -220,15 +221,14 @@ export class House {
     const found = this.#loader.load(exchange)
     const visit = isPromise(found) ? await found : found
     const manager = new SessionManager(visit)
-    // Koa's state is an open bag.
-    const state = ctx.state as Record<string, unknown>
-    state[stateKey] = manager
-    const faces = this.#settings.koaSession
-      ? new KoaSessionFaces(
+    if (!this.#settings.koaSession) exposeOnState(ctx.state, stateKey, manager)
+    const facade = this.#settings.koaSession
+      ? new KoaSessionFacade(
           ctx,
           stateKey,
           manager as SessionManager<Record<string, unknown>>,
           this.#settings.limits.maxAge,
+          this.services.events,
         )
       : undefined
     try {
@@ -238,11 +238,11 @@ export class House {
         visit.close(false)
         throw error
       }
-      await conclude(faces)
+      await facade?.finish()
       await finish(visit)
       throw error
     }
-    if (faces !== undefined) await conclude(faces)
+    if (facade !== undefined) await facade.finish()
     const committing = finish(visit)
     if (isPromise(committing)) await committing
   }
@@ -395,13 +395,6 @@ function given<Options extends object>(options: Options, name: string): Options 
   const value: unknown = options
   if (typeof value !== 'object' || value === null) throw invalidType(`the options of ${name}`, 'an object', value)
   return options
-}
-
-/** Carries out what was said by assigning to `ctx.session`. */
-async function conclude(faces: KoaSessionFaces | undefined): Promise<void> {
-  if (faces?.dismissal === 'ended') await faces.manager.destroy()
-  // Another object after null is another session: the id that the old one had must not open it.
-  if (faces?.dismissal === 'replaced' && !faces.manager.isNew) await faces.manager.regenerate()
 }
 
 /** Whether a thrown error is the handler's answer: a status from 400 to 499, and not one of our own errors. */

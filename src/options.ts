@@ -1,6 +1,6 @@
 // What a user may set: defaults and validation. Turns SessionOptions into frozen Settings, once, when session() is called.
 import type { Context } from 'koa'
-import { customCodec, jsonCodec, type Codec, type SessionCodec } from './record/codec.ts'
+import { customCodec, jsonCodec, koaJsonCodec, type Codec, type SessionCodec } from './record/codec.ts'
 import {
   checkSecret,
   COOKIE_ATTRIBUTES,
@@ -269,7 +269,12 @@ export function settingsOf(given: unknown): Settings {
     storeTimeout: options.storeTimeout === undefined ? 2000 : timer(options.storeTimeout, 'options.storeTimeout'),
     maxBytes,
     encryptionKeys: checkedSecrets(options.encryptionKeys),
-    codec: options.codec === undefined ? jsonCodec(maxBytes) : customCodec(checkedCodec(options.codec)),
+    codec:
+      options.codec !== undefined
+        ? customCodec(checkedCodec(options.codec))
+        : (options.koaSession ?? false)
+          ? koaJsonCodec(maxBytes)
+          : jsonCodec(maxBytes),
     schema: checkedSchema(options.schema),
     owner: callable(options.owner, 'owner'),
     generateId: callable(options.generateId, 'generateId') ?? newId,

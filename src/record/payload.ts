@@ -56,7 +56,7 @@ export class Payload {
    * @throws {SessionError} `ERR_SESSION_TOO_LARGE` over `maxBytes`, measured before encryption.
    */
   seal({ data, flash }: Contents, binding: Binding): string | Uint8Array {
-    const text = this.codec.stringify(flash.length === 0 ? data : [data, flash])
+    const text = this.codec.stringifyContents(data, flash.length === 0 ? [] : [flash])
     // A UTF-16 unit takes at most three bytes: most sessions need no second look.
     if (text.length * 3 > this.#maxBytes) {
       const bytes = Buffer.byteLength(text)

@@ -85,7 +85,7 @@ export class SessionManager<Data extends object = SessionData> {
     const visit = this.#looked()
     visit.readable()
     // The view holds whatever the app stored: its type is the app's word.
-    return visit.data.view as Data
+    return visit.data.proxy as Data
   }
 
   /** Replaces everything, as assigning to a variable would: keys that the object does not have are deleted. */

@@ -4,14 +4,14 @@ import type { IncomingMessage } from 'node:http'
 import type { Context } from 'koa'
 import { mergeFlash, apply, type Changes, type Flash, type Snapshot } from '../record/merge.ts'
 import { isId, setCookieLine, type CookieSettings, type Keyring } from '../cookie/cookie.ts'
-import { Data, type Gate } from './data.ts'
+import { Data, type AccessCheck } from './data.ts'
 import { invalidMix, describe, SessionError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import type { Guard } from '../checked-store.ts'
 import { publicIdOf } from '../cookie/id.ts'
 import { cookieMaxAge, expiry, isTouchDue } from '../record/lifetime.ts'
 import type { Line } from './write-lock.ts'
-import { Messages, NO_MESSAGES, type FlashChanges } from './flash.ts'
+import { FlashMessages, NO_FLASH_CHANGES, type FlashChanges } from './flash.ts'
 import { freshNotes, notesOf, writeNotes, type Notes } from '../record/metadata.ts'
 import { checkedOwner, type Settings } from '../options.ts'
 import type { Contents, Payload } from '../record/payload.ts'
@@ -63,7 +63,7 @@ export interface Draft extends Stored {
 const EMPTY: Snapshot = Object.freeze({})
 const NO_FLASH: readonly Flash[] = Object.freeze([])
 
-export class Visit implements Gate {
+export class Visit implements AccessCheck {
   readonly services: Services
   readonly exchange: Exchange
   /** The instant at which the request came. */
@@ -97,7 +97,7 @@ export class Visit implements Gate {
   #stored: Stored | undefined = undefined
   #notes: Notes | undefined = undefined
   #data: Data | undefined = undefined
-  #messages: Messages | undefined = undefined
+  #messages: FlashMessages | undefined = undefined
   #maxAge: number | undefined = undefined
   #isArmed = false
   #hasSent = false
@@ -248,7 +248,7 @@ export class Visit implements Gate {
   }
 
   putFlash(key: string, value: unknown): void {
-    this.#touchedMessages().add(key, value)
+    this.#touchedMessages().put(key, value)
   }
 
   /** The messages of a key, those of this request included; they are gone once this request is committed. */
@@ -258,15 +258,15 @@ export class Visit implements Gate {
     return this.#touchedMessages().take(key, flash)
   }
 
-  #touchedMessages(): Messages {
-    return (this.#messages ??= new Messages(this.services.payload.codec))
+  #touchedMessages(): FlashMessages {
+    return (this.#messages ??= new FlashMessages(this.services.payload.codec))
   }
 
   // ---- what is pending
 
   /** Whether the handler touched anything that a commit would have to look at. */
   get isTouched(): boolean {
-    return this.#data?.isTouched === true || this.#maxAge !== undefined || this.#messages?.hasAny === true
+    return this.#data?.isTouched === true || this.#maxAge !== undefined || this.#messages?.isEmpty === false
   }
 
   /** Whether a session that is not stored yet has something to keep. */
@@ -274,13 +274,13 @@ export class Visit implements Gate {
     return (
       this.isKept ||
       (this.#maxAge ?? 0) > 0 ||
-      (this.#messages !== undefined && this.#messages.put.length > 0) ||
+      this.#messages?.hasPut === true ||
       (this.#data?.isTouched === true && !this.#data.isEmpty)
     )
   }
 
   pending(): Pending {
-    const { put, taken } = this.#messages?.pending() ?? NO_MESSAGES
+    const { put, taken } = this.#messages?.pending() ?? NO_FLASH_CHANGES
     return { changes: this.#data?.changes() ?? NO_CHANGES, put, taken, maxAge: this.#maxAge }
   }
 
@@ -288,7 +288,7 @@ export class Visit implements Gate {
   lastPending(): Pending {
     const pending = this.pending()
     this.isSealed = true
-    this.#data?.seal()
+    this.#data?.freeze()
     return pending
   }
 
@@ -330,7 +330,7 @@ export class Visit implements Gate {
   close(isStored: boolean): void {
     this.isClosed = true
     this.isSealed = true
-    this.#data?.seal()
+    this.#data?.freeze()
     if (isStored) this.reset()
   }
 

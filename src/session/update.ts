@@ -107,13 +107,13 @@ class Attempt {
 
   async run<Result>(fn: (data: object) => Result | Promise<Result>): Promise<Run<Result>> {
     try {
-      const result = await fn(this.#data.view)
+      const result = await fn(this.#data.proxy)
       return { result, changes: this.#data.changes() }
     } catch (error) {
       return { error }
     } finally {
       this.#isOver = true
-      this.#data.seal()
+      this.#data.freeze()
     }
   }
 }
