@@ -39,5 +39,7 @@ function refuseWrites(object: object, methods: readonly string[]): void {
 }
 
 function refuseWrite(): never {
-  throw new TypeError('this object was taken out of session.data, which has been committed or replaced since: it is read-only')
+  throw new TypeError(
+    'this object was taken out of session.data, which has been committed or replaced since: it is read-only',
+  )
 }

@@ -48,7 +48,11 @@ function slotFor(stateKey: string): Slot {
 
     static managerOf(state: unknown): object | undefined {
       // An object that inherits from a state shows what that shows.
-      for (let at = state as object | null; at !== null && at !== undefined; at = Object.getPrototypeOf(at) as object | null)
+      for (
+        let at = state as object | null;
+        at !== null && at !== undefined;
+        at = Object.getPrototypeOf(at) as object | null
+      )
         if (#manager in at) return at.#manager
       // A proxy of it has no private fields.
       return sessionInContext(stateKey) as object | undefined
