@@ -1,21 +1,23 @@
 // What a user may set: defaults and validation. Turns SessionOptions into frozen Settings, once, when session() is called.
 import type { Context } from 'koa'
-import { customCodec, jsonCodec, type Codec, type SessionCodec } from './record/codec.ts'
-import { COOKIE_ATTRIBUTES, cookieSettings, type CookieOptions, type CookieSettings } from './cookie/cookie.ts'
+import { customCodec, jsonCodec, koaJsonCodec, type Codec, type SessionCodec } from './record/codec.ts'
 import {
   checkSecret,
+  COOKIE_ATTRIBUTES,
+  cookieSettings,
   hasShortSecret,
   keyring,
   LISTED,
+  type CookieOptions,
+  type CookieSettings,
   type KeygripLike,
   type LiveKeyring,
   type Secrets,
-} from './cookie/keyring.ts'
+} from './cookie/cookie.ts'
 import { invalidMix, invalidType, invalidValue } from './errors.ts'
 import type { SessionLogger } from './events.ts'
 import { newId } from './cookie/id.ts'
-import { DAY, lifetimePolicy, MAX_COOKIE_AGE, type LifetimePolicy } from './record/lifetime.ts'
-import type { StandardSchema } from './record/schema.ts'
+import { DAY, limitsOf, LONGEST_COOKIE, type Limits } from './record/lifetime.ts'
 import type { SessionStore } from './store.ts'
 import { MemoryStore } from './stores/memory.ts'
 
@@ -28,6 +30,27 @@ export interface SkipHeader {
   readonly name: string
   /** Compared exactly; `'*'` matches any. */
   readonly value: string
+}
+
+/** The part of the Standard Schema interface (standardschema.dev) that is used: zod, valibot, arktype and others have it. */
+export interface StandardSchema<Output = unknown> {
+  /** What such a library puts there. */
+  readonly '~standard': {
+    /** Answers at once or with a promise. */
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
+  }
+}
+
+/** What a Standard Schema answers. */
+export type SchemaResult<Output> =
+  { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }
+
+/** One thing that a Standard Schema found. */
+export interface SchemaIssue {
+  /** It may quote data, so it is shown nowhere. */
+  readonly message: string
+  /** Where in data: this the error names. */
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
 /**
@@ -175,7 +198,7 @@ export interface Settings {
   readonly hasShortSecret: boolean
   readonly store: SessionStore
   readonly cookie: CookieSettings | ((ctx: Context) => CookieSettings)
-  readonly limits: LifetimePolicy
+  readonly limits: Limits
   readonly stateKey: string
   readonly skips: ((ctx: Context) => boolean) | undefined
   readonly lazy: boolean
@@ -238,7 +261,7 @@ export function settingsOf(given: unknown): Settings {
     hasShortSecret: hasShortSecret(options.keys),
     store: options.store === undefined ? new MemoryStore() : checkedStore(options.store),
     cookie: checkedCookie(set(options.cookie, {})),
-    limits: lifetimePolicy(maxAge, rolling, idle, absolute),
+    limits: limitsOf(maxAge, rolling, idle, absolute),
     stateKey,
     skips: skipping(callable(options.skip, 'skip'), options.skipHeader),
     lazy: flag('lazy', true),
@@ -246,7 +269,12 @@ export function settingsOf(given: unknown): Settings {
     storeTimeout: options.storeTimeout === undefined ? 2000 : timer(options.storeTimeout, 'options.storeTimeout'),
     maxBytes,
     encryptionKeys: checkedSecrets(options.encryptionKeys),
-    codec: options.codec === undefined ? jsonCodec(maxBytes) : customCodec(checkedCodec(options.codec)),
+    codec:
+      options.codec !== undefined
+        ? customCodec(checkedCodec(options.codec))
+        : (options.koaSession ?? false)
+          ? koaJsonCodec(maxBytes)
+          : jsonCodec(maxBytes),
     schema: checkedSchema(options.schema),
     owner: callable(options.owner, 'owner'),
     generateId: callable(options.generateId, 'generateId') ?? newId,
@@ -346,7 +374,7 @@ export function duration(value: unknown, name: string): number {
 export function lifetime(value: unknown, name: string): number {
   if (value === 0) return 0
   const milliseconds = duration(value, name)
-  if (milliseconds < 1000 || milliseconds > MAX_COOKIE_AGE) {
+  if (milliseconds < 1000 || milliseconds > LONGEST_COOKIE) {
     throw invalidValue(name, '0 or from one second to 400 days, the longest that browsers keep a cookie', value)
   }
   return milliseconds
