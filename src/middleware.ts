@@ -2,21 +2,23 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type Koa from 'koa'
 import type { Context, Next } from 'koa'
-import { arrived, awaitRequests } from './mount-check.ts'
+import { markReached, warnIfNeverReached } from './mount-check.ts'
 import { finish } from './session/commit.ts'
-import { Frame, frames } from './context.ts'
+import { ContextScope, sessionContext } from './context.ts'
 import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/cookie.ts'
 import { invalidMix, invalidType, SessionError } from './errors.ts'
 import { Events } from './events.ts'
-import { Guard } from './checked-store.ts'
-import { KoaSessionFaces, watchForKoaSession } from './compat/koa-session.ts'
+import { CheckedStore } from './checked-store.ts'
+import { KoaSessionFaces } from './compat/koa-session.ts'
+import { warnOfSettings, warnOfShortSecret, watchForKoaSession } from './notices.ts'
 import { Line } from './session/write-lock.ts'
 import { Loader } from './session/load.ts'
 import { SessionManager, type SessionData } from './session/manager.ts'
-import { checkedOwner, settingsOf, type SessionOptions } from './options.ts'
+import type { SessionOptions } from './options.ts'
+import { checkedOwner, settingsOf } from './settings.ts'
 import { Payload } from './record/payload.ts'
-import { CorruptRecord, type SessionRecord } from './store.ts'
-import { isPromise, take } from './session/steps.ts'
+import { CorruptRecord, type SessionRecord, type SessionStore } from './store.ts'
+import { asRecord, isPromise, take } from './session/steps.ts'
 import { end, living } from './session/regenerate.ts'
 import { Sweeper } from './sweeper.ts'
 import type { Exchange, Services } from './session/request-session.ts'
@@ -152,7 +154,7 @@ export function session<Data extends object = SessionData>(
   }
   const middleware = Object.assign(serve as Koa.Middleware<SessionState<Data>>, methods)
   houses.set(middleware, house)
-  awaitRequests(house.services.events)
+  warnIfNeverReached(house.services.events)
   return middleware
 }
 
@@ -173,7 +175,7 @@ export class House {
   readonly services: Services
   readonly sweeper: Sweeper
   readonly #settings: Services['settings']
-  readonly #store: Guard
+  readonly #store: CheckedStore
   readonly #loader: Loader
   #app: Koa | undefined = undefined
   #appKeys: unknown = undefined
@@ -181,28 +183,27 @@ export class House {
 
   constructor(settings: Services['settings']) {
     const events = new Events(settings.logger)
-    const store = new Guard(settings.store, settings.storeTimeout, events)
+    const store = new CheckedStore(paged(settings.store), settings.storeTimeout, events)
     this.services = {
       settings,
       store,
       events,
-      payload: new Payload(settings.codec, settings.maxBytes, settings.encryptionKeys),
+      payload: new Payload(settings.codec, settings.maxBytes, settings.encryption?.keys ?? []),
       writes: new Line(LONGEST_WAIT),
       updates: new Line(LONGEST_WAIT),
     }
-    this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now)
+    this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now, events)
     this.#settings = settings
     this.#store = store
     this.#loader = new Loader(this.services)
-    if (settings.hasShortSecret) this.#warnOfShortSecret()
-    if (settings.store.limits !== undefined) events.notice('STORE_LIMITS', settings.store.limits)
+    warnOfSettings(settings, events)
   }
 
   /** One request through Koa's chain. */
   serve(ctx: Context, next: Next): Promise<unknown> {
     const { skips } = this.#settings
     if (!skips?.(ctx)) return this.#journey(ctx, next)
-    arrived()
+    markReached()
     return next()
   }
 
@@ -228,11 +229,11 @@ export class House {
           ctx,
           stateKey,
           manager as SessionManager<Record<string, unknown>>,
-          this.#settings.limits.maxAge,
+          this.#settings.lifetime.maxAge,
         )
       : undefined
     try {
-      await frames.run(new Frame(manager, stateKey, exchange.cookie.name, outer, ctx.req), next)
+      await sessionContext.run(new ContextScope(manager, stateKey, exchange.cookie.name, outer, ctx.req), next)
     } catch (error) {
       if (!isAnswer(error)) {
         visit.close(false)
@@ -264,7 +265,7 @@ export class House {
     fn: (session: SessionManager) => Result | Promise<Result>,
   ): Promise<Result> {
     if (typeof fn !== 'function') throw invalidType('the second argument of run()', 'a function', fn)
-    arrived()
+    markReached()
     const { stateKey } = this.#settings
     const exchange = this.exchangeOf(request)
     const outer = this.#outer(exchange)
@@ -273,7 +274,7 @@ export class House {
     const manager = new SessionManager(visit)
     let result: Result
     try {
-      result = await frames.run(new Frame(manager, stateKey, exchange.cookie.name, outer, request), () => fn(manager))
+      result = await sessionContext.run(new ContextScope(manager, stateKey, exchange.cookie.name, outer, request), () => fn(manager))
     } catch (error) {
       if (isAnswer(error)) await finish(visit)
       else visit.close(false)
@@ -285,7 +286,7 @@ export class House {
 
   async list(owner: string): Promise<SessionInfo[]> {
     checkedOwner(owner, 'the owner of list()')
-    const records = await this.#store.list(owner, this.#settings.now())
+    const records = (await this.#store.list(owner, this.#settings.now(), 1_000_000, undefined)).records
     return records.flatMap((record) => {
       const info = this.#infoOf(record)
       return info === undefined ? [] : [info]
@@ -296,14 +297,14 @@ export class House {
     if (typeof publicId !== 'string') throw invalidType('the argument of destroy()', 'a public id', publicId)
     if (owner !== undefined) this.#store.assertIndex()
     const found = await this.#store.read(publicId, this.#settings.now())
-    const record = found === undefined ? undefined : await take(living(this.services, found))
+    const record = found === undefined ? undefined : await take(living(this.services, asRecord(found) as SessionRecord))
     if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
     return take(end(this.services, record))
   }
 
   async destroyAll(owner: string, except: string | undefined): Promise<number> {
     checkedOwner(owner, 'the owner of destroyAll()')
-    const records = await this.#store.list(owner, this.#settings.now())
+    const records = (await this.#store.list(owner, this.#settings.now(), 1_000_000, undefined)).records
     const others = records.filter(({ key }) => key !== except)
     const outcomes = await Promise.all(others.map(async (record) => take(end(this.services, record))))
     return outcomes.filter(Boolean).length
@@ -331,7 +332,7 @@ export class House {
   }
 
   #meet(app: Koa): void {
-    arrived()
+    markReached()
     this.#app = app
     if (!this.#settings.koaSession) watchForKoaSession(app.context, this.services.events)
   }
@@ -354,16 +355,9 @@ export class House {
         )
       this.#appKeyring = keyring(keys, 'app.keys')
       this.#appKeys = keys
-      if (hasShortSecret(keys)) this.#warnOfShortSecret()
+      if (hasShortSecret(keys)) warnOfShortSecret(this.services.events)
     }
     return this.#appKeyring.current()
-  }
-
-  #warnOfShortSecret(): void {
-    this.services.events.notice(
-      'SHORT_SECRET',
-      'a secret of keys has fewer than 16 characters and could be guessed: make one with `node -p "crypto.randomBytes(32).toString(\'base64url\')"`',
-    )
   }
 
   #contextOf(request: IncomingMessage): Context {
@@ -373,13 +367,13 @@ export class House {
   }
 
   /** The frame around this one, if it is of the same request; a second session of one name is refused. */
-  #outer({ request, cookie }: Exchange): Frame | undefined {
-    const around = frames.getStore()
+  #outer({ request, cookie }: Exchange): ContextScope | undefined {
+    const around = sessionContext.getStore()
     if (around === undefined) return undefined
     const { stateKey } = this.#settings
-    // An async context may outlive its request: only the frames of this one count.
+    // An async context may outlive its request: only the sessionContext of this one count.
     if (!around.isOf(request)) return undefined
-    for (let frame: Frame | undefined = around; frame !== undefined; frame = frame.outer) {
+    for (let frame: ContextScope | undefined = around; frame !== undefined; frame = frame.outer) {
       if (frame.stateKey === stateKey || frame.cookieName === cookie.name) {
         throw new SessionError(
           'ERR_SESSION_ALREADY_MOUNTED',
@@ -389,6 +383,22 @@ export class House {
     }
     return around
   }
+}
+
+/** Until the stores come: their lists as pages. */
+function paged(store: SessionStore): SessionStore {
+  return new Proxy(store, {
+    get(target, key) {
+      const value = Reflect.get(target, key) as unknown
+      if (typeof value !== 'function') return value
+      const verb = value as (...args: unknown[]) => unknown
+      if (key !== 'list') return verb.bind(target)
+      return async (...args: unknown[]) => {
+        const answer = await verb.apply(target, args)
+        return Array.isArray(answer) ? { records: answer as unknown[], cursor: undefined } : answer
+      }
+    },
+  })
 }
 
 function given<Options extends object>(options: Options, name: string): Options {

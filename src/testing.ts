@@ -7,12 +7,12 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Context } from 'koa'
 import { firstRecord, type Made } from './session/commit.ts'
-import { Frame, frames } from './context.ts'
+import { ContextScope, sessionContext } from './context.ts'
 import { invalidType } from './errors.ts'
 import { freshNotes } from './record/metadata.ts'
 import { SessionManager, type SessionData } from './session/manager.ts'
 import { houseOf, session, type House, type SessionMiddleware } from './middleware.ts'
-import { checkedOwner } from './options.ts'
+import { checkedOwner } from './settings.ts'
 import { take } from './session/steps.ts'
 import { Visit, type Exchange } from './session/request-session.ts'
 
@@ -47,8 +47,8 @@ export async function withSession<Result, Data extends object = SessionData>(
   const visit = new Visit(house.services, { ...exchange, ctx }, house.services.settings.now(), 'new')
   visit.resume(made.id, made.record)
   const manager = new SessionManager<Data>(visit)
-  return frames.run(
-    new Frame(manager, house.services.settings.stateKey, exchange.cookie.name, undefined, exchange.request),
+  return sessionContext.run(
+    new ContextScope(manager, house.services.settings.stateKey, exchange.cookie.name, undefined, exchange.request),
     () => fn(manager),
   )
 }

@@ -3,7 +3,7 @@
 import { inspect } from 'node:util'
 import type { Context } from 'koa'
 import { invalidType } from '../errors.ts'
-import type { Events } from '../events.ts'
+import type { Duration } from '../duration.ts'
 import type { SessionManager } from '../session/manager.ts'
 
 type Bag = Record<string, unknown>
@@ -126,7 +126,7 @@ class KoaSession {
   }
 
   set maxAge(value: number | string) {
-    this.#faces.manager.maxAge = value === 'session' ? 0 : value
+    this.#faces.manager.maxAge = value === 'session' ? 0 : (value as Duration)
   }
 
   save(callback?: Callback): Promise<void> | undefined {
@@ -206,26 +206,4 @@ class Face implements ProxyHandler<object> {
 /** Whether the object itself has that name; what every object has may be data, too. */
 function isNamed(target: object, key: string | symbol): boolean {
   return key in target && (typeof key === 'symbol' || !(key in Object.prototype))
-}
-
-/**
- * Says once that a package looks for `ctx.session`, where there is none: koa-csrf, for one, protects nothing then.
- *
- * On the prototype of all contexts of the app, so it costs a request nothing; whoever sets `ctx.session` gets his own.
- */
-export function watchForKoaSession(prototype: object, events: Events): void {
-  if ('session' in prototype) return
-  Object.defineProperty(prototype, 'session', {
-    configurable: true,
-    get() {
-      events.notice(
-        'NO_CTX_SESSION',
-        'ctx.session was read, but the session is at ctx.state: a package such as koa-csrf or koa-passport needs session({ koaSession: true }) and does nothing, or fails, without it',
-      )
-      return undefined
-    },
-    set(this: object, value: unknown) {
-      Object.defineProperty(this, 'session', { configurable: true, enumerable: true, writable: true, value })
-    },
-  })
 }

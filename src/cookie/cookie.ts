@@ -11,13 +11,13 @@ import { invalidMix, invalidType, invalidValue } from '../errors.ts'
  */
 export interface CookieOptions {
   /** A token. `'__Host-sid'` binds the cookie to HTTPS and to the one host that set it. @default 'sid' */
-  readonly name?: string
+  readonly name?: string | undefined
   /** The cookie goes to this path and all below it. @default '/' */
-  readonly path?: string
+  readonly path?: string | undefined
   /** The cookie goes to this domain and all below it. Left out: to the host that set it alone. */
-  readonly domain?: string
+  readonly domain?: string | undefined
   /** Hides the cookie from scripts. @default true */
-  readonly httpOnly?: boolean
+  readonly httpOnly?: boolean | undefined
   /**
    * Whether the cookie goes over HTTPS alone. `'auto'` follows `ctx.secure`, which behind a TLS proxy needs
    * `app.proxy = true`; a cookie that browsers take over HTTPS alone (`__Host-`, `SameSite=None`, `Partitioned`) is always
@@ -25,13 +25,13 @@ export interface CookieOptions {
    *
    * @default 'auto'
    */
-  readonly secure?: boolean | 'auto'
+  readonly secure?: boolean | 'auto' | undefined
   /** Which requests of other sites carry the cookie: with `'lax'` links alone. `false` for no attribute. @default 'lax' */
-  readonly sameSite?: 'strict' | 'lax' | 'none' | false
+  readonly sameSite?: 'strict' | 'lax' | 'none' | false | undefined
   /** One cookie jar per embedding site (CHIPS). @default false */
-  readonly partitioned?: boolean
+  readonly partitioned?: boolean | undefined
   /** Which cookies a full jar drops first; Chromium knows it. @default none */
-  readonly priority?: 'low' | 'medium' | 'high'
+  readonly priority?: 'low' | 'medium' | 'high' | undefined
 }
 
 /** Attributes, checked and written out once. */

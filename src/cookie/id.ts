@@ -1,6 +1,8 @@
 // Makes ids and hashes them. An id is the secret in the cookie; its hash is the record's key and the public id.
 import { hash, randomFillSync } from 'node:crypto'
 
+export { isId } from './cookie.ts'
+
 const ID_BYTES = 24
 const pool = Buffer.allocUnsafeSlow(ID_BYTES * 256)
 let used = pool.length

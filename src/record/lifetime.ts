@@ -90,3 +90,6 @@ export function cookieMaxAge(limits: Limits, span: Span, lastSeenAt: number, now
   const end = Math.min(since + length, absoluteEnd(limits, span))
   return Math.max(1, Math.floor((end - now) / 1000))
 }
+
+export { limitsOf as lifetimePolicy, LONGEST_COOKIE as MAX_COOKIE_AGE }
+export type { Limits as LifetimePolicy }

@@ -3,6 +3,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomFillSync } from 'node:crypto'
 import type { Flash, Snapshot } from './merge.ts'
 import type { Codec } from './codec.ts'
+import type { Secrets } from '../cookie/cookie.ts'
 import { SessionError } from '../errors.ts'
 import { placeOf } from '../cookie/id.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
@@ -11,6 +12,17 @@ import { CorruptRecord, type SessionRecord } from '../store.ts'
 export interface Contents {
   readonly data: Snapshot
   readonly flash: readonly Flash[]
+}
+
+/** Facts about the device on which an owner signed in. */
+export type DeviceFacts = Readonly<Record<string, unknown>>
+
+/** How payloads are encrypted. */
+export interface EncryptionSettings {
+  readonly keys: Secrets
+  readonly encrypt: boolean
+  readonly acceptPlain: boolean
+  readonly onUnknownKey: 'fail' | 'end'
 }
 
 /** What a payload is bound to when it is encrypted: everything of the record that must not be exchanged. */

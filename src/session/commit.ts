@@ -7,7 +7,7 @@ import { SessionError } from '../errors.ts'
 import { publicIdOf } from '../cookie/id.ts'
 import { storable, validated } from '../record/schema.ts'
 import type { Line } from './write-lock.ts'
-import { isPromise, settled, take, type Maybe, type Steps } from './steps.ts'
+import { asRecord, isPromise, settled, take, type Maybe, type Steps } from './steps.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 import { isTombstone } from '../record/tombstone.ts'
 import type { Draft, Pending, Services, Stored, Visit } from './request-session.ts'
@@ -36,16 +36,16 @@ export function alone<T>(visit: Visit, work: Steps<T>): Maybe<T> {
 
 function turn<T>(visit: Visit, work: Steps<T>): Maybe<T> {
   const { store } = visit.services
-  store.enter()
+  store.begin()
   let done: Maybe<T>
   try {
     done = take(work)
   } catch (error) {
-    store.leave()
+    store.end()
     throw error
   }
-  if (isPromise(done)) return done.finally(() => store.leave())
-  store.leave()
+  if (isPromise(done)) return done.finally(() => store.end())
+  store.end()
   return done
 }
 
@@ -135,7 +135,7 @@ function* renew(visit: Visit, record: SessionRecord): Steps<void> {
   const { settings, store } = visit.services
   const now = settings.now()
   const isDue = visit.isTouchDue(record, now)
-  const renewsCookie = visit.canSend && (visit.isRenewing || (isDue && settings.limits.rolling))
+  const renewsCookie = visit.canSend && (visit.isRenewing || (isDue && settings.lifetime.rolling))
   try {
     if (isDue) {
       const expiresAt = visit.expiryFrom(now)
@@ -146,7 +146,7 @@ function* renew(visit: Visit, record: SessionRecord): Steps<void> {
       }
     }
     if (!renewsCookie) return
-    const newest = yield* settled(store.read(record.key, now))
+    const newest = asRecord(yield* settled(store.read(record.key, now)))
     if (newest === undefined || isTombstone(newest)) {
       // It has ended since this request gave it a new id: the browser must not be told of it.
       if (visit.due === 'issue') visit.due = 'nothing'
@@ -185,7 +185,7 @@ export function* insert(visit: Visit, draft: Draft, now: number): Steps<void> {
   const made = yield* firstRecord(visit, draft, now, visit.id, visit.hasSent ? 0 : MOST_COLLISIONS)
   become(visit, made)
   if (!visit.hasSent) issue(visit)
-  if (events.heard('create')) events.emit('create', { publicId: made.record.key })
+  if (events.hasSubscribers('create')) events.emit('create', { publicId: made.record.key })
   committed(visit, made.record, [])
 }
 
@@ -283,13 +283,13 @@ export function* underWay<T>(writes: Line, key: string, asked: Promise<T>): Step
 /** The use that the expiry counts from after a change. */
 export function seenAt(visit: Visit, record: SessionRecord, pending: Pending, now: number): number {
   // A rolling cookie must not end before its session: both move together, when a touch is due.
-  const moves = !visit.services.settings.limits.rolling || pending.maxAge !== undefined || visit.isTouchDue(record, now)
+  const moves = !visit.services.settings.lifetime.rolling || pending.maxAge !== undefined || visit.isTouchDue(record, now)
   return moves ? Math.max(now, record.lastSeenAt) : record.lastSeenAt
 }
 
 /** After a change: whether the cookie has another lifetime now. */
 export function renewing(visit: Visit, pending: Pending, isSeen: boolean): void {
-  if (pending.maxAge !== undefined || (isSeen && visit.services.settings.limits.rolling)) visit.isRenewing = true
+  if (pending.maxAge !== undefined || (isSeen && visit.services.settings.lifetime.rolling)) visit.isRenewing = true
 }
 
 /**
@@ -314,7 +314,7 @@ export function clashing(visit: Visit, changes: Changes): readonly string[] {
  */
 export function* catchUp(visit: Visit): Steps<boolean> {
   const { settings, store } = visit.services
-  const newest = yield* settled(store.read(current(visit).key, settings.now()))
+  const newest = asRecord(yield* settled(store.read(current(visit).key, settings.now())))
   const stored = newest === undefined ? undefined : yield* contentsOf(visit, newest)
   if (newest === undefined || stored === undefined) return false
   visit.know(newest, stored)
@@ -385,7 +385,7 @@ export function* reload(visit: Visit): Steps<void> {
   visit.readable()
   const { record, services } = visit
   const newest =
-    record === undefined ? undefined : yield* settled(services.store.read(record.key, services.settings.now()))
+    record === undefined ? undefined : asRecord(yield* settled(services.store.read(record.key, services.settings.now())))
   const stored = newest === undefined ? undefined : yield* contentsOf(visit, newest)
   if (newest !== undefined && stored !== undefined && !visit.isGone) visit.know(newest, stored)
   visit.reset()
@@ -412,13 +412,13 @@ export function become(visit: Visit, { id, record, draft }: Made): void {
 /** Tells that a change is stored, and what of another request's it took the place of. */
 export function committed({ services: { events } }: Visit, { key }: SessionRecord, clashes: readonly string[]): void {
   if (clashes.length > 0) {
-    if (events.heard('conflict')) events.emit('conflict', { publicId: key, keys: clashes })
+    if (events.hasSubscribers('conflict')) events.emit('conflict', { publicId: key, keys: clashes })
     events.notice(
       'MERGED_CONFLICT',
       "two requests changed the same key of one session, and the later commit won: use session.update() for counters and lists, or onConflict: 'throw'",
     )
   }
-  if (events.heard('commit')) events.emit('commit', { publicId: key })
+  if (events.hasSubscribers('commit')) events.emit('commit', { publicId: key })
 }
 
 /** The error of a change to a session that ended. */
@@ -427,7 +427,7 @@ export function gone(visit: Visit): SessionError {
   // Not even for an id that this request made before the end.
   if (visit.due === 'issue') visit.due = 'nothing'
   const { events } = visit.services
-  if (events.heard('gone')) events.emit('gone', { publicId: visit.record?.key })
+  if (events.hasSubscribers('gone')) events.emit('gone', { publicId: visit.record?.key })
   return new SessionError(
     'ERR_SESSION_GONE',
     'the session was destroyed, replaced or expired while this request changed it, so nothing was stored: answer 409 and let the user begin again',

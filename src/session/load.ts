@@ -3,8 +3,8 @@
 import { view } from './commit.ts'
 import { presented } from '../cookie/cookie.ts'
 import type { RejectReason } from '../events.ts'
-import { CORRUPT } from '../checked-store.ts'
-import { isPromise, type Maybe } from './steps.ts'
+
+import { asRecord, CORRUPT, isPromise, type Maybe } from './steps.ts'
 import type { SessionRecord } from '../store.ts'
 import { isTombstone, isUnderWay } from '../record/tombstone.ts'
 import { Verifier, type Signed } from '../cookie/signature-cache.ts'
@@ -69,8 +69,8 @@ export class Loader {
   #resume(visit: Visit, signed: Signed): Maybe<Visit> {
     const found = this.#services.store.read(signed.publicId, visit.now)
     return isPromise(found)
-      ? found.then((record) => this.#take(visit, signed, record))
-      : this.#take(visit, signed, found)
+      ? found.then((record) => this.#take(visit, signed, asRecord(record)))
+      : this.#take(visit, signed, asRecord(found))
   }
 
   #take(visit: Visit, { id, publicId, isOldKey }: Signed, record: SessionRecord | undefined): Maybe<Visit> {
@@ -90,7 +90,7 @@ export class Loader {
     }
     visit.isRenewing = isOldKey
     if (settings.schema !== undefined) return this.#parse(visit, record)
-    if (events.heard('resume')) events.emit('resume', { publicId: record.key })
+    if (events.hasSubscribers('resume')) events.emit('resume', { publicId: record.key })
     return visit
   }
 
@@ -99,13 +99,13 @@ export class Loader {
     visit.open()
     if (visit.record === undefined) return visit
     visit.know(record, await view(this.#services, visit, record))
-    if (this.#services.events.heard('resume')) this.#services.events.emit('resume', { publicId: record.key })
+    if (this.#services.events.hasSubscribers('resume')) this.#services.events.emit('resume', { publicId: record.key })
     return visit
   }
 
   /** Tells that a cookie did not lead to its session. */
   reject(reason: RejectReason, publicId?: string): void {
     const { events } = this.#services
-    if (events.heard('reject')) events.emit('reject', { publicId, reason })
+    if (events.hasSubscribers('reject')) events.emit('reject', { publicId, reason })
   }
 }

@@ -17,7 +17,7 @@ import {
 } from './commit.ts'
 import { SessionError } from '../errors.ts'
 import { freshNotes } from '../record/metadata.ts'
-import { settled, type Steps } from './steps.ts'
+import { asRecord, settled, type Steps } from './steps.ts'
 import type { SessionRecord } from '../store.ts'
 import { endOf, isTombstone, successorOf, tombstoneOf } from '../record/tombstone.ts'
 import type { Draft, Pending, Services, Visit } from './request-session.ts'
@@ -86,7 +86,7 @@ function* succeed(visit: Visit, pending: Pending, keep: Keep, signIn: NewOwner):
   }
   become(visit, made)
   issue(visit)
-  if (events.heard('regenerate')) events.emit('regenerate', { publicId: made.record.key, previousPublicId })
+  if (events.hasSubscribers('regenerate')) events.emit('regenerate', { publicId: made.record.key, previousPublicId })
   committed(visit, made.record, clashes)
 }
 
@@ -165,11 +165,11 @@ export function* end(services: Services, record: SessionRecord): Steps<boolean> 
     const outcome = yield* settled(store.replace(endOf(target, now), target.version, now))
     if (outcome === 'done') {
       yield* settled(store.delete(target.key))
-      if (events.heard('destroy')) events.emit('destroy', { publicId: target.key })
+      if (events.hasSubscribers('destroy')) events.emit('destroy', { publicId: target.key })
       return true
     }
     if (outcome === 'stale') yield* patience.pause()
-    const newest = outcome === 'gone' ? undefined : yield* settled(store.read(target.key, now))
+    const newest = outcome === 'gone' ? undefined : asRecord(yield* settled(store.read(target.key, now)))
     target = newest === undefined ? undefined : yield* living(services, newest)
   }
   return false
@@ -180,7 +180,7 @@ export function* living({ settings, store }: Services, record: SessionRecord): S
   let target: SessionRecord | undefined = record
   while (target !== undefined && isTombstone(target)) {
     const successor = successorOf(target)
-    target = successor === undefined ? undefined : yield* settled(store.read(successor, settings.now()))
+    target = successor === undefined ? undefined : asRecord(yield* settled(store.read(successor, settings.now())))
   }
   return target
 }

@@ -7,13 +7,14 @@ import { isId, setCookieLine, type CookieSettings, type Keyring } from '../cooki
 import { Data, type Gate } from './data.ts'
 import { invalidMix, describe, SessionError } from '../errors.ts'
 import type { Events } from '../events.ts'
-import type { Guard } from '../checked-store.ts'
+import { warnOfCookie } from '../notices.ts'
+import type { CheckedStore } from '../checked-store.ts'
 import { publicIdOf } from '../cookie/id.ts'
 import { cookieMaxAge, expiry, isTouchDue } from '../record/lifetime.ts'
 import type { Line } from './write-lock.ts'
 import { Messages, NO_MESSAGES, type FlashChanges } from './flash.ts'
 import { freshNotes, notesOf, writeNotes, type Notes } from '../record/metadata.ts'
-import { checkedOwner, type Settings } from '../options.ts'
+import { checkedOwner, type Settings } from '../settings.ts'
 import type { Contents, Payload } from '../record/payload.ts'
 import { arm } from '../cookie/on-headers.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
@@ -28,7 +29,7 @@ export interface Services {
   /** Who computes an update of which record anew, after it was overtaken. */
   readonly updates: Line
   readonly settings: Settings
-  readonly store: Guard
+  readonly store: CheckedStore
   readonly payload: Payload
   readonly events: Events
 }
@@ -360,14 +361,14 @@ export class Visit implements Gate {
       owner,
       createdAt,
       lastSeenAt,
-      expiresAt: expiry(settings.limits, notes, lastSeenAt),
+      expiresAt: expiry(settings.lifetime, notes, lastSeenAt),
       meta,
     })
   }
 
   isTouchDue(record: SessionRecord, now: number): boolean {
     return isTouchDue(
-      this.services.settings.limits,
+      this.services.settings.lifetime,
       this.#stored?.notes ?? this.#notes ?? notesOf(record),
       record.lastSeenAt,
       now,
@@ -377,7 +378,7 @@ export class Visit implements Gate {
   /** When the session ends if it was seen last at that instant. */
   expiryFrom(seenAt: number): number {
     return expiry(
-      this.services.settings.limits,
+      this.services.settings.lifetime,
       this.#stored?.notes ?? this.#notes ?? freshNotes(this.record?.createdAt ?? this.now),
       seenAt,
     )
@@ -389,7 +390,7 @@ export class Visit implements Gate {
     if (this.record !== undefined && this.#maxAge === undefined) return this.record.expiresAt
     const now = this.services.settings.now()
     const span = this.#maxAge === undefined ? notes : { ...notes, maxAge: this.#maxAge, maxAgeSince: now }
-    return expiry(this.services.settings.limits, span, this.record === undefined ? this.now : now)
+    return expiry(this.services.settings.lifetime, span, this.record === undefined ? this.now : now)
   }
 
   // ---- which cookie is due
@@ -437,21 +438,16 @@ export class Visit implements Gate {
     const { keyring } = this.exchange
     const seenAt = this.record?.lastSeenAt ?? now
     // Of a session that was stored a moment ago the browser is told the whole lifetime, not 3599 seconds of an hour.
-    const maxAge = cookieMaxAge(settings.limits, notes, seenAt, now - seenAt < 1000 ? seenAt : now)
+    const maxAge = cookieMaxAge(settings.lifetime, notes, seenAt, now - seenAt < 1000 ? seenAt : now)
     return setCookieLine(cookie, `${this.id}.${keyring.sign(cookie.prefix + this.id)}`, maxAge, this.#isSecure())
   }
 
   #isSecure(): boolean {
     const { cookie, ctx } = this.exchange
-    if (ctx === undefined || !cookie.isAuto) return false
-    if (ctx.secure) return true
-    if (/^https\b/.test(String(ctx.req.headers['x-forwarded-proto']))) {
-      this.services.events.notice(
-        'INSECURE_COOKIE',
-        'the session cookie was sent without Secure, though a proxy says that the browser uses https: set app.proxy = true if you run behind that proxy',
-      )
-    }
-    return false
+    if (ctx === undefined) return false
+    const isSecure = cookie.isAuto ? ctx.secure : cookie.attributes.endsWith('Secure')
+    warnOfCookie(ctx, cookie, isSecure, this.services.events)
+    return cookie.isAuto && ctx.secure
   }
 }
 

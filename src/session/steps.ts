@@ -2,6 +2,8 @@
 // wait for. With a store in memory a whole commit is one synchronous step, so no other request of this process can
 // come between its reading and its writing, and no promise is paid for.
 
+import type { SessionRecord } from '../store.ts'
+
 /** An answer that is there, or a promise of it. */
 export type Maybe<T> = T | Promise<T>
 
@@ -38,4 +40,19 @@ async function takeOn<T>(steps: Steps<T>, first: Promise<unknown>): Promise<T> {
     if (step.done === true) return step.value
     waiting = step.value
   }
+}
+
+/** Until the new rooms come: an unreadable record as the old rooms know it. */
+export const CORRUPT: SessionRecord = Object.freeze({
+  key: '',
+  version: 0,
+  payload: '',
+  owner: undefined,
+  createdAt: 0,
+  lastSeenAt: 0,
+  expiresAt: Infinity,
+})
+
+export function asRecord(answer: SessionRecord | undefined | 'corrupt'): SessionRecord | undefined {
+  return answer === 'corrupt' ? CORRUPT : answer
 }
