@@ -274,7 +274,9 @@ export class House {
     const manager = new SessionManager(visit)
     let result: Result
     try {
-      result = await sessionContext.run(new ContextScope(manager, stateKey, exchange.cookie.name, outer, request), () => fn(manager))
+      result = await sessionContext.run(new ContextScope(manager, stateKey, exchange.cookie.name, outer, request), () =>
+        fn(manager),
+      )
     } catch (error) {
       if (isAnswer(error)) await finish(visit)
       else visit.close(false)

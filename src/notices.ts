@@ -17,7 +17,7 @@ export function warnOfSettings(settings: Settings, events: Events): void {
       'ACCEPT_PLAIN',
       'options.encryptionKeys.acceptPlain reads sessions that are not encrypted: whoever can write to the store can forge them, so set it back to false once all are encrypted or ended',
     )
-  if (settings.isIdleAboveAbsolute)
+  if (settings.lifetime.hasIdleAboveAbsolute)
     events.notice(
       'IDLE_ABOVE_ABSOLUTE',
       `options.idleTimeout is above the absolute timeout of ${settings.lifetime.absoluteTimeout} ms, at which every session ends before: raise options.absoluteTimeout as well, or set it to false`,
@@ -54,15 +54,16 @@ export function warnOfMemoryStore({ store, isDefaultStore }: Settings, events: E
  * A cookie that goes out with this response, and that no browser keeps or that it should have marked Secure. Called where
  * the Set-Cookie line is made.
  */
-export function warnOfCookie(ctx: Context, cookie: CookieSettings, isSecure: boolean, events: Events): void {
+export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Events): void {
   const host = hostOf(ctx)
-  if (host !== '' && !isLoopback(host) && isSecure && !ctx.secure && !looksLikeHttps(ctx)) {
+  const isMarked = !cookie.isAuto && cookie.attributes.includes('; Secure')
+  if (isMarked && host !== '' && !isLoopback(host) && !ctx.secure && !looksLikeHttps(ctx) && !isTrustworthy(ctx)) {
     events.notice(
       'COOKIE_REFUSED',
       'the session cookie was sent with Secure over plain http: no browser keeps it, and each request begins a new session; use https, or cookie: { secure: "auto" }; behind a proxy that ends TLS let it send X-Forwarded-Proto, and set app.proxy = true',
     )
   }
-  if (!isSecure && looksLikeHttps(ctx)) {
+  if (cookie.isAuto && !ctx.secure && looksLikeHttps(ctx)) {
     events.notice(
       'INSECURE_COOKIE',
       'the session cookie was sent without Secure, though a proxy says that the browser uses https: set app.proxy = true if you run behind that proxy',
@@ -88,7 +89,12 @@ function isLoopback(host: string): boolean {
   return /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[?::1\]?)$/.test(host)
 }
 
-/** Whether a proxy, or the browser, says that the browser uses https. */
+/** Browsers send fetch metadata over https alone (and to their own machine). */
+function isTrustworthy(ctx: Context): boolean {
+  return ctx.req.headers['sec-fetch-site'] !== undefined
+}
+
+/** Whether a proxy says that the browser uses https. */
 function looksLikeHttps(ctx: Context): boolean {
   const { headers } = ctx.req
   const said = (name: string, pattern: RegExp): boolean => pattern.test(String(headers[name] ?? ''))

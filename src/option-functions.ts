@@ -33,7 +33,12 @@ export function yesNoFunction(
 /** An object made of properties: no list, Map, Date, promise or function, all of which would pass for an empty one. */
 export function plainAnswer(value: unknown, name: string, rule: string): object {
   // By its tag: a plain object of another realm has another prototype.
-  if (typeof value === 'object' && value !== null && Object.prototype.toString.call(value) === '[object Object]' && !isPromise(value))
+  if (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.prototype.toString.call(value) === '[object Object]' &&
+    !isPromise(value)
+  )
     return value
   throw invalidType(name, rule, value, remedyFor(value))
 }

@@ -10,7 +10,8 @@ import { checkInnerNames } from './option-names.ts'
 import type { ClearSiteData, SessionOptions, SkipHeader, StandardSchema } from './options.ts'
 import { customCodec, jsonCodec, type Codec, type SessionCodec } from './record/codec.ts'
 import { MAX_COOKIE_AGE } from './record/lifetime.ts'
-import type { DeviceFacts, EncryptionSettings } from './record/payload.ts'
+import type { EncryptionSettings } from './record/encryption.ts'
+import type { DeviceFacts } from './record/payload.ts'
 import type { SessionStore } from './store.ts'
 
 const VERBS = ['create', 'read', 'replace', 'touch', 'delete'] as const
@@ -60,7 +61,12 @@ export function skipOf(
 export function encryptionOf(given: unknown): EncryptionSettings | undefined {
   if (given === undefined) return undefined
   if (typeof given !== 'object' || given === null || Array.isArray(given) || given instanceof Uint8Array)
-    return { keys: checkedSecrets(given, 'options.encryptionKeys'), encrypt: true, acceptPlain: false, onUnknownKey: 'fail' }
+    return {
+      keys: checkedSecrets(given, 'options.encryptionKeys'),
+      encrypt: true,
+      acceptPlain: false,
+      onUnknownKey: 'fail',
+    }
   const at = 'options.encryptionKeys'
   checkInnerNames(given, at, ['keys', 'encrypt', 'acceptPlain', 'onUnknownKey'])
   const { keys, encrypt = true, acceptPlain = false, onUnknownKey = 'fail' } = given as Record<string, unknown>
@@ -113,9 +119,7 @@ export function checkedOwner(owner: unknown, name: string): string {
   return owner
 }
 
-export function ownerOf(
-  owner: unknown,
-): ((data: Record<string, unknown>) => string | undefined) | undefined {
+export function ownerOf(owner: unknown): ((data: Record<string, unknown>) => string | undefined) | undefined {
   const asked = callable(owner as ((data: Record<string, unknown>) => unknown) | undefined, 'options.owner')
   if (asked === undefined) return undefined
   return (data) => {
@@ -229,7 +233,11 @@ export function bindingOf(
   const { within: time = 600_000, path = '/.session/device' } = (given === true ? {} : given) as Record<string, unknown>
   const within = duration(time, `${at}.within`)
   if (within < LEAST_WITHIN || within > MAX_COOKIE_AGE)
-    throw invalidValue(`${at}.within`, 'at least five minutes, below which browsers stop to sign, and at most 400 days', time)
+    throw invalidValue(
+      `${at}.within`,
+      'at least five minutes, below which browsers stop to sign, and at most 400 days',
+      time,
+    )
   const pathRule = 'a path of printable characters that begins with / and does not end with it, without a query'
   if (typeof path !== 'string') throw invalidType(`${at}.path`, pathRule, path)
   if (!/^(?:\/[!$&'()*+,\-.0-9:=@A-Z_a-z~%]+)+$/.test(path) || path.length > 256)

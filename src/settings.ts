@@ -24,7 +24,8 @@ import { checkNames } from './option-names.ts'
 import type { SessionOptions, StandardSchema } from './options.ts'
 import type { Codec } from './record/codec.ts'
 import { lifetimePolicy, type LifetimePolicy } from './record/lifetime.ts'
-import type { DeviceFacts, EncryptionSettings } from './record/payload.ts'
+import type { EncryptionSettings } from './record/encryption.ts'
+import type { DeviceFacts } from './record/payload.ts'
 import type { SessionStore } from './store.ts'
 import { MemoryStore } from './stores/memory.ts'
 
@@ -42,8 +43,6 @@ export interface Settings {
   readonly isDefaultStore: boolean
   readonly cookie: CookieSettings | ((ctx: Context) => CookieSettings)
   readonly lifetime: LifetimePolicy
-  /** Whether the app set an idle timeout that no session reaches. */
-  readonly isIdleAboveAbsolute: boolean
   readonly stateKey: string
   readonly skips: ((ctx: Context) => boolean) | undefined
   readonly passive: ((ctx: Context) => boolean) | undefined
@@ -86,7 +85,6 @@ export function settingsOf(given: unknown): Settings {
     trueOrFalse(orDefault(options[name], fallback), `options.${name}`)
   const rolling = flag('rolling', false)
   const maxBytes = wholeNumber(orDefault(options.maxBytes, 65_536), 'options.maxBytes', 'of bytes, at least 2', 2)
-  const { policy, isIdleAboveAbsolute } = lifetimes(options, rolling)
   const encryption = encryptionOf(options.encryptionKeys)
   return Object.freeze({
     keys: options.keys === undefined ? undefined : checkedKeys(options.keys),
@@ -95,13 +93,13 @@ export function settingsOf(given: unknown): Settings {
     store: options.store === undefined ? new MemoryStore() : storeOf(options.store),
     isDefaultStore: options.store === undefined,
     cookie: checkedCookie(orDefault<unknown>(options.cookie, {})),
-    lifetime: policy,
-    isIdleAboveAbsolute,
+    lifetime: policyOf(options, rolling),
     stateKey: checkedStateKey(orDefault<unknown>(options.stateKey, 'session')),
     skips: skipOf(yesNoFunction(options.skip, 'options.skip'), options.skipHeader),
     passive: yesNoFunction(options.passive, 'options.passive'),
     lazy: flag('lazy', true),
-    throwsOnConflict: oneOf(orDefault(options.onConflict, 'merge'), 'options.onConflict', ['merge', 'throw']) === 'throw',
+    throwsOnConflict:
+      oneOf(orDefault(options.onConflict, 'merge'), 'options.onConflict', ['merge', 'throw']) === 'throw',
     storeTimeout: timerDuration(orDefault(options.storeTimeout, 2000), 'options.storeTimeout'),
     maxBytes,
     encryption,
@@ -119,7 +117,9 @@ export function settingsOf(given: unknown): Settings {
     generateId: generateIdOf(options.generateId),
     koaSession: flag('koaSession', false),
     sweepInterval:
-      options.sweepInterval === false ? 0 : timerDuration(orDefault(options.sweepInterval, 600_000), 'options.sweepInterval'),
+      options.sweepInterval === false
+        ? 0
+        : timerDuration(orDefault(options.sweepInterval, 600_000), 'options.sweepInterval'),
     logger: loggerOf(options.logger),
     now: clockOf(options.now),
   })
@@ -130,10 +130,7 @@ function orDefault<T>(value: T | undefined, fallback: T): T {
   return value === undefined ? fallback : value
 }
 
-function lifetimes(
-  options: SessionOptions,
-  rolling: boolean,
-): { policy: LifetimePolicy; isIdleAboveAbsolute: boolean } {
+function policyOf(options: SessionOptions, rolling: boolean): LifetimePolicy {
   const maxAge = lifetime(orDefault(options.maxAge, 0), 'options.maxAge')
   if (rolling && maxAge === 0)
     throw invalidMix(
@@ -144,8 +141,7 @@ function lifetimes(
     options.absoluteTimeout === undefined || options.absoluteTimeout === false
       ? options.absoluteTimeout
       : duration(options.absoluteTimeout, 'options.absoluteTimeout')
-  const policy = lifetimePolicy(maxAge, rolling, idle, absolute)
-  return { policy, isIdleAboveAbsolute: idle !== undefined && idle > policy.absoluteTimeout }
+  return lifetimePolicy(maxAge, rolling, idle, absolute)
 }
 
 function trueOrFalse(value: unknown, name: string): boolean {

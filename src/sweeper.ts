@@ -51,7 +51,7 @@ export class Sweeper {
       const begun = performance.now()
       // One instant for all portions: what expires meanwhile is for the next sweep, so this one has an end.
       const now = this.#now()
-      for (let total = 0; ; ) {
+      for (let total = 0; ;) {
         const deleted = await this.#store.deleteExpired(now, PORTION)
         total += deleted
         if (deleted < PORTION || this.#store.isClosed || performance.now() - begun >= maxTime) return total
@@ -80,6 +80,9 @@ export class Sweeper {
   #warnOfFailure(error: unknown): void {
     if (this.#store.isClosed) return
     const why = error instanceof Error ? `: ${error.message}` : ''
-    this.#events.notice('SWEEP_FAILED', `expired sessions were not deleted, which is tried again at each interval${why}`)
+    this.#events.notice(
+      'SWEEP_FAILED',
+      `expired sessions were not deleted, which is tried again at each interval${why}`,
+    )
   }
 }

@@ -18,6 +18,8 @@ export interface Limits {
   readonly absoluteTimeout: number
   /** The absolute timeout that the app asked for in so many words; `Infinity` where it did not. */
   readonly absoluteCap: number
+  /** Whether the app set an idle timeout that no session reaches. */
+  readonly hasIdleAboveAbsolute: boolean
 }
 
 /** What of one session decides how long it lives. */
@@ -47,6 +49,8 @@ export function limitsOf(
     idleTimeout: maxAge > 0 ? Math.min(wantedIdle, maxAge) : wantedIdle,
     absoluteTimeout: maxAge > 0 && !rolling ? Math.min(wantedAbsolute, maxAge) : wantedAbsolute,
     absoluteCap: typeof absolute === 'number' ? absolute : Infinity,
+    hasIdleAboveAbsolute:
+      idle !== undefined && idle > (maxAge > 0 && !rolling ? Math.min(wantedAbsolute, maxAge) : wantedAbsolute),
   }
 }
 

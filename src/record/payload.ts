@@ -3,7 +3,6 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomFillSync } from 'node:crypto'
 import type { Flash, Snapshot } from './merge.ts'
 import type { Codec } from './codec.ts'
-import type { Secrets } from '../cookie/cookie.ts'
 import { SessionError } from '../errors.ts'
 import { placeOf } from '../cookie/id.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
@@ -16,14 +15,6 @@ export interface Contents {
 
 /** Facts about the device on which an owner signed in. */
 export type DeviceFacts = Readonly<Record<string, unknown>>
-
-/** How payloads are encrypted. */
-export interface EncryptionSettings {
-  readonly keys: Secrets
-  readonly encrypt: boolean
-  readonly acceptPlain: boolean
-  readonly onUnknownKey: 'fail' | 'end'
-}
 
 /** What a payload is bound to when it is encrypted: everything of the record that must not be exchanged. */
 export type Binding = Pick<SessionRecord, 'key' | 'owner' | 'meta'>

@@ -445,8 +445,7 @@ export class Visit implements Gate {
   #isSecure(): boolean {
     const { cookie, ctx } = this.exchange
     if (ctx === undefined) return false
-    const isSecure = cookie.isAuto ? ctx.secure : cookie.attributes.endsWith('Secure')
-    warnOfCookie(ctx, cookie, isSecure, this.services.events)
+    warnOfCookie(ctx, cookie, this.services.events)
     return cookie.isAuto && ctx.secure
   }
 }
