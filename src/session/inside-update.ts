@@ -1,6 +1,6 @@
 // Whether the running code is inside the function of an update, or inside a schema that checks a session: there the other
 // verbs of that session are refused, and an update joins.
-import { ContextScope, sessionContext } from '../context.ts'
+import { scopeOutside, sessionContext } from '../context.ts'
 import { inUpdateError } from '../errors.ts'
 import type { Core } from './core.ts'
 import type { Data } from './data.ts'
@@ -26,7 +26,7 @@ export class RunningUpdate {
   async run<Result>(fn: () => Result | Promise<Result>): Promise<Result> {
     this.core.running++
     try {
-      return await sessionContext.run(ContextScope.inside(sessionContext.getStore(), this), fn)
+      return await sessionContext.run(sessionContext.getStore()?.inside(this) ?? scopeOutside(this), fn)
     } finally {
       this.core.running--
       this.isOver = true

@@ -52,7 +52,10 @@ export function noteMerge(session: RequestSession, newer: Stored): void {
 
 /** Another request was first: what it stored is the ground of the next try. @returns whether the session still lives. */
 export async function refresh(session: RequestSession): Promise<boolean> {
-  const newest = await readLive(session.core, requireRecord(session).key)
+  const { key } = requireRecord(session)
+  // What this process took for the newest is not: the store refused it.
+  session.core.payload.forget(key)
+  const newest = await readLive(session.core, key)
   if (newest === undefined) return false
   takeNewer(session, newest)
   return true

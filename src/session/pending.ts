@@ -45,7 +45,7 @@ export class Pending {
    */
   collect(): PendingChanges {
     const { put, taken } = this.#flash?.pending() ?? NO_FLASH_CHANGES
-    return { changes: this.#data?.changes() ?? NO_CHANGES, put, taken, maxAge: this.maxAge }
+    return { changes: this.#data?.changes() ?? NO_CHANGES.changes, put, taken, maxAge: this.maxAge }
   }
 
   /** `changes` are stored; what the handlers hold stays attached. */

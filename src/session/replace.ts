@@ -194,7 +194,10 @@ function prepareTogether(changes: readonly Change[]): readonly Attempt[] {
 
 async function refreshAll([first, ...others]: readonly Change[]): Promise<boolean> {
   if (first === undefined) return false
-  const newest = await readLive(first.session.core, requireRecord(first.session).key)
+  const { core } = first.session
+  const { key } = requireRecord(first.session)
+  core.payload.forget(key)
+  const newest = await readLive(core, key)
   if (newest === undefined) return false
   for (const { session } of [first, ...others]) takeNewer(session, newest)
   return true

@@ -49,7 +49,7 @@ async function changeRecord<Result>(
     if (known === undefined || (owner !== undefined && known.record.owner !== owner)) return 'gone'
     if (known.dataError !== undefined) throw known.dataError
     const { record, stored } = known
-    run = await runUpdate(core, key, stored.data, NO_CHANGES, fn)
+    run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, fn)
     if ('error' in run || run.changes.length === 0) return 'done'
     const { createdAt, lastSeenAt, expiresAt } = record
     const draft = withOwner(core, { ...stored, data: applyChanges(stored.data, run.changes), createdAt, owner: record.owner })

@@ -1,0 +1,477 @@
+// SessionManager: what a handler holds. Every member says what it does to the session; how is elsewhere.
+import { inspect } from 'node:util'
+import { isPlainObject } from '../record/codec.ts'
+import { reload, save } from './commit.ts'
+import { noContext, sessionInContext } from '../context.ts'
+import { closedError, invalidMix, invalidType, SessionError } from '../errors.ts'
+import type { Duration } from '../options.ts'
+import type { DeviceFacts } from '../record/payload.ts'
+import { checkedOwner, duration, lifetime } from '../settings.ts'
+import { destroy } from './destroy.ts'
+import { runExclusive } from './exclusive.ts'
+import { assertOutsideUpdate } from './inside-update.ts'
+import { regenerate } from './regenerate.ts'
+import { update } from './update.ts'
+import type { Origin, RequestSession } from './request-session.ts'
+
+/**
+ * The data of a session, for an app to extend:
+ *
+ * ```ts
+ * declare module 'koa-fastsession' {
+ *   interface SessionData { userId?: string }
+ * }
+ * ```
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- empty by design: it is there to be extended
+export interface SessionData {}
+
+/** What of a session goes on under a new id. */
+export interface KeepOptions<Data extends object = SessionData> {
+  /**
+   * `true`: all of it. A list of keys: those of data, and owner, `authenticatedAt`, `createdAt` and `maxAge` too.
+   * `false`: nothing.
+   *
+   * @default true
+   */
+  readonly keep?: boolean | readonly (keyof Data & string)[]
+}
+
+/**
+ * The session of one request, at `ctx.state.session` and {@link currentSession}. It shows neither its id nor its data when it
+ * is printed or turned into JSON.
+ *
+ * After `destroy()`, `data`, `id` and the methods throw `ERR_SESSION_DESTROYED`; the other properties still tell.
+ */
+export class SessionManager<Data extends object = SessionData> {
+  readonly #session: RequestSession
+
+  static {
+    // A name that nobody declared would be lost with the request: data that was meant for `data`, or what passport keeps in
+    // a session. Behind all names that a manager has, so that those cost nothing.
+    const undeclared = new Proxy(
+      {},
+      {
+        get(target, key, session: unknown) {
+          if (key === 'passport' && typeof session === 'object' && session !== null && #session in session) {
+            session.#session.core.events.notice(
+              'NO_CTX_SESSION',
+              'ctx.state.session.passport was read: koa-passport keeps its user there, and needs session({ koaSession: true }) for that',
+            )
+          }
+          return Reflect.get(target, key, session) as unknown
+        },
+        set(_target, key) {
+          if (typeof key === 'string' && Reflect.has(SessionManager.prototype, key)) {
+            throw invalidMix(
+              `session.${key} cannot be set: it says what the session is; signIn(), regenerate() and destroy() change it`,
+            )
+          }
+          throw invalidMix(
+            `session.${String(key)} cannot be set: write to session.data, which is stored; a package that writes to the session itself, such as koa-passport, needs session({ koaSession: true })`,
+          )
+        },
+      },
+    )
+    Object.setPrototypeOf(this.prototype, undeclared)
+  }
+
+  /** @internal Made by the middleware. */
+  constructor(session: RequestSession) {
+    this.#session = session
+  }
+
+  /**
+   * What the app keeps: one object for the life of this manager, behaving as a plain one.
+   *
+   * Changes nested in it count, an equal value written is no change, an `undefined` property counts as deleted.
+   * Assigning an object replaces everything. What was taken out of it before `reload`, `update` or `regenerate` is
+   * detached: writing to that throws. No other request sees it: a change is theirs once it is committed.
+   *
+   * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`; on writing, `ERR_SESSION_CLOSED` after the commit.
+   * @throws {TypeError} on assigning something that is no plain object.
+   */
+  get data(): Data {
+    const session = this.#open()
+    session.readable()
+    if (session.dataError !== undefined) throw session.dataError
+    // The proxy holds whatever the app stored: its type is the app's word.
+    return session.data.proxy as Data
+  }
+
+  /** Replaces everything, as assigning to a variable would: keys that the object does not have are deleted. */
+  set data(contents: Data) {
+    const session = this.#open()
+    const given: unknown = contents
+    if (typeof given !== 'object' || given === null || !isPlainObject(given))
+      throw invalidType(
+        'session.data',
+        'a plain object',
+        given,
+        'to empty it call clear(), to end the session destroy()',
+      )
+    replaceData(session, given)
+  }
+
+  /**
+   * The secret id. Reading it on a new session keeps that session: it is stored, and its cookie sent.
+   *
+   * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`; `ERR_SESSION_CLOSED` after the commit of a session that
+   * was not stored.
+   */
+  get id(): string {
+    const session = this.#open()
+    session.readable()
+    if (session.status === 'new') {
+      if (session.phase === 'closed') throw closedError()
+      session.pending.mustStore = true
+      session.cookie.watchHeaders()
+    }
+    return session.id
+  }
+
+  /** A name that is safe to log and to show: it finds the session in `list` and `destroy`, but is no cookie. */
+  get publicId(): string {
+    return this.#open().publicId
+  }
+
+  /** Whether this request began the session; `origin` tells why. */
+  get isNew(): boolean {
+    return this.#open().origin !== 'resumed'
+  }
+
+  /**
+   * `'new'`: no cookie came. `'resumed'`: the session goes on. `'invalid'`: the cookie was malformed or not signed by us.
+   * `'expired'`: signed by us, but its session has ended. `'unbound'`: its session is bound to another device.
+   */
+  get origin(): Origin {
+    return this.#open().origin
+  }
+
+  /** The account that the session belongs to; `undefined` while nobody signed in. */
+  get owner(): string | undefined {
+    return this.#open().record?.owner
+  }
+
+  /** When the session began, in epoch milliseconds. */
+  get createdAt(): number {
+    const session = this.#open()
+    return session.record?.createdAt ?? session.now
+  }
+
+  /** The last use that was noted, in epoch milliseconds: it may lag by a tenth of the idle timeout, or an hour. */
+  get lastSeenAt(): number {
+    const session = this.#open()
+    return session.record?.lastSeenAt ?? session.now
+  }
+
+  /**
+   * When the owner last signed in, in epoch milliseconds; `undefined` while nobody did. Before a sensitive action ask
+   * {@link isFresh}.
+   */
+  get authenticatedAt(): number | undefined {
+    return this.#open().metadata.authenticatedAt
+  }
+
+  /** When the session ends if it is not used again, in epoch milliseconds. */
+  get expiresAt(): number {
+    return this.#open().expiresAt
+  }
+
+  /**
+   * Whether the owner signed in at most that long ago; `false` without an owner. Ask it before a sensitive action.
+   *
+   * @throws {TypeError} when `duration` is none.
+   */
+  isFresh(age: Duration): boolean {
+    const session = this.#open()
+    const { authenticatedAt } = session.metadata
+    const longest = duration(age, 'the argument of session.isFresh()')
+    if (authenticatedAt === undefined || session.record?.owner === undefined) return false
+    return session.core.settings.now() - authenticatedAt <= longest
+  }
+
+  /** The facts of `options.device` about where the owner signed in; `undefined` without them, or without an owner. */
+  get device(): DeviceFacts | undefined {
+    return this.#open().stored.device
+  }
+
+  /** Whether the session is bound to a key of the browser's own (`options.deviceBound`). */
+  get isBound(): boolean {
+    return this.#open().metadata.binding !== undefined
+  }
+
+  /**
+   * The session's own lifetime in milliseconds, for "remember me"; 0 while the options hold.
+   *
+   * Set above 0, the cookie, the idle and the absolute timeout become that long from now; only an explicit
+   * `absoluteTimeout` still caps it. 0 goes back to the options.
+   *
+   * @throws {TypeError} on setting something else than 0 or one second to 400 days.
+   * @throws {SessionError} on setting, `ERR_SESSION_DESTROYED` or, after the commit, `ERR_SESSION_CLOSED`.
+   */
+  get maxAge(): number {
+    return this.#open().maxAge
+  }
+
+  /** Text such as `'30d'` is a duration too. */
+  set maxAge(value: Duration) {
+    const session = this.#open()
+    assertOutsideUpdate(session, 'setting maxAge')
+    session.writable()
+    session.setMaxAge(lifetime(value, 'session.maxAge'))
+    session.cookie.watchHeaders()
+  }
+
+  /**
+   * Aborts when this session ends, in whichever process and for whatever reason: for `fetch`, streams, server-sent events,
+   * sockets. Its `reason` is `ERR_SESSION_GONE`. Watched from the first look at it until the response is over (in `run()`,
+   * until the connection closes). A new id is no end. Within a second where the store announces ends, else within five.
+   *
+   * ```ts
+   * const answer = await fetch(model, { signal: session.signal })
+   * ```
+   */
+  get signal(): AbortSignal {
+    return this.#open().signal
+  }
+
+  /**
+   * Empties data; the id stays, and so do flash messages.
+   *
+   * @throws {SessionError} `ERR_SESSION_DESTROYED`, or `ERR_SESSION_CLOSED` after the commit.
+   */
+  clear(): void {
+    const session = this.#open()
+    assertOutsideUpdate(session, 'clear()')
+    replaceData(session, {})
+  }
+
+  /**
+   * Commits now instead of after the handlers, for what must be stored before something else begins; resolves once stored.
+   * With nothing to change it keeps a new session. After the commit it does nothing.
+   *
+   * @throws {SessionError} what a commit throws: `ERR_SESSION_GONE`, `ERR_SESSION_CONFLICT`, `ERR_SESSION_VALUE`,
+   * `ERR_SESSION_TOO_LARGE`, `ERR_SESSION_SCHEMA`, `ERR_SESSION_STORE`, `ERR_SESSION_HEADERS_SENT`.
+   */
+  async save(): Promise<void>
+  async save(...args: unknown[]): Promise<void> {
+    if (refusesCallback(args, 'save')) return
+    const session = this.#verb('save()')
+    await runExclusive(session, () => save(session))
+  }
+
+  /**
+   * Changes data atomically: `fn` gets the newest stored data with this request's pending changes in it, and runs again
+   * when another request came between, so its side effects may repeat. All is stored together when this resolves, and
+   * nothing if `fn` throws. Works after the commit, too.
+   *
+   * ```ts
+   * const visits = await session.update((data) => (data.visits = (data.visits ?? 0) + 1))
+   * ```
+   *
+   * @returns what `fn` returned; it is not taken for new data.
+   * @throws {SessionError} `ERR_SESSION_CONFLICT` when ten seconds of tries were not enough, and what a commit throws.
+   */
+  async update<Result>(fn: (data: Data) => Result | Promise<Result>): Promise<Result> {
+    if (typeof fn !== 'function') throw invalidType('the argument of session.update()', 'a function', fn)
+    return update(this.#look(), fn as (data: object) => Result | Promise<Result>)
+  }
+
+  /**
+   * Takes the newest data from the store; what this request had changed and not stored is dropped.
+   *
+   * @throws {SessionError} `ERR_SESSION_GONE` when the session has ended.
+   */
+  async reload(): Promise<void> {
+    const session = this.#verb('reload()')
+    await runExclusive(session, () => reload(session))
+  }
+
+  /**
+   * Gives the session a new id and public id, stored at once with what is pending; the old ones are dead. For when rights
+   * change without a login. `keep: false` is a fresh start: empty, and without an owner.
+   *
+   * @throws {SessionError} `ERR_SESSION_GONE` when it ended elsewhere or another request regenerated it first;
+   * `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent.
+   */
+  async regenerate(options: KeepOptions<Data> = {}): Promise<void> {
+    if (refusesCallback([options], 'regenerate')) return
+    const session = this.#verb('regenerate()')
+    const keep = keepOf(options, 'session.regenerate()')
+    await runExclusive(session, () => regenerate(session, keep, undefined))
+  }
+
+  /**
+   * Signs an account in: a new id, bound to `owner` (1 to 255 characters), with `authenticatedAt` of now and both
+   * lifetimes begun anew.
+   *
+   * Never refused as gone: if the session ended meanwhile it starts empty. Over a different previous owner it keeps
+   * nothing, unless `keep` lists keys.
+   *
+   * ```ts
+   * await session.signIn(user.id, { keep: ['cart'] })
+   * ```
+   *
+   * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent; `ERR_SESSION_UNSUPPORTED`
+   * with the `owner` option.
+   */
+  async signIn(owner: string, options: KeepOptions<Data> = {}): Promise<void> {
+    const session = this.#verb('signIn()')
+    checkedOwner(owner, 'the owner of session.signIn()')
+    if (session.core.settings.owner !== undefined) {
+      throw new SessionError(
+        'ERR_SESSION_UNSUPPORTED',
+        'session.signIn() and options.owner both name the owner: drop the option, or write the data that it reads and call regenerate()',
+      )
+    }
+    const keep = keepOf(options, 'session.signIn()')
+    await runExclusive(session, () => regenerate(session, keep, owner))
+  }
+
+  /**
+   * Ends the session: its record is gone when this resolves, and its cookie is cleared. A second call does nothing.
+   *
+   * @throws {SessionError} `ERR_SESSION_STORE` when the store failed: the session may live on.
+   */
+  async destroy(): Promise<void> {
+    const session = this.#verb('destroy()')
+    await runExclusive(session, () => destroy(session))
+  }
+
+  /**
+   * Puts a message for a later request, or takes the messages of a key: an array, empty where there are none, and gone
+   * once this request is committed. Parallel puts all survive; overlapping takes may show one twice. Kept beside data, so
+   * that `clear()` leaves them.
+   *
+   * ```ts
+   * session.flash('notice', 'Saved') // before a redirect
+   * const notices = session.flash('notice') // ['Saved'], in the next request
+   * ```
+   *
+   * @throws {SessionError} `ERR_SESSION_VALUE` when the message cannot be stored as it is; `ERR_SESSION_CLOSED` after the commit.
+   */
+  flash(key: string): unknown[]
+  flash(key: string, value: unknown): void
+  flash(...args: [key: string] | [key: string, value: unknown]): unknown[] | undefined {
+    const session = this.#open()
+    assertOutsideUpdate(session, 'flash()')
+    session.readable()
+    const [key] = args
+    if (typeof key !== 'string') throw invalidType('the key of session.flash()', 'a string', key)
+    const { stored, pending, core } = session
+    const isThere = args.length > 1 || stored.flash.some(([, name]) => name === key)
+    if (isThere) session.writable()
+    const messages = pending.flash(core.payload.codec)
+    if (args.length === 1) return messages.take(key, stored.flash)
+    messages.put(key, args[1])
+    return undefined
+  }
+
+  /** FastSession's name for `data`. */
+  getSession(): Data {
+    return this.data
+  }
+
+  /** FastSession's name for `id`: it keeps a new session, too. */
+  getSessionId(): string {
+    return this.id
+  }
+
+  /** FastSession's name for `clear()`. */
+  clearSession(): void {
+    this.clear()
+  }
+
+  /** FastSession's name for `save()`. */
+  saveSession(): Promise<void> {
+    return this.save()
+  }
+
+  /** What may be seen of a session in a log: where it came from, and its public id once it is stored. */
+  toJSON(): { origin: Origin; publicId?: string } {
+    const { origin, record } = this.#session
+    return record === undefined ? { origin } : { origin, publicId: record.key }
+  }
+
+  /** The response depends on the session from now on. */
+  #look(): RequestSession {
+    this.#session.cookie.consult()
+    return this.#session
+  }
+
+  /** The same, with what is stored decoded: a record that cannot be read counts as none, and what is said must be true. */
+  #open(): RequestSession {
+    const session = this.#look()
+    session.open()
+    return session
+  }
+
+  /** @throws {SessionError} `ERR_SESSION_IN_UPDATE` inside the function of an update of this session. */
+  #verb(name: string): RequestSession {
+    const session = this.#open()
+    assertOutsideUpdate(session, name)
+    return session
+  }
+}
+
+/** Everything in data gives way to `contents`: also what does not satisfy the schema. */
+function replaceData(session: RequestSession, contents: object): void {
+  session.data.replaceAll(contents)
+  session.dataError = undefined
+}
+
+Object.defineProperty(SessionManager.prototype, inspect.custom, {
+  value(this: SessionManager): string {
+    return `SessionManager ${inspect(this.toJSON())}`
+  },
+})
+
+// passport and its kind call with a callback, and leave the request hanging on a promise that nobody looks at.
+function refusesCallback([callback]: unknown[], name: string): boolean {
+  if (typeof callback !== 'function') return false
+  const error = invalidType(
+    `the argument of session.${name}()`,
+    name === 'save' ? 'left out' : 'an object { keep } or left out',
+    callback,
+    'await its promise; koa-passport and other packages that pass a callback need session({ koaSession: true })',
+  )
+  process.nextTick(callback, error)
+  return true
+}
+
+function keepOf(options: { readonly keep?: boolean | readonly string[] }, name: string): boolean | readonly string[] {
+  const given: unknown = options
+  if (typeof given !== 'object' || given === null) throw invalidType(`the options of ${name}`, 'an object', given)
+  const { keep = true } = options
+  if (typeof keep === 'boolean') return keep
+  if (Array.isArray(keep) && keep.every((key) => typeof key === 'string')) return keep
+  throw invalidType(`keep of ${name}`, 'true, false or a list of keys', keep)
+}
+
+/**
+ * The session of the request that is running, at any async depth: the innermost one, or that of a state key.
+ *
+ * ```ts
+ * async function addToCart(item: string): Promise<void> {
+ *   await currentSession().update((data) => {
+ *     data.cart = [...(data.cart ?? []), item]
+ *   })
+ * }
+ * ```
+ *
+ * @throws {SessionError} `ERR_SESSION_NO_CONTEXT` outside a request.
+ */
+export function currentSession<Data extends object = SessionData>(stateKey?: string): SessionManager<Data> {
+  const session = tryCurrentSession<Data>(stateKey)
+  if (session === undefined) throw noContext('currentSession()', stateKey)
+  return session
+}
+
+/** As {@link currentSession}, but `undefined` outside a request, or where no session has that state key. */
+export function tryCurrentSession<Data extends object = SessionData>(
+  stateKey?: string,
+): SessionManager<Data> | undefined {
+  // Frames are made by session() alone; the type of data is the app's word.
+  return sessionInContext(stateKey) as SessionManager<Data> | undefined
+}

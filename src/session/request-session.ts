@@ -1,0 +1,291 @@
+// One session in one request: what is stored, what is pending, which state it is in, and what a commit has to do.
+// No store call, no waiting.
+import { isId, publicIdOf } from '../cookie/id.ts'
+import { closedError, describe, destroyedError, goneError, invalidMix, type SessionError } from '../errors.ts'
+import { expiry, isTouchDue } from '../record/lifetime.ts'
+import { isEmpty, type PendingChanges } from '../record/merge.ts'
+import { decodeMetadata, newMetadata, type Metadata } from '../record/metadata.ts'
+import { decodeRecord, nothingStored, type Stored } from '../record/record.ts'
+import { CorruptRecord, type SessionRecord } from '../store.ts'
+import type { Core, RequestInfo } from './core.ts'
+import type { AccessCheck, Data } from './data.ts'
+import { updateAround } from './inside-update.ts'
+import { Pending } from './pending.ts'
+import { ResponseCookie } from './response-cookie.ts'
+
+/** Where a session came from, as `origin` of the manager tells it. */
+export type Origin = 'new' | 'resumed' | 'invalid' | 'expired' | 'unbound'
+
+/**
+ * `'new'`: nothing is stored. `'live'`: stored, `record` is the newest version that this request knows. `'gone'`: it ended
+ * elsewhere, or came with an id that was replaced a moment ago; changes are refused. `'unbound'`: its browser has yet to
+ * prove itself; changes are refused. `'destroyed'`: ended by this request.
+ */
+export type Status = 'new' | 'live' | 'gone' | 'unbound' | 'destroyed'
+
+/** `'sealed'`: what the last commit stores is settled. `'closed'`: the commit is over. */
+export type Phase = 'open' | 'sealed' | 'closed'
+
+/** What a commit has to do. */
+export type Plan =
+  | { readonly kind: 'nothing' | 'touch' | 'refuse' }
+  | { readonly kind: 'create' | 'replace'; readonly pending: PendingChanges }
+
+const NO_KEYS: readonly string[] = []
+const NOTHING: Plan = { kind: 'nothing' }
+const TOUCH: Plan = { kind: 'touch' }
+const REFUSE: Plan = { kind: 'refuse' }
+
+export class RequestSession implements AccessCheck {
+  readonly core: Core
+  readonly info: RequestInfo
+  /** The instant at which the request came. */
+  readonly now: number
+  readonly pending: Pending
+  readonly cookie: ResponseCookie
+  origin: Origin
+  status: Status = 'new'
+  phase: Phase = 'open'
+  /** The newest record of this session that this request knows; `undefined` for one that is not stored. */
+  record: SessionRecord | undefined = undefined
+  /** Why stored data cannot be used: it does not satisfy the schema. Replacing or clearing it is possible. */
+  dataError: SessionError | undefined = undefined
+  /** This request gave the session a new id. */
+  hasNewId = false
+  /** Keys of data that other requests had changed by the time that this one stored its changes. */
+  mergedKeys: readonly string[] = NO_KEYS
+  /** The work on this session that has to end before the next begins. */
+  busy: Promise<unknown> | undefined = undefined
+  /** How many pieces of work have not ended. */
+  working = 0
+  /** Aborts when the session ends; `undefined` until somebody looked at `signal`. */
+  ending: AbortController | undefined = undefined
+  #id: string | undefined = undefined
+  #publicId: string | undefined = undefined
+  #stored: Stored | undefined = undefined
+  #metadata: Metadata | undefined = undefined
+
+  constructor(core: Core, info: RequestInfo, now: number, origin: Origin) {
+    this.core = core
+    this.info = info
+    this.now = now
+    this.origin = origin
+    const mustStore = !core.settings.lazy && info.ctx?.method !== 'OPTIONS'
+    this.pending = new Pending(mustStore)
+    this.cookie = new ResponseCookie(this)
+    if (mustStore) this.cookie.watchHeaders()
+  }
+
+  // ---- what the session is
+
+  /** The secret id; a session without one gets it now. */
+  get id(): string {
+    return (this.#id ??= this.newId())
+  }
+
+  /** @throws {TypeError} when `generateId` gives no id. */
+  newId(): string {
+    const id: unknown = this.core.settings.generateId()
+    if (isId(id)) return id
+    throw invalidMix(
+      `options.generateId must return 22 to 128 characters of the base64url alphabet, got ${describe(id)}`,
+    )
+  }
+
+  get publicId(): string {
+    return (this.#publicId ??= publicIdOf(this.id))
+  }
+
+  /** Gives up the id of a session that is not stored. */
+  forgetId(): void {
+    this.#id = undefined
+    this.#publicId = undefined
+  }
+
+  /**
+   * The cookie names this record.
+   *
+   * @throws {CorruptRecord} when its metadata is not what was written.
+   */
+  resume(id: string, record: SessionRecord, metadata: Metadata): void {
+    this.#metadata = metadata
+    this.#stored = undefined
+    this.#id = id
+    this.#publicId = record.key
+    this.record = record
+    this.status = 'live'
+    this.origin = 'resumed'
+  }
+
+  /** The session goes on under an id and a record that this request wrote. */
+  become(id: string, record: SessionRecord, stored: Stored): void {
+    this.#id = id
+    this.#publicId = record.key
+    this.status = 'live'
+    this.setRecord(record, stored)
+    if (this.ending !== undefined) this.core.watches.add(this)
+  }
+
+  /** A newer record of the same session. `stored` may be left out where only the instants moved. */
+  setRecord(record: SessionRecord, stored: Stored | undefined = this.#stored): void {
+    this.record = record
+    if (stored !== undefined) {
+      this.#stored = stored
+      this.#metadata = stored.metadata
+    }
+  }
+
+  /** What is stored; `open` has been called before where a record is there. */
+  get stored(): Stored {
+    return (this.#stored ??= this.record === undefined ? nothingStored(this.now) : this.decode(this.record))
+  }
+
+  /** Lifetimes and sign-in of the session, known without decoding its data. */
+  get metadata(): Metadata {
+    return this.#stored?.metadata ?? (this.#metadata ??= newMetadata(this.now))
+  }
+
+  /** @throws {CorruptRecord} when the record is not what was written. */
+  decode(record: SessionRecord): Stored {
+    return decodeRecord(this.core.payload, record)
+  }
+
+  /**
+   * Decodes what is stored, if that was not done yet. A record that cannot be read counts as no session: this one begins
+   * anew, and an event says so. Everything that looks at the session or stores it comes through here first.
+   */
+  open(): void {
+    if (this.#stored !== undefined || this.record === undefined) return
+    try {
+      this.#stored = this.decode(this.record)
+    } catch (error) {
+      if (!(error instanceof CorruptRecord)) throw error
+      const { key } = this.record
+      this.core.events.emit('reject', { publicId: key, reason: 'corrupt' })
+      this.startAnew('expired')
+    }
+  }
+
+  /** The session that the cookie named does not count: this is a fresh one. */
+  startAnew(origin: Origin): void {
+    this.record = undefined
+    this.status = 'new'
+    this.origin = origin
+    this.#stored = undefined
+    this.#metadata = undefined
+    this.cookie.withdraw()
+    this.forgetId()
+  }
+
+  // ---- what the handlers may do
+
+  get data(): Data {
+    return this.pending.data(this.stored.data, this.core.payload.codec, this)
+  }
+
+  /** The data of the update in whose function the code runs, if it is of this session. */
+  active(): Data | undefined {
+    return this.core.running === 0 ? undefined : updateAround(this)?.data
+  }
+
+  readable(): void {
+    if (this.status === 'destroyed') throw destroyedError()
+  }
+
+  writable(): void {
+    if (this.status === 'destroyed') throw destroyedError()
+    if (this.phase !== 'open') throw closedError()
+  }
+
+  setMaxAge(maxAge: number): void {
+    // Going back to the options where they hold already is no change.
+    if (maxAge > 0 || this.maxAge > 0) this.pending.maxAge = maxAge
+  }
+
+  get maxAge(): number {
+    return this.pending.maxAge ?? this.metadata.maxAge
+  }
+
+  /** When the session ends if it is kept as it is. */
+  get expiresAt(): number {
+    const { record, pending } = this
+    const { lifetime, now } = this.core.settings
+    if (record !== undefined && pending.maxAge === undefined) return record.expiresAt
+    const seenAt = record === undefined ? this.now : now()
+    return expiry(lifetime, this.cookie.lifetime(seenAt), seenAt)
+  }
+
+  /** Aborts when the session ends; watched until the response is over, or the connection closes. */
+  get signal(): AbortSignal {
+    if (this.ending !== undefined) return this.ending.signal
+    this.ending = new AbortController()
+    const { ending, status, info, core } = this
+    if (status === 'gone' || status === 'destroyed') ending.abort(goneError())
+    if (status !== 'live' && status !== 'new') return ending.signal
+    const until = info.ctx?.res ?? info.request.socket
+    if (until.destroyed || (info.ctx !== undefined && info.ctx.res.writableFinished)) return ending.signal
+    core.watches.add(this)
+    until.once('close', () => core.watches.remove(this))
+    return ending.signal
+  }
+
+  // ---- what a commit has to do
+
+  /** What is pending can no longer change: the last commit begins. */
+  seal(): void {
+    this.phase = 'sealed'
+    this.pending.freeze()
+  }
+
+  /** Nothing more is committed for this request; what was not stored is dropped. */
+  close(): void {
+    this.phase = 'closed'
+    this.pending.freeze()
+    if (this.pending.isTouched) this.pending.reset(this.#stored?.data ?? nothingStored(this.now).data)
+  }
+
+  /** Whether a use of a stored session moves its expiry now. */
+  isTouchDue(record: SessionRecord, now: number): boolean {
+    if (this.info.isPassive) return false
+    return isTouchDue(this.core.settings.lifetime, this.metadata, record.lastSeenAt, now)
+  }
+
+  /** What the commit does at the end of the request, or `save()` before it. */
+  plan(isLast: boolean): Plan {
+    // What is stored comes before what is pending: a record that cannot be read counts as none.
+    if (this.pending.isTouched) this.open()
+    const pending = this.pending.isTouched ? this.pending.collect() : undefined
+    const hasChanges = pending !== undefined && !isEmpty(pending)
+    switch (this.status) {
+      case 'destroyed':
+        return NOTHING
+      case 'gone':
+      case 'unbound':
+        return hasChanges || !isLast ? REFUSE : NOTHING
+      case 'live':
+        if (hasChanges) return { kind: 'replace', pending }
+        return isLast && this.#isRenewalDue() ? TOUCH : NOTHING
+      case 'new':
+        if (!this.pending.hasContents) return NOTHING
+        // Outside Koa's chain no cookie can be sent, so a session is not stored for its mere existence.
+        if (isLast && !hasChanges && this.info.ctx === undefined) return NOTHING
+        return { kind: 'create', pending: pending ?? this.pending.collect() }
+    }
+  }
+
+  #isRenewalDue(): boolean {
+    const { record, core } = this
+    if (record === undefined) return false
+    // After close() nothing is asked of the store: a touch may be missed, a response may not.
+    if (core.store.isClosed) return false
+    return this.cookie.due === 'renew' || this.isTouchDue(record, core.settings.now())
+  }
+
+  /** The session has ended elsewhere, and a change of this request is refused: no cookie of it goes out any more. */
+  markGone(): void {
+    this.status = 'gone'
+    this.cookie.withdraw()
+    const { events } = this.core
+    if (events.hasSubscribers('gone')) events.emit('gone', { publicId: this.record?.key, owner: this.record?.owner })
+  }
+}
