@@ -245,7 +245,7 @@ export class MountedSession {
       running: 0,
     }
     this.sessions = new Sessions(this.core)
-    this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now)
+    this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now, events)
     this.#settings = settings
     this.#loader = new Loader(this.core)
     store.watchEvictions(({ key: publicId, owner }) => {

@@ -6,6 +6,7 @@ import { invalidMix, invalidType } from '../errors.ts'
 import type { Events } from '../events.ts'
 import { isPlainObject } from '../record/codec.ts'
 import { objectsOf } from '../record/objects.ts'
+import type { Duration } from '../options.ts'
 import type { SessionManager } from '../session/manager.ts'
 import { exposeOnState } from '../session/state.ts'
 import { copyOf, DataFacade, type Bag, type BagSource } from './data-facade.ts'
@@ -168,7 +169,7 @@ class KoaSession {
   }
 
   set maxAge(value: number | string) {
-    this.#facade.manager.maxAge = value === 'session' ? 0 : value
+    this.#facade.manager.maxAge = value === 'session' ? 0 : (value as Duration)
   }
 
   save(callback?: Callback): Promise<void> | undefined {
