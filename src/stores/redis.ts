@@ -12,9 +12,9 @@ import { CorruptRecord, type KeyPage, type RecordPage, type Replaced } from '../
 import type { SessionRecord, SessionStore } from '../store.ts'
 import { connect, textOf, unexpected, type Connection, type RedisClient } from './redis/client.ts'
 import { isLate, listedUntil, OwnerIndex, SLACK, type Entry } from './redis/owners.ts'
-import { back, damaged, decode, decodeOwner, encodeNumber, front, HEAD_LENGTH, isLiveRecordOf } from './redis/record.ts'
+import { back, damaged, decode, decodeOwner, encodeNumber, front, isLiveRecordOf } from './redis/record.ts'
 import { inPortions, runScript } from './redis/run.ts'
-import { CREATE, DELETE, LONGEST, REPLACE, TOUCH, type Script } from './redis/scripts.ts'
+import { CREATE, DELETE, HEAD_LENGTH, LONGEST, REPLACE, TOUCH, type Script } from './redis/scripts.ts'
 import { feedOf, Subscription, type RedisSubscriber } from './redis/subscription.ts'
 import { walkCluster, walkServer } from './redis/walk.ts'
 

@@ -79,17 +79,14 @@ export class OwnerIndex {
     cursor: string | undefined,
   ): Promise<{ entries: Entry[]; cursor: string | undefined }> {
     const count = Math.min(Math.max(1, Math.floor(limit)), MOST)
-    const at = cursor?.indexOf(' ') ?? -1
-    const from = cursor === undefined ? [`${now}`] : [cursor.slice(0, at), cursor.slice(at + 1)]
-    const args = [`${count}`, ...from]
-    const [minute = '', ...flat] = await runScript(this.#connection, PAGE, this.#name(owner), args, textsOf)
+    const args = [`${count}`, cursor ?? `${now}`]
+    const [minute = '', after = '', ...flat] = await runScript(this.#connection, PAGE, this.#name(owner), args, textsOf)
     const entries: Entry[] = []
     for (let index = 0; index + 1 < flat.length; index += 2) {
       const [key = '', score = ''] = [flat[index], flat[index + 1]]
       entries.push({ key, score, isOld: isOld(Number(score), Number(minute)) })
     }
-    const last = entries.at(-1)
-    return { entries, cursor: entries.length < count || last === undefined ? undefined : `${last.score} ${last.key}` }
+    return { entries, cursor: after === '' ? undefined : after }
   }
 
   /** Removes entries behind which no record of the owner was found, as far as they are old. Does not wait for it. */

@@ -1,6 +1,7 @@
 // A record as text.
 import { CorruptRecord, type SessionRecord } from '../../store.ts'
 import { textIn } from '../text.ts'
+import { HEAD_LENGTH } from './scripts.ts'
 
 // Seven lines and the payload. Scripts change the first lines and leave `back` alone.
 //
@@ -20,9 +21,6 @@ import { textIn } from '../text.ts'
 // tag in the record knows that it ran before and answers again. Others may have replaced the record in between: hence
 // the last tag of each store that wrote within the last minute stays, of up to eight. One for each is enough, because
 // a client sends the commands of one connection in order.
-
-/** No record has more bytes before its createdAt: what `listKeys` reads of each. */
-export const HEAD_LENGTH = 2048
 
 export function encodeNumber(value: number): string {
   return Number.isSafeInteger(value) && value >= 0 ? value.toString(36) : `=${value}`
@@ -70,7 +68,7 @@ export function decode(key: string, value: string): SessionRecord {
     start = end + 1
   }
   const [first = '', expiresAt = '', lastSeenAt = '', , , owner = '', createdAt = '', meta] = lines
-  if (meta === undefined || !HEAD.test(value)) throw damaged()
+  if (meta === undefined || !HEAD.test(value.slice(0, HEAD_LENGTH))) throw damaged()
   const version = parse(first.slice(1))
   if (!Number.isSafeInteger(version) || version < 1) throw damaged()
   return {

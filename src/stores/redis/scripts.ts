@@ -11,6 +11,9 @@ function script(text: string): Script {
   return { text, sha: createHash('sha1').update(text).digest('hex') }
 }
 
+/** No record has more bytes before its createdAt: the longest owner as JSON has 1532. */
+export const HEAD_LENGTH = 4096
+
 /** A time to live that Redis can still add to its clock. */
 export const LONGEST = 1e15
 
@@ -40,7 +43,7 @@ if type(value) == 'table' then
   if not string.find(value.err, 'WRONGTYPE', 1, true) then return value end
   value = false
 elseif value then
-  kind, version, expires, seen, listed, tags, owner, rest = string.match(value,
+  kind, version, expires, seen, listed, tags, owner, rest = string.match(string.sub(value, 1, ${HEAD_LENGTH}),
     '^(%l)([^\\n]+)\\n([^\\n]+)\\n([^\\n]+)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n()')
   if not (rest and number(expires) and number(seen)) then value = false end
 end
@@ -149,9 +152,10 @@ if last then redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(math
 return 'done'
 `)
 
-// KEYS: index. ARGV: limit, and at first now, later score and key of the last entry before. Answers the minute, then
-// key and score of each entry. Places of a sorted set are found by halving: any number of entries may have one score.
-// Lua compares texts as the server's locale has it, the set by bytes.
+// KEYS: index. ARGV: limit, and where to begin: at first now, later what this answered. Answers the minute, where the
+// next portion begins ('' at the end), and key and score of each entry. Places of a sorted set are found by halving: any
+// number of entries may have one score. A place is a score and a key, in hex, for what is there by mistake may be no
+// text. Lua compares texts as the server's locale has it, the set by bytes.
 export const PAGE: Script = script(`${STAMP}
 local function follows(text, other)
   for at = 1, math.min(#text, #other) do
@@ -161,13 +165,15 @@ local function follows(text, other)
   return #text > #other
 end
 
-local limit, score, key = tonumber(ARGV[1]), ARGV[2], ARGV[3]
-local first = redis.pcall('ZCOUNT', KEYS[1], '-inf', (key and '(' or '') .. score)
+local limit = tonumber(ARGV[1])
+local score, hex = string.match(ARGV[2], '^(%S+) (%x*)$')
+local first = redis.pcall('ZCOUNT', KEYS[1], '-inf', score and '(' .. score or ARGV[2])
 if type(first) == 'table' then
   if not string.find(first.err, 'WRONGTYPE', 1, true) then return first end
-  return {tostring(minute)}
+  return {tostring(minute), ''}
 end
-if key then
+if score then
+  local key = string.gsub(hex, '..', function(byte) return string.char(tonumber(byte, 16)) end)
   local last = first + redis.call('ZCOUNT', KEYS[1], score, score)
   while first < last do
     local middle = math.floor((first + last) / 2)
@@ -175,6 +181,11 @@ if key then
   end
 end
 local page = redis.call('ZRANGE', KEYS[1], first, first + limit - 1, 'WITHSCORES')
+local after = ''
+if #page == 2 * limit then
+  after = page[#page] .. ' ' .. string.gsub(page[#page - 1], '.', function(c) return string.format('%02x', string.byte(c)) end)
+end
+table.insert(page, 1, after)
 table.insert(page, 1, tostring(minute))
 return page
 `)
