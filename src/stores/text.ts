@@ -52,3 +52,17 @@ function isWellFormed(text: string): boolean {
   // Every supported Node has the method; the type library of ES2023 does not.
   return (text as string & { isWellFormed(): boolean }).isWellFormed()
 }
+
+/**
+ * What was made by {@link toText}, in ASCII: for a database whose encoding cannot hold it as it is. {@link fromText}
+ * reads it as well.
+ */
+export function toAscii(text: string): string {
+  const marked = text.startsWith(MARK) ? text : MARK + JSON.stringify(text)
+  return marked.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** Whether a database of any encoding can hold it. */
+export function isAscii(text: string): boolean {
+  return !/[\u0080-\uffff]/.test(text)
+}
