@@ -24,7 +24,11 @@ export interface Statement {
   readonly owner?: number
 }
 
-export type Statements = ReturnType<typeof statementsFor>
+/** The statements of a store; `end` and `removeAloud` also tell those who listen. */
+export type StatementName =
+  'read' | 'create' | 'replace' | 'end' | 'touch' | 'remove' | 'removeAloud' | 'list' | 'listKeys' | 'scan' | 'sweep'
+
+export type Statements = Readonly<Record<StatementName, Statement>>
 
 // Processes that start together make the table one after another: IF NOT EXISTS alone fails when two do it at once.
 // Any number will do, as long as it is this one.
@@ -91,7 +95,7 @@ export function channelOf({ table = 'sessions' }: PostgresTable): string {
 
 // `sweep_at` is an instant no later than `expires_at`, and only it is indexed. A touch leaves it behind, and so stays a
 // heap-only update; when it passes, the sweep removes the record or moves `sweep_at` on to where `expires_at` has got to.
-export function statementsFor(options: PostgresTable) {
+export function statementsFor(options: PostgresTable): Statements {
   const target = tableName(options)
   const channel = channelOf(options)
   const replaced = `
@@ -178,7 +182,7 @@ export function statementsFor(options: PostgresTable) {
       )
       SELECT (SELECT count(*) FROM removed)::text AS removed, (SELECT count(*) FROM postponed)::text AS postponed`,
     },
-  } satisfies Record<string, Statement>
+  }
 }
 
 /** Behind a pooler, connections meet the names of other processes: one name must never stand for two texts. */
