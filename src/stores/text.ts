@@ -4,13 +4,16 @@
 import { CorruptRecord } from '../store.ts'
 
 const MARK = '\u0001'
+// Some clients, PGlite for one, take it for a sign of the encoding where it comes first.
+const BYTE_ORDER_MARK = '\ufeff'
 
 /** What a text column keeps. */
 export function toText(text: string): string
 export function toText(text: string | undefined): string | null
 export function toText(text: string | undefined): string | null {
   if (text === undefined) return null
-  return text.startsWith(MARK) || text.includes('\0') || !isWellFormed(text) ? MARK + JSON.stringify(text) : text
+  const isPlain = !text.startsWith(MARK) && !text.startsWith(BYTE_ORDER_MARK) && !text.includes('\0')
+  return isPlain && isWellFormed(text) ? text : MARK + JSON.stringify(text)
 }
 
 /** What was given to {@link toText}. */

@@ -103,15 +103,15 @@ export function statementsFor(options: PostgresTable): Statements {
         UPDATE ${target} SET
           version = $2, owner = $3, created_at = $4, last_seen_at = $5, expires_at = $6,
           sweep_at = least(sweep_at, $6), meta = $7, payload = $8, payload_bytes = decode($9, 'base64')
-        WHERE key = $1 AND version = $11 AND expires_at > $10
+        WHERE key = $1::text AND version = $11 AND expires_at > $10
         RETURNING key
       )
       SELECT EXISTS (SELECT FROM replaced)::text AS done,
-        (SELECT version::text FROM ${target} WHERE key = $1 AND expires_at > $10) AS version`
+        (SELECT version::text FROM ${target} WHERE key = $1::text AND expires_at > $10) AS version`
   const texts = { opaque: [6, 7], owner: 2 }
   return {
-    // (key, now)
-    read: named(`SELECT ${COLUMNS} FROM ${target} WHERE key = $1 AND expires_at > $2`),
+    // (key, now). The casts tell the table of another app, whose key is a number, from a failure.
+    read: named(`SELECT ${COLUMNS} FROM ${target} WHERE key = $1::text AND expires_at > $2`),
 
     // (key, version, owner, createdAt, lastSeenAt, expiresAt, meta, payload, payload as bytes in base64, now)
     create: {
@@ -119,7 +119,7 @@ export function statementsFor(options: PostgresTable): Statements {
       ...named(`
       INSERT INTO ${target} AS held
         (key, version, owner, created_at, last_seen_at, expires_at, sweep_at, meta, payload, payload_bytes)
-      VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, decode($9, 'base64'))
+      VALUES ($1::text, $2, $3, $4, $5, $6, $6, $7, $8, decode($9, 'base64'))
       ON CONFLICT (key) DO UPDATE SET
         version = excluded.version, owner = excluded.owner, created_at = excluded.created_at,
         last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at, sweep_at = excluded.sweep_at,
@@ -142,14 +142,14 @@ export function statementsFor(options: PostgresTable): Statements {
         last_seen_at = greatest(last_seen_at, $3),
         expires_at = CASE WHEN $3 >= last_seen_at THEN $4 ELSE expires_at END,
         sweep_at = CASE WHEN $3 >= last_seen_at THEN least(sweep_at, $4) ELSE sweep_at END
-      WHERE key = $1 AND version = $2 AND expires_at > $5
+      WHERE key = $1::text AND version = $2 AND expires_at > $5
       RETURNING key`),
 
     // (key)
-    remove: named(`DELETE FROM ${target} WHERE key = $1 RETURNING key`),
+    remove: named(`DELETE FROM ${target} WHERE key = $1::text RETURNING key`),
     // The same, and tells those who listen.
     removeAloud: named(`
-      WITH removed AS (DELETE FROM ${target} WHERE key = $1 RETURNING key)
+      WITH removed AS (DELETE FROM ${target} WHERE key = $1::text RETURNING key)
       SELECT key, pg_notify('${channel}', key)::text AS announced FROM removed`),
 
     // These have no name: a plan that is made without knowing the numbers may read the whole table.
@@ -158,14 +158,14 @@ export function statementsFor(options: PostgresTable): Statements {
       owner: 0,
       text: `
       SELECT ${COLUMNS} FROM ${target}
-      WHERE owner = $1 AND expires_at > $2 AND key > $3 ORDER BY key LIMIT $4`,
+      WHERE owner = $1::text AND expires_at > $2 AND key > $3::text ORDER BY key LIMIT $4`,
     },
     listKeys: {
       owner: 0,
-      text: `SELECT key FROM ${target} WHERE owner = $1 AND expires_at > $2 AND key > $3 ORDER BY key LIMIT $4`,
+      text: `SELECT key FROM ${target} WHERE owner = $1::text AND expires_at > $2 AND key > $3::text ORDER BY key LIMIT $4`,
     },
     // (now, the last key of the portion before, how many)
-    scan: { text: `SELECT ${COLUMNS} FROM ${target} WHERE expires_at > $1 AND key > $2 ORDER BY key LIMIT $3` },
+    scan: { text: `SELECT ${COLUMNS} FROM ${target} WHERE expires_at > $1 AND key > $2::text ORDER BY key LIMIT $3` },
     // (now, how many to look at, how many to remove at most) -> how many were removed, how many put off
     // SKIP LOCKED: of several processes that sweep at once none waits for another, nor for a request.
     sweep: {
