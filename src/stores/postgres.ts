@@ -115,6 +115,8 @@ export class PostgresStore implements SessionStore {
   #keepsAsciiOnly = false
 
   /** @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a wrong argument. */
+  constructor(client: PostgresClient, options?: PostgresStoreOptions)
+  constructor(client: PGliteClient, options?: PostgresStoreOptions)
   constructor(client: PostgresClient | PGliteClient, options: PostgresStoreOptions = {}) {
     this.#send = sender(client)
     checkOptions(options, ['table', 'schema', 'createTable', 'subscriber'])

@@ -24,20 +24,28 @@ type OnEnd = (key: string | undefined) => void
 interface Line {
   readonly client: PostgresSubscriber
   isListening: boolean
+  /** A Client is not given a statement while it runs another: what it was given last, while that is under way. */
+  asked: Promise<unknown> | undefined
   readonly detach: () => void
 }
 
-// While nothing can be heard, watchers are told so this often; and so often a silent connection is asked whether it lives.
-const DEAF_INTERVAL = 5000
+/** In milliseconds. */
+export interface ListenerTimes {
+  /** While nothing can be heard, watchers are told so this often; every fourth time a connection is asked for an answer. */
+  readonly interval: number
+  /** How long a connection may take to be made or to answer. */
+  readonly patience: number
+}
+
+const TIMES: ListenerTimes = { interval: 5000, patience: 10_000 }
 const HEARTBEATS = 4
-// How long a connection may take to be made or to answer.
-const PATIENCE = 10_000
 const FIRST_PAUSE = 100
 
 /** One `LISTEN` for all who subscribe to a store. */
 export class Listener {
   readonly #source: PostgresSubscriberSource
   readonly #channel: string
+  readonly #times: ListenerTimes
   readonly #watchers = new Set<{ onEnd: OnEnd }>()
   #line: Line | undefined
   #timer: NodeJS.Timeout | undefined
@@ -47,9 +55,10 @@ export class Listener {
   /** Rises with each start and stop: what was begun before has nothing to say any more. */
   #run = 0
 
-  constructor(source: PostgresSubscriberSource, channel: string) {
+  constructor(source: PostgresSubscriberSource, channel: string, times: ListenerTimes = TIMES) {
     this.#source = source
     this.#channel = channel
+    this.#times = times
   }
 
   subscribe(onEnd: OnEnd): () => void {
@@ -74,7 +83,7 @@ export class Listener {
   #start(): void {
     this.#run++
     this.#pause = FIRST_PAUSE
-    this.#timer = setInterval(() => this.#tick(), DEAF_INTERVAL)
+    this.#timer = setInterval(() => this.#tick(), this.#times.interval)
     this.#timer.unref()
     void this.#connect(this.#run)
   }
@@ -92,21 +101,21 @@ export class Listener {
     const line = this.#line
     if (line?.isListening !== true) {
       this.#tell(undefined)
-      if (line !== undefined && !this.#isOwner) void this.#listen(line, this.#run)
+      if (line !== undefined && !this.#isOwner && line.asked === undefined) void this.#listen(line, this.#run)
     } else if (++this.#ticks % HEARTBEATS === 0) {
       // A connection that was cut without a word says nothing of it: it only stops to answer.
-      void within(line.client.query({ text: 'SELECT 1' })).catch(() => this.#lost(line))
+      void this.#within(ask(line, 'SELECT 1')).catch(() => this.#lost(line))
     }
   }
 
   async #connect(run: number): Promise<void> {
     let client: PostgresSubscriber | undefined
     try {
-      client = typeof this.#source === 'function' ? await within(this.#source()) : this.#source
+      client = typeof this.#source === 'function' ? await this.#within(this.#source()) : this.#source
       if (run === this.#run) {
         const line = this.#attach(client)
         this.#line = line
-        if (this.#isOwner && isUnconnected(client)) await within(client.connect?.())
+        if (this.#isOwner && isUnconnected(client)) await this.#within(client.connect?.())
         await this.#listen(line, run)
         return
       }
@@ -120,7 +129,7 @@ export class Listener {
   async #listen(line: Line, run: number): Promise<void> {
     if (isUnconnected(line.client)) return // it would keep the statement for ever: the next tick looks again
     try {
-      await within(line.client.query({ text: `LISTEN "${this.#channel}"` }))
+      await this.#within(ask(line, `LISTEN "${this.#channel}"`))
     } catch {
       if (run === this.#run && this.#line === line) this.#lost(line)
       return
@@ -140,6 +149,7 @@ export class Listener {
     const line: Line = {
       client,
       isListening: false,
+      asked: undefined,
       detach: () => {
         client.removeListener('notification', heard)
         client.removeListener('error', lost)
@@ -173,7 +183,7 @@ export class Listener {
     clearTimeout(this.#reconnecting)
     this.#reconnecting = setTimeout(() => void this.#connect(run), this.#pause * (0.5 + Math.random()))
     this.#reconnecting.unref()
-    this.#pause = Math.min(this.#pause * 2, DEAF_INTERVAL)
+    this.#pause = Math.min(this.#pause * 2, this.#times.interval)
   }
 
   #leave(line: Line): void {
@@ -181,7 +191,22 @@ export class Listener {
     if (this.#isOwner) retire(line.client)
     else if (line.isListening) {
       // The connection is the caller's; where it is gone, so is the listening.
-      line.client.query({ text: `UNLISTEN "${this.#channel}"` }).catch(() => undefined)
+      ask(line, `UNLISTEN "${this.#channel}"`).catch(() => undefined)
+    }
+  }
+
+  /** The answer, or a failure when it is late. */
+  async #within<T>(answer: T | Promise<T>): Promise<T> {
+    if (!isPromise(answer)) return answer
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error('no answer')), this.#times.patience)
+      timer.unref()
+    })
+    try {
+      return await Promise.race([answer, late])
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -209,23 +234,20 @@ export function checkSubscriber(subscriber: unknown, client: unknown): asserts s
   }
 }
 
+/** Gives the Client a statement, once it has answered the one before. */
+function ask(line: Line, text: string): Promise<unknown> {
+  const query = () => line.client.query({ text })
+  const asked = line.asked === undefined ? query() : line.asked.then(query, query)
+  const settled = () => {
+    if (line.asked === asked) line.asked = undefined
+  }
+  line.asked = asked
+  asked.then(settled, settled)
+  return asked
+}
+
 /** Ends a connection that the store made, without waiting for it; what it still has to say is of no interest. */
 function retire(client: PostgresSubscriber): void {
   client.on('error', () => undefined)
   void Promise.resolve(client.end?.()).catch(() => undefined)
-}
-
-/** The answer, or a failure when it is late. */
-async function within<T>(answer: T | Promise<T>): Promise<T> {
-  if (!isPromise(answer)) return answer
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer')), PATIENCE)
-    timer.unref()
-  })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
