@@ -223,8 +223,9 @@ function place(cursor: string | undefined): Buffer {
 
 function checkClient(client: unknown): asserts client is MysqlClient {
   const rule = 'a promise pool or a promise connection of mysql2'
-  const { execute, query, promise, batch } = (client ?? {}) as Record<string, unknown>
-  if (typeof promise === 'function') {
+  const { execute, query, promise, batch, _cluster: cluster } = (client ?? {}) as Record<string, unknown>
+  // A part of a PoolCluster of the callback kind has no `promise`.
+  if (typeof promise === 'function' || cluster !== undefined) {
     throw invalidMix(
       'the client answers by callback, and the store needs one that answers with promises: pass client.promise(), or ' +
         'make it with mysql2/promise',
