@@ -1,6 +1,6 @@
 // What a user may set: defaults and validation. Turns SessionOptions into frozen Settings, once, when session() is called.
 import type { Context } from 'koa'
-import { customCodec, jsonCodec, type Codec, type SessionCodec } from './codec.ts'
+import { customCodec, jsonCodec, type Codec, type SessionCodec } from './record/codec.ts'
 import {
   checkSecret,
   COOKIE_ATTRIBUTES,
@@ -13,11 +13,11 @@ import {
   type KeygripLike,
   type LiveKeyring,
   type Secrets,
-} from './cookie.ts'
+} from './cookie/cookie.ts'
 import { invalidMix, invalidType, invalidValue } from './errors.ts'
 import type { SessionLogger } from './events.ts'
-import { newId } from './identity.ts'
-import { DAY, limitsOf, LONGEST_COOKIE, type Limits } from './lifetime.ts'
+import { newId } from './cookie/id.ts'
+import { DAY, limitsOf, LONGEST_COOKIE, type Limits } from './record/lifetime.ts'
 import type { SessionStore } from './store.ts'
 import { MemoryStore } from './stores/memory.ts'
 

@@ -1,5 +1,5 @@
 // Deletes expired records now and then, in small portions, where the store does not do so itself.
-import type { Guard } from './guard.ts'
+import type { Guard } from './checked-store.ts'
 
 const PORTION = 500
 

@@ -6,15 +6,15 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Context } from 'koa'
-import { firstRecord, type Made } from './commit.ts'
+import { firstRecord, type Made } from './session/commit.ts'
 import { Frame, frames } from './context.ts'
 import { invalidType } from './errors.ts'
-import { freshNotes } from './notes.ts'
-import { SessionManager, type SessionData } from './manager.ts'
+import { freshNotes } from './record/metadata.ts'
+import { SessionManager, type SessionData } from './session/manager.ts'
 import { houseOf, session, type House, type SessionMiddleware } from './middleware.ts'
 import { checkedOwner } from './options.ts'
-import { take } from './steps.ts'
-import { Visit, type Exchange } from './visit.ts'
+import { take } from './session/steps.ts'
+import { Visit, type Exchange } from './session/request-session.ts'
 
 /** What a session of a test has beside its data. */
 export interface TestSessionOptions {

@@ -3,7 +3,7 @@
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { session, type SessionOptions } from '../src/index.ts'
-import { publicIdOf } from '../src/identity.ts'
+import { publicIdOf } from '../src/cookie/id.ts'
 import { serve, type Browser } from './support/app.ts'
 import { closeDumps, dumpable, type Opened } from './support/dumps.ts'
 import { found } from './support/found.ts'

@@ -11,8 +11,8 @@ import {
   type Changes,
   type Flash,
   type Snapshot,
-} from '../src/changes.ts'
-import { jsonCodec } from '../src/codec.ts'
+} from '../src/record/merge.ts'
+import { jsonCodec } from '../src/record/codec.ts'
 import { counterexample } from './support/holds.ts'
 
 const codec = jsonCodec(1000)

@@ -3,7 +3,7 @@ import test from 'ava'
 import * as devalue from 'devalue'
 import fc from 'fast-check'
 import superjson from 'superjson'
-import { customCodec, jsonCodec } from '../src/codec.ts'
+import { customCodec, jsonCodec } from '../src/record/codec.ts'
 import { counterexample } from './support/holds.ts'
 
 const json = jsonCodec(10_000)

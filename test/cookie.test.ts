@@ -1,7 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import Keygrip from 'keygrip'
-import { cookieSettings, isId, keyring, MOST_VERIFIED, presented, setCookieLine } from '../src/cookie.ts'
+import { cookieSettings, isId, keyring, MOST_VERIFIED, presented, setCookieLine } from '../src/cookie/cookie.ts'
 import { counterexample } from './support/holds.ts'
 
 const ID = 'abcdefghijklmnopqrstuvwxyz012345'

@@ -3,9 +3,9 @@ import { inspect } from 'node:util'
 import test from 'ava'
 import * as devalue from 'devalue'
 import fc from 'fast-check'
-import { ABSENT, apply, type Changes, type Snapshot } from '../src/changes.ts'
-import { customCodec, jsonCodec, type Codec } from '../src/codec.ts'
-import { Data, type Gate } from '../src/data.ts'
+import { ABSENT, apply, type Changes, type Snapshot } from '../src/record/merge.ts'
+import { customCodec, jsonCodec, type Codec } from '../src/record/codec.ts'
+import { Data, type Gate } from '../src/session/data.ts'
 import { counterexample } from './support/holds.ts'
 
 type Loose = Record<string, unknown>

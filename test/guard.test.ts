@@ -1,7 +1,7 @@
 import test from 'ava'
 import { SessionError } from '../src/errors.ts'
 import { Events, type EventMessage } from '../src/events.ts'
-import { CORRUPT, Guard } from '../src/guard.ts'
+import { CORRUPT, Guard } from '../src/checked-store.ts'
 import { CorruptRecord, type SessionRecord, type SessionStore } from '../src/store.ts'
 
 const NOW = 1000

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import test from 'ava'
-import { newId, newTag, publicIdOf } from '../src/identity.ts'
+import { newId, newTag, publicIdOf } from '../src/cookie/id.ts'
 
 test('an id is 32 characters of the base64url alphabet, 192 bits', (t) => {
   t.regex(newId(), /^[\w-]{32}$/)

@@ -11,7 +11,7 @@ import {
   LONGEST_COOKIE,
   type Limits,
   type Span,
-} from '../src/lifetime.ts'
+} from '../src/record/lifetime.ts'
 import { counterexample } from './support/holds.ts'
 
 const HOUR = 3_600_000

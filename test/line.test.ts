@@ -1,5 +1,5 @@
 import test from 'ava'
-import { Line } from '../src/line.ts'
+import { Line } from '../src/session/write-lock.ts'
 
 test('one is at it, the others come in the order in which they asked', async (t) => {
   const line = new Line(10_000)

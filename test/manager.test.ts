@@ -1,5 +1,5 @@
 import test from 'ava'
-import { publicIdOf } from '../src/identity.ts'
+import { publicIdOf } from '../src/cookie/id.ts'
 import { keyIn, mounted, valueIn, type Handler, type Session } from './support/mounted.ts'
 
 const NOW = 1_800_000_000_000

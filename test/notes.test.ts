@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import test from 'ava'
 import fc from 'fast-check'
-import { freshNotes, notesOf, writeNotes, type Notes } from '../src/notes.ts'
+import { freshNotes, notesOf, writeNotes, type Notes } from '../src/record/metadata.ts'
 import { CorruptRecord } from '../src/store.ts'
 import { counterexample } from './support/holds.ts'
 

@@ -3,7 +3,7 @@ import test from 'ava'
 import Keygrip from 'keygrip'
 import type { Context } from 'koa'
 import { MemoryStore, session, type SessionOptions } from '../src/index.ts'
-import { DAY } from '../src/lifetime.ts'
+import { DAY } from '../src/record/lifetime.ts'
 import { checkedOwner, duration, lifetime, settingsOf } from '../src/options.ts'
 
 const SECRET = 'hunter2 hunter2 hunter2'

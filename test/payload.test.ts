@@ -1,9 +1,9 @@
 import * as devalue from 'devalue'
 import test from 'ava'
 import fc from 'fast-check'
-import { customCodec, jsonCodec } from '../src/codec.ts'
-import { publicIdOf } from '../src/identity.ts'
-import { Payload, type Binding, type Contents } from '../src/payload.ts'
+import { customCodec, jsonCodec } from '../src/record/codec.ts'
+import { publicIdOf } from '../src/cookie/id.ts'
+import { Payload, type Binding, type Contents } from '../src/record/payload.ts'
 import { CorruptRecord, type SessionRecord } from '../src/store.ts'
 import { counterexample } from './support/holds.ts'
 

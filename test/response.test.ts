@@ -2,7 +2,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import { createServer as createServer2, connect, type IncomingHttpHeaders } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
-import { arm } from '../src/response.ts'
+import { arm } from '../src/cookie/on-headers.ts'
 
 const OURS = 'sid=ours; Path=/'
 

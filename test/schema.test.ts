@@ -1,7 +1,7 @@
 import test from 'ava'
-import { jsonCodec } from '../src/codec.ts'
+import { jsonCodec } from '../src/record/codec.ts'
 import type { SchemaIssue, SchemaResult, StandardSchema } from '../src/options.ts'
-import { validated } from '../src/schema.ts'
+import { validated } from '../src/record/schema.ts'
 import { hear, keyIn, mounted, type Things } from './support/mounted.ts'
 
 const codec = jsonCodec(1000)

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { isPromise, settled, take, type Steps } from '../src/steps.ts'
+import { isPromise, settled, take, type Steps } from '../src/session/steps.ts'
 
 test('a promise is told by its then', (t) => {
   t.true(isPromise(Promise.resolve(1)))

@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
 import { Events } from '../src/events.ts'
-import { Guard } from '../src/guard.ts'
+import { Guard } from '../src/checked-store.ts'
 import { Sweeper } from '../src/sweeper.ts'
 import type { SessionStore } from '../src/store.ts'
 

@@ -1,7 +1,7 @@
 import test from 'ava'
-import { cookieSettings, keyring, type Keyring } from '../src/cookie.ts'
-import { newId, publicIdOf } from '../src/identity.ts'
-import { Verifier } from '../src/verified.ts'
+import { cookieSettings, keyring, type Keyring } from '../src/cookie/cookie.ts'
+import { newId, publicIdOf } from '../src/cookie/id.ts'
+import { Verifier } from '../src/cookie/signature-cache.ts'
 
 const SECRETS = ['the newest secret of these tests', 'the older secret of these tests'] as const
 const SID = cookieSettings({}, 'cookie')

@@ -4,7 +4,7 @@ import { createHmac } from 'node:crypto'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import test from 'ava'
 import fc from 'fast-check'
-import { MOST_VERIFIED } from '../../src/cookie.ts'
+import { MOST_VERIFIED } from '../../src/cookie/cookie.ts'
 import { KEYS } from '../support/app.ts'
 import { cookieOf, quick, type Quick } from '../support/quick.ts'
 

@@ -3,8 +3,8 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { MemoryStore, type SessionRecord } from '../../src/index.ts'
-import { Payload } from '../../src/payload.ts'
-import { jsonCodec } from '../../src/codec.ts'
+import { Payload } from '../../src/record/payload.ts'
+import { jsonCodec } from '../../src/record/codec.ts'
 import { cookieOf, quick, type Quick } from '../support/quick.ts'
 
 /** Of what is drawn at random here; a failure is repeated with it. */

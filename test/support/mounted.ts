@@ -10,7 +10,7 @@ import {
   type SessionMiddleware,
   type SessionOptions,
 } from '../../src/index.ts'
-import { publicIdOf } from '../../src/identity.ts'
+import { publicIdOf } from '../../src/cookie/id.ts'
 import { serve, type Browser, type Running } from './app.ts'
 import { FaultyStore } from './faults.ts'
 

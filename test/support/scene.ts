@@ -11,7 +11,7 @@ import {
   type SessionOptions,
   type SessionRecord,
 } from '../../src/index.ts'
-import { publicIdOf } from '../../src/identity.ts'
+import { publicIdOf } from '../../src/cookie/id.ts'
 import { serve, type Answer, type Browser, type Running } from './app.ts'
 import { FaultyStore } from './faults.ts'
 import { closeStores, openableStores } from './stores.ts'

@@ -2,7 +2,7 @@
 // The same choices give the same order, whatever the machine does meanwhile.
 import { syncBuiltinESMExports } from 'node:module'
 import timers from 'node:timers/promises'
-import { Line } from '../../../src/line.ts'
+import { Line } from '../../../src/session/write-lock.ts'
 
 /** What a task waits for. A `call` is a store call that has not happened yet. */
 export type Place = 'start' | 'handler' | 'call' | 'answer' | 'pause' | 'delivery' | 'moment' | 'hours'

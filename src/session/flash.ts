@@ -1,7 +1,7 @@
 // The flash messages that one request puts and takes; those that are stored are the visit's.
-import { type Flash } from './changes.ts'
-import type { Codec } from './codec.ts'
-import { newTag } from './identity.ts'
+import { type Flash } from '../record/merge.ts'
+import type { Codec } from '../record/codec.ts'
+import { newTag } from '../cookie/id.ts'
 
 const NO_FLASH: readonly Flash[] = Object.freeze([])
 const NOBODY: ReadonlySet<string> = new Set()

@@ -1,6 +1,6 @@
 // What is left of a session for a moment when it went on under another key: it names its successor, and is empty.
-import { freshNotes, notesOf, writeNotes } from './notes.ts'
-import type { SessionRecord } from './store.ts'
+import { freshNotes, notesOf, writeNotes } from './metadata.ts'
+import type { SessionRecord } from '../store.ts'
 
 /** How long a tombstone names its successor: longer than a request takes, so that a slow logout still finds it. */
 const TOMBSTONE_LIFE = 60_000

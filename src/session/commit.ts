@@ -2,15 +2,15 @@
 // when another request was first. Nothing is written over a version that was not read, and nothing that ended is
 // written again.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { conflicts, type Changes } from './changes.ts'
-import { SessionError } from './errors.ts'
-import { publicIdOf } from './identity.ts'
-import { storable, validated } from './schema.ts'
-import type { Line } from './line.ts'
+import { conflicts, type Changes } from '../record/merge.ts'
+import { SessionError } from '../errors.ts'
+import { publicIdOf } from '../cookie/id.ts'
+import { storable, validated } from '../record/schema.ts'
+import type { Line } from './write-lock.ts'
 import { isPromise, settled, take, type Maybe, type Steps } from './steps.ts'
-import { CorruptRecord, type SessionRecord } from './store.ts'
-import { isTombstone } from './tombstone.ts'
-import type { Draft, Pending, Services, Stored, Visit } from './visit.ts'
+import { CorruptRecord, type SessionRecord } from '../store.ts'
+import { isTombstone } from '../record/tombstone.ts'
+import type { Draft, Pending, Services, Stored, Visit } from './request-session.ts'
 
 // Of a crowd somebody wins every round, so each try brings one of it through; ten seconds carry hundreds.
 const PATIENCE = 10_000

@@ -1,9 +1,9 @@
 // What `session.data` is: a view that behaves as a plain object over an immutable snapshot and the keys that this
 // request touched. Cost follows what was touched: an untouched key is neither copied nor compared.
 import { inspect } from 'node:util'
-import { ABSENT, valueOf, type Change, type Changes, type Snapshot } from './changes.ts'
-import type { Codec } from './codec.ts'
-import { SessionError } from './errors.ts'
+import { ABSENT, valueOf, type Change, type Changes, type Snapshot } from '../record/merge.ts'
+import type { Codec } from '../record/codec.ts'
+import { SessionError } from '../errors.ts'
 
 /** Decides whether data may be used now; throws the error that says why not. */
 export interface Gate {

@@ -1,14 +1,14 @@
 // From the Cookie header to the session: which cookie counts, whose record it names, and what is to be said of the
 // others. What cannot be resumed is a fresh session; the client's id is never adopted.
 import { view } from './commit.ts'
-import { presented } from './cookie.ts'
-import type { RejectReason } from './events.ts'
-import { CORRUPT } from './guard.ts'
+import { presented } from '../cookie/cookie.ts'
+import type { RejectReason } from '../events.ts'
+import { CORRUPT } from '../checked-store.ts'
 import { isPromise, type Maybe } from './steps.ts'
-import type { SessionRecord } from './store.ts'
-import { isTombstone, isUnderWay } from './tombstone.ts'
-import { Verifier, type Signed } from './verified.ts'
-import { Visit, type Exchange, type Services } from './visit.ts'
+import type { SessionRecord } from '../store.ts'
+import { isTombstone, isUnderWay } from '../record/tombstone.ts'
+import { Verifier, type Signed } from '../cookie/signature-cache.ts'
+import { Visit, type Exchange, type Services } from './request-session.ts'
 
 export class Loader {
   readonly #services: Services

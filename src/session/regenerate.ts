@@ -1,5 +1,5 @@
 // A session that goes on under a new id, and a session that ends: what no slow request may undo.
-import { ABSENT, apply, type Snapshot } from './changes.ts'
+import { ABSENT, apply, type Snapshot } from '../record/merge.ts'
 import {
   become,
   catchUp,
@@ -15,12 +15,12 @@ import {
   Patience,
   type Made,
 } from './commit.ts'
-import { SessionError } from './errors.ts'
-import { freshNotes } from './notes.ts'
+import { SessionError } from '../errors.ts'
+import { freshNotes } from '../record/metadata.ts'
 import { settled, type Steps } from './steps.ts'
-import type { SessionRecord } from './store.ts'
-import { endOf, isTombstone, successorOf, tombstoneOf } from './tombstone.ts'
-import type { Draft, Pending, Services, Visit } from './visit.ts'
+import type { SessionRecord } from '../store.ts'
+import { endOf, isTombstone, successorOf, tombstoneOf } from '../record/tombstone.ts'
+import type { Draft, Pending, Services, Visit } from './request-session.ts'
 
 /** Which keys of data go on under a new id: all, none, or these. */
 export type Keep = boolean | readonly string[]

@@ -1,7 +1,7 @@
 // Any store behind a deadline and one kind of error. What a store answers at once is passed on at once.
 import { SessionError } from './errors.ts'
 import type { Events } from './events.ts'
-import { isPromise, type Maybe } from './steps.ts'
+import { isPromise, type Maybe } from './session/steps.ts'
 import { CorruptRecord, type Replaced, type SessionRecord, type SessionStore } from './store.ts'
 
 /** Stands for what a store holds and nobody can read. To the core it is a session that has ended: it has no payload. */

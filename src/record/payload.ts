@@ -1,11 +1,11 @@
 // Data and flash messages <-> the payload of a record: codec, size, encryption. What was decoded from a frozen
 // record is remembered by that record: a store that hands it out again saves the parsing.
 import { createCipheriv, createDecipheriv, hkdfSync, randomFillSync } from 'node:crypto'
-import type { Flash, Snapshot } from './changes.ts'
+import type { Flash, Snapshot } from './merge.ts'
 import type { Codec } from './codec.ts'
-import { SessionError } from './errors.ts'
-import { placeOf } from './identity.ts'
-import { CorruptRecord, type SessionRecord } from './store.ts'
+import { SessionError } from '../errors.ts'
+import { placeOf } from '../cookie/id.ts'
+import { CorruptRecord, type SessionRecord } from '../store.ts'
 
 /** What the app keeps in a session. */
 export interface Contents {

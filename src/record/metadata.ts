@@ -1,6 +1,6 @@
 // The core's own part of a record, in its `meta`: what the named fields of a record do not say.
 import type { Span } from './lifetime.ts'
-import { CorruptRecord, type SessionRecord } from './store.ts'
+import { CorruptRecord, type SessionRecord } from '../store.ts'
 
 /** What the core remembers of a session beside its data. */
 export interface Notes extends Span {

@@ -2,7 +2,7 @@
 // the next requests of a busy session need no HMAC; nothing that is kept here opens a session.
 import { timingSafeEqual } from 'node:crypto'
 import type { CookieSettings, Keyring } from './cookie.ts'
-import { placeOf, publicIdOf } from './identity.ts'
+import { placeOf, publicIdOf } from './id.ts'
 
 /** An id that one of our keys signed. */
 export interface Signed {

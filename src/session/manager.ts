@@ -1,13 +1,13 @@
 // SessionManager: what a handler holds. Every member says what it does to the session; how is elsewhere.
 import { inspect } from 'node:util'
-import { isPlainObject } from './codec.ts'
+import { isPlainObject } from '../record/codec.ts'
 import { alone, reload, save } from './commit.ts'
-import { noContext, sessionInContext } from './context.ts'
-import { invalidMix, invalidType, SessionError } from './errors.ts'
-import { checkedOwner, lifetime, type Duration } from './options.ts'
-import { destroy, regenerate } from './succession.ts'
+import { noContext, sessionInContext } from '../context.ts'
+import { invalidMix, invalidType, SessionError } from '../errors.ts'
+import { checkedOwner, lifetime, type Duration } from '../options.ts'
+import { destroy, regenerate } from './regenerate.ts'
 import { update } from './update.ts'
-import type { Origin, Visit } from './visit.ts'
+import type { Origin, Visit } from './request-session.ts'
 
 /**
  * The data of a session, for an app to extend:

@@ -2,7 +2,7 @@
 // rotation, and writes it with its attributes. Alone in knowing Keygrip and the rules of browsers.
 import { createSecretKey, timingSafeEqual } from 'node:crypto'
 import Keygrip from 'keygrip'
-import { invalidMix, invalidType, invalidValue } from './errors.ts'
+import { invalidMix, invalidType, invalidValue } from '../errors.ts'
 
 /**
  * Attributes of the session cookie (RFC 6265bis). The lifetime is not among them: it is `maxAge` of the options.

@@ -1,8 +1,8 @@
 // How data becomes text and comes back: JSON, or what the app passes (devalue, superjson). Whatever a codec would
 // change on the way is refused, in the request that wrote it, with the path to it.
 import { isDeepStrictEqual } from 'node:util'
-import { setOwn } from './changes.ts'
-import { SessionError } from './errors.ts'
+import { setOwn } from './merge.ts'
+import { SessionError } from '../errors.ts'
 
 /** A pair of functions that turn data into text and back; `devalue` and `superjson` fit as they are. */
 export interface SessionCodec {

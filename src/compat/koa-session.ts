@@ -2,9 +2,9 @@
 // a `ctx.state.session` that is a bag of data as well. Both are faces of the manager and keep nothing themselves.
 import { inspect } from 'node:util'
 import type { Context } from 'koa'
-import { invalidType } from './errors.ts'
-import type { Events } from './events.ts'
-import type { SessionManager } from './manager.ts'
+import { invalidType } from '../errors.ts'
+import type { Events } from '../events.ts'
+import type { SessionManager } from '../session/manager.ts'
 
 type Bag = Record<string, unknown>
 type Manager = SessionManager<Bag>

@@ -1,8 +1,8 @@
 // Data against a Standard Schema, whoever made it.
-import { setOwn, type Snapshot } from './changes.ts'
+import { setOwn, type Snapshot } from './merge.ts'
 import type { Codec } from './codec.ts'
-import { SessionError } from './errors.ts'
-import type { SchemaIssue, StandardSchema } from './options.ts'
+import { SessionError } from '../errors.ts'
+import type { SchemaIssue, StandardSchema } from '../options.ts'
 
 /**
  * What a schema makes of data.

@@ -1,5 +1,5 @@
 // `session.update(fn)`: a change that is computed from the newest data, and computed again when another request was first.
-import { apply, type Changes } from './changes.ts'
+import { apply, type Changes } from '../record/merge.ts'
 import {
   alone,
   become,
@@ -18,10 +18,10 @@ import {
   underWay,
 } from './commit.ts'
 import { Data } from './data.ts'
-import { SessionError } from './errors.ts'
-import type { SessionRecord } from './store.ts'
+import { SessionError } from '../errors.ts'
+import type { SessionRecord } from '../store.ts'
 import { isPromise, type Steps } from './steps.ts'
-import type { Draft, Pending, Visit } from './visit.ts'
+import type { Draft, Pending, Visit } from './request-session.ts'
 
 /** Runs `fn` over the newest data, with what is pending in it, until what it made of it is stored; see the manager. */
 export async function update<Result>(visit: Visit, fn: (data: object) => Result | Promise<Result>): Promise<Result> {
