@@ -4,7 +4,7 @@ import Keygrip from 'keygrip'
 import type { Context } from 'koa'
 import { MemoryStore, session, type SessionOptions } from '../src/index.ts'
 import { DAY } from '../src/record/lifetime.ts'
-import { checkedOwner, duration, lifetime, settingsOf } from '../src/options.ts'
+import { checkedOwner, duration, lifetime, settingsOf } from '../src/settings.ts'
 
 const SECRET = 'hunter2 hunter2 hunter2'
 const DURATION = "a duration above 0: milliseconds, or a number with a unit such as '30m', '2h', '7d'"
@@ -15,88 +15,137 @@ const LIFETIME = '0 or from one second to 400 days, the longest that browsers ke
 const withoutVerb = { create: () => true, read: () => undefined, replace: () => 'done', delete: () => true }
 
 /** Option, wrong value, the end of the code, the rule, and what was got. */
-const wrong: readonly [name: string, value: unknown, code: 'TYPE' | 'VALUE', rule: string, got: string, at?: string][] =
+type Wrong = readonly [name: string, value: unknown, code: 'TYPE' | 'VALUE', rule: string, got: string, at?: string]
+const wrong: readonly Wrong[] = [
+  ['keys', SECRET, 'TYPE', KEYS, 'a string of 23 characters'],
+  ['keys', null, 'TYPE', KEYS, 'null'],
+  ['keys', { sign: () => SECRET }, 'TYPE', KEYS, 'an object'],
+  ['keys', [], 'VALUE', KEYS, 'an empty array'],
+  ['keys', [''], 'VALUE', BLANK, 'an empty string', 'keys[0]'],
+  ['keys', [SECRET, ' \t '], 'VALUE', BLANK, 'a string of 3 characters', 'keys[1]'],
+  ['keys', [SECRET, undefined], 'TYPE', BLANK, 'undefined', 'keys[1]'],
+  ['keys', [5], 'TYPE', BLANK, '5', 'keys[0]'],
+  ['keys', [new Uint8Array(0)], 'VALUE', BLANK, 'an object', 'keys[0]'],
+  ['encryptionKeys', SECRET, 'TYPE', 'a non-empty list of secrets, newest first', 'a string of 23 characters'],
+  ['encryptionKeys', [], 'VALUE', 'a non-empty list of secrets, newest first', 'an empty array'],
+  ['encryptionKeys', [SECRET, ''], 'VALUE', BLANK, 'an empty string', 'encryptionKeys[1]'],
+  ['encryptionKeys', [null], 'TYPE', BLANK, 'null', 'encryptionKeys[0]'],
+  ['store', null, 'TYPE', 'a session store', 'null'],
+  ['store', 'redis://user:hunter2@host', 'TYPE', 'a session store', 'a string of 25 characters'],
+  ['store', {}, 'TYPE', 'a function', 'undefined', 'store.create'],
+  ['store', withoutVerb, 'TYPE', 'a function', 'undefined', 'store.touch'],
+  ['cookie', 'sid', 'TYPE', 'an object of attributes or a function of ctx', 'a string of 3 characters'],
   [
-    ['keys', SECRET, 'TYPE', KEYS, 'a string of 23 characters'],
-    ['keys', null, 'TYPE', KEYS, 'null'],
-    ['keys', { sign: () => SECRET }, 'TYPE', KEYS, 'an object'],
-    ['keys', [], 'VALUE', KEYS, 'an empty array'],
-    ['keys', [''], 'VALUE', BLANK, 'an empty string', 'keys[0]'],
-    ['keys', [SECRET, ' \t '], 'VALUE', BLANK, 'a string of 3 characters', 'keys[1]'],
-    ['keys', [SECRET, undefined], 'TYPE', BLANK, 'undefined', 'keys[1]'],
-    ['keys', [5], 'TYPE', BLANK, '5', 'keys[0]'],
-    ['keys', [new Uint8Array(0)], 'VALUE', BLANK, 'an object', 'keys[0]'],
-    ['encryptionKeys', SECRET, 'TYPE', 'a non-empty list of secrets, newest first', 'a string of 23 characters'],
-    ['encryptionKeys', [], 'VALUE', 'a non-empty list of secrets, newest first', 'an empty array'],
-    ['encryptionKeys', [SECRET, ''], 'VALUE', BLANK, 'an empty string', 'encryptionKeys[1]'],
-    ['encryptionKeys', [null], 'TYPE', BLANK, 'null', 'encryptionKeys[0]'],
-    ['store', null, 'TYPE', 'a session store', 'null'],
-    ['store', 'redis://user:hunter2@host', 'TYPE', 'a session store', 'a string of 25 characters'],
-    ['store', {}, 'TYPE', 'a function', 'undefined', 'store.create'],
-    ['store', withoutVerb, 'TYPE', 'a function', 'undefined', 'store.touch'],
-    ['cookie', 'sid', 'TYPE', 'an object of attributes or a function of ctx', 'a string of 3 characters'],
-    [
-      'cookie',
-      { path: 'in' },
+    'cookie',
+    { path: 'in' },
+    'VALUE',
+    'a path that begins with / and has at most 1024 characters',
+    'a string of 2 characters',
+    'cookie.path',
+  ],
+  ['maxAge', -1, 'VALUE', DURATION, '-1'],
+  ['maxAge', NaN, 'VALUE', DURATION, 'NaN'],
+  ['maxAge', Infinity, 'VALUE', DURATION, 'Infinity'],
+  ['maxAge', 'soon', 'VALUE', DURATION, 'a string of 4 characters'],
+  ['maxAge', null, 'TYPE', DURATION, 'null'],
+  ['maxAge', 999, 'VALUE', LIFETIME, '999'],
+  ['maxAge', '401d', 'VALUE', LIFETIME, 'a string of 4 characters'],
+  ['maxAge', 400 * DAY + 1, 'VALUE', LIFETIME, '34560000001'],
+  ['idleTimeout', 0, 'VALUE', DURATION, '0'],
+  ['idleTimeout', false, 'TYPE', DURATION, 'false'],
+  ['idleTimeout', '2 hours', 'VALUE', DURATION, 'a string of 7 characters'],
+  ['absoluteTimeout', 0, 'VALUE', DURATION, '0'],
+  ['absoluteTimeout', true, 'TYPE', DURATION, 'true'],
+  ['absoluteTimeout', '-1d', 'VALUE', DURATION, 'a string of 3 characters'],
+  ['storeTimeout', 0, 'VALUE', DURATION, '0'],
+  ['storeTimeout', '30d', 'VALUE', 'at most 24 days', 'a string of 3 characters'],
+  ['sweepInterval', 0, 'VALUE', DURATION, '0'],
+  ['sweepInterval', true, 'TYPE', DURATION, 'true'],
+  ['sweepInterval', '5w', 'VALUE', 'at most 24 days', 'a string of 2 characters'],
+  ['rolling', 1, 'TYPE', 'true or false', '1'],
+  ['lazy', 'no', 'TYPE', 'true or false', 'a string of 2 characters'],
+  ['koaSession', {}, 'TYPE', 'true or false', 'an object'],
+  ['stateKey', 5, 'TYPE', 'a name', '5'],
+  ['stateKey', '', 'VALUE', 'a name', 'an empty string'],
+  ['stateKey', '__proto__', 'VALUE', 'a name', 'a string of 9 characters'],
+  ['passive', 'x', 'TYPE', 'a function', 'a string of 1 characters'],
+  ['maxPerOwner', 0, 'VALUE', 'a whole number of sessions, at least 1', '0'],
+  ['maxPerOwner', 2.5, 'VALUE', 'a whole number of sessions, at least 1', '2.5'],
+  ['maxPerOwner', '3', 'TYPE', 'a whole number of sessions, at least 1', 'a string of 1 characters'],
+  ['device', {}, 'TYPE', 'true, false or a function of ctx', 'an object'],
+  ['crossSite', 'deny', 'TYPE', "'refuse', 'allow' or { trust: [origin] }", 'a string of 4 characters'],
+  ['crossSite', [], 'TYPE', "'refuse', 'allow' or { trust: [origin] }", 'an empty array'],
+  ['crossSite', {}, 'TYPE', 'a list of origins or a function of ctx', 'undefined', 'crossSite.trust'],
+  ...['*', 'pay.example', 'https://pay.example/', 'https://pay.example/x', 'https://u:p@pay.example', 'null', ''].map(
+    (origin): Wrong => [
+      'crossSite',
+      { trust: [origin] },
       'VALUE',
-      'a path that begins with / and has at most 1024 characters',
-      'a string of 2 characters',
-      'cookie.path',
+      'an origin without a path',
+      origin === '' ? 'an empty string' : `a string of ${origin.length} characters`,
+      'crossSite.trust[0]',
     ],
-    ['maxAge', -1, 'VALUE', DURATION, '-1'],
-    ['maxAge', NaN, 'VALUE', DURATION, 'NaN'],
-    ['maxAge', Infinity, 'VALUE', DURATION, 'Infinity'],
-    ['maxAge', 'soon', 'VALUE', DURATION, 'a string of 4 characters'],
-    ['maxAge', null, 'TYPE', DURATION, 'null'],
-    ['maxAge', 999, 'VALUE', LIFETIME, '999'],
-    ['maxAge', '401d', 'VALUE', LIFETIME, 'a string of 4 characters'],
-    ['maxAge', 400 * DAY + 1, 'VALUE', LIFETIME, '34560000001'],
-    ['idleTimeout', 0, 'VALUE', DURATION, '0'],
-    ['idleTimeout', false, 'TYPE', DURATION, 'false'],
-    ['idleTimeout', '2 hours', 'VALUE', DURATION, 'a string of 7 characters'],
-    ['absoluteTimeout', 0, 'VALUE', DURATION, '0'],
-    ['absoluteTimeout', true, 'TYPE', DURATION, 'true'],
-    ['absoluteTimeout', '-1d', 'VALUE', DURATION, 'a string of 3 characters'],
-    ['storeTimeout', 0, 'VALUE', DURATION, '0'],
-    ['storeTimeout', '30d', 'VALUE', 'at most 24 days', 'a string of 3 characters'],
-    ['sweepInterval', 0, 'VALUE', DURATION, '0'],
-    ['sweepInterval', true, 'TYPE', DURATION, 'true'],
-    ['sweepInterval', '5w', 'VALUE', 'at most 24 days', 'a string of 2 characters'],
-    ['rolling', 1, 'TYPE', 'true or false', '1'],
-    ['lazy', 'no', 'TYPE', 'true or false', 'a string of 2 characters'],
-    ['koaSession', {}, 'TYPE', 'true or false', 'an object'],
-    ['stateKey', 5, 'TYPE', 'a name', '5'],
-    ['stateKey', '', 'VALUE', 'a name', 'an empty string'],
-    ['stateKey', '__proto__', 'VALUE', 'a name', 'a string of 9 characters'],
-    ['skip', true, 'TYPE', 'a function', 'true'],
-    ['skipHeader', 'x-skip', 'TYPE', 'an object { name, value } of strings', 'a string of 6 characters'],
-    ['skipHeader', null, 'TYPE', 'an object { name, value } of strings', 'null'],
-    ['skipHeader', { name: '', value: '*' }, 'TYPE', 'an object { name, value } of strings', 'an object'],
-    ['skipHeader', { name: 'x-skip', value: 1 }, 'TYPE', 'an object { name, value } of strings', 'an object'],
-    [
-      'skipHeader',
-      [{ name: 'x', value: '*' }, {}],
-      'TYPE',
-      'an object { name, value } of strings',
-      'an object',
-      'skipHeader[1]',
-    ],
-    ['onConflict', 'ignore', 'VALUE', "'merge' or 'throw'", 'a string of 6 characters'],
-    ['maxBytes', 1, 'VALUE', 'a whole number of bytes, at least 2', '1'],
-    ['maxBytes', 1.5, 'VALUE', 'a whole number of bytes, at least 2', '1.5'],
-    ['codec', null, 'TYPE', 'an object with the functions stringify and parse', 'null'],
-    ['codec', 'json', 'TYPE', 'an object with the functions stringify and parse', 'a string of 4 characters'],
-    ['codec', { parse: JSON.parse }, 'TYPE', 'an object with the functions stringify and parse', 'an object'],
-    ['schema', null, 'TYPE', 'a Standard Schema (zod, valibot, arktype ...)', 'null'],
-    ['schema', {}, 'TYPE', 'a Standard Schema (zod, valibot, arktype ...)', 'an object'],
-    ['schema', () => true, 'TYPE', 'a Standard Schema (zod, valibot, arktype ...)', 'a function'],
-    ['owner', 'userId', 'TYPE', 'a function', 'a string of 6 characters'],
-    ['generateId', 'id', 'TYPE', 'a function', 'a string of 2 characters'],
-    ['logger', true, 'TYPE', 'an object with some of debug, info, warn and error', 'true'],
-    ['logger', null, 'TYPE', 'an object with some of debug, info, warn and error', 'null'],
-    ['logger', { warn: 'yes' }, 'TYPE', 'a function', 'a string of 3 characters', 'logger.warn'],
-    ['now', 5, 'TYPE', 'a function', '5'],
-  ]
+  ),
+  ['clearSiteData', 'cache', 'TYPE', "a list of 'cache'", 'a string of 5 characters'],
+  ['clearSiteData', ['cookies'], 'VALUE', "one of 'cache'", 'a string of 7 characters', 'clearSiteData[0]'],
+  ['deviceBound', 1, 'TYPE', 'true, false or an object { within, path }', '1'],
+  [
+    'deviceBound',
+    { within: '299s' },
+    'VALUE',
+    'at least five minutes',
+    'a string of 4 characters',
+    'deviceBound.within',
+  ],
+  ['deviceBound', { path: 'x' }, 'VALUE', 'a path', 'a string of 1 characters', 'deviceBound.path'],
+  ['deviceBound', { path: '/x/' }, 'VALUE', 'a path', 'a string of 3 characters', 'deviceBound.path'],
+  ['deviceBound', { path: '/x?y' }, 'VALUE', 'a path', 'a string of 4 characters', 'deviceBound.path'],
+  ['cookie', [], 'TYPE', 'an object of attributes or a function of ctx', 'an empty array'],
+  ['cookie', new Map(), 'TYPE', 'an object of attributes or a function of ctx', 'an object'],
+  ['cookie', Promise.resolve({}), 'TYPE', 'an object of attributes or a function of ctx', 'an object'],
+  ['maxAge', 'session', 'VALUE', '0 or a duration', 'a string of 7 characters'],
+  ['store', Object.assign(new MemoryStore(), { scan: true }), 'TYPE', 'a function, or left out', 'true', 'store.scan'],
+  ['encryptionKeys', { keys: SECRET }, 'TYPE', 'a non-empty list', 'a string of 23 characters', 'encryptionKeys.keys'],
+  ['encryptionKeys', { keys: [] }, 'VALUE', 'a non-empty list', 'an empty array', 'encryptionKeys.keys'],
+  ['encryptionKeys', { keys: [SECRET], encrypt: 1 }, 'TYPE', 'true or false', '1', 'encryptionKeys.encrypt'],
+  ['encryptionKeys', { keys: [SECRET], acceptPlain: 1 }, 'TYPE', 'true or false', '1', 'encryptionKeys.acceptPlain'],
+  [
+    'encryptionKeys',
+    { keys: [SECRET], onUnknownKey: 1 },
+    'VALUE',
+    "'fail' or 'end'",
+    '1',
+    'encryptionKeys.onUnknownKey',
+  ],
+  ['skip', true, 'TYPE', 'a function', 'true'],
+  ['skipHeader', 'x-skip', 'TYPE', 'an object { name, value } of strings', 'a string of 6 characters'],
+  ['skipHeader', null, 'TYPE', 'an object { name, value } of strings', 'null'],
+  ['skipHeader', { name: '', value: '*' }, 'TYPE', 'an object { name, value } of strings', 'an object'],
+  ['skipHeader', { name: 'x-skip', value: 1 }, 'TYPE', 'an object { name, value } of strings', 'an object'],
+  [
+    'skipHeader',
+    [{ name: 'x', value: '*' }, {}],
+    'TYPE',
+    'an object { name, value } of strings',
+    'an object',
+    'skipHeader[1]',
+  ],
+  ['onConflict', 'ignore', 'VALUE', "'merge' or 'throw'", 'a string of 6 characters'],
+  ['maxBytes', 1, 'VALUE', 'a whole number of bytes, at least 2', '1'],
+  ['maxBytes', 1.5, 'VALUE', 'a whole number of bytes, at least 2', '1.5'],
+  ['codec', null, 'TYPE', 'an object with the functions stringify and parse', 'null'],
+  ['codec', 'json', 'TYPE', 'an object with the functions stringify and parse', 'a string of 4 characters'],
+  ['codec', { parse: JSON.parse }, 'TYPE', 'an object with the functions stringify and parse', 'an object'],
+  ['schema', null, 'TYPE', 'a Standard Schema (zod, valibot, arktype ...)', 'null'],
+  ['schema', {}, 'TYPE', 'a Standard Schema (zod, valibot, arktype ...)', 'an object'],
+  ['schema', () => true, 'TYPE', 'a Standard Schema (zod, valibot, arktype ...)', 'a function'],
+  ['owner', 'userId', 'TYPE', 'a function', 'a string of 6 characters'],
+  ['generateId', 'id', 'TYPE', 'a function', 'a string of 2 characters'],
+  ['logger', true, 'TYPE', 'an object with some of debug, info, warn and error', 'true'],
+  ['logger', null, 'TYPE', 'an object with some of debug, info, warn and error', 'null'],
+  ['logger', { warn: 'yes' }, 'TYPE', 'a function', 'a string of 3 characters', 'logger.warn'],
+  ['now', 5, 'TYPE', 'a function', '5'],
+]
 
 for (const [name, value, code, rule, got, at = name] of wrong) {
   test(`${name} ${inspect(value).slice(0, 60)} is refused, naming options.${at}`, (t) => {
@@ -138,6 +187,35 @@ test('an option that is none is refused, and those that are are listed', (t) => 
   })
 })
 
+for (const [name, hint] of Object.entries({
+  resave: 'and needs none here: a session is stored when it changed',
+  saveUninitialized: 'here it is lazy, the other way round',
+  secret: 'here it is keys: \\[secret\\]',
+  genid: 'here it is generateId',
+  httpOnly: 'here it is cookie: { httpOnly }',
+  ContextStore: 'here it is store',
+  unset: 'and needs none here: destroy',
+}))
+  test(`options.${name} of another package is explained`, (t) => {
+    t.throws(() => session({ [name]: true }), {
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: new RegExp(`^options\\.${name} is no option, ${hint}`),
+    })
+  })
+
+test('unknown names within an option are refused', (t) => {
+  for (const options of [
+    { encryptionKeys: { keys: [SECRET], accept: true } },
+    { crossSite: { trusts: [] } },
+    { deviceBound: { for: '10m' } },
+    { skipHeader: { name: 'x', value: '*', values: [] } },
+  ])
+    t.throws(() => session(options as SessionOptions<object>), {
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: / is no option: /,
+    })
+})
+
 test('rolling needs maxAge', (t) => {
   t.throws(() => session({ rolling: true }), {
     code: 'ERR_INVALID_ARG_VALUE',
@@ -177,6 +255,12 @@ test('options that are undefined have their defaults', (t) => {
     'codec',
     'schema',
     'owner',
+    'passive',
+    'maxPerOwner',
+    'device',
+    'crossSite',
+    'clearSiteData',
+    'deviceBound',
     'generateId',
     'koaSession',
     'sweepInterval',
@@ -194,14 +278,19 @@ test('options that are undefined have their defaults', (t) => {
     storeTimeout: 2000,
     sweepInterval: 600_000,
     koaSession: false,
-    encryptionKeys: [],
+    encryption: undefined,
+    passive: undefined,
+    maxPerOwner: undefined,
+    device: undefined,
+    clearSiteData: undefined,
+    deviceBound: undefined,
+    isDefaultStore: true,
     schema: undefined,
     owner: undefined,
     logger: undefined,
     skips: undefined,
-    now: Date.now,
   })
-  t.like(settings.limits, { maxAge: 0, rolling: false, idleTimeout: 7_200_000, absoluteTimeout: DAY })
+  t.like(settings.lifetime, { maxAge: 0, rolling: false, idleTimeout: 7_200_000, absoluteTimeout: DAY })
   t.true(settings.store instanceof MemoryStore)
   t.like(settings.cookie, { name: 'sid' })
 })
@@ -228,6 +317,12 @@ test('every option takes what it is made for', (t) => {
       codec: JSON,
       schema,
       owner: () => undefined,
+      passive: () => true,
+      maxPerOwner: 1,
+      device: true,
+      crossSite: { trust: ['https://pay.example', 'HTTP://localhost:8080', 'chrome-extension://abcdef'] },
+      clearSiteData: ['cache', 'storage'],
+      deviceBound: { within: '5m', path: '/auth/device' },
       generateId: () => 'i'.repeat(22),
       koaSession: true,
       sweepInterval: false,
@@ -313,4 +408,160 @@ test('an owner has 1 to 255 characters', (t) => {
     })
   for (const owner of [undefined, null, 5])
     t.throws(() => checkedOwner(owner, 'the owner'), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+const ctx = { req: { headers: {} } } as unknown as Context
+
+for (const name of ['skip', 'passive'] as const)
+  test(`${name} answers at once: a promise, which would be true, is refused, and so is any other type`, (t) => {
+    const asked = (answer: unknown): boolean | undefined => {
+      const settings = settingsOf({ [name]: () => answer })
+      return (name === 'skip' ? settings.skips : settings.passive)?.(ctx)
+    }
+
+    t.true(asked(true))
+    t.false(asked(false))
+    t.false(asked(undefined))
+    for (const answer of [1, 'yes', null, {}])
+      t.throws(() => asked(answer), {
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: new RegExp(`^the result of options\\.${name} must be true or false, got `),
+      })
+    t.throws(() => asked(Promise.resolve(false)), { code: 'ERR_INVALID_ARG_TYPE', message: /it cannot be async$/ })
+  })
+
+test('a cookie function that gives no object of attributes is refused in that request', (t) => {
+  for (const answer of [
+    undefined,
+    null,
+    [],
+    new Map([['secure', true]]),
+    new Date(),
+    () => ({}),
+    Promise.resolve({}),
+  ]) {
+    const { cookie } = settingsOf({ cookie: () => answer })
+    t.throws(() => (cookie as (ctx: Context) => unknown)(ctx), {
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: /^options\.cookie\(ctx\) must be an object of attributes/,
+    })
+  }
+})
+
+test('the owner that data names is checked at each use', (t) => {
+  const owner = (answer: unknown): string | undefined => settingsOf({ owner: () => answer }).owner?.({})
+
+  t.is(owner('ada'), 'ada')
+  t.is(owner(undefined), undefined)
+  for (const answer of [null, 5, Promise.resolve('ada')])
+    t.throws(() => owner(answer), { code: 'ERR_INVALID_ARG_TYPE' })
+  t.throws(() => owner(''), { code: 'ERR_INVALID_ARG_VALUE' })
+})
+
+test('generateId is tried when session() is called, and checked at each use', (t) => {
+  for (const id of [
+    'x'.repeat(21),
+    'x'.repeat(129),
+    `user:${'x'.repeat(32)}`,
+    Promise.resolve('x'.repeat(32)),
+    undefined,
+  ])
+    t.throws(() => settingsOf({ generateId: () => id }), { message: /^options\.generateId must return 22 to 128/ })
+  let calls = 0
+  const { generateId } = settingsOf({ generateId: () => (++calls > 2 ? 'short' : 'x'.repeat(22)) })
+  t.is(calls, 1)
+  t.is(generateId(), 'x'.repeat(22))
+  t.throws(() => generateId(), { message: /^options\.generateId must return/ })
+})
+
+test('the clock gives a finite number, and fractions are cut off', (t) => {
+  const now = (answer: unknown): number => settingsOf({ now: () => answer }).now()
+
+  t.is(now(5.9), 5)
+  t.is(now(new Date(7)), 7)
+  for (const answer of [NaN, Infinity, -Infinity, undefined, null, 'soon', 5n, new Date(NaN), Promise.resolve(5)])
+    t.throws(() => now(answer), { code: 'ERR_INVALID_ARG_TYPE', message: /^the result of options\.now must be/ })
+})
+
+test.serial('the default clock is looked up at each call', (t) => {
+  const { now } = settingsOf({})
+  const real = Date.now
+  Date.now = () => 42
+  t.teardown(() => (Date.now = real))
+
+  t.is(now(), 42)
+})
+
+test('device: true is the address and the user agent, cut and never refused', (t) => {
+  const facts = (userAgent: string | undefined, ip = '192.0.2.1'): unknown =>
+    settingsOf({ device: true }).device?.({ ip, req: { headers: { 'user-agent': userAgent } } } as unknown as Context)
+
+  t.deepEqual(facts('Firefox'), { address: '192.0.2.1', userAgent: 'Firefox' })
+  t.deepEqual(facts(undefined), { address: '192.0.2.1' })
+  t.deepEqual(facts('"'.repeat(5000), '9'.repeat(5000)), { address: '9'.repeat(100), userAgent: '"'.repeat(512) })
+})
+
+test('a device function gives what JSON keeps, at most 1024 bytes of it', (t) => {
+  const facts = (answer: unknown): unknown => settingsOf({ device: () => answer as object }).device?.(ctx)
+
+  t.deepEqual(facts({ name: 'phone', gone: undefined, at: new Date(0) }), {
+    name: 'phone',
+    at: '1970-01-01T00:00:00.000Z',
+  })
+  t.notThrows(() => facts({ a: 'x'.repeat(1016) }))
+  t.throws(() => facts({ a: 'x'.repeat(1017) }), { code: 'ERR_SESSION_TOO_LARGE' })
+  t.throws(() => facts({ a: 'é'.repeat(600) }), { code: 'ERR_SESSION_TOO_LARGE' })
+  for (const answer of [undefined, null, 'phone', ['phone'], Promise.resolve({}), new Map(), { toJSON: () => 'phone' }])
+    t.throws(() => facts(answer), { code: 'ERR_INVALID_ARG_TYPE' })
+  t.is(settingsOf({ device: false }).device, undefined)
+})
+
+test('crossSite trusts the listed origins, or what a function says at once', (t) => {
+  const trusts = (crossSite: unknown, origin: string | undefined): boolean | undefined =>
+    settingsOf({ crossSite }).crossSite?.trusts(ctx, origin)
+
+  t.is(settingsOf({ crossSite: 'allow' }).crossSite, undefined)
+  t.false(trusts(undefined, 'https://pay.example'))
+  const listed = { trust: ['HTTPS://Pay.example:443', 'chrome-extension://abc'] }
+  t.true(trusts(listed, 'https://pay.example'))
+  t.true(trusts(listed, 'chrome-extension://abc'))
+  for (const origin of ['https://pay.example.evil', 'http://pay.example', 'null', '', undefined])
+    t.false(trusts(listed, origin))
+  t.true(trusts({ trust: () => true }, 'null'))
+  for (const answer of [undefined, 1, Promise.resolve(true)])
+    t.throws(() => trusts({ trust: () => answer }, 'null'), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+test('clearSiteData is written as the header wants it', (t) => {
+  t.is(settingsOf({ clearSiteData: ['cache', 'storage', 'cache'] }).clearSiteData, '"cache", "storage"')
+  t.is(settingsOf({ clearSiteData: [] }).clearSiteData, undefined)
+})
+
+test('deviceBound lies below the path of the cookie', (t) => {
+  t.deepEqual(settingsOf({ deviceBound: true }).deviceBound, { within: 600_000, path: '/.session/device' })
+  t.deepEqual(
+    settingsOf({ deviceBound: { path: '/app/device' }, cookie: { path: '/app' } }).deviceBound?.path,
+    '/app/device',
+  )
+  for (const path of ['/app', '/app/'])
+    t.throws(() => settingsOf({ deviceBound: true, cookie: { path } }), {
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: /^options\.deviceBound\.path must lie below the path of the cookie/,
+    })
+  t.throws(() => settingsOf({ deviceBound: { path: '/application' }, cookie: { path: '/app' } }))
+  t.is(settingsOf({ deviceBound: false }).deviceBound, undefined)
+})
+
+test('encryption is a list of keys, or an object with its switches', (t) => {
+  t.deepEqual(settingsOf({ encryptionKeys: [SECRET] }).encryption, {
+    keys: [SECRET],
+    encrypt: true,
+    acceptPlain: false,
+    onUnknownKey: 'fail',
+  })
+  t.like(settingsOf({ encryptionKeys: { keys: [SECRET], encrypt: false, onUnknownKey: 'end' } }).encryption, {
+    encrypt: false,
+    acceptPlain: false,
+    onUnknownKey: 'end',
+  })
 })
