@@ -168,41 +168,6 @@ test('keys come by list where the store has no listKeys', async (t) => {
   t.deepEqual(await store.listKeys('ada', NOW, 10, undefined), { keys: ['the key'], cursor: 'next' })
 })
 
-const named: readonly [unknown, string][] = [
-  [Object.assign(new Error('connect to 10.0.0.1'), { code: 'ECONNREFUSED' }), 'ECONNREFUSED'],
-  [Object.assign(new Error('duplicate key'), { code: '23505' }), '23505'],
-  [Object.assign(new Error('x'), { code: 'ERR_SQLITE_ERROR', errcode: 8 }), 'ERR_SQLITE_ERROR 8'],
-  [
-    new (class ReplyError extends Error {})("READONLY You can't write against a read only replica."),
-    'ReplyError READONLY',
-  ],
-  [new (class RequestError extends Error {})('An error was signalled: - OOM command not allowed'), 'RequestError OOM'],
-  [new TypeError('PRIVATE data'), 'TypeError'],
-  [Object.assign(new Error('x'), { code: 'a code with PRIVATE data' }), ''],
-  ['PRIVATE data', ''],
-  [
-    {
-      get code(): string {
-        throw new Error('no')
-      },
-    },
-    '',
-  ],
-]
-for (const [cause, kind] of named)
-  test(`a failure is called ${kind === '' ? 'nothing' : kind}, and its message is not quoted (${inspect(cause).slice(0, 30)})`, (t) => {
-    const { store, events } = checked({
-      delete: () => {
-        throw cause
-      },
-    })
-    const error = t.throws(() => void store.delete('the key'), { code: 'ERR_SESSION_STORE' })
-
-    t.is(error.message, `the session store failed at delete${kind === '' ? '' : ` (${kind})`}: error.cause says why`)
-    t.is(events.told[0]?.kind, kind === '' ? undefined : kind)
-    t.false(inspect(events.told, { depth: 9 }).includes('PRIVATE'))
-  })
-
 test('the answers 1 and 0 of a store stand for true and false', (t) => {
   const { store } = checked({ create: () => 1, touch: () => 0 } as unknown as Partial<SessionStore>)
 

@@ -49,7 +49,7 @@ const spoken: readonly [EventName, EventMessage, line: string][] = [
   ],
   [
     'conflict',
-    { keys: ['x'.repeat(65), ...'abcdefghijk'] },
+    { keys: ['x'.repeat(65), ...'a b c d e f g h i j k'.split(' ')] },
     `warn koa-fastsession: conflict, keys ${'x'.repeat(64)}..., a, b, c, d, e, f, g, h, i and 2 more`,
   ],
   [

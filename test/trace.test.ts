@@ -22,7 +22,9 @@ function listen(t: ExecutionContext, name: string): { kinds: string[]; contexts:
     ]),
   ) as unknown as TracingChannelSubscribers<object>
   channel.subscribe(handlers)
-  t.teardown(() => void channel.unsubscribe(handlers))
+  t.teardown(() => {
+    channel.unsubscribe(handlers)
+  })
   return { kinds, contexts }
 }
 
