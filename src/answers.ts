@@ -32,8 +32,8 @@ export function count(answer: unknown): number {
 /** A live record of that key; `'corrupt'` where the store holds something else there. @throws {WrongAnswer} */
 export function liveRecord(answer: unknown, key: string, now: number): SessionRecord | undefined | 'corrupt' {
   if (answer === undefined || answer === null) return undefined
-  if (typeof answer === 'boolean' || typeof answer === 'number' || typeof answer === 'function')
-    throw new WrongAnswer('a record or undefined', answer)
+  // Text may be a damaged record.
+  if (typeof answer !== 'object' && typeof answer !== 'string') throw new WrongAnswer('a record or undefined', answer)
   const record = recordOf(answer)
   if (record?.key !== key) return 'corrupt'
   // A store may hand out what has expired.

@@ -257,7 +257,7 @@ export class CheckedStore {
         try {
           resolve(this.#recover(operation, key, cause))
         } catch (error) {
-          reject(error as SessionError)
+          reject(error)
         }
       }
       answer.then(
@@ -277,6 +277,7 @@ export class CheckedStore {
   }
 
   /** What a failed call answers after all: a record that cannot be read is an answer. */
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows what its verb answers
   #recover<T>(operation: string, key: string | undefined, cause: unknown): T {
     // Only `read` throws it, and that answers 'corrupt' among others.
     if (operation === 'read' && cause instanceof CorruptRecord) return 'corrupt' as T

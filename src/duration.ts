@@ -11,7 +11,14 @@ export type Duration = number | `${number}${'' | ' '}${Unit}`
 /** The longest delay of a Node timer, in milliseconds: one above it fires at once. */
 export const MAX_TIMER = 2_147_483_647
 
-const UNITS: Readonly<Record<Unit, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: DAY, w: 7 * DAY }
+const UNITS: Readonly<Record<Unit, number>> & Readonly<Record<string, number | undefined>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: DAY,
+  w: 7 * DAY,
+}
 
 /**
  * A duration in milliseconds, above 0.
@@ -55,5 +62,5 @@ export function timerDuration(value: unknown, name: string): number {
 
 function parsed(text: string): number {
   const [amount = '', unit = ''] = /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d|w)$/.exec(text.trim())?.slice(1) ?? []
-  return Number(amount) * (UNITS[unit as Unit] ?? NaN)
+  return Number(amount) * (UNITS[unit] ?? NaN)
 }

@@ -3,12 +3,13 @@ import { ServerResponse, type IncomingMessage } from 'node:http'
 import type Koa from 'koa'
 import type { Context, Next } from 'koa'
 import { CheckedStore } from './checked-store.ts'
-import { KoaSessionFacade, watchForKoaSession } from './compat/koa-session.ts'
+import { KoaSessionFacade } from './compat/koa-session.ts'
 import { ContextScope, sessionContext } from './context.ts'
 import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/keyring.ts'
 import { invalidMix, invalidType, SessionError, unboundError } from './errors.ts'
 import { Events, trace } from './events.ts'
 import { markReached, warnIfNeverReached } from './mount-check.ts'
+import { warnOfSettings, warnOfShortSecret, watchForKoaSession } from './notices.ts'
 import type { SessionOptions } from './options.ts'
 import { Payload } from './record/payload.ts'
 import { commit, commitEarly } from './session/commit.ts'
@@ -252,8 +253,7 @@ export class MountedSession {
       if (events.hasSubscribers('destroy')) events.emit('destroy', { publicId, owner, reason: 'evicted' })
       this.core.watches.ended(publicId)
     })
-    if (settings.hasShortSecret) this.#warnOfShortSecret()
-    if (settings.store.limits !== undefined) events.notice('STORE_LIMITS', settings.store.limits)
+    warnOfSettings(settings, events)
   }
 
   // ---- the way of one request
@@ -384,16 +384,9 @@ export class MountedSession {
       }
       this.#appKeyring = keyring(keys, 'app.keys')
       this.#appKeys = keys
-      if (hasShortSecret(keys)) this.#warnOfShortSecret()
+      if (hasShortSecret(keys)) warnOfShortSecret(this.core.events)
     }
     return this.#appKeyring.current()
-  }
-
-  #warnOfShortSecret(): void {
-    this.core.events.notice(
-      'SHORT_SECRET',
-      'a secret of keys has fewer than 16 characters and could be guessed: make one with `node -p "crypto.randomBytes(32).toString(\'base64url\')"`',
-    )
   }
 
   #contextOf(request: IncomingMessage): Context {

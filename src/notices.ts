@@ -72,7 +72,7 @@ export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Event
   const domain = /; Domain=\.?([^;]+)/.exec(cookie.attributes)?.[1]?.toLowerCase()
   if (domain === undefined || host === '' || host === domain || host.endsWith(`.${domain}`)) return
   // A proxy that says which host the browser asked for has replaced the Host header.
-  if (ctx.req.headers['x-forwarded-host'] !== undefined || ctx.req.headers['forwarded'] !== undefined) return
+  if (ctx.req.headers['x-forwarded-host'] !== undefined || ctx.req.headers.forwarded !== undefined) return
   events.notice(
     'COOKIE_REFUSED',
     `the session cookie was sent with the domain ${domain}, which the host of the request is not in: no browser keeps it, and each request begins a new session; leave cookie.domain out, or let the proxy pass the Host header on`,

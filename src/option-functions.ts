@@ -15,8 +15,8 @@ export function remedyFor(value: unknown): string | undefined {
   return isPromise(value) ? 'it must answer at once, so it cannot be async' : undefined
 }
 
-/** A function of ctx that answers true, false, or nothing for false. */
-export function yesNoFunction(
+/** A predicate of ctx, taken by its truth as JavaScript's are; a promise, which is always true, is refused. */
+export function predicate(
   fn: ((ctx: Context) => boolean) | undefined,
   name: string,
 ): ((ctx: Context) => boolean) | undefined {
@@ -24,9 +24,8 @@ export function yesNoFunction(
   if (asked === undefined) return undefined
   return (ctx) => {
     const answer: unknown = asked(ctx)
-    if (typeof answer === 'boolean') return answer
-    if (answer === undefined) return false
-    throw invalidType(`the result of ${name}`, 'true or false', answer, remedyFor(answer))
+    if (isPromise(answer)) throw invalidType(`the result of ${name}`, 'true or false', answer, remedyFor(answer))
+    return Boolean(answer)
   }
 }
 

@@ -131,8 +131,8 @@ export interface SessionOptions<Data extends object = Record<string, unknown>> {
   /** Where the manager stands on `ctx.state`: one name for each session middleware of an app. @default 'session' */
   readonly stateKey?: string | undefined
   /**
-   * `true`: no session for this request. `ctx.state` has no entry then, and `currentSession()` throws. It answers at once,
-   * `true`, `false` or nothing: a promise fails the request.
+   * `true`: no session for this request. `ctx.state` has no entry then, and `currentSession()` throws. It answers at once:
+   * a promise fails the request.
    *
    * @default none: every request has a session
    */

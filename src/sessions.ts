@@ -2,7 +2,7 @@
 import { goneError, invalidType, invalidMix } from './errors.ts'
 import { isPublicId } from './cookie/id.ts'
 import type { DestroyReason } from './events.ts'
-import { eachOf, pagesOf } from './portions.ts'
+import { eachOf, PORTION, portions } from './portions.ts'
 import { effectiveEnd } from './record/lifetime.ts'
 import type { DeviceFacts } from './record/payload.ts'
 import { isEnded } from './record/tombstone.ts'
@@ -13,7 +13,7 @@ import { applySchema } from './session/newest.ts'
 import { followRecord, followSuccessors } from './session/successors.ts'
 import { updateRecord } from './session/update-record.ts'
 import { checkedOwner } from './settings.ts'
-import { CorruptRecord, type SessionRecord } from './store.ts'
+import { CorruptRecord, type RecordPage, type SessionRecord } from './store.ts'
 
 /** A session as `list`, `get` and `scan` show it. Instants are epoch milliseconds. */
 export interface SessionInfo<Data extends object = Record<string, unknown>> {
@@ -88,7 +88,7 @@ export class Sessions {
     const done = new Set<string>()
     let count = 0
     const now = settings.now()
-    for await (const { keys } of pagesOf((limit, cursor) => store.listKeys(owner, now, limit, cursor))) {
+    for await (const { keys } of portions((cursor) => store.listKeys(owner, now, PORTION, cursor))) {
       for (const key of keys) if (await this.#updateOne(owner, key, fn, done)) count++
     }
     return count
@@ -135,7 +135,7 @@ export class Sessions {
 
   async *scan(): AsyncGenerator<SessionInfo, void, undefined> {
     const { store, settings } = this.#core
-    for await (const { records } of pagesOf((limit, cursor) => store.scan(settings.now(), limit, cursor))) {
+    for await (const { records } of portions((cursor) => store.scan(settings.now(), PORTION, cursor))) {
       for (const record of records) {
         const info = await this.#infoOf(record)
         if (info !== undefined) yield info
@@ -174,7 +174,7 @@ export class Sessions {
     let count = 0
     for (let pass = 0; pass < MAX_PASSES; pass++) {
       const start = performance.now()
-      for await (const { records } of pagesOf((limit, cursor) => store.scan(settings.now(), limit, cursor))) {
+      for await (const { records } of portions((cursor) => store.scan(settings.now(), PORTION, cursor))) {
         count += await eachOf(records, (record) => this.#end(record, 'everything'))
       }
       if (performance.now() - start < TOMBSTONE_SURELY_LIES) break
@@ -182,10 +182,10 @@ export class Sessions {
     return count
   }
 
-  #recordsOf(owner: string): ReturnType<typeof pagesOf<{ records: readonly SessionRecord[]; cursor: string | undefined }>> {
+  #recordsOf(owner: string): AsyncGenerator<RecordPage, void, undefined> {
     const { store, settings } = this.#core
     const now = settings.now()
-    return pagesOf((limit, cursor) => store.list(owner, now, limit, cursor))
+    return portions((cursor) => store.list(owner, now, PORTION, cursor))
   }
 
   async #end(record: SessionRecord, reason: DestroyReason): Promise<boolean> {

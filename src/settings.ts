@@ -19,7 +19,7 @@ import {
   skipOf,
   storeOf,
 } from './option-values.ts'
-import { clockOf, plainAnswer, yesNoFunction } from './option-functions.ts'
+import { clockOf, plainAnswer, predicate } from './option-functions.ts'
 import { checkNames } from './option-names.ts'
 import type { SessionOptions, StandardSchema } from './options.ts'
 import type { Codec } from './record/codec.ts'
@@ -95,8 +95,8 @@ export function settingsOf(given: unknown): Settings {
     cookie: checkedCookie(orDefault<unknown>(options.cookie, {})),
     lifetime: policyOf(options, rolling),
     stateKey: checkedStateKey(orDefault<unknown>(options.stateKey, 'session')),
-    skips: skipOf(yesNoFunction(options.skip, 'options.skip'), options.skipHeader),
-    passive: yesNoFunction(options.passive, 'options.passive'),
+    skips: skipOf(predicate(options.skip, 'options.skip'), options.skipHeader),
+    passive: predicate(options.passive, 'options.passive'),
     lazy: flag('lazy', true),
     throwsOnConflict:
       oneOf(orDefault(options.onConflict, 'merge'), 'options.onConflict', ['merge', 'throw']) === 'throw',

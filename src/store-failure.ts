@@ -17,7 +17,7 @@ export function failureKind(cause: unknown): string | undefined {
     const word = typeof message === 'string' ? REDIS_WORDS.exec(message)?.[0] : undefined
     const name = typeof code === 'string' && isWord(code) ? code : className(cause)
     // node:sqlite has one code for everything, and SQLite's own in another field.
-    const detail = word ?? (Number.isSafeInteger(errcode) ? String(errcode as number) : undefined)
+    const detail = word ?? (Number.isSafeInteger(errcode) ? String(errcode) : undefined)
     if (detail === undefined || detail === name) return name
     return name === undefined ? detail : `${name} ${detail}`
   } catch {

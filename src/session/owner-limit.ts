@@ -1,6 +1,6 @@
 // The limit of an owner's sessions: as another one signs in, those used longest ago end.
 import { SessionError } from '../errors.ts'
-import { eachOf, pagesOf } from '../portions.ts'
+import { eachOf, PORTION, portions } from '../portions.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
 import { decodeMetadata } from '../record/metadata.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
@@ -23,7 +23,7 @@ export async function enforceLimit(core: Core, owner: string, limit: number, own
       const { store, settings } = core
       let count = 0
       const now = settings.now()
-      for await (const { keys } of pagesOf((limit, cursor) => store.listKeys(owner, now, limit, cursor))) count += keys.length
+      for await (const { keys } of portions((cursor) => store.listKeys(owner, now, PORTION, cursor))) count += keys.length
       if (count <= limit) return
       const excess = await findExcess(core, owner, limit, own)
       if (excess.length === 0) return
@@ -43,7 +43,7 @@ async function findExcess(core: Core, owner: string, limit: number, own: string)
   const { store, settings } = core
   const now = settings.now()
   const live = new Map<string, { record: SessionRecord; predecessor: string | undefined }>()
-  for await (const { records } of pagesOf((size, cursor) => store.list(owner, now, size, cursor))) {
+  for await (const { records } of portions((cursor) => store.list(owner, now, PORTION, cursor))) {
     for (const record of records) {
       const metadata = metadataOf(record)
       if (metadata !== undefined && effectiveEnd(settings.lifetime, metadata, record) <= now) continue

@@ -3,6 +3,7 @@ import { formatSetCookie } from '../cookie/cookie.ts'
 import { onHeaders, type HeaderSource } from '../cookie/on-headers.ts'
 import { cookieMaxAge, withMaxAge, type SessionLifetime } from '../record/lifetime.ts'
 import { newMetadata } from '../record/metadata.ts'
+import { warnOfCookie } from '../notices.ts'
 import type { RequestSession } from './request-session.ts'
 
 /**
@@ -119,14 +120,9 @@ export class ResponseCookie implements HeaderSource {
 
   #isSecure(): boolean {
     const { cookie, ctx } = this.#session.info
-    if (ctx === undefined || !cookie.isAuto) return false
-    if (ctx.secure) return true
-    if (/^https\b/.test(String(ctx.req.headers['x-forwarded-proto']))) {
-      this.#session.core.events.notice(
-        'INSECURE_COOKIE',
-        'the session cookie was sent without Secure, though a proxy says that the browser uses https: set app.proxy = true if you run behind that proxy',
-      )
-    }
+    if (ctx === undefined) return false
+    if (ctx.secure) return cookie.isAuto
+    warnOfCookie(ctx, cookie, this.#session.core.events)
     return false
   }
 }
