@@ -95,6 +95,7 @@ export class Encryption {
    */
   decrypt(payload: Uint8Array, bound: BoundTo): string {
     const isOld = payload[0] === OLD_FORMAT
+    if (!isOld && payload[0] !== FORMAT) throw new CorruptRecord('of no known format')
     if (payload.length < (isOld ? OLD_BODY : BODY)) throw new CorruptRecord('cut off')
     const secret = this.#secretOf(payload)
     if (secret === undefined) throw this.#refusal(payload)
@@ -130,7 +131,7 @@ export class Encryption {
   }
 
   #refusal(payload: Uint8Array): Error {
-    if (!isNamed(payload)) return new CorruptRecord('of no known format')
+    if (!isNamed(payload)) return new CorruptRecord('the name of its key is damaged')
     if (this.#onUnknownKey === 'end') return new UnknownKey('encrypted with a key that is not listed')
     return new SessionError(
       'ERR_SESSION_STORE',

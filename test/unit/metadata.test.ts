@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import test from 'ava'
 import fc from 'fast-check'
-import { freshNotes, notesOf, writeNotes, type Notes } from '../src/record/metadata.ts'
-import { CorruptRecord } from '../src/store.ts'
-import { counterexample } from './support/holds.ts'
+import { decodeMetadata, encodeMetadata, newMetadata, type Metadata } from '../../src/record/metadata.ts'
+import { CorruptRecord } from '../../src/store.ts'
+import { counterexample } from '../support/holds.ts'
 
 const CREATED = 1_800_000_000_000
 
-const notes: fc.Arbitrary<Notes> = fc.record(
+const notes: fc.Arbitrary<Metadata> = fc.record(
   {
     startedAt: fc.oneof(fc.constant(CREATED), fc.nat(CREATED)),
     maxAge: fc.oneof(fc.constant(0), fc.nat()),
@@ -19,25 +19,28 @@ const notes: fc.Arbitrary<Notes> = fc.record(
 )
 
 test('a session of which nothing special is known needs no notes', (t) => {
-  t.is(writeNotes(freshNotes(CREATED), CREATED), undefined)
-  t.deepEqual(notesOf({ meta: undefined, createdAt: CREATED }), freshNotes(CREATED))
+  t.is(encodeMetadata(newMetadata(CREATED), CREATED), undefined)
+  t.deepEqual(decodeMetadata({ meta: undefined, createdAt: CREATED }), newMetadata(CREATED))
 })
 
 test('notes come back as they were written', (t) => {
-  const comeBack = (written: Notes): boolean => {
-    const meta = writeNotes(written, CREATED)
+  const comeBack = (written: Metadata): boolean => {
+    const meta = encodeMetadata(written, CREATED)
     // Where there is no lifetime of its own, nobody asks since when.
     const unasked = written.maxAge === 0 ? { maxAgeSince: 0 } : {}
-    return isDeepStrictEqual({ ...notesOf({ meta, createdAt: CREATED }), ...unasked }, { ...written, ...unasked })
+    return isDeepStrictEqual(
+      { ...decodeMetadata({ meta, createdAt: CREATED }), ...unasked },
+      { ...written, ...unasked },
+    )
   }
 
   t.is(counterexample(fc.property(notes, comeBack)), undefined)
 })
 
 test('notes stay short: what is as usual is left out', (t) => {
-  t.is(writeNotes({ ...freshNotes(CREATED), authenticatedAt: 5 }, CREATED), '{"a":5}')
-  t.is(writeNotes({ ...freshNotes(CREATED), successor: 'key' }, CREATED), '{"n":"key"}')
-  t.is(writeNotes({ ...freshNotes(7), maxAge: 9, maxAgeSince: 8 }, CREATED), '{"s":7,"m":9,"c":8}')
+  t.is(encodeMetadata({ ...newMetadata(CREATED), authenticatedAt: 5 }, CREATED), '{"a":5}')
+  t.is(encodeMetadata({ ...newMetadata(CREATED), successor: 'key' }, CREATED), '{"n":"key"}')
+  t.is(encodeMetadata({ ...newMetadata(7), maxAge: 9, maxAgeSince: 8 }, CREATED), '{"s":7,"m":9,"c":8}')
 })
 
 for (const meta of [
@@ -53,7 +56,7 @@ for (const meta of [
   '{"c":true}',
 ]) {
   test(`notes ${JSON.stringify(meta)} make a corrupt record`, (t) => {
-    t.throws(() => notesOf({ meta, createdAt: CREATED }), {
+    t.throws(() => decodeMetadata({ meta, createdAt: CREATED }), {
       instanceOf: CorruptRecord,
       message: 'meta is not what was written',
     })
@@ -61,5 +64,5 @@ for (const meta of [
 }
 
 test('a successor that is no text is none', (t) => {
-  t.is(notesOf({ meta: '{"n":5}', createdAt: CREATED }).successor, undefined)
+  t.is(decodeMetadata({ meta: '{"n":5}', createdAt: CREATED }).successor, undefined)
 })

@@ -7,17 +7,17 @@ import {
   expiry,
   idleTimeout,
   isTouchDue,
-  limitsOf,
-  LONGEST_COOKIE,
-  type Limits,
-  type Span,
-} from '../src/record/lifetime.ts'
-import { counterexample } from './support/holds.ts'
+  lifetimePolicy,
+  MAX_COOKIE_AGE,
+  type LifetimePolicy,
+  type SessionLifetime,
+} from '../../src/record/lifetime.ts'
+import { counterexample } from '../support/holds.ts'
 
 const HOUR = 3_600_000
 const NOW = 1_800_000_000_000
 
-const length = fc.integer({ min: 1000, max: LONGEST_COOKIE })
+const length = fc.integer({ min: 1000, max: MAX_COOKIE_AGE })
 const limits = fc
   .record({
     maxAge: fc.oneof(fc.constant(0), length),
@@ -25,18 +25,18 @@ const limits = fc
     idle: fc.option(length, { nil: undefined }),
     absolute: fc.option(fc.oneof(length, fc.constant(false as const)), { nil: undefined }),
   })
-  .map(({ maxAge, rolling, idle, absolute }) => limitsOf(maxAge, rolling && maxAge > 0, idle, absolute))
-const span: fc.Arbitrary<Span> = fc.record({
+  .map(({ maxAge, rolling, idle, absolute }) => lifetimePolicy(maxAge, rolling && maxAge > 0, idle, absolute))
+const span: fc.Arbitrary<SessionLifetime> = fc.record({
   startedAt: fc.integer({ min: NOW, max: NOW + DAY }),
   maxAge: fc.oneof(fc.constant(0), length),
   maxAgeSince: fc.integer({ min: NOW, max: NOW + DAY }),
 })
 const later = fc.integer({ min: NOW + DAY, max: NOW + 800 * DAY })
 
-const fresh = (startedAt = NOW): Span => ({ startedAt, maxAge: 0, maxAgeSince: 0 })
+const fresh = (startedAt = NOW): SessionLifetime => ({ startedAt, maxAge: 0, maxAgeSince: 0 })
 
 test('without options a session ends after two hours without a request and after a day however active', (t) => {
-  const defaults = limitsOf(0, false, undefined, undefined)
+  const defaults = lifetimePolicy(0, false, undefined, undefined)
 
   t.is(expiry(defaults, fresh(), NOW), NOW + 2 * HOUR)
   t.is(expiry(defaults, fresh(), NOW + 23 * HOUR), NOW + DAY)
@@ -44,7 +44,7 @@ test('without options a session ends after two hours without a request and after
 })
 
 test('maxAge alone is the idle and the absolute timeout too', (t) => {
-  const week = limitsOf(7 * DAY, false, undefined, undefined)
+  const week = lifetimePolicy(7 * DAY, false, undefined, undefined)
 
   t.is(expiry(week, fresh(), NOW), NOW + 7 * DAY)
   t.is(absoluteEnd(week, fresh()), NOW + 7 * DAY)
@@ -52,25 +52,25 @@ test('maxAge alone is the idle and the absolute timeout too', (t) => {
 })
 
 test('rolling has an absolute end after 400 days where none is asked for', (t) => {
-  t.is(absoluteEnd(limitsOf(DAY, true, undefined, undefined), fresh()), NOW + 400 * DAY)
+  t.is(absoluteEnd(lifetimePolicy(DAY, true, undefined, undefined), fresh()), NOW + 400 * DAY)
 })
 
 test('absoluteTimeout false has no absolute end', (t) => {
-  t.is(absoluteEnd(limitsOf(0, false, undefined, false), fresh()), Infinity)
-  t.is(absoluteEnd(limitsOf(DAY, true, undefined, false), fresh()), Infinity)
+  t.is(absoluteEnd(lifetimePolicy(0, false, undefined, false), fresh()), Infinity)
+  t.is(absoluteEnd(lifetimePolicy(DAY, true, undefined, false), fresh()), Infinity)
 })
 
 test('the server keeps no session longer than its cookie promises', (t) => {
-  t.is(expiry(limitsOf(HOUR, false, DAY, 2 * DAY), fresh(), NOW), NOW + HOUR)
+  t.is(expiry(lifetimePolicy(HOUR, false, DAY, 2 * DAY), fresh(), NOW), NOW + HOUR)
 })
 
 test("a session's own maxAge takes the place of the options, and only an explicit absolute timeout caps it", (t) => {
-  const own: Span = { startedAt: NOW, maxAge: 30 * DAY, maxAgeSince: NOW + HOUR }
+  const own: SessionLifetime = { startedAt: NOW, maxAge: 30 * DAY, maxAgeSince: NOW + HOUR }
 
-  t.is(idleTimeout(limitsOf(0, false, undefined, undefined), own), 30 * DAY)
-  t.is(absoluteEnd(limitsOf(0, false, undefined, undefined), own), NOW + HOUR + 30 * DAY)
-  t.is(absoluteEnd(limitsOf(0, false, undefined, 10 * DAY), own), NOW + 10 * DAY)
-  t.is(absoluteEnd(limitsOf(HOUR, true, undefined, undefined), own), NOW + HOUR + 400 * DAY)
+  t.is(idleTimeout(lifetimePolicy(0, false, undefined, undefined), own), 30 * DAY)
+  t.is(absoluteEnd(lifetimePolicy(0, false, undefined, undefined), own), NOW + HOUR + 30 * DAY)
+  t.is(absoluteEnd(lifetimePolicy(0, false, undefined, 10 * DAY), own), NOW + 10 * DAY)
+  t.is(absoluteEnd(lifetimePolicy(HOUR, true, undefined, undefined), own), NOW + HOUR + 400 * DAY)
 })
 
 test('no activity carries a session past its absolute end', (t) => {
@@ -118,7 +118,7 @@ test('a later use never brings the end nearer', (t) => {
 })
 
 test('a Max-Age is a whole number of at least one second', (t) => {
-  const isWhole = (limits: Limits, span: Span, seenAt: number, now: number): boolean => {
+  const isWhole = (limits: LifetimePolicy, span: SessionLifetime, seenAt: number, now: number): boolean => {
     const maxAge = cookieMaxAge(limits, span, seenAt, now)
     return maxAge === undefined || (Number.isInteger(maxAge) && maxAge >= 1)
   }
@@ -142,7 +142,7 @@ test('a cookie has no Max-Age exactly where neither the options nor the session 
 })
 
 test('no cookie of a live session outlives the absolute end', (t) => {
-  const isWithin = (limits: Limits, span: Span, now: number): boolean => {
+  const isWithin = (limits: LifetimePolicy, span: SessionLifetime, now: number): boolean => {
     const end = absoluteEnd(limits, span)
     return end < now + 1000 || now + (cookieMaxAge(limits, span, now, now) ?? 0) * 1000 <= end
   }
@@ -151,7 +151,7 @@ test('no cookie of a live session outlives the absolute end', (t) => {
 })
 
 test('no cookie is longer than its maxAge', (t) => {
-  const isShort = (limits: Limits, span: Span, now: number): boolean =>
+  const isShort = (limits: LifetimePolicy, span: SessionLifetime, now: number): boolean =>
     (cookieMaxAge(limits, span, now, now) ?? 0) * 1000 <= Math.max(1000, span.maxAge > 0 ? span.maxAge : limits.maxAge)
 
   t.is(counterexample(fc.property(limits, span, later, isShort)), undefined)
@@ -160,36 +160,36 @@ test('no cookie is longer than its maxAge', (t) => {
 test('a renewed rolling cookie has the full maxAge, one that does not roll what is left', (t) => {
   const passed = NOW + 6 * HOUR
 
-  t.is(cookieMaxAge(limitsOf(DAY, true, undefined, undefined), fresh(), passed, passed), 86_400)
-  t.is(cookieMaxAge(limitsOf(DAY, false, undefined, undefined), fresh(), passed, passed), 18 * 3600)
+  t.is(cookieMaxAge(lifetimePolicy(DAY, true, undefined, undefined), fresh(), passed, passed), 86_400)
+  t.is(cookieMaxAge(lifetimePolicy(DAY, false, undefined, undefined), fresh(), passed, passed), 18 * 3600)
 })
 
 test('a renewed cookie of a session with its own maxAge counts from when that was set, or rolls with it', (t) => {
-  const own: Span = { startedAt: NOW, maxAge: 2 * DAY, maxAgeSince: NOW + HOUR }
+  const own: SessionLifetime = { startedAt: NOW, maxAge: 2 * DAY, maxAgeSince: NOW + HOUR }
   const passed = NOW + 2 * HOUR
 
-  t.is(cookieMaxAge(limitsOf(0, false, undefined, undefined), own, passed, passed), 47 * 3600)
-  t.is(cookieMaxAge(limitsOf(DAY, true, undefined, undefined), own, passed, passed), 48 * 3600)
+  t.is(cookieMaxAge(lifetimePolicy(0, false, undefined, undefined), own, passed, passed), 47 * 3600)
+  t.is(cookieMaxAge(lifetimePolicy(DAY, true, undefined, undefined), own, passed, passed), 48 * 3600)
 })
 
 test('a touch is due after a tenth of the idle timeout, and not a millisecond before', (t) => {
-  const limits = limitsOf(0, false, HOUR, undefined)
+  const limits = lifetimePolicy(0, false, HOUR, undefined)
 
   t.false(isTouchDue(limits, fresh(), NOW, NOW + HOUR / 10 - 1))
   t.true(isTouchDue(limits, fresh(), NOW, NOW + HOUR / 10))
 })
 
 test('a touch is due after an hour however long the idle timeout is', (t) => {
-  const limits = limitsOf(0, false, 30 * DAY, undefined)
+  const limits = lifetimePolicy(0, false, 30 * DAY, undefined)
 
   t.false(isTouchDue(limits, fresh(), NOW, NOW + HOUR - 1))
   t.true(isTouchDue(limits, fresh(), NOW, NOW + HOUR))
 })
 
 test("a touch follows the session's own maxAge", (t) => {
-  const own: Span = { startedAt: NOW, maxAge: 10_000, maxAgeSince: NOW }
+  const own: SessionLifetime = { startedAt: NOW, maxAge: 10_000, maxAgeSince: NOW }
 
-  t.true(isTouchDue(limitsOf(0, false, undefined, undefined), own, NOW, NOW + 1000))
+  t.true(isTouchDue(lifetimePolicy(0, false, undefined, undefined), own, NOW, NOW + 1000))
 })
 
 test('no touch is due when the clock has stepped back', (t) => {
@@ -208,7 +208,7 @@ test('no touch is due when the clock has stepped back', (t) => {
 })
 
 test('a touch that is due moves the expiry, unless the absolute end stands in the way', (t) => {
-  const moves = (limits: Limits, span: Span, seenAt: number, wait: number): boolean => {
+  const moves = (limits: LifetimePolicy, span: SessionLifetime, seenAt: number, wait: number): boolean => {
     const now = seenAt + wait
     return (
       !isTouchDue(limits, span, seenAt, now) ||

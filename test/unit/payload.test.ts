@@ -1,29 +1,45 @@
 import * as devalue from 'devalue'
 import test from 'ava'
 import fc from 'fast-check'
-import { customCodec, jsonCodec } from '../src/record/codec.ts'
-import { publicIdOf } from '../src/cookie/id.ts'
-import { Payload, type Binding, type Contents } from '../src/record/payload.ts'
-import { CorruptRecord, type SessionRecord } from '../src/store.ts'
-import { counterexample } from './support/holds.ts'
+import { customCodec, jsonCodec } from '../../src/record/codec.ts'
+import { publicIdOf } from '../../src/cookie/id.ts'
+import type { BoundTo, EncryptionKeys, EncryptionSettings } from '../../src/record/encryption.ts'
+import { Payload, type Contents } from '../../src/record/payload.ts'
+import { CorruptRecord, type SessionRecord } from '../../src/store.ts'
+import { counterexample } from '../support/holds.ts'
 
-const BINDING: Binding = { key: 'the key of the record', owner: 'ada', meta: '{"a":5}' }
-const CONTENTS: Contents = { data: { name: 'ada', n: 1 }, flash: [['tagtagta', 'info', { text: 'hello' }]] }
+const BOUND: BoundTo = { key: 'the key of the record', owner: 'ada', meta: '{"a":5}', createdAt: 7 }
+const CONTENTS: Contents = {
+  data: { name: 'ada', n: 1 },
+  flash: [['tagtagta', 'info', { text: 'hello' }]],
+  device: { address: '::1' },
+}
 const NEWEST = 'the newest encryption secret'
 const OLDER = Buffer.from('an older encryption secret')
 
-const clear = (maxBytes = 65_536): Payload => new Payload(jsonCodec(maxBytes), maxBytes, [])
-const locked = (...secrets: (string | Uint8Array)[]): Payload => new Payload(jsonCodec(65_536), 65_536, secrets)
+const encryption = (keys: EncryptionKeys, more: Partial<EncryptionSettings> = {}): EncryptionSettings => ({
+  keys,
+  encrypt: true,
+  acceptPlain: false,
+  onUnknownKey: 'fail',
+  ...more,
+})
+const clear = (maxBytes = 65_536): Payload => new Payload(jsonCodec(maxBytes), maxBytes, undefined)
+const locked = (...secrets: (string | Uint8Array)[]): Payload =>
+  new Payload(jsonCodec(65_536), 65_536, encryption(secrets))
 
-function record(payload: string | Uint8Array, binding: Binding = BINDING): SessionRecord {
-  return { version: 1, createdAt: 0, lastSeenAt: 0, expiresAt: 1, ...binding, payload }
+function record(payload: string | Uint8Array, bound: BoundTo = BOUND): SessionRecord {
+  return { version: 1, lastSeenAt: 0, expiresAt: 1, ...bound, payload }
 }
 
 const corrupt = (message: string) => ({ instanceOf: CorruptRecord, message })
 
 test('data alone is stored as its own text, and flash beside it', (t) => {
-  t.is(clear().seal({ data: { a: 1 }, flash: [] }, BINDING), '{"a":1}')
-  t.is(clear().seal({ data: { a: 1 }, flash: [['tag', 'k', 2]] }, BINDING), '[{"a":1},[["tag","k",2]]]')
+  t.is(clear().encode({ data: { a: 1 }, flash: [], device: undefined }, BOUND), '{"a":1}')
+  t.is(
+    clear().encode({ data: { a: 1 }, flash: [['tag', 'k', 2]], device: undefined }, BOUND),
+    '[{"a":1},[["tag","k",2]]]',
+  )
 })
 
 for (const [how, payload] of [
@@ -34,7 +50,7 @@ for (const [how, payload] of [
     const object = fc.dictionary(fc.string(), fc.jsonValue(), { noNullPrototype: true })
     const flash = fc.array(fc.tuple(fc.string(), fc.string(), fc.jsonValue()))
     const comesBack = (data: Record<string, unknown>, flash: [string, string, unknown][]): boolean => {
-      const opened = payload.open(record(payload.seal({ data, flash }, BINDING)))
+      const opened = payload.decode(record(payload.encode({ data, flash, device: undefined }, BOUND)))
       return JSON.stringify([opened.data, opened.flash]) === JSON.stringify([data, flash])
     }
 
@@ -47,8 +63,8 @@ test('a session of exactly maxBytes bytes of UTF-8 is stored, one byte more is t
     const data = { text: letter.repeat(50) }
     const bytes = Buffer.byteLength(JSON.stringify(data))
 
-    t.is(clear(bytes).seal({ data, flash: [] }, BINDING), JSON.stringify(data))
-    t.throws(() => clear(bytes - 1).seal({ data, flash: [] }, BINDING), {
+    t.is(clear(bytes).encode({ data, flash: [], device: undefined }, BOUND), JSON.stringify(data))
+    t.throws(() => clear(bytes - 1).encode({ data, flash: [], device: undefined }, BOUND), {
       code: 'ERR_SESSION_TOO_LARGE',
       message: `the session would take ${bytes} bytes, options.maxBytes allows ${bytes - 1}: store less, or a reference to it`,
     })
@@ -56,25 +72,27 @@ test('a session of exactly maxBytes bytes of UTF-8 is stored, one byte more is t
 })
 
 test('encryption does not count towards maxBytes', (t) => {
-  const payload = new Payload(jsonCodec(7), 7, [NEWEST])
+  const payload = new Payload(jsonCodec(7), 7, encryption([NEWEST]))
 
-  t.deepEqual(payload.open(record(payload.seal({ data: { a: 1 }, flash: [] }, BINDING))).data, { a: 1 })
+  t.deepEqual(payload.decode(record(payload.encode({ data: { a: 1 }, flash: [], device: undefined }, BOUND))).data, {
+    a: 1,
+  })
 })
 
 test('an encrypted payload shows nothing of the text, and is another one each time', (t) => {
   const payload = locked(NEWEST)
-  const [one, other] = [payload.seal(CONTENTS, BINDING), payload.seal(CONTENTS, BINDING)] as [Uint8Array, Uint8Array]
+  const [one, other] = [payload.encode(CONTENTS, BOUND), payload.encode(CONTENTS, BOUND)] as [Uint8Array, Uint8Array]
 
   t.false(Buffer.from(one).includes('ada'))
   t.notDeepEqual(one, other)
 })
 
 test('an older key opens, the newest seals', (t) => {
-  const old = locked(OLDER).seal(CONTENTS, BINDING)
+  const old = locked(OLDER).encode(CONTENTS, BOUND)
   const both = locked(NEWEST, OLDER)
 
-  t.deepEqual(both.open(record(old)), CONTENTS)
-  t.deepEqual(locked(NEWEST).open(record(both.seal(CONTENTS, BINDING))), CONTENTS)
+  t.deepEqual(both.decode(record(old)), CONTENTS)
+  t.deepEqual(locked(NEWEST).decode(record(both.encode(CONTENTS, BOUND))), CONTENTS)
 })
 
 for (const [field, value] of [
@@ -83,21 +101,22 @@ for (const [field, value] of [
   ['owner', undefined],
   ['meta', '{"a":6}'],
   ['meta', undefined],
+  ['createdAt', 8],
 ] as const) {
   test(`a payload moved under ${field} ${String(value)} fails authentication`, (t) => {
     const payload = locked(NEWEST)
-    const sealed = payload.seal(CONTENTS, BINDING)
+    const sealed = payload.encode(CONTENTS, BOUND)
 
-    t.throws(() => payload.open(record(sealed, { ...BINDING, [field]: value })), corrupt('fails authentication'))
+    t.throws(() => payload.decode(record(sealed, { ...BOUND, [field]: value })), corrupt('fails authentication'))
   })
 }
 
 test('every byte of an encrypted payload counts, and every one cut off', (t) => {
   const payload = locked(NEWEST)
-  const sealed = payload.seal(CONTENTS, BINDING) as Uint8Array
+  const sealed = payload.encode(CONTENTS, BOUND) as Uint8Array
   const opens = (bytes: Uint8Array): boolean => {
     try {
-      payload.open(record(bytes))
+      payload.decode(record(bytes))
       return true
     } catch (error) {
       return !(error instanceof CorruptRecord || (error as { code?: string }).code === 'ERR_SESSION_STORE')
@@ -112,36 +131,36 @@ test('every byte of an encrypted payload counts, and every one cut off', (t) => 
 })
 
 test('a payload that names an unknown key is locked: an outage, not a corrupt session', (t) => {
-  const sealed = record(locked(OLDER).seal(CONTENTS, BINDING))
+  const sealed = record(locked(OLDER).encode(CONTENTS, BOUND))
 
   for (const payload of [locked(NEWEST), clear()]) {
     t.true(payload.isLocked(sealed))
-    t.throws(() => payload.open(sealed), { code: 'ERR_SESSION_STORE', message: /options\.encryptionKeys/ })
+    t.throws(() => payload.decode(sealed), { code: 'ERR_SESSION_STORE', message: /options\.encryptionKeys/ })
   }
   t.false(locked(NEWEST, OLDER).isLocked(sealed))
 })
 
 test('plain text where encryption is on was not written by us', (t) => {
-  t.throws(() => locked(NEWEST).open(record('{"a":1}')), corrupt('not encrypted'))
+  t.throws(() => locked(NEWEST).decode(record('{"a":1}')), corrupt('not encrypted'))
 })
 
 test('bytes of no known format are corrupt', (t) => {
   for (const bytes of [new Uint8Array(0), Uint8Array.of(1, 2), Uint8Array.of(9, 9, 9, 9, 9, 9, 9, 9, 9)]) {
-    t.throws(() => clear().open(record(bytes)), corrupt('of no known format'))
-    t.throws(() => locked(NEWEST).open(record(bytes)), corrupt('of no known format'))
+    t.throws(() => clear().decode(record(bytes)), corrupt('of no known format'))
+    t.throws(() => locked(NEWEST).decode(record(bytes)), corrupt('of no known format'))
   }
 })
 
 test('a payload that ends behind the name of its key is cut off', (t) => {
   const payload = locked(NEWEST)
-  const sealed = payload.seal(CONTENTS, BINDING) as Uint8Array
+  const sealed = payload.encode(CONTENTS, BOUND) as Uint8Array
 
-  t.throws(() => payload.open(record(sealed.subarray(0, 20))), corrupt('cut off'))
+  t.throws(() => payload.decode(record(sealed.subarray(0, 20))), corrupt('cut off'))
 })
 
 for (const text of ['{', 'nonsense', '']) {
   test(`text ${JSON.stringify(text)} is refused by the codec`, (t) => {
-    const error = t.throws(() => clear().open(record(text)), corrupt('the codec refuses it'))
+    const error = t.throws(() => clear().decode(record(text)), corrupt('the codec refuses it'))
 
     t.true(error.cause instanceof SyntaxError)
   })
@@ -149,7 +168,7 @@ for (const text of ['{', 'nonsense', '']) {
 
 for (const text of ['null', '5', '"text"', '[]', '[[],[]]', '[null,[]]', '[5,[]]']) {
   test(`text ${text} holds no data`, (t) => {
-    t.throws(() => clear().open(record(text)), corrupt('data is no object'))
+    t.throws(() => clear().decode(record(text)), corrupt('data is no object'))
   })
 }
 
@@ -163,33 +182,38 @@ for (const text of [
   '[{},[["tag","k",2,3]]]',
 ]) {
   test(`text ${text} holds no flash messages`, (t) => {
-    t.throws(() => clear().open(record(text)), corrupt('flash is no list of messages'))
+    t.throws(() => clear().decode(record(text)), corrupt('flash is no list of messages'))
   })
 }
 
 test('a payload larger than anything that was stored is not parsed', (t) => {
   const huge = `{"a":"${'a'.repeat(4 * 1_048_576)}"}`
 
-  t.throws(() => clear().open(record(huge)), corrupt('larger than any session that was stored'))
-  t.is((clear(huge.length).open(record(huge)).data['a'] as string).length, 4 * 1_048_576)
+  t.throws(() => clear().decode(record(huge)), corrupt('larger than any session that was stored'))
+  t.is((clear(huge.length).decode(record(huge)).data['a'] as string).length, 4 * 1_048_576)
 })
 
 test('a payload nested deeper than anything that was stored is corrupt, one nested as deep as allowed is not', (t) => {
   const deep = (levels: number): string => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
 
-  t.throws(() => clear().open(record(deep(5000))), corrupt('the codec refuses it'))
-  t.notThrows(() => clear().open(record(deep(1001))))
-  t.notThrows(() => clear().open(record(`{"a":[${'[],'.repeat(5000)}1]}`)))
+  t.throws(() => clear().decode(record(deep(5000))), corrupt('the codec refuses it'))
+  t.notThrows(() => clear().decode(record(deep(1001))))
+  t.notThrows(() => clear().decode(record(`{"a":[${'[],'.repeat(5000)}1]}`)))
 })
 
 test('a cycle that the codec keeps is no corruption: session data that was stored can be read', (t) => {
-  const payload = new Payload(customCodec(devalue), 65_536, [])
+  const payload = new Payload(customCodec(devalue), 65_536, undefined)
   const loop: Record<string, unknown> = { text: 'a'.repeat(3000) }
   loop['self'] = loop
 
   t.notThrows(() =>
-    payload.open(
-      record(payload.seal({ data: { loop: payload.codec.copy(loop, 'session.data.loop') }, flash: [] }, BINDING)),
+    payload.decode(
+      record(
+        payload.encode(
+          { data: { loop: payload.codec.copy(loop, 'session.data.loop') }, flash: [], device: undefined },
+          BOUND,
+        ),
+      ),
     ),
   )
 })
@@ -198,8 +222,8 @@ test('what was read from a frozen record is remembered by it, from one that may 
   const payload = clear()
   const [frozen, loose] = [Object.freeze(record('{"a":1}')), record('{"a":1}')]
 
-  t.is(payload.open(frozen), payload.open(frozen))
-  t.not(payload.open(loose), payload.open(loose))
+  t.is(payload.decode(frozen), payload.decode(frozen))
+  t.not(payload.decode(loose), payload.decode(loose))
 })
 
 test('what was just written need not be parsed', (t) => {
@@ -207,7 +231,7 @@ test('what was just written need not be parsed', (t) => {
   const written = Object.freeze(record('never parsed'))
   payload.remember(written, CONTENTS)
 
-  t.is(payload.open(written), CONTENTS)
+  t.is(payload.decode(written), CONTENTS)
 })
 
 test('the newest version that was written here is known, until the store says otherwise', (t) => {
@@ -216,27 +240,27 @@ test('the newest version that was written here is known, until the store says ot
     SessionRecord,
     SessionRecord,
   ]
-  payload.remember(newer, { data: { a: 1 }, flash: [] })
+  payload.remember(newer, { data: { a: 1 }, flash: [], device: undefined })
 
-  t.is(payload.newer(older), newer)
-  t.is(payload.newer(newer), undefined)
-  t.is(payload.newer({ ...older, key: 'another key' }), undefined)
+  t.is(payload.newestKnown(older), newer)
+  t.is(payload.newestKnown(newer), undefined)
+  t.is(payload.newestKnown({ ...older, key: 'another key' }), undefined)
   for (const read of [older, { ...older }]) {
-    payload.remember(newer, { data: { a: 1 }, flash: [] })
-    payload.open(read)
-    t.is(payload.newer(older), undefined)
+    payload.remember(newer, { data: { a: 1 }, flash: [], device: undefined })
+    payload.decode(read)
+    t.is(payload.newestKnown(older), undefined)
   }
 })
 
 test('what is remembered stays bounded: after megabytes of others a record is parsed again', (t) => {
   const payload = clear()
   const first = Object.freeze(record('{"a":1}'))
-  const contents = payload.open(first)
+  const contents = payload.decode(first)
   for (let other = 0; other < 20; other++)
     payload.remember(
-      Object.freeze(record('a'.repeat(1_048_576), { ...BINDING, key: publicIdOf(`other ${other}`) })),
+      Object.freeze(record('a'.repeat(1_048_576), { ...BOUND, key: publicIdOf(`other ${other}`) })),
       CONTENTS,
     )
 
-  t.not(payload.open(first), contents)
+  t.not(payload.decode(first), contents)
 })
