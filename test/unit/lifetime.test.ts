@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import {
   absoluteEnd,
   cookieMaxAge,
+  effectiveEnd,
   DAY,
   expiry,
   idleTimeout,
@@ -10,6 +11,7 @@ import {
   lifetimePolicy,
   MAX_COOKIE_AGE,
   type LifetimePolicy,
+  withMaxAge,
   type SessionLifetime,
 } from '../../src/record/lifetime.ts'
 import { counterexample } from '../support/holds.ts'
@@ -218,4 +220,62 @@ test('a touch that is due moves the expiry, unless the absolute end stands in th
   }
 
   t.is(counterexample(fc.property(limits, span, later, fc.nat(DAY), moves)), undefined)
+})
+
+// ---- limits of now and limits of then
+
+const START = { startedAt: NOW, maxAge: 0, maxAgeSince: 0 }
+
+test('a limit that is shortened holds at once for what was stored before, one that is lengthened does not', (t) => {
+  const stored = lifetimePolicy(0, false, 30 * DAY, 60 * DAY)
+  const short = lifetimePolicy(0, false, HOUR / 2, 8 * HOUR)
+  const seenAt = NOW + 10 * HOUR
+  const record = { lastSeenAt: seenAt, expiresAt: expiry(stored, START, seenAt) }
+
+  t.is(effectiveEnd(stored, START, record), record.expiresAt)
+  t.is(effectiveEnd(short, START, { ...record, lastSeenAt: NOW }), NOW + HOUR / 2)
+  t.is(effectiveEnd(short, START, record), NOW + 8 * HOUR)
+  t.is(effectiveEnd(stored, START, { lastSeenAt: NOW, expiresAt: NOW + 1000 }), NOW + 1000)
+})
+
+test("a session's own maxAge goes before shortened limits, but for an explicit absolute timeout", (t) => {
+  const own = { startedAt: NOW, maxAge: 30 * DAY, maxAgeSince: NOW }
+  const record = { lastSeenAt: NOW, expiresAt: NOW + 30 * DAY }
+
+  t.is(effectiveEnd(lifetimePolicy(0, false, HOUR, undefined), own, record), NOW + 30 * DAY)
+  t.is(effectiveEnd(lifetimePolicy(0, false, HOUR, 8 * HOUR), own, record), NOW + 8 * HOUR)
+})
+
+test('a use that a faster clock noted counts as one of now', (t) => {
+  const policy = lifetimePolicy(0, false, HOUR, false)
+  const record = { lastSeenAt: NOW + DAY, expiresAt: NOW + DAY + HOUR }
+
+  t.is(effectiveEnd(policy, START, record, NOW), NOW + HOUR)
+  t.false(isTouchDue(policy, START, record.lastSeenAt, NOW))
+})
+
+test('a clock that was set back never makes a cookie longer than its lifetime', (t) => {
+  const policy = lifetimePolicy(400 * DAY, true, undefined, undefined)
+
+  t.is(cookieMaxAge(policy, { ...START, startedAt: NOW + DAY }, NOW + DAY, NOW), (400 * DAY) / 1000)
+})
+
+test("maxAge above 0 counts from now, and 0 gives the options' limits from now", (t) => {
+  const policy = lifetimePolicy(0, false, HOUR, 8 * HOUR)
+  const later = NOW + 7 * HOUR
+  const own = withMaxAge(START, 30 * DAY, later)
+  t.deepEqual(own, { startedAt: NOW, maxAge: 30 * DAY, maxAgeSince: later })
+  const back = withMaxAge(own, 0, later + HOUR)
+
+  t.is(absoluteEnd(policy, back), later + 9 * HOUR)
+  t.is(expiry(policy, back, later + HOUR), later + 2 * HOUR)
+})
+
+test('an explicit idle timeout above the absolute one is told, a default is not', (t) => {
+  t.true(lifetimePolicy(0, false, 2 * DAY, undefined).hasIdleAboveAbsolute)
+  t.true(lifetimePolicy(0, false, 2 * HOUR, HOUR).hasIdleAboveAbsolute)
+  t.true(lifetimePolicy(HOUR, false, 2 * HOUR, undefined).hasIdleAboveAbsolute)
+  t.false(lifetimePolicy(0, false, HOUR, HOUR).hasIdleAboveAbsolute)
+  t.false(lifetimePolicy(0, false, undefined, HOUR).hasIdleAboveAbsolute)
+  t.false(lifetimePolicy(0, false, 400 * DAY, false).hasIdleAboveAbsolute)
 })
