@@ -463,6 +463,19 @@ for (const name of TARGETED) {
 
 // ---- what else a source says
 
+test('sources that say nothing, in whatever words, change nothing', async (t) => {
+  const silent = [source({}), source({ setCookieLines: () => [], otherHeaders: () => [] }), source({})]
+  const lines = await raw(t, (response) => {
+    for (const each of silent) onHeaders(response, each)
+    response.writeHead(200, { 'Cache-Control': 'public' }).end()
+  })
+
+  t.deepEqual(
+    ['vary', 'set-cookie', 'cache-control'].map((name) => valuesOf(lines, name)),
+    [[], [], ['public']],
+  )
+})
+
 test('several cookies and other headers of ours leave together, beside those of the app', async (t) => {
   let sent = 0
   const two = ['sid=ours', 'sid-bound=ours']
@@ -488,6 +501,23 @@ test('several cookies and other headers of ours leave together, beside those of 
   t.deepEqual(valuesOf(lines, 'set-cookie'), [APP, ...two])
   t.deepEqual(valuesOf(lines, 'secure-session-registration'), ['(ES256)'])
   t.deepEqual(valuesOf(lines, 'clear-site-data'), ['"storage"', '"cache"'])
+})
+
+test('a source that throws fails one head: the answer that follows leaves without ours', async (t) => {
+  const lines = await raw(t, (response) => {
+    onHeaders(
+      response,
+      source({
+        setCookieLines: () => {
+          throw new Error('no cookie')
+        },
+      }),
+    )
+    t.throws(() => response.writeHead(200), { message: 'no cookie' })
+    response.writeHead(500).end()
+  })
+
+  t.deepEqual(valuesOf(lines, 'set-cookie'), [])
 })
 
 test('printing a response at any depth shows nothing of the source', (t) => {
