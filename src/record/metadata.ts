@@ -7,8 +7,10 @@ export interface Metadata extends SessionLifetime {
   readonly authenticatedAt: number | undefined
   /** The key of the record that took this one's place, in a tombstone. */
   readonly successor: string | undefined
-  /** When it ended. Reserved: today an ended record says it by being empty. */
-  readonly endedAt?: number | undefined
+  /** The successor of a tombstone is a session of its own: nothing but the browser is the same. */
+  readonly isFreshStart: boolean
+  /** The key of the record whose place this one took. */
+  readonly predecessor: string | undefined
   /** The device that the session is bound to. */
   readonly binding: Binding | undefined
   /** The one registration of a device that a sign-in offers has been used up. */
@@ -39,6 +41,8 @@ export function newMetadata(startedAt: number): Metadata {
     maxAgeSince: 0,
     authenticatedAt: undefined,
     successor: undefined,
+    isFreshStart: false,
+    predecessor: undefined,
     binding: undefined,
     isRegistrationSpent: false,
   }
@@ -47,15 +51,16 @@ export function newMetadata(startedAt: number): Metadata {
 /**
  * Metadata as short text; `undefined` when everything has its default, as in most sessions.
  *
- * 0.1 reads `a s m c n`; `b` and `r` came with 0.2. A reader ignores keys that it does not know.
+ * 0.1 reads `a s m c n`; `f p b r` came with 0.2. A reader ignores keys that it does not know.
  */
 export function encodeMetadata(metadata: Metadata, createdAt: number): string | undefined {
-  const { authenticatedAt, startedAt, maxAge, successor, binding, isRegistrationSpent } = metadata
+  const { authenticatedAt, startedAt, maxAge, successor, predecessor, binding, isRegistrationSpent } = metadata
   if (
     authenticatedAt === undefined &&
     startedAt === createdAt &&
     maxAge === 0 &&
     successor === undefined &&
+    predecessor === undefined &&
     binding === undefined &&
     !isRegistrationSpent
   )
@@ -66,6 +71,8 @@ export function encodeMetadata(metadata: Metadata, createdAt: number): string | 
     m: maxAge === 0 ? undefined : maxAge,
     c: maxAge === 0 ? undefined : metadata.maxAgeSince,
     n: successor,
+    f: metadata.isFreshStart ? 1 : undefined,
+    p: predecessor,
     b: binding === undefined ? undefined : [binding.id, binding.x, binding.y, binding.boundAt, binding.provenAt],
     r: isRegistrationSpent ? 1 : undefined,
   })
@@ -75,13 +82,15 @@ export function encodeMetadata(metadata: Metadata, createdAt: number): string | 
 export function decodeMetadata({ meta, createdAt }: Pick<SessionRecord, 'meta' | 'createdAt'>): Metadata {
   if (meta === undefined) return newMetadata(createdAt)
   const fields = fieldsOf(meta)
-  const { a, s, m, c, n, b, r } = fields
+  const { a, s, m, c, n, f, p, b, r } = fields
   return {
     authenticatedAt: instant(a),
     startedAt: instant(s) ?? createdAt,
     maxAge: m === undefined ? 0 : age(m),
     maxAgeSince: instant(c) ?? (m === undefined ? 0 : createdAt),
     successor: n === undefined ? undefined : text(n, /^.{1,255}$/su),
+    isFreshStart: f === 1,
+    predecessor: p === undefined ? undefined : text(p, /^.{1,255}$/su),
     binding: b === undefined ? undefined : bindingOf(b),
     isRegistrationSpent: r === 1,
   }

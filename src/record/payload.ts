@@ -52,8 +52,8 @@ export class Payload {
    */
   encode({ data, flash, device }: Contents, bound: BoundTo): string | Uint8Array {
     // 0.1 reads the first two entries of a list.
-    const value = device !== undefined ? [data, flash, { device }] : flash.length > 0 ? [data, flash] : data
-    const text = this.codec.stringify(value)
+    const others = device !== undefined ? [flash, { device }] : flash.length > 0 ? [flash] : []
+    const text = this.codec.stringifyContents(data, others)
     // A UTF-16 unit takes at most three bytes: most sessions need no second look.
     if (text.length * 3 > this.#maxBytes) {
       const bytes = Buffer.byteLength(text)

@@ -1,6 +1,6 @@
 // What stays of a session for a minute after it has ended or went on under another key: an empty record, so that a slow
 // request still learns of it. A tombstone names its successor; an ended record names none.
-import { decodeMetadata, encodeMetadata, newMetadata } from './metadata.ts'
+import { decodeMetadata, encodeMetadata, newMetadata, type Metadata } from './metadata.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 
 /** Longer than a request takes. */
@@ -9,10 +9,16 @@ const LIFE = 60_000
 /** How long a request that presents a replaced id counts as one that was under way at the replacement. */
 const UNDER_WAY = 10_000
 
-/** The record that takes the place of one whose session goes on under another key. */
-export function tombstoneOf(record: SessionRecord, successor: string, now: number): SessionRecord {
+/** The record that takes the place of one whose session goes on under another key, or gives way to a fresh one there. */
+export function tombstoneOf(
+  record: SessionRecord,
+  successor: string,
+  now: number,
+  isFreshStart = false,
+): SessionRecord {
   const { createdAt } = record
-  return emptied(record, encodeMetadata({ ...newMetadata(createdAt), successor }, createdAt), now)
+  const metadata = { ...newMetadata(createdAt), successor, isFreshStart }
+  return emptied(record, encodeMetadata(metadata, createdAt), now)
 }
 
 /** The record that takes the place of one whose session ends: in one step, with nothing left to delete. */
@@ -40,11 +46,20 @@ export function isEnded(record: SessionRecord): boolean {
 
 /** The key of the record that took this one's place; `undefined` where it names none, itself, or nothing that can be read. */
 export function successorOf(record: SessionRecord): string | undefined {
+  const successor = metadataOf(record)?.successor
+  return successor === record.key ? undefined : successor
+}
+
+/** Whether the successor of a tombstone is a session of its own: what waits for the old one's end need wait no longer. */
+export function isFreshStart(record: SessionRecord): boolean {
+  return metadataOf(record)?.isFreshStart === true
+}
+
+/** A damaged tombstone is an ended session. */
+function metadataOf(record: SessionRecord): Metadata | undefined {
   try {
-    const { successor } = decodeMetadata(record)
-    return successor === record.key ? undefined : successor
+    return decodeMetadata(record)
   } catch (error) {
-    // A damaged tombstone is an ended session.
     if (error instanceof CorruptRecord) return undefined
     throw error
   }
