@@ -1,7 +1,7 @@
 // Data against a Standard Schema, from whatever library.
 import { isPlainObject, type Codec } from './codec.ts'
 import { setOwn, type Snapshot } from './merge.ts'
-import { SessionError } from '../errors.ts'
+import { printable, SessionError } from '../errors.ts'
 
 /** The part of the Standard Schema interface (standardschema.dev) that is used: zod, valibot, arktype and others have it. */
 export interface StandardSchema<Output = unknown> {
@@ -90,8 +90,5 @@ function pathOf(issue: unknown): string {
   const keys = steps.map((step) => (typeof step === 'object' && step !== null && 'key' in step ? step.key : step))
   const names = keys.map((key) => (typeof key === 'object' || typeof key === 'function' ? '?' : String(key)))
   // A key may hold anything, line ends too.
-  return ['data', ...names]
-    .join('.')
-    .slice(0, 200)
-    .replace(/\p{Cc}/gu, '?')
+  return printable(['data', ...names].join('.').slice(0, 200))
 }

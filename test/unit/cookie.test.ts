@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import test from 'ava'
 import fc from 'fast-check'
 import { cookieSettings, formatSetCookie, MAX_VERIFIED, parseSessionCookies } from '../../src/cookie/cookie.ts'
@@ -253,4 +254,42 @@ test('an attribute that is undefined has its default', (t) => {
   )
 
   t.deepEqual(cookieSettings(nothing, 'cookie'), cookieSettings({}, 'cookie'))
+})
+
+for (const options of [
+  [],
+  ['name'],
+  new Map([['name', 'a']]),
+  Promise.resolve({}),
+  new Date(0),
+  'sid',
+  5,
+  null,
+  () => ({}),
+]) {
+  test(`attributes that are ${inspect(options)} are refused: all defaults would hold`, (t) => {
+    t.throws(() => cookieSettings(options, 'options.cookie'), {
+      instanceOf: TypeError,
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: /^options\.cookie must be an object of attributes or a function of ctx, got /,
+    })
+  })
+}
+
+test('a header of 64 kB in any order takes time in proportion to its length', (t) => {
+  const headers = [
+    'sid='.repeat(16_000),
+    'sid=;'.repeat(13_000),
+    `sid=${' '.repeat(60_000)}x`,
+    `${' '.repeat(30_000)}sid=${' '.repeat(30_000)};`,
+    'sid= ;sid=\t;'.repeat(5000),
+    `a=${'sid='.repeat(8000)}${' '.repeat(30_000)};`,
+  ]
+  for (const header of headers) {
+    const start = process.cpuUsage()
+    for (let time = 0; time < 20; time++) found(header)
+    const { user } = process.cpuUsage(start)
+    // A thousand times what it takes in proportion would still be less than what the square takes.
+    t.true(user < 2_000_000, `${header.slice(0, 20)}: ${user} µs`)
+  }
 })

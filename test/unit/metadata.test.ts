@@ -16,6 +16,8 @@ const notes: fc.Arbitrary<Metadata> = fc.record(
     maxAge: fc.oneof(fc.constant(0), fc.nat()),
     maxAgeSince: fc.nat(CREATED),
     authenticatedAt: fc.option(fc.nat(CREATED), { nil: undefined }),
+    isFreshStart: fc.boolean(),
+    predecessor: fc.option(fc.string({ minLength: 1, maxLength: 255 }), { nil: undefined }),
     successor: fc.option(fc.string({ minLength: 1, maxLength: 255 }), { nil: undefined }),
     binding: fc.option(
       fc.record(
