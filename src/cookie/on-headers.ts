@@ -79,7 +79,7 @@ class Hook {
       return result
     } catch (error) {
       // Node refused a header: the headers have not left, and another answer follows.
-      if (!response.headersSent) this.#isOver = false
+      this.#isOver = response.headersSent
       throw error
     }
   }

@@ -37,12 +37,7 @@ export class CookieVerifier {
     // The slot depends on what the client sent, and on nothing else: finding it taken tells the client nothing.
     const slot = slotOf(signature) & (SLOTS - 1)
     const good = this.#good[slot]
-    if (
-      good !== undefined &&
-      good.keyring === keyring &&
-      good.prefix === prefix &&
-      isEqualText(signature, good.signature)
-    ) {
+    if (good?.keyring === keyring && good.prefix === prefix && isEqualText(signature, good.signature)) {
       const publicId = publicIdOf(id)
       if (publicId === good.publicId) return { id, publicId, needsResign: false }
     }

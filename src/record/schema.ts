@@ -88,7 +88,9 @@ function pathOf(issue: unknown): string {
   const path: unknown = typeof issue === 'object' && issue !== null && 'path' in issue ? issue.path : undefined
   const steps = Array.isArray(path) ? (path as unknown[]) : []
   const keys = steps.map((step) => (typeof step === 'object' && step !== null && 'key' in step ? step.key : step))
-  const names = keys.map((key) => (typeof key === 'object' || typeof key === 'function' ? '?' : String(key)))
+  const names = keys.map((key) =>
+    ['string', 'number', 'symbol'].includes(typeof key) ? String(key as PropertyKey) : '?',
+  )
   // A key may hold anything, line ends too.
   return printable(['data', ...names].join('.').slice(0, 200))
 }

@@ -1,6 +1,6 @@
 // What a client may send as a Cookie header: everything. Nothing but a cookie that we signed, in its one form, may reach
 // the store, and nothing at all may end in an exception.
-import { hash } from 'node:crypto'
+import { createHmac, type hash } from 'node:crypto'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import test from 'ava'
 import fc from 'fast-check'
