@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import test from 'ava'
 import { jsonCodec } from '../src/record/codec.ts'
 import type { SchemaIssue, SchemaResult, StandardSchema } from '../src/options.ts'
@@ -71,18 +72,102 @@ test('issues are told by their paths, each once, and never by their messages', a
   t.false(error.message.includes('secret'))
 })
 
-for (const output of [undefined, null, 'text', [1]]) {
-  test(`a schema that makes ${JSON.stringify(output)} of data is refused`, async (t) => {
+const noObjects: Record<string, unknown> = {
+  nothing: undefined,
+  null: null,
+  'a text': 'text',
+  'a list': [1],
+  'a Map': new Map([['a', 1]]),
+  'a Date': new Date(),
+  'an instance of a class': new (class Cart {})(),
+  'a function': () => 1,
+}
+
+for (const [what, output] of Object.entries(noObjects)) {
+  test(`a schema that makes ${what} of data is refused`, async (t) => {
     await t.throwsAsync(
       validated(
         schema(() => ({ value: output })),
         {},
         codec,
       ),
-      { code: 'ERR_SESSION_SCHEMA', message: 'options.schema must make an object of session data' },
+      {
+        code: 'ERR_SESSION_SCHEMA',
+        message: 'options.schema must make a plain object of session data: not a list, a Map or an instance of a class',
+      },
     )
   })
 }
+
+test('a schema that throws or rejects by itself is ERR_SESSION_SCHEMA, without what it threw', async (t) => {
+  const faults: readonly [unknown, string][] = [
+    [new TypeError('cannot read hunter2'), 'options.schema threw a TypeError instead of answering'],
+    [new Error('hunter2'), 'options.schema threw instead of answering'],
+    ['hunter2', 'options.schema threw instead of answering'],
+    [undefined, 'options.schema threw instead of answering'],
+  ]
+  for (const [fault, message] of faults) {
+    const throwing = schema(() => {
+      // eslint-disable-next-line @typescript-eslint/only-throw-error -- a schema may throw anything
+      throw fault
+    })
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the same
+    const rejecting = schema(() => Promise.reject(fault))
+    for (const each of [throwing, rejecting]) {
+      const error = await t.throwsAsync(validated(each, {}, codec), { code: 'ERR_SESSION_SCHEMA' })
+      t.true(error.message.startsWith(message), error.message)
+      t.false(inspect(error, { depth: Infinity, showHidden: true }).includes('hunter2'))
+    }
+  }
+})
+
+test('a schema that answers something else than a result is refused, whatever its issues are', async (t) => {
+  const answers: unknown[] = [undefined, null, 5, 'valid', true]
+  for (const answer of answers) {
+    await t.throwsAsync(
+      validated(
+        schema(() => answer as { value: unknown }),
+        {},
+        codec,
+      ),
+      {
+        code: 'ERR_SESSION_SCHEMA',
+        message: /^options\.schema gave no result/,
+      },
+    )
+  }
+  const issues: unknown[] = [
+    null,
+    5,
+    'x',
+    {},
+    [],
+    [null, 5, { path: 7 }],
+    [{ path: [{ key: {} }, null, { toString: 5 }] }],
+  ]
+  for (const odd of issues) {
+    await t.throwsAsync(
+      validated(
+        schema(() => ({ issues: odd as readonly SchemaIssue[] })),
+        {},
+        codec,
+      ),
+      {
+        code: 'ERR_SESSION_SCHEMA',
+        message: /^session data does not satisfy options\.schema at data/,
+      },
+    )
+  }
+})
+
+test('of thousands of issues ten paths are named, on one line', async (t) => {
+  const many = Array.from({ length: 5000 }, (_, at) => ({ message: '', path: [`key\n${at}`.repeat(200)] }))
+  const { message } = await t.throwsAsync(validated(issuing(...many), {}, codec))
+
+  t.regex(message, / and 4990 more: /)
+  t.false(message.includes('\n'))
+  t.true(message.length < 6000)
+})
 
 for (const [how, isAsync] of [
   ['a schema', false],
@@ -132,9 +217,8 @@ for (const [how, isAsync] of [
   })
 }
 
-test('a stored session that a schema refuses is an error before any handler runs, and is left alone', async (t) => {
+test('a stored session that a schema refuses is an error where its data is looked at, and is left alone', async (t) => {
   let isStrict = false
-  let runs = 0
   const strict = schema<Things>((value) =>
     isStrict ? { issues: [{ message: 'no', path: ['n'] }] } : { value: value as Things },
   )
@@ -143,10 +227,8 @@ test('a stored session that a schema refuses is an error before any handler runs
     { schema: strict },
     {
       '/set': (session) => (session.data.n = 1),
-      '/read': (session) => {
-        runs++
-        return session.data
-      },
+      '/read': (session) => ({ ...session.data }),
+      '/origin': ({ origin }) => origin,
     },
   )
   const browser = app.browser()
@@ -156,8 +238,10 @@ test('a stored session that a schema refuses is an error before any handler runs
 
   t.is(answer.status, 500)
   t.like(app.errors[0], { code: 'ERR_SESSION_SCHEMA' })
-  t.is(runs, 0)
   t.deepEqual(answer.setCookie, [])
+  t.is((await browser.get('/origin')).body, 'resumed')
+  isStrict = false
+  t.is((await browser.get('/read')).body, '{"n":1}')
 })
 
 test('the empty data of a new session is checked only at commit', async (t) => {
@@ -231,7 +315,7 @@ test.serial(
 
     t.is((await browser.get('/origin')).body, 'expired')
     t.deepEqual(heard, [
-      ['resume', { publicId }],
+      ['resume', { publicId, owner: undefined }],
       ['reject', { publicId, reason: 'corrupt' }],
     ])
   },

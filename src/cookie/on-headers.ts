@@ -42,54 +42,59 @@ function writeHeadWithSession(this: HookedResponse, ...args: unknown[]): unknown
   return hook.writeHead(this, args)
 }
 
+type Cookies = ReturnType<HeaderSource['setCookieLines']>
+type Others = ReturnType<HeaderSource['otherHeaders']>
+
 // Private fields: printing a response must show neither session nor settings.
 class Hook {
   readonly #writeHead: WriteHead
-  readonly #sources: HeaderSource[]
-  /** Lines that an earlier try has written: Node refused that head, and the next try may have others. */
-  #written: string[] = []
+  readonly #source: HeaderSource
+  /** The sources of other middlewares. */
+  #more: readonly HeaderSource[] = NO_SOURCES
+  /** What an earlier try has written: Node refused that head, and the next try may write something else. */
+  #cookies: Cookies = undefined
+  #others: Others = undefined
   #isOver = false
 
   constructor(writeHead: WriteHead, source: HeaderSource) {
     this.#writeHead = writeHead
-    this.#sources = [source]
+    this.#source = source
   }
 
   add(source: HeaderSource): void {
-    this.#sources.push(source)
+    this.#more = [...this.#more, source]
   }
 
   writeHead(response: HookedResponse, args: unknown[]): unknown {
-    // Called again: the headers have left, and Node's own function says so. Or called by itself, by a listener.
+    // Called again: the headers have left, and Node's own function says so. Or a listener called it.
     if (this.#isOver || response.headersSent) return this.#writeHead.apply(response, args)
     this.#isOver = true
+    this.#withdraw(response)
+    // A source that throws is not asked again: the answer that tells of it must be able to leave.
+    const isDue = this.#ask()
     try {
-      const result = this.#send(response, args)
-      for (const source of this.#sources) source.onSent()
+      const result = isDue ? this.#send(response, args) : this.#writeHead.apply(response, args)
+      this.#source.onSent()
+      for (const source of this.#more) source.onSent()
       return result
     } catch (error) {
       // Node refused a header: the headers have not left, and another answer follows.
-      if (!response.headersSent) this.#isOver = false
+      this.#isOver = response.headersSent
       throw error
     }
   }
 
   #send(response: HookedResponse, args: unknown[]): unknown {
-    const headers = this.#due()
-    if (headers === undefined) {
-      this.#withdraw(response)
-      return this.#writeHead.apply(response, args)
-    }
     const rest = setGiven(response, args)
-    this.#write(response, headers)
+    this.#write(response)
     // Node's own function comes next, so nothing changes what was written.
     if (this.#writeHead === (Object.getPrototypeOf(response) as HookedResponse).writeHead)
       return this.#writeHead.apply(response, rest)
-    return this.#sendThrough(response, rest, headers)
+    return this.#sendThrough(response, rest)
   }
 
   /** Listeners that were there before us (of the package on-headers, say) run next: what they set may take ours away. */
-  #sendThrough(response: HookedResponse, args: unknown[], headers: Due): unknown {
+  #sendThrough(response: HookedResponse, args: unknown[]): unknown {
     let isWriting = false
     const restore = SETTERS.map((name) => {
       const own = Object.getOwnPropertyDescriptor(response, name)
@@ -100,7 +105,7 @@ class Hook {
         if (isWriting || response.headersSent) return result
         isWriting = true
         try {
-          this.#write(response, headers)
+          this.#write(response)
         } finally {
           isWriting = false
         }
@@ -117,58 +122,66 @@ class Hook {
     }
   }
 
-  /** What is due; `undefined` for nothing, as in most responses. */
-  #due(): Due | undefined {
-    const cookies: string[] = []
-    const others: (readonly [string, string])[] = []
-    let isConsulted = false
-    for (const source of this.#sources) {
-      const lines = source.setCookieLines()
-      if (typeof lines === 'string') cookies.push(lines)
-      else if (lines !== undefined) cookies.push(...lines)
-      others.push(...(source.otherHeaders() ?? []))
-      isConsulted ||= source.isConsulted
+  /** Asks what is due now, and returns whether anything is. */
+  #ask(): boolean {
+    const source = this.#source
+    this.#cookies = source.setCookieLines()
+    this.#others = source.otherHeaders()
+    let { isConsulted } = source
+    for (const each of this.#more) {
+      this.#cookies = joined(this.#cookies, each.setCookieLines())
+      this.#others = [...(this.#others ?? []), ...(each.otherHeaders() ?? [])]
+      isConsulted ||= each.isConsulted
     }
-    return cookies.length === 0 && others.length === 0 && !isConsulted ? undefined : { cookies, others }
+    return isConsulted || hasSome(this.#cookies) || hasSome(this.#others)
   }
 
-  /** Writes our headers beside those of the app. Doing so twice changes nothing. */
-  #write(response: HookedResponse, { cookies, others }: Due): void {
-    if (this.#written.length > 0) this.#withdraw(response)
-    if (cookies.length > 0) {
-      this.#append(response, 'Set-Cookie', cookies)
+  // Doing so twice changes nothing. Names are written in small letters where they are looked up: Node would make a new
+  // text of each.
+  #write(response: HookedResponse): void {
+    const cookies = this.#cookies
+    if (hasSome(cookies)) {
+      const present = response.getHeader('set-cookie')
+      if (present === undefined && typeof cookies === 'string') response.setHeader('Set-Cookie', cookies)
+      else response.setHeader('Set-Cookie', [...without(present, cookies), ...listed(cookies)])
       forbidCaching(response)
     }
-    for (const [name, value] of others) this.#append(response, name, [value])
-    const vary = listed(response.getHeader('vary')).join(', ')
-    if (vary === '') response.setHeader('Vary', 'Cookie')
-    else if (!/(?:^|,)\s*(?:\*|cookie)\s*(?:,|$)/i.test(vary)) response.setHeader('Vary', `${vary}, Cookie`)
+    for (const [name, value] of this.#others ?? [])
+      response.setHeader(name, [...without(response.getHeader(name), value), value])
+    const vary = response.getHeader('vary')
+    if (vary === undefined) response.setHeader('Vary', 'Cookie')
+    else addVary(response, listed(vary).join(', '))
   }
 
-  #append(response: HookedResponse, name: string, lines: readonly string[]): void {
-    const present = response.getHeader(name.toLowerCase())
-    const others = present === undefined ? [] : listed(present).filter((line) => !lines.includes(line))
-    response.setHeader(name, [...others, ...lines])
-    for (const line of lines) this.#written.push(name, line)
-  }
-
-  /** Takes away the lines of an earlier try. */
+  /** Takes away what an earlier try has written. */
   #withdraw(response: HookedResponse): void {
-    for (let at = 0; at < this.#written.length; at += 2) {
-      const name = this.#written[at] ?? ''
-      const present = listed(response.getHeader(name))
-      const kept = present.filter((line) => line !== this.#written[at + 1])
-      if (kept.length === present.length) continue
-      if (kept.length === 0) response.removeHeader(name)
-      else response.setHeader(name, kept)
-    }
-    this.#written = []
+    if (this.#cookies !== undefined) remove(response, 'set-cookie', this.#cookies)
+    for (const [name, value] of this.#others ?? []) remove(response, name, value)
   }
 }
 
-interface Due {
-  readonly cookies: readonly string[]
-  readonly others: readonly (readonly [name: string, value: string])[]
+const NO_SOURCES: readonly HeaderSource[] = []
+
+function hasSome<T extends { readonly length: number }>(lines: T | undefined): lines is T {
+  return lines !== undefined && lines.length > 0
+}
+
+function joined(cookies: Cookies, others: Cookies): Cookies {
+  if (cookies === undefined) return others
+  return others === undefined ? cookies : [...listed(cookies), ...listed(others)]
+}
+
+function remove(response: HookedResponse, name: string, lines: string | readonly string[]): void {
+  const present = listed(response.getHeader(name))
+  const kept = without(present, lines)
+  if (kept.length === present.length) return
+  if (kept.length === 0) response.removeHeader(name)
+  else response.setHeader(name, kept)
+}
+
+function addVary(response: HookedResponse, vary: string): void {
+  if (!/(?:^|,)\s*(?:\*|cookie)\s*(?:,|$)/i.test(vary))
+    response.setHeader('Vary', vary === '' ? 'Cookie' : `${vary}, Cookie`)
 }
 
 const SETTERS = ['setHeader', 'appendHeader', 'removeHeader', 'setHeaders'] as const
@@ -216,14 +229,23 @@ function appendHeader(response: HookedResponse, name: string, value: OutgoingHtt
 /** With our cookie no shared cache may keep the response. Some caches look at a field of their own first (RFC 9213). */
 function forbidCaching(response: HookedResponse): void {
   if (!isPrivate(response.getHeader('cache-control'))) response.setHeader('Cache-Control', 'no-store')
-  for (const name of response.getHeaderNames()) if (TARGETED.test(name)) response.setHeader(name, 'no-store')
+  for (const name of response.getHeaderNames())
+    if (name.endsWith('-control') && TARGETED.test(name)) response.setHeader(name, 'no-store')
 }
 
-const TARGETED = /^(?:.+-cache-control|surrogate-control|edge-control)$/i
+const TARGETED = /^(?:.+-cache-control|surrogate-control|edge-control)$/
 
-function listed(header: OutgoingHttpHeader | undefined): string[] {
+function listed(header: OutgoingHttpHeader | readonly string[] | undefined): readonly string[] {
   if (header === undefined) return []
-  return Array.isArray(header) ? header : [String(header)]
+  return typeof header === 'object' ? header : [String(header)]
+}
+
+function without(
+  header: OutgoingHttpHeader | readonly string[] | undefined,
+  lines: string | readonly string[],
+): string[] {
+  const unwanted = listed(lines)
+  return listed(header).filter((line) => !unwanted.includes(line))
 }
 
 // RFC 9111, section 5.2.2.7: `private="field"` keeps that field private and lets the rest be stored.

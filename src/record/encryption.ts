@@ -13,7 +13,7 @@ import {
   randomFillSync,
 } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { SessionError } from '../errors.ts'
+import { unknownEncryptionKeyError } from '../errors.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 
 /** Secrets, newest first, as `options.encryptionKeys` takes them. */
@@ -59,7 +59,7 @@ const OLD_BODY = 1 + NAME_BYTES + IV_BYTES + TAG_BYTES
 const CIPHER = 'aes-256-gcm'
 
 /** The most bytes that encryption adds to a text. */
-export const OVERHEAD = BODY
+export const OVERHEAD: number = BODY
 
 /** Encrypts under the newest secret, decrypts under all. Without settings it knows no key, and still tells what is encrypted. */
 export class Encryption {
@@ -95,6 +95,7 @@ export class Encryption {
    */
   decrypt(payload: Uint8Array, bound: BoundTo): string {
     const isOld = payload[0] === OLD_FORMAT
+    if (!isOld && payload[0] !== FORMAT) throw new CorruptRecord('of no known format')
     if (payload.length < (isOld ? OLD_BODY : BODY)) throw new CorruptRecord('cut off')
     const secret = this.#secretOf(payload)
     if (secret === undefined) throw this.#refusal(payload)
@@ -130,12 +131,9 @@ export class Encryption {
   }
 
   #refusal(payload: Uint8Array): Error {
-    if (!isNamed(payload)) return new CorruptRecord('of no known format')
+    if (!isNamed(payload)) return new CorruptRecord('the name of its key is damaged')
     if (this.#onUnknownKey === 'end') return new UnknownKey('encrypted with a key that is not listed')
-    return new SessionError(
-      'ERR_SESSION_STORE',
-      'a stored session names an encryption key that is not configured: add that key to options.encryptionKeys, behind the newest one',
-    )
+    return unknownEncryptionKeyError()
   }
 }
 

@@ -81,9 +81,9 @@ export function effectiveEnd(
   policy: LifetimePolicy,
   lifetime: SessionLifetime,
   record: { readonly lastSeenAt: number; readonly expiresAt: number },
-  now: number = Infinity,
+  now?: number,
 ): number {
-  return Math.min(record.expiresAt, expiry(policy, lifetime, Math.min(record.lastSeenAt, now)))
+  return Math.min(record.expiresAt, expiry(policy, lifetime, Math.min(record.lastSeenAt, now ?? Infinity)))
 }
 
 /** The lifetime after `maxAge` was set: that long from now, or with 0 the options' limits from now. */

@@ -53,8 +53,7 @@ export function draftOf(
     data: applyChanges(stored.data, pending.changes),
     flash: mergeFlash(stored.flash, pending.taken, pending.put),
     device: stored.device,
-    metadata:
-      pending.maxAge === undefined ? metadata : { ...metadata, ...withMaxAge(metadata, pending.maxAge, now) },
+    metadata: pending.maxAge === undefined ? metadata : { ...metadata, ...withMaxAge(metadata, pending.maxAge, now) },
     createdAt: record?.createdAt ?? now,
     owner: record?.owner,
   }

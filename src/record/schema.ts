@@ -1,7 +1,7 @@
 // Data against a Standard Schema, from whatever library.
 import { isPlainObject, type Codec } from './codec.ts'
 import { setOwn, type Snapshot } from './merge.ts'
-import { SessionError } from '../errors.ts'
+import { printable, SessionError } from '../errors.ts'
 
 /** The part of the Standard Schema interface (standardschema.dev) that is used: zod, valibot, arktype and others have it. */
 export interface StandardSchema<Output = unknown> {
@@ -88,10 +88,9 @@ function pathOf(issue: unknown): string {
   const path: unknown = typeof issue === 'object' && issue !== null && 'path' in issue ? issue.path : undefined
   const steps = Array.isArray(path) ? (path as unknown[]) : []
   const keys = steps.map((step) => (typeof step === 'object' && step !== null && 'key' in step ? step.key : step))
-  const names = keys.map((key) => (typeof key === 'object' || typeof key === 'function' ? '?' : String(key)))
+  const names = keys.map((key) =>
+    ['string', 'number', 'symbol'].includes(typeof key) ? String(key as PropertyKey) : '?',
+  )
   // A key may hold anything, line ends too.
-  return ['data', ...names]
-    .join('.')
-    .slice(0, 200)
-    .replace(/\p{Cc}/gu, '?')
+  return printable(['data', ...names].join('.').slice(0, 200))
 }

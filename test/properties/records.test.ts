@@ -173,15 +173,15 @@ for (const [what, options] of Object.entries({ 'in the clear': {}, 'with encrypt
 test('whatever is sealed under our own key, each request is answered and no prototype is reached', async (t) => {
   t.timeout(120_000)
   const payload = new Payload(
-    { ...jsonCodec(1_000_000), stringify: (value) => (value as { text: string }).text },
+    { ...jsonCodec(1_000_000), stringifyContents: ({ text }) => text as string },
     100_000_000,
-    [SECRET],
+    { keys: [SECRET], encrypt: true, acceptPlain: false, onUnknownKey: 'fail' },
   )
   for (const text of fc.sample(texts, { numRuns: 500, seed: SEED + 1 })) {
     const scene = await stage({ encryptionKeys: [SECRET] })
     const seal = (record: SessionRecord): SessionRecord => ({
       ...record,
-      payload: payload.seal({ data: { text }, flash: [] }, record),
+      payload: payload.encode({ data: { text }, flash: [], device: undefined }, record),
     })
     t.is(
       await trouble(scene, (record: SessionRecord) => (record.payload.length === 0 ? record : seal(record))),
@@ -254,7 +254,13 @@ for (const field of FIELDS) {
 }
 
 test('whatever a store hands out in the place of a record, each request is answered', async (t) => {
-  for (const value of wrong) t.is(await trouble(await stage(), () => value), undefined, typeof value)
+  for (const value of wrong) {
+    const found = await trouble(await stage(), () => value)
+    // An answer of another type is a failure of the store, never "no session".
+    if (found?.startsWith('a look is 503: SessionError: the session store failed at read: it must answer') === true)
+      continue
+    t.is(found, undefined, typeof value)
+  }
 })
 
 test('whatever the notes of a record say, each request is answered', async (t) => {

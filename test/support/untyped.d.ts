@@ -58,3 +58,7 @@ declare module 'session-file-store' {
   const create: (session: object) => new (options: object) => Store
   export default create
 }
+declare module 'on-headers' {
+  import type { ServerResponse } from 'node:http'
+  export default function onHeaders(response: ServerResponse, listener: (this: ServerResponse) => void): void
+}

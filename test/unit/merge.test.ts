@@ -3,7 +3,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import {
   ABSENT,
-  apply,
+  applyChanges,
   conflicts,
   mergeFlash,
   setOwn,
@@ -11,9 +11,9 @@ import {
   type Changes,
   type Flash,
   type Snapshot,
-} from '../src/record/merge.ts'
-import { jsonCodec } from '../src/record/codec.ts'
-import { counterexample } from './support/holds.ts'
+} from '../../src/record/merge.ts'
+import { jsonCodec } from '../../src/record/codec.ts'
+import { counterexample } from '../support/holds.ts'
 
 const codec = jsonCodec(1000)
 
@@ -34,7 +34,7 @@ const changesOf = (seen: Snapshot, pairs: readonly (readonly [string, unknown])[
 test('no change gives the snapshot itself', (t) => {
   const stored: Snapshot = { a: 1 }
 
-  t.is(apply(stored, []), stored)
+  t.is(applyChanges(stored, []), stored)
 })
 
 test('applied changes are what is read afterwards, deletions included, and nothing else moved', (t) => {
@@ -45,7 +45,7 @@ test('applied changes are what is read afterwards, deletions included, and nothi
       if (value === ABSENT) model.delete(key)
       else model.set(key, value)
     }
-    return isDeepStrictEqual(new Map(Object.entries(apply(seen, changes))), model)
+    return isDeepStrictEqual(new Map(Object.entries(applyChanges(seen, changes))), model)
   }
 
   t.is(counterexample(fc.property(snapshot, wanted, isModel)), undefined)
@@ -53,7 +53,7 @@ test('applied changes are what is read afterwards, deletions included, and nothi
 
 test('a snapshot is never written to', (t) => {
   t.notThrows(() =>
-    apply(
+    applyChanges(
       Object.freeze({ a: 1, b: 2 }),
       changesOf({ a: 1 }, [
         ['a', 2],
@@ -66,8 +66,8 @@ test('a snapshot is never written to', (t) => {
 test('applying changes twice is applying them once', (t) => {
   const isIdempotent = (seen: Snapshot, pairs: [string, unknown][]): boolean => {
     const changes = changesOf(seen, pairs)
-    const once = apply(seen, changes)
-    return isDeepStrictEqual(apply(once, changes), once)
+    const once = applyChanges(seen, changes)
+    return isDeepStrictEqual(applyChanges(once, changes), once)
   }
 
   t.is(counterexample(fc.property(snapshot, wanted, isIdempotent)), undefined)
@@ -80,10 +80,10 @@ test('changes of different keys give the same in either order, and conflict in n
       seen,
       other.filter(([key]) => !mine.some((change) => change.key === key)),
     )
-    const afterMine = apply(seen, mine)
-    const afterTheirs = apply(seen, theirs)
+    const afterMine = applyChanges(seen, mine)
+    const afterTheirs = applyChanges(seen, theirs)
     return (
-      isDeepStrictEqual(apply(afterTheirs, mine), apply(afterMine, theirs)) &&
+      isDeepStrictEqual(applyChanges(afterTheirs, mine), applyChanges(afterMine, theirs)) &&
       conflicts(afterMine, theirs, codec).length === 0 &&
       conflicts(afterTheirs, mine, codec).length === 0
     )
@@ -95,7 +95,7 @@ test('changes of different keys give the same in either order, and conflict in n
 test('a conflict is exactly a key that both sides changed', (t) => {
   const isExact = (seen: Snapshot, one: [string, unknown][], other: [string, unknown][]): boolean => {
     const mine = changesOf(seen, one)
-    const newer = apply(seen, changesOf(seen, other))
+    const newer = applyChanges(seen, changesOf(seen, other))
     const both = mine.map(({ key }) => key).filter((key) => !isDeepStrictEqual(valueOf(seen, key), valueOf(newer, key)))
     return isDeepStrictEqual(conflicts(newer, mine, codec), both)
   }
@@ -131,7 +131,7 @@ test('what every object inherits is no data', (t) => {
 test('a key called __proto__ is an own property and reaches no prototype', (t) => {
   const object: Record<string, unknown> = {}
   setOwn(object, '__proto__', { polluted: true })
-  const applied = apply({}, changesOf({}, [['__proto__', { polluted: true }]]))
+  const applied = applyChanges({}, changesOf({}, [['__proto__', { polluted: true }]]))
 
   t.is(Object.getPrototypeOf(object), Object.prototype)
   t.deepEqual(Object.keys(object), ['__proto__'])

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import test from 'ava'
-import { newId, newTag, publicIdOf } from '../src/cookie/id.ts'
+import { isId, isPublicId, newId, newTag, publicIdOf } from '../../src/cookie/id.ts'
 
 test('an id is 32 characters of the base64url alphabet, 192 bits', (t) => {
   t.regex(newId(), /^[\w-]{32}$/)
@@ -37,4 +37,38 @@ test('a tag is short and hardly ever the same', (t) => {
 
   t.is(tags.size, 1000)
   t.true([...tags].every((tag) => tag.length === 8))
+})
+
+const ID = 'abcdefghijklmnopqrstuvwxyz012345'
+
+test('an id is 22 to 128 characters of the base64url alphabet', (t) => {
+  for (const id of ['i'.repeat(22), '-'.repeat(128), ID]) t.true(isId(id))
+  for (const id of [
+    '',
+    'i'.repeat(21),
+    'i'.repeat(129),
+    `${ID}.`,
+    `${ID}\n`,
+    `${ID} `,
+    5,
+    null,
+    undefined,
+    [ID],
+    { length: 30 },
+  ])
+    t.false(isId(id))
+})
+
+test('a public id is 43 characters of the base64url alphabet, and no other text or thing is one', (t) => {
+  const publicId = publicIdOf(newId())
+  t.true(isPublicId(publicId))
+  const others = [
+    '',
+    publicId.slice(1),
+    `${publicId}a`,
+    `${publicId.slice(1)}=`,
+    `${publicId.slice(1)}\n`,
+    ` ${publicId}`,
+  ]
+  for (const other of [...others, 5, null, undefined, {}, [publicId], new String(publicId)]) t.false(isPublicId(other))
 })

@@ -1,7 +1,8 @@
 import test from 'ava'
-import { cookieSettings, keyring, type Keyring } from '../src/cookie/cookie.ts'
-import { newId, publicIdOf } from '../src/cookie/id.ts'
-import { Verifier } from '../src/cookie/signature-cache.ts'
+import { cookieSettings } from '../../src/cookie/cookie.ts'
+import { keyring, type Keyring } from '../../src/cookie/keyring.ts'
+import { newId, publicIdOf } from '../../src/cookie/id.ts'
+import { CookieVerifier } from '../../src/cookie/signature-cache.ts'
 
 const SECRETS = ['the newest secret of these tests', 'the older secret of these tests'] as const
 const SID = cookieSettings({}, 'cookie')
@@ -32,17 +33,17 @@ class Counting implements Keyring {
 const signed = (keys: Keyring, id = newId(), name = 'sid'): string => `${id}.${keys.sign(`${name}=${id}`)}`
 
 test('a good signature is asked of the keys once, and then known again', (t) => {
-  const [verifier, keys] = [new Verifier(), new Counting()]
+  const [verifier, keys] = [new CookieVerifier(), new Counting()]
   const id = newId()
   const value = signed(keys, id)
   const answers = [1, 2, 3].map(() => verifier.verify(SID, keys, value))
 
   t.is(keys.asked, 1)
-  for (const answer of answers) t.deepEqual(answer, { id, publicId: publicIdOf(id), isOldKey: false })
+  for (const answer of answers) t.deepEqual(answer, { id, publicId: publicIdOf(id), needsResign: false })
 })
 
 test('with the signature of another session that is known no id passes', (t) => {
-  const [verifier, keys] = [new Verifier(), new Counting()]
+  const [verifier, keys] = [new CookieVerifier(), new Counting()]
   const value = signed(keys)
   verifier.verify(SID, keys, value)
 
@@ -50,7 +51,7 @@ test('with the signature of another session that is known no id passes', (t) => 
 })
 
 test('of a known value every byte still counts', (t) => {
-  const [verifier, keys] = [new Verifier(), new Counting()]
+  const [verifier, keys] = [new CookieVerifier(), new Counting()]
   const value = signed(keys)
   verifier.verify(SID, keys, value)
 
@@ -63,7 +64,7 @@ test('of a known value every byte still counts', (t) => {
 })
 
 test('a known value counts under its own cookie name alone', (t) => {
-  const [verifier, keys] = [new Verifier(), new Counting()]
+  const [verifier, keys] = [new CookieVerifier(), new Counting()]
   const value = signed(keys)
   verifier.verify(SID, keys, value)
 
@@ -71,7 +72,7 @@ test('a known value counts under its own cookie name alone', (t) => {
 })
 
 test('once a key is gone, what it signed is known no more', (t) => {
-  const verifier = new Verifier()
+  const verifier = new CookieVerifier()
   const value = signed(new Counting(), newId())
   const fresh = new Counting(['a quite different secret here'])
   t.not(verifier.verify(SID, new Counting(), value), undefined)
@@ -81,7 +82,7 @@ test('once a key is gone, what it signed is known no more', (t) => {
 })
 
 test('a Keygrip, which may change its keys unseen, is asked each time', (t) => {
-  const [verifier, keys] = [new Verifier(), new Counting(SECRETS, false)]
+  const [verifier, keys] = [new CookieVerifier(), new Counting(SECRETS, false)]
   const value = signed(keys)
   for (let time = 0; time < 3; time++) t.not(verifier.verify(SID, keys, value), undefined)
 
@@ -89,15 +90,15 @@ test('a Keygrip, which may change its keys unseen, is asked each time', (t) => {
 })
 
 test('what an older key signed is asked each time, and told as such', (t) => {
-  const [verifier, keys] = [new Verifier(), new Counting()]
+  const [verifier, keys] = [new CookieVerifier(), new Counting()]
   const value = signed(new Counting([SECRETS[1]]))
-  for (let time = 0; time < 3; time++) t.like(verifier.verify(SID, keys, value), { isOldKey: true })
+  for (let time = 0; time < 3; time++) t.like(verifier.verify(SID, keys, value), { needsResign: true })
 
   t.is(keys.asked, 3)
 })
 
 test('signatures that share a place take it from one another, and both stay good', (t) => {
-  const [verifier, keys] = [new Verifier(), new Counting()]
+  const [verifier, keys] = [new CookieVerifier(), new Counting()]
   const values = Array.from({ length: 20_000 }, () => signed(keys))
 
   t.true(values.every((value) => verifier.verify(SID, keys, value)?.id === value.slice(0, 32)))

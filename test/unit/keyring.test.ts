@@ -1,0 +1,86 @@
+import test from 'ava'
+import fc from 'fast-check'
+import Keygrip from 'keygrip'
+import { hasShortSecret, keyring } from '../../src/cookie/keyring.ts'
+import { counterexample } from '../support/holds.ts'
+
+test('a keyring signs as Keygrip with SHA-256 does', (t) => {
+  const secrets = ['the newest of the secrets', 'an older secret']
+  const ring = keyring(secrets, 'keys').current()
+  const keygrip = new Keygrip(secrets, 'sha256')
+
+  for (const text of ['', 'sid=abc', 'sid=é☃', 'x'.repeat(1000)]) t.is(ring.sign(text), keygrip.sign(text))
+})
+
+test('a keyring tells which key signed, and that none did', (t) => {
+  const secrets = ['the newest of the secrets', Buffer.from('an older secret')]
+  const ring = keyring(secrets, 'keys').current()
+
+  t.is(ring.index('sid=a', ring.sign('sid=a')), 0)
+  t.is(ring.index('sid=a', new Keygrip(['an older secret'], 'sha256').sign('sid=a')), 1)
+  t.is(ring.index('sid=b', ring.sign('sid=a')), -1)
+  t.is(ring.index('sid=a', 'short'), -1)
+})
+
+test('whatever the secrets and the text are, a keyring signs as Keygrip does and finds the key that Keygrip finds', (t) => {
+  const secret = fc.oneof(
+    fc.string({ minLength: 1 }).filter((text) => text.trim() !== ''),
+    fc.uint8Array({ minLength: 1, maxLength: 200 }),
+  )
+  const secrets = fc.uniqueArray(secret, {
+    minLength: 1,
+    maxLength: 4,
+    selector: (each) => Buffer.from(each).toString('hex'),
+  })
+  const agrees = (keys: (string | Uint8Array)[], text: string, at: number): boolean => {
+    const ring = keyring(keys, 'keys').current()
+    // Keygrip's types know strings alone.
+    const keygrip = new Keygrip(keys as string[], 'sha256')
+    const signature = new Keygrip([keys[at % keys.length] as string], 'sha256').sign(text)
+    return ring.sign(text) === keygrip.sign(text) && ring.index(text, signature) === keygrip.index(text, signature)
+  }
+
+  t.is(
+    counterexample(fc.property(secrets, fc.string({ unit: 'binary', maxLength: 700 }), fc.nat(3), agrees)),
+    undefined,
+  )
+})
+
+test('a list that changes in its place has another keyring from then on, and the bytes of a secret count too', (t) => {
+  const bytes = Buffer.from('the bytes of a secret')
+  const keys: (string | Uint8Array)[] = ['the first of the secrets']
+  const live = keyring(keys, 'keys')
+  const first = live.current()
+  t.is(live.current(), first)
+  keys.unshift(bytes)
+  const second = live.current()
+  t.is(second.sign('a'), new Keygrip(['the bytes of a secret'], 'sha256').sign('a'))
+  bytes.write('THE')
+
+  t.is(live.current().sign('a'), new Keygrip(['THE bytes of a secret'], 'sha256').sign('a'))
+  t.not(live.current(), second)
+})
+
+test('lists that take turns are not made anew each time, whether they are the same lists or equal ones', (t) => {
+  const secrets = (app: number) => [`the secret of the app number ${app}`]
+  const rings = [0, 1, 2].map((app) => keyring(secrets(app), 'keys').current())
+
+  for (let time = 0; time < 5; time++)
+    for (const app of [0, 1, 2]) t.true(keyring(secrets(app), 'keys').current() === rings[app])
+})
+
+test('a list that is emptied or blanked while it is used is refused at the next request', (t) => {
+  for (const change of [(keys: string[]) => keys.pop(), (keys: string[]) => (keys[0] = ' ')]) {
+    const keys = ['a secret of these tests']
+    const live = keyring(keys, 'options.keys')
+    change(keys)
+    t.throws(() => live.current(), { instanceOf: TypeError, message: /^options\.keys(\[0\])? must be / })
+  }
+})
+
+test('a secret under 16 characters or bytes is short, wherever it stands in the list', (t) => {
+  t.true(hasShortSecret(['a'.repeat(16), 'a'.repeat(15)]))
+  t.true(hasShortSecret([new Uint8Array(15)]))
+  t.false(hasShortSecret(['a'.repeat(16), new Uint8Array(16)]))
+  for (const none of [undefined, new Keygrip(['short'])]) t.false(hasShortSecret(none))
+})
