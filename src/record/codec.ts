@@ -86,7 +86,7 @@ function jsonText(): Pick<Codec, 'stringify' | 'stringifyContents' | 'parse' | '
   // The texts of objects in data that is long; undefined where one was not needed yet. The objects are stored values, which
   // are never changed, and the same ones from one version of a session to the next.
   const texts = new WeakMap<object, string | undefined>()
-  const remember = (data: object): void => {
+  const remember = (data: Snapshot): void => {
     for (const value of Object.values(data))
       if (typeof value === 'object' && value !== null) texts.set(value, undefined)
   }
