@@ -52,6 +52,17 @@ test('a key that this request and another one added is listed once', (t) => {
   }
 })
 
+test('a key that this request wrote is listed though another one deleted it meanwhile', (t) => {
+  for (const move of [(data: Data) => data.settle({}, []), (data: Data) => data.detach({}, [])]) {
+    const { data, view } = dataOf({ n: 1 })
+    view['n'] = 2
+    move(data)
+
+    t.deepEqual(Object.keys(view), ['n'])
+    t.deepEqual({ ...view }, { n: 2 })
+  }
+})
+
 test('keys are listed in the order in which the next request will find them: stored ones, then new ones, indexes first', (t) => {
   const snapshot = { b: 1, 7: 1, a: 1 }
   const { data, view } = dataOf(snapshot)

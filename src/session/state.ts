@@ -47,9 +47,9 @@ function slotFor(stateKey: string): Slot {
       else new Holder(state, manager)
     }
 
-    static managerOf(state: unknown): object | undefined {
+    static managerOf(state: object): object | undefined {
       // An object that inherits from a state shows what that shows.
-      for (let at = state ?? null; at !== null; at = Object.getPrototypeOf(at) as object | null)
+      for (let at: object | null = state; at !== null; at = Object.getPrototypeOf(at) as object | null)
         if (#manager in at) return at.#manager
       // A proxy of it has no private fields.
       return sessionInContext(stateKey) as object | undefined
@@ -60,10 +60,10 @@ function slotFor(stateKey: string): Slot {
     property: {
       configurable: true,
       enumerable: true,
-      get(this: unknown) {
+      get(this: object) {
         return Holder.managerOf(this)
       },
-      set(this: unknown, value: unknown) {
+      set(this: object, value: unknown) {
         // As Object.assign(ctx.state, copyOfIt) does.
         if (value === Holder.managerOf(this)) return
         throw invalidMix(
