@@ -1,4 +1,6 @@
 import test from 'ava'
+import { jsonCodec } from '../src/record/codec.ts'
+import { FlashMessages } from '../src/session/flash.ts'
 import { mounted, type Handler } from './support/mounted.ts'
 
 const handlers: Readonly<Record<string, Handler>> = {
@@ -205,4 +207,54 @@ test('save() and update() store what was put and taken, once', async (t) => {
 
   t.is((await browser.get('/update')).body, '[[1,2],[]]')
   t.is((await browser.get('/take')).body, '[]')
+})
+
+test('what a commit is storing is not what a handler that took it back may change', (t) => {
+  const messages = new FlashMessages(jsonCodec(1000))
+  messages.put('info', { list: [1] })
+  const pending = messages.pending()
+  const [taken] = messages.take('info', []) as [{ list: number[] }]
+  taken.list.push(2)
+
+  t.deepEqual(pending.put[0]?.[2], { list: [1] })
+})
+
+test('stored messages are handed out as copies, each once', (t) => {
+  const stored = [['tag', 'info', { list: [1] }]] as const
+  const messages = new FlashMessages(jsonCodec(1000))
+  const [taken] = messages.take('info', stored) as [{ list: number[] }]
+  taken.list.push(2)
+
+  t.deepEqual(stored[0][2], { list: [1] })
+  t.deepEqual(messages.take('info', stored), [])
+  t.deepEqual([...messages.pending().taken], ['tag'])
+})
+
+test('what is put and taken while a commit is under way is still to come', (t) => {
+  const messages = new FlashMessages(jsonCodec(1000))
+  t.true(messages.isEmpty)
+  messages.put('info', 1)
+  const pending = messages.pending()
+  messages.put('info', 2)
+  messages.forget(pending)
+
+  t.false(messages.isEmpty)
+  t.deepEqual(
+    messages.pending().put.map(([, , value]) => value),
+    [2],
+  )
+  messages.forget(messages.pending())
+  t.true(messages.isEmpty)
+  t.false(messages.hasPut)
+})
+
+test('ten thousand messages are put, stored and taken in time', (t) => {
+  const messages = new FlashMessages(jsonCodec(1000))
+  const started = performance.now()
+  for (let n = 0; n < 10_000; n++) messages.put(`key${n % 10}`, n)
+  const { put } = messages.pending()
+  messages.forget(messages.pending())
+  for (let n = 0; n < 10; n++) t.is(messages.take(`key${n}`, put).length, 1000)
+
+  t.true(performance.now() - started < 2000)
 })

@@ -33,8 +33,11 @@ export interface Codec extends SessionCodec {
   copy(value: unknown, place: string, key?: string): unknown
 }
 
-/** From this length on the text of a value is kept for the next commit; a shorter one is made as fast as it is found. */
-const LONG_TEXT = 512
+/** From this length on the text of data is joined from the texts of its keys, which are kept from one commit to the next. */
+const LONG_TEXT = 4096
+
+/** With more keys than this, JSON.stringify makes the whole as fast. */
+const FEW_KEYS = 64
 
 /** JSON, refusing what JSON would change. At most `maxNodes` values in one key. */
 export function jsonCodec(maxNodes: number): Codec {
@@ -72,6 +75,7 @@ export function koaJsonCodec(maxNodes: number): Codec {
       }
     },
     copy(value, place, key) {
+      if (typeof value === 'string' || typeof value === 'boolean') return value
       const kept = convert(value, place, key)
       return kept === undefined && key === undefined ? null : kept
     },
@@ -79,25 +83,40 @@ export function koaJsonCodec(maxNodes: number): Codec {
 }
 
 function jsonText(): Pick<Codec, 'stringify' | 'stringifyContents' | 'parse' | 'lend'> {
-  const texts = new WeakMap<object, string>()
+  // The texts of objects in data that is long; undefined where one was not needed yet. The objects are stored values, which
+  // are never changed, and the same ones from one version of a session to the next.
+  const texts = new WeakMap<object, string | undefined>()
+  const remember = (data: Snapshot): void => {
+    for (const value of Object.values(data))
+      if (typeof value === 'object' && value !== null) texts.set(value, undefined)
+  }
   const textOf = (value: unknown): string | undefined => {
     if (typeof value !== 'object' || value === null) return JSON.stringify(value)
     const known = texts.get(value)
     if (known !== undefined) return known
     const text = JSON.stringify(value)
-    if (text.length >= LONG_TEXT) texts.set(value, text)
+    texts.set(value, text)
     return text
+  }
+  const join = (data: Snapshot, keys: readonly string[]): string => {
+    let text = ''
+    for (const key of keys) {
+      const value = textOf(data[key])
+      if (value !== undefined) text += `${text === '' ? '{' : ','}${JSON.stringify(key)}:${value}`
+    }
+    return text === '' ? '{}' : `${text}}`
   }
   return {
     stringify: (value) => JSON.stringify(value),
     stringifyContents(data, beside) {
-      let text = ''
-      for (const key of Object.keys(data)) {
-        const value = textOf(data[key])
-        if (value !== undefined) text += `${text === '' ? '{' : ','}${JSON.stringify(key)}:${value}`
+      const keys = Object.keys(data)
+      if (keys.length <= FEW_KEYS && keys.some((key) => isIn(texts, data[key]))) {
+        const text = join(data, keys)
+        return beside.length === 0 ? text : `[${text},${JSON.stringify(beside).slice(1)}`
       }
-      text = text === '' ? '{}' : `${text}}`
-      return beside.length === 0 ? text : `[${text},${JSON.stringify(beside).slice(1)}`
+      const text = JSON.stringify(beside.length === 0 ? data : [data, ...beside])
+      if (text.length >= LONG_TEXT && keys.length <= FEW_KEYS) remember(data)
+      return text
     },
     parse(text) {
       const value: unknown = JSON.parse(text)
@@ -108,6 +127,10 @@ function jsonText(): Pick<Codec, 'stringify' | 'stringifyContents' | 'parse' | '
     },
     lend: cloneJson,
   }
+}
+
+function isIn(known: WeakMap<object, unknown>, value: unknown): boolean {
+  return typeof value === 'object' && value !== null && known.has(value)
 }
 
 function withinStack<Result>(start: string, fn: () => Result): Result {

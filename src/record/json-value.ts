@@ -55,13 +55,8 @@ function copyArray(value: readonly unknown[], path: Path, budget: Budget): unkno
 function copyObject(value: object, path: Path, budget: Budget): Record<string, unknown> {
   if (!isPlainObject(value)) throw refused(path, `an instance of ${className(value)}`)
   const keys = Object.keys(value)
-  if (Reflect.ownKeys(value).length !== keys.length)
-    throw refused(
-      path,
-      Object.getOwnPropertySymbols(value).length > 0
-        ? 'an object with a symbol for a key'
-        : 'an object with a property that is not enumerable',
-    )
+  const hidden = hiddenProperty(value, keys)
+  if (hidden !== undefined) throw refused(path, hidden)
   const copy: Record<string, unknown> = {}
   for (const key of keys) {
     const part = (value as Json)[key]
@@ -145,7 +140,7 @@ export function sameJson(value: unknown, stored: unknown): boolean {
 
 function sameProperties(value: Json, stored: Json): boolean {
   const keys = Object.keys(value)
-  if (Reflect.ownKeys(value).length !== keys.length) return false
+  if (hiddenProperty(value, keys) !== undefined) return false
   const storedKeys = Object.keys(stored)
   let count = 0
   for (const key of keys) {
@@ -175,6 +170,13 @@ export function cloneJson(stored: unknown, made: object[]): unknown {
 export function isPlainObject(value: object): boolean {
   const prototype = Object.getPrototypeOf(value) as object | null
   return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+/** What an object has that JSON leaves out beside its keys. These two questions are cheaper than `Reflect.ownKeys`. */
+function hiddenProperty(value: object, keys: readonly string[]): string | undefined {
+  if (Object.getOwnPropertySymbols(value).length > 0) return 'an object with a symbol for a key'
+  if (Object.getOwnPropertyNames(value).length === keys.length) return undefined
+  return 'an object with a property that is not enumerable'
 }
 
 function isPlainArray(value: readonly unknown[]): boolean {

@@ -24,7 +24,7 @@ export class Data {
   #entries: Entries | undefined = undefined
   #proxy: object | undefined = undefined
   /** The objects that were handed out as copies, wherever the app put them since. */
-  #lent: object[] = []
+  #lent: object[] | undefined = undefined
   #isFrozen = false
 
   constructor(snapshot: Snapshot, codec: Codec, access: AccessCheck) {
@@ -93,10 +93,11 @@ export class Data {
   /** `changes` are dealt with and the snapshot is another one: what was lent before is detached, and writing to it throws. */
   detach(snapshot: Snapshot, changes: Changes): void {
     this.#snapshot = snapshot
+    if (this.#entries === undefined) return
     const dealtWith = new Map(changes.map((change) => [change.key, change]))
     const lent = new Set(this.#lent)
     const attached: unknown[] = []
-    this.#entries?.filter((entry) => {
+    this.#entries.filter((entry) => {
       const seen = dealtWith.get(entry.key)
       if (seen !== undefined) entry.base = seen.value
       const stored = valueOf(snapshot, entry.key)
@@ -132,10 +133,10 @@ export class Data {
 
   /** Only what we made, and nothing that is still part of these values: an object of the app's own is never frozen. */
   #freezeLent(attached: readonly unknown[]): void {
-    if (this.#lent.length === 0) return
+    if (this.#lent === undefined) return
     const kept = attached.length === 0 ? undefined : objectsOf(attached)
     for (const object of this.#lent) if (kept?.has(object) !== true) freeze(object)
-    this.#lent = kept === undefined ? [] : this.#lent.filter((object) => kept.has(object))
+    this.#lent = kept === undefined ? undefined : this.#lent.filter((object) => kept.has(object))
   }
 
   get #list(): readonly Entry[] {
@@ -148,7 +149,7 @@ export class Data {
   }
 
   #lend(key: string, stored: unknown, base: unknown): unknown {
-    const value = stored === ABSENT ? ABSENT : this.#codec.lend(stored, this.#lent)
+    const value = stored === ABSENT ? ABSENT : this.#codec.lend(stored, (this.#lent ??= []))
     if (this.#isFrozen) this.#freezeLent(NO_ENTRIES)
     const entry = this.#entries?.get(key)
     if (entry === undefined) this.#touch({ key, value, base })

@@ -23,6 +23,7 @@ export function exposeOnState(state: object, stateKey: string, manager: object):
 }
 
 /** Makes a given object take part in private fields of a class that extends this. */
+// eslint-disable-next-line @typescript-eslint/no-extraneous-class -- the constructor is what it is for
 class Foreign {
   constructor(object: object) {
     // eslint-disable-next-line no-constructor-return -- what the fields are put on
@@ -46,13 +47,9 @@ function slotFor(stateKey: string): Slot {
       else new Holder(state, manager)
     }
 
-    static managerOf(state: unknown): object | undefined {
+    static managerOf(state: object): object | undefined {
       // An object that inherits from a state shows what that shows.
-      for (
-        let at = state as object | null;
-        at !== null && at !== undefined;
-        at = Object.getPrototypeOf(at) as object | null
-      )
+      for (let at: object | null = state; at !== null; at = Object.getPrototypeOf(at) as object | null)
         if (#manager in at) return at.#manager
       // A proxy of it has no private fields.
       return sessionInContext(stateKey) as object | undefined
@@ -63,10 +60,10 @@ function slotFor(stateKey: string): Slot {
     property: {
       configurable: true,
       enumerable: true,
-      get(this: unknown) {
+      get(this: object) {
         return Holder.managerOf(this)
       },
-      set(this: unknown, value: unknown) {
+      set(this: object, value: unknown) {
         // As Object.assign(ctx.state, copyOfIt) does.
         if (value === Holder.managerOf(this)) return
         throw invalidMix(

@@ -90,8 +90,9 @@ class Pair {
     if (isAttached) this.data.settle(this.stored, changes)
     else {
       this.data.detach(this.stored, changes)
-      // What was shared is apart from now on.
-      this.model = reread(this.model)
+      assert.deepStrictEqual(sorted(this.proxy), sorted(reread(this.model)))
+      // Parts that two keys share are apart now where they were ours, and shared still where they are the app's.
+      this.model = structuredClone({ ...this.proxy })
     }
   }
 }
