@@ -8,7 +8,7 @@ import type { SessionLogger } from './events.ts'
 import { callable, plainAnswer, remedyFor } from './option-functions.ts'
 import { checkInnerNames } from './option-names.ts'
 import type { ClearSiteData, SessionOptions, SkipHeader, StandardSchema } from './options.ts'
-import { customCodec, jsonCodec, type Codec, type SessionCodec } from './record/codec.ts'
+import { customCodec, jsonCodec, koaJsonCodec, type Codec, type SessionCodec } from './record/codec.ts'
 import { MAX_COOKIE_AGE } from './record/lifetime.ts'
 import type { EncryptionSettings } from './record/encryption.ts'
 import type { DeviceFacts } from './record/payload.ts'
@@ -86,8 +86,8 @@ function checkedSecrets(secrets: unknown, at: string): EncryptionSettings['keys'
   return [...(secrets as EncryptionSettings['keys'])]
 }
 
-export function codecOf(codec: unknown, maxBytes: number): Codec {
-  if (codec === undefined) return jsonCodec(maxBytes)
+export function codecOf(codec: unknown, maxBytes: number, isKoaSession: boolean): Codec {
+  if (codec === undefined) return isKoaSession ? koaJsonCodec(maxBytes) : jsonCodec(maxBytes)
   const { stringify, parse } = (
     typeof codec === 'object' || typeof codec === 'function' ? (codec ?? {}) : {}
   ) as Partial<SessionCodec>

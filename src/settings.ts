@@ -103,7 +103,7 @@ export function settingsOf(given: unknown): Settings {
     storeTimeout: timerDuration(orDefault(options.storeTimeout, 2000), 'options.storeTimeout'),
     maxBytes,
     encryption,
-    codec: codecOf(options.codec, maxBytes),
+    codec: codecOf(options.codec, maxBytes, options.koaSession === true),
     schema: schemaOf(options.schema),
     owner: ownerOf(options.owner),
     maxPerOwner:
