@@ -13,12 +13,11 @@ const server = await mysqlServer()
 const testWithServer = server === undefined ? test.skip : test
 const clients = new MysqlClients(server)
 const pool = clients.pool()
+const connection = server === undefined ? pool : await clients.connection()
 test.after.always(async () => {
   await clients.end()
   await server?.stop()
 })
-
-const connection = server === undefined ? pool : await clients.connection()
 
 const shared: [string, () => MysqlStore][] = [
   ['a pool', () => new MysqlStore(pool, { table: clients.table() })],
