@@ -1,7 +1,7 @@
 // Stores written for express-session: callbacks, and a lifetime that they read from the session's cookie.
-import { invalidType } from '../errors.ts'
 import type { SessionStore } from '../store.ts'
-import { ShelfStore, type Shelf } from './shelf.ts'
+import { assertNoOptions, assertStore } from './arguments.ts'
+import { KeyValueStore, type KeyValueClient } from './key-value-store.ts'
 
 /** What an express-session store is given for a session: the cookie that it takes the lifetime from, and the record. */
 export interface ExpressSession {
@@ -26,33 +26,28 @@ export interface ExpressStore {
 
 /**
  * A store for express-session (connect-redis, connect-pg-simple, connect-mongo, session-file-store ...) as a store for
- * `session()`. It stays the caller's: nobody closes it.
+ * `session()`. It stays the caller's, and is never closed.
  *
  * Such a store cannot compare and set, and has no index by owner: the log says once what follows from that. Each change
  * costs it a read more than a store of this package. A lifetime of its own (`ttl` as an option) must not be shorter than
- * the sessions are to live.
+ * the sessions are to live. What the first create has stored is read back once: a store that does not give it back is
+ * refused there, as a failure of the store.
  *
  * ```ts
  * app.use(session({ store: fromExpressStore(new FileStore({ path: 'sessions' })) }))
  * ```
  *
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for something without `get`, `set` and `destroy`.
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for something without `get`, `set` and `destroy`, or a database client.
  */
-export function fromExpressStore(store: ExpressStore): SessionStore {
-  for (const name of ['get', 'set', 'destroy'] as const) {
-    if (typeof (store as Partial<ExpressStore> | undefined)?.[name] !== 'function') {
-      throw invalidType(
-        'the argument of fromExpressStore()',
-        `a store for express-session, with a method ${name}`,
-        store,
-      )
-    }
-  }
-  return new ShelfStore('fromExpressStore()', store, new ExpressShelf(store))
+export function fromExpressStore(store: ExpressStore, ...none: readonly []): SessionStore {
+  assertStore('fromExpressStore()', store, 'a store for express-session', ['get', 'set', 'destroy'])
+  assertNoOptions('fromExpressStore()', none)
+  return new KeyValueStore('fromExpressStore()', store, new ExpressClient(store))
 }
 
-class ExpressShelf implements Shelf {
+class ExpressClient implements KeyValueClient {
   readonly #store: ExpressStore
+  #hasCalledBack = false
 
   constructor(store: ExpressStore) {
     this.#store = store
@@ -60,35 +55,58 @@ class ExpressShelf implements Shelf {
 
   async get(key: string): Promise<unknown> {
     try {
-      const session = await called((callback) => this.#store.get(key, callback))
-      return (session as Partial<ExpressSession> | null | undefined)?.record
+      const session = await this.#called(this.#store.get.length >= 2, (callback) => this.#store.get(key, callback))
+      return recordIn(session)
     } catch (error) {
       if (isNotFound(error)) return undefined
       throw error
     }
   }
 
-  async put(key: string, record: string, ttl: number): Promise<void> {
+  async set(key: string, record: string, ttl: number): Promise<void> {
     // Different stores read different ones of these: the lifetime must be in all of them.
     const cookie = { originalMaxAge: ttl, maxAge: ttl, expires: new Date(Date.now() + ttl), path: '/', httpOnly: true }
-    await called((callback) => this.#store.set(key, { cookie, record }, callback))
+    await this.#called(this.#store.set.length >= 3, (callback) => this.#store.set(key, { cookie, record }, callback))
   }
 
   async remove(key: string): Promise<void> {
-    await called((callback) => this.#store.destroy(key, callback))
+    await this.#called(this.#store.destroy.length >= 2, (callback) => this.#store.destroy(key, callback))
+  }
+
+  /**
+   * Calls with a callback. A promise that is answered as well counts when it is rejected.
+   *
+   * Some stores answer by promise alone: those whose function names no callback, as long as none was ever called. A
+   * function that does call back may be async, too, and be done before it has the answer.
+   */
+  #called(
+    namesCallback: boolean,
+    call: (callback: (error?: unknown, value?: unknown) => void) => unknown,
+  ): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const refuse = (error: unknown): void => reject(error instanceof Error ? error : new Error(String(error)))
+      const answer = call((error, value) => {
+        this.#hasCalledBack = true
+        // express-session asks whether the error is truthy.
+        if (error) refuse(error)
+        else resolve(value)
+      })
+      if (!isThenable(answer)) return
+      answer.then((value) => {
+        if (!namesCallback && !this.#hasCalledBack) resolve(value)
+      }, refuse)
+    })
   }
 }
 
-/** Calls with a callback; a promise that is answered as well counts when it is rejected. */
-function called(call: (callback: (error?: unknown, value?: unknown) => void) => unknown): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const refuse = (error: unknown): void => reject(error instanceof Error ? error : new Error(String(error)))
-    const answer = call((error, value) => {
-      if (error === undefined || error === null || error === false) resolve(value)
-      else refuse(error)
-    })
-    if (answer instanceof Promise) answer.catch(refuse)
-  })
+function isThenable(answer: unknown): answer is PromiseLike<unknown> {
+  return typeof (answer as Partial<PromiseLike<unknown>> | undefined | null)?.then === 'function'
+}
+
+/** The record in a foreign session; what holds none passes on as it is, and counts as corrupt. */
+export function recordIn(session: unknown): unknown {
+  if (typeof session !== 'object' || session === null) return session
+  return (session as { readonly record?: unknown }).record ?? session
 }
 
 /**

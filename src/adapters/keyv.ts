@@ -1,8 +1,9 @@
 // Keyv, of any version: told by its shape. It answers an outage of what is behind it as if nothing were there: what it
 // emits, throws or keeps to itself differs from version to version, and an outage must never be an absent session.
-import { invalidMix, invalidType } from '../errors.ts'
+import { invalidMix } from '../errors.ts'
 import type { SessionStore } from '../store.ts'
-import { ShelfStore, type Shelf } from './shelf.ts'
+import { assertNoCallback, assertNoOptions, assertStore } from './arguments.ts'
+import { KeyValueStore, type KeyValueClient } from './key-value-store.ts'
 
 /** A Keyv, or anything else with these methods. */
 export interface KeyvLike {
@@ -15,31 +16,29 @@ export interface KeyvLike {
 }
 
 /**
- * A Keyv (5, 6) as a store for `session()`. It stays the caller's: nobody disconnects it. Give it a namespace of its
+ * A Keyv (5, 6) as a store for `session()`. It stays the caller's, and is never disconnected. Give it a namespace of its
  * own.
  *
  * Keyv cannot compare and set, and has no index by owner: the log says once what follows from that. Each change costs it
  * a read more than a store of this package. An error that it emits fails the calls that are under way, for Keyv itself
- * answers `undefined` then, and an outage is not an absent session.
+ * answers `undefined` then, and an outage is not an absent session. Over memcached a session ends thirty days after its
+ * last write, for memcached keeps nothing longer.
  *
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for something without `get`, `set` and `delete`; `ERR_INVALID_ARG_VALUE` for
- * a Keyv 5.4 without `throwOnErrors: true`, which conceals outages.
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for something without `get`, `set` and `delete`, or a Map;
+ * `ERR_INVALID_ARG_VALUE` for a Keyv 5.4 without `throwOnErrors: true`, which conceals outages.
  */
-export function fromKeyv(keyv: KeyvLike): SessionStore {
-  for (const name of ['get', 'set', 'delete'] as const) {
-    if (typeof (keyv as Partial<KeyvLike> | undefined)?.[name] !== 'function') {
-      throw invalidType('the argument of fromKeyv()', `a Keyv, with a method ${name}`, keyv)
-    }
-  }
+export function fromKeyv(keyv: KeyvLike, ...none: readonly []): SessionStore {
+  assertStore('fromKeyv()', keyv, 'a Keyv', ['get', 'set', 'delete'])
+  assertNoOptions('fromKeyv()', none)
   if (typeof keyv.getRaw !== 'function' && keyv.throwOnErrors === false) {
     throw invalidMix(
       'this Keyv answers an outage as an absent session: update it to 5.5 or later, or make it with throwOnErrors: true',
     )
   }
-  return new ShelfStore('fromKeyv()', keyv, new KeyvShelf(keyv))
+  return new KeyValueStore('fromKeyv()', keyv, new KeyvClient(keyv))
 }
 
-class KeyvShelf implements Shelf {
+class KeyvClient implements KeyValueClient {
   readonly #keyv: KeyvLike
   #errors = 0
   #lastError: unknown = undefined
@@ -53,13 +52,13 @@ class KeyvShelf implements Shelf {
   }
 
   async get(key: string): Promise<unknown> {
-    if (typeof this.#keyv.getRaw !== 'function') return this.#watched(() => this.#keyv.get(key))
+    if (typeof this.#keyv.getRaw !== 'function') return this.#watched(() => promised(this.#keyv.get(key)))
     // Keyv 5 conceals a failed get(), and not a failed getRaw().
-    const kept = await this.#watched(() => this.#keyv.getRaw?.(key))
-    return (kept as { readonly value?: unknown } | undefined | null)?.value
+    const held = await this.#watched(() => this.#keyv.getRaw?.(key))
+    return typeof held === 'object' && held !== null && 'value' in held ? held.value : held
   }
 
-  async put(key: string, record: string, ttl: number): Promise<void> {
+  async set(key: string, record: string, ttl: number): Promise<void> {
     const isSet = await this.#watched(() => this.#keyv.set(key, record, ttl))
     if (isSet === false) throw new Error('Keyv did not store the session')
   }
@@ -75,4 +74,9 @@ class KeyvShelf implements Shelf {
     if (this.#errors === before) return answer
     throw this.#lastError instanceof Error ? this.#lastError : new Error(String(this.#lastError))
   }
+}
+
+function promised(answer: unknown): unknown {
+  assertNoCallback('fromKeyv()', answer)
+  return answer
 }

@@ -1,12 +1,17 @@
-// Stores written for koa-session and koa-generic-session: promises, and a lifetime as an argument.
-import { invalidType } from '../errors.ts'
+// Stores written for koa-session and koa-generic-session: promises, and a lifetime as an argument and in the value.
 import type { SessionStore } from '../store.ts'
-import { LONGEST_TTL, ShelfStore, type Shelf } from './shelf.ts'
+import { assertNoCallback, assertNoOptions, assertStore } from './arguments.ts'
+import { recordIn } from './express.ts'
+import { KeyValueStore, MAX_TTL, type KeyValueClient } from './key-value-store.ts'
 
-/** What a store of the Koa world is given for a session. */
+/** What a store of the Koa world is given for a session: as koa-session gives it, with the record in the place of data. */
 export interface KoaStoredSession {
   /** The record as JSON, under a hash of the id; opaque to the store. */
   readonly record: string
+  /** When the store may drop it, in epoch milliseconds. */
+  readonly _expire: number
+  /** How long that is from now, in milliseconds. */
+  readonly _maxAge: number
 }
 
 /** A store for koa-session; what else it has is not used. There is no `ctx` for it. */
@@ -17,23 +22,23 @@ export interface KoaStore {
 }
 
 /**
- * A store for koa-session (koa-redis and its kind) as a store for `session()`. It stays the caller's: nobody closes it.
+ * A store for koa-session (koa-redis and its kind) as a store for `session()`. It stays the caller's, and is never closed.
  *
  * Such a store cannot compare and set, and has no index by owner: the log says once what follows from that. Each change
- * costs it a read more than a store of this package.
+ * costs it a read more than a store of this package. It gets `_expire` and `_maxAge` with the value, as from koa-session,
+ * but no `ctx`. What the first create has stored is read back once: a store that does not give it back (one for
+ * koa-session2, a client that answers by callback) is refused there, as a failure of the store.
  *
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for something without `get`, `set` and `destroy`.
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for something without `get`, `set` and `destroy`, a database client, or a
+ * store for koa-session2 or express-session.
  */
-export function fromKoaStore(store: KoaStore): SessionStore {
-  for (const name of ['get', 'set', 'destroy'] as const) {
-    if (typeof (store as Partial<KoaStore> | undefined)?.[name] !== 'function') {
-      throw invalidType('the argument of fromKoaStore()', `a store for koa-session, with a method ${name}`, store)
-    }
-  }
-  return new ShelfStore('fromKoaStore()', store, new KoaShelf(store))
+export function fromKoaStore(store: KoaStore, ...none: readonly []): SessionStore {
+  assertStore('fromKoaStore()', store, 'a store for koa-session', ['get', 'set', 'destroy'])
+  assertNoOptions('fromKoaStore()', none)
+  return new KeyValueStore('fromKoaStore()', store, new KoaClient(store))
 }
 
-class KoaShelf implements Shelf {
+class KoaClient implements KeyValueClient {
   readonly #store: KoaStore
 
   constructor(store: KoaStore) {
@@ -42,12 +47,14 @@ class KoaShelf implements Shelf {
 
   async get(key: string): Promise<unknown> {
     // Some stores prolong a session by this when they read it: it must not cut one short.
-    const session = await this.#store.get(key, LONGEST_TTL, { rolling: false })
-    return (session as Partial<KoaStoredSession> | null | undefined)?.record
+    const answer = this.#store.get(key, MAX_TTL, { rolling: false })
+    assertNoCallback('fromKoaStore()', answer)
+    return recordIn(await answer)
   }
 
-  async put(key: string, record: string, ttl: number): Promise<void> {
-    await this.#store.set(key, { record }, ttl, { rolling: false, changed: true })
+  async set(key: string, record: string, ttl: number): Promise<void> {
+    const session = { record, _expire: Date.now() + ttl, _maxAge: ttl }
+    await this.#store.set(key, session, ttl, { rolling: false, changed: true })
   }
 
   async remove(key: string): Promise<void> {

@@ -11,41 +11,15 @@ import memorystore from 'memorystore'
 import pg from 'pg'
 import { createClient } from 'redis'
 import sessionFileStore from 'session-file-store'
-import { session } from '../../src/index.ts'
+import { MemoryStore as MemoryStoreOfOurs, session } from '../../src/index.ts'
+import { CorruptRecord } from '../../src/store.ts'
 import { serve } from '../support/app.ts'
+import { MongoShape, type Callback } from '../support/mongo-shape.ts'
+import { mounted } from '../support/mounted.ts'
 import { postgres } from '../support/postgres.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
 import { temporaryFolder } from '../support/service.ts'
 import { newRecord, NOW } from '../support/records.ts'
-
-type Callback = (error?: unknown, value?: unknown) => void
-
-/** As connect-mongo keeps them: JSON beside an instant, and a touch that fails where there is nothing. */
-class MongoShape implements ExpressStore {
-  readonly documents = new Map<string, { expires: Date; session: string }>()
-  lastTtl = 0
-
-  get(sid: string, callback: Callback): void {
-    const found = this.documents.get(sid)
-    setImmediate(
-      callback,
-      null,
-      found !== undefined && found.expires > new Date() ? JSON.parse(found.session) : undefined,
-    )
-  }
-
-  set(sid: string, given: ExpressSession, callback: Callback): void {
-    const { expires } = given.cookie
-    this.lastTtl = expires.valueOf() - Date.now()
-    this.documents.set(sid, { expires, session: JSON.stringify(given) })
-    setImmediate(callback, null)
-  }
-
-  destroy(sid: string, callback: Callback): void {
-    this.documents.delete(sid)
-    setImmediate(callback, null)
-  }
-}
 
 /** As better-sqlite3-session-store does it: everything at once, and a lifetime from cookie.maxAge. */
 class SqliteShape implements ExpressStore {
@@ -195,39 +169,84 @@ test('ENOENT of a file is an absent session, and of a socket an outage', async (
   await t.throwsAsync(async () => failing('connect').read('key', NOW), { message: 'ENOENT connect' })
 })
 
-test('what is not a record of ours reads as absent and gives way to create', async (t) => {
-  const strangers = [
-    {},
-    { record: 7 },
-    { record: '' },
-    { record: '{"key":' },
-    { record: 'null' },
-    { record: '{}' },
-    'text',
-    { cookie: {} },
-  ]
+test('what is not a record of ours is corrupt to a read, and gives way to create', async (t) => {
+  const strangers: unknown[] = [{}, { record: 7 }, { record: '' }, { record: '{"key":' }, { record: 'null' }]
+  strangers.push({ record: '{}' }, 'text', { cookie: {} }, 7, 0, '', true, false, [], [1])
   const other = new MongoShape()
   await fromExpressStore(other).create(newRecord(), NOW)
   const [moved] = other.documents.values()
+  const old = newRecord()
+  strangers.push(
+    { record: JSON.stringify({ ...old, version: '1' }) },
+    { record: JSON.stringify({ ...old, payload: 7 }) },
+  )
   for (const stranger of [...strangers.map((value) => JSON.stringify(value)), moved?.session ?? '']) {
     const store = new MongoShape()
-    const record = newRecord()
-    store.documents.set(record.key, { expires: new Date(Date.now() + 10_000), session: stranger })
+    const record = { ...old }
+    const put = () => store.documents.set(record.key, { expires: new Date(Date.now() + 10_000), session: stranger })
+    put()
     const adapter = fromExpressStore(store)
 
-    t.is(await adapter.read(record.key, NOW), undefined)
+    await t.throwsAsync(async () => adapter.read(record.key, NOW), { instanceOf: CorruptRecord }, stranger)
     t.is(await adapter.replace({ ...record, version: 2 }, 1, NOW), 'gone')
     t.false(await adapter.touch(record.key, 1, NOW, NOW + 1, NOW))
     t.true(await adapter.create(record, NOW))
     t.is((await adapter.read(record.key, NOW))?.payload, record.payload)
+    put()
+    t.true(await adapter.delete(record.key))
+    t.is(await adapter.read(record.key, NOW), undefined)
   }
 })
 
-test('behind a call that is never answered the line for that session does not grow without end', async (t) => {
-  const store = fromExpressStore({ get: () => undefined, set: () => undefined, destroy: () => undefined })
-  const waiting = Array.from({ length: 1001 }, async () => store.delete('key'))
+test('over HTTP a damaged session is an ended one, and its browser gets another', async (t) => {
+  const store = new MongoShape()
+  const app = await mounted(
+    t,
+    { store: fromExpressStore(store), logger: {} },
+    { '/': ({ data, origin }) => [origin, (data.n = (data.n ?? 0) + 1)] },
+  )
+  const browser = app.browser()
+  await browser.get('/')
+  for (const [key, { expires }] of store.documents) store.documents.set(key, { expires, session: '"cut off' + '"' })
 
-  await t.throwsAsync(Promise.race(waiting), { message: /wait for an answer/ })
+  t.is((await browser.get('/')).body, '["expired",1]')
+  t.is((await browser.get('/')).body, '["resumed",2]')
+})
+
+test('an ended record lies in the foreign store for its minute, and nothing of the session with it', async (t) => {
+  const store = new MongoShape()
+  const adapter = fromExpressStore(store)
+  const record = newRecord({ payload: 'what it held' })
+  await adapter.create(record, NOW)
+  const ended = { ...record, version: 2, payload: '', owner: undefined, meta: undefined, expiresAt: NOW + 60_000 }
+
+  t.is(await adapter.replace(ended, 1, NOW), 'done')
+  t.deepEqual(await adapter.read(record.key, NOW + 59_999), ended)
+  t.is(await adapter.read(record.key, NOW + 60_000), undefined)
+  t.false(JSON.stringify([...store.documents.values()]).includes('what it held'))
+  t.true(store.lastTtl >= 60_000)
+})
+
+test('falsy errors are none, as in express-session', async (t) => {
+  const store = new MongoShape()
+  const adapter = fromExpressStore({
+    get: (sid, callback) => store.get(sid, (_, value) => callback(0, value)),
+    set: (sid, given, callback) => store.set(sid, given, () => callback('')),
+    destroy: (sid, callback) => store.destroy(sid, callback),
+  })
+
+  t.true(await adapter.create(newRecord(), NOW))
+})
+
+test('a store for memcached is asked for thirty days at most, and says so', async (t) => {
+  class MemcachedStore extends MongoShape {}
+  const store = new MemcachedStore()
+  const adapter = fromExpressStore(store)
+  await adapter.create(newRecord({ expiresAt: NOW + 90 * 86_400_000 }), NOW)
+
+  t.true(store.lastTtl <= 30 * 86_400_000)
+  t.regex(adapter.limits ?? '', /memcached keeps a session for at most thirty days/)
+  t.notRegex(fromExpressStore(new MongoShape()).limits ?? '', /memcached/)
 })
 
 test('fromExpressStore refuses what is no store', (t) => {
@@ -237,6 +256,19 @@ test('fromExpressStore refuses what is no store', (t) => {
       message: /fromExpressStore/,
     })
   }
+})
+
+test('fromExpressStore takes no options, no database client and no store of this package', (t) => {
+  const store = new MongoShape()
+  const client = { get: () => 0, set: () => 0, destroy: () => 0, sendCommand: () => 0 }
+
+  for (const call of [
+    () => (fromExpressStore as (...args: unknown[]) => unknown)(store, { ttl: 60 }),
+    () => fromExpressStore(client),
+    () => fromExpressStore(new MemoryStoreOfOurs() as unknown as ExpressStore),
+  ])
+    t.throws(call, { code: 'ERR_INVALID_ARG_TYPE', message: /fromExpressStore/ })
+  t.notThrows(() => [store].map(fromExpressStore))
 })
 
 test('a foreign store has no index by owner and says what it cannot promise', (t) => {

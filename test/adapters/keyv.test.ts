@@ -129,6 +129,34 @@ test('a Keyv that conceals outages is refused', (t) => {
   t.notThrows(() => fromKeyv(nothing))
 })
 
+test('memcached behind a Keyv is asked for thirty days at most, and it is said', async (t) => {
+  class KeyvMemcache extends Backend {}
+  const ttls: unknown[] = []
+  const keyv = new Keyv5({ store: new KeyvMemcache() })
+  const adapter = fromKeyv({
+    get: (key) => keyv.get(key),
+    set: (key, value, ttl) => (ttls.push(ttl), keyv.set(key, value, ttl)),
+    delete: (key) => keyv.delete(key),
+    ...({ store: new KeyvMemcache() } as object),
+  })
+  await adapter.create(newRecord({ expiresAt: NOW + 90 * 86_400_000 }), NOW)
+
+  t.deepEqual(ttls, [30 * 86_400_000])
+  t.regex(fromKeyv(keyv).limits ?? '', /thirty days/)
+  t.notRegex(fromKeyv(new Keyv5()).limits ?? '', /thirty days/)
+})
+
+test('fromKeyv takes no options and no Map', (t) => {
+  t.throws(() => (fromKeyv as (...args: unknown[]) => unknown)(new Keyv5(), { ttl: 1 }), {
+    code: 'ERR_INVALID_ARG_TYPE',
+    message: /no options/,
+  })
+  t.throws(() => fromKeyv(new Map() as unknown as KeyvLike), {
+    code: 'ERR_INVALID_ARG_TYPE',
+    message: /a Map forgets nothing/,
+  })
+})
+
 test('fromKeyv refuses what is no Keyv', (t) => {
   for (const wrong of [undefined, null, 1, {}, { get: () => 0, set: () => 0 }]) {
     t.throws(() => fromKeyv(wrong as unknown as KeyvLike), { code: 'ERR_INVALID_ARG_TYPE', message: /fromKeyv/ })

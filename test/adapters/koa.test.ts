@@ -1,8 +1,9 @@
 import test from 'ava'
+import expressSession from 'express-session'
 import Koa from 'koa'
 import { fromKoaStore, type KoaStore } from '../../src/adapters/index.ts'
 import { storeChecks } from 'koa-fastsession/conformance'
-import { session } from '../../src/index.ts'
+import { MemoryStore, session } from '../../src/index.ts'
 import { serve } from '../support/app.ts'
 import { newRecord, NOW } from '../support/records.ts'
 
@@ -115,6 +116,83 @@ test('after a failed write the next one of that session has its turn', async (t)
   Reflect.deleteProperty(store, 'set')
 
   t.true(await adapter.create(record, NOW))
+})
+
+test('it is given what koa-session gives its stores', async (t) => {
+  const seen: unknown[][] = []
+  const store = new RedisShape()
+  const adapter = fromKoaStore({
+    get: (...args) => store.get(...args),
+    set: (...args) => (seen.push(args), store.set(...(args.slice(0, 3) as [string, object, number]))),
+    destroy: (key) => store.destroy(key),
+  })
+  const before = Date.now()
+  await adapter.create(newRecord(), NOW)
+
+  const [[, value, maxAge, options] = []] = seen
+  const { _expire, _maxAge } = value as { _expire: number; _maxAge: number }
+  t.true(Number(maxAge) > 600_000)
+  t.is(maxAge, _maxAge)
+  t.true(_expire >= before + Number(maxAge) && _expire <= Date.now() + Number(maxAge))
+  t.deepEqual(options, { rolling: false, changed: true })
+})
+
+/** As koa-session2 has them: the arguments of `set` are others. */
+class Koa2Shape {
+  readonly sessions = new Map<unknown, string>()
+
+  get(sid: string): unknown {
+    return this.sessions.has(sid) ? JSON.parse(this.sessions.get(sid) ?? '') : undefined
+  }
+
+  set(session: unknown, { sid = 'random' }: { sid?: string } = {}): unknown {
+    this.sessions.set(sid, JSON.stringify(session))
+    return sid
+  }
+
+  destroy(sid: string): void {
+    this.sessions.delete(sid)
+  }
+}
+
+test('a store that does not give back what it was given fails at the first session, with words', async (t) => {
+  const forgetful = { get: () => undefined, set: () => undefined, destroy: () => undefined }
+  for (const store of [new Koa2Shape() as unknown as KoaStore, forgetful])
+    await t.throwsAsync(async () => fromKoaStore(store).create(newRecord(), NOW), {
+      message: /did not come back.*koa-session2/,
+    })
+})
+
+test('what came back is not asked for again', async (t) => {
+  const store = new RedisShape()
+  const adapter = fromKoaStore(store)
+  await adapter.create(newRecord(), NOW)
+  store.asked.length = 0
+  await adapter.create(newRecord(), NOW)
+
+  t.is(store.asked.length, 1)
+})
+
+test('a client that answers by callback fails with words, and is not an absent session', async (t) => {
+  const client = { get: () => true, set: () => true, destroy: () => true }
+
+  await t.throwsAsync(async () => fromKoaStore(client).read('key', NOW), { message: /answers by callback/ })
+})
+
+test('fromKoaStore refuses stores of other shapes when they are handed over', (t) => {
+  const shape = { get: () => 0, set: () => 0, destroy: () => 0 }
+  const wrong: [object, RegExp][] = [
+    [{ ...shape, getID: () => 0 }, /koa-session2/],
+    [{ ...shape, sendCommand: () => 0 }, /new RedisStore\(client\)/],
+    [new expressSession.MemoryStore(), /fromExpressStore\(store\)/],
+    [new MemoryStore(), /options\.store/],
+  ]
+  for (const [store, message] of wrong)
+    t.throws(() => fromKoaStore(store as KoaStore), { code: 'ERR_INVALID_ARG_TYPE', message })
+  t.throws(() => (fromKoaStore as (...args: unknown[]) => unknown)(shape, { prefix: 'a' }), {
+    code: 'ERR_INVALID_ARG_TYPE',
+    message: /no options/,
+  })
 })
 
 test('fromKoaStore refuses what is no store', (t) => {

@@ -1,0 +1,41 @@
+// What is handed to an adapter: refused with words where it is something else, for most of it has methods of these names.
+import { invalidType } from '../errors.ts'
+
+/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` unless `store` has these methods and is nothing else that is known. */
+export function assertStore(adapter: string, store: unknown, rule: string, methods: readonly string[]): void {
+  const name = `the argument of ${adapter}`
+  const given = (typeof store === 'object' || typeof store === 'function' ? (store ?? {}) : {}) as Readonly<
+    Record<string, unknown>
+  >
+  const has = (method: string): boolean => typeof given[method] === 'function'
+  if (has('create') && has('read') && has('replace'))
+    throw invalidType(name, rule, store, 'this is a store for session() already: options.store takes it as it is')
+  if (has('sendCommand') || has('customCommand'))
+    throw invalidType(name, rule, store, 'this is a Redis client: new RedisStore(client) takes it')
+  if (has('getID'))
+    throw invalidType(name, rule, store, 'this is a store for koa-session2, which takes other arguments')
+  if (adapter !== 'fromExpressStore()' && has('createSession'))
+    throw invalidType(name, rule, store, 'this is a store for express-session: fromExpressStore(store) takes it')
+  if (store instanceof Map) throw invalidType(name, rule, store, 'a Map forgets nothing, new Keyv() does')
+  const missing = methods.find((method) => !has(method))
+  if (missing !== undefined) throw invalidType(name, `${rule}, with a method ${missing}`, store)
+}
+
+/** Adapters have no options: the lifetime is the session's, a prefix the foreign store's. */
+export function assertNoOptions(adapter: string, given: readonly unknown[]): void {
+  const [options] = given
+  if (typeof options === 'object')
+    throw invalidType(`a second argument of ${adapter}`, 'left out', options, 'an adapter has no options')
+}
+
+/**
+ * A foreign answer that is no promise and no value either.
+ *
+ * @throws {Error} for `true` and `false`: clients that answer by callback return them.
+ */
+export function assertNoCallback(adapter: string, answer: unknown): void {
+  if (typeof answer === 'boolean')
+    throw new Error(
+      `${adapter}: get() answered ${String(answer)} where a promise or a session is due. A client that answers by callback must be wrapped in promises`,
+    )
+}

@@ -1,0 +1,203 @@
+// Calls of one foreign store: one after another for each key, all at once for different keys. That makes a step of several
+// calls whole within one process. Every wait ends, for a foreign store may never answer a call.
+
+/** The longest line of one key. */
+const MAX_WAITING = 1000
+
+/** Waiting and turn together end after this, whatever the calls do; so does a read outside a turn. */
+const MAX_TURN = 10_000
+
+// A call that took this long counts as lost once a later call has been answered: the store works, and others wait.
+const LOST_AFTER = 500
+const CHECK_EVERY = 100
+
+/** For this long after a turn has lapsed, its write may still land and is then written over. */
+const MAX_OVERDUE = 60_000
+const MAX_OVERDUE_KEYS = 1000
+
+type Call<T = unknown> = () => Promise<T>
+
+interface Line {
+  /** Never rejects. */
+  end: Promise<void>
+  length: number
+}
+
+/** The calls of one foreign store. */
+export class KeyedQueue {
+  readonly #lines = new Map<string, Line>()
+  /** Keys with a write that a lapsed turn left behind, and the last write since. */
+  readonly #overdue = new Map<string, Call | undefined>()
+  #asked = 0
+  #lastAnswered = 0
+
+  /** Runs `work` when everything that came earlier for that key is over: settled, or lapsed. */
+  run<Result>(key: string, work: (turn: Turn) => Promise<Result>): Promise<Result> {
+    const line = this.#lines.get(key) ?? { end: Promise.resolve(), length: 0 }
+    if (line.length >= MAX_WAITING)
+      return Promise.reject(new Error(`${MAX_WAITING} calls for one session wait for an answer of the foreign store`))
+    this.#lines.set(key, line)
+    line.length++
+    const turn = new Turn(this, key, () => line.length > 1)
+    const result = turn.run(work, line.end)
+    line.end = Promise.all([line.end, turn.over]).then(() => {
+      if (--line.length === 0) this.#lines.delete(key)
+    })
+    return result
+  }
+
+  /** One foreign call. */
+  async ask<T>(call: Call<T>): Promise<T> {
+    const number = ++this.#asked
+    try {
+      return await call()
+    } finally {
+      this.#lastAnswered = Math.max(this.#lastAnswered, number)
+    }
+  }
+
+  /** How many calls were made so far. */
+  get asked(): number {
+    return this.#asked
+  }
+
+  /** Whether a call that was made after the first `count` ones has been answered. */
+  hasAnsweredSince(count: number): boolean {
+    return this.#lastAnswered > count
+  }
+
+  /** Notes a write, for a key whose last write must come to stand again. */
+  noteWrite(key: string, write: Call): void {
+    if (this.#overdue.has(key)) this.#overdue.set(key, write)
+  }
+
+  /** A turn has lapsed during a write, which may land after later ones: those must not be undone by it. */
+  writeLater(key: string, late: Promise<unknown>): void {
+    if (!this.#overdue.has(key) && this.#overdue.size < MAX_OVERDUE_KEYS) {
+      this.#overdue.set(key, undefined)
+      setTimeout(() => this.#overdue.delete(key), MAX_OVERDUE).unref()
+    }
+    const rewrite = (): void => {
+      const newest = this.#overdue.get(key)
+      // The caller of that write has its answer. If this fails, the next write of the session finds another version.
+      if (newest !== undefined) this.run(key, (turn) => turn.write(newest)).catch(() => undefined)
+    }
+    late.then(rewrite, rewrite)
+  }
+}
+
+/** The time in which one piece of work has a key for itself. */
+export class Turn {
+  /** Resolves when the next may begin. */
+  readonly over: Promise<void>
+  readonly #queue: KeyedQueue
+  readonly #key: string
+  readonly #hasWaiting: () => boolean
+  #isOver = false
+  #end!: () => void
+  #watch: NodeJS.Timeout | undefined = undefined
+  #call: { readonly number: number; readonly since: number } | undefined = undefined
+  #write: Promise<unknown> | undefined = undefined
+
+  constructor(queue: KeyedQueue, key: string, hasWaiting: () => boolean) {
+    this.#queue = queue
+    this.#key = key
+    this.#hasWaiting = hasWaiting
+    this.over = new Promise((resolve) => (this.#end = resolve))
+  }
+
+  /** Runs `work` after `previous`, unless the time is over by then. */
+  run<Result>(work: (turn: Turn) => Promise<Result>, previous: Promise<void>): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const deadline = setTimeout(() => {
+        this.#lapse()
+        reject(noAnswer())
+      }, MAX_TURN)
+      void previous
+        .then(() => this.#begin(work))
+        .then(resolve, reject)
+        .finally(() => {
+          clearTimeout(deadline)
+          clearTimeout(this.#watch)
+          this.#isOver = true
+          this.#end()
+        })
+    })
+  }
+
+  #begin<Result>(work: (turn: Turn) => Promise<Result>): Promise<Result> {
+    this.#assertGoing()
+    const watch = (): void => {
+      if (this.#hasWaiting() && this.#isLost()) this.#lapse()
+      else this.#watch = setTimeout(watch, CHECK_EVERY)
+    }
+    this.#watch = setTimeout(watch, LOST_AFTER)
+    return work(this)
+  }
+
+  async read<T>(call: Call<T>): Promise<T> {
+    this.#assertGoing()
+    const answer = await this.#ask(call)
+    this.#assertGoing()
+    return answer
+  }
+
+  async write(call: Call): Promise<void> {
+    this.#assertGoing()
+    this.#queue.noteWrite(this.#key, call)
+    const answer = this.#ask(call)
+    this.#write = answer
+    await answer
+    this.#write = undefined
+    // A later turn compared with what was there before: of the two, that one stands.
+    this.#assertGoing()
+  }
+
+  async #ask<T>(call: Call<T>): Promise<T> {
+    this.#call = { number: this.#queue.asked + 1, since: performance.now() }
+    try {
+      return await this.#queue.ask(call)
+    } finally {
+      this.#call = undefined
+    }
+  }
+
+  #isLost(): boolean {
+    if (this.#call === undefined) return false
+    const { number, since } = this.#call
+    return performance.now() - since >= LOST_AFTER && this.#queue.hasAnsweredSince(number)
+  }
+
+  #lapse(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    clearTimeout(this.#watch)
+    if (this.#write !== undefined) this.#queue.writeLater(this.#key, this.#write)
+    this.#end()
+  }
+
+  #assertGoing(): void {
+    if (this.#isOver) throw noAnswer()
+  }
+}
+
+const queues = new WeakMap<object, KeyedQueue>()
+
+/** The queue of a foreign store: the same one for every adapter of it, so that two middlewares share it. */
+export function queueOf(foreign: object): KeyedQueue {
+  const queue = queues.get(foreign) ?? new KeyedQueue()
+  queues.set(foreign, queue)
+  return queue
+}
+
+/** An answer that comes in time. */
+export function within<T>(answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(noAnswer()), MAX_TURN)
+    answer.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
+
+function noAnswer(): Error {
+  return new Error('the foreign store did not answer in time: whether its call happened is unknown')
+}

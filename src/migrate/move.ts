@@ -1,0 +1,227 @@
+// All live sessions of one store into another. A session lives in one of the two at any time, or in both for a moment with
+// the same version; one that ended in either never comes back.
+import { invalidMix, invalidType, SessionError } from '../errors.ts'
+import { CorruptRecord, type RecordPage, type SessionRecord, type SessionStore } from '../store.ts'
+
+/** Options of {@link moveSessions}. */
+export interface MoveOptions {
+  /** Called after each session that was moved, with how many were so far. What it throws ends the move. */
+  readonly onProgress?: ((moved: number) => void) | undefined
+  /** The clock that decides what has expired. */
+  readonly now?: (() => number) | undefined
+}
+
+const PORTION = 200
+const WIDTH = 16
+
+// A session that gets a new id while the scan goes on may be missed by it: the next pass finds it. The last one moves none.
+const MAX_PASSES = 5
+
+/** How often a session that keeps changing is tried in one pass. */
+const MAX_TRIES = 5
+
+const CALL_TIMEOUT = 30_000
+
+/**
+ * Moves all live sessions from one store into another, records as they are: encrypted ones stay encrypted, nobody's
+ * lifetime changes, each cookie finds its session in `to`.
+ *
+ * A session leaves `from` once `to` has it, so that after an interruption a second call moves the rest alone. It overwrites
+ * nothing: where `to` holds another session state under the key, both stay. It moves nothing that has ended, and a session
+ * that ends meanwhile in either store ends in the other. A session that is changed in `from` meanwhile is moved as changed.
+ *
+ * Stop what writes to `from` first, or let it finish with short requests: a request that is under way in a session as it is
+ * moved gets `ERR_SESSION_GONE`. Run one at a time: of two at once, either may end a session that the other moves.
+ *
+ * ```ts
+ * const count = await moveSessions(new SqliteStore('sessions.db'), new RedisStore(client))
+ * ```
+ *
+ * @returns how many were moved.
+ * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when `from` has no `scan`; `ERR_SESSION_STORE` when a store failed or gave
+ * no answer within 30 seconds: what was moved stays moved.
+ * @throws {TypeError} for something else than two stores, or unknown options.
+ */
+export async function moveSessions(from: SessionStore, to: SessionStore, options: MoveOptions = {}): Promise<number> {
+  checkStore(from, 'the first argument of moveSessions()')
+  checkStore(to, 'the second argument of moveSessions()')
+  if (from === to) throw invalidMix('moveSessions() needs two stores, and got the same one twice')
+  const move = new Move(from, to, checkedOptions(options))
+  if (from.scan === undefined)
+    throw new SessionError(
+      'ERR_SESSION_UNSUPPORTED',
+      'the store to move from has no scan: only a store that can be walked can be emptied',
+    )
+  for (let pass = 0; pass < MAX_PASSES; pass++) if (!(await move.pass())) break
+  return move.moved
+}
+
+class Move {
+  moved = 0
+  /** A session went on under another key, perhaps one that the scan had passed already. */
+  #hasMissed = false
+  readonly #from: SessionStore
+  readonly #to: SessionStore
+  readonly #onProgress: (moved: number) => void
+  readonly #now: () => number
+
+  constructor(from: SessionStore, to: SessionStore, { onProgress, now }: MoveOptions) {
+    this.#from = from
+    this.#to = to
+    this.#onProgress = onProgress ?? ((): void => undefined)
+    this.#now = now ?? ((): number => Date.now())
+  }
+
+  /** Walks through `from` once; whether another pass may find something. */
+  async pass(): Promise<boolean> {
+    const before = this.moved
+    this.#hasMissed = false
+    let cursor: string | undefined
+    do {
+      const page: RecordPage | undefined = await this.#ask(() => this.#from.scan?.(this.#now(), PORTION, cursor))
+      if (page === undefined || (page.cursor !== undefined && page.cursor === cursor))
+        throw failed(new Error('scan did not go on'))
+      await this.#portion(page.records)
+      ;({ cursor } = page)
+    } while (cursor !== undefined)
+    return this.moved > before || this.#hasMissed
+  }
+
+  async #portion(records: readonly SessionRecord[]): Promise<void> {
+    let next = 0
+    const work = async (): Promise<void> => {
+      for (let record = records[next++]; record !== undefined; record = records[next++]) {
+        try {
+          if (await this.#move(record)) this.#onProgress(++this.moved)
+        } catch (error) {
+          next = records.length // the others finish what they are at, and begin nothing more
+          throw error
+        }
+      }
+    }
+    const outcomes = await Promise.allSettled(Array.from({ length: Math.min(WIDTH, records.length) }, work))
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+  }
+
+  /** Moves one session; whether it left `from` for `to`. */
+  async #move(scanned: SessionRecord): Promise<boolean> {
+    if (hasEnded(scanned)) return false
+    if (!(await this.#ask(() => this.#to.create(scanned, this.#now())))) return this.#meet(scanned)
+    let record = scanned
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      if (await this.#remove(record)) return true
+      // It changed or ended meanwhile: `to` follows.
+      const newest = await this.#read(this.#from, record.key)
+      if (newest === undefined || hasEnded(newest)) {
+        this.#hasMissed = true
+        await this.#ask(() => this.#to.delete(record.key))
+        return false
+      }
+      const replaced = await this.#ask(() => this.#to.replace(newest, record.version, this.#now()))
+      if (replaced === 'gone') {
+        await this.#remove(newest)
+        return false
+      }
+      // A request over `to` has changed it, too: which of the two is right cannot be known here.
+      if (replaced === 'stale') return false
+      record = newest
+    }
+    return false
+  }
+
+  /** `to` holds the key already: an earlier call was interrupted, or the session has gone on there. */
+  async #meet(record: SessionRecord): Promise<boolean> {
+    const held = await this.#read(this.#to, record.key)
+    if (held === undefined) return false
+    if (hasEnded(held)) {
+      await this.#remove(record)
+      return false
+    }
+    return (held.version > record.version || isSame(held, record)) && (await this.#remove(record))
+  }
+
+  /** Removes this version from `from`, and no other; whether it was there. */
+  async #remove(record: SessionRecord): Promise<boolean> {
+    const now = this.#now()
+    const end = {
+      ...record,
+      version: record.version + 1,
+      payload: '',
+      owner: undefined,
+      meta: undefined,
+      expiresAt: now,
+    }
+    if ((await this.#ask(() => this.#from.replace(end, record.version, now))) !== 'done') return false
+    await this.#ask(() => this.#from.delete(record.key))
+    return true
+  }
+
+  async #read(store: SessionStore, key: string): Promise<SessionRecord | undefined> {
+    try {
+      return (await answer(() => store.read(key, this.#now()))) ?? undefined
+    } catch (error) {
+      if (error instanceof CorruptRecord) return undefined
+      throw failed(error)
+    }
+  }
+
+  async #ask<T>(call: () => T | Promise<T>): Promise<T> {
+    try {
+      return await answer(call)
+    } catch (error) {
+      throw failed(error)
+    }
+  }
+}
+
+/** An empty payload is what is left of a session that has ended, or goes on under another key. */
+function hasEnded({ payload }: SessionRecord): boolean {
+  return payload.length === 0
+}
+
+function isSame(one: SessionRecord, other: SessionRecord): boolean {
+  return (
+    one.version === other.version &&
+    typeof one.payload === typeof other.payload &&
+    Buffer.from(one.payload as string).equals(Buffer.from(other.payload as string))
+  )
+}
+
+async function answer<T>(call: () => T | Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${CALL_TIMEOUT} ms`)), CALL_TIMEOUT)
+  })
+  try {
+    return await Promise.race([call(), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function failed(cause: unknown): SessionError {
+  return new SessionError(
+    'ERR_SESSION_STORE',
+    'a store failed while sessions were moved: error.cause says why. What was moved stays moved, and a second call moves the rest',
+    { cause },
+  )
+}
+
+function checkStore(store: unknown, name: string): void {
+  const verbs = ['create', 'read', 'replace', 'delete'] as const
+  const given = (typeof store === 'object' ? (store ?? {}) : {}) as Readonly<Record<string, unknown>>
+  const missing = verbs.find((verb) => typeof given[verb] !== 'function')
+  if (missing !== undefined) throw invalidType(name, `a session store, with a method ${missing}`, store)
+}
+
+function checkedOptions(options: MoveOptions): MoveOptions {
+  const given: unknown = options
+  if (typeof given !== 'object' || given === null)
+    throw invalidType('the options of moveSessions()', 'an object', given)
+  for (const [name, value] of Object.entries(given)) {
+    if (name !== 'onProgress' && name !== 'now')
+      throw invalidMix(`${name} is no option of moveSessions(): the options are onProgress and now`)
+    if (value !== undefined && typeof value !== 'function') throw invalidType(`options.${name}`, 'a function', value)
+  }
+  return options
+}

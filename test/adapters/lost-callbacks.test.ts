@@ -1,0 +1,92 @@
+// Calls that a foreign store answers late, twice, in two ways or never.
+import test from 'ava'
+import { fromExpressStore } from '../../src/adapters/index.ts'
+import { MongoShape, type Callback } from '../support/mongo-shape.ts'
+import { newRecord, NOW } from '../support/records.ts'
+
+test('a call that is never answered ends the wait of everybody in line within ten seconds, and the line does not grow without end', async (t) => {
+  const store = fromExpressStore({ get: () => undefined, set: () => undefined, destroy: () => undefined })
+  const startedAt = performance.now()
+  const waiting = Array.from({ length: 1000 }, async () => store.delete('key'))
+
+  await t.throwsAsync(async () => store.delete('key'), { message: /1000 calls for one session wait/ })
+  const outcomes = await Promise.allSettled([...waiting, store.read('key', NOW)])
+  t.true(outcomes.every(({ status }) => status === 'rejected'))
+  t.true(performance.now() - startedAt < 15_000)
+})
+
+test('one lost callback holds up its session for half a second where the store answers others', async (t) => {
+  const store = new MongoShape()
+  const adapter = fromExpressStore(store)
+  const record = newRecord()
+  await adapter.create(record, NOW)
+  let land: Callback = () => undefined
+  store.set = (sid, given, callback) => {
+    Reflect.deleteProperty(store, 'set')
+    land = () => store.set(sid, given, callback)
+  }
+  const lost = adapter.replace({ ...record, version: 2, payload: 'lost' }, 1, NOW)
+  const startedAt = performance.now()
+  // Somebody else's session: the store is there.
+  const others = setInterval(() => void adapter.read('another', NOW), 50)
+  t.teardown(() => clearInterval(others))
+
+  t.is(await adapter.replace({ ...record, version: 2, payload: 'next' }, 1, NOW), 'done')
+  t.true(performance.now() - startedAt < 3000)
+  // Now the lost one lands after all: what was acknowledged since stands again.
+  land()
+  await t.throwsAsync(async () => lost, { message: /did not answer in time/ })
+  t.is((await adapter.read(record.key, NOW))?.payload, 'next')
+})
+
+test('a session that was ended while a write was lost is not brought back by it', async (t) => {
+  const store = new MongoShape()
+  const adapter = fromExpressStore(store)
+  const record = newRecord()
+  await adapter.create(record, NOW)
+  let land: Callback = () => undefined
+  store.set = (sid, given, callback) => {
+    Reflect.deleteProperty(store, 'set')
+    land = () => store.set(sid, given, callback)
+  }
+  const lost = adapter.replace({ ...record, version: 2, payload: 'alive' }, 1, NOW)
+  const others = setInterval(() => void adapter.read('another', NOW), 50)
+  t.teardown(() => clearInterval(others))
+  t.is(await adapter.replace({ ...record, version: 2, payload: '', expiresAt: NOW }, 1, NOW), 'done')
+  land()
+  await t.throwsAsync(async () => lost)
+
+  t.is(await adapter.read(record.key, NOW), undefined)
+})
+
+test('a store that answers by promise alone works, and one that calls back is not believed before it does', async (t) => {
+  const kept = new Map<string, string>()
+  const promises = fromExpressStore({
+    get: async (key) => Promise.resolve(JSON.parse(kept.get(key) ?? 'null') as unknown),
+    set: async (key, value) => Promise.resolve(void kept.set(key, JSON.stringify(value))),
+    destroy: async (key) => Promise.resolve(void kept.delete(key)),
+  })
+  const record = newRecord()
+  t.true(await promises.create(record, NOW))
+  t.is((await promises.read(record.key, NOW))?.version, 1)
+  t.true(await promises.delete(record.key))
+
+  const store = new MongoShape()
+  const early = fromExpressStore({
+    // Async, and done before it has the answer.
+    get: async (sid, callback) => {
+      store.get(sid, callback)
+      return Promise.resolve()
+    },
+    set: async (sid, given, callback) => {
+      store.set(sid, given, callback)
+      return Promise.resolve()
+    },
+    destroy: async (sid, callback) => {
+      store.destroy(sid, callback)
+      return Promise.resolve()
+    },
+  })
+  t.true(await early.create(record, NOW))
+  t.is((await early.read(record.key, NOW))?.version, 1)
+})
