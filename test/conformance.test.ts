@@ -4,14 +4,24 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { storeChecks } from 'koa-fastsession/conformance'
 import { check as makeCheck } from '../src/conformance/run.ts'
 import type { SessionRecord, SessionStore } from '../src/store.ts'
+import { brokenAnswers } from './support/broken-answers.ts'
 import { brokenIndexes } from './support/broken-indexes.ts'
+import { brokenLimits } from './support/broken-limits.ts'
 import { brokenNeighbours } from './support/broken-neighbours.ts'
 import { brokenPortions } from './support/broken-portions.ts'
 import { brokenReads } from './support/broken-reads.ts'
 import { brokenWrites } from './support/broken-writes.ts'
 import { PlainStore } from './support/plain-store.ts'
 
-const brokenStores = [...brokenWrites, ...brokenReads, ...brokenIndexes, ...brokenPortions, ...brokenNeighbours]
+const brokenStores = [
+  ...brokenWrites,
+  ...brokenAnswers,
+  ...brokenReads,
+  ...brokenLimits,
+  ...brokenIndexes,
+  ...brokenPortions,
+  ...brokenNeighbours,
+]
 
 /** Only what every store must have, and every answer a promise. */
 function withoutOptionalVerbs(): SessionStore {

@@ -1,6 +1,7 @@
 // A store with one fault, and the checks that must notice it. Every fault was seen in, or is one slip away from, a real store.
 import type { StoreSource } from '../../src/conformance.ts'
 import type { SessionRecord, SessionStore } from '../../src/store.ts'
+import { PlainStore } from './plain-store.ts'
 
 export interface BrokenStore {
   readonly fault: string
@@ -28,3 +29,14 @@ export function brokenBeside(
     },
   }
 }
+
+/** A fault that lies in what is kept of a record. */
+export function keeping(change: (record: SessionRecord) => SessionRecord): new () => SessionStore {
+  return class extends PlainStore {
+    protected override put(record: SessionRecord): void {
+      super.put(change(record))
+    }
+  }
+}
+
+export const isText = (payload: string | Uint8Array): payload is string => typeof payload === 'string'
