@@ -7,7 +7,7 @@ import { KoaSessionFacade } from './compat/koa-session.ts'
 import { ContextScope, sessionContext } from './context.ts'
 import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/keyring.ts'
 import { invalidMix, invalidType, SessionError, unboundError } from './errors.ts'
-import { Events, trace } from './events.ts'
+import { Events, isTraced, trace } from './events.ts'
 import { markReached, warnIfNeverReached } from './mount-check.ts'
 import { warnOfSettings, warnOfShortSecret, watchForKoaSession } from './notices.ts'
 import type { SessionOptions } from './options.ts'
@@ -262,7 +262,8 @@ export class MountedSession {
   handle(ctx: Context, next: Next): Promise<unknown> {
     markReached()
     if (this.#settings.skips?.(ctx) === true) return next()
-    return this.#serve(this.#infoOf(ctx), next)
+    // Whatever next is, it is called without an argument.
+    return this.#serve(this.#infoOf(ctx), () => next())
   }
 
   /** One request outside the chain: its cookie can be read, and none be sent. */
@@ -277,22 +278,19 @@ export class MountedSession {
   }
 
   async #serve<Result>(info: RequestInfo, fn: (session: SessionManager) => Result | Promise<Result>): Promise<Result> {
-    const { ctx } = info
+    const { ctx, request, cookie } = info
     const outer = this.#outerScope(info)
     this.sweeper.start()
-    const loading = trace('load', {}, () => this.#loader.load(info))
+    const loading = isTraced('load') ? trace('load', {}, () => this.#loader.load(info)) : this.#loader.load(info)
     const session = isPromise(loading) ? await loading : loading
     if (session.status === 'live') assertSameSite(this.core, info, session.record)
-    if (ctx === undefined && session.origin === 'unbound') throw unboundError()
+    else if (ctx === undefined && session.origin === 'unbound') throw unboundError()
     const manager = new SessionManager(session)
     const facade = ctx === undefined ? undefined : this.#expose(ctx, session, manager)
-    const scope = new ContextScope(manager, this.#settings.stateKey, info.cookie.name, outer, info.request)
+    const scope = new ContextScope(manager, this.#settings.stateKey, cookie.name, outer, request)
     let result: Result
     try {
-      result = await (ctx === undefined
-        ? sessionContext.run(scope, fn, manager)
-        : // Koa's next takes no argument.
-          sessionContext.run(scope, fn as () => Result | Promise<Result>))
+      result = await sessionContext.run(scope, fn, manager)
     } catch (error) {
       if (isAnswer(error)) await this.#finish(session, facade)
       else session.close()
@@ -317,8 +315,12 @@ export class MountedSession {
 
   /** Commits what the handlers changed. */
   #finish(session: RequestSession, facade: KoaSessionFacade | undefined): void | Promise<void> {
-    if (facade === undefined) return trace('commit', {}, () => commit(session))
-    return facade.finish().then(() => trace('commit', {}, () => commit(session)))
+    if (facade !== undefined) return facade.finish().then(() => this.#commit(session))
+    return this.#commit(session)
+  }
+
+  #commit(session: RequestSession): void | Promise<void> {
+    return isTraced('commit') ? trace('commit', {}, () => commit(session)) : commit(session)
   }
 
   /** @internal The public id of the live session that a request's cookie names. */
