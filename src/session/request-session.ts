@@ -137,6 +137,12 @@ export class Visit implements Gate {
     this.#publicId = undefined
   }
 
+  /** Gives up what was stored, of a session that has ended. */
+  forgetStored(): void {
+    this.#stored = undefined
+    this.#notes = undefined
+  }
+
   /**
    * The session came with this id, under which the store holds this record.
    *
