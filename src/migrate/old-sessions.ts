@@ -28,8 +28,8 @@ export interface OldSessions {
   nameIn(ctx: Context): string | undefined
   /** The session of that name. @throws {SessionError} `ERR_SESSION_STORE` when the old store failed. */
   find(name: string, ctx: Context): Promise<OldSession | undefined>
-  /** Lets it end at that instant, which is earlier than its own. @throws {SessionError} `ERR_SESSION_STORE`. */
-  endAt(old: OldSession, instant: number, ctx: Context): Promise<void>
+  /** Lets it end in so many milliseconds, which is earlier than it would. @throws {SessionError} `ERR_SESSION_STORE`. */
+  endIn(old: OldSession, left: number, ctx: Context): Promise<void>
 }
 
 /** As far as it is used, a store for koa-session. */
@@ -91,14 +91,13 @@ export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
         maxAge: typeof _maxAge === 'number' && _session !== true ? _maxAge : undefined,
       }
     },
-    async endAt({ name, data }, instant, ctx) {
+    async endIn({ name, data }, left, ctx) {
       if (store === undefined) return
-      const left = instant - Date.now()
       if (left <= 0 && typeof store.destroy === 'function') {
         await answered(() => Promise.resolve(store.destroy?.(name, { ctx })))
         return
       }
-      const ending = { ...data, _expire: instant, _maxAge: left }
+      const ending = { ...data, _expire: Date.now() + left, _maxAge: left }
       await answered(() =>
         Promise.resolve(store.set(name, ending, Math.max(left, 1), { ctx, rolling: false, changed: true })),
       )
@@ -168,13 +167,18 @@ export function fromExpressSession(options: ExpressSessionOptions): OldSessions 
         maxAge: typeof originalMaxAge === 'number' && originalMaxAge > 0 ? originalMaxAge : undefined,
       }
     },
-    async endAt({ name, data }, instant) {
-      const left = instant - Date.now()
+    async endIn({ name, data }, left) {
       if (left <= 0 && typeof store.destroy === 'function') {
         await called((callback) => store.destroy?.(name, callback))
         return
       }
-      const cookie = { originalMaxAge: left, maxAge: left, expires: new Date(instant), path: '/', httpOnly: true }
+      const cookie = {
+        originalMaxAge: left,
+        maxAge: left,
+        expires: new Date(Date.now() + left),
+        path: '/',
+        httpOnly: true,
+      }
       await called((callback) => store.set(name, { ...data, cookie } as never, callback))
     },
   }

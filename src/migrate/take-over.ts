@@ -75,7 +75,10 @@ export function takeOver<Data extends object = SessionData>(options: TakeOverOpt
   const atWork = new Map<string, Promise<unknown>>()
   return async (ctx, next) => {
     const session = tryCurrentSession<Data>()
-    if (session === undefined) return next()
+    if (session === undefined) {
+      await next()
+      return
+    }
     const passage = new Passage(settings, atWork, ctx, session)
     await passage.enter()
     try {
@@ -193,12 +196,12 @@ class Passage<Data extends object> {
     // Not taken over: it belongs to processes of before. Or its overlap is not over yet.
     if (name === undefined || claim === undefined || now < claim.takenAt + overlap) return false
     const old = await from.find(name, this.#ctx)
-    if (old !== undefined) await from.endAt(old, now, this.#ctx)
+    if (old !== undefined) await from.endIn(old, 0, this.#ctx)
     return true
   }
 
   async #end(old: OldSession): Promise<void> {
-    await this.#settings.from.endAt(old, this.#now(), this.#ctx)
+    await this.#settings.from.endIn(old, 0, this.#ctx)
     await this.#settle(old, undefined)
     this.#clearCookies()
   }
@@ -251,7 +254,7 @@ class Passage<Data extends object> {
       if (overlap > 0) await this.#checkTie()
       return true
     }
-    await from.endAt(old, now, this.#ctx)
+    await from.endIn(old, 0, this.#ctx)
     return false
   }
 
@@ -280,8 +283,8 @@ class Passage<Data extends object> {
       await claims.release(this.#store, record).catch(() => undefined) // the first error is what the caller must know
       throw error
     }
-    if (id === undefined) await from.endAt(old, now, this.#ctx)
-    else if (overlap === 0) await from.endAt(old, Math.min(old.expiresAt, now + GRACE), this.#ctx)
+    if (id === undefined) await from.endIn(old, 0, this.#ctx)
+    else if (overlap === 0) await from.endIn(old, Math.min(old.expiresAt - now, GRACE), this.#ctx)
   }
 
   #clearCookies(): void {

@@ -1,0 +1,340 @@
+// takeOver while old and new processes serve the same people: one session for each old one, and one logout for both.
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import test, { type ExecutionContext } from 'ava'
+import expressSession from 'express-session'
+import Koa from 'koa'
+import { MemoryStore, session, type SessionManager, type SessionOptions } from '../../src/index.ts'
+import {
+  fromExpressSession,
+  fromKoaSession,
+  takeOver,
+  type OldSessions,
+  type TakeOverOptions,
+} from '../../src/migrate.ts'
+import { KEYS, serve, type Answer, type Running } from '../support/app.ts'
+import { FaultyStore } from '../support/faults.ts'
+import { valueIn } from '../support/mounted.ts'
+import { DAY, inCookie, OldStore, signed } from '../support/old-sessions.ts'
+
+interface Visitor {
+  cart?: unknown
+  n?: number
+}
+
+interface Site extends Running {
+  /** How often goOn ran. */
+  readonly copies: () => number
+}
+
+/** A process of after the deploy. */
+async function after(
+  t: ExecutionContext,
+  from: OldSessions,
+  { store = new MemoryStore(), ...options }: SessionOptions<Visitor> = {},
+  over: Partial<TakeOverOptions<Visitor>> = {},
+): Promise<Site> {
+  let copies = 0
+  const app = new Koa()
+  app.use(session<Visitor>({ keys: [...KEYS], store, ...options }))
+  app.use(
+    takeOver<Visitor>({
+      from,
+      until: Date.now() + 30 * DAY,
+      overlap: '1d',
+      goOn: async (current, { user, cart }) => {
+        copies++
+        if (cart !== undefined) current.data.cart = cart
+        if (typeof user === 'string') await current.signIn(user)
+      },
+      ...over,
+    }),
+  )
+  app.use(async (ctx) => {
+    const current = ctx.state.session as SessionManager<Visitor>
+    if (ctx.path === '/logout') await current.destroy()
+    if (ctx.path === '/other') await current.signIn('eve')
+    if (ctx.path === '/again') await current.regenerate()
+    if (ctx.path === '/count') await current.update((data) => (data.n = (data.n ?? 0) + 1))
+    if (ctx.path === '/life') ctx.body = String(current.maxAge)
+    else ctx.body = ctx.path === '/logout' ? 'done' : `${current.owner ?? 'nobody'} ${JSON.stringify(current.data)}`
+  })
+  const running = await serve(app)
+  t.teardown(() => running.close())
+  return { ...running, browser: () => running.browser(), copies: () => copies }
+}
+
+function ours(answer: Answer): string {
+  return `sid=${valueIn(answer.setCookie.find((line) => line.startsWith('sid=')))}`
+}
+
+const ada = (): [string, Record<string, unknown>] => [
+  'k1',
+  { user: 'ada', cart: ['book'], _expire: Date.now() + DAY, _maxAge: DAY },
+]
+
+for (const overlap of [0, '1d'] as const) {
+  test(`with overlap ${overlap}, six first requests at once make one session, and the data is copied once`, async (t) => {
+    const app = await after(t, fromKoaSession({ store: new OldStore(ada()) }), {}, { overlap })
+    const answers = await Promise.all(Array.from({ length: 6 }, () => app.browser().send('/count', signed('k1'))))
+
+    t.is(new Set(answers.map(ours)).size, 1)
+    t.is(app.copies(), 1)
+    const [first] = answers
+    t.is(first && (await app.browser().send('/', ours(first))).body, 'ada {"cart":["book"],"n":6}')
+  })
+
+  test(`with overlap ${overlap}, so do first requests to two processes at once`, async (t) => {
+    const store = new MemoryStore()
+    const from = fromKoaSession({ store: new OldStore(ada()) })
+    const processes = await Promise.all([1, 2].map(() => after(t, from, { store }, { overlap })))
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, async (_, at) => processes[at % 2]?.browser().send('/count', signed('k1'))),
+    )
+
+    t.is(new Set(answers.map((answer) => answer && ours(answer))).size, 1)
+    t.is(
+      processes.reduce((sum, { copies }) => sum + copies(), 0),
+      1,
+    )
+    const [first] = answers
+    t.is(first && (await processes[1]?.browser().send('/', ours(first)))?.body, 'ada {"cart":["book"],"n":8}')
+  })
+}
+
+test('who did not get the first answer joins the same session with the old cookie, and finds what was stored since', async (t) => {
+  const app = await after(t, fromKoaSession({ store: new OldStore(ada()) }))
+  await app.browser().send('/count', signed('k1'))
+
+  t.is((await app.browser().send('/count', signed('k1'))).body, 'ada {"cart":["book"],"n":2}')
+  t.is(app.copies(), 1)
+})
+
+test('during the overlap the old cookie and record stay as they are', async (t) => {
+  const old = new OldStore(ada())
+  const before = structuredClone(old.records.get('k1'))
+  const app = await after(t, fromKoaSession({ store: old }))
+  const answer = await app.browser().send('/', signed('k1'))
+  const again = await app.browser().send('/', `${ours(answer)}; ${signed('k1')}`)
+
+  t.deepEqual(
+    answer.setCookie.filter((line) => line.startsWith('koa.')),
+    [],
+  )
+  t.deepEqual(again.setCookie, [])
+  t.deepEqual(old.records.get('k1'), before)
+})
+
+test('a session ends with its old record: nobody stays signed in here who has signed out there', async (t) => {
+  const old = new OldStore(ada())
+  const app = await after(t, fromKoaSession({ store: old }))
+  const mine = ours(await app.browser().send('/', signed('k1')))
+  old.records.delete('k1')
+  const answer = await app.browser().send('/', `${mine}; ${signed('k1')}`)
+
+  t.is(answer.body, 'nobody {}')
+  t.is((await app.browser().send('/', mine)).body, 'nobody {}')
+})
+
+test('destroy ends both, and neither cookie opens anything afterwards', async (t) => {
+  const old = new OldStore(ada())
+  const copy = structuredClone(old.records.get('k1'))
+  const app = await after(t, fromKoaSession({ store: old }))
+  const mine = ours(await app.browser().send('/', signed('k1')))
+  const answer = await app.browser().send('/logout', `${mine}; ${signed('k1')}`)
+
+  t.deepEqual(answer.setCookie.map((line) => line.split('=')[0]).sort(), ['koa.sess', 'koa.sess.sig', 'sid'])
+  t.false(old.records.has('k1'))
+  // Even if a process of before writes its record again: it was under way.
+  if (copy !== undefined) old.records.set('k1', copy)
+  t.is((await app.browser().send('/', signed('k1'))).body, 'nobody {}')
+  t.is((await app.browser().send('/', `${mine}; ${signed('k1')}`)).body, 'nobody {}')
+})
+
+test('destroy in the very request that took over, or joined, ends both', async (t) => {
+  for (const joins of [false, true]) {
+    const old = new OldStore(ada())
+    const app = await after(t, fromKoaSession({ store: old }))
+    if (joins) await app.browser().send('/', signed('k1'))
+    await app.browser().send('/logout', signed('k1'))
+
+    t.false(old.records.has('k1'))
+    t.is((await app.browser().send('/', signed('k1'))).body, 'nobody {}')
+  }
+})
+
+test('a new id keeps both together, and a sign-in as somebody else ends the old session', async (t) => {
+  const old = new OldStore(ada())
+  const app = await after(t, fromKoaSession({ store: old }))
+  const first = ours(await app.browser().send('/', signed('k1')))
+  const second = ours(await app.browser().send('/again', `${first}; ${signed('k1')}`))
+  t.not(second, first)
+  t.is((await app.browser().send('/', signed('k1'))).body, 'ada {"cart":["book"]}')
+  t.is(app.copies(), 1)
+
+  const answer = await app.browser().send('/other', `${second}; ${signed('k1')}`)
+  t.is(answer.body, 'eve {}')
+  t.false(old.records.has('k1'))
+  t.is((await app.browser().send('/', ours(answer))).body, 'eve {}')
+
+  const record = ada()
+  old.records.set('k2', record[1])
+  const third = ours(await app.browser().send('/again', ours(await app.browser().send('/', signed('k2')))))
+  old.records.delete('k2')
+  t.is((await app.browser().send('/', third)).body, 'nobody {}')
+})
+
+test('who signed out here and in again there is taken over again', async (t) => {
+  const old = new OldStore(ada())
+  const app = await after(t, fromKoaSession({ store: old }))
+  const mine = ours(await app.browser().send('/', signed('k1')))
+  await app.browser().send('/logout', `${mine}; ${signed('k1')}`)
+  old.records.set('k2', { user: 'bob', _expire: Date.now() + DAY, _maxAge: DAY })
+
+  t.is((await app.browser().send('/', `${mine}; ${signed('k2')}`)).body, 'bob {}')
+})
+
+test('after the overlap the old record ends and the old cookies are cleared, and the session goes on', async (t) => {
+  const old = new OldStore(['k1', { user: 'ada', _expire: Date.now() + 9 * DAY, _maxAge: 9 * DAY }])
+  let now = Date.now()
+  const app = await after(t, fromKoaSession({ store: old }), { now: () => now }, { now: () => now })
+  const mine = ours(await app.browser().send('/', signed('k1')))
+  now += DAY + 1
+  const answer = await app.browser().send('/', `${mine}; ${signed('k1')}`)
+
+  t.is(answer.body, 'ada {}')
+  t.deepEqual(answer.setCookie.map((line) => line.split('=')[0]).sort(), ['koa.sess', 'koa.sess.sig'])
+  t.false(old.records.has('k1'))
+  t.is((await app.browser().send('/', signed('k1'))).body, 'nobody {}')
+})
+
+test('an old session that merely expires does not take the new one along, where that lives longer', async (t) => {
+  const old = new OldStore(['k1', { user: 'ada', _expire: Date.now() + DAY / 24, _maxAge: DAY / 24 }])
+  let now = Date.now()
+  const app = await after(
+    t,
+    fromKoaSession({ store: old }),
+    { now: () => now, rolling: true, maxAge: '1h' },
+    { now: () => now },
+  )
+  let mine = ours(await app.browser().send('/', signed('k1')))
+  for (let minute = 0; minute < 90; minute += 30) {
+    now += DAY / 48
+    const answer = await app.browser().send('/', mine)
+    t.is(answer.body, 'ada {}')
+    if (answer.setCookie.length > 0) mine = ours(answer)
+  }
+})
+
+test('a cookie that holds the session itself: signing out there takes the cookie away, and the session ends here', async (t) => {
+  const app = await after(t, fromKoaSession())
+  const cookie = inCookie({ user: 'ada' })
+  const mine = ours(await app.browser().send('/', cookie))
+  t.is((await app.browser().send('/', `${mine}; ${cookie}`)).body, 'ada {}')
+
+  t.is((await app.browser().send('/', mine)).body, 'nobody {}')
+  t.is((await app.browser().send('/', `${mine}; ${cookie}`)).body, 'nobody {}')
+})
+
+test('nobody lives longer or shorter: what is left goes on, the whole lifetime where use renews it, and the options otherwise', async (t) => {
+  const left = { _expire: Date.now() + DAY / 2, _maxAge: DAY }
+  const life = async (record: object, options: SessionOptions<Visitor>): Promise<number> => {
+    const store = new OldStore(['k1', { user: 'ada', ...record }])
+    const app = await after(t, fromKoaSession({ store }), options)
+    return Number((await app.browser().send('/life', signed('k1'))).body)
+  }
+
+  const rest = await life(left, {})
+  t.true(rest <= DAY / 2 && rest > DAY / 2 - 60_000)
+  t.is(await life(left, { rolling: true, maxAge: '7d' }), DAY)
+  t.is(await life({ _session: true, _maxAge: DAY }, {}), 0)
+})
+
+test('a goOn that throws leaves the old session to the next request', async (t) => {
+  let fails = true
+  const goOn = async (current: SessionManager<Visitor>): Promise<void> => {
+    await current.signIn('ada')
+    if (fails) throw new Error('no database')
+  }
+  const app = await after(t, fromKoaSession({ store: new OldStore(ada()) }), {}, { goOn })
+  t.is((await app.browser().send('/', signed('k1'))).status, 500)
+  fails = false
+
+  t.is((await app.browser().send('/', signed('k1'))).body, 'ada {}')
+})
+
+test('a process that ended at a take-over holds nobody up for longer than fifteen seconds', async (t) => {
+  const store = new FaultyStore(new MemoryStore())
+  const from = fromKoaSession({ store: new OldStore(ada()) })
+  let now = Date.now()
+  const app = await after(t, from, { store }, { now: () => now })
+  // Its second write is the first one that says that it is done.
+  store.next('create', {
+    kind: 'after',
+    barrier: {
+      arrived: Promise.resolve(),
+      pass: () => Promise.reject(new Error('dead')),
+      open: () => undefined,
+    } as never,
+  })
+  store.next('delete', { kind: 'fail' })
+  t.is((await app.browser().send('/', signed('k1'))).status, 503)
+  now += 15_001
+
+  t.is((await app.browser().send('/', signed('k1'))).body, 'ada {"cart":["book"]}')
+})
+
+test('neither store can be read for the other: no old name and no id lies in the new one, and no session is shown', async (t) => {
+  const store = new MemoryStore()
+  const written: string[] = []
+  for (const verb of ['create', 'replace'] as const) {
+    const call = store[verb].bind(store) as (...args: unknown[]) => unknown
+    Object.assign(store, { [verb]: (...args: unknown[]) => (written.push(JSON.stringify(args)), call(...args)) })
+  }
+  const name = 'an-old-name-that-is-a-secret'
+  const app = await after(t, fromKoaSession({ store: new OldStore([name, ada()[1]]) }), { store })
+  const mine = ours(await app.browser().send('/', signed(name)))
+  const [, id = ''] = /^sid=([\w-]+)\./.exec(mine) ?? []
+
+  t.true(written.length >= 4)
+  t.false(written.some((text) => text.includes(name) || text.includes(id)))
+})
+
+test('express-session: a rolling deploy, a rollback and a logout on either side', async (t) => {
+  const secret = 'what express-session signed with'
+  const store = new expressSession.MemoryStore()
+  const middleware = expressSession({ secret, store, resave: false, saveUninitialized: false })
+  const server = createServer((request, response) => {
+    // Written for Express's request and response, it needs no more than Node's.
+    middleware(request as never, response as never, () => {
+      const carrier = request as unknown as { session: { user?: string; destroy(done: () => void): void } }
+      if (request.url === '/login') carrier.session.user = 'ada'
+      if (request.url === '/logout') {
+        carrier.session.destroy(() => response.end('done'))
+        return
+      }
+      response.end(carrier.session.user ?? 'nobody')
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const before = async (path: string, cookie = ''): Promise<{ body: string; cookie: string }> => {
+    const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`, {
+      headers: { cookie },
+    })
+    return { body: await response.text(), cookie: response.headers.getSetCookie()[0]?.split(';')[0] ?? '' }
+  }
+  const app = await after(t, fromExpressSession({ secret, store }))
+
+  const one = (await before('/login')).cookie
+  const mine = ours(await app.browser().send('/', one))
+  t.is((await before('/', `${mine}; ${one}`)).body, 'ada') // the deploy rolls, or is rolled back
+  t.is((await app.browser().send('/', `${mine}; ${one}`)).body, 'ada {}')
+  await before('/logout', `${mine}; ${one}`)
+  t.is((await app.browser().send('/', mine)).body, 'nobody {}')
+
+  const two = (await before('/login')).cookie
+  const theirs = ours(await app.browser().send('/', two))
+  await app.browser().send('/logout', `${theirs}; ${two}`)
+  t.is((await before('/', two)).body, 'nobody')
+})
