@@ -2,7 +2,6 @@
 // a payload, so that nothing shows them as sessions, under keys that no id has. What they name is a secret, sealed under
 // another secret that only the browser has: whoever reads the store learns neither.
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
-import { SessionError } from '../errors.ts'
 import type { SessionRecord, SessionStore } from '../store.ts'
 
 type Store = Pick<SessionStore, 'create' | 'read' | 'replace' | 'delete'>
@@ -63,23 +62,21 @@ function taken(record: SessionRecord, name: string): Extract<Claim, { kind: 'tak
   return { kind: 'taken', id: typeof id === 'string' ? id : undefined, takenAt: record.createdAt, record }
 }
 
-/** Says which session an old one goes on in: `undefined` for none, ever again. */
+/** Says which session an old one goes on in, `undefined` for none ever again; whether the claim was still as it was read. */
 export async function settle(
   store: Store,
   record: SessionRecord,
   name: string,
   id: string | undefined,
   now: number,
-): Promise<void> {
+): Promise<boolean> {
   const settled = { ...record, version: record.version + 1, lastSeenAt: now, meta: seal(id ?? null, 'claim', name) }
-  if ((await store.replace(settled, record.version, now)) === 'done') return
-  // Another request took longer over it than it may, and so did this one; or `id` changed twice at once.
-  throw new SessionError('ERR_SESSION_CONFLICT', 'another request took the same old session over meanwhile')
+  return (await store.replace(settled, record.version, now)) === 'done'
 }
 
-/** Leaves an old session to the next request. */
-export async function release(store: Store, { key }: SessionRecord): Promise<void> {
-  await store.delete(key)
+/** Leaves an old session to the next request, unless another has taken it over already. */
+export async function release(store: Store, record: SessionRecord, now: number): Promise<void> {
+  await store.replace({ ...record, version: record.version + 1, expiresAt: now }, record.version, now)
 }
 
 /** The old session that a new one came from. */

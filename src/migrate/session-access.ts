@@ -30,6 +30,7 @@ export async function adopt(session: SessionManager, id: string): Promise<boolea
   const record = await store.read(publicIdOf(id), settings.now())
   if (record === undefined || record === CORRUPT || isTombstone(record)) return false
   if (payload.isLocked(record)) throw payload.locked()
+  visit.revive()
   visit.resume(id, record)
   visit.open()
   // A record that cannot be read has made it a visitor's again.

@@ -42,6 +42,7 @@ const GRACE = 10_000
 /** How long a request waits for another that takes the same session over. */
 const MAX_WAIT = 10_000
 const POLL = 50
+const MAX_TRIES = 5
 
 const LONGEST = 400 * 86_400_000
 
@@ -167,7 +168,7 @@ class Passage<Data extends object> {
     const name = from.isStored ? tie.name : from.nameIn(this.#ctx)
     const old = name === undefined ? undefined : await from.find(name, this.#ctx)
     const lives = old !== undefined && old.expiresAt > now
-    if (!lives && (!from.isStored || now < tie.expiresAt) && this.#wouldSend()) {
+    if (!lives && now < tie.expiresAt && this.#wouldSend()) {
       await leave(this.#session)
       this.#clearCookies()
       return true
@@ -206,10 +207,16 @@ class Passage<Data extends object> {
     this.#clearCookies()
   }
 
-  async #settle(old: OldSession, id: string | undefined): Promise<void> {
-    const now = this.#now()
-    const claim = await claims.claimOf(this.#store, old.name, now)
-    if (claim !== undefined) await claims.settle(this.#store, claim.record, old.name, id, now)
+  /** Says in which session the old one goes on from now on. */
+  async #settle({ name }: OldSession, id: string | undefined): Promise<void> {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const now = this.#now()
+      const claim = await claims.claim(this.#store, name, this.#settings.until, now)
+      // Ended meanwhile by another request: then it has ended.
+      if (claim.kind === 'taken' && claim.id === undefined) return
+      if (claim.kind !== 'busy' && (await claims.settle(this.#store, claim.record, name, id, now))) return
+      await pause(POLL)
+    }
   }
 
   // ---- an old session that goes on
@@ -278,9 +285,13 @@ class Passage<Data extends object> {
         await claims.tie(this.#store, id, tie, now)
         this.#tied = { tie, old, id, owner: session.owner }
       }
-      await claims.settle(this.#store, record, old.name, id, now)
+      if (!(await claims.settle(this.#store, record, old.name, id, now)))
+        throw new SessionError('ERR_SESSION_CONFLICT', 'another request took the same old session over meanwhile')
     } catch (error) {
-      await claims.release(this.#store, record).catch(() => undefined) // the first error is what the caller must know
+      this.#tied = undefined
+      // A half-made session must not stay. If this fails, too, the first error is what the caller must know.
+      await session.destroy().catch(() => undefined)
+      await claims.release(this.#store, record, now).catch(() => undefined)
       throw error
     }
     if (id === undefined) await from.endIn(old, 0, this.#ctx)

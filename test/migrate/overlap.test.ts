@@ -163,6 +163,30 @@ test('destroy in the very request that took over, or joined, ends both', async (
   }
 })
 
+test('of two logouts at once both succeed', async (t) => {
+  const old = new OldStore(ada())
+  const app = await after(t, fromKoaSession({ store: old }))
+  const mine = ours(await app.browser().send('/', signed('k1')))
+  const answers = await Promise.all([1, 2, 3].map(() => app.browser().send('/logout', `${mine}; ${signed('k1')}`)))
+
+  t.deepEqual(
+    answers.map(({ body }) => body),
+    ['done', 'done', 'done'],
+  )
+  t.is((await app.browser().send('/', signed('k1'))).body, 'nobody {}')
+})
+
+test('a claim that was damaged in the store keeps nobody out', async (t) => {
+  const store = new MemoryStore()
+  const create = store.create.bind(store)
+  store.create = (record, now) => create(record.payload === '' ? { ...record, meta: 'damaged' } : record, now)
+  const from = fromKoaSession({ store: new OldStore(ada()) })
+  t.is((await (await after(t, from, { store })).browser().send('/', signed('k1'))).body, 'ada {"cart":["book"]}')
+  store.create = create
+
+  t.not((await (await after(t, from, { store })).browser().send('/', signed('k1'))).status, 503)
+})
+
 test('a new id keeps both together, and a sign-in as somebody else ends the old session', async (t) => {
   const old = new OldStore(ada())
   const app = await after(t, fromKoaSession({ store: old }))
@@ -257,7 +281,10 @@ test('a goOn that throws leaves the old session to the next request', async (t) 
     if (fails) throw new Error('no database')
   }
   const app = await after(t, fromKoaSession({ store: new OldStore(ada()) }), {}, { goOn })
-  t.is((await app.browser().send('/', signed('k1'))).status, 500)
+  const answer = await app.browser().send('/', signed('k1'))
+  t.is(answer.status, 500)
+  // Not half of it either.
+  t.deepEqual(answer.setCookie, [])
   fails = false
 
   t.is((await app.browser().send('/', signed('k1'))).body, 'ada {}')
