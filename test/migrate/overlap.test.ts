@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import expressSession from 'express-session'
 import Koa from 'koa'
-import { MemoryStore, session, type SessionManager, type SessionOptions } from '../../src/index.ts'
+import { fromKoaStore, type KoaStore } from '../../src/adapters/index.ts'
+import { MemoryStore, session, type SessionManager, type SessionOptions, type SessionStore } from '../../src/index.ts'
 import {
   fromExpressSession,
   fromKoaSession,
@@ -12,10 +13,12 @@ import {
   type OldSessions,
   type TakeOverOptions,
 } from '../../src/migrate.ts'
+import { SqliteStore } from '../../src/stores/sqlite.ts'
 import { KEYS, serve, type Answer, type Running } from '../support/app.ts'
 import { FaultyStore } from '../support/faults.ts'
 import { valueIn } from '../support/mounted.ts'
 import { DAY, inCookie, OldStore, signed } from '../support/old-sessions.ts'
+import { libsql } from '../support/sqlite.ts'
 
 interface Visitor {
   cart?: unknown
@@ -36,7 +39,7 @@ async function after(
 ): Promise<Site> {
   let copies = 0
   const app = new Koa()
-  app.use(session<Visitor>({ keys: [...KEYS], store, ...options }))
+  app.use(session<Visitor>({ keys: [...KEYS], store, logger: {}, ...options }))
   app.use(
     takeOver<Visitor>({
       from,
@@ -73,6 +76,16 @@ const ada = (): [string, Record<string, unknown>] => [
   { user: 'ada', cart: ['book'], _expire: Date.now() + DAY, _maxAge: DAY },
 ]
 
+const stores: Record<string, (t: ExecutionContext) => SessionStore> = {
+  memory: () => new MemoryStore(),
+  sqlite(t) {
+    const database = libsql.open(':memory:')
+    t.teardown(() => void database.close())
+    return new SqliteStore(database)
+  },
+  'a foreign store': () => fromKoaStore(new OldStore()),
+}
+
 for (const overlap of [0, '1d'] as const) {
   test(`with overlap ${overlap}, six first requests at once make one session, and the data is copied once`, async (t) => {
     const app = await after(t, fromKoaSession({ store: new OldStore(ada()) }), {}, { overlap })
@@ -84,22 +97,23 @@ for (const overlap of [0, '1d'] as const) {
     t.is(first && (await app.browser().send('/', ours(first))).body, 'ada {"cart":["book"],"n":6}')
   })
 
-  test(`with overlap ${overlap}, so do first requests to two processes at once`, async (t) => {
-    const store = new MemoryStore()
-    const from = fromKoaSession({ store: new OldStore(ada()) })
-    const processes = await Promise.all([1, 2].map(() => after(t, from, { store }, { overlap })))
-    const answers = await Promise.all(
-      Array.from({ length: 8 }, async (_, at) => processes[at % 2]?.browser().send('/count', signed('k1'))),
-    )
+  for (const [kind, open] of Object.entries(stores))
+    test(`with overlap ${overlap}, so do first requests to two processes at once, over ${kind}`, async (t) => {
+      const store = open(t)
+      const from = fromKoaSession({ store: new OldStore(ada()) })
+      const processes = await Promise.all([1, 2].map(() => after(t, from, { store }, { overlap })))
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, async (_, at) => processes[at % 2]?.browser().send('/count', signed('k1'))),
+      )
 
-    t.is(new Set(answers.map((answer) => answer && ours(answer))).size, 1)
-    t.is(
-      processes.reduce((sum, { copies }) => sum + copies(), 0),
-      1,
-    )
-    const [first] = answers
-    t.is(first && (await processes[1]?.browser().send('/', ours(first)))?.body, 'ada {"cart":["book"],"n":8}')
-  })
+      t.is(new Set(answers.map((answer) => answer && ours(answer))).size, 1)
+      t.is(
+        processes.reduce((sum, { copies }) => sum + copies(), 0),
+        1,
+      )
+      const [first] = answers
+      t.is(first && (await processes[1]?.browser().send('/', ours(first)))?.body, 'ada {"cart":["book"],"n":8}')
+    })
 }
 
 test('who did not get the first answer joins the same session with the old cookie, and finds what was stored since', async (t) => {
