@@ -35,6 +35,7 @@ const env = {
   REQUIRE_SERVICES: '',
   TEST_STORE: 'Memory',
   TEST_POSTGRES_URL: 'postgres://127.0.0.1:1/none',
+  TEST_MYSQL_URL: 'mysql://127.0.0.1:1/none',
   PATH: '',
   NO_COLOR: '1',
 }

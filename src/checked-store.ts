@@ -1,119 +1,196 @@
-// Any store behind a deadline and one kind of error. What a store answers at once is passed on at once.
-import { SessionError } from './errors.ts'
-import type { Events } from './events.ts'
-import { isPromise, type Maybe } from './session/steps.ts'
-import { CorruptRecord, type Replaced, type SessionRecord, type SessionStore } from './store.ts'
+// Any store behind a deadline and one kind of error; what it answers is checked. An answer that comes at once is passed on
+// at once.
+import { count, keyPage, liveRecord, recordPage, replaced, WrongAnswer, yesOrNo } from './answers.ts'
+import { Deadlines } from './deadlines.ts'
+import { SessionError, storeClosedError, unsupportedIndex, unsupportedScan } from './errors.ts'
+import { isTraced, trace, type Events } from './events.ts'
+import { failureKind } from './store-failure.ts'
+import {
+  CorruptRecord,
+  isPromise,
+  type KeyPage,
+  type MaybePromise,
+  type RecordPage,
+  type Replaced,
+  type SessionRecord,
+  type SessionStore,
+} from './store.ts'
 
-/** Stands for what a store holds and nobody can read. To the core it is a session that has ended: it has no payload. */
-export const CORRUPT: SessionRecord = Object.freeze({
-  key: '',
-  version: 0,
-  payload: '',
-  owner: undefined,
-  createdAt: 0,
-  lastSeenAt: 0,
-  expiresAt: Infinity,
-})
+/** How long `close` waits for what is under way, and for the store to close, in milliseconds. */
+const MAX_CLOSING = 15_000
 
-export class Guard {
+export class CheckedStore {
   readonly #store: SessionStore
-  readonly #timeout: number
+  readonly #deadlines: Deadlines
   readonly #events: Events
   #running = 0
   #closing: Promise<void> | undefined = undefined
-  #idle: (() => void) | undefined = undefined
+  #onIdle: (() => void) | undefined = undefined
 
+  /** `timeout` of one call, in milliseconds. */
   constructor(store: SessionStore, timeout: number, events: Events) {
     this.#store = store
-    this.#timeout = timeout
+    this.#deadlines = new Deadlines(timeout)
     this.#events = events
   }
 
+  // ---- the verbs of one record
+
+  create(record: SessionRecord, now: number): MaybePromise<boolean> {
+    return this.#call('create', record.key, () => this.#store.create(record, now), yesOrNo)
+  }
+
+  /** The live record of that key; `'corrupt'` where the store holds something else there. */
+  read(key: string, now: number): MaybePromise<SessionRecord | undefined | 'corrupt'> {
+    return this.#call(
+      'read',
+      key,
+      () => this.#store.read(key, now),
+      (answer) => liveRecord(answer, key, now),
+    )
+  }
+
+  replace(record: SessionRecord, version: number, now: number): MaybePromise<Replaced> {
+    return this.#call('replace', record.key, () => this.#store.replace(record, version, now), replaced)
+  }
+
+  touch(
+    { key, version }: Pick<SessionRecord, 'key' | 'version'>,
+    lastSeenAt: number,
+    expiresAt: number,
+    now: number,
+  ): MaybePromise<boolean> {
+    return this.#call('touch', key, () => this.#store.touch(key, version, lastSeenAt, expiresAt, now), yesOrNo)
+  }
+
+  delete(key: string): MaybePromise<boolean> {
+    return this.#call('delete', key, () => this.#store.delete(key), yesOrNo)
+  }
+
+  // ---- the verbs of many records
+
+  /**
+   * A portion of an owner's live records; those that cannot be read are passed over.
+   *
+   * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner.
+   */
+  async list(owner: string, now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
+    this.assertIndex()
+    return this.#call(
+      'list',
+      undefined,
+      () => this.#store.list?.(owner, now, limit, cursor),
+      (answer) => recordPage(answer, now, cursor),
+    )
+  }
+
+  /**
+   * As `list`, the keys alone.
+   *
+   * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner.
+   */
+  async listKeys(owner: string, now: number, limit: number, cursor: string | undefined): Promise<KeyPage> {
+    if (this.#store.listKeys === undefined) {
+      const { records, cursor: next } = await this.list(owner, now, limit, cursor)
+      return { keys: records.map(({ key }) => key), cursor: next }
+    }
+    this.assertIndex()
+    return this.#call(
+      'listKeys',
+      undefined,
+      () => this.#store.listKeys?.(owner, now, limit, cursor),
+      (answer) => keyPage(answer, cursor),
+    )
+  }
+
+  /**
+   * A portion of all live records.
+   *
+   * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no `scan`.
+   */
+  async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
+    this.assertScan()
+    return this.#call(
+      'scan',
+      undefined,
+      () => this.#store.scan?.(now, limit, cursor),
+      (answer) => recordPage(answer, now, cursor),
+    )
+  }
+
+  /** How many were deleted; 0 where the store expires records itself. */
+  deleteExpired(now: number, limit: number): MaybePromise<number> {
+    if (!this.isSweepable) return 0
+    return this.#call('deleteExpired', undefined, () => this.#store.deleteExpired?.(now, limit), count)
+  }
+
+  // ---- what the store announces
+
+  /**
+   * The store calls `onEnd` when a record ends, in whichever process. A subscription that the store refuses is a
+   * `store-error`, and as good as none.
+   *
+   * @returns a function that ends it, safe to call twice; `undefined` when this store cannot announce.
+   */
+  subscribe(onEnd: (key: string | undefined) => void): (() => void) | undefined {
+    return this.#watch('subscribe', (store) => store.subscribe?.((key) => onEnd(key)))
+  }
+
+  /** A bounded store calls `onEvict` for each live record that it removed to make room; as `subscribe` otherwise. */
+  watchEvictions(onEvict: (evicted: Pick<SessionRecord, 'key' | 'owner'>) => void): (() => void) | undefined {
+    return this.#watch('watchEvictions', (store) => store.watchEvictions?.((evicted) => onEvict(evicted)))
+  }
+
+  #watch(operation: string, begin: (store: SessionStore) => (() => void) | undefined): (() => void) | undefined {
+    let end: (() => void) | undefined
+    try {
+      end = begin(this.#store)
+    } catch (cause) {
+      this.#failed(operation, undefined, cause)
+      return undefined
+    }
+    if (typeof end !== 'function') return undefined
+    return () => {
+      const ending = end
+      end = undefined
+      try {
+        ending?.()
+      } catch (cause) {
+        this.#failed(operation, undefined, cause)
+      }
+    }
+  }
+
+  // ---- what the store can do
+
   /** @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner. */
   assertIndex(): void {
-    if (this.#store.list === undefined) throw unsupported()
+    if (this.#store.list === undefined) throw unsupportedIndex()
+  }
+
+  /** @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no `scan`. */
+  assertScan(): void {
+    if (this.#store.scan === undefined) throw unsupportedScan()
   }
 
   get isSweepable(): boolean {
     return this.#store.deleteExpired !== undefined
   }
 
-  // These three are on the way of requests: written out, since #ask makes a function for each call.
-  create(record: SessionRecord, now: number): Maybe<boolean> {
-    let answer: Maybe<boolean>
-    try {
-      answer = this.#store.create(record, now)
-    } catch (cause) {
-      throw this.#failed('create', record.key, cause)
-    }
-    return isPromise(answer) ? this.#wait('create', record.key, answer) : answer
-  }
-
-  /** The live record of that key; {@link CORRUPT} where the store holds something else there. */
-  read(key: string, now: number): Maybe<SessionRecord | undefined> {
-    let answer: Maybe<SessionRecord | undefined>
-    try {
-      answer = this.#store.read(key, now)
-    } catch (cause) {
-      if (cause instanceof CorruptRecord) return CORRUPT
-      throw this.#failed('read', key, cause)
-    }
-    if (!isPromise(answer)) return live(answer, key, now)
-    return this.#wait('read', key, answer.catch(unreadable)).then((record) =>
-      record === CORRUPT ? record : live(record, key, now),
-    )
-  }
-
-  replace(record: SessionRecord, version: number, now: number): Maybe<Replaced> {
-    let answer: Maybe<Replaced>
-    try {
-      answer = this.#store.replace(record, version, now)
-    } catch (cause) {
-      throw this.#failed('replace', record.key, cause)
-    }
-    return isPromise(answer) ? this.#wait('replace', record.key, answer) : answer
-  }
-
-  touch(record: SessionRecord, lastSeenAt: number, expiresAt: number, now: number): Maybe<boolean> {
-    return this.#ask('touch', record.key, (store) =>
-      store.touch(record.key, record.version, lastSeenAt, expiresAt, now),
-    )
-  }
-
-  delete(key: string): Maybe<boolean> {
-    return this.#ask('delete', key, (store) => store.delete(key))
-  }
-
-  async list(owner: string, now: number): Promise<SessionRecord[]> {
-    const all: SessionRecord[] = []
-    let cursor: string | undefined
-    do {
-      const page = await this.#ask('list', undefined, (store) => {
-        if (store.list === undefined) throw unsupported()
-        return store.list(owner, now, 500, cursor)
-      })
-      all.push(...readable([...page.records]))
-      cursor = page.cursor
-    } while (cursor !== undefined)
-    return all
-  }
-
-  deleteExpired(now: number, limit: number): Maybe<number> {
-    return this.#ask('deleteExpired', undefined, (store) => store.deleteExpired?.(now, limit) ?? 0)
-  }
+  // ---- the end
 
   /**
    * A piece of work of several calls that `close` waits for.
    *
    * @throws {SessionError} `ERR_SESSION_STORE` after `close`.
    */
-  enter(): void {
-    if (this.#closing !== undefined) throw closed()
+  begin(): void {
+    this.assertOpen()
     this.#running++
   }
 
-  leave(): void {
-    if (--this.#running === 0) this.#idle?.()
+  end(): void {
+    if (--this.#running === 0) this.#onIdle?.()
   }
 
   get isClosed(): boolean {
@@ -122,126 +199,139 @@ export class Guard {
 
   /** @throws {SessionError} `ERR_SESSION_STORE` after `close`. */
   assertOpen(): void {
-    if (this.#closing !== undefined) throw closed()
+    if (this.#closing !== undefined) throw storeClosedError()
   }
 
-  /** Waits for the work that is under way, then closes the store. */
+  /** Waits for the work that is under way, 15 seconds at most, then closes the store. */
   close(): Promise<void> {
     return (this.#closing ??= this.#close())
   }
 
   async #close(): Promise<void> {
-    if (this.#running > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
-    await this.#store.close?.()
+    if (this.#running > 0) await atMost(MAX_CLOSING, new Promise<void>((resolve) => (this.#onIdle = resolve)))
+    const closing = this.#store.close?.()
+    if (closing !== undefined) await atMost(MAX_CLOSING, Promise.resolve(closing))
   }
 
-  #ask<T>(operation: string, key: string | undefined, call: (store: SessionStore) => Maybe<T>): Maybe<T> {
-    let answer: Maybe<T>
+  // ---- one call
+
+  #call<T>(
+    operation: string,
+    key: string | undefined,
+    ask: () => unknown,
+    check: (answer: unknown) => T,
+  ): MaybePromise<T> {
+    return isTraced('store')
+      ? trace('store', { operation }, () => this.#ask(operation, key, ask, check))
+      : this.#ask(operation, key, ask, check)
+  }
+
+  #ask<T>(
+    operation: string,
+    key: string | undefined,
+    ask: () => unknown,
+    check: (answer: unknown) => T,
+  ): MaybePromise<T> {
+    let answer: unknown
     try {
-      answer = call(this.#store)
+      answer = ask()
+      if (!isPromise(answer)) return check(answer)
     } catch (cause) {
-      throw this.#failed(operation, key, cause)
+      return this.#recover(operation, key, cause)
     }
-    return isPromise(answer) ? this.#wait(operation, key, answer) : answer
+    // Query builders are awaited, but are no promises.
+    const promise = answer instanceof Promise ? answer : Promise.resolve(answer)
+    return this.#wait(operation, key, promise, check)
   }
 
   // A late answer changes nothing: the promise that the caller holds is settled by then.
-  #wait<T>(operation: string, key: string | undefined, answer: Promise<T>): Promise<T> {
+  #wait<T>(
+    operation: string,
+    key: string | undefined,
+    answer: Promise<unknown>,
+    check: (answer: unknown) => T,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
-      let isLate = false
-      const timer = setTimeout(() => {
-        isLate = true
-        reject(this.#failed(operation, key, undefined))
-      }, this.#timeout)
+      const deadline = this.#deadlines.set(() => reject(this.#late(operation, key)))
+      const recover = (cause: unknown): void => {
+        try {
+          resolve(this.#recover(operation, key, cause))
+        } catch (error) {
+          reject(error)
+        }
+      }
       answer.then(
         (value) => {
-          clearTimeout(timer)
-          resolve(value)
+          if (!this.#deadlines.clear(deadline)) return
+          try {
+            resolve(check(value))
+          } catch (cause) {
+            recover(cause)
+          }
         },
         (cause: unknown) => {
-          clearTimeout(timer)
-          if (!isLate) reject(this.#failed(operation, key, cause ?? new Error('it gave no reason')))
+          if (this.#deadlines.clear(deadline)) recover(cause)
         },
       )
     })
   }
 
-  #failed(operation: string, key: string | undefined, cause: unknown): SessionError {
-    if (cause instanceof SessionError) return cause
-    this.#events.emit('store-error', {
-      publicId: key,
+  /** What a failed call answers after all: a record that cannot be read is an answer. */
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows what its verb answers
+  #recover<T>(operation: string, key: string | undefined, cause: unknown): T {
+    // Only `read` throws it, and that answers 'corrupt' among others.
+    if (operation === 'read' && cause instanceof CorruptRecord) return 'corrupt' as T
+    throw this.#failed(operation, key, cause)
+  }
+
+  #failed(operation: string, key: string | undefined, given: unknown): SessionError {
+    if (given instanceof SessionError) return given
+    const cause = given ?? new Error('it gave no reason')
+    const kind = failureKind(cause)
+    // The words of our own check quote nothing.
+    const why =
+      cause instanceof WrongAnswer
+        ? `: ${cause.message}`
+        : `${kind === undefined ? '' : ` (${kind})`}: error.cause says why`
+    return this.#tell(operation, key, kind, `the session store failed at ${operation}${why}`, { cause })
+  }
+
+  #late(operation: string, key: string | undefined): SessionError {
+    const isRead = ['read', 'list', 'listKeys', 'scan'].includes(operation)
+    return this.#tell(
       operation,
-      error: cause ?? new Error(`no answer within ${this.#timeout} ms`),
-    })
-    const isRead = operation === 'read' || operation === 'list'
-    const message =
-      cause !== undefined
-        ? `the session store failed at ${operation}${kindOf(cause)}: error.cause says why`
-        : `the session store did not answer ${operation} within options.storeTimeout (${this.#timeout} ms)${isRead ? '' : ': whether it happened is unknown, and it is not tried again'}`
-    return new SessionError('ERR_SESSION_STORE', message, cause === undefined ? undefined : { cause })
+      key,
+      'timeout',
+      `the session store did not answer ${operation} within options.storeTimeout (${this.#deadlines.timeout} ms)${isRead ? '' : ': whether it happened is unknown, and it is not tried again'}`,
+    )
+  }
+
+  #tell(
+    operation: string,
+    publicId: string | undefined,
+    kind: string | undefined,
+    message: string,
+    options?: ErrorOptions,
+  ): SessionError {
+    // Without the cause: listeners print what they get.
+    if (this.#events.hasSubscribers('store-error'))
+      this.#events.emit('store-error', {
+        publicId,
+        operation,
+        kind,
+        error: new SessionError('ERR_SESSION_STORE', message),
+      })
+    return new SessionError('ERR_SESSION_STORE', message, options)
   }
 }
 
-// Koa logs an error without its cause. A message may quote what was sent, and that may be data: a code or a class cannot.
-function kindOf(cause: unknown): string {
-  if (!(cause instanceof Error)) return ''
-  const { code } = cause as { code?: unknown }
-  const kind = typeof code === 'string' && /^\w{1,40}$/.test(code) ? code : cause.constructor.name
-  return kind === '' || kind === 'Error' ? '' : ` (${kind})`
-}
-
-function unreadable(cause: unknown): SessionRecord {
-  if (cause instanceof CorruptRecord) return CORRUPT
-  throw cause
-}
-
-/** A store may break its promises: one that hands out what has expired, or `null` for nothing. */
-function live(record: SessionRecord | null | undefined, key: string, now: number): SessionRecord | undefined {
-  if (record === undefined || record === null) return undefined
-  const whole = withoutNulls(record)
-  if (!isRecord(whole) || whole.key !== key) return CORRUPT
-  return whole.expiresAt > now ? whole : undefined
-}
-
-function readable(records: SessionRecord[]): SessionRecord[] {
-  return records.every(isRecord) ? records : records.map(withoutNulls).filter(isRecord)
-}
-
-/** SQL's empty field. */
-function withoutNulls(record: SessionRecord): SessionRecord {
-  const { owner, meta } = record as { owner: unknown; meta?: unknown }
-  return owner === null || meta === null
-    ? { ...record, owner: record.owner ?? undefined, meta: record.meta ?? undefined }
-    : record
-}
-
-/** What lies in a database may have been written by anybody: a field of another type must not be an error with every request. */
-function isRecord(record: SessionRecord): boolean {
-  const { key, version, payload, owner, createdAt, lastSeenAt, expiresAt, meta } = record as Readonly<
-    Record<keyof SessionRecord, unknown>
-  >
-  return (
-    typeof key === 'string' &&
-    Number.isSafeInteger(version) &&
-    (typeof payload === 'string' || payload instanceof Uint8Array) &&
-    (owner === undefined || typeof owner === 'string') &&
-    Number.isFinite(createdAt) &&
-    Number.isFinite(lastSeenAt) &&
-    Number.isFinite(expiresAt) &&
-    (meta === undefined || typeof meta === 'string')
-  )
-}
-
-function closed(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_STORE',
-    'the session middleware is closed: stop the server first, for no request with a session is served after close()',
-  )
-}
-
-function unsupported(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_UNSUPPORTED',
-    'this store keeps no index by owner: use MemoryStore, SqliteStore, RedisStore or PostgresStore for list, destroyAll and destroy with an owner',
-  )
+/** Waits for a promise, but not longer than that. What it rejects with is passed on if it comes in time. */
+async function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds)))
+  try {
+    await Promise.race([promise, timeout])
+  } finally {
+    clearTimeout(timer)
+  }
 }

@@ -1,58 +1,75 @@
-// Which session belongs to the code that is running. Everything async in a request sees its frame.
-import { AsyncLocalStorage } from 'node:async_hooks'
-import { SessionError } from './errors.ts'
+// Which session belongs to the code that is running. Everything async in a request sees its scope.
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
+import { noContext } from './errors.ts'
 
-/** One mounted middleware in one request. Shows nothing secret: Node prints it with a timer or a socket. */
-export class Frame {
+/**
+ * One mounted middleware in one request. Two copies of this package share these fields, so they only ever grow. It shows
+ * nothing secret: Node prints it with a timer or a socket.
+ */
+export class ContextScope {
   readonly session: unknown
   readonly stateKey: string
   readonly cookieName: string
-  /** The frame of the middleware around it in the same request. */
-  readonly outer: Frame | undefined
+  /** The scope of the middleware around it in the same request. */
+  readonly outer: ContextScope | undefined
   readonly #request: object
+  readonly #update: unknown
 
-  constructor(session: unknown, stateKey: string, cookieName: string, outer: Frame | undefined, request: object) {
+  constructor(
+    session: unknown,
+    stateKey: string,
+    cookieName: string,
+    outer: ContextScope | undefined,
+    request: object,
+    update?: unknown,
+  ) {
     this.session = session
     this.stateKey = stateKey
     this.cookieName = cookieName
     this.outer = outer
     this.#request = request
+    this.#update = update
+  }
+
+  /** The update in whose function the code runs. A getter, so that it is not printed. */
+  get update(): unknown {
+    return this.#update
   }
 
   /** Whether it belongs to that request: an async context may outlive one. */
   isOf(request: object): boolean {
     return this.#request === request
   }
+
+  /** The same scope, in the function of an update. */
+  inside(update: unknown): ContextScope {
+    return new ContextScope(this.session, this.stateKey, this.cookieName, this.outer, this.#request, update)
+  }
 }
 
 // Two copies or two versions of this package in one process share one storage: its shape is part of their contract.
 const KEY = Symbol.for('koa-fastsession.context')
-const holder = globalThis as { [KEY]?: AsyncLocalStorage<Frame> }
+const holder = globalThis as { [KEY]?: AsyncLocalStorage<ContextScope> }
 
 /** The one AsyncLocalStorage of this process. */
-export const frames: AsyncLocalStorage<Frame> = shared()
+export const sessionContext: AsyncLocalStorage<ContextScope> = shared()
 
-function shared(): AsyncLocalStorage<Frame> {
+function shared(): AsyncLocalStorage<ContextScope> {
   const existing = holder[KEY]
   if (existing !== undefined) return existing
-  return (holder[KEY] = new AsyncLocalStorage<Frame>())
+  return (holder[KEY] = new AsyncLocalStorage<ContextScope>())
+}
+
+/** A scope without a session, for an update from outside a request: `currentSession()` finds nothing in its function. */
+export function scopeOutside(update: unknown): ContextScope {
+  return new ContextScope(undefined, '', '', undefined, {}, update)
 }
 
 /** The session of the running code, the innermost one or that of a state key. */
 export function sessionInContext(stateKey?: string): unknown {
-  let frame = frames.getStore()
-  if (stateKey !== undefined) while (frame !== undefined && frame.stateKey !== stateKey) frame = frame.outer
-  return frame?.session
-}
-
-/** @throws {SessionError} `ERR_SESSION_NO_CONTEXT`, naming what is missing. */
-export function noContext(caller: string, stateKey?: string): SessionError {
-  return new SessionError(
-    'ERR_SESSION_NO_CONTEXT',
-    stateKey === undefined
-      ? `${caller} was called outside a request: mount session() before the middleware that calls it, or bind the callback with bindSession()`
-      : `${caller} found no session with stateKey ${JSON.stringify(stateKey)} here: mount session({ stateKey }) before the middleware that calls it`,
-  )
+  let scope = sessionContext.getStore()
+  if (stateKey !== undefined) while (scope !== undefined && scope.stateKey !== stateKey) scope = scope.outer
+  return scope?.session
 }
 
 /**
@@ -68,9 +85,19 @@ export function noContext(caller: string, stateKey?: string): SessionError {
 export function bindSession<This, Args extends unknown[], Result>(
   fn: (this: This, ...args: Args) => Result,
 ): (this: This, ...args: Args) => Result {
-  const frame = frames.getStore()
-  if (frame === undefined) throw noContext('bindSession()')
+  const scope = sessionContext.getStore()
+  if (scope?.session === undefined) throw noContext('bindSession()')
   return function bound(this: This, ...args: Args): Result {
-    return frames.run(frame, () => fn.apply(this, args))
+    return sessionContext.run(scope, () => fn.apply(this, args))
   }
+}
+
+const root = new AsyncResource('koa-fastsession')
+
+/**
+ * Runs `fn` in the async context of the moment in which this package was loaded. A timer that one request starts and that
+ * serves all would otherwise keep that request's context, everyone's AsyncLocalStorage included, for as long as it runs.
+ */
+export function outsideRequests<Result>(fn: () => Result): Result {
+  return root.runInAsyncScope(fn)
 }

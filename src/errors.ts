@@ -1,4 +1,5 @@
-// The catalogue of what can go wrong: every code, its status, and how a refused option is worded.
+// The catalogue of what can go wrong: every code, its status, the messages that several rooms share, and how a refused
+// option is worded. Everything here only makes an error: state and events are the caller's.
 
 const STATUS = {
   ERR_SESSION_NO_CONTEXT: 500,
@@ -11,6 +12,9 @@ const STATUS = {
   ERR_SESSION_VALUE: 500,
   ERR_SESSION_TOO_LARGE: 500,
   ERR_SESSION_SCHEMA: 500,
+  ERR_SESSION_CROSS_SITE: 403,
+  ERR_SESSION_UNBOUND: 401,
+  ERR_SESSION_IN_UPDATE: 500,
   ERR_SESSION_UNSUPPORTED: 501,
   ERR_SESSION_STORE: 503,
 } as const
@@ -40,7 +44,7 @@ export type SessionErrorCode = keyof typeof STATUS
 export class SessionError extends Error {
   /** What happened, for `switch`. The README has a heading for each code. */
   readonly code: SessionErrorCode
-  /** The HTTP status that Koa answers with: 409, 500, 501 or 503. */
+  /** The HTTP status that Koa answers with: 401, 403, 409, 500, 501 or 503. */
   readonly status: number
   /** `false`: the message is for the log, and Koa shows the client none of it. */
   readonly expose = false
@@ -57,6 +61,152 @@ export class SessionError extends Error {
     return 'SessionError'
   }
 }
+
+/** `ERR_SESSION_DESTROYED`. */
+export function destroyedError(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_DESTROYED',
+    'the session was used after destroy(): return from the handler, or begin a new one with regenerate({ keep: false }) instead of destroy()',
+  )
+}
+
+/** `ERR_SESSION_CLOSED`. */
+export function closedError(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_CLOSED',
+    'session data was written after the commit: await everything before the handler returns, or store it with session.update()',
+  )
+}
+
+/** `ERR_SESSION_GONE`. */
+export function goneError(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_GONE',
+    'the session was destroyed, replaced or expired while this request changed it, so nothing was stored: answer 409 and let the user begin again',
+  )
+}
+
+/** Ids that other sessions have were drawn again and again. */
+export function idsTakenError(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_STORE',
+    'options.generateId gave ids that other sessions have: it must draw at least 128 random bits',
+  )
+}
+
+/** A payload names an encryption key that is not configured. */
+export function unknownEncryptionKeyError(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_STORE',
+    'a stored session is encrypted with a key that options.encryptionKeys does not list: add that key behind the newest one',
+  )
+}
+
+/** `ERR_SESSION_CONFLICT` of `onConflict: 'throw'`. */
+export function conflictError(keys: readonly string[]): SessionError {
+  return new SessionError(
+    'ERR_SESSION_CONFLICT',
+    `another request changed ${keyNames(keys, true)} of this session meanwhile: try the request again, or use session.update()`,
+  )
+}
+
+/** `ERR_SESSION_CONFLICT` of an update that was overtaken at every try. */
+export function outOfTries(times: number): SessionError {
+  return new SessionError(
+    'ERR_SESSION_CONFLICT',
+    `other requests changed this session ${times} times within ten seconds, each before this one could: try the request again`,
+  )
+}
+
+/** `ERR_SESSION_HEADERS_SENT`; `what` happened, such as "the session was regenerated". */
+export function headersSentError(what: string): SessionError {
+  return new SessionError(
+    'ERR_SESSION_HEADERS_SENT',
+    `${what} when its cookie could no longer be sent: do it before the first byte of the response, and neither in a WebSocket nor after the commit`,
+  )
+}
+
+/** `ERR_SESSION_IN_UPDATE`; `verb` is the member that was used, such as "save()". */
+export function inUpdateError(verb: string): SessionError {
+  return new SessionError(
+    'ERR_SESSION_IN_UPDATE',
+    `session.${verb} was used inside the function of update() or in a schema that checks this session: there only data may change, and only update() may be called; do the rest after it`,
+  )
+}
+
+/** `ERR_SESSION_UNSUPPORTED` where the store has no index by owner. */
+export function unsupportedIndex(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_UNSUPPORTED',
+    'this store keeps no index by owner: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for list, destroyAll, updateAll, maxPerOwner, and get, update and destroy with an owner',
+  )
+}
+
+/** `ERR_SESSION_UNSUPPORTED` where the store has no `scan`. */
+export function unsupportedScan(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_UNSUPPORTED',
+    'this store cannot go through all its sessions: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for scan and destroyEverything',
+  )
+}
+
+/** `ERR_SESSION_STORE` after `close()`. */
+export function storeClosedError(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_STORE',
+    'the session middleware is closed: stop the server first, for no request with a session is served after close()',
+  )
+}
+
+/** `ERR_SESSION_CROSS_SITE`. */
+export function crossSiteError(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_CROSS_SITE',
+    'a page of another site sent this request with the session of its visitor: if that is meant to be, list its origin in options.crossSite, { trust: [origin] }',
+  )
+}
+
+/** `ERR_SESSION_UNBOUND`. */
+export function unboundError(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_UNBOUND',
+    'the session is bound to a device, and this request came without fresh proof of it: the browser goes on by itself at its next refresh, or the user signs in again',
+  )
+}
+
+/** `ERR_SESSION_NO_CONTEXT`; `caller` is the function that was called, such as "currentSession()". */
+export function noContext(caller: string, stateKey?: string): SessionError {
+  return new SessionError(
+    'ERR_SESSION_NO_CONTEXT',
+    stateKey === undefined
+      ? `${caller} was called outside a request: mount session() before the middleware that calls it, or bind the callback with bindSession()`
+      : `${caller} found no session with stateKey ${JSON.stringify(stateKey)} here: mount session({ stateKey }) before the middleware that calls it`,
+  )
+}
+
+const MAX_NAMED_KEYS = 10
+const MAX_KEY_NAME = 64
+
+/**
+ * Names of keys for a message or a log line. A visitor may have chosen them: what is no plain name is quoted, long ones
+ * are cut, control characters are escaped.
+ */
+export function keyNames(keys: readonly string[], isQuoted = false): string {
+  const named = keys.slice(0, MAX_NAMED_KEYS).map((key) => {
+    const cut = key.length > MAX_KEY_NAME ? `${key.slice(0, MAX_KEY_NAME)}...` : key
+    return !isQuoted && /^[\w$.-]+$/.test(cut) ? cut : printable(JSON.stringify(cut))
+  })
+  const others = keys.length - named.length
+  return `${named.join(', ')}${others > 0 ? ` and ${others} more` : ''}`
+}
+
+/** The text on one line: control characters, line ends and marks that turn the direction of text are escaped. */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+// eslint-disable-next-line no-control-regex -- these are what it looks for
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
 /** Says of a refused value what it is, without printing a string: it may be a secret. */
 export function describe(value: unknown): string {

@@ -1,16 +1,22 @@
 // What a session tells the outside: one diagnostics channel per event, the app's logger, and safety notices.
-// Messages carry public ids and key names, never an id, a signature or a value.
+// Messages carry public ids, owners and key names, never an id, a signature or a value.
 import { channel, type Channel } from 'node:diagnostics_channel'
+import { keyNames, printable } from './errors.ts'
+
+export { isTraced, trace, type SpanName } from './trace.ts'
 
 const NAMES = [
   'create',
   'resume',
   'reject',
   'commit',
+  'merge',
   'conflict',
   'gone',
+  'sign-in',
   'regenerate',
   'destroy',
+  'bind',
   'store-error',
 ] as const
 
@@ -18,14 +24,40 @@ const NAMES = [
 export type EventName = (typeof NAMES)[number]
 
 /**
- * Why a cookie did not lead to its session: it had the wrong shape; no key of ours signed it; its session has ended; its
- * record cannot be read; or there were several cookies of our name, and the first one that leads to a session was taken.
+ * Why a cookie did not lead to its session, or why a request was refused.
+ *
+ * - `'malformed'`: the cookie has the wrong shape.
+ * - `'signature'`: no key of ours signed it.
+ * - `'ended'`: its session has ended; `'idle'`, `'absolute'` or `'replaced'` where the store still knows how.
+ * - `'corrupt'`: its record cannot be read.
+ * - `'duplicate'`: there were several cookies of our name, and another one leads to a session.
+ * - `'unbound'`: the session is bound to a device, and the request gave no fresh proof of it.
+ * - `'cross-site'`: the request came from a page of another site.
+ * - `'key'`: the session is encrypted under a key that is not listed.
  */
-export type RejectReason = 'malformed' | 'signature' | 'ended' | 'corrupt' | 'duplicate'
+export type RejectReason =
+  | 'malformed'
+  | 'signature'
+  | 'ended'
+  | 'idle'
+  | 'absolute'
+  | 'replaced'
+  | 'corrupt'
+  | 'duplicate'
+  | 'unbound'
+  | 'cross-site'
+  | 'key'
+
+/**
+ * How a session ended: by its own request (`'sign-out'`), by `destroy` or `destroyAll` of the middleware (`'elsewhere'`), by
+ * `destroyEverything` (`'everything'`), by `maxPerOwner` (`'limit'`), or because a bounded store made room (`'evicted'`).
+ */
+export type DestroyReason = 'sign-out' | 'elsewhere' | 'everything' | 'limit' | 'evicted'
 
 /**
  * What the channels of `node:diagnostics_channel` publish: `koa-fastsession:create`, `:resume`, `:reject`, `:commit`,
- * `:conflict`, `:gone`, `:regenerate`, `:destroy` and `:store-error`. Never an id, a signature or data.
+ * `:merge`, `:conflict`, `:gone`, `:sign-in`, `:regenerate`, `:destroy`, `:bind` and `:store-error`. Never an id, a signature
+ * or data.
  *
  * ```ts
  * import { subscribe } from 'node:diagnostics_channel'
@@ -40,26 +72,34 @@ export type RejectReason = 'malformed' | 'signature' | 'ended' | 'corrupt' | 'du
 export interface EventMessage {
   /** Names the session; absent where no signature was good. */
   readonly publicId?: string | undefined
-  /** `regenerate`: the session's public id until now. */
+  /** `regenerate`, `sign-in`: the session's public id until now. */
   readonly previousPublicId?: string | undefined
-  /** `reject`: why. */
-  readonly reason?: RejectReason
-  /** `conflict`: the keys of data that two requests changed. */
-  readonly keys?: readonly string[]
+  /** The account that the session belongs to; absent where there is none. */
+  readonly owner?: string | undefined
+  /** `reject` and `destroy`: why. */
+  readonly reason?: RejectReason | DestroyReason | undefined
+  /** `merge`: the keys of data that another request had changed meanwhile; `conflict`: those that both changed. */
+  readonly keys?: readonly string[] | undefined
   /** `store-error`: the verb of the store that failed. */
-  readonly operation?: string
-  /** `store-error`: what the store threw, or that it did not answer in time. */
+  readonly operation?: string | undefined
+  /** `store-error`: what kind of failure it was, such as `'ECONNREFUSED'`, `'READONLY'` or `'timeout'`. */
+  readonly kind?: string | undefined
+  /**
+   * `store-error`: the error that the request met, without the `cause`: what a store threw may quote what it was sent, and
+   * that may be data.
+   */
   readonly error?: unknown
 }
 
 /**
  * Where a middleware writes what happens: pino, console, or anything with some of these methods. A level that is missing
- * is not written, and what a method throws is dropped.
+ * is not written, and what a method throws, or rejects with, is dropped. Each line is one line: control characters in names
+ * of keys are escaped.
  */
 export interface SessionLogger {
-  /** `create`, `resume`, `commit`: the course of things. */
+  /** `create`, `resume`, `commit`, `merge`: the course of things. */
   debug?(message: string): void
-  /** `reject`, `gone`, `regenerate`, `destroy`. */
+  /** `reject`, `gone`, `sign-in`, `regenerate`, `destroy`, `bind`. */
   info?(message: string): void
   /** `conflict`, and safety notices. */
   warn?(message: string): void
@@ -72,10 +112,13 @@ const LEVEL: Record<EventName, keyof SessionLogger> = {
   resume: 'debug',
   reject: 'info',
   commit: 'debug',
+  merge: 'debug',
   conflict: 'warn',
   gone: 'info',
+  'sign-in': 'info',
   regenerate: 'info',
   destroy: 'info',
+  bind: 'info',
   'store-error': 'error',
 }
 
@@ -93,17 +136,17 @@ export class Events {
     this.#logger = logger
   }
 
-  /** Whether anybody listens: a caller on the way of every request asks before it makes a message. */
-  heard(name: EventName): boolean {
+  /** Whether a message of that name would reach anything: callers on the path of every request ask before they make one. */
+  hasSubscribers(name: EventName): boolean {
     return channels[name].hasSubscribers || this.#logger !== undefined
   }
 
   emit(name: EventName, message: EventMessage): void {
     if (channels[name].hasSubscribers) channels[name].publish(message)
-    if (this.#logger !== undefined) this.#log(LEVEL[name], worded(name, message))
+    if (this.#logger !== undefined) this.#log(LEVEL[name], format(name, message))
   }
 
-  /** Says a thing that the app's developer should know: once, and where it is seen. */
+  /** Emits a developer warning, once per topic. */
   notice(topic: string, message: string): void {
     if (this.#noticed.has(topic)) return
     this.#noticed.add(topic)
@@ -114,20 +157,25 @@ export class Events {
 
   #log(level: keyof SessionLogger, text: string): void {
     try {
-      this.#logger?.[level]?.(`koa-fastsession: ${text}`)
+      const written: unknown = this.#logger?.[level]?.(printable(`koa-fastsession: ${text}`))
+      if (written !== undefined) Promise.resolve(written).catch(ignore)
     } catch {
       // A logger that fails must not fail the request; there is nowhere left to say so.
     }
   }
 }
 
-function worded(name: EventName, message: EventMessage): string {
+function ignore(): void {
+  // As above.
+}
+
+function format(name: EventName, message: EventMessage): string {
   let text: string = name
   if (message.publicId !== undefined) text += ` ${message.publicId}`
   if (message.previousPublicId !== undefined) text += ` (was ${message.previousPublicId})`
   if (message.reason !== undefined) text += `, ${message.reason}`
-  if (message.keys !== undefined) text += `, keys ${message.keys.join(', ')}`
+  if (message.keys !== undefined) text += `, keys ${keyNames(message.keys)}`
   if (message.operation !== undefined) text += `, ${message.operation} failed`
-  if (message.error instanceof Error) text += `: ${message.error.message}`
+  if (message.kind !== undefined) text += `: ${message.kind}`
   return text
 }

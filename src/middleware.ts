@@ -1,25 +1,33 @@
-// session(options): the journey of one request, and what the middleware does outside of requests. Alone in knowing Koa.
+// session(options): the way of one request, top to bottom. `run()` and the test helpers share it.
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type Koa from 'koa'
 import type { Context, Next } from 'koa'
-import { arrived, awaitRequests } from './mount-check.ts'
-import { finish } from './session/commit.ts'
-import { Frame, frames } from './context.ts'
-import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/cookie.ts'
-import { invalidMix, invalidType, SessionError } from './errors.ts'
-import { Events } from './events.ts'
-import { Guard } from './checked-store.ts'
-import { KoaSessionFaces, watchForKoaSession } from './compat/koa-session.ts'
-import { Line } from './session/write-lock.ts'
+import { CheckedStore } from './checked-store.ts'
+import { KoaSessionFacade } from './compat/koa-session.ts'
+import { ContextScope, sessionContext } from './context.ts'
+import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/keyring.ts'
+import { invalidMix, invalidType, SessionError, unboundError } from './errors.ts'
+import { Events, trace } from './events.ts'
+import { markReached, warnIfNeverReached } from './mount-check.ts'
+import { warnOfSettings, warnOfShortSecret, watchForKoaSession } from './notices.ts'
+import type { SessionOptions } from './options.ts'
+import { Payload } from './record/payload.ts'
+import { commit, commitEarly } from './session/commit.ts'
+import type { Core, RequestInfo } from './session/core.ts'
+import { assertSameSite } from './session/cross-site.ts'
 import { Loader } from './session/load.ts'
 import { SessionManager, type SessionData } from './session/manager.ts'
-import { checkedOwner, settingsOf, type SessionOptions } from './options.ts'
-import { Payload } from './record/payload.ts'
-import { CorruptRecord, type SessionRecord } from './store.ts'
-import { isPromise, take } from './session/steps.ts'
-import { end, living } from './session/regenerate.ts'
+import { Turns, WriteQueue } from './session/queues.ts'
+import { writeTogether, type Change } from './session/replace.ts'
+import type { RequestSession } from './session/request-session.ts'
+import { exposeOnState } from './session/state.ts'
+import { Watches } from './session/watches.ts'
+import { methodOptions, Sessions, type SessionInfo } from './sessions.ts'
+import { settingsOf, type Settings } from './settings.ts'
+import { isPromise } from './store.ts'
 import { Sweeper } from './sweeper.ts'
-import type { Exchange, Services } from './session/request-session.ts'
+
+export type { SessionInfo } from './sessions.ts'
 
 /** What `ctx.state` holds below the middleware, for `new Koa<SessionState>()` and `new Router<SessionState>()`. */
 export interface SessionState<Data extends object = SessionData> {
@@ -32,22 +40,6 @@ declare module 'koa' {
   interface DefaultState {
     session: SessionManager
   }
-}
-
-/** A session as `list` shows it. Instants are epoch milliseconds. */
-export interface SessionInfo<Data extends object = SessionData> {
-  /** Names the session for `destroy` and `except`; no cookie, so it is safe to show. */
-  readonly publicId: string
-  /** The account that the session belongs to. */
-  readonly owner: string
-  /** When it began. */
-  readonly createdAt: number
-  /** The last use that was noted: it may lag by a tenth of the idle timeout, or an hour. */
-  readonly lastSeenAt: number
-  /** When it ends if it is not used again. */
-  readonly expiresAt: number
-  /** A copy of what it holds; empty where that cannot be read. */
-  readonly data: Data
 }
 
 /** The middleware that `session()` gives, and what it does outside Koa's chain. */
@@ -77,17 +69,61 @@ export interface SessionMiddleware<Data extends object = SessionData> extends Ko
   ): Promise<Result>
 
   /**
-   * The live sessions of an owner, in no particular order; none for an owner whom nobody knows.
+   * The live sessions of an owner, in no particular order; none for an unknown owner.
    *
    * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner; `ERR_SESSION_STORE`.
    */
   list(owner: string): Promise<SessionInfo<Data>[]>
 
   /**
-   * Ends one session from elsewhere; with an owner, only if it is his. Requests that are under way in it cannot store
-   * anything any more.
+   * One session by its public id; `undefined` where there is none, or it is another owner's than the one given. A public id
+   * that was replaced finds nothing.
    *
-   * @returns whether it did: `false` for one that has ended already, or is somebody else's.
+   * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when an owner is given and the store has no index by owner;
+   * `ERR_SESSION_STORE`.
+   */
+  get(publicId: string, options?: { readonly owner?: string }): Promise<SessionInfo<Data> | undefined>
+
+  /**
+   * Changes the data of a session from outside a request, as `session.update` does: atomic among requests and processes.
+   * Moves no timeout.
+   *
+   * @returns what `fn` returned.
+   * @throws {SessionError} `ERR_SESSION_GONE` where there is none, or it is another owner's; `ERR_SESSION_HEADERS_SENT` where
+   * an owner appears or changes in it; what a commit throws; `ERR_SESSION_UNSUPPORTED` as `get`.
+   */
+  update<Result>(
+    publicId: string,
+    fn: (data: Data) => Result | Promise<Result>,
+    options?: { readonly owner?: string },
+  ): Promise<Result>
+
+  /**
+   * The same in each live session of an owner, one after another. One that ends meanwhile is passed over, one that gets a
+   * new id is followed; what `fn` throws ends the call. `fn` may run again, as in `update`.
+   *
+   * @returns how many sessions were updated.
+   * @throws {SessionError} as `update`, and `ERR_SESSION_UNSUPPORTED` when the store has no index by owner.
+   */
+  updateAll(owner: string, fn: (data: Data, publicId: string) => unknown): Promise<number>
+
+  /**
+   * All live sessions, anonymous ones too, in constant memory. One that lives from beginning to end comes at least once:
+   * exactly once from memory and SQL, in Redis now and then twice; one that gets a new id meanwhile comes under either.
+   *
+   * ```ts
+   * for await (const { owner, lastSeenAt } of sessions.scan()) report(owner, lastSeenAt)
+   * ```
+   *
+   * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no `scan`; `ERR_SESSION_STORE`.
+   */
+  scan(): AsyncIterableIterator<SessionInfo<Data>>
+
+  /**
+   * Ends one session from elsewhere; with an owner, only if it is theirs. Requests that are under way in it cannot store
+   * anything any more. Of a public id that was replaced, what took its place ends.
+   *
+   * @returns whether it did: `false` for one that has ended already, or is another owner's.
    * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when an owner is given and the store has no index by owner;
    * `ERR_SESSION_STORE`.
    */
@@ -103,6 +139,14 @@ export interface SessionMiddleware<Data extends object = SessionData> extends Ko
   destroyAll(owner: string, options?: { readonly except?: string }): Promise<number>
 
   /**
+   * Ends every session of everybody that was acknowledged before the call. One that is created meanwhile may end, too.
+   *
+   * @returns how many were.
+   * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no `scan`; `ERR_SESSION_STORE`.
+   */
+  destroyEverything(): Promise<number>
+
+  /**
    * Deletes expired records now, for apps with `sweepInterval: false`.
    *
    * @returns how many: 0 for a store that does so itself.
@@ -111,7 +155,7 @@ export interface SessionMiddleware<Data extends object = SessionData> extends Ko
   deleteExpired(): Promise<number>
 
   /**
-   * Waits for running commits, stops timers, closes what the store opened itself, never a client of the caller's. A second
+   * Waits for running commits (15 s at most), stops timers, closes what the store opened itself, never a client of the caller's. A second
    * call does nothing; a later request with a session is `ERR_SESSION_STORE` (503).
    */
   close(): Promise<void>
@@ -136,254 +180,235 @@ export interface SessionMiddleware<Data extends object = SessionData> extends Ko
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options, as far as they can be known here:
  * `app.keys` are looked at in the first request.
  */
-export function session<Data extends object = SessionData>(
-  options: SessionOptions<Data> = {},
-): SessionMiddleware<Data> {
-  const house = new House(settingsOf(options))
-  const serve = (ctx: Context, next: Next): Promise<unknown> => house.serve(ctx, next)
+export function session<Data extends object = SessionData>(options: SessionOptions<Data> = {}): SessionMiddleware<Data> {
+  const mounted = new MountedSession(settingsOf(options))
+  const { sessions, sweeper } = mounted
+  const handle = (ctx: Context, next: Next): Promise<unknown> => mounted.handle(ctx, next)
+  const ownerOf = (given: unknown, caller: string): string | undefined =>
+    methodOptions(given, caller, ['owner']).owner as string | undefined
   const methods: Omit<SessionMiddleware<Data>, keyof Koa.Middleware> = {
-    // The manager's type of data is the app's word.
-    run: (request, fn) => house.run(request, fn as (session: SessionManager) => ReturnType<typeof fn>),
-    list: (owner) => house.list(owner) as Promise<SessionInfo<Data>[]>,
-    destroy: async (publicId, options = {}) => house.destroy(publicId, given(options, 'destroy()').owner),
-    destroyAll: async (owner, options = {}) => house.destroyAll(owner, given(options, 'destroyAll()').except),
-    deleteExpired: () => house.sweeper.sweep(),
-    close: () => house.close(),
+    // Here and below: the type of data is the app's word.
+    run: (request, fn) => mounted.run(request, fn as (session: SessionManager) => ReturnType<typeof fn>),
+    list: (owner) => sessions.list(owner) as Promise<SessionInfo<Data>[]>,
+    get: async (publicId, given) =>
+      sessions.get(publicId, ownerOf(given, 'get()')) as Promise<SessionInfo<Data> | undefined>,
+    update: async (publicId, fn, given) =>
+      sessions.update(publicId, fn as (data: object) => ReturnType<typeof fn>, ownerOf(given, 'update()')),
+    updateAll: (owner, fn) => sessions.updateAll(owner, fn as (data: object, publicId: string) => unknown),
+    scan: () => sessions.scan() as AsyncGenerator<SessionInfo<Data>, void, undefined>,
+    destroy: async (publicId, given) => sessions.destroy(publicId, ownerOf(given, 'destroy()')),
+    destroyAll: async (owner, given) =>
+      sessions.destroyAll(owner, methodOptions(given, 'destroyAll()', ['except']).except as string | undefined),
+    destroyEverything: () => sessions.destroyEverything(),
+    deleteExpired: () => sweeper.sweep(),
+    close: () => mounted.close(),
   }
-  const middleware = Object.assign(serve as Koa.Middleware<SessionState<Data>>, methods)
-  houses.set(middleware, house)
-  awaitRequests(house.services.events)
+  const middleware = Object.assign(handle as Koa.Middleware<SessionState<Data>>, methods)
+  mountedBy.set(middleware, mounted)
+  warnIfNeverReached(mounted.core.events)
   return middleware
 }
 
-/** How long one request waits for another that writes the same session, in milliseconds: more than a store needs, less than is felt. */
-const LONGEST_WAIT = 50
-
-const houses = new WeakMap<object, House>()
+const mountedBy = new WeakMap<object, MountedSession>()
 
 /** @internal What is behind a middleware. @throws {TypeError} when it was not made by `session()`. */
-export function houseOf(middleware: object): House {
-  const house = houses.get(middleware)
-  if (house === undefined) throw invalidType('the middleware', 'one that session() made', middleware)
-  return house
+export function mountedSession(middleware: object): MountedSession {
+  const mounted = mountedBy.get(middleware)
+  if (mounted === undefined) throw invalidType('the middleware', 'one that session() made', middleware)
+  return mounted
 }
 
 /** @internal One mounted middleware. */
-export class House {
-  readonly services: Services
+export class MountedSession {
+  readonly core: Core
+  readonly sessions: Sessions
   readonly sweeper: Sweeper
-  readonly #settings: Services['settings']
-  readonly #store: Guard
+  readonly #settings: Settings
   readonly #loader: Loader
   #app: Koa | undefined = undefined
   #appKeys: unknown = undefined
   #appKeyring: LiveKeyring | undefined = undefined
 
-  constructor(settings: Services['settings']) {
+  constructor(settings: Settings) {
     const events = new Events(settings.logger)
-    const store = new Guard(settings.store, settings.storeTimeout, events)
-    this.services = {
+    const store = new CheckedStore(settings.store, settings.storeTimeout, events)
+    const payload = new Payload(settings.codec, settings.maxBytes, settings.encryption)
+    this.core = {
       settings,
       store,
       events,
-      payload: new Payload(settings.codec, settings.maxBytes, settings.encryptionKeys),
-      writes: new Line(LONGEST_WAIT),
-      updates: new Line(LONGEST_WAIT),
+      payload,
+      writes: new WriteQueue<Change>(writeTogether) as Core['writes'],
+      updates: new Turns(),
+      watches: new Watches(store, payload, settings),
+      binding: undefined,
+      contextOf: (request) => this.#contextOf(request),
+      running: 0,
     }
-    this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now)
+    this.sessions = new Sessions(this.core)
+    this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now, events)
     this.#settings = settings
-    this.#store = store
-    this.#loader = new Loader(this.services)
-    if (settings.hasShortSecret) this.#warnOfShortSecret()
-    if (settings.store.limits !== undefined) events.notice('STORE_LIMITS', settings.store.limits)
+    this.#loader = new Loader(this.core)
+    store.watchEvictions(({ key: publicId, owner }) => {
+      if (events.hasSubscribers('destroy')) events.emit('destroy', { publicId, owner, reason: 'evicted' })
+      this.core.watches.ended(publicId)
+    })
+    warnOfSettings(settings, events)
   }
+
+  // ---- the way of one request
 
   /** One request through Koa's chain. */
-  serve(ctx: Context, next: Next): Promise<unknown> {
-    const { skips } = this.#settings
-    if (!skips?.(ctx)) return this.#journey(ctx, next)
-    arrived()
-    return next()
+  handle(ctx: Context, next: Next): Promise<unknown> {
+    markReached()
+    if (this.#settings.skips?.(ctx) === true) return next()
+    return this.#serve(this.#infoOf(ctx), next)
   }
 
-  async #journey(ctx: Context, next: Next): Promise<void> {
-    const { stateKey, cookie } = this.#settings
-    if (this.#app !== ctx.app) this.#meet(ctx.app)
-    const exchange: Exchange = {
-      request: ctx.req,
-      cookie: typeof cookie === 'function' ? cookie(ctx) : cookie,
-      keyring: this.#keyring(ctx.app),
-      ctx,
-    }
-    const outer = this.#outer(exchange)
-    this.sweeper.start()
-    const found = this.#loader.load(exchange)
-    const visit = isPromise(found) ? await found : found
-    const manager = new SessionManager(visit)
-    // Koa's state is an open bag.
-    const state = ctx.state as Record<string, unknown>
-    state[stateKey] = manager
-    const faces = this.#settings.koaSession
-      ? new KoaSessionFaces(
-          ctx,
-          stateKey,
-          manager as SessionManager<Record<string, unknown>>,
-          this.#settings.limits.maxAge,
-        )
-      : undefined
-    try {
-      await frames.run(new Frame(manager, stateKey, exchange.cookie.name, outer, ctx.req), next)
-    } catch (error) {
-      if (!isAnswer(error)) {
-        visit.close(false)
-        throw error
-      }
-      await conclude(faces)
-      await finish(visit)
-      throw error
-    }
-    if (faces !== undefined) await conclude(faces)
-    const committing = finish(visit)
-    if (isPromise(committing)) await committing
-  }
-
-  /** A request outside the chain: its cookie can be read, and none be sent. */
-  exchangeOf(request: IncomingMessage): Exchange {
-    const { cookie } = this.#settings
-    return {
-      request,
-      cookie: typeof cookie === 'function' ? cookie(this.#contextOf(request)) : cookie,
-      keyring: this.#keyring(this.#app),
-      ctx: undefined,
-    }
-  }
-
-  /** One request outside the chain. */
+  /** One request outside the chain: its cookie can be read, and none be sent. */
   async run<Result>(
     request: IncomingMessage,
     fn: (session: SessionManager) => Result | Promise<Result>,
   ): Promise<Result> {
     if (typeof fn !== 'function') throw invalidType('the second argument of run()', 'a function', fn)
-    arrived()
-    const { stateKey } = this.#settings
-    const exchange = this.exchangeOf(request)
-    const outer = this.#outer(exchange)
+    if (!isRequest(request)) throw invalidType('the first argument of run()', 'an http.IncomingMessage', request)
+    markReached()
+    return this.#serve(this.infoOutside(request), fn)
+  }
+
+  async #serve<Result>(info: RequestInfo, fn: (session: SessionManager) => Result | Promise<Result>): Promise<Result> {
+    const { ctx } = info
+    const outer = this.#outerScope(info)
     this.sweeper.start()
-    const visit = await this.#loader.load(exchange)
-    const manager = new SessionManager(visit)
+    const loading = trace('load', {}, () => this.#loader.load(info))
+    const session = isPromise(loading) ? await loading : loading
+    if (session.status === 'live') assertSameSite(this.core, info, session.record)
+    if (ctx === undefined && session.origin === 'unbound') throw unboundError()
+    const manager = new SessionManager(session)
+    const facade = ctx === undefined ? undefined : this.#expose(ctx, session, manager)
+    const scope = new ContextScope(manager, this.#settings.stateKey, info.cookie.name, outer, info.request)
     let result: Result
     try {
-      result = await frames.run(new Frame(manager, stateKey, exchange.cookie.name, outer, request), () => fn(manager))
+      result = await (ctx === undefined
+        ? sessionContext.run(scope, fn, manager)
+        : // Koa's next takes no argument.
+          sessionContext.run(scope, fn as () => Result | Promise<Result>))
     } catch (error) {
-      if (isAnswer(error)) await finish(visit)
-      else visit.close(false)
+      if (isAnswer(error)) await this.#finish(session, facade)
+      else session.close()
       throw error
     }
-    await finish(visit)
+    const finishing = this.#finish(session, facade)
+    if (isPromise(finishing)) await finishing
     return result
   }
 
-  async list(owner: string): Promise<SessionInfo[]> {
-    checkedOwner(owner, 'the owner of list()')
-    const records = await this.#store.list(owner, this.#settings.now())
-    return records.flatMap((record) => {
-      const info = this.#infoOf(record)
-      return info === undefined ? [] : [info]
-    })
+  /** Puts the manager where the handlers look for it. */
+  #expose(ctx: Context, session: RequestSession, manager: SessionManager): KoaSessionFacade | undefined {
+    const { koaSession, stateKey, lifetime } = this.#settings
+    session.cookie.onEarlyHeaders = onEarlyHeaders
+    if (koaSession) {
+      const bag = manager as SessionManager<Record<string, unknown>>
+      return new KoaSessionFacade(ctx, stateKey, bag, lifetime.maxAge, this.core.events)
+    }
+    exposeOnState(ctx.state, stateKey, manager)
+    return undefined
   }
 
-  async destroy(publicId: string, owner: string | undefined): Promise<boolean> {
-    if (typeof publicId !== 'string') throw invalidType('the argument of destroy()', 'a public id', publicId)
-    if (owner !== undefined) this.#store.assertIndex()
-    const found = await this.#store.read(publicId, this.#settings.now())
-    const record = found === undefined ? undefined : await take(living(this.services, found))
-    if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
-    return take(end(this.services, record))
+  /** Commits what the handlers changed. */
+  #finish(session: RequestSession, facade: KoaSessionFacade | undefined): void | Promise<void> {
+    if (facade === undefined) return trace('commit', {}, () => commit(session))
+    return facade.finish().then(() => trace('commit', {}, () => commit(session)))
   }
 
-  async destroyAll(owner: string, except: string | undefined): Promise<number> {
-    checkedOwner(owner, 'the owner of destroyAll()')
-    const records = await this.#store.list(owner, this.#settings.now())
-    const others = records.filter(({ key }) => key !== except)
-    const outcomes = await Promise.all(others.map(async (record) => take(end(this.services, record))))
-    return outcomes.filter(Boolean).length
+  /** @internal The public id of the live session that a request's cookie names. */
+  async publicIdOf(info: RequestInfo): Promise<string | undefined> {
+    const { status, record } = await this.#loader.load(info)
+    return status === 'live' ? record?.key : undefined
   }
 
   async close(): Promise<void> {
     this.sweeper.stop()
-    await this.#store.close()
+    this.core.watches.close()
+    await this.core.store.close()
   }
 
-  // ---- what belongs to the app
+  // ---- what belongs to the request and its app
 
-  #infoOf(record: SessionRecord): SessionInfo | undefined {
-    const { key, owner, createdAt, lastSeenAt, expiresAt } = record
-    if (owner === undefined) return undefined
-    let data: object = {}
-    try {
-      data = this.services.payload.codec.lend(this.services.payload.open(record).data, []) as object
-    } catch (error) {
-      // It is shown all the same: whoever looks at the list may want to end it.
-      if (!(error instanceof CorruptRecord)) throw error
-      this.#loader.reject('corrupt', key)
+  #infoOf(ctx: Context): RequestInfo {
+    const { cookie, passive } = this.#settings
+    if (this.#app !== ctx.app) this.#meet(ctx.app)
+    return {
+      request: ctx.req,
+      cookie: typeof cookie === 'function' ? cookie(ctx) : cookie,
+      keyring: this.#keyring(ctx.app),
+      ctx,
+      isPassive: passive?.(ctx) === true,
     }
-    return { publicId: key, owner, createdAt, lastSeenAt, expiresAt, data }
+  }
+
+  /** @internal The same for a request outside the chain. */
+  infoOutside(request: IncomingMessage): RequestInfo {
+    const { cookie, passive } = this.#settings
+    return {
+      request,
+      cookie: typeof cookie === 'function' ? cookie(this.#contextOf(request)) : cookie,
+      keyring: this.#keyring(this.#app),
+      ctx: undefined,
+      isPassive: passive?.(this.#contextOf(request)) === true,
+    }
   }
 
   #meet(app: Koa): void {
-    arrived()
     this.#app = app
-    if (!this.#settings.koaSession) watchForKoaSession(app.context, this.services.events)
+    if (!this.#settings.koaSession) watchForKoaSession(app.context, this.core.events)
   }
 
   #keyring(app: Koa | undefined): Keyring {
     if (this.#settings.keys !== undefined) return this.#settings.keys.current()
-    if (app === undefined)
+    if (app === undefined) {
       throw invalidMix(
         'options.keys must be given to session() when run() or sessionCookie() is used before the first request: app.keys is not known yet',
       )
+    }
     // Koa leaves it undefined until the app sets it.
     const keys: unknown = app.keys
     if (this.#appKeyring === undefined || keys !== this.#appKeys) {
-      if (keys === undefined)
+      if (keys === undefined) {
         throw invalidType(
           'options.keys or app.keys',
           'a Keygrip or a non-empty list of secrets, newest first',
           keys,
-          'give keys to session(), or set app.keys before the first request',
+          'give keys to session(), or set app.keys before the first request; the app below koa-mount needs keys of its own',
         )
+      }
       this.#appKeyring = keyring(keys, 'app.keys')
       this.#appKeys = keys
-      if (hasShortSecret(keys)) this.#warnOfShortSecret()
+      if (hasShortSecret(keys)) warnOfShortSecret(this.core.events)
     }
     return this.#appKeyring.current()
   }
 
-  #warnOfShortSecret(): void {
-    this.services.events.notice(
-      'SHORT_SECRET',
-      'a secret of keys has fewer than 16 characters and could be guessed: make one with `node -p "crypto.randomBytes(32).toString(\'base64url\')"`',
-    )
-  }
-
   #contextOf(request: IncomingMessage): Context {
-    if (this.#app === undefined)
-      throw invalidMix('options.cookie is a function of ctx: run() needs a Koa request before, or cookie as an object')
+    if (this.#app === undefined) {
+      throw invalidMix(
+        'an option is a function of ctx: run() needs a Koa request before, or the option as a value (cookie as an object)',
+      )
+    }
     return this.#app.createContext(request, new ServerResponse(request))
   }
 
-  /** The frame around this one, if it is of the same request; a second session of one name is refused. */
-  #outer({ request, cookie }: Exchange): Frame | undefined {
-    const around = frames.getStore()
-    if (around === undefined) return undefined
+  /** The scope around this one, if it is of the same request; a second session of one name is refused. */
+  #outerScope({ request, cookie }: RequestInfo): ContextScope | undefined {
+    const around = sessionContext.getStore()
+    // An async context may outlive its request: only the scopes of this one count.
+    if (around?.isOf(request) !== true) return undefined
     const { stateKey } = this.#settings
-    // An async context may outlive its request: only the frames of this one count.
-    if (!around.isOf(request)) return undefined
-    for (let frame: Frame | undefined = around; frame !== undefined; frame = frame.outer) {
-      if (frame.stateKey === stateKey || frame.cookieName === cookie.name) {
+    for (let scope: ContextScope | undefined = around; scope !== undefined; scope = scope.outer) {
+      if (scope.stateKey === stateKey || scope.cookieName === cookie.name) {
         throw new SessionError(
           'ERR_SESSION_ALREADY_MOUNTED',
-          `session() is mounted twice in one request with the same ${frame.stateKey === stateKey ? `stateKey ${JSON.stringify(stateKey)}` : `cookie name ${JSON.stringify(cookie.name)}`}: remove one, or give it another stateKey and another cookie.name`,
+          `session() is mounted twice in one request with the same ${scope.stateKey === stateKey ? `stateKey ${JSON.stringify(stateKey)}` : `cookie name ${JSON.stringify(cookie.name)}`}: remove one, or give it another stateKey and another cookie.name`,
         )
       }
     }
@@ -391,17 +416,16 @@ export class House {
   }
 }
 
-function given<Options extends object>(options: Options, name: string): Options {
-  const value: unknown = options
-  if (typeof value !== 'object' || value === null) throw invalidType(`the options of ${name}`, 'an object', value)
-  return options
+/** The headers have left before the chain returned; where it never does, what is pending is stored as the response closes. */
+function onEarlyHeaders(session: RequestSession): void {
+  session.info.ctx?.res.once('close', () => {
+    if (session.phase === 'open') void commitEarly(session)
+  })
 }
 
-/** Carries out what was said by assigning to `ctx.session`. */
-async function conclude(faces: KoaSessionFaces | undefined): Promise<void> {
-  if (faces?.dismissal === 'ended') await faces.manager.destroy()
-  // Another object after null is another session: the id that the old one had must not open it.
-  if (faces?.dismissal === 'replaced' && !faces.manager.isNew) await faces.manager.regenerate()
+function isRequest(request: unknown): request is IncomingMessage {
+  if (typeof request !== 'object' || request === null || !('headers' in request)) return false
+  return typeof request.headers === 'object' && request.headers !== null
 }
 
 /** Whether a thrown error is the handler's answer: a status from 400 to 499, and not one of our own errors. */

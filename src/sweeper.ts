@@ -1,28 +1,36 @@
 // Deletes expired records now and then, in small portions, where the store does not do so itself.
-import type { Guard } from './checked-store.ts'
+import type { CheckedStore } from './checked-store.ts'
+import { outsideRequests } from './context.ts'
+import { MAX_TIMER } from './duration.ts'
+import type { Events } from './events.ts'
 
 const PORTION = 500
 
+/** A sweep ends after ten minutes, in milliseconds: a store that always answers a full portion must not hold it for ever. */
+const MAX_SWEEP = 600_000
+
 export class Sweeper {
-  readonly #store: Guard
+  readonly #store: CheckedStore
   readonly #interval: number
   readonly #now: () => number
+  readonly #events: Events
   #timer: NodeJS.Timeout | undefined = undefined
   #isStarted: boolean
 
   /** `interval` in milliseconds; 0 for never. */
-  constructor(store: Guard, interval: number, now: () => number) {
+  constructor(store: CheckedStore, interval: number, now: () => number, events: Events) {
     this.#store = store
     this.#interval = interval
     this.#now = now
+    this.#events = events
     this.#isStarted = interval === 0 || !store.isSweepable
   }
 
-  /** Begins with the first request; a timer that never keeps the process alive. */
+  /** Begins with the first request; a timer that never keeps the process alive, nor the request that started it. */
   start(): void {
     if (this.#isStarted) return
     this.#isStarted = true
-    this.#plan()
+    outsideRequests(() => this.#schedule())
   }
 
   stop(): void {
@@ -31,36 +39,50 @@ export class Sweeper {
     this.#timer = undefined
   }
 
-  /** Deletes all expired records; how many. Other work gets its turn between portions. */
-  async sweep(): Promise<number> {
-    this.#store.enter()
+  /**
+   * Deletes what has expired by now; how many. Other work gets its turn between portions. After `maxTime` milliseconds the
+   * rest is left to the next sweep.
+   *
+   * @throws {SessionError} `ERR_SESSION_STORE`, also after `close`.
+   */
+  async sweep(maxTime = MAX_SWEEP): Promise<number> {
+    this.#store.begin()
     try {
+      const begun = performance.now()
+      // One instant for all portions: what expires meanwhile is for the next sweep, so this one has an end.
+      const now = this.#now()
       for (let total = 0; ;) {
-        const deleted = await this.#store.deleteExpired(this.#now(), PORTION)
+        const deleted = await this.#store.deleteExpired(now, PORTION)
         total += deleted
-        if (deleted < PORTION || this.#store.isClosed) return total
+        if (deleted < PORTION || this.#store.isClosed || performance.now() - begun >= maxTime) return total
         await new Promise((resolve) => setImmediate(resolve))
       }
     } finally {
-      this.#store.leave()
+      this.#store.end()
     }
   }
 
   // Processes that were started together must not sweep together: a fifth earlier or later.
-  #plan(): void {
-    const timer = setTimeout(
-      () => {
-        void this.sweep()
-          .catch(() => {
-            // The guard has told the event; the next sweep tries again.
-          })
-          .finally(() => {
-            if (this.#timer === timer) this.#plan()
-          })
-      },
-      this.#interval * (0.8 + Math.random() * 0.4),
-    )
-    timer.unref()
+  #schedule(): void {
+    const delay = Math.min(this.#interval * (0.8 + Math.random() * 0.4), MAX_TIMER)
+    const timer = setTimeout(() => {
+      void this.sweep()
+        .catch((error: unknown) => this.#warnOfFailure(error))
+        .finally(() => {
+          if (this.#timer === timer) this.#schedule()
+        })
+    }, delay)
+    // A number where a test environment replaces the timers of Node.
+    ;(timer as Partial<NodeJS.Timeout>).unref?.()
     this.#timer = timer
+  }
+
+  #warnOfFailure(error: unknown): void {
+    if (this.#store.isClosed) return
+    const why = error instanceof Error ? `: ${error.message}` : ''
+    this.#events.notice(
+      'SWEEP_FAILED',
+      `expired sessions were not deleted, which is tried again at each interval${why}`,
+    )
   }
 }

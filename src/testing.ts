@@ -1,25 +1,37 @@
 /**
- * Helpers for the tests of an app: a session for service code that calls `currentSession()`, and a cookie for requests.
+ * Helpers for the tests of an app: a session for service code that calls `currentSession()`, a cookie for requests, and the
+ * session behind a cookie.
  *
  * @module koa-fastsession/testing
  */
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Context } from 'koa'
-import { firstRecord, type Made } from './session/commit.ts'
-import { Frame, frames } from './context.ts'
+import { ContextScope, sessionContext } from './context.ts'
 import { invalidType } from './errors.ts'
-import { freshNotes } from './record/metadata.ts'
+import { mountedSession, session, type MountedSession, type SessionInfo, type SessionMiddleware } from './middleware.ts'
+import type { SessionOptions } from './options.ts'
+import { draftOf } from './record/record.ts'
+import { createRecord, type CreatedRecord } from './session/create.ts'
+import type { RequestInfo } from './session/core.ts'
 import { SessionManager, type SessionData } from './session/manager.ts'
-import { houseOf, session, type House, type SessionMiddleware } from './middleware.ts'
-import { checkedOwner } from './options.ts'
-import { take } from './session/steps.ts'
-import { Visit, type Exchange } from './session/request-session.ts'
+import { RequestSession } from './session/request-session.ts'
+import { methodOptions } from './sessions.ts'
+import { checkedOwner } from './settings.ts'
 
 /** What a session of a test has beside its data. */
 export interface TestSessionOptions {
   /** Signs that owner in: 1 to 255 characters. Left out: an anonymous session. */
-  readonly owner?: string
+  readonly owner?: string | undefined
+  /** When the owner signed in, in epoch milliseconds. @default now */
+  readonly authenticatedAt?: number | undefined
+}
+
+/** The same, and options of `session()` that the code under test relies on. */
+export interface WithSessionOptions<Data extends object> extends TestSessionOptions {
+  readonly codec?: SessionOptions<Data>['codec']
+  readonly schema?: SessionOptions<Data>['schema']
+  readonly now?: SessionOptions<Data>['now']
 }
 
 /**
@@ -32,25 +44,29 @@ export interface TestSessionOptions {
  * await withSession({ cart: ['book'] }, async (session) => {
  *   await addToCart('pen') // calls currentSession()
  *   assert.deepEqual(session.data.cart, ['book', 'pen'])
- * })
+ * }, { owner: 'u1' })
  * ```
  */
 export async function withSession<Result, Data extends object = SessionData>(
   data: Data,
   fn: (session: SessionManager<Data>) => Result | Promise<Result>,
+  options: WithSessionOptions<Data> = {},
 ): Promise<Result> {
-  const house = houseOf(session({ keys: ['the sessions of these tests leave no process'], sweepInterval: false }))
-  const exchange = house.exchangeOf(new IncomingMessage(new Socket()))
-  // A response that nobody reads: a session of a test may get a new id.
-  const ctx = { req: exchange.request, res: new ServerResponse(exchange.request), secure: false } as unknown as Context
-  const made = await store(house, exchange, data, undefined)
-  const visit = new Visit(house.services, { ...exchange, ctx }, house.services.settings.now(), 'new')
-  visit.resume(made.id, made.record)
-  const manager = new SessionManager<Data>(visit)
-  return frames.run(
-    new Frame(manager, house.services.settings.stateKey, exchange.cookie.name, undefined, exchange.request),
-    () => fn(manager),
-  )
+  methodOptions(options, 'withSession()', ['owner', 'authenticatedAt', 'codec', 'schema', 'now'])
+  const { owner, authenticatedAt, ...rest } = options
+  const keys = ['the sessions of these tests leave no process']
+  const mounted = mountedSession(session<Data>({ ...rest, keys, sweepInterval: false }))
+  const { core } = mounted
+  const info = infoOf(mounted, undefined)
+  const { id, record, draft } = await store(mounted, info, data, { owner, authenticatedAt })
+  // A response that is never sent: a session of a test may get a new id.
+  const res = new ServerResponse(info.request)
+  const ctx = { req: info.request, res, secure: false } as unknown as Context
+  const live = new RequestSession(core, { ...info, ctx }, core.settings.now(), 'new')
+  live.resume(id, record, draft.metadata)
+  const manager = new SessionManager<Data>(live)
+  const scope = new ContextScope(manager, core.settings.stateKey, info.cookie.name, undefined, info.request)
+  return sessionContext.run(scope, () => fn(manager))
 }
 
 /**
@@ -70,29 +86,59 @@ export async function withSession<Result, Data extends object = SessionData>(
 export async function sessionCookie<Data extends object>(
   middleware: SessionMiddleware<Data>,
   data: NoInfer<Data>,
-  { owner }: TestSessionOptions = {},
+  options: TestSessionOptions = {},
 ): Promise<string> {
-  const house = houseOf(middleware)
-  const exchange = house.exchangeOf(new IncomingMessage(new Socket()))
-  const { id } = await store(
-    house,
-    exchange,
-    data,
-    owner === undefined ? undefined : checkedOwner(owner, 'the owner of sessionCookie()'),
-  )
-  const { cookie, keyring } = exchange
+  methodOptions(options, 'sessionCookie()', ['owner', 'authenticatedAt'])
+  const mounted = mountedSession(middleware)
+  const info = infoOf(mounted, undefined)
+  const { id } = await store(mounted, info, data, options)
+  const { cookie, keyring } = info
   return `${cookie.name}=${id}.${keyring.sign(cookie.prefix + id)}`
 }
 
-async function store(house: House, exchange: Exchange, data: object, owner: string | undefined): Promise<Made> {
+/**
+ * The session that a Cookie header names, as `get` shows it; `undefined` where it names none. Moves no timeout.
+ *
+ * ```ts
+ * const response = await fetch(url, { headers: { cookie } })
+ * assert.equal((await sessionOf(sessions, cookie))?.owner, 'u1')
+ * ```
+ *
+ * @throws {TypeError} for something that `session()` did not make, or keys that are not known yet.
+ */
+export async function sessionOf<Data extends object>(
+  middleware: SessionMiddleware<Data>,
+  cookie: string,
+): Promise<SessionInfo<Data> | undefined> {
+  if (typeof cookie !== 'string') throw invalidType('the second argument of sessionOf()', 'a Cookie header', cookie)
+  const mounted = mountedSession(middleware)
+  const publicId = await mounted.publicIdOf(infoOf(mounted, cookie))
+  return publicId === undefined ? undefined : middleware.get(publicId)
+}
+
+function infoOf(mounted: MountedSession, cookie: string | undefined): RequestInfo {
+  const request = new IncomingMessage(new Socket())
+  request.method = 'GET'
+  if (cookie !== undefined) request.headers.cookie = cookie
+  return mounted.infoOutside(request)
+}
+
+async function store(
+  { core }: MountedSession,
+  info: RequestInfo,
+  data: object,
+  { owner, authenticatedAt }: TestSessionOptions,
+): Promise<CreatedRecord> {
   const given: unknown = data
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw invalidType('the data of a test session', 'an object', given)
-  const { settings } = house.services
-  const now = settings.now()
-  const visit = new Visit(house.services, exchange, now, 'new')
-  visit.data.replaceAll(given)
-  const draft = visit.draft(visit.pending(), now)
-  const notes = owner === undefined ? draft.notes : { ...freshNotes(now), authenticatedAt: now }
-  return take(firstRecord(visit, { ...draft, notes, owner }, now, visit.id))
+  }
+  const now = core.settings.now()
+  const made = new RequestSession(core, info, now, 'new')
+  made.data.replaceAll(given)
+  const draft = draftOf(made.stored, undefined, made.pending.collect(), now)
+  if (owner === undefined) return createRecord(made, draft, now, made.id)
+  checkedOwner(owner, 'the owner of a test session')
+  const metadata = { ...draft.metadata, authenticatedAt: authenticatedAt ?? now }
+  return createRecord(made, { ...draft, owner, metadata }, now, made.id)
 }

@@ -3,7 +3,7 @@ import test from 'ava'
 import * as devalue from 'devalue'
 import fc from 'fast-check'
 import superjson from 'superjson'
-import { customCodec, jsonCodec } from '../src/record/codec.ts'
+import { customCodec, jsonCodec, koaJsonCodec, type Codec } from '../src/record/codec.ts'
 import { counterexample } from './support/holds.ts'
 
 const json = jsonCodec(10_000)
@@ -66,6 +66,12 @@ const refused: readonly [what: string, value: unknown, path: string, reason: str
   ],
   ['a boxed string', { s: Object('x') as unknown }, '.s', 'an instance of String'],
   ['a symbol for a key', { [Symbol('x')]: 1 }, '', 'an object with a symbol for a key'],
+  [
+    'a property that is not enumerable',
+    { user: Object.defineProperty({ a: 1 }, 'b', { value: 2 }) },
+    '.user',
+    'an object with a property that is not enumerable',
+  ],
   ['a cycle', circle, '', `nested more than ${DEEPEST} deep, or containing itself`],
   ['nesting 10,000 deep', nested(10_000), '', `nested more than ${DEEPEST} deep, or containing itself`],
 ]
@@ -102,17 +108,8 @@ test('two values are the same exactly when their JSON without undefined is', (t)
       fc.dictionary(fc.constantFrom('a', 'b'), tie('tree'), { maxKeys: 2 }),
     ),
   })).tree
-  const sorted = (value: unknown): unknown =>
-    Array.isArray(value)
-      ? ['list', ...value.map(sorted)]
-      : typeof value === 'object' && value !== null
-        ? Object.entries(value)
-            .sort(([one], [other]) => (one < other ? -1 : 1))
-            .map(([key, part]) => [key, sorted(part)])
-        : value
   const agrees = (one: unknown, other: unknown): boolean =>
-    json.same(one, json.copy(other, 'session.data.key')) ===
-    (JSON.stringify(sorted(one)) === JSON.stringify(sorted(other)))
+    json.same(one, json.copy(other, 'session.data.key')) === (JSON.stringify(one) === JSON.stringify(other))
 
   t.is(counterexample(fc.property(few, few, agrees), 3000), undefined)
 })
@@ -131,6 +128,11 @@ test('what would be stored differently is not the same', (t) => {
   const different: [unknown, unknown][] = [
     [{ a: undefined, b: 1 }, {}],
     [{ a: 1 }, { a: 1, b: 2 }],
+    [
+      { b: 2, a: 1 },
+      { a: 1, b: 2 },
+    ],
+    [Object.defineProperty({ a: 1 }, 'b', { value: 2 }), { a: 1 }],
     [{ toString: 1 }, { a: 1 }],
     [[1], { 0: 1 }],
     [{ 0: 1 }, [1]],
@@ -297,4 +299,236 @@ test('nesting that overflows the stack of a codec is refused by its place, howev
       t.like(error, { code: 'ERR_SESSION_VALUE' }, String(depth))
     }
   }
+})
+
+test('a list of more values than maxBytes could hold is refused before it is copied', (t) => {
+  t.throws(() => jsonCodec(1000).copy(new Array(1001).fill(1), 'session.data', 'list'), {
+    code: 'ERR_SESSION_TOO_LARGE',
+  })
+  t.notThrows(() => jsonCodec(1000).copy(new Array(999).fill(1), 'session.data', 'list'))
+})
+
+test('the name of a key cannot break a line of a log', (t) => {
+  const error = t.throws(() => json.copy({ 'a\r\nFAKE\u001b[31m\u2028': NaN }, 'session.data', 'x\ny'))
+
+  t.true(error.message.startsWith('session.data.x\\u000ay.a\\u000d\\u000aFAKE\\u001b[31m\\u2028 cannot'), error.message)
+})
+
+// ---- koa-session's values
+
+const koa = koaJsonCodec(10_000)
+
+class Row {
+  id: number
+  constructor(id: number) {
+    this.id = id
+  }
+}
+class ObjectId {
+  readonly #hex = '0123'
+  toJSON(): string {
+    return this.#hex
+  }
+}
+
+const asKoaSession: readonly [what: string, value: unknown, stored: unknown][] = [
+  ['a Date', { at: new Date(0) }, { at: '1970-01-01T00:00:00.000Z' }],
+  ['an invalid Date', [new Date(NaN)], [null]],
+  ['a row of a database driver', { user: new Row(1) }, { user: { id: 1 } }],
+  ['an ObjectId', { user: new ObjectId() }, { user: '0123' }],
+  ['undefined, functions and symbols', { a: undefined, b: () => 1, c: Symbol('x') }, {}],
+  ['undefined, functions and symbols in a list', [undefined, () => 1, Symbol('x')], [null, null, null]],
+  ['numbers that JSON does not have', [NaN, Infinity, -0], [null, null, 0]],
+  ['holes', holes, [1, null, 3]],
+  ['a list with a property', Object.assign([1], { extra: 1 }), [1]],
+  ['boxed primitives', [Object('x'), Object(1), Object(false)], ['x', 1, false]],
+  ['Map and Set', [new Map([[1, 2]]), new Set([1])], [{}, {}]],
+  ['a Buffer', Buffer.from('a'), { type: 'Buffer', data: [97] }],
+  ['hidden and symbol properties', Object.defineProperty({ a: 1, [Symbol('x')]: 1 }, 'b', { value: 2 }), { a: 1 }],
+]
+
+for (const [what, value, stored] of asKoaSession) {
+  test(`with koaSession ${what} is stored as JSON.stringify writes it`, (t) => {
+    t.deepEqual(koa.copy(value, 'session.data', 'key'), stored)
+    t.deepEqual(JSON.parse(JSON.stringify(value)), stored)
+    t.true(koa.same(value, stored))
+    t.false(koa.same(value, [stored]))
+  })
+}
+
+test('with koaSession a value that JSON leaves out of data is left out, and in a list null', (t) => {
+  for (const value of [undefined, () => 1, Symbol('x'), { toJSON: () => undefined }]) {
+    t.is(koa.copy(value, 'session.data', 'key'), undefined)
+    t.is(koa.copy(value, 'session.flash("key")'), null)
+  }
+  t.true(koa.same(NaN, null))
+})
+
+test('with koaSession any value becomes what JSON.stringify makes of it', (t) => {
+  const anything = fc.anything({
+    withDate: true,
+    withMap: true,
+    withSet: true,
+    withBoxedValues: true,
+    withTypedArray: true,
+    withSparseArray: true,
+    withNullPrototype: true,
+  })
+  const agrees = (value: unknown): boolean => {
+    const text: string | undefined = JSON.stringify({ value })
+    const { value: expected } = JSON.parse(text) as { value?: unknown }
+    const kept = koa.copy(value, 'session.data', 'value')
+    return JSON.stringify(kept) === JSON.stringify(expected) && (kept === undefined || koa.same(value, expected))
+  }
+
+  t.is(counterexample(fc.property(anything, agrees), 2000), undefined)
+})
+
+test('toJSON is told the key, as by JSON.stringify', (t) => {
+  const told: unknown[] = []
+  const spy = { toJSON: (key: unknown) => (told.push(key), 1) }
+  koa.copy({ a: spy, list: [spy] }, 'session.data', 'value')
+  koa.copy(spy, 'session.data', 'value')
+
+  t.deepEqual(told, ['a', '0', 'value'])
+})
+
+for (const [what, value, path] of [
+  ['a cycle', { deep: circle }, 'session.data.key.deep'],
+  ['a BigInt', { deep: [1n] }, 'session.data.key.deep[0] cannot be stored as it is (a bigint)'],
+  [
+    'toJSON without end',
+    {
+      a: new (class Endless {
+        toJSON() {
+          return { a: new Endless() }
+        }
+      })(),
+    },
+    'session.data.key.a.a',
+  ],
+] as const) {
+  test(`with koaSession ${what} is refused, naming its path`, (t) => {
+    const error = t.throws(() => koa.copy(value, 'session.data', 'key'), { code: 'ERR_SESSION_VALUE' })
+
+    t.true(error.message.startsWith(path), error.message)
+    t.false(koa.same(value, {}))
+  })
+}
+
+test('with koaSession a list of holes is refused before it becomes a list of nulls', (t) => {
+  t.throws(() => koa.copy(new Array(4_000_000_000), 'session.data', 'key'), { code: 'ERR_SESSION_TOO_LARGE' })
+})
+
+// ---- text
+
+for (const [name, codec] of [
+  ['JSON', json],
+  ["koa-session's JSON", koa],
+] as const) {
+  test(`${name} writes data in parts to the text that it would write whole, again and again`, (t) => {
+    const long = fc.array(fc.string({ minLength: 200, maxLength: 300 }), { minLength: 2, maxLength: 4 })
+    const key = fc.oneof(fc.constantFrom('__proto__', 'toJSON', '', '7', '\u2028', '\ud800'), fc.string())
+    const data = fc.dictionary(key, fc.oneof(fc.jsonValue(), long), { noNullPrototype: true })
+    const agrees = (one: Record<string, unknown>, flash: unknown[]): boolean => {
+      for (const beside of [[], [flash], [flash, { device: 1 }]]) {
+        const whole = JSON.stringify(beside.length === 0 ? one : [one, ...beside])
+        if (codec.stringifyContents(one, beside) !== whole) return false
+        if (codec.stringifyContents({ ...one, n: 1 }, []) !== JSON.stringify({ ...one, n: 1 })) return false
+      }
+      return true
+    }
+
+    t.is(counterexample(fc.property(data, fc.array(fc.jsonValue()), agrees), 500), undefined)
+  })
+}
+
+test('a long value that stays the same is not written anew', (t) => {
+  let asked = 0
+  const value = {
+    get a() {
+      asked++
+      return 'x'.repeat(600)
+    },
+  }
+  for (let n = 0; n < 5; n++) json.stringifyContents({ value, n }, [])
+
+  t.is(asked, 1)
+})
+
+// ---- equality of an own codec
+
+class Money {
+  readonly #cents: number
+  constructor(cents: number) {
+    this.#cents = cents
+  }
+  get cents(): number {
+    return this.#cents
+  }
+}
+const money = customCodec({
+  stringify: (value) => devalue.stringify(value, { Money: (one) => one instanceof Money && [one.cents] }),
+  parse: (text): unknown => devalue.parse(text, { Money: ([cents]: [number]) => new Money(cents) }),
+})
+
+const shared = { n: 1 }
+const differing: readonly [what: string, codec: Codec, one: unknown, other: unknown][] = [
+  ['a URL', customCodec(devalue), new URL('https://a.example/'), new URL('https://b.example/')],
+  [
+    'a Map in the order of use',
+    customCodec(superjson),
+    new Map([
+      [1, 1],
+      [2, 2],
+    ]),
+    new Map([
+      [2, 2],
+      [1, 1],
+    ]),
+  ],
+  ['a Set in the order of use', customCodec(devalue), new Set([1, 2]), new Set([2, 1])],
+  ['a class with private fields', money, new Money(1), new Money(2)],
+  ['a negative zero', customCodec(devalue), { a: 0 }, { a: -0 }],
+  ['a shared reference', customCodec(devalue), { a: { n: 1 }, b: { n: 1 } }, { a: shared, b: shared }],
+  ['a string beside a number', customCodec(devalue), 1, '1'],
+]
+
+for (const [what, codec, one, other] of differing) {
+  test(`with a codec of the app's own ${what} is equal when its text is`, (t) => {
+    const stored = codec.copy(one, 'session.data', 'key')
+
+    t.true(codec.same(one, stored))
+    t.true(codec.same(codec.lend(stored, []), stored))
+    t.false(codec.same(other, stored))
+    t.true(codec.same(other, codec.copy(other, 'session.data', 'key')))
+  })
+}
+
+test('a Map, Set or Date that is changed in place is another value', (t) => {
+  const codec = customCodec(devalue)
+  const stored = codec.copy({ map: new Map([[1, 1]]), set: new Set([1]), when: new Date(1) }, 'session.data', 'key')
+  for (const change of [
+    (lent: { map: Map<number, number> }) => lent.map.set(1, 2),
+    (lent: { set: Set<number> }) => lent.set.add(2),
+    (lent: { when: Date }) => lent.when.setTime(2),
+  ]) {
+    const lent = codec.lend(stored, []) as { map: Map<number, number>; set: Set<number>; when: Date }
+    t.true(codec.same(lent, stored))
+    change(lent)
+    t.false(codec.same(lent, stored))
+  }
+})
+
+test('a value that an own codec refuses is not the same, and copying it says why', (t) => {
+  t.false(customCodec(devalue).same({ fn: () => 1 }, {}))
+})
+
+test('the objects inside a Map and a Set are known, at any depth', (t) => {
+  let deep: unknown = 1
+  for (let level = 0; level < 400; level++) deep = new Map([['in', new Set([deep])]])
+  const made: object[] = []
+  customCodec(devalue).lend(deep, made)
+
+  t.is(made.length, 800)
 })

@@ -3,20 +3,30 @@ import { inspect } from 'node:util'
 import test from 'ava'
 import * as devalue from 'devalue'
 import fc from 'fast-check'
-import { ABSENT, apply, type Changes, type Snapshot } from '../src/record/merge.ts'
+import { ABSENT, type Changes, type Snapshot } from '../src/record/merge.ts'
 import { customCodec, jsonCodec, type Codec } from '../src/record/codec.ts'
-import { Data, type Gate } from '../src/session/data.ts'
+import { Data, type AccessCheck } from '../src/session/data.ts'
 import { counterexample } from './support/holds.ts'
 
 type Loose = Record<string, unknown>
 
-const OPEN: Gate = { readable: () => undefined, writable: () => undefined }
+const OPEN: AccessCheck = { readable: () => undefined, writable: () => undefined }
 const json = jsonCodec(1000)
 
 /** Data over a snapshot, and the object that a handler would hold. */
-function dataOf(snapshot: Snapshot, codec: Codec = json, gate = OPEN): { data: Data; view: Loose } {
-  const data = new Data(snapshot, codec, gate)
-  return { data, view: data.view as Loose }
+function dataOf(snapshot: Snapshot, codec: Codec = json, access = OPEN): { data: Data; view: Loose } {
+  const data = new Data(snapshot, codec, access)
+  return { data, view: data.proxy as Loose }
+}
+
+/** A snapshot with changes made: what the next request would find. */
+function applyAll(snapshot: Snapshot, changes: Changes): Snapshot {
+  const next = Object.fromEntries(Object.entries(snapshot))
+  for (const { key, value } of changes) {
+    if (value === ABSENT) Reflect.deleteProperty(next, key)
+    else Object.defineProperty(next, key, { value, writable: true, enumerable: true, configurable: true })
+  }
+  return next
 }
 
 /** Changes without what was seen: deleted keys are `ABSENT`. */
@@ -93,7 +103,7 @@ test('whatever a handler does, data behaves as a plain object, and its changes l
       })
     }
     assert.deepStrictEqual(sorted(view), sorted(model))
-    assert.deepStrictEqual(kept(apply(start, data.changes())), kept(model))
+    assert.deepStrictEqual(kept(applyAll(start, data.changes())), kept(model))
     assert.equal(data.isEmpty, kept(model).length === 0)
     return true
   }
@@ -119,7 +129,7 @@ test('a key called __proto__, constructor or toString is data like another', (t)
   ;(view['__proto__'] as Loose)['a'] = 2
 
   t.deepEqual(wanted(made).constructor, 5)
-  t.deepEqual(Object.keys(apply({}, data.changes())).sort(), ['__proto__', 'constructor', 'toString'])
+  t.deepEqual(Object.keys(applyAll({}, data.changes())).sort(), ['__proto__', 'constructor', 'toString'])
   t.deepEqual(data.changes().find(({ key }) => key === '__proto__')?.value, { a: 2 })
   t.false('a' in {})
 })
@@ -150,7 +160,7 @@ test('an untouched session goes on over another snapshot, whatever became of it'
   ]) {
     const { data, view } = dataOf(STORED)
     move(data)
-    data.seal()
+    data.freeze()
     t.deepEqual(view, { n: 2 })
   }
 })
@@ -162,11 +172,11 @@ test('writing an equal value is no change, however deep', (t) => {
   t.is(made.data.changes().length, 0)
 })
 
-test('an object whose keys stand in another order is equal', (t) => {
+test('the order of keys inside a value is kept, as JSON keeps it', (t) => {
   const made = dataOf({ pair: { a: 1, b: 2 } })
   made.view['pair'] = { b: 2, a: 1 }
 
-  t.is(made.data.changes().length, 0)
+  t.is(JSON.stringify(wanted(made)), '{"pair":{"b":2,"a":1}}')
 })
 
 test('a nested change counts, and one taken back does not', (t) => {
@@ -222,7 +232,7 @@ test("the app's own objects are copied, never frozen and never kept", (t) => {
   ;(made.view['nested'] as Loose)['mine'] = mine
   const changes = made.data.changes()
   mine.list.push(2)
-  made.data.seal()
+  made.data.freeze()
 
   t.deepEqual(wantedBy(changes)['mine'], { list: [1] })
   t.notThrows(() => mine.list.push(3))
@@ -253,8 +263,22 @@ test('a plain property may be defined; a getter, a hidden or a fixed one may not
     { value: 1, enumerable: false },
     { value: 1, configurable: false },
   ]) {
-    t.throws(() => Object.defineProperty(made.view, 'n', property), { instanceOf: TypeError })
+    t.throws(() => Object.defineProperty(made.view, 'n', property), {
+      instanceOf: TypeError,
+      message: /^session\.data keeps plain properties alone/,
+    })
   }
+  t.deepEqual(wanted(made), { n: 2 })
+})
+
+test('a new property that leaves attributes out would be hidden and fixed, and is refused', (t) => {
+  const made = dataOf(STORED)
+
+  t.throws(() => Object.defineProperty(made.view, 'hidden', { value: 1 }), { message: /plain properties alone/ })
+  Object.defineProperty(made.view, 'shown', { value: 1, writable: true, enumerable: true, configurable: true })
+  Object.defineProperty(made.view, 'n', { value: 2 })
+
+  t.deepEqual(wanted(made), { shown: 1, n: 2 })
 })
 
 test('defining a property without a value leaves its value, as in a plain object', (t) => {
@@ -268,14 +292,15 @@ test('data can be neither frozen, sealed, given another prototype nor cloned', (
   const { view } = dataOf(STORED)
 
   for (const act of [Object.freeze, Object.seal, Object.preventExtensions])
-    t.throws(() => act(view), { instanceOf: TypeError })
-  t.throws(() => Object.setPrototypeOf(view, null) as unknown, { instanceOf: TypeError })
+    t.throws(() => act(view), { instanceOf: TypeError, message: /^session\.data cannot be frozen or sealed: / })
+  t.false(Object.isFrozen(view))
+  t.throws(() => Object.setPrototypeOf(view, null) as unknown, { message: /^session\.data is a plain object/ })
   t.notThrows(() => Object.setPrototypeOf(view, Object.prototype) as unknown)
   t.throws(() => structuredClone(view), { any: true, name: 'DataCloneError' })
 })
 
 test('a print-out that asks for everything shows neither the snapshot nor who made it', (t) => {
-  const { view } = dataOf({ secret: 'hunter2' }, json, { ...OPEN, visit: 'an id' } as Gate)
+  const { view } = dataOf({ secret: 'hunter2' }, json, { ...OPEN, visit: 'an id' } as AccessCheck)
 
   t.false(inspect(view, { customInspect: false, showHidden: true, showProxy: true, depth: 9 }).includes('hunter2'))
 })
@@ -297,7 +322,7 @@ test('what is written while the store is asked is still to come, and was seen ov
   Object.assign(made.view, { n: 2, name: 'eve' })
   const stored = made.data.changes()
   Object.assign(made.view, { n: 3, other: 1 })
-  made.data.detach(apply(STORED, stored), stored)
+  made.data.detach(applyAll(STORED, stored), stored)
 
   t.deepEqual(made.data.changes(), [
     { key: 'n', base: 2, value: 3 },
@@ -315,6 +340,158 @@ test('typed arrays and maps of a codec are handed out as copies, and frozen as f
   t.deepEqual(wanted(made), { stored: { bytes: new Uint8Array([1, 2]), map: new Map([['a', 2]]) } })
   t.is(stored.map.get('a'), 1)
 
-  made.data.seal()
+  made.data.freeze()
   t.throws(() => Object.assign(lent, { bytes: 1 }), { instanceOf: TypeError })
+})
+
+/** Writes as strict code does; what is thrown, or `undefined`. */
+const thrownBy = (write: () => unknown): unknown => {
+  try {
+    return void write()
+  } catch (error) {
+    return error
+  }
+}
+
+const putBack: Readonly<Record<string, (data: Data, view: Loose) => void>> = {
+  'left alone': () => undefined,
+  'spread into new data': (data, view) => data.replaceAll({ ...view, step: 2 }),
+  'replaced by themselves': (data, view) => data.replaceAll(view),
+  'assigned one by one': (_data, view) => Object.assign(view, { ...view }),
+  'kept under another name': (_data, view) => {
+    view['basket'] = view['cart']
+    delete view['cart']
+  },
+  "kept in an object of the app's own": (_data, view) => (view['order'] = { items: [view['cart']] }),
+}
+
+for (const [how, put] of Object.entries(putBack)) {
+  const held = (): { data: Data; cart: { items: string[] } } => {
+    const { data, view } = dataOf({ cart: { items: ['book'] } })
+    const cart = view['cart'] as { items: string[] }
+    put(data, view)
+    return { data, cart }
+  }
+
+  test(`objects that data handed out are read-only after the commit: ${how}`, (t) => {
+    const { data, cart } = held()
+    t.is(cart.items.push('pen'), 2)
+    data.freeze()
+
+    t.true(thrownBy(() => cart.items.push('late')) instanceof TypeError)
+    t.true(thrownBy(() => Object.assign(cart, { late: 1 })) instanceof TypeError)
+  })
+
+  test(`objects that data handed out are read-only after a reload: ${how}`, (t) => {
+    const { data, cart } = held()
+    data.reset({ cart: { items: [] } })
+
+    t.true(thrownBy(() => cart.items.push('late')) instanceof TypeError)
+  })
+
+  test(`a write to objects that data handed out is stored or throws after an update: ${how}`, (t) => {
+    const { data, cart } = held()
+    const changes = data.changes()
+    data.detach({ ...applyAll({ cart: { items: ['book'] } }, changes) }, changes)
+
+    const isRefused = thrownBy(() => cart.items.push('late')) instanceof TypeError
+    t.is(JSON.stringify(data.changes()).includes('late'), !isRefused)
+  })
+}
+
+test('objects of one key that were detached stay so when another key keeps its object', (t) => {
+  const snapshot = { one: { n: [1] }, two: { n: [2] } }
+  const { data, view } = dataOf(snapshot)
+  const { one, two } = view as typeof snapshot
+  two.n.push(3)
+  const wantedFirst = data.changes()
+  two.n.push(4)
+  data.detach(applyAll(snapshot, wantedFirst), wantedFirst)
+
+  t.true(thrownBy(() => one.n.push(5)) instanceof TypeError)
+  t.is(two.n.push(6), 4)
+  t.deepEqual(wanted({ data }), { two: { n: [2, 3, 4, 6] } })
+})
+
+test('a map, a set and a date of a codec are read-only after the commit, inside one another too', (t) => {
+  const { data, view } = dataOf(
+    { all: { map: new Map([['in', new Set([1])]]), when: new Date(0) } },
+    customCodec(devalue),
+  )
+  const { map, when } = view['all'] as { map: Map<string, Set<number>>; when: Date }
+  const set = map.get('in')
+  map.set('other', new Set())
+  data.freeze()
+
+  for (const write of [() => map.set('x', new Set()), () => map.clear(), () => set?.add(2), () => when.setTime(1)])
+    t.true(thrownBy(write) instanceof TypeError)
+  t.deepEqual([...map.keys(), when.getTime(), set?.size], ['in', 'other', 0, 1])
+})
+
+test('a key that this request and another one added is listed once', (t) => {
+  for (const move of [
+    (data: Data) => data.settle({ theme: 'dark', n: 1 }, []),
+    (data: Data) => data.detach({ theme: 'dark', n: 1 }, []),
+  ]) {
+    const { data, view } = dataOf({ n: 1 })
+    Object.assign(view, { theme: 'light', z: 1 })
+    move(data)
+
+    t.deepEqual(Object.keys(view), ['theme', 'n', 'z'])
+    t.is(JSON.stringify(view), '{"theme":"light","n":1,"z":1}')
+    t.deepEqual({ ...view }, { theme: 'light', n: 1, z: 1 })
+  }
+})
+
+test('keys are listed in the order in which the next request will find them: stored ones, then new ones, indexes first', (t) => {
+  const snapshot = { b: 1, 7: 1, a: 1 }
+  const { data, view } = dataOf(snapshot)
+  Object.assign(view, { z: 1, 3: 1 })
+  delete view['b']
+  view['b'] = 2
+
+  t.deepEqual(Object.keys(view), ['3', '7', 'b', 'a', 'z'])
+  t.deepEqual(Object.keys(applyAll(snapshot, data.changes())), Object.keys(view))
+})
+
+test('while an update runs, data shows what it works on, and afterwards its own again', (t) => {
+  let active: Data | undefined
+  let writes = 0
+  const { data, view } = dataOf(STORED, json, { ...OPEN, active: () => active })
+  const working = new Data({ n: 5 }, json, { readable: () => undefined, writable: () => void writes++ })
+  active = working
+  view['more'] = 1
+  delete view['n']
+  Object.defineProperty(view, 'defined', { value: 1, writable: true, enumerable: true, configurable: true })
+
+  t.deepEqual({ ...view }, { more: 1, defined: 1 })
+  t.is(writes, 3)
+  t.false('n' in view)
+  active = undefined
+  t.deepEqual({ ...view }, plain())
+  t.false(data.isTouched && data.changes().length > 0)
+  t.deepEqual(wanted({ data: working }), { n: ABSENT, more: 1, defined: 1 })
+})
+
+test('each write asks once whether it may', (t) => {
+  let asked = 0
+  const { data, view } = dataOf(STORED, json, { ...OPEN, writable: () => void asked++ })
+  view['n'] = 2
+  delete view['n']
+  Object.defineProperty(view, 'm', { value: 1, writable: true, enumerable: true, configurable: true })
+  data.replaceAll({ many: 1, keys: 2 })
+
+  t.is(asked, 4)
+})
+
+test('an object that inherits from data keeps its own properties itself, and heeds those that are fixed', (t) => {
+  const { data, view } = dataOf(STORED)
+  const child = Object.create(view) as Loose
+  child['n'] = 5
+  Object.defineProperty(child, 'fixed', { value: 1 })
+
+  t.is(child['n'], 5)
+  t.is(child['name'], 'ada')
+  t.false(Reflect.set(child, 'fixed', 2))
+  t.is(data.changes().length, 0)
 })

@@ -38,11 +38,24 @@ const spoken: readonly [EventName, EventMessage, line: string][] = [
   ['conflict', { publicId: 'p', keys: ['a', 'b'] }, 'warn koa-fastsession: conflict p, keys a, b'],
   ['gone', { publicId: 'p' }, 'info koa-fastsession: gone p'],
   ['regenerate', { publicId: 'p', previousPublicId: 'q' }, 'info koa-fastsession: regenerate p (was q)'],
-  ['destroy', { publicId: 'p' }, 'info koa-fastsession: destroy p'],
+  ['destroy', { publicId: 'p', reason: 'sign-out', owner: 'ada' }, 'info koa-fastsession: destroy p, sign-out'],
+  ['merge', { publicId: 'p', keys: ['a'] }, 'debug koa-fastsession: merge p, keys a'],
+  ['sign-in', { publicId: 'p', previousPublicId: 'q' }, 'info koa-fastsession: sign-in p (was q)'],
+  ['bind', { publicId: 'p' }, 'info koa-fastsession: bind p'],
+  [
+    'conflict',
+    { keys: ['a\nerror: forged', 'b\u2028', '\u001b[31m', 'a, b'] },
+    String.raw`warn koa-fastsession: conflict, keys "a\nerror: forged", "b\u2028", "\u001b[31m", "a, b"`,
+  ],
+  [
+    'conflict',
+    { keys: ['x'.repeat(65), ...'a b c d e f g h i j k'.split(' ')] },
+    `warn koa-fastsession: conflict, keys ${'x'.repeat(64)}..., a, b, c, d, e, f, g, h, i and 2 more`,
+  ],
   [
     'store-error',
-    { operation: 'read', error: new Error('refused') },
-    'error koa-fastsession: store-error, read failed: refused',
+    { operation: 'read', kind: 'ECONNREFUSED', error: new Error('PRIVATE') },
+    'error koa-fastsession: store-error, read failed: ECONNREFUSED',
   ],
   [
     'store-error',
@@ -64,11 +77,11 @@ for (const [name, message, line] of spoken) {
 }
 
 test.serial('an event is heard where a channel has a listener or there is a logger', (t) => {
-  t.false(new Events(undefined).heard('create'))
-  t.true(new Events({}).heard('create'))
+  t.false(new Events(undefined).hasSubscribers('create'))
+  t.true(new Events({}).hasSubscribers('create'))
   listen(t, 'create')
-  t.true(new Events(undefined).heard('create'))
-  t.false(new Events(undefined).heard('resume'))
+  t.true(new Events(undefined).hasSubscribers('create'))
+  t.false(new Events(undefined).hasSubscribers('resume'))
 })
 
 test.serial('an event that nobody hears is nothing', (t) => {
@@ -80,7 +93,8 @@ test.serial('a logger with some of the levels is told those', (t) => {
   const events = new Events({ warn: (line) => void lines.push(line) })
   for (const [name, message] of spoken) events.emit(name, message)
 
-  t.deepEqual(lines, ['koa-fastsession: conflict p, keys a, b'])
+  t.is(lines.length, 3)
+  t.is(lines[0], 'koa-fastsession: conflict p, keys a, b')
 })
 
 test.serial('a logger keeps its this, as pino needs', (t) => {
@@ -106,6 +120,26 @@ test.serial('a logger that throws fails neither the event nor a notice', (t) => 
   t.notThrows(() => events.emit('gone', { publicId: 'p' }))
   t.notThrows(() => events.notice('TOPIC', 'a notice'))
   t.is(heard.length, 1)
+})
+
+test.serial('a logger whose methods reject, or give a thenable that throws, fails nothing', async (t) => {
+  const rejected: unknown[] = []
+  const take = (reason: unknown): void => void rejected.push(reason)
+  process.on('unhandledRejection', take)
+  t.teardown(() => process.off('unhandledRejection', take))
+  const answers = [
+    () => Promise.reject(new Error('the disk is full')),
+    () => ({
+      get then(): never {
+        throw new Error('no')
+      },
+    }),
+  ]
+  for (const info of answers) new Events({ info }).emit('gone', { publicId: 'p' })
+  await settle()
+  await settle()
+
+  t.deepEqual(rejected, [])
 })
 
 test.serial('a notice is a process warning with a code, once for each topic', async (t) => {

@@ -1,16 +1,20 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import test, { type ExecutionContext } from 'ava'
 import { Events } from '../src/events.ts'
-import { Guard } from '../src/checked-store.ts'
+import { CheckedStore } from '../src/checked-store.ts'
 import { Sweeper } from '../src/sweeper.ts'
 import type { SessionStore } from '../src/store.ts'
 
 /** A sweeper of a store that answers `deleteExpired` so. */
-function sweeping(t: ExecutionContext, deleteExpired: SessionStore['deleteExpired'], interval = 5): Sweeper {
-  const sweeper = new Sweeper(
-    new Guard({ deleteExpired } as SessionStore, 1000, new Events(undefined)),
-    interval,
-    () => 7,
-  )
+function sweeping(
+  t: ExecutionContext,
+  deleteExpired: SessionStore['deleteExpired'],
+  interval = 5,
+  warnings: string[] = [],
+): Sweeper {
+  const events = new Events({ warn: (line) => void warnings.push(line) })
+  const store = new CheckedStore({ deleteExpired } as SessionStore, 1000, events)
+  const sweeper = new Sweeper(store, interval, () => 7, events)
   // Its timer keeps no process alive: something else must, while a test waits for it.
   const alive = setInterval(() => undefined, 1000)
   t.teardown(() => {
@@ -84,6 +88,74 @@ test('a sweep that failed is tried again at the next interval', async (t) => {
   sweeper.start()
 
   await t.notThrowsAsync(reached)
+})
+
+test('a sweep that fails is told once', async (t) => {
+  const warnings: string[] = []
+  const { reached, call } = counted(3)
+  sweeping(
+    t,
+    (now, limit) => {
+      call(now, limit)
+      throw new Error('PRIVATE')
+    },
+    1,
+    warnings,
+  ).start()
+  await reached
+
+  t.deepEqual(warnings, [
+    'koa-fastsession: expired sessions were not deleted, which is tried again at each interval: the session store failed at deleteExpired: error.cause says why',
+  ])
+})
+
+test('a store that answers a full portion for ever ends a sweep by the time', async (t) => {
+  t.true((await sweeping(t, () => 500).sweep(5)) >= 500)
+})
+
+test('a sweep deletes what had expired when it began', async (t) => {
+  const instants: number[] = []
+  let now = 0
+  const events = new Events(undefined)
+  const inner = { deleteExpired: (at: number) => (instants.push(at) < 3 ? 500 : 0) } as unknown as SessionStore
+  await new Sweeper(new CheckedStore(inner, 1000, events), 0, () => ++now, events).sweep()
+
+  t.deepEqual(instants, [1, 1, 1])
+})
+
+test('a sweep runs outside the async context of the request that started it', async (t) => {
+  const context = new AsyncLocalStorage<string>()
+  const { reached, call } = counted(2)
+  const seen: unknown[] = []
+  const sweeper = sweeping(t, (now, limit) => {
+    seen.push(context.getStore())
+    return call(now, limit)
+  })
+  context.run('the first request', () => sweeper.start())
+  await reached
+
+  t.deepEqual(seen.slice(0, 2), [undefined, undefined])
+})
+
+// The timers are the process's: not beside tests that wait.
+test.serial('the longest interval, a fifth later, is no longer than a timer of Node can wait', (t) => {
+  const { random } = Math
+  const { setTimeout: real } = globalThis
+  const delays: unknown[] = []
+  Math.random = () => 1
+  globalThis.setTimeout = ((fn: () => void, delay: number) => {
+    delays.push(delay)
+    // As in a browser: no unref.
+    return Number(real(fn, delay).unref())
+  }) as unknown as typeof setTimeout
+  try {
+    sweeping(t, () => 0, 2_073_600_000).start()
+  } finally {
+    Math.random = random
+    globalThis.setTimeout = real
+  }
+
+  t.deepEqual(delays, [2_147_483_647])
 })
 
 test('a sweeper that was stopped does not sweep, nor start again', async (t) => {

@@ -1,44 +1,62 @@
 // What packages written for koa-session, and through koa-passport those for express-session, expect: `ctx.session`, and
-// a `ctx.state.session` that is a bag of data as well. Both are faces of the manager and keep nothing themselves.
-import { inspect } from 'node:util'
+// a `ctx.state.session` that is a bag of data as well. Both are facades of the manager and keep nothing themselves.
+import { inspect, isDeepStrictEqual } from 'node:util'
 import type { Context } from 'koa'
-import { invalidType } from '../errors.ts'
+import { invalidMix, invalidType } from '../errors.ts'
 import type { Events } from '../events.ts'
+import { isPlainObject } from '../record/codec.ts'
+import { objectsOf } from '../record/objects.ts'
+import type { Duration } from '../options.ts'
 import type { SessionManager } from '../session/manager.ts'
+import { exposeOnState } from '../session/state.ts'
+import { copyOf, DataFacade, type Bag, type BagSource } from './data-facade.ts'
 
-type Bag = Record<string, unknown>
 type Manager = SessionManager<Bag>
 
 /** A callback as Node's own functions take it. */
 export type Callback = (error?: unknown) => void
 
-/** How the handlers want the session to end, said by assigning to `ctx.session`. */
-export type Dismissal = 'no' | 'ended' | 'replaced'
+/** What a replaced session object shows: copies, which packages may change and put into the new session. */
+interface Past {
+  readonly shown: Bag
+  readonly original: Bag
+}
 
-/** The faces of one session in one request. */
-export class KoaSessionFaces {
-  /** `'ended'` after `ctx.session = null`, `'replaced'` by an object after that. */
-  dismissal: Dismissal = 'no'
+/** The facades of one session in one request. */
+export class KoaSessionFacade {
+  /** How the handlers want the session to end: `'ended'` after `ctx.session = null`, `'replaced'` by an object after that. */
+  pendingEnd: 'no' | 'ended' | 'replaced' = 'no'
   readonly manager: Manager
   /** The middleware's own lifetime, for `ctx.session.maxAge`. */
   readonly maxAge: number
   readonly #state: Bag
   readonly #stateKey: string
-  #data: { current: Bag | undefined } = { current: undefined }
+  readonly #events: Events
+  readonly #past: Past[] = []
+  #source: { past: Bag | undefined } = { past: undefined }
   #session: object = {}
 
-  /** Puts both faces in place: `ctx.session` and `ctx.state[stateKey]`. */
-  constructor(ctx: Context, stateKey: string, manager: Manager, maxAge: number) {
+  /** Puts both facades in place: `ctx.session` and `ctx.state[stateKey]`. */
+  constructor(ctx: Context, stateKey: string, manager: Manager, maxAge: number, events: Events) {
     this.manager = manager
     this.maxAge = maxAge
     this.#state = ctx.state
     this.#stateKey = stateKey
+    this.#events = events
     this.#show()
     Object.defineProperty(ctx, 'session', {
       configurable: true,
-      get: () => (this.dismissal === 'ended' ? null : this.#session),
+      get: () => (this.pendingEnd === 'ended' ? null : this.#session),
       set: (value: unknown) => this.#assign(value),
     })
+  }
+
+  /** Carries out, when the handlers have returned, what they said by assigning to `ctx.session`. */
+  async finish(): Promise<void> {
+    this.#noticeLostWrites()
+    if (this.pendingEnd === 'ended') await this.manager.destroy()
+    // Another object after null is another session: the id that the old one had must not open it.
+    if (this.pendingEnd === 'replaced' && !this.manager.isNew) await this.manager.regenerate()
   }
 
   /** Node's callback where there is one, else a promise. */
@@ -50,64 +68,89 @@ export class KoaSessionFaces {
     return undefined
   }
 
+  regenerate(argument: unknown): Promise<void> | undefined {
+    if (typeof argument === 'function') return this.settle(this.#startOver(), argument)
+    return this.manager.regenerate(argument as { keep?: boolean } | undefined)
+  }
+
   /** With a callback the new session is empty and another object, and the old one shows what it showed (passport). */
-  async startOver(): Promise<void> {
-    const past = { ...this.manager.data }
+  async #startOver(): Promise<void> {
+    // Copies: what data handed out is read-only from now on, and passport writes to what it takes out of the old object.
+    const past: Past = { shown: copyOf({ ...this.manager.data }), original: copyOf({ ...this.manager.data }) }
     await this.manager.regenerate({ keep: false })
-    this.#data.current = past
+    this.#past.push(past)
+    this.#source.past = past.shown
     this.#show()
   }
 
   #show(): void {
-    const data: { current: Bag | undefined } = { current: undefined }
-    this.#data = data
-    const bag = (): Bag => data.current ?? this.manager.data
-    this.#session = new Proxy(new KoaSession(this, bag), new Face(bag, {}, Object.prototype))
+    const source: { past: Bag | undefined } = { past: undefined }
+    this.#source = source
+    const bag: BagSource = {
+      read: () => source.past ?? this.manager.data,
+      write: () => {
+        if (source.past === undefined) return this.manager.data
+        throw invalidMix(
+          'this session object was replaced by regenerate(callback) and is read-only: write to ctx.session, which is the new one',
+        )
+      },
+    }
+    this.#session = new Proxy(new KoaSession(this, bag), new DataFacade(bag, {}, Object.prototype))
     const own = {
       save: (callback?: unknown) => this.settle(this.manager.save(), callback),
       regenerate: (argument?: unknown) => this.regenerate(argument),
     }
-    this.#state[this.#stateKey] = new Proxy(
-      this.manager,
-      new Face(bag, own, Object.getPrototypeOf(this.manager) as object),
-    )
-  }
-
-  regenerate(argument: unknown): Promise<void> | undefined {
-    if (typeof argument === 'function') return this.settle(this.startOver(), argument)
-    return this.manager.regenerate(argument as { keep?: boolean } | undefined)
+    const prototype = Object.getPrototypeOf(this.manager) as object
+    exposeOnState(this.#state, this.#stateKey, new Proxy(this.manager, new DataFacade(bag, own, prototype)))
   }
 
   #assign(value: unknown): void {
     if (value === null || value === undefined || value === false) {
       this.manager.clear()
-      this.dismissal = 'ended'
+      this.pendingEnd = 'ended'
       return
     }
     if (typeof value !== 'object' || Array.isArray(value))
       throw invalidType('ctx.session', 'an object, or null to end the session', value)
-    this.manager.data = value as Bag
-    if (this.dismissal === 'ended') this.dismissal = 'replaced'
+    this.manager.data = isPlainObject(value) ? (value as Bag) : { ...value }
+    if (this.pendingEnd === 'ended') this.pendingEnd = 'replaced'
+  }
+
+  /** A copy that was taken out of a replaced object, changed, and put nowhere: its change is lost, and told. */
+  #noticeLostWrites(): void {
+    let kept: ReadonlySet<object> | undefined
+    for (const { shown, original } of this.#past) {
+      for (const [key, value] of Object.entries(shown)) {
+        if (typeof value !== 'object' || value === null || isDeepStrictEqual(value, original[key])) continue
+        kept ??= this.pendingEnd === 'ended' ? new Set() : objectsOf(Object.values(this.manager.data))
+        if (kept.has(value)) continue
+        this.#events.notice(
+          'REPLACED_SESSION_WRITTEN',
+          'a session object that regenerate(callback) had replaced was written to, and the change is not stored: write to ctx.session, which is the new one',
+        )
+        return
+      }
+    }
   }
 }
 
 /** The names of koa-session's object; all other names are data. */
 class KoaSession {
-  readonly #faces: KoaSessionFaces
-  readonly #bag: () => Bag
+  readonly #facade: KoaSessionFacade
+  readonly #bag: BagSource
 
-  constructor(faces: KoaSessionFaces, bag: () => Bag) {
-    this.#faces = faces
+  constructor(facade: KoaSessionFacade, bag: BagSource) {
+    this.#facade = facade
     this.#bag = bag
   }
 
   get isNew(): boolean {
-    return this.#faces.manager.isNew
+    return this.#facade.manager.isNew
   }
 
   /** The number of keys. */
   get length(): number {
-    return Object.keys(this.#bag()).length
+    return Object.keys(this.#bag.read()).length
   }
 
   get populated(): boolean {
@@ -116,34 +159,34 @@ class KoaSession {
 
   /** The secret id: reading it keeps a new session. */
   get externalKey(): string {
-    return this.#faces.manager.id
+    return this.#facade.manager.id
   }
 
   /** Milliseconds, or `'session'` for as long as the browser runs. */
   get maxAge(): number | string {
-    const { manager, maxAge } = this.#faces
+    const { manager, maxAge } = this.#facade
     return manager.maxAge || maxAge || 'session'
   }
 
   set maxAge(value: number | string) {
-    this.#faces.manager.maxAge = value === 'session' ? 0 : value
+    this.#facade.manager.maxAge = value === 'session' ? 0 : (value as Duration)
   }
 
   save(callback?: Callback): Promise<void> | undefined {
-    return this.#faces.settle(this.#faces.manager.save(), callback)
+    return this.#facade.settle(this.#facade.manager.save(), callback)
   }
 
   regenerate(callback?: Callback): Promise<void> | undefined {
-    return this.#faces.regenerate(callback)
+    return this.#facade.regenerate(callback)
   }
 
   /** Unlike `save` it keeps nothing where there is nothing to keep. */
   manuallyCommit(): Promise<void> {
-    return this.isNew && !this.populated ? Promise.resolve() : this.#faces.manager.save()
+    return this.isNew && !this.populated ? Promise.resolve() : this.#facade.manager.save()
   }
 
   toJSON(): Bag {
-    return { ...this.#bag() }
+    return { ...this.#bag.read() }
   }
 }
 
@@ -154,64 +197,10 @@ Object.defineProperty(KoaSession.prototype, inspect.custom, {
   },
 })
 
-/** Data as own enumerable properties over an object whose names come first. */
-class Face implements ProxyHandler<object> {
-  readonly #bag: () => Bag
-  readonly #own: Bag
-  readonly #prototype: object
-
-  constructor(bag: () => Bag, own: Bag, prototype: object) {
-    this.#bag = bag
-    this.#own = own
-    this.#prototype = prototype
-  }
-
-  get(target: object, key: string | symbol): unknown {
-    if (typeof key === 'string' && Object.hasOwn(this.#own, key)) return this.#own[key]
-    if (!isNamed(target, key)) return Reflect.get(this.#bag(), key)
-    const value: unknown = Reflect.get(target, key)
-    // A method of the manager finds its private state only in the manager itself.
-    return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value
-  }
-
-  set(target: object, key: string | symbol, value: unknown): boolean {
-    return isNamed(target, key) ? Reflect.set(target, key, value) : Reflect.set(this.#bag(), key, value)
-  }
-
-  has(target: object, key: string | symbol): boolean {
-    return isNamed(target, key) || Reflect.has(this.#bag(), key)
-  }
-
-  deleteProperty(_target: object, key: string | symbol): boolean {
-    return Reflect.deleteProperty(this.#bag(), key)
-  }
-
-  ownKeys(): string[] {
-    return Object.keys(this.#bag())
-  }
-
-  getOwnPropertyDescriptor(_target: object, key: string | symbol): PropertyDescriptor | undefined {
-    return Reflect.getOwnPropertyDescriptor(this.#bag(), key)
-  }
-
-  defineProperty(_target: object, key: string | symbol, property: PropertyDescriptor): boolean {
-    return Reflect.defineProperty(this.#bag(), key, property)
-  }
-
-  getPrototypeOf(): object {
-    return this.#prototype
-  }
-}
-
-/** Whether the object itself has that name; what every object has may be data, too. */
-function isNamed(target: object, key: string | symbol): boolean {
-  return key in target && (typeof key === 'symbol' || !(key in Object.prototype))
-}
-
 /**
  * Says once that a package looks for `ctx.session`, where there is none: koa-csrf, for one, protects nothing then.
  *
- * On the prototype of all contexts of the app, so it costs a request nothing; whoever sets `ctx.session` gets his own.
+ * On the prototype of all contexts of the app, so it costs a request nothing; code that sets `ctx.session` gets its own.
  */
 export function watchForKoaSession(prototype: object, events: Events): void {
   if ('session' in prototype) return

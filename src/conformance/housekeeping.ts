@@ -1,17 +1,8 @@
 // deleteExpired and close. Sweeps run by a clock ten years behind, so that they never meet the records of other checks,
 // nor anything live in a database that is used for more than this.
 import assert from 'node:assert/strict'
-import {
-  assertAbsent,
-  assertHolds,
-  checkWhere,
-  created,
-  DAY,
-  newKey,
-  successor,
-  type StoreCheck,
-  type With,
-} from './scene.ts'
+import { checkWhere, type StoreCheck, type With } from './run.ts'
+import { newRecord, assertAbsent, assertHolds, created, DAY, newKey, successor } from './scene.ts'
 
 const tenYearsAgo = (): number => Date.now() - 3650 * DAY
 
@@ -87,6 +78,46 @@ export const sweepChecks: readonly StoreCheck[] = [
 
     assert.equal(await sweep(store, now + 1000, 3), 7)
   }),
+
+  checkWhere(
+    'deleteExpired',
+    'it leaves a record that comes, or whose end is moved away, while it runs',
+    async (store) => {
+      const now = tenYearsAgo()
+      const made = Array.from({ length: 5 }, async () =>
+        created(store, now, { expiresAt: now + 1000, owner: newKey() }),
+      )
+      const [anew, touched, replaced] = [
+        await Promise.all(made),
+        await created(store, now, { expiresAt: now + 1000 }),
+        await created(store, now, { expiresAt: now + 1000 }),
+      ]
+      const records = anew.map(({ key }) => newRecord(now + 1000, { key }))
+      const next = successor(replaced, { expiresAt: now + 5000 })
+
+      // Those that touch and replace have a clock that is a little behind that of the sweep.
+      const [, isTouched, isReplaced, ...areCreated] = await Promise.all([
+        store.deleteExpired(now + 1000, 1000),
+        store.touch(touched.key, 1, now + 1, now + 5000, now + 999),
+        store.replace(next, 1, now + 999),
+        ...records.map(async (record) => store.create(record, now + 1000)),
+      ])
+
+      for (const [index, record] of records.entries()) {
+        assert.equal(areCreated[index], true, 'create must take the place of an expired record')
+        await assertHolds(store, record, now + 1000, 'a sweep must leave a record that was created meanwhile')
+      }
+      if (isTouched)
+        await assertHolds(
+          store,
+          { ...touched, lastSeenAt: now + 1, expiresAt: now + 5000 },
+          now + 1000,
+          'a sweep must leave a record that was touched meanwhile',
+        )
+      if (isReplaced === 'done')
+        await assertHolds(store, next, now + 1000, 'a sweep must leave a record that was replaced meanwhile')
+    },
+  ),
 ]
 
 export const closeChecks: readonly StoreCheck[] = [

@@ -1,7 +1,8 @@
 // No live references: nobody changes a stored record by writing to an object that was handed in or out.
 import assert from 'node:assert/strict'
 import type { SessionRecord } from '../store.ts'
-import { assertHolds, check, checkWhere, created, newKey, newRecord, successor, type StoreCheck } from './scene.ts'
+import { check, checkWhere, type StoreCheck } from './run.ts'
+import { listed, assertHolds, created, newKey, newRecord, successor } from './scene.ts'
 
 /** Writes to everything that a record consists of. A frozen one refuses, which is as good as a copy. */
 function spoil(record: SessionRecord | undefined): void {
@@ -89,12 +90,12 @@ export const isolationChecks: readonly StoreCheck[] = [
       const owner = record.owner ?? ''
       const before = copy(record)
 
-      const listed = await store.list(owner, now)
-      listed.forEach(spoil)
-      if (!Object.isFrozen(listed)) listed.length = 0
+      const page = await store.list(owner, now, 100, undefined)
+      page.records.forEach(spoil)
+      if (!Object.isFrozen(page.records)) Reflect.set(page.records, 'length', 0)
 
       await assertHolds(store, before, now)
-      assert.equal((await store.list(owner, now)).length, 1, 'emptying a list must not empty the index')
+      assert.equal((await listed(store, owner, now, 100)).length, 1, 'emptying a list must not empty the index')
     }
   }),
 ]

@@ -1,17 +1,19 @@
 // The index by owner: every live record of that owner, and no other.
 import assert from 'node:assert/strict'
 import type { SessionRecord } from '../store.ts'
-import {
-  assertSame,
-  checkWhere,
-  created,
-  HOUR,
-  newKey,
-  newRecord,
-  successor,
-  type StoreCheck,
-  type With,
-} from './scene.ts'
+import { checkWhere, type StoreCheck, type With } from './run.ts'
+import { listed, assertSame, created, HOUR, newKey, newRecord, successor } from './scene.ts'
+
+const keysOf = (records: readonly SessionRecord[]): string[] => records.map(({ key }) => key)
+
+/** That these keys came, each at least once, and no other. */
+function assertKeys(verb: string, found: readonly string[], expected: readonly string[]): void {
+  assert.deepEqual(
+    [...new Set(found)].sort(),
+    [...expected].sort(),
+    `${verb} must give the live records of that owner, and no other`,
+  )
+}
 
 async function assertListed(
   store: With<'list'>,
@@ -19,13 +21,11 @@ async function assertListed(
   expected: readonly SessionRecord[],
   now: number,
 ): Promise<void> {
-  const listed = await store.list(owner, now)
-  const keys = (records: readonly SessionRecord[]) => records.map(({ key }) => key).sort()
-
-  assert.deepEqual(keys(listed), keys(expected), 'list must give the live records of that owner, each once')
+  const found = await listed(store, owner, now, 100)
+  assertKeys('list', keysOf(found), keysOf(expected))
   for (const record of expected)
     assertSame(
-      listed.find(({ key }) => key === record.key),
+      found.find(({ key }) => key === record.key),
       record,
       'list must give full records',
     )
@@ -197,6 +197,11 @@ export const listChecks: readonly StoreCheck[] = [
       '\u{1f600}',
       '0',
       '00',
+      '\0',
+      '\0a',
+      '\ud800',
+      '\udc00',
+      '\ufffd',
     ]
     const owners = [...ends.map((end) => stem + end), ` ${stem}`, `x${stem}`, `{${stem}}`]
     const records = new Map<string, SessionRecord>()
@@ -244,10 +249,10 @@ export const listChecks: readonly StoreCheck[] = [
         const look = async () => {
           for (let looks = 0; written < 2 && looks < 1000; looks++) {
             const live = [await store.read(fresh.key, now), await store.read(owned.key, now)]
-            const listed = new Set((await store.list(owner, now)).map(({ key }) => key))
+            const found = new Set(keysOf(await listed(store, owner, now, 100)))
             for (const record of live) {
               if (record?.owner === owner)
-                assert.ok(listed.has(record.key), 'a record must be in the index before it can be read')
+                assert.ok(found.has(record.key), 'a record must be in the index before it can be read')
             }
           }
         }

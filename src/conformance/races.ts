@@ -1,6 +1,7 @@
 // Comparison and write are one atomic step: what concurrent callers of one record may and may not see.
 import assert from 'node:assert/strict'
-import { assertAbsent, assertHolds, check, created, HOUR, newRecord, successor, type StoreCheck } from './scene.ts'
+import { check, type StoreCheck } from './run.ts'
+import { assertAbsent, assertHolds, created, HOUR, newRecord, successor } from './scene.ts'
 
 const TEN = Array.from({ length: 10 }, (_, index) => index)
 
@@ -136,5 +137,69 @@ export const raceChecks: readonly StoreCheck[] = [
     const { key } = await created(store, Date.now())
 
     onlyOne(await together(async () => store.delete(key)), true)
+  }),
+
+  check('a replace leaves a record that took the place of its own meanwhile', async (store) => {
+    const now = Date.now()
+    await together(async (index) => {
+      const record = await created(store, now)
+      const anew = newRecord(now, { key: record.key, version: 5, payload: 'anew' })
+      const replace = async () => store.replace(successor(record), 1, now)
+      const remove = async () => store.delete(record.key)
+      const create = async () => store.create(anew, now)
+
+      const answers = await Promise.all(
+        index % 2 === 0 ? [replace(), remove(), create()] : [remove(), create(), replace()],
+      )
+
+      // Where the delete came last, create was refused.
+      if (answers[index % 2 === 0 ? 2 : 1] === true)
+        await assertHolds(store, anew, now, 'a replace of version 1 must leave a record of version 5')
+    })
+  }),
+
+  check('a read at the same time makes nobody read what was before a delete, a replace or a touch', async (store) => {
+    const now = Date.now()
+    await together(async (index) => {
+      const [deleted, replaced, touched] = [
+        await created(store, now),
+        await created(store, now),
+        await created(store, now),
+      ]
+      const next = successor(replaced)
+      const changes = [
+        async () => store.delete(deleted.key),
+        async () => store.replace(next, 1, now),
+        async () => store.touch(touched.key, 1, now + 5, now + 2 * HOUR, now),
+      ]
+      const reads = [deleted, replaced, touched].map(
+        ({ key }) =>
+          async () =>
+            store.read(key, now),
+      )
+
+      await Promise.all((index % 2 === 0 ? [...reads, ...changes] : [...changes, ...reads]).map(async (verb) => verb()))
+
+      await assertAbsent(store, deleted.key, now, 'a deleted record must read as undefined')
+      await assertHolds(store, next, now, 'read must give what a replace has written')
+      await assertHolds(
+        store,
+        { ...touched, lastSeenAt: now + 5, expiresAt: now + 2 * HOUR },
+        now,
+        'read must give what a touch has moved',
+      )
+    })
+  }),
+
+  check('of thousands of reads all are answered, a hundred at a time', async (store) => {
+    const now = Date.now()
+    const record = await created(store, now)
+    for (let round = 0; round < 50; round++) {
+      const answers = await Promise.all(Array.from({ length: 100 }, async () => store.read(record.key, now)))
+      assert.ok(
+        answers.every((answer) => answer?.payload === record.payload),
+        'each read must give what was written',
+      )
+    }
   }),
 ]

@@ -1,6 +1,7 @@
 // What is written comes back as it was, as long as it lives by the caller's clock.
 import assert from 'node:assert/strict'
-import { assertAbsent, assertHolds, check, created, DAY, HOUR, newKey, successor, type StoreCheck } from './scene.ts'
+import { check, type StoreCheck } from './run.ts'
+import { assertAbsent, assertHolds, created, DAY, HOUR, newKey, successor } from './scene.ts'
 
 const ODD_TEXTS = [
   '',
@@ -19,6 +20,10 @@ const ODD_TEXTS = [
   '\ufeffbyte order mark',
   '\u2028\u2029 \u00e9 e\u0301 \u6f22\u5b57 \u{1f600} \u{10ffff}',
   'AAECAw==',
+  'NUL \0 inside',
+  '\0',
+  'half a pair \ud83d',
+  '\ude00 the other half',
 ]
 
 const ALL_BYTES = Uint8Array.from({ length: 256 }, (_, index) => index)
@@ -60,6 +65,34 @@ export const readChecks: readonly StoreCheck[] = [
     const now = Date.now()
 
     await assertHolds(store, await created(store, now, { payload: 'x\u00e9\u6f22"'.repeat(16_384) }), now)
+  }),
+
+  check('a payload of 300 kB comes back whole, as text and as bytes', async (store) => {
+    const now = Date.now()
+    for (const payload of ['x'.repeat(307_200), Buffer.alloc(307_200, ALL_BYTES)])
+      await assertHolds(store, await created(store, now, { payload }), now)
+  }),
+
+  check('a meta text of 2000 characters comes back whole', async (store) => {
+    const now = Date.now()
+
+    await assertHolds(store, await created(store, now, { meta: 'm'.repeat(2000) }), now)
+  }),
+
+  check('versions are whole numbers of more than 16 bits', async (store) => {
+    const now = Date.now()
+    for (const version of [255, 65_535, 1_000_000]) {
+      const record = await created(store, now, { version })
+      const next = successor(record)
+
+      assert.equal(await store.replace(next, version, now), 'done')
+      await assertHolds(store, next, now)
+      for (const other of [next.version % 256, next.version % 65_536]) {
+        if (other === next.version) continue
+        assert.equal(await store.replace(successor(next), other, now), 'stale')
+        assert.equal(await store.touch(record.key, other, now + 1, now + HOUR, now), false)
+      }
+    }
   }),
 
   check('a payload of bytes comes back as the same bytes', async (store) => {
@@ -110,6 +143,8 @@ export const readChecks: readonly StoreCheck[] = [
       'line\nline',
       '\u{1f600}',
       '__proto__',
+      'NUL\0NUL',
+      '\ud83d',
     ]
     for (const owner of owners) await assertHolds(store, await created(store, now, { owner }), now)
   }),
@@ -155,4 +190,21 @@ export const readChecks: readonly StoreCheck[] = [
       }
     },
   ),
+
+  check('a record that is live by the clock of a caller a year behind can be deleted', async (store) => {
+    const now = Date.now() - 365 * DAY
+    const { key } = await created(store, now)
+
+    assert.equal(await store.delete(key), true, 'delete must be true: there was a record')
+    await assertAbsent(store, key, now, 'a deleted record must read as undefined')
+  }),
+
+  check('instants after the year 2038 come back to the millisecond', async (store) => {
+    const now = Date.UTC(2042, 1, 3, 4, 5, 6, 789)
+    const record = await created(store, now)
+
+    await assertHolds(store, record, now)
+    await assertHolds(store, record, record.expiresAt - 1)
+    await assertAbsent(store, record.key, record.expiresAt, 'at expiresAt a record must be expired')
+  }),
 ]

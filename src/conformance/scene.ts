@@ -1,51 +1,11 @@
-// What every check is made of: its turn in the queue, fresh records, and the comparison of two records.
+// What every check is made of: fresh records, the comparison of two records, and portions put together.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import type { SessionRecord, SessionStore } from '../store.ts'
-
-/** One promise of a store. */
-export interface StoreCheck {
-  /** The promise, as a claim in the present tense; no two are alike. */
-  readonly title: string
-  /**
-   * Resolves when the store keeps the promise.
-   *
-   * @throws {AssertionError} of `node:assert` when it breaks it; an error of the store's own comes through as it is.
-   */
-  readonly run: (store: SessionStore | Promise<SessionStore>) => Promise<void>
-}
-
-/** A store that surely has these of the optional verbs. */
-export type With<Verb extends 'list' | 'deleteExpired' | 'close'> = SessionStore & Required<Pick<SessionStore, Verb>>
+import type { With } from './run.ts'
 
 export const HOUR = 3_600_000
 export const DAY = 86_400_000
-
-// Stores of one process may share a database, where one check's sweep would be counted by another: so they take turns.
-let queue: Promise<unknown> = Promise.resolve()
-
-export function check(title: string, body: (store: SessionStore) => Promise<void>): StoreCheck {
-  return {
-    title,
-    run(store) {
-      const turn = Promise.all([store, queue]).then(([opened]) => body(opened))
-      queue = Promise.allSettled([queue, turn])
-      return turn
-    },
-  }
-}
-
-/** A check of an optional verb: it passes where the store does not have it. */
-export function checkWhere<Verb extends 'list' | 'deleteExpired' | 'close'>(
-  verb: Verb,
-  title: string,
-  body: (store: With<Verb>) => Promise<void>,
-): StoreCheck {
-  const has = (store: SessionStore): store is With<Verb> => typeof store[verb] === 'function'
-  return check(`where the store has ${verb}, ${title}`, async (store) => {
-    if (has(store)) await body(store)
-  })
-}
 
 export function newKey(): string {
   return randomBytes(32).toString('base64url')
@@ -114,4 +74,81 @@ export async function assertHolds(
 
 export async function assertAbsent(store: SessionStore, key: string, now: number, when: string): Promise<void> {
   assert.equal(await store.read(key, now), undefined, when)
+}
+
+// More than any check has records, and few enough to come to an end.
+const MAX_PORTIONS = 100_000
+
+/** Walks through portions by their cursors, and gives what is in them; `between` runs after each. */
+async function portions<Item>(
+  verb: string,
+  field: 'records' | 'keys',
+  ask: (cursor: string | undefined) => unknown,
+  between?: (items: readonly Item[]) => Promise<void>,
+): Promise<Item[]> {
+  const all: Item[] = []
+  let cursor: string | undefined
+  for (let count = 0; count < MAX_PORTIONS; count++) {
+    const portion = await ask(cursor)
+    const shape = `${verb} must give a portion, { ${field}, cursor }`
+    assert.ok(!Array.isArray(portion), `${shape}: an array of all, as version 0.1 asked for, is none`)
+    assert.ok(typeof portion === 'object' && portion !== null, shape)
+    // Unchecked so far: both fields are looked at here.
+    const { [field]: items, cursor: next } = portion as Record<typeof field | 'cursor', unknown>
+    assert.ok(Array.isArray(items), `${shape}, with an array of ${field}`)
+    assert.ok(next === undefined || typeof next === 'string', `${shape}, with a cursor that is a text or undefined`)
+    all.push(...(items as Item[]))
+    await between?.(items as Item[])
+    if (next === undefined) return all
+    cursor = next
+  }
+  return assert.fail(`${verb} must come to an end: a cursor that is undefined`)
+}
+
+/** All that list gives of an owner, in portions of about `limit`. */
+export function listed(
+  store: With<'list'>,
+  owner: string,
+  now: number,
+  limit: number,
+  between?: (records: readonly SessionRecord[]) => Promise<void>,
+): Promise<SessionRecord[]> {
+  return portions('list', 'records', (cursor) => store.list(owner, now, limit, cursor), between)
+}
+
+/** All that listKeys gives of an owner, in portions of about `limit`. */
+export function listedKeys(
+  store: With<'listKeys'>,
+  owner: string,
+  now: number,
+  limit: number,
+  between?: (keys: readonly string[]) => Promise<void>,
+): Promise<string[]> {
+  return portions('listKeys', 'keys', (cursor) => store.listKeys(owner, now, limit, cursor), between)
+}
+
+/** All that scan gives, in portions of about `limit`. */
+export function scanned(
+  store: With<'scan'>,
+  now: number,
+  limit: number,
+  between?: (records: readonly SessionRecord[]) => Promise<void>,
+): Promise<SessionRecord[]> {
+  return portions('scan', 'records', (cursor) => store.scan(now, limit, cursor), between)
+}
+
+/** So many records at once, ten at a time. */
+export async function createdMany(
+  store: SessionStore,
+  now: number,
+  count: number,
+  changes: (index: number) => Partial<SessionRecord> = () => ({}),
+): Promise<SessionRecord[]> {
+  const records: SessionRecord[] = []
+  while (records.length < count) {
+    const width = Math.min(10, count - records.length)
+    const made = Array.from({ length: width }, async (_, index) => created(store, now, changes(records.length + index)))
+    records.push(...(await Promise.all(made)))
+  }
+  return records
 }

@@ -1,16 +1,7 @@
 // create, replace, touch and delete, one caller at a time: what each writes, and what each refuses.
 import assert from 'node:assert/strict'
-import {
-  assertAbsent,
-  assertHolds,
-  check,
-  created,
-  HOUR,
-  newKey,
-  newRecord,
-  successor,
-  type StoreCheck,
-} from './scene.ts'
+import { check, type StoreCheck } from './run.ts'
+import { assertAbsent, assertHolds, created, HOUR, newKey, newRecord, successor } from './scene.ts'
 
 export const writeChecks: readonly StoreCheck[] = [
   check('create refuses a key that a live record holds, and leaves that record as it was', async (store) => {
@@ -133,6 +124,26 @@ export const writeChecks: readonly StoreCheck[] = [
       await assertAbsent(store, record.key, now, 'an expired record must read as undefined')
       assert.equal(await store.replace(successor(record, { version: 3 }), 2, now), 'gone')
     }
+  }),
+
+  check('replace by a record that differs in its version alone is done', async (store) => {
+    const now = Date.now()
+    for (const owner of [undefined, 'ada']) {
+      const record = await created(store, now, { owner, meta: 'm' })
+      const next = { ...record, version: 2 }
+
+      assert.equal(await store.replace(next, 1, now), 'done')
+      await assertHolds(store, next, now)
+    }
+  }),
+
+  check('touch with the instants that are stored is true', async (store) => {
+    const now = Date.now()
+    const record = await created(store, now)
+
+    for (let round = 0; round < 2; round++)
+      assert.equal(await store.touch(record.key, 1, now, record.expiresAt, now), true)
+    await assertHolds(store, record, now)
   }),
 
   check('touch moves lastSeenAt and expiresAt, and nothing else', async (store) => {

@@ -2,6 +2,10 @@
 import { hash, randomFillSync } from 'node:crypto'
 
 const ID_BYTES = 24
+const ID = /^[\w-]{22,128}$/
+const PUBLIC_ID = /^[\w-]{43}$/
+
+// One call of the generator for 256 ids.
 const pool = Buffer.allocUnsafeSlow(ID_BYTES * 256)
 let used = pool.length
 
@@ -14,7 +18,7 @@ export function newId(): string {
   const start = used
   used += ID_BYTES
   const id = pool.toString('base64url', start, used)
-  // A heap dump shows the pool: what was given out must not stay in it.
+  // A heap dump shows the pool: ids that are in use must not stay in it.
   pool.fill(0, start, used)
   return id
 }
@@ -22,24 +26,23 @@ export function newId(): string {
 /**
  * The public id of an id: SHA-256 as 43 characters of base64url.
  *
- * One hash without a salt is enough: nobody can try 192 random bits one by one.
+ * One hash without a salt is enough: 192 random bits cannot be guessed.
  */
 export function publicIdOf(id: string): string {
   return hash('sha256', id, 'base64url')
 }
 
+/** Whether a value may be an id: 22 to 128 characters of the base64url alphabet, at least 128 bits. */
+export function isId(value: unknown): value is string {
+  return typeof value === 'string' && ID.test(value)
+}
+
+/** Whether a value may be a public id. No store is asked for any other text. */
+export function isPublicId(value: unknown): value is string {
+  return typeof value === 'string' && PUBLIC_ID.test(value)
+}
+
 /** A short random name, to tell one flash message from an equal one. */
 export function newTag(): string {
   return newId().slice(0, 8)
-}
-
-/**
- * One of so many places (a power of two) for a text of the base64url alphabet whose first characters are spread evenly,
- * as those of a hash or a signature are.
- */
-export function placeOf(text: string, places: number): number {
-  return (
-    (((text.charCodeAt(0) * 67 + text.charCodeAt(1)) * 67 + text.charCodeAt(2)) * 67 + text.charCodeAt(3)) &
-    (places - 1)
-  )
 }

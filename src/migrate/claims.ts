@@ -2,9 +2,8 @@
 // a payload, so that nothing shows them as sessions, under keys that no id has. What they name is a secret, sealed under
 // another secret that only the browser has: whoever reads the store learns neither.
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
-import type { SessionRecord, SessionStore } from '../store.ts'
-
-type Store = Pick<SessionStore, 'create' | 'read' | 'replace' | 'delete'>
+import type { SessionRecord } from '../store.ts'
+import type { ClaimStore as Store } from './session-access.ts'
 
 /** Whoever takes a session over has this long. A process that ended at it leaves the session to another. */
 const MAX_WORK = 15_000
@@ -39,8 +38,6 @@ export async function claim(store: Store, name: string, until: number, now: numb
   if (await store.create(record, now)) return { kind: 'ours', record }
   const held = await store.read(key, now)
   if (held === undefined) return { kind: 'busy' }
-  // Damaged: it must not keep its person out for ever.
-  if (held.key !== key) await store.delete(key)
   if (held.meta !== undefined) return taken(held, name)
   if (now - held.lastSeenAt < MAX_WORK) return { kind: 'busy' }
   const again = { ...record, version: held.version + 1, createdAt: held.createdAt }

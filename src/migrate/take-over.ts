@@ -2,7 +2,7 @@
 // that cookie joins it. During an overlap both sessions belong together: who logs out of one has logged out of both.
 import type { Context, Middleware } from 'koa'
 import { invalidType, invalidValue, SessionError } from '../errors.ts'
-import { duration, type Duration } from '../options.ts'
+import { duration, type Duration } from '../duration.ts'
 import { tryCurrentSession, type SessionData, type SessionManager } from '../session/manager.ts'
 import * as claims from './claims.ts'
 import { checkOptions, type OldData, type OldSession, type OldSessions } from './old-sessions.ts'

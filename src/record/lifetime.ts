@@ -4,89 +4,126 @@
 export const DAY = 86_400_000
 
 /** The longest lifetime of a cookie that browsers accept (RFC 6265bis, section 5.5). */
-export const LONGEST_COOKIE: number = 400 * DAY
+export const MAX_COOKIE_AGE: number = 400 * DAY
 
-const LONGEST_TOUCH_INTERVAL = 3_600_000
+const MAX_TOUCH_INTERVAL = 3_600_000
 
 /** The lifetimes that a middleware was given. */
-export interface Limits {
+export interface LifetimePolicy {
   /** 0: the cookie lives while the browser runs. */
   readonly maxAge: number
   readonly rolling: boolean
   readonly idleTimeout: number
   /** `Infinity` for none. */
   readonly absoluteTimeout: number
-  /** The absolute timeout that the app asked for in so many words; `Infinity` where it did not. */
+  /** The absolute timeout that the app set explicitly; `Infinity` without one. */
   readonly absoluteCap: number
+  /** An explicit idle timeout is longer than the absolute one, so it can never take effect. */
+  readonly hasIdleAboveAbsolute: boolean
 }
 
-/** What of one session decides how long it lives. */
-export interface Span {
+/** The part of a session that decides how long it lives. */
+export interface SessionLifetime {
   /** The absolute timeout counts from here: creation, or the last sign-in. */
   readonly startedAt: number
-  /** The session's own lifetime; 0 where the middleware's limits hold. */
+  /** The session's own lifetime; 0 where the options' limits hold. */
   readonly maxAge: number
   /** The session's own lifetime counts from here. */
   readonly maxAgeSince: number
 }
 
-/** Limits from the options that were set; `undefined` where one was left out. */
-export function limitsOf(
+/** The policy of the options that were set; `undefined` where one was left out. */
+export function lifetimePolicy(
   maxAge: number,
   rolling: boolean,
   idle: number | undefined,
   absolute: number | false | undefined,
-): Limits {
+): LifetimePolicy {
   const wantedIdle = idle ?? (maxAge > 0 ? maxAge : DAY / 12)
   const wantedAbsolute =
-    absolute === false ? Infinity : (absolute ?? (maxAge === 0 ? DAY : rolling ? LONGEST_COOKIE : maxAge))
+    absolute === false ? Infinity : (absolute ?? (maxAge === 0 ? DAY : rolling ? MAX_COOKIE_AGE : maxAge))
+  // The server keeps a session at most as long as its cookie promises.
+  const absoluteTimeout = maxAge > 0 && !rolling ? Math.min(wantedAbsolute, maxAge) : wantedAbsolute
   return {
     maxAge,
     rolling,
-    // What the cookie promises at most, the server keeps at most.
     idleTimeout: maxAge > 0 ? Math.min(wantedIdle, maxAge) : wantedIdle,
-    absoluteTimeout: maxAge > 0 && !rolling ? Math.min(wantedAbsolute, maxAge) : wantedAbsolute,
+    absoluteTimeout,
     absoluteCap: typeof absolute === 'number' ? absolute : Infinity,
+    hasIdleAboveAbsolute: idle !== undefined && idle > absoluteTimeout,
   }
 }
 
 /** How long the session lives without a request. */
-export function idleTimeout(limits: Limits, span: Span): number {
-  return span.maxAge > 0 ? span.maxAge : limits.idleTimeout
+export function idleTimeout(policy: LifetimePolicy, lifetime: SessionLifetime): number {
+  return lifetime.maxAge > 0 ? lifetime.maxAge : policy.idleTimeout
 }
 
 /** The instant that no activity carries the session past; `Infinity` for none. */
-export function absoluteEnd(limits: Limits, span: Span): number {
-  if (span.maxAge === 0) return span.startedAt + limits.absoluteTimeout
-  const own = span.maxAgeSince + (limits.rolling ? LONGEST_COOKIE : span.maxAge)
-  return Math.min(own, span.startedAt + limits.absoluteCap)
+export function absoluteEnd(policy: LifetimePolicy, lifetime: SessionLifetime): number {
+  if (lifetime.maxAge === 0) return lifetime.startedAt + policy.absoluteTimeout
+  const own = lifetime.maxAgeSince + (policy.rolling ? MAX_COOKIE_AGE : lifetime.maxAge)
+  return Math.min(own, lifetime.startedAt + policy.absoluteCap)
 }
 
 /** The instant at which a session that was seen at `seenAt` ends. */
-export function expiry(limits: Limits, span: Span, seenAt: number): number {
-  return Math.min(seenAt + idleTimeout(limits, span), absoluteEnd(limits, span))
+export function expiry(policy: LifetimePolicy, lifetime: SessionLifetime, seenAt: number): number {
+  return Math.min(seenAt + idleTimeout(policy, lifetime), absoluteEnd(policy, lifetime))
 }
 
 /**
- * Whether a use should move the expiry: not each one does, only the first after a tenth of the idle timeout or an hour.
+ * The instant at which a stored session ends: the earlier of what was stored with it and what the policy of now allows.
  *
- * So a session may end that much early, never late, and a busy one costs the store ten writes a lifetime.
- * A clock that stepped back makes nothing due.
+ * So a limit that is shortened holds at once for sessions that were stored before. A use that lies in the future of `now`
+ * (another process had a faster clock) counts as one of now.
  */
-export function isTouchDue(limits: Limits, span: Span, lastSeenAt: number, now: number): boolean {
-  return now - lastSeenAt >= Math.min(idleTimeout(limits, span) / 10, LONGEST_TOUCH_INTERVAL)
+export function effectiveEnd(
+  policy: LifetimePolicy,
+  lifetime: SessionLifetime,
+  record: { readonly lastSeenAt: number; readonly expiresAt: number },
+  now: number = Infinity,
+): number {
+  return Math.min(record.expiresAt, expiry(policy, lifetime, Math.min(record.lastSeenAt, now)))
+}
+
+/** The lifetime after `maxAge` was set: that long from now, or with 0 the options' limits from now. */
+export function withMaxAge(lifetime: SessionLifetime, maxAge: number, now: number): SessionLifetime {
+  return maxAge > 0
+    ? { startedAt: lifetime.startedAt, maxAge, maxAgeSince: now }
+    : { startedAt: now, maxAge: 0, maxAgeSince: 0 }
+}
+
+/**
+ * Whether a use should move the expiry: only the first one after a tenth of the idle timeout or an hour does.
+ *
+ * So a session may end that much early, never late, and a busy one costs the store ten writes per idle timeout.
+ * A clock that was set back makes nothing due.
+ */
+export function isTouchDue(
+  policy: LifetimePolicy,
+  lifetime: SessionLifetime,
+  lastSeenAt: number,
+  now: number,
+): boolean {
+  return now - lastSeenAt >= Math.min(idleTimeout(policy, lifetime) / 10, MAX_TOUCH_INTERVAL)
 }
 
 /**
  * The `Max-Age` of a cookie sent at `now`, in whole seconds; `undefined` for one that lives while the browser runs.
  *
  * `lastSeenAt` is the use that the stored expiry counts from: a rolling cookie counts from there, another one from the
- * session's start. Never past the absolute end, and never 0, which would delete the cookie.
+ * session's start, and none from an instant after `now` (the clock was set back). The cookie never outlives the absolute
+ * end, and its `Max-Age` is never 0, which would delete it.
  */
-export function cookieMaxAge(limits: Limits, span: Span, lastSeenAt: number, now: number): number | undefined {
-  const length = span.maxAge > 0 ? span.maxAge : limits.maxAge
+export function cookieMaxAge(
+  policy: LifetimePolicy,
+  lifetime: SessionLifetime,
+  lastSeenAt: number,
+  now: number,
+): number | undefined {
+  const length = lifetime.maxAge > 0 ? lifetime.maxAge : policy.maxAge
   if (length === 0) return undefined
-  const since = limits.rolling ? lastSeenAt : span.maxAge > 0 ? span.maxAgeSince : span.startedAt
-  const end = Math.min(since + length, absoluteEnd(limits, span))
+  const since = policy.rolling ? lastSeenAt : lifetime.maxAge > 0 ? lifetime.maxAgeSince : lifetime.startedAt
+  const end = Math.min(Math.min(since, now) + length, absoluteEnd(policy, lifetime))
   return Math.max(1, Math.floor((end - now) / 1000))
 }

@@ -19,13 +19,38 @@ export type Changes = readonly Change[]
 /** A message for a later request: a random tag, which tells it from an equal one, its key and its value. */
 export type Flash = readonly [tag: string, key: string, value: unknown]
 
+/** What a request did with flash messages: those it put, and the tags of the stored ones that it took. */
+export interface FlashChanges {
+  readonly put: readonly Flash[]
+  readonly taken: ReadonlySet<string>
+}
+
+/** All that a request wants to change. */
+export interface PendingChanges extends FlashChanges {
+  readonly changes: Changes
+  /** The session's own lifetime to be, in milliseconds; `undefined` where it was not set. */
+  readonly maxAge: number | undefined
+}
+
+export const NO_CHANGES: PendingChanges = Object.freeze({
+  changes: Object.freeze([]),
+  put: Object.freeze([]),
+  taken: new Set<string>(),
+  maxAge: undefined,
+})
+
+/** Whether there is nothing to store. */
+export function isEmpty({ changes, put, taken, maxAge }: PendingChanges): boolean {
+  return changes.length === 0 && put.length === 0 && taken.size === 0 && maxAge === undefined
+}
+
 /** The value of a key, own properties only: `toString` is no data. */
 export function valueOf(snapshot: Snapshot, key: string): unknown {
   return Object.hasOwn(snapshot, key) ? snapshot[key] : ABSENT
 }
 
 /** The snapshot with the changes made; the snapshot itself where there are none. */
-export function apply(snapshot: Snapshot, changes: Changes): Snapshot {
+export function applyChanges(snapshot: Snapshot, changes: Changes): Snapshot {
   if (changes.length === 0) return snapshot
   const next: Record<string, unknown> = { ...snapshot }
   for (const { key, value } of changes) {

@@ -1,56 +1,147 @@
 // The core's own part of a record, in its `meta`: what the named fields of a record do not say.
-import type { Span } from './lifetime.ts'
+import { MAX_COOKIE_AGE, type SessionLifetime } from './lifetime.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 
-/** What the core remembers of a session beside its data. */
-export interface Notes extends Span {
+/** What the core knows of a session beside its data. */
+export interface Metadata extends SessionLifetime {
   readonly authenticatedAt: number | undefined
   /** The key of the record that took this one's place, in a tombstone. */
   readonly successor: string | undefined
+  /** The successor of a tombstone is a session of its own: nothing but the browser is the same. */
+  readonly isFreshStart: boolean
+  /** The key of the record whose place this one took. */
+  readonly predecessor: string | undefined
+  /** The device that the session is bound to. */
+  readonly binding: Binding | undefined
+  /** The one registration of a device that a sign-in offers has been used up. */
+  readonly isRegistrationSpent: boolean
 }
 
-/** The notes of a session that begins now. */
-export function freshNotes(startedAt: number): Notes {
-  return { startedAt, maxAge: 0, maxAgeSince: 0, authenticatedAt: undefined, successor: undefined }
+/** A device-bound session's key. */
+export interface Binding {
+  /** The name under which the browser knows the session: not its id. */
+  readonly id: string
+  /** The coordinates of a P-256 public key, base64url. */
+  readonly x: string
+  readonly y: string
+  /** Epoch milliseconds. */
+  readonly boundAt: number
+  /** When the browser proved last that it has the private key, in epoch milliseconds. */
+  readonly provenAt: number
 }
 
-/** Notes as short text; `undefined` where the record's own fields say it all, as for most sessions. */
-export function writeNotes(notes: Notes, createdAt: number): string | undefined {
-  const { authenticatedAt, startedAt, maxAge, successor } = notes
-  if (authenticatedAt === undefined && startedAt === createdAt && maxAge === 0 && successor === undefined)
+/** More than anything that was ever written: a longer one is not parsed. */
+const MAX_LENGTH = 4096
+
+/** The metadata of a session that begins at this instant. */
+export function newMetadata(startedAt: number): Metadata {
+  return {
+    startedAt,
+    maxAge: 0,
+    maxAgeSince: 0,
+    authenticatedAt: undefined,
+    successor: undefined,
+    isFreshStart: false,
+    predecessor: undefined,
+    binding: undefined,
+    isRegistrationSpent: false,
+  }
+}
+
+/**
+ * Metadata as short text; `undefined` when everything has its default, as in most sessions.
+ *
+ * 0.1 reads `a s m c n`; `f p b r` came with 0.2. A reader ignores keys that it does not know.
+ */
+export function encodeMetadata(metadata: Metadata, createdAt: number): string | undefined {
+  const { authenticatedAt, startedAt, maxAge, successor, predecessor, binding, isRegistrationSpent } = metadata
+  if (
+    authenticatedAt === undefined &&
+    startedAt === createdAt &&
+    maxAge === 0 &&
+    successor === undefined &&
+    predecessor === undefined &&
+    binding === undefined &&
+    !isRegistrationSpent
+  )
     return undefined
   return JSON.stringify({
     a: authenticatedAt,
     s: startedAt === createdAt ? undefined : startedAt,
     m: maxAge === 0 ? undefined : maxAge,
-    c: maxAge === 0 ? undefined : notes.maxAgeSince,
+    c: maxAge === 0 ? undefined : metadata.maxAgeSince,
     n: successor,
+    f: metadata.isFreshStart ? 1 : undefined,
+    p: predecessor,
+    b: binding === undefined ? undefined : [binding.id, binding.x, binding.y, binding.boundAt, binding.provenAt],
+    r: isRegistrationSpent ? 1 : undefined,
   })
 }
 
 /** @throws {CorruptRecord} when `meta` is not what was written. */
-export function notesOf({ meta, createdAt }: Pick<SessionRecord, 'meta' | 'createdAt'>): Notes {
-  if (meta === undefined) return freshNotes(createdAt)
-  try {
-    return readNotes(meta, createdAt)
-  } catch (cause) {
-    throw new CorruptRecord('meta is not what was written', { cause })
-  }
-}
-
-function readNotes(meta: string, createdAt: number): Notes {
-  const { a, s, m, c, n } = JSON.parse(meta) as Record<string, unknown>
+export function decodeMetadata({ meta, createdAt }: Pick<SessionRecord, 'meta' | 'createdAt'>): Metadata {
+  if (meta === undefined) return newMetadata(createdAt)
+  const fields = fieldsOf(meta)
+  const { a, s, m, c, n, f, p, b, r } = fields
   return {
-    authenticatedAt: number(a),
-    startedAt: number(s) ?? createdAt,
-    maxAge: number(m) ?? 0,
-    maxAgeSince: number(c) ?? createdAt,
-    successor: typeof n === 'string' ? n : undefined,
+    authenticatedAt: instant(a),
+    startedAt: instant(s) ?? createdAt,
+    maxAge: m === undefined ? 0 : age(m),
+    maxAgeSince: instant(c) ?? (m === undefined ? 0 : createdAt),
+    successor: n === undefined ? undefined : text(n, /^.{1,255}$/su),
+    isFreshStart: f === 1,
+    predecessor: p === undefined ? undefined : text(p, /^.{1,255}$/su),
+    binding: b === undefined ? undefined : bindingOf(b),
+    isRegistrationSpent: r === 1,
   }
 }
 
-function number(value: unknown): number | undefined {
-  if (value === undefined) return undefined
-  if (!Number.isSafeInteger(value)) throw new SyntaxError('notes hold something else than a whole number')
-  return value as number
+function fieldsOf(meta: unknown): Record<string, unknown> {
+  // A database may hold anything.
+  if (typeof meta !== 'string' || meta.length > MAX_LENGTH) throw corrupt()
+  let fields: unknown
+  try {
+    fields = JSON.parse(meta)
+  } catch (cause) {
+    throw corrupt(cause)
+  }
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) throw corrupt()
+  return fields as Record<string, unknown>
+}
+
+function bindingOf(value: unknown): Binding {
+  if (!Array.isArray(value) || value.length !== 5) throw corrupt()
+  const [id, x, y, boundAt, provenAt] = value as unknown[]
+  return {
+    id: text(id, /^[\w-]{1,128}$/),
+    x: text(x, /^[\w-]{43}$/),
+    y: text(y, /^[\w-]{43}$/),
+    boundAt: instant(boundAt) ?? absent(),
+    provenAt: instant(provenAt) ?? absent(),
+  }
+}
+
+function instant(value: unknown): number | undefined {
+  if (value !== undefined && !Number.isSafeInteger(value)) throw corrupt()
+  return value as number | undefined
+}
+
+function age(value: unknown): number {
+  if (!Number.isSafeInteger(value)) throw corrupt()
+  const maxAge = value as number
+  if (maxAge < 0 || maxAge > MAX_COOKIE_AGE) throw corrupt()
+  return maxAge
+}
+
+function text(value: unknown, pattern: RegExp): string {
+  if (typeof value !== 'string' || !pattern.test(value)) throw corrupt()
+  return value
+}
+
+function absent(): never {
+  throw corrupt()
+}
+
+function corrupt(cause?: unknown): CorruptRecord {
+  return new CorruptRecord('meta is not what was written', { cause })
 }

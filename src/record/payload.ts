@@ -1,53 +1,48 @@
-// Data and flash messages <-> the payload of a record: codec, size, encryption. What was decoded from a frozen
-// record is remembered by that record: a store that hands it out again saves the parsing.
-import { createCipheriv, createDecipheriv, hkdfSync, randomFillSync } from 'node:crypto'
+// Contents <-> the payload of a record: codec, size, encryption, and which codec wrote it.
+import { hash } from 'node:crypto'
+import { isPlainObject, jsonCodec, type Codec } from './codec.ts'
+import { DecodeCache, type KnownRecord } from './decode-cache.ts'
+import { Encryption, OVERHEAD, type BoundTo, type EncryptionSettings } from './encryption.ts'
 import type { Flash, Snapshot } from './merge.ts'
-import type { Codec } from './codec.ts'
 import { SessionError } from '../errors.ts'
-import { placeOf } from '../cookie/id.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 
-/** What the app keeps in a session. */
+/** Facts about where the owner signed in: `options.device`. */
+export type DeviceFacts = Readonly<Record<string, unknown>>
+
+/** What a session holds. Shared between requests: never handed out, never written to. */
 export interface Contents {
   readonly data: Snapshot
   readonly flash: readonly Flash[]
+  readonly device: DeviceFacts | undefined
 }
 
-/** What a payload is bound to when it is encrypted: everything of the record that must not be exchanged. */
-export type Binding = Pick<SessionRecord, 'key' | 'owner' | 'meta'>
+const PLAIN_JSON = jsonCodec(Number.MAX_SAFE_INTEGER)
+const NO_FLASH: readonly Flash[] = Object.freeze([])
 
-interface EncryptionKey {
-  readonly name: Buffer
-  readonly secret: Buffer
-}
-
-interface Remembered {
-  readonly record: SessionRecord
-  readonly contents: Contents
-}
-
-const NAME_BYTES = 6
-const IV_BYTES = 12
-const TAG_BYTES = 16
-const FORMAT = 1
-const REMEMBERED = 4096
-const REMEMBERED_BYTES = 8_388_608
+/** How a payload of an app's own codec begins: `~`, the codec's fingerprint, `:`. JSON text has no mark. */
+const MARK = /^~[\w-]{8}:/
+const TILDE = 126
 
 export class Payload {
   readonly codec: Codec
   readonly #maxBytes: number
-  readonly #largest: number
-  readonly #keys: readonly EncryptionKey[]
-  // One place for all sessions whose keys begin alike: bounded, and unlike a WeakMap it costs the garbage collector nothing.
-  #remembered = new Array<Remembered | undefined>(REMEMBERED)
-  #rememberedBytes = 0
+  readonly #maxLength: number
+  readonly #encryption: Encryption
+  readonly #encrypts: boolean
+  readonly #acceptsPlain: boolean
+  readonly #mark: string
+  readonly #cache = new DecodeCache<Contents>()
 
-  constructor(codec: Codec, maxBytes: number, secrets: readonly (string | Uint8Array)[]) {
+  constructor(codec: Codec, maxBytes: number, encryption: EncryptionSettings | undefined) {
     this.codec = codec
     this.#maxBytes = maxBytes
-    // Before a limit was lowered larger sessions were stored; beyond this it is a bomb, and not parsed.
-    this.#largest = 4 * Math.max(maxBytes, 1_048_576)
-    this.#keys = secrets.map(encryptionKey)
+    // Larger sessions may have been stored before a limit was lowered. What is larger than this was never written by us.
+    this.#maxLength = 4 * Math.max(maxBytes, 1_048_576)
+    this.#encryption = new Encryption(encryption?.keys ?? [], encryption?.onUnknownKey ?? 'fail')
+    this.#encrypts = encryption?.encrypt === true
+    this.#acceptsPlain = !this.#encrypts || encryption?.acceptPlain === true
+    this.#mark = markOf(codec)
   }
 
   /**
@@ -55,8 +50,10 @@ export class Payload {
    *
    * @throws {SessionError} `ERR_SESSION_TOO_LARGE` over `maxBytes`, measured before encryption.
    */
-  seal({ data, flash }: Contents, binding: Binding): string | Uint8Array {
-    const text = this.codec.stringify(flash.length === 0 ? data : [data, flash])
+  encode({ data, flash, device }: Contents, bound: BoundTo): string | Uint8Array {
+    // 0.1 reads the first two entries of a list.
+    const others = device !== undefined ? [flash, { device }] : flash.length > 0 ? [flash] : []
+    const text = this.codec.stringifyContents(data, others)
     // A UTF-16 unit takes at most three bytes: most sessions need no second look.
     if (text.length * 3 > this.#maxBytes) {
       const bytes = Buffer.byteLength(text)
@@ -67,135 +64,156 @@ export class Payload {
         )
       }
     }
-    const key = this.#keys[0]
-    return key === undefined ? text : encrypt(text, key, binding)
-  }
-
-  /** Remembers what a frozen record holds: a store may hand out that very record, and again and again. */
-  remember(record: SessionRecord, contents: Contents): void {
-    const place = placeOf(record.key, REMEMBERED)
-    this.#rememberedBytes += record.payload.length - (this.#remembered[place]?.record.payload.length ?? 0)
-    if (this.#rememberedBytes > REMEMBERED_BYTES) {
-      this.#remembered = new Array<Remembered | undefined>(REMEMBERED)
-      this.#rememberedBytes = record.payload.length
-    }
-    this.#remembered[place] = { record, contents }
-  }
-
-  #forget({ key, payload }: SessionRecord): void {
-    this.#remembered[placeOf(key, REMEMBERED)] = undefined
-    this.#rememberedBytes -= payload.length
-  }
-
-  /** The record that is known to have taken this one's place, if any: another request of this process wrote or read it. */
-  newer({ key, version }: SessionRecord): SessionRecord | undefined {
-    const record = this.#remembered[placeOf(key, REMEMBERED)]?.record
-    return record !== undefined && record.version > version && record.key === key ? record : undefined
+    const marked = this.#mark === '' ? text : this.#mark + text
+    return this.#encrypts ? this.#encryption.encrypt(marked, bound) : marked
   }
 
   /**
    * What a record holds.
    *
-   * @throws {CorruptRecord} when it is not what was written.
-   * @throws {SessionError} `ERR_SESSION_STORE` when it names an encryption key that is not configured.
+   * @throws {CorruptRecord} when it is not what was written, or another codec wrote it.
+   * @throws {SessionError} `ERR_SESSION_STORE` when it names an encryption key that is not configured; with `onUnknownKey:
+   * 'end'` a `CorruptRecord` of the class `UnknownKey`.
    */
-  open(record: SessionRecord): Contents {
-    const remembered = this.#remembered[placeOf(record.key, REMEMBERED)]
-    if (remembered?.record === record) return remembered.contents
-    const contents = this.#decode(record)
-    // Only a frozen record is the same thing when it is handed out again.
-    if (Object.isFrozen(record)) this.remember(record, contents)
-    // A store that was restored, or failed over, may have gone back: what it says now counts, not what it said before.
-    else if (remembered?.record.key === record.key) this.#forget(remembered.record)
+  decode(record: SessionRecord): Contents {
+    const known = this.#cache.contentsOf(record)
+    if (known !== undefined) return known
+    const contents = this.#contentsOf(this.#textOf(record))
+    this.#cache.remember(record, contents)
     return contents
   }
 
-  /** Whether the payload names an encryption key that is not configured: an outage, and known without decrypting. */
-  isLocked(record: SessionRecord): boolean {
-    const { payload } = record
-    return (
-      typeof payload !== 'string' &&
-      payload[0] === FORMAT &&
-      payload.length > NAME_BYTES &&
-      this.#keyOf(payload) === undefined
-    )
+  /** Whether the payload names an encryption key that is not configured, known without decrypting. `decode` throws then. */
+  isLocked({ payload }: SessionRecord): boolean {
+    return payload instanceof Uint8Array && this.#encryption.isLocked(payload)
   }
 
-  /** @returns the error of a locked payload. */
-  locked(): SessionError {
-    return new SessionError(
-      'ERR_SESSION_STORE',
-      'a stored session is encrypted with a key that options.encryptionKeys does not list: add that key behind the newest one',
-    )
+  /** Whether the payload is written as `encode` would write it now: under the newest key, or in the clear. */
+  isCurrent({ payload }: SessionRecord): boolean {
+    if (!this.#encrypts) return true
+    return payload instanceof Uint8Array && this.#encryption.isNewest(payload)
   }
 
-  #decode(record: SessionRecord): Contents {
-    const text = this.#textOf(record)
-    if (text.length > this.#largest) throw new CorruptRecord('larger than any session that was stored')
-    let value: unknown
-    try {
-      value = this.codec.parse(text)
-    } catch (cause) {
-      throw new CorruptRecord('the codec refuses it', { cause })
-    }
-    const [data, flash] = Array.isArray(value) ? (value as unknown[]) : [value, []]
-    if (typeof data !== 'object' || data === null || Array.isArray(data)) throw new CorruptRecord('data is no object')
-    if (!Array.isArray(flash) || !flash.every(isFlash)) throw new CorruptRecord('flash is no list of messages')
-    return { data: data as Snapshot, flash }
+  /** Remembers what was just written, so that it is not parsed when it is read. */
+  remember(record: SessionRecord, contents: Contents): void {
+    this.#cache.remember(record, contents)
+  }
+
+  /** What this process wrote or read last of that key, if its version is higher than this one's. */
+  newestKnown(record: SessionRecord): KnownRecord<Contents> | undefined {
+    return this.#cache.newestKnown(record)
+  }
+
+  /** Drops what is known of a key, after a store refused a write that started from it. */
+  forget(key: string): void {
+    this.#cache.forget(key)
   }
 
   #textOf(record: SessionRecord): string {
-    const { payload } = record
+    const payload: unknown = record.payload
     if (typeof payload === 'string') {
-      // With encryption on, plain text is what was stored before it was, or what an intruder wrote: refused.
-      if (this.#keys.length > 0) throw new CorruptRecord('not encrypted')
+      // With encryption on, text is what was stored before it was, or what an intruder wrote.
+      if (!this.#acceptsPlain) throw new CorruptRecord('not encrypted')
       return payload
     }
-    if (this.isLocked(record)) throw this.locked()
-    const key = this.#keyOf(payload)
-    if (key === undefined || payload[0] !== FORMAT) throw new CorruptRecord('of no known format')
-    return decrypt(payload, key, record)
+    if (!(payload instanceof Uint8Array)) throw new CorruptRecord('neither text nor bytes')
+    if (payload.length > this.#maxLength * 3 + OVERHEAD) throw new CorruptRecord(TOO_LARGE)
+    return this.#encryption.decrypt(payload, record)
   }
 
-  #keyOf(payload: Uint8Array): EncryptionKey | undefined {
-    const name = payload.subarray(1, 1 + NAME_BYTES)
-    return this.#keys.find((key) => key.name.equals(name))
+  #contentsOf(text: string): Contents {
+    if (text.length > this.#maxLength) throw new CorruptRecord(TOO_LARGE)
+    if (text.charCodeAt(0) === TILDE && MARK.test(text)) {
+      if (this.#mark === '' || !text.startsWith(this.#mark)) throw new CorruptRecord('written by another codec')
+      return this.#parsed(this.codec, text.slice(this.#mark.length))
+    }
+    return this.#mark === '' ? this.#parsed(this.codec, text) : this.#unmarked(text)
+  }
+
+  /**
+   * Text without a mark under a codec of the app's own: JSON of before that codec, or what the codec wrote for 0.1.
+   *
+   * Where both can read it, it is the codec's if the codec would write it so.
+   */
+  #unmarked(text: string): Contents {
+    const json = attempt(() => this.#parsed(PLAIN_JSON, text))
+    if (json === undefined) return this.#parsed(this.codec, text)
+    const own = attempt(() => {
+      const contents = this.#parsed(this.codec, text)
+      return this.codec.stringify(this.codec.parse(text)) === text ? contents : undefined
+    })
+    return own ?? json
+  }
+
+  #parsed(codec: { parse(text: string): unknown }, text: string): Contents {
+    let value: unknown
+    try {
+      value = codec.parse(text)
+    } catch (cause) {
+      throw new CorruptRecord('the codec refuses it', { cause })
+    }
+    if (!Array.isArray(value)) return { data: dataOf(value), flash: NO_FLASH, device: undefined }
+    const [data, flash, more, ...others] = value as unknown[]
+    if (others.length > 0 || !Array.isArray(flash) || !flash.every(isFlash))
+      throw new CorruptRecord('flash is no list of messages')
+    // Without either, data is written alone: such a list is what another codec wrote (devalue's begin like that).
+    if (flash.length === 0 && more === undefined) throw new CorruptRecord('a list of nothing but data')
+    return { data: dataOf(data), flash, device: more === undefined ? undefined : deviceOf(more) }
   }
 }
 
-// HKDF (RFC 5869) gives the key and, with another label, its public name: a payload says which key opens it.
-function encryptionKey(secret: string | Uint8Array): EncryptionKey {
-  const derive = (label: string, length: number): Buffer =>
-    Buffer.from(hkdfSync('sha256', secret, '', `koa-fastsession ${label}`, length))
-  return { secret: derive('payload key', 32), name: derive('payload key name', NAME_BYTES) }
+const TOO_LARGE = 'larger than any session that was stored'
+
+function dataOf(value: unknown): Snapshot {
+  if (!isObject(value)) throw new CorruptRecord('data is no object')
+  return value
 }
 
-function boundTo({ key, owner, meta }: Binding): Buffer {
-  return Buffer.from(JSON.stringify([key, owner ?? null, meta ?? null]))
+function deviceOf(value: unknown): DeviceFacts {
+  if (!isObject(value) || !isObject(value['device'])) throw new CorruptRecord('device is no object')
+  return value['device']
 }
 
-// NIST SP 800-38D: a random 96-bit IV per message, the whole 128-bit tag.
-function encrypt(text: string, { name, secret }: EncryptionKey, binding: Binding): Uint8Array {
-  const iv = randomFillSync(Buffer.allocUnsafeSlow(IV_BYTES))
-  const cipher = createCipheriv('aes-256-gcm', secret, iv).setAAD(boundTo(binding))
-  const body = [cipher.update(text, 'utf8'), cipher.final()]
-  return new Uint8Array(Buffer.concat([Buffer.of(FORMAT), name, iv, cipher.getAuthTag(), ...body]))
-}
-
-function decrypt(payload: Uint8Array, { secret }: EncryptionKey, binding: Binding): string {
-  const iv = 1 + NAME_BYTES
-  const tag = iv + IV_BYTES
-  const body = tag + TAG_BYTES
-  if (payload.length < body) throw new CorruptRecord('cut off')
-  try {
-    const decipher = createDecipheriv('aes-256-gcm', secret, payload.subarray(iv, tag), { authTagLength: TAG_BYTES })
-    decipher.setAAD(boundTo(binding)).setAuthTag(payload.subarray(tag, body))
-    return decipher.update(payload.subarray(body), undefined, 'utf8') + decipher.final('utf8')
-  } catch (cause) {
-    throw new CorruptRecord('fails authentication', { cause })
-  }
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && isPlainObject(value)
 }
 
 function isFlash(entry: unknown): entry is Flash {
   return Array.isArray(entry) && entry.length === 3 && typeof entry[0] === 'string' && typeof entry[1] === 'string'
 }
+
+function attempt<T>(fn: () => T): T | undefined {
+  try {
+    return fn()
+  } catch {
+    // The other way of reading decides.
+    return undefined
+  }
+}
+
+/** Values that JSON keeps, and values that codecs are chosen for: each codec has its own text for them. */
+const PROBES: readonly object[] = [{ it: [1, 'text', null, true] }, { it: new Date(0) }, { it: new Map([['key', 1]]) }]
+const REFUSED = 'refused'
+
+/** The mark of a codec; none for one that writes and reads as JSON does, whatever else it refuses. */
+function markOf(codec: SomeCodec): string {
+  const habits = PROBES.map((probe) => habitOf(codec, probe))
+  const isJson = habits.every((habit, at) => habit === JSON_HABITS[at] || (at > 0 && habit === REFUSED))
+  return isJson ? '' : `~${hash('sha256', habits.join('\n'), 'base64url').slice(0, 8)}:`
+}
+
+/** What a codec makes of a value: the text, unless it differs each time (an app may encrypt there), and what comes back. */
+function habitOf(codec: SomeCodec, probe: object): string {
+  try {
+    const text = codec.stringify(probe)
+    const back = codec.parse(text) as { it?: unknown }
+    const kind = Object.prototype.toString.call(back.it)
+    return codec.stringify(probe) === text ? `${text} ${kind}` : kind
+  } catch {
+    return REFUSED
+  }
+}
+
+type SomeCodec = Pick<Codec, 'stringify' | 'parse'>
+
+const JSON_HABITS: readonly string[] = PROBES.map((probe) => habitOf(JSON, probe))

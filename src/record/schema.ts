@@ -1,29 +1,64 @@
-// Data against a Standard Schema, whoever made it.
+// Data against a Standard Schema, from whatever library.
+import { isPlainObject, type Codec } from './codec.ts'
 import { setOwn, type Snapshot } from './merge.ts'
-import type { Codec } from './codec.ts'
 import { SessionError } from '../errors.ts'
-import type { SchemaIssue, StandardSchema } from '../options.ts'
+
+/** The part of the Standard Schema interface (standardschema.dev) that is used: zod, valibot, arktype and others have it. */
+export interface StandardSchema<Output = unknown> {
+  /** What such a library puts there. */
+  readonly '~standard': {
+    /** Answers at once or with a promise. */
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
+  }
+}
+
+/** What a Standard Schema answers. */
+export type SchemaResult<Output> =
+  { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }
+
+/** One thing that a Standard Schema found. */
+export interface SchemaIssue {
+  /** It may quote data, so it is shown nowhere. */
+  readonly message: string
+  /** Where in data: this the error names. */
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
+}
+
+/** How many paths an error names. */
+const MAX_PATHS = 10
 
 /**
- * What a schema makes of data.
+ * What a schema makes of a copy of data.
  *
- * @throws {SessionError} `ERR_SESSION_SCHEMA` naming the paths at fault, never the values.
+ * @throws {SessionError} `ERR_SESSION_SCHEMA` when data does not satisfy it (naming the paths at fault, never the values), when
+ * it throws by itself, and when it makes no plain object.
  */
 export async function validated(schema: StandardSchema, data: Snapshot, codec: Codec): Promise<Snapshot> {
   // A schema may write into what it is given.
-  const result = await schema['~standard'].validate(codec.lend(data, []))
-  if (result.issues !== undefined) {
-    const paths = [...new Set(result.issues.map(pathOf))].join(', ')
-    throw new SessionError(
-      'ERR_SESSION_SCHEMA',
-      `session data does not satisfy options.schema at ${paths}: let the schema transform stored data of an older shape, or write data that fits`,
+  const copy = codec.lend(data, [])
+  let result: unknown
+  try {
+    result = await schema['~standard'].validate(copy)
+  } catch (error) {
+    // What it threw may quote data, so it is no cause of this error: causes are logged.
+    const kind = error instanceof TypeError || error instanceof RangeError ? ` a ${error.constructor.name}` : ''
+    throw refusal(`options.schema threw${kind} instead of answering: mend the schema, or let it answer with issues`)
+  }
+  if (typeof result !== 'object' || result === null)
+    throw refusal(
+      'options.schema gave no result: it must answer as the Standard Schema says, with a value or with issues',
+    )
+  const { issues, value } = result as { readonly issues?: unknown; readonly value?: unknown }
+  if (issues !== undefined) {
+    throw refusal(
+      `session data does not satisfy options.schema at ${pathsOf(issues)}: let the schema transform stored data of an older shape, or write data that fits`,
     )
   }
-  const output: unknown = result.value
-  if (typeof output !== 'object' || output === null || Array.isArray(output)) {
-    throw new SessionError('ERR_SESSION_SCHEMA', 'options.schema must make an object of session data')
-  }
-  return output as Snapshot
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || !isPlainObject(value))
+    throw refusal(
+      'options.schema must make a plain object of session data: not a list, a Map or an instance of a class',
+    )
+  return value as Snapshot
 }
 
 /**
@@ -38,7 +73,25 @@ export function storable(output: Snapshot, codec: Codec): Snapshot {
   return data
 }
 
-function pathOf({ path }: SchemaIssue): string {
-  const steps = (path ?? []).map((step) => (typeof step === 'object' ? step.key : step))
-  return ['data', ...steps].map(String).join('.')
+function refusal(message: string): SessionError {
+  return new SessionError('ERR_SESSION_SCHEMA', message)
+}
+
+// Schemas of an app's own may answer anything: what is no path names none.
+function pathsOf(issues: unknown): string {
+  const paths = new Set((Array.isArray(issues) ? (issues as unknown[]) : []).map(pathOf))
+  const named = [...paths].slice(0, MAX_PATHS).join(', ')
+  return paths.size === 0 ? 'data' : paths.size > MAX_PATHS ? `${named} and ${paths.size - MAX_PATHS} more` : named
+}
+
+function pathOf(issue: unknown): string {
+  const path: unknown = typeof issue === 'object' && issue !== null && 'path' in issue ? issue.path : undefined
+  const steps = Array.isArray(path) ? (path as unknown[]) : []
+  const keys = steps.map((step) => (typeof step === 'object' && step !== null && 'key' in step ? step.key : step))
+  const names = keys.map((key) => (typeof key === 'object' || typeof key === 'function' ? '?' : String(key)))
+  // A key may hold anything, line ends too.
+  return ['data', ...names]
+    .join('.')
+    .slice(0, 200)
+    .replace(/\p{Cc}/gu, '?')
 }

@@ -1,52 +1,75 @@
-// What is left of a session for a moment when it went on under another key: it names its successor, and is empty.
-import { freshNotes, notesOf, writeNotes } from './metadata.ts'
-import type { SessionRecord } from '../store.ts'
+// What stays of a session for a minute after it has ended or went on under another key: an empty record, so that a slow
+// request still learns of it. A tombstone names its successor; an ended record names none.
+import { decodeMetadata, encodeMetadata, newMetadata, type Metadata } from './metadata.ts'
+import { CorruptRecord, type SessionRecord } from '../store.ts'
 
-/** How long a tombstone names its successor: longer than a request takes, so that a slow logout still finds it. */
-const TOMBSTONE_LIFE = 60_000
+/** Longer than a request takes. */
+const LIFE = 60_000
 
-/** How long a request with a replaced id counts as one that was under way. */
+/** How long a request that presents a replaced id counts as one that was under way at the replacement. */
 const UNDER_WAY = 10_000
 
-/** The record that takes the place of one whose session goes on under another key. */
-export function tombstoneOf(record: SessionRecord, successor: string, now: number): SessionRecord {
-  const { key, version, createdAt } = record
-  const meta = writeNotes({ ...freshNotes(createdAt), successor }, createdAt)
-  return Object.freeze({
+/** The record that takes the place of one whose session goes on under another key, or gives way to a fresh one there. */
+export function tombstoneOf(
+  record: SessionRecord,
+  successor: string,
+  now: number,
+  isFreshStart = false,
+): SessionRecord {
+  const { createdAt } = record
+  const metadata = { ...newMetadata(createdAt), successor, isFreshStart }
+  return emptied(record, encodeMetadata(metadata, createdAt), now)
+}
+
+/** The record that takes the place of one whose session ends: in one step, with nothing left to delete. */
+export function endedRecord(record: SessionRecord, now: number): SessionRecord {
+  return emptied(record, undefined, now)
+}
+
+function emptied({ key, version, createdAt }: SessionRecord, meta: string | undefined, now: number): SessionRecord {
+  return {
     key,
     version: version + 1,
     payload: '',
     owner: undefined,
     createdAt,
     lastSeenAt: now,
-    expiresAt: now + TOMBSTONE_LIFE,
+    expiresAt: now + LIFE,
     meta,
-  })
+  }
 }
 
-/** The record that ends a session: expired when it is written. */
-export function endOf(record: SessionRecord, now: number): SessionRecord {
-  return Object.freeze({
-    ...record,
-    version: record.version + 1,
-    payload: '',
-    owner: undefined,
-    meta: undefined,
-    expiresAt: now,
-  })
-}
-
-/** Whether a record stands for a session that has ended. */
-export function isTombstone(record: SessionRecord): boolean {
+/** Whether a record stands for a session that has ended or goes on elsewhere: a payload is never empty. */
+export function isEnded(record: SessionRecord): boolean {
   return record.payload.length === 0
 }
 
-/** The key of the session that took the place of an ended one. */
-export function successorOf(tombstone: SessionRecord): string | undefined {
-  return notesOf(tombstone).successor
+/** The key of the record that took this one's place; `undefined` where it names none, itself, or nothing that can be read. */
+export function successorOf(record: SessionRecord): string | undefined {
+  const successor = metadataOf(record)?.successor
+  return successor === record.key ? undefined : successor
 }
 
-/** Whether a request that presents the id of this tombstone was under way when it was replaced. */
-export function isUnderWay(tombstone: SessionRecord, now: number): boolean {
-  return successorOf(tombstone) !== undefined && now - tombstone.lastSeenAt < UNDER_WAY
+/** Whether the successor of a tombstone is a session of its own: what waits for the old one's end need wait no longer. */
+export function isFreshStart(record: SessionRecord): boolean {
+  return metadataOf(record)?.isFreshStart === true
+}
+
+/** A damaged tombstone is an ended session. */
+function metadataOf(record: SessionRecord): Metadata | undefined {
+  try {
+    return decodeMetadata(record)
+  } catch (error) {
+    if (error instanceof CorruptRecord) return undefined
+    throw error
+  }
+}
+
+/**
+ * Whether a request that presents the id of this record was under way when the session got another one.
+ *
+ * Clocks of two processes differ by a little, in either direction; a clock that was set back must not prolong it.
+ */
+export function isUnderWay(record: SessionRecord, now: number): boolean {
+  return Math.abs(now - record.lastSeenAt) < UNDER_WAY && successorOf(record) !== undefined
 }

@@ -1,78 +1,41 @@
-// What `session.data` is: a view that behaves as a plain object over an immutable snapshot and the keys that this
-// request touched. Cost follows what was touched: an untouched key is neither copied nor compared.
+// What `session.data` is: a proxy that behaves as a plain object over an immutable snapshot and the keys that this request
+// touched. Cost follows what was touched: an untouched key is neither copied nor compared.
 import { inspect } from 'node:util'
 import { ABSENT, valueOf, type Change, type Changes, type Snapshot } from '../record/merge.ts'
 import type { Codec } from '../record/codec.ts'
-import { SessionError } from '../errors.ts'
+import { freeze, objectsOf } from '../record/objects.ts'
+import { invalidMix, SessionError } from '../errors.ts'
+import { Entries, type Entry } from './entries.ts'
 
 /** Decides whether data may be used now; throws the error that says why not. */
-export interface Gate {
+export interface AccessCheck {
   readable(): void
   writable(): void
+  /** The data that the proxy shows instead: what `session.update` works on, while its function runs. */
+  active?(): Data | undefined
 }
 
-/** A key that this request read as an object, wrote or deleted. */
-interface Entry {
-  readonly key: string
-  /** What the handler holds or put there. */
-  value: unknown
-  /** What was stored when it was touched: the value itself is never handed out. */
-  base: unknown
-  /** The objects that our copy is made of, to be frozen when it is detached; `undefined` where `value` is the app's own. */
-  lent: readonly object[] | undefined
-}
-
-/** What a request touches is a few keys: to look through them costs less than to make a Map. */
-const FEW = 16
-
-const NONE: readonly Entry[] = []
-
-/** The keys that a request touched, in the order in which it did. */
-class Entries {
-  #list: Entry[] = []
-  #byKey: Map<string, Entry> | undefined = undefined;
-
-  [Symbol.iterator](): Iterator<Entry> {
-    return this.#list[Symbol.iterator]()
-  }
-
-  get(key: string): Entry | undefined {
-    if (this.#byKey !== undefined) return this.#byKey.get(key)
-    for (const entry of this.#list) if (entry.key === key) return entry
-    return undefined
-  }
-
-  /** An entry for a key that has none. */
-  add(entry: Entry): void {
-    this.#list.push(entry)
-    if (this.#byKey !== undefined) this.#byKey.set(entry.key, entry)
-    else if (this.#list.length > FEW) this.#byKey = new Map(this.#list.map((one) => [one.key, one]))
-  }
-
-  /** Keeps those that `isKept` says so of. */
-  filter(isKept: (entry: Entry) => boolean): void {
-    this.#list = this.#list.filter(isKept)
-    this.#byKey = this.#list.length > FEW ? new Map(this.#list.map((one) => [one.key, one])) : undefined
-  }
-}
+const NO_ENTRIES: readonly Entry[] = []
 
 export class Data {
   #snapshot: Snapshot
   readonly #codec: Codec
-  readonly #gate: Gate
+  readonly #access: AccessCheck
   #entries: Entries | undefined = undefined
-  #view: object | undefined = undefined
-  #frozen = false
+  #proxy: object | undefined = undefined
+  /** The objects that were handed out as copies, wherever the app put them since. */
+  #lent: object[] = []
+  #isFrozen = false
 
-  constructor(snapshot: Snapshot, codec: Codec, gate: Gate) {
+  constructor(snapshot: Snapshot, codec: Codec, access: AccessCheck) {
     this.#snapshot = snapshot
     this.#codec = codec
-    this.#gate = gate
+    this.#access = access
   }
 
   /** The object that a handler holds; the same one for the life of this. */
-  get view(): object {
-    return (this.#view ??= new Proxy(this, Data.#handler))
+  get proxy(): object {
+    return (this.#proxy ??= new Proxy(this, Data.#handler))
   }
 
   /** Whether any key was touched; if not there is nothing to compare. */
@@ -83,7 +46,7 @@ export class Data {
   /** Whether data holds no key: a new session without one need not be kept. */
   get isEmpty(): boolean {
     for (const key of Object.keys(this.#snapshot)) if (this.#entries?.get(key) === undefined) return false
-    for (const { value } of this.#entries ?? NONE) if (!isGone(value)) return false
+    for (const { value } of this.#list) if (!isGone(value)) return false
     return true
   }
 
@@ -94,10 +57,12 @@ export class Data {
    */
   changes(): Changes {
     const changes: Change[] = []
-    for (const entry of this.#entries ?? NONE) {
+    for (const entry of this.#list) {
       if (!this.#isChanged(entry)) continue
       const { key, base, value } = entry
-      changes.push({ key, base, value: isGone(value) ? ABSENT : this.#codec.copy(value, 'session.data', key) })
+      const kept = isGone(value) ? undefined : this.#codec.copy(value, 'session.data', key)
+      if (kept === undefined && base === ABSENT) continue
+      changes.push({ key, base, value: kept === undefined ? ABSENT : kept })
     }
     return changes
   }
@@ -107,9 +72,9 @@ export class Data {
     for (const { key, value } of changes) this.#lend(key, value, valueOf(this.#snapshot, key))
   }
 
-  /** Replaces everything; keys that are not in `contents` are deleted. */
+  /** Replaces everything; keys that are not in `contents` are deleted. Keys that stay keep their place in the order. */
   replaceAll(contents: object): void {
-    this.#gate.writable()
+    this.#access.writable()
     const next = Object.entries(contents)
     for (const key of this.#keys()) this.#write(key, ABSENT)
     for (const [key, value] of next) this.#write(key, value)
@@ -129,42 +94,52 @@ export class Data {
   detach(snapshot: Snapshot, changes: Changes): void {
     this.#snapshot = snapshot
     const dealtWith = new Map(changes.map((change) => [change.key, change]))
+    const lent = new Set(this.#lent)
+    const attached: unknown[] = []
     this.#entries?.filter((entry) => {
       const seen = dealtWith.get(entry.key)
       if (seen !== undefined) entry.base = seen.value
       const stored = valueOf(snapshot, entry.key)
+      const { value } = entry
       if (this.#isChanged(entry)) {
         // Written while the store was asked: still to come.
         if (seen !== undefined) entry.base = stored
+        attached.push(value)
         return true
       }
-      if (
-        entry.lent === undefined &&
-        isObject(entry.value) &&
-        stored !== ABSENT &&
-        this.#codec.same(entry.value, stored)
-      ) {
-        // An object of the app's own is not ours to freeze; as long as it is what is stored, it stays attached.
-        entry.base = stored
-        return true
-      }
-      freeze(entry.lent)
-      return false
+      // An object of the app's own is not ours to freeze; as long as it is what is stored, it stays attached.
+      if (!isObject(value) || lent.has(value) || stored === ABSENT || !this.#codec.same(value, stored)) return false
+      entry.base = stored
+      attached.push(value)
+      return true
     })
+    this.#freezeLent(attached)
   }
 
   /** Forgets what this request changed. */
   reset(snapshot: Snapshot): void {
     this.#snapshot = snapshot
-    for (const { lent } of this.#entries ?? NONE) freeze(lent)
     this.#entries = undefined
+    this.#freezeLent(NO_ENTRIES)
   }
 
   /** From now on what was handed out and what will be is frozen. */
-  seal(): void {
-    if (this.#frozen) return
-    this.#frozen = true
-    for (const { lent } of this.#entries ?? NONE) freeze(lent)
+  freeze(): void {
+    if (this.#isFrozen) return
+    this.#isFrozen = true
+    this.#freezeLent(NO_ENTRIES)
+  }
+
+  /** Only what we made, and nothing that is still part of these values: an object of the app's own is never frozen. */
+  #freezeLent(attached: readonly unknown[]): void {
+    if (this.#lent.length === 0) return
+    const kept = attached.length === 0 ? undefined : objectsOf(attached)
+    for (const object of this.#lent) if (kept?.has(object) !== true) freeze(object)
+    this.#lent = kept === undefined ? [] : this.#lent.filter((object) => kept.has(object))
+  }
+
+  get #list(): readonly Entry[] {
+    return this.#entries?.list ?? NO_ENTRIES
   }
 
   #isChanged({ value, base }: Entry): boolean {
@@ -173,12 +148,11 @@ export class Data {
   }
 
   #lend(key: string, stored: unknown, base: unknown): unknown {
-    const lent: object[] = []
-    const value = stored === ABSENT ? ABSENT : this.#codec.lend(stored, lent)
-    if (this.#frozen) freeze(lent)
+    const value = stored === ABSENT ? ABSENT : this.#codec.lend(stored, this.#lent)
+    if (this.#isFrozen) this.#freezeLent(NO_ENTRIES)
     const entry = this.#entries?.get(key)
-    if (entry === undefined) this.#touch({ key, value, base, lent })
-    else Object.assign(entry, { value, base, lent })
+    if (entry === undefined) this.#touch({ key, value, base })
+    else Object.assign(entry, { value, base })
     return value
   }
 
@@ -202,77 +176,89 @@ export class Data {
 
   #write(key: string, value: unknown): void {
     const entry = this.#entries?.get(key)
-    if (entry === undefined) {
-      this.#touch({ key, value, base: valueOf(this.#snapshot, key), lent: undefined })
-    } else if (entry.value !== value) {
-      entry.value = value
-      entry.lent = undefined
-    }
+    if (entry === undefined) this.#touch({ key, value, base: valueOf(this.#snapshot, key) })
+    else entry.value = value
   }
 
+  /** Each key once, in the order in which they will be stored: stored ones keep their place, new ones follow. */
   #keys(): string[] {
-    const keys = Object.keys(this.#snapshot)
-    if (this.#entries === undefined) return keys
-    const present = keys.filter((key) => this.#entries?.get(key)?.value !== ABSENT)
-    for (const { key, value, base } of this.#entries) {
-      if (value !== ABSENT && (base === ABSENT || !Object.hasOwn(this.#snapshot, key))) present.push(key)
-    }
-    return present
+    if (this.#entries === undefined) return Object.keys(this.#snapshot)
+    // An object orders its keys as the next request will find them: those like indexes come first.
+    const keys = Object.create(null) as Record<string, true>
+    for (const key of Object.keys(this.#snapshot)) if (this.#entries.get(key)?.value !== ABSENT) keys[key] = true
+    for (const { key, value } of this.#entries.list) if (value !== ABSENT) keys[key] = true
+    return Object.keys(keys)
+  }
+
+  /** What the proxy shows now. */
+  get #current(): Data {
+    return this.#access.active?.() ?? this
   }
 
   // One handler for all requests: the target is the Data itself, its state is private and so never among the keys.
   static readonly #handler: ProxyHandler<Data> = {
     get(target, key) {
       if (typeof key === 'symbol') return undefined
-      target.#gate.readable()
-      return target.#read(key)
+      const data = target.#current
+      data.#access.readable()
+      return data.#read(key)
     },
     set(target, key, value, receiver) {
       // An object that inherits from data keeps its own properties itself.
-      if (receiver !== target.#view)
-        return Reflect.defineProperty(receiver as object, key, {
-          value,
-          writable: true,
-          enumerable: true,
-          configurable: true,
-        })
-      target.#gate.writable()
-      target.#write(named(key), value)
+      if (receiver !== target.#proxy) return Reflect.set(Object.create(null) as object, key, value, receiver)
+      const data = target.#current
+      data.#access.writable()
+      data.#write(named(key), value)
       return true
     },
     deleteProperty(target, key) {
-      target.#gate.writable()
-      if (typeof key === 'string' && target.#has(key)) target.#write(key, ABSENT)
+      const data = target.#current
+      data.#access.writable()
+      if (typeof key === 'string' && data.#has(key)) data.#write(key, ABSENT)
       return true
     },
     has(target, key) {
-      target.#gate.readable()
-      return typeof key === 'string' && (target.#has(key) || inherited(key) !== undefined)
+      const data = target.#current
+      data.#access.readable()
+      return typeof key === 'string' && (data.#has(key) || inherited(key) !== undefined)
     },
     ownKeys(target) {
-      target.#gate.readable()
-      return target.#keys()
+      const data = target.#current
+      data.#access.readable()
+      return data.#keys()
     },
     getOwnPropertyDescriptor(target, key) {
-      target.#gate.readable()
-      if (typeof key === 'symbol' || !target.#has(key)) return undefined
-      return { value: target.#read(key), writable: true, enumerable: true, configurable: true }
+      const data = target.#current
+      data.#access.readable()
+      if (typeof key === 'symbol' || !data.#has(key)) return undefined
+      return { value: data.#read(key), writable: true, enumerable: true, configurable: true }
     },
     defineProperty(target, key, property) {
-      if ('get' in property || 'set' in property) return false
-      if (property.writable === false || property.enumerable === false || property.configurable === false) return false
-      target.#gate.writable()
+      const data = target.#current
+      data.#access.writable()
       const name = named(key)
-      if ('value' in property || !target.#has(name)) target.#write(name, property.value)
+      // Left out, an attribute stays as it is; for a new property it is false.
+      const fallback = data.#has(name)
+      const { writable = fallback, enumerable = fallback, configurable = fallback } = property
+      if ('get' in property || 'set' in property || !writable || !enumerable || !configurable)
+        throw invalidMix(
+          `session.data keeps plain properties alone, which are writable, enumerable and configurable: assign the value instead of defining it`,
+        )
+      if ('value' in property || !fallback) data.#write(name, property.value)
       return true
     },
-    preventExtensions: () => false,
-    setPrototypeOf: (_target, prototype) => prototype === Object.prototype,
+    preventExtensions() {
+      throw invalidMix('session.data cannot be frozen or sealed: freeze a copy of it, { ...session.data }')
+    },
+    setPrototypeOf(_target, prototype) {
+      if (prototype === Object.prototype) return true
+      throw invalidMix('session.data is a plain object and has no other prototype')
+    },
     getPrototypeOf: () => Object.prototype,
   }
 }
 
-// Print-outs show what the app keeps. Node takes this method from the proxy's target and calls it on the proxy.
+// Print-outs show the app's data. Node takes this method from the proxy's target and calls it on the proxy.
 Object.defineProperty(Data.prototype, inspect.custom, {
   value(this: Record<string, unknown>): unknown {
     return Object.fromEntries(Object.entries(this))
@@ -296,11 +282,4 @@ function isObject(value: unknown): value is object {
 /** An `undefined` property counts as deleted. */
 function isGone(value: unknown): boolean {
   return value === ABSENT || value === undefined
-}
-
-/** Only what we made: an object that the app put into a copy of ours stays the app's. */
-function freeze(lent: readonly object[] | undefined): void {
-  if (lent === undefined) return
-  // A typed array cannot be frozen while it has elements.
-  for (const object of lent) if (!ArrayBuffer.isView(object)) Object.freeze(object)
 }

@@ -1,10 +1,10 @@
-// The flash messages that one request puts and takes; those that are stored are the visit's.
+// The flash messages that one request puts and takes; those that are stored are the request session's.
 import { type Flash } from '../record/merge.ts'
 import type { Codec } from '../record/codec.ts'
 import { newTag } from '../cookie/id.ts'
 
 const NO_FLASH: readonly Flash[] = Object.freeze([])
-const NOBODY: ReadonlySet<string> = new Set()
+const NO_TAGS: ReadonlySet<string> = new Set()
 
 /** What a request did with flash messages: those it put, and the tags of the stored ones that it took. */
 export interface FlashChanges {
@@ -12,42 +12,56 @@ export interface FlashChanges {
   readonly taken: ReadonlySet<string>
 }
 
-export const NO_MESSAGES: FlashChanges = { put: NO_FLASH, taken: NOBODY }
+export const NO_FLASH_CHANGES: FlashChanges = { put: NO_FLASH, taken: NO_TAGS }
 
-export class Messages {
+export class FlashMessages {
   readonly #codec: Codec
-  put: readonly Flash[] = NO_FLASH
-  #taken = new Set<string>()
+  #put: Flash[] = []
+  readonly #taken = new Set<string>()
 
   constructor(codec: Codec) {
     this.#codec = codec
   }
 
-  get hasAny(): boolean {
-    return this.put.length > 0 || this.#taken.size > 0
+  /** Whether there is nothing to store. */
+  get isEmpty(): boolean {
+    return this.#put.length === 0 && this.#taken.size === 0
   }
 
-  add(key: string, value: unknown): void {
-    this.put = [...this.put, [newTag(), key, this.#codec.copy(value, `session.flash(${JSON.stringify(key)})`)]]
+  /** Whether there are messages for a later request. */
+  get hasPut(): boolean {
+    return this.#put.length > 0
   }
 
-  /** The messages of a key, those of this request included. */
+  /** @throws {SessionError} `ERR_SESSION_VALUE` when the message cannot be stored as it is. */
+  put(key: string, value: unknown): void {
+    this.#put.push([newTag(), key, this.#codec.copy(value, `session.flash(${JSON.stringify(key)})`)])
+  }
+
+  /** The messages of a key, those of this request included; the receiver may change them. */
   take(key: string, stored: readonly Flash[]): unknown[] {
-    const theirs = stored.filter(([tag, name]) => name === key && !this.#taken.has(tag))
-    for (const [tag] of theirs) this.#taken.add(tag)
-    const mine = this.put.filter(([, name]) => name === key)
-    if (mine.length > 0) this.put = this.put.filter(([, name]) => name !== key)
-    return [...theirs.map(([, , value]) => this.#codec.lend(value, [])), ...mine.map(([, , value]) => value)]
+    const messages: unknown[] = []
+    for (const [tag, name, value] of stored) {
+      if (name !== key || this.#taken.has(tag)) continue
+      this.#taken.add(tag)
+      messages.push(this.#codec.lend(value, []))
+    }
+    if (!this.#put.some(([, name]) => name === key)) return messages
+    // A commit that is under way may be storing these very values.
+    for (const [, name, value] of this.#put) if (name === key) messages.push(this.#codec.lend(value, []))
+    this.#put = this.#put.filter(([, name]) => name !== key)
+    return messages
   }
 
   /** As they are now: what is put and taken from here on is not among them. */
   pending(): FlashChanges {
-    return { put: this.put, taken: new Set(this.#taken) }
+    return this.isEmpty ? NO_FLASH_CHANGES : { put: [...this.#put], taken: new Set(this.#taken) }
   }
 
   /** They are dealt with. What was put while the store was asked is still to come. */
   forget({ put, taken }: FlashChanges): void {
-    this.put = this.put.filter((message) => !put.includes(message))
+    const stored = new Set(put)
+    if (stored.size > 0) this.#put = this.#put.filter((message) => !stored.has(message))
     for (const tag of taken) this.#taken.delete(tag)
   }
 }

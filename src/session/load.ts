@@ -1,111 +1,148 @@
-// From the Cookie header to the session: which cookie counts, whose record it names, and what is to be said of the
-// others. What cannot be resumed is a fresh session; the client's id is never adopted.
-import { view } from './commit.ts'
-import { presented } from '../cookie/cookie.ts'
+// From the Cookie header to the session: which cookie counts, whose record it names, and what is said of the others. What
+// cannot be resumed is a fresh session; an id that a client sent is never adopted.
+import { parseSessionCookies } from '../cookie/cookie.ts'
+import { CookieVerifier, type VerifiedId } from '../cookie/signature-cache.ts'
+import { unknownEncryptionKeyError } from '../errors.ts'
 import type { RejectReason } from '../events.ts'
-import { CORRUPT } from '../checked-store.ts'
-import { isPromise, type Maybe } from './steps.ts'
-import type { SessionRecord } from '../store.ts'
-import { isTombstone, isUnderWay } from '../record/tombstone.ts'
-import { Verifier, type Signed } from '../cookie/signature-cache.ts'
-import { Visit, type Exchange, type Services } from './request-session.ts'
+import { effectiveEnd, idleTimeout } from '../record/lifetime.ts'
+import { decodeMetadata, type Metadata } from '../record/metadata.ts'
+import { isEnded, isUnderWay, successorOf } from '../record/tombstone.ts'
+import { CorruptRecord, isPromise, type MaybePromise, type SessionRecord } from '../store.ts'
+import type { Core, RequestInfo } from './core.ts'
+import { applySchema, takeNewer } from './newest.ts'
+import { RequestSession } from './request-session.ts'
+
+type Found = SessionRecord | undefined | 'corrupt'
 
 export class Loader {
-  readonly #services: Services
-  readonly #verifier = new Verifier()
+  readonly #core: Core
+  readonly #verifier = new CookieVerifier()
 
-  constructor(services: Services) {
-    this.#services = services
+  constructor(core: Core) {
+    this.#core = core
   }
 
   /** The session that the request's cookie names, or a fresh one. */
-  load(exchange: Exchange): Maybe<Visit> {
-    const services = this.#services
-    const now = this.#services.settings.now()
-    const header = exchange.request.headers.cookie
-    if (header === undefined) return new Visit(services, exchange, now, 'new')
-    const { cookie, keyring } = exchange
-    const { values, malformed } = presented(header, cookie, keyring.length)
-    if (malformed) this.reject('malformed')
-    if (values.length === 0) return new Visit(services, exchange, now, malformed ? 'invalid' : 'new')
-    this.#services.store.assertOpen()
+  load(info: RequestInfo): MaybePromise<RequestSession> {
+    const core = this.#core
+    const now = core.settings.now()
+    const header = info.request.headers.cookie
+    if (header === undefined) return new RequestSession(core, info, now, 'new')
+    const { values, malformed } = parseSessionCookies(header, info.cookie, info.keyring.length)
+    if (malformed) this.#reject('malformed')
     const [only] = values
+    if (only === undefined) return new RequestSession(core, info, now, malformed ? 'invalid' : 'new')
+    core.store.assertOpen()
     // Nearly every request: one cookie, and nothing to choose from.
-    if (only !== undefined && values.length === 1) {
-      const signed = this.#verified(exchange, only)
-      return signed === undefined
-        ? new Visit(services, exchange, now, 'invalid')
-        : this.#resume(new Visit(services, exchange, now, 'expired'), signed)
+    if (values.length === 1) {
+      const verified = this.#verify(info, only)
+      if (verified === undefined) return new RequestSession(core, info, now, 'invalid')
+      const session = new RequestSession(core, info, now, 'expired')
+      const found = core.store.read(verified.publicId, now)
+      return isPromise(found)
+        ? found.then((record) => this.#take(session, verified, record))
+        : this.#take(session, verified, found)
     }
-    const ids: Signed[] = []
+    const ids: VerifiedId[] = []
     for (const value of values) {
-      const signed = this.#verified(exchange, value)
-      if (signed !== undefined && !ids.some(({ id }) => id === signed.id)) ids.push(signed)
+      const verified = this.#verify(info, value)
+      if (verified !== undefined && !ids.some(({ id }) => id === verified.id)) ids.push(verified)
     }
-    return this.#resumeFirst(new Visit(services, exchange, now, ids.length === 0 ? 'invalid' : 'expired'), ids)
+    return this.#loadFirst(info, now, ids)
   }
 
-  #verified({ cookie, keyring }: Exchange, value: string): Signed | undefined {
-    const signed = this.#verifier.verify(cookie, keyring, value)
-    if (signed === undefined) this.reject('signature')
-    return signed
+  #verify({ cookie, keyring }: RequestInfo, value: string): VerifiedId | undefined {
+    const verified = this.#verifier.verify(cookie, keyring, value)
+    if (verified === undefined) this.#reject('signature')
+    return verified
   }
 
-  /** Of several sessions the first that lives, in the order of the header. */
-  async #resumeFirst(visit: Visit, ids: readonly Signed[]): Promise<Visit> {
-    for (const [at, signed] of ids.entries()) {
-      await this.#resume(visit, signed)
+  /** The first live session, in the order of the header. */
+  async #loadFirst(info: RequestInfo, now: number, ids: readonly VerifiedId[]): Promise<RequestSession> {
+    const core = this.#core
+    let best = new RequestSession(core, info, now, ids.length === 0 ? 'invalid' : 'expired')
+    for (const [at, verified] of ids.entries()) {
+      const session = new RequestSession(core, info, now, 'expired')
+      await this.#take(session, verified, await core.store.read(verified.publicId, now))
       // Only what can be read lives: a corrupt one must not hide the next.
-      if (visit.record !== undefined) visit.open()
-      if (visit.record === undefined) continue
-      for (const { publicId } of ids.slice(at + 1)) this.reject('duplicate', publicId)
-      // Another one of them may have been replaced a moment ago: this one was not.
-      visit.isLate = false
-      break
+      session.open()
+      if (session.status !== 'live') {
+        if (best.status === 'new' && session.status !== 'new') best = session
+        continue
+      }
+      for (const { publicId } of ids.slice(at + 1)) this.#reject('duplicate', publicId)
+      return session
     }
-    return visit
+    return best
   }
 
-  #resume(visit: Visit, signed: Signed): Maybe<Visit> {
-    const found = this.#services.store.read(signed.publicId, visit.now)
-    return isPromise(found)
-      ? found.then((record) => this.#take(visit, signed, record))
-      : this.#take(visit, signed, found)
+  #take(session: RequestSession, verified: VerifiedId, record: Found): MaybePromise<RequestSession> {
+    const { publicId } = verified
+    const { now, info } = session
+    const { settings, payload, binding } = this.#core
+    if (record === undefined || record === 'corrupt') return this.#ended(session, record ?? 'ended', publicId)
+    if (isEnded(record)) {
+      // The request was under way when its session got a new id: what it changes is refused.
+      if (isUnderWay(record, now)) session.status = 'gone'
+      return this.#ended(session, successorOf(record) === undefined ? 'ended' : 'replaced', publicId)
+    }
+    if (payload.isLocked(record)) {
+      if (settings.encryption?.onUnknownKey !== 'end') throw unknownEncryptionKeyError()
+      return this.#ended(session, 'key', publicId, record.owner)
+    }
+    const metadata = metadataOf(record)
+    if (metadata === undefined) return this.#ended(session, 'corrupt', publicId, record.owner)
+    if (effectiveEnd(settings.lifetime, metadata, record) <= now) {
+      const isIdle = record.lastSeenAt + idleTimeout(settings.lifetime, metadata) <= now
+      return this.#ended(session, isIdle ? 'idle' : 'absolute', publicId, record.owner)
+    }
+    if (metadata.binding !== undefined && binding?.isProven(info, metadata.binding, now) === false) {
+      session.origin = 'unbound'
+      // A browser that says that it skipped a refresh keeps its cookies: nothing but a sign-in starts anew.
+      if (binding.hasSkippedRefresh(info)) session.status = 'unbound'
+      this.#reject('unbound', publicId, record.owner)
+      return session
+    }
+    session.resume(verified.id, record, metadata)
+    const isRenewed = settings.lifetime.rolling && session.isTouchDue(record, now)
+    if (verified.needsResign || isRenewed) session.cookie.renew()
+    if (settings.schema !== undefined) return this.#applySchema(session, record)
+    this.#resumed(record)
+    return session
   }
 
-  #take(visit: Visit, { id, publicId, isOldKey }: Signed, record: SessionRecord | undefined): Maybe<Visit> {
-    const { events, payload, settings } = this.#services
-    if (record === undefined || isTombstone(record)) {
-      if (record !== undefined && isUnderWay(record, visit.now)) visit.isLate = true
-      this.reject(record === CORRUPT ? 'corrupt' : 'ended', publicId)
-      return visit
-    }
-    if (payload.isLocked(record)) throw payload.locked()
-    try {
-      visit.resume(id, record)
-    } catch {
-      // Its notes are not what was written; there is nothing else that can fail here.
-      this.reject('corrupt', record.key)
-      return visit
-    }
-    visit.isRenewing = isOldKey
-    if (settings.schema !== undefined) return this.#parse(visit, record)
-    if (events.heard('resume')) events.emit('resume', { publicId: record.key })
-    return visit
+  /** With a schema, data is parsed before the handlers run: it may take its time, and refuse. */
+  async #applySchema(session: RequestSession, record: SessionRecord): Promise<RequestSession> {
+    session.open()
+    if (session.record !== record) return session
+    takeNewer(session, await applySchema(this.#core, record, session.stored))
+    this.#resumed(record)
+    return session
   }
 
-  /** With a schema data is parsed before the handlers run: it may take its time, and refuse. */
-  async #parse(visit: Visit, record: SessionRecord): Promise<Visit> {
-    visit.open()
-    if (visit.record === undefined) return visit
-    visit.know(record, await view(this.#services, visit, record))
-    if (this.#services.events.heard('resume')) this.#services.events.emit('resume', { publicId: record.key })
-    return visit
+  #resumed({ key, owner }: SessionRecord): void {
+    const { events } = this.#core
+    if (events.hasSubscribers('resume')) events.emit('resume', { publicId: key, owner })
+  }
+
+  #ended(session: RequestSession, reason: RejectReason, publicId: string, owner?: string): RequestSession {
+    this.#reject(reason, publicId, owner)
+    return session
   }
 
   /** Tells that a cookie did not lead to its session. */
-  reject(reason: RejectReason, publicId?: string): void {
-    const { events } = this.#services
-    if (events.heard('reject')) events.emit('reject', { publicId, reason })
+  #reject(reason: RejectReason, publicId?: string, owner?: string): void {
+    const { events } = this.#core
+    if (events.hasSubscribers('reject')) events.emit('reject', { publicId, owner, reason })
+  }
+}
+
+/** `undefined` where it is not what was written. */
+function metadataOf(record: SessionRecord): Metadata | undefined {
+  try {
+    return decodeMetadata(record)
+  } catch (error) {
+    if (error instanceof CorruptRecord) return undefined
+    throw error
   }
 }

@@ -1,13 +1,18 @@
 // SessionManager: what a handler holds. Every member says what it does to the session; how is elsewhere.
 import { inspect } from 'node:util'
 import { isPlainObject } from '../record/codec.ts'
-import { alone, reload, save } from './commit.ts'
-import { noContext, sessionInContext } from '../context.ts'
-import { invalidMix, invalidType, SessionError } from '../errors.ts'
-import { checkedOwner, lifetime, type Duration } from '../options.ts'
-import { destroy, regenerate } from './regenerate.ts'
+import { reload, save } from './commit.ts'
+import { sessionInContext } from '../context.ts'
+import { closedError, invalidMix, invalidType, noContext, SessionError } from '../errors.ts'
+import type { Duration } from '../options.ts'
+import type { DeviceFacts } from '../record/payload.ts'
+import { checkedOwner, duration, lifetime } from '../settings.ts'
+import { destroy } from './destroy.ts'
+import { runExclusive } from './exclusive.ts'
+import { assertOutsideUpdate } from './inside-update.ts'
+import { regenerate } from './regenerate.ts'
 import { update } from './update.ts'
-import type { Origin, Visit } from './request-session.ts'
+import type { Origin, RequestSession } from './request-session.ts'
 
 /**
  * The data of a session, for an app to extend:
@@ -33,7 +38,7 @@ export interface KeepOptions<Data extends object = SessionData> {
 }
 
 /** @internal What is behind a manager, for `koa-fastsession/migrate`. */
-export let requestSessionOf: (session: SessionManager) => Visit
+export let requestSessionOf: (session: SessionManager) => RequestSession
 
 /**
  * The session of one request, at `ctx.state.session` and {@link currentSession}. It shows neither its id nor its data when it
@@ -42,18 +47,18 @@ export let requestSessionOf: (session: SessionManager) => Visit
  * After `destroy()`, `data`, `id` and the methods throw `ERR_SESSION_DESTROYED`; the other properties still tell.
  */
 export class SessionManager<Data extends object = SessionData> {
-  readonly #visit: Visit
+  readonly #session: RequestSession
 
   static {
-    requestSessionOf = (session) => session.#visit
+    requestSessionOf = (manager) => manager.#session
     // A name that nobody declared would be lost with the request: data that was meant for `data`, or what passport keeps in
     // a session. Behind all names that a manager has, so that those cost nothing.
     const undeclared = new Proxy(
       {},
       {
         get(target, key, session: unknown) {
-          if (key === 'passport' && typeof session === 'object' && session !== null && #visit in session) {
-            session.#visit.services.events.notice(
+          if (key === 'passport' && typeof session === 'object' && session !== null && #session in session) {
+            session.#session.core.events.notice(
               'NO_CTX_SESSION',
               'ctx.state.session.passport was read: koa-passport keeps its user there, and needs session({ koaSession: true }) for that',
             )
@@ -61,6 +66,11 @@ export class SessionManager<Data extends object = SessionData> {
           return Reflect.get(target, key, session) as unknown
         },
         set(_target, key) {
+          if (typeof key === 'string' && Reflect.has(SessionManager.prototype, key)) {
+            throw invalidMix(
+              `session.${key} cannot be set: it says what the session is; signIn(), regenerate() and destroy() change it`,
+            )
+          }
           throw invalidMix(
             `session.${String(key)} cannot be set: write to session.data, which is stored; a package that writes to the session itself, such as koa-passport, needs session({ koaSession: true })`,
           )
@@ -71,8 +81,8 @@ export class SessionManager<Data extends object = SessionData> {
   }
 
   /** @internal Made by the middleware. */
-  constructor(visit: Visit) {
-    this.#visit = visit
+  constructor(session: RequestSession) {
+    this.#session = session
   }
 
   /**
@@ -86,15 +96,16 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {TypeError} on assigning something that is no plain object.
    */
   get data(): Data {
-    const visit = this.#looked()
-    visit.readable()
-    // The view holds whatever the app stored: its type is the app's word.
-    return visit.data.view as Data
+    const session = this.#open()
+    session.readable()
+    if (session.dataError !== undefined) throw session.dataError
+    // The proxy holds whatever the app stored: its type is the app's word.
+    return session.data.proxy as Data
   }
 
   /** Replaces everything, as assigning to a variable would: keys that the object does not have are deleted. */
   set data(contents: Data) {
-    const visit = this.#looked()
+    const session = this.#open()
     const given: unknown = contents
     if (typeof given !== 'object' || given === null || !isPlainObject(given))
       throw invalidType(
@@ -103,71 +114,95 @@ export class SessionManager<Data extends object = SessionData> {
         given,
         'to empty it call clear(), to end the session destroy()',
       )
-    visit.data.replaceAll(given)
+    replaceData(session, given)
   }
 
   /**
    * The secret id. Reading it on a new session keeps that session: it is stored, and its cookie sent.
    *
-   * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`.
+   * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`; `ERR_SESSION_CLOSED` after the commit of a session that
+   * was not stored.
    */
   get id(): string {
-    const visit = this.#looked()
-    visit.readable()
-    if (visit.record !== undefined) visit.open()
-    if (visit.record === undefined) {
-      visit.isKept = true
-      visit.arm()
+    const session = this.#open()
+    session.readable()
+    if (session.status === 'new') {
+      if (session.phase === 'closed') throw closedError()
+      session.pending.mustStore = true
+      session.cookie.watchHeaders()
     }
-    return visit.id
+    return session.id
   }
 
   /** A name that is safe to log and to show: it finds the session in `list` and `destroy`, but is no cookie. */
   get publicId(): string {
-    return this.#known().publicId
+    return this.#open().publicId
   }
 
   /** Whether this request began the session; `origin` tells why. */
   get isNew(): boolean {
-    return this.#known().origin !== 'resumed'
+    return this.#open().origin !== 'resumed'
   }
 
   /**
    * `'new'`: no cookie came. `'resumed'`: the session goes on. `'invalid'`: the cookie was malformed or not signed by us.
-   * `'expired'`: signed by us, but its session has ended.
+   * `'expired'`: signed by us, but its session has ended. `'unbound'`: its session is bound to another device.
    */
   get origin(): Origin {
-    return this.#known().origin
+    return this.#open().origin
   }
 
   /** The account that the session belongs to; `undefined` while nobody signed in. */
   get owner(): string | undefined {
-    return this.#known().record?.owner
+    return this.#open().record?.owner
   }
 
   /** When the session began, in epoch milliseconds. */
   get createdAt(): number {
-    const visit = this.#known()
-    return visit.record?.createdAt ?? visit.now
+    const session = this.#open()
+    return session.record?.createdAt ?? session.now
   }
 
   /** The last use that was noted, in epoch milliseconds: it may lag by a tenth of the idle timeout, or an hour. */
   get lastSeenAt(): number {
-    const visit = this.#known()
-    return visit.record?.lastSeenAt ?? visit.now
+    const session = this.#open()
+    return session.record?.lastSeenAt ?? session.now
   }
 
   /**
-   * When the owner last proved who he is (`signIn`), in epoch milliseconds; `undefined` while nobody did. Look at it before a
-   * sensitive action.
+   * When the owner last signed in, in epoch milliseconds; `undefined` while nobody did. Before a sensitive action ask
+   * {@link isFresh}.
    */
   get authenticatedAt(): number | undefined {
-    return this.#known().stored.notes.authenticatedAt
+    return this.#open().metadata.authenticatedAt
   }
 
   /** When the session ends if it is not used again, in epoch milliseconds. */
   get expiresAt(): number {
-    return this.#known().expiresAt
+    return this.#open().expiresAt
+  }
+
+  /**
+   * Whether the owner signed in at most that long ago; `false` without an owner. Ask it before a sensitive action.
+   *
+   * @throws {TypeError} when `duration` is none.
+   */
+  isFresh(age: Duration): boolean {
+    const session = this.#open()
+    const { authenticatedAt } = session.metadata
+    const longest = duration(age, 'the argument of session.isFresh()')
+    if (authenticatedAt === undefined || session.record?.owner === undefined) return false
+    return session.core.settings.now() - authenticatedAt <= longest
+  }
+
+  /** The facts of `options.device` about where the owner signed in; `undefined` without them, or without an owner. */
+  get device(): DeviceFacts | undefined {
+    return this.#open().stored.device
+  }
+
+  /** Whether the session is bound to a key of the browser's own (`options.deviceBound`). */
+  get isBound(): boolean {
+    return this.#open().metadata.binding !== undefined
   }
 
   /**
@@ -180,15 +215,29 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {SessionError} on setting, `ERR_SESSION_DESTROYED` or, after the commit, `ERR_SESSION_CLOSED`.
    */
   get maxAge(): number {
-    return this.#known().maxAge
+    return this.#open().maxAge
   }
 
   /** Text such as `'30d'` is a duration too. */
   set maxAge(value: Duration) {
-    const visit = this.#looked()
-    visit.writable()
-    visit.setMaxAge(lifetime(value, 'session.maxAge'))
-    visit.arm()
+    const session = this.#open()
+    assertOutsideUpdate(session, 'setting maxAge')
+    session.writable()
+    session.setMaxAge(lifetime(value, 'session.maxAge'))
+    session.cookie.watchHeaders()
+  }
+
+  /**
+   * Aborts when this session ends, in whichever process and for whatever reason: for `fetch`, streams, server-sent events,
+   * sockets. Its `reason` is `ERR_SESSION_GONE`. Watched from the first look at it until the response is over (in `run()`,
+   * until the connection closes). A new id is no end. Within a second where the store announces ends, else within five.
+   *
+   * ```ts
+   * const answer = await fetch(model, { signal: session.signal })
+   * ```
+   */
+  get signal(): AbortSignal {
+    return this.#open().signal
   }
 
   /**
@@ -197,7 +246,9 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {SessionError} `ERR_SESSION_DESTROYED`, or `ERR_SESSION_CLOSED` after the commit.
    */
   clear(): void {
-    this.#looked().data.replaceAll({})
+    const session = this.#open()
+    assertOutsideUpdate(session, 'clear()')
+    replaceData(session, {})
   }
 
   /**
@@ -210,8 +261,8 @@ export class SessionManager<Data extends object = SessionData> {
   async save(): Promise<void>
   async save(...args: unknown[]): Promise<void> {
     if (refusesCallback(args, 'save')) return
-    const visit = this.#looked()
-    await alone(visit, save(visit))
+    const session = this.#verb('save()')
+    await runExclusive(session, () => save(session))
   }
 
   /**
@@ -228,7 +279,7 @@ export class SessionManager<Data extends object = SessionData> {
    */
   async update<Result>(fn: (data: Data) => Result | Promise<Result>): Promise<Result> {
     if (typeof fn !== 'function') throw invalidType('the argument of session.update()', 'a function', fn)
-    return update(this.#looked(), fn as (data: object) => Result | Promise<Result>)
+    return update(this.#look(), fn as (data: object) => Result | Promise<Result>)
   }
 
   /**
@@ -237,8 +288,8 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {SessionError} `ERR_SESSION_GONE` when the session has ended.
    */
   async reload(): Promise<void> {
-    const visit = this.#looked()
-    await alone(visit, reload(visit))
+    const session = this.#verb('reload()')
+    await runExclusive(session, () => reload(session))
   }
 
   /**
@@ -250,8 +301,9 @@ export class SessionManager<Data extends object = SessionData> {
    */
   async regenerate(options: KeepOptions<Data> = {}): Promise<void> {
     if (refusesCallback([options], 'regenerate')) return
-    const visit = this.#looked()
-    await alone(visit, regenerate(visit, keepOf(options, 'session.regenerate()'), undefined))
+    const session = this.#verb('regenerate()')
+    const keep = keepOf(options, 'session.regenerate()')
+    await runExclusive(session, () => regenerate(session, keep, undefined))
   }
 
   /**
@@ -269,15 +321,16 @@ export class SessionManager<Data extends object = SessionData> {
    * with the `owner` option.
    */
   async signIn(owner: string, options: KeepOptions<Data> = {}): Promise<void> {
-    const visit = this.#looked()
+    const session = this.#verb('signIn()')
     checkedOwner(owner, 'the owner of session.signIn()')
-    if (visit.services.settings.owner !== undefined) {
+    if (session.core.settings.owner !== undefined) {
       throw new SessionError(
         'ERR_SESSION_UNSUPPORTED',
         'session.signIn() and options.owner both name the owner: drop the option, or write the data that it reads and call regenerate()',
       )
     }
-    await alone(visit, regenerate(visit, keepOf(options, 'session.signIn()'), { owner }))
+    const keep = keepOf(options, 'session.signIn()')
+    await runExclusive(session, () => regenerate(session, keep, owner))
   }
 
   /**
@@ -286,8 +339,8 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {SessionError} `ERR_SESSION_STORE` when the store failed: the session may live on.
    */
   async destroy(): Promise<void> {
-    const visit = this.#known()
-    await alone(visit, destroy(visit))
+    const session = this.#verb('destroy()')
+    await runExclusive(session, () => destroy(session))
   }
 
   /**
@@ -305,13 +358,17 @@ export class SessionManager<Data extends object = SessionData> {
   flash(key: string): unknown[]
   flash(key: string, value: unknown): void
   flash(...args: [key: string] | [key: string, value: unknown]): unknown[] | undefined {
-    const visit = this.#looked()
-    visit.readable()
+    const session = this.#open()
+    assertOutsideUpdate(session, 'flash()')
+    session.readable()
     const [key] = args
     if (typeof key !== 'string') throw invalidType('the key of session.flash()', 'a string', key)
-    if (args.length === 1) return visit.takeFlash(key)
-    visit.writable()
-    visit.putFlash(key, args[1])
+    const { stored, pending, core } = session
+    const isThere = args.length > 1 || stored.flash.some(([, name]) => name === key)
+    if (isThere) session.writable()
+    const messages = pending.flash(core.payload.codec)
+    if (args.length === 1) return messages.take(key, stored.flash)
+    messages.put(key, args[1])
     return undefined
   }
 
@@ -337,22 +394,35 @@ export class SessionManager<Data extends object = SessionData> {
 
   /** What may be seen of a session in a log: where it came from, and its public id once it is stored. */
   toJSON(): { origin: Origin; publicId?: string } {
-    const { origin, record } = this.#visit
+    const { origin, record } = this.#session
     return record === undefined ? { origin } : { origin, publicId: record.key }
   }
 
-  #looked(): Visit {
-    const visit = this.#visit
-    visit.consult()
-    return visit
+  /** The response depends on the session from now on. */
+  #look(): RequestSession {
+    this.#session.cookie.consult()
+    return this.#session
   }
 
-  /** A record that cannot be read is none: what is said of the session must be true. */
-  #known(): Visit {
-    const visit = this.#looked()
-    if (visit.record !== undefined && !visit.isDestroyed) visit.open()
-    return visit
+  /** The same, with what is stored decoded: a record that cannot be read counts as none, and what is said must be true. */
+  #open(): RequestSession {
+    const session = this.#look()
+    session.open()
+    return session
   }
+
+  /** @throws {SessionError} `ERR_SESSION_IN_UPDATE` inside the function of an update of this session. */
+  #verb(name: string): RequestSession {
+    const session = this.#open()
+    assertOutsideUpdate(session, name)
+    return session
+  }
+}
+
+/** Everything in data gives way to `contents`: also what does not satisfy the schema. */
+function replaceData(session: RequestSession, contents: object): void {
+  session.data.replaceAll(contents)
+  session.dataError = undefined
 }
 
 Object.defineProperty(SessionManager.prototype, inspect.custom, {

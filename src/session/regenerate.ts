@@ -1,186 +1,205 @@
-// A session that goes on under a new id, and a session that ends: what no slow request may undo.
-import { ABSENT, apply, type Snapshot } from '../record/merge.ts'
-import {
-  become,
-  catchUp,
-  check,
-  clashing,
-  committed,
-  current,
-  firstRecord,
-  gone,
-  headersSent,
-  insert,
-  issue,
-  Patience,
-  type Made,
-} from './commit.ts'
-import { SessionError } from '../errors.ts'
-import { freshNotes } from '../record/metadata.ts'
-import { settled, type Steps } from './steps.ts'
-import type { SessionRecord } from '../store.ts'
-import { endOf, isTombstone, successorOf, tombstoneOf } from '../record/tombstone.ts'
-import type { Draft, Pending, Services, Visit } from './request-session.ts'
+// A session goes on under a new id: what no slow request may undo.
+import { goneError, headersSentError } from '../errors.ts'
+import { applyChanges, ABSENT, type PendingChanges, type Snapshot } from '../record/merge.ts'
+import { draftOf, emptyDraft, recordOf, type Draft } from '../record/record.ts'
+import { tombstoneOf } from '../record/tombstone.ts'
+import type { Replaced } from '../store.ts'
+import { createRecord, insert } from './create.ts'
+import { tellCommitted } from './events.ts'
+import { orDrop } from './exclusive.ts'
+import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
+import { applyOwner, finishSignIn, signedIn } from './owner.ts'
+import type { RequestSession } from './request-session.ts'
+import { conflictingKeys, nextInstants } from './rules.ts'
+import { retryOnConflict } from './retry.ts'
+import { followSuccessors } from './successors.ts'
 
 /** Which keys of data go on under a new id: all, none, or these. */
 export type Keep = boolean | readonly string[]
 
-/** Who signs in, if that is why there is a new id. */
-export type NewOwner = { readonly owner: string } | undefined
-
 /** Gives the session a new id and ends the old one; with an owner, signs that one in. See the manager. */
-export function* regenerate(visit: Visit, keep: Keep, signIn: NewOwner): Steps<void> {
-  visit.readable()
-  if (visit.isClosed || !visit.canSend) throw headersSent('the session got a new id')
-  visit.open()
-  if (visit.hasEnded && signIn === undefined) throw gone(visit)
-  const pending = visit.pending()
-  if (visit.record === undefined || visit.hasEnded) yield* begin(visit, pending, keep, signIn)
-  else yield* succeed(visit, pending, keep, signIn)
-  visit.detach(pending)
+export async function regenerate(session: RequestSession, keep: Keep, owner: string | undefined): Promise<void> {
+  session.readable()
+  if (session.phase === 'closed' || !session.cookie.canSend) throw headersSentError('the session got a new id')
+  session.open()
+  if (session.status === 'gone' && owner === undefined) refuse(session)
+  if (session.status === 'unbound' && owner === undefined) refuse(session)
+  // Data that does not satisfy the schema is kept by nobody who signs in.
+  const kept = owner !== undefined && session.dataError !== undefined ? false : keep
+  await orDrop(session, async (note) => {
+    const pending = session.pending.collect()
+    note(pending)
+    const hasRotated = session.status === 'live' && (await rotate(session, pending, kept, owner))
+    if (!hasRotated) await begin(session, pending, kept, owner)
+    session.dataError = undefined
+    session.pending.detach(session.stored, pending)
+  })
+}
+
+/** @returns whether the session lives on under a new id; `false` where it ended and its owner signs in anew. */
+async function rotate(
+  session: RequestSession,
+  pending: PendingChanges,
+  keep: Keep,
+  owner: string | undefined,
+): Promise<boolean> {
+  const attempt = (): Promise<Replaced> => {
+    const now = session.core.settings.now()
+    const clashes = conflictingKeys(session, pending, session.stored)
+    const ground = draftOf(session.stored, requireRecord(session), pending, now)
+    const draft = carryOver(session, ground, keep, owner, now)
+    const isFreshStart = keep === false || isSomebodyElse(ground.owner, owner)
+    return rotateOnce(session, draft, clashes, owner !== undefined, isFreshStart)
+  }
+  const isDone = await retryOnConflict(attempt, () => refresh(session))
+  if (isDone) return true
+  session.markGone()
+  if (owner === undefined) throw goneError()
+  return false
 }
 
 /** A session that is not stored begins under a new id; one that ended meanwhile begins empty. */
-function* begin(visit: Visit, pending: Pending, keep: Keep, signIn: NewOwner): Steps<void> {
-  const now = visit.services.settings.now()
-  const draft = kept(visit.draft(pending, now), visit.hasEnded ? false : keep, signIn, now)
-  visit.forgetId()
-  yield* insert(visit, draft, now)
-  visit.revive()
+async function begin(session: RequestSession, pending: PendingChanges, keep: Keep, owner: string | undefined): Promise<void> {
+  const now = session.core.settings.now()
+  const hasEnded = session.status !== 'new'
+  const ground = hasEnded ? emptyDraft(now) : draftOf(session.stored, undefined, pending, now)
+  const draft = carryOver(session, ground, hasEnded ? false : keep, owner, now)
+  if (hasEnded) session.record = undefined
+  session.forgetId()
+  await insert(session, draft, now)
 }
 
-/**
- * A stored session goes on under a new id: first the new record, then the old one gives way to a tombstone that names
- * it. A crash between the two leaves the old session as it was; the new one, whose id nobody knows, expires.
- */
-function* succeed(visit: Visit, pending: Pending, keep: Keep, signIn: NewOwner): Steps<void> {
-  const { settings, store, events } = visit.services
-  const patience = new Patience()
-  const previousPublicId = current(visit).key
-  let made: Made | undefined
-  let clashes: readonly string[]
-  try {
-    for (;;) {
-      const previous = current(visit)
-      const now = settings.now()
-      clashes = clashing(visit, pending.changes)
-      const draft = kept(visit.draft(pending, now), keep, signIn, now)
-      made =
-        made === undefined
-          ? yield* firstRecord(visit, draft, now, visit.newId())
-          : yield* rewrite(visit, made, draft, now, signIn)
-      const outcome = yield* settled(store.replace(tombstoneOf(previous, made.record.key, now), previous.version, now))
-      if (outcome === 'done') break
-      if (outcome === 'stale') yield* patience.pause()
-      if (outcome === 'gone' || !(yield* catchUp(visit))) {
-        if (signIn === undefined) throw gone(visit)
-        // The session ended meanwhile: whoever signs in must not inherit what was in it, and nothing of it was changed.
-        clashes = []
-        made = yield* rewrite(visit, made, kept(draft, false, signIn, now), now, signIn)
-        break
-      }
-    }
-  } catch (error) {
-    if (made !== undefined) yield* discard(visit, made, error)
-    throw error
-  }
-  become(visit, made)
-  issue(visit)
-  if (events.heard('regenerate')) events.emit('regenerate', { publicId: made.record.key, previousPublicId })
-  committed(visit, made.record, clashes)
-}
-
-/** Removes a record whose id nobody will learn. A store that just failed is not asked again: the record expires. */
-function* discard(visit: Visit, made: Made, reason: unknown): Steps<void> {
-  if (reason instanceof SessionError && reason.code === 'ERR_SESSION_STORE') return
-  try {
-    yield* settled(visit.services.store.delete(made.record.key))
-  } catch {
-    // The guard has told the event, and what the caller has to know is the reason.
-  }
-}
-
-function* rewrite(visit: Visit, made: Made, draft: Draft, now: number, signIn: NewOwner): Steps<Made> {
-  if (visit.services.settings.schema !== undefined) yield check(visit, draft)
-  const record = visit.recordOf(draft, made.record.key, made.record.version + 1, now)
-  if ((yield* settled(visit.services.store.replace(record, made.record.version, now))) === 'done')
-    return { id: made.id, record, draft }
-  // Ended by whoever ends all sessions of this owner; a sign-in that comes after that is not refused.
-  if (signIn === undefined) throw gone(visit)
-  return yield* firstRecord(visit, draft, now, visit.newId())
-}
-
-/** What of a session goes on under its new id. */
-function kept(draft: Draft, keep: Keep, signIn: NewOwner, now: number): Draft {
-  const isSomebodyElse = signIn !== undefined && draft.owner !== undefined && draft.owner !== signIn.owner
-  const start: Draft =
-    keep === false || (keep === true && isSomebodyElse)
-      ? { data: {}, flash: [], notes: freshNotes(now), createdAt: now, owner: undefined }
+/** What of a session goes on under its new id, signed in where an owner is given. */
+function carryOver(session: RequestSession, draft: Draft, keep: Keep, owner: string | undefined, now: number): Draft {
+  const isAnother = isSomebodyElse(draft.owner, owner)
+  const kept: Draft =
+    keep === false || (keep === true && isAnother)
+      ? emptyDraft(now)
       : {
           ...draft,
-          data: keep === true ? draft.data : only(draft.data, keep),
-          flash: isSomebodyElse ? [] : draft.flash,
+          data: keep === true ? draft.data : pick(draft.data, keep),
+          flash: isAnother ? [] : draft.flash,
         }
-  if (signIn === undefined) return start
-  return {
-    ...start,
-    owner: signIn.owner,
-    notes: { ...start.notes, authenticatedAt: now, startedAt: now, maxAgeSince: now },
-  }
+  return owner === undefined ? kept : signedIn(session, kept, owner, now)
 }
 
-function only(data: Snapshot, keys: readonly string[]): Snapshot {
+function isSomebodyElse(previous: string | undefined, owner: string | undefined): boolean {
+  return owner !== undefined && previous !== undefined && previous !== owner
+}
+
+function pick(data: Snapshot, keys: readonly string[]): Snapshot {
   const others = Object.keys(data).filter((key) => !keys.includes(key))
-  return apply(
+  return applyChanges(
     data,
     others.map((key) => ({ key, base: undefined, value: ABSENT })),
   )
 }
 
-/** Ends the session; see the manager. */
-export function* destroy(visit: Visit): Steps<void> {
-  if (visit.isDestroyed) return
-  const { record } = visit
-  const hasEnded = record !== undefined && (yield* end(visit.services, record))
-  visit.isDestroyed = true
-  // Whoever came without a live session has nothing to clear, and where another request ended it the browser may
-  // hold a fresh cookie by now.
-  visit.due = hasEnded && visit.origin === 'resumed' ? 'clear' : 'nothing'
-  if (visit.due === 'clear') visit.arm()
+/**
+ * A stored session goes on under a new id: first the new record, then the old one gives way to a tombstone that names
+ * it. A crash between the two leaves the old session as it was; the new one, whose id no browser knows, expires.
+ *
+ * One attempt, over the record that this request knows: where another request was first, nothing has changed.
+ */
+export async function rotateOnce(
+  session: RequestSession,
+  draft: Draft,
+  conflicts: readonly string[],
+  isSignIn: boolean,
+  isFreshStart: boolean,
+): Promise<Replaced> {
+  const { settings, store, events } = session.core
+  const previous = requireRecord(session)
+  const now = settings.now()
+  // Until the old record gives way both are listed: with its name, the limit of an owner counts them once.
+  const marked = { ...draft, metadata: { ...draft.metadata, predecessor: previous.key } }
+  const { id, record, draft: stored } = await createRecord(session, marked, now, session.newId())
+  const answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)
+  if (answer !== 'done') {
+    await deleteUnused(session, record.key)
+    return answer
+  }
+  session.become(id, record, stored)
+  session.hasNewId = true
+  session.cookie.issue()
+  const { key: publicId, owner } = record
+  if (events.hasSubscribers('regenerate')) {
+    events.emit('regenerate', { publicId, previousPublicId: previous.key, owner })
+  }
+  tellCommitted(session, record, conflicts)
+  session.core.watches.moved(previous.key, record, isFreshStart, session)
+  await finishSignIn(session, previous.key, isSignIn)
+  return 'done'
+}
+
+/** Removes a record whose id no browser will learn; where that fails, it expires. */
+async function deleteUnused({ core }: RequestSession, key: string): Promise<void> {
+  try {
+    await core.store.delete(key)
+  } catch {
+    // The store's failure is an event already, and the caller has to know how the rotation ended.
+  }
+}
+
+// ---- the owner that data names
+
+/**
+ * Stores changes that make an owner appear or change: under a new id.
+ *
+ * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent.
+ */
+export async function rotateForOwner(session: RequestSession, pending: PendingChanges, draft: Draft): Promise<Replaced> {
+  if (!session.cookie.canSend) throw headersSentError('the owner of the session changed')
+  const clashes = conflictingKeys(session, pending, session.stored)
+  const isFreshStart = session.record?.owner !== undefined
+  const answer = await rotateOnce(session, draft, clashes, true, isFreshStart)
+  if (answer === 'done' && session.phase === 'open') session.pending.settle(session.stored, pending)
+  return answer
 }
 
 /**
- * Ends the session of a record, or whatever took its place: a logout is a logout.
+ * The session ended while it was changed. With `options.owner`, where a parallel request signed the same owner in and so
+ * gave the session a new id, the changes are stored in its successor, of which this response sends no cookie.
  *
- * Two calls, not one: a plain `delete` could not tell the session from the tombstone of one that has just moved on.
- * First the version that was read gives way to nothing, then what is left of it is removed.
- *
- * @returns whether a live session was ended.
+ * @throws {SessionError} `ERR_SESSION_GONE` otherwise.
  */
-export function* end(services: Services, record: SessionRecord): Steps<boolean> {
-  const { settings, store, events } = services
-  const patience = new Patience()
-  for (let target = yield* living(services, record); target !== undefined;) {
-    const now = settings.now()
-    const outcome = yield* settled(store.replace(endOf(target, now), target.version, now))
-    if (outcome === 'done') {
-      yield* settled(store.delete(target.key))
-      if (events.heard('destroy')) events.emit('destroy', { publicId: target.key })
-      return true
-    }
-    if (outcome === 'stale') yield* patience.pause()
-    const newest = outcome === 'gone' ? undefined : yield* settled(store.read(target.key, now))
-    target = newest === undefined ? undefined : yield* living(services, newest)
-  }
-  return false
+export async function storeInSuccessor(session: RequestSession, pending: PendingChanges): Promise<void> {
+  const { core, record } = session
+  if (core.settings.owner === undefined || record === undefined) return refuse(session)
+  const now = core.settings.now()
+  const wanted = applyOwner(session, draftOf(session.stored, record, pending, now), pending, now).owner
+  const key = await followSuccessors(core, record.key)
+  if (wanted === undefined || key === undefined) return refuse(session)
+  const written = await changeSuccessor(session, pending, key, wanted)
+  if (!written) refuse(session)
 }
 
-/** The record itself, or the one at the end of its successors; `undefined` where there is none. */
-export function* living({ settings, store }: Services, record: SessionRecord): Steps<SessionRecord | undefined> {
-  let target: SessionRecord | undefined = record
-  while (target !== undefined && isTombstone(target)) {
-    const successor = successorOf(target)
-    target = successor === undefined ? undefined : yield* settled(store.read(successor, settings.now()))
+async function changeSuccessor(
+  session: RequestSession,
+  pending: PendingChanges,
+  key: string,
+  owner: string,
+): Promise<boolean> {
+  const { core } = session
+  let known = await readLive(core, key)
+  const attempt = async (): Promise<Replaced> => {
+    if (known?.record.owner !== owner) return 'gone'
+    const { record: ground, stored } = known
+    const now = core.settings.now()
+    conflictingKeys(session, pending, stored)
+    const draft = draftOf(stored, ground, pending, now)
+    const instants = nextInstants(session, ground, draft, pending, now)
+    const next = recordOf(core.payload, draft, ground.key, ground.version + 1, instants)
+    const answer = await core.store.replace(next, ground.version, now)
+    if (answer === 'done') {
+      takeNewer(session, { record: next, stored: draft, dataError: undefined })
+      session.cookie.withdraw()
+      tellCommitted(session, next, [])
+    }
+    return answer
   }
-  return target
+  return retryOnConflict(attempt, async () => {
+    known = await readLive(core, key)
+    return known !== undefined
+  })
 }

@@ -1,160 +1,151 @@
 // `session.update(fn)`: a change that is computed from the newest data, and computed again when another request was first.
-import { apply, type Changes } from '../record/merge.ts'
-import {
-  alone,
-  become,
-  catchUp,
-  check,
-  clashing,
-  committed,
-  current,
-  gone,
-  insert,
-  isNothing,
-  overtake,
-  Patience,
-  renewing,
-  seenAt,
-  underWay,
-} from './commit.ts'
-import { Data } from './data.ts'
-import { SessionError } from '../errors.ts'
-import type { SessionRecord } from '../store.ts'
-import { isPromise, type Steps } from './steps.ts'
-import type { Draft, Pending, Visit } from './request-session.ts'
+import { inUpdateError } from '../errors.ts'
+import { applyChanges, isEmpty, type PendingChanges } from '../record/merge.ts'
+import { draftOf, hasContents, recordOf, type Draft } from '../record/record.ts'
+import type { Replaced, SessionRecord } from '../store.ts'
+import { insert } from './create.ts'
+import { tellCommitted } from './events.ts'
+import { runExclusive } from './exclusive.ts'
+import { updateAround } from './inside-update.ts'
+import { readLive, refresh, refuse, requireRecord, takeNewer, useNewestKnown } from './newest.ts'
+import { applyOwner, finishSignIn, needsNewId } from './owner.ts'
+import { rotateForOwner } from './regenerate.ts'
+import type { RequestSession } from './request-session.ts'
+import { retryOnConflict } from './retry.ts'
+import { conflictingKeys, nextInstants, scheduleRenewal } from './rules.ts'
+import { runUpdate, type Run } from './update-run.ts'
+import { checkDraft } from './validation.ts'
 
 /** Runs `fn` over the newest data, with what is pending in it, until what it made of it is stored; see the manager. */
-export async function update<Result>(visit: Visit, fn: (data: object) => Result | Promise<Result>): Promise<Result> {
-  const patience = new Patience()
-  const { updates } = visit.services
-  let place: string | undefined
-  let isFirst = true
-  try {
-    for (;;) {
-      visit.readable()
-      if (visit.hasEnded) throw gone(visit)
-      visit.open()
-      // One that was overtaken waits for its turn among its kind: all at once, each would overtake the others again.
-      // Those of one request do not wait for one another: the function may itself update.
-      const key = visit.record?.key
-      if (
-        place === undefined &&
-        key !== undefined &&
-        !visit.isUpdating &&
-        (!isFirst || updates.isBusy(key)) &&
-        (await updates.wait(key))
-      ) {
-        place = key
-        visit.isUpdating = true
-        overtake(visit)
-      }
-      isFirst = false
-      const ground = visit.record
-      const pending = visit.pending()
-      const attempt = new Attempt(visit, pending)
-      const run = await attempt.run(fn)
-      // The function ran outside the turn: it may itself save or update.
-      const isDone = await alone(visit, conclude(visit, ground, pending, run, patience))
-      if (isDone) {
-        if ('error' in run) throw run.error
-        return run.result
-      }
+export async function update<Result>(
+  session: RequestSession,
+  fn: (data: object) => Result | Promise<Result>,
+): Promise<Result> {
+  const around = updateAround(session)
+  if (around !== undefined) {
+    // Called inside the function of another update of this session: it joins, and is stored with it.
+    if (around.data === undefined) throw inUpdateError('update()')
+    return fn(around.data.proxy)
+  }
+  session.readable()
+  return session.core.updates.take(session.record?.key ?? session, () => new Update(session, fn).run())
+}
+
+class Update<Result> {
+  readonly #session: RequestSession
+  readonly #fn: (data: object) => Result | Promise<Result>
+  /** Whether what the function sees was read from the store after the call began. */
+  #isFresh = false
+  /** Whether the next try has its ground already. */
+  #isRefreshed = false
+  #run: Run<Result> | undefined = undefined
+
+  constructor(session: RequestSession, fn: (data: object) => Result | Promise<Result>) {
+    this.#session = session
+    this.#fn = fn
+  }
+
+  async run(): Promise<Result> {
+    const session = this.#session
+    session.readable()
+    session.open()
+    useNewestKnown(session)
+    const isDone = await retryOnConflict(
+      () => this.#attempt(),
+      () => this.#refresh(),
+    )
+    const run = this.#run
+    if (!isDone || run === undefined) return refuse(session)
+    if ('error' in run) throw run.error
+    return run.result
+  }
+
+  async #attempt(): Promise<Replaced> {
+    const session = this.#session
+    session.readable()
+    if (session.status === 'gone' || session.status === 'unbound') return refuse(session)
+    if (session.dataError !== undefined) throw session.dataError
+    const ground = session.record
+    const pending = session.pending.collect()
+    const run = await runUpdate(session.core, session.publicId, session.stored.data, pending.changes, this.#fn)
+    this.#run = run
+    // The function ran outside of the session's turn: it may use other sessions, and take its time.
+    return runExclusive(session, () => this.#store(ground, pending, run))
+  }
+
+  async #refresh(): Promise<boolean> {
+    const session = this.#session
+    this.#isFresh = true
+    if (this.#isRefreshed || session.status === 'new') {
+      this.#isRefreshed = false
+      return true
     }
-  } finally {
-    if (place !== undefined) {
-      visit.isUpdating = false
-      updates.leave(place, false)
+    return refresh(session)
+  }
+
+  async #store(ground: SessionRecord | undefined, pending: PendingChanges, run: Run<Result>): Promise<Replaced> {
+    const session = this.#session
+    session.readable()
+    // Another verb of this request came between.
+    if (session.record !== ground) return 'stale'
+    if ('error' in run || (run.changes.length === 0 && isEmpty(pending))) {
+      const answer = ground === undefined || this.#isFresh ? 'done' : await this.#verify(ground)
+      if (answer === 'done' && !('error' in run)) session.pending.detach(session.stored, pending)
+      return answer
     }
-  }
-}
-
-function* conclude(
-  visit: Visit,
-  ground: SessionRecord | undefined,
-  pending: Pending,
-  run: Run<unknown>,
-  patience: Patience,
-): Steps<boolean> {
-  visit.readable()
-  if (visit.record !== ground) return false
-  const hasNothing = 'error' in run || (run.changes.length === 0 && isNothing(pending))
-  if (!hasNothing) return yield* store(visit, pending, run.changes, patience)
-  if (ground !== undefined && !(yield* isNewest(visit))) return false
-  if (!('error' in run)) visit.detach(pending)
-  return true
-}
-
-type Run<Result> = { readonly result: Result; readonly changes: Changes } | { readonly error: unknown }
-
-/** One run of the function: its data, and the end of its right to write there. */
-class Attempt {
-  readonly #data: Data
-  #isOver = false
-
-  constructor(visit: Visit, pending: Pending) {
-    this.#data = new Data(visit.stored.data, visit.services.payload.codec, {
-      readable: () => undefined,
-      writable: () => {
-        if (this.#isOver)
-          throw new SessionError(
-            'ERR_SESSION_CLOSED',
-            'the data of session.update() was written after its function had returned: await everything inside the function',
-          )
-      },
-    })
-    this.#data.adopt(pending.changes)
+    const { settings } = session.core
+    const now = settings.now()
+    const clashes = conflictingKeys(session, pending, session.stored)
+    const all = { ...pending, changes: run.changes }
+    const plain = draftOf(session.stored, ground, pending, now)
+    const data = applyChanges(session.stored.data, run.changes)
+    const draft = applyOwner(session, { ...plain, data }, all, now)
+    const answer =
+      ground === undefined
+        ? await this.#create(draft, now)
+        : needsNewId(session, draft)
+          ? await rotateForOwner(session, pending, draft)
+          : await this.#replace(ground, draft, pending, clashes, now)
+    if (answer === 'done') session.pending.detach(session.stored, pending)
+    return answer
   }
 
-  async run<Result>(fn: (data: object) => Result | Promise<Result>): Promise<Run<Result>> {
-    try {
-      const result = await fn(this.#data.view)
-      return { result, changes: this.#data.changes() }
-    } catch (error) {
-      return { error }
-    } finally {
-      this.#isOver = true
-      this.#data.seal()
-    }
+  /** Nothing is written, so no compare-and-set has shown whether the function saw the newest data. */
+  async #verify(ground: SessionRecord): Promise<Replaced> {
+    const session = this.#session
+    const newest = await readLive(session.core, ground.key)
+    if (newest === undefined) return 'gone'
+    if (newest.record.version === ground.version) return 'done'
+    takeNewer(session, newest)
+    this.#isRefreshed = true
+    return 'stale'
   }
-}
 
-/** Nothing is written, so no compare-and-set has told whether the function saw the newest data. */
-function* isNewest(visit: Visit): Steps<boolean> {
-  const { version } = current(visit)
-  if (!(yield* catchUp(visit))) throw gone(visit)
-  return current(visit).version === version
-}
-
-function* store(visit: Visit, pending: Pending, changes: Changes, patience: Patience): Steps<boolean> {
-  const { settings, store } = visit.services
-  const now = settings.now()
-  const clashes = clashing(visit, pending.changes)
-  const before = visit.draft(pending, now)
-  const draft: Draft = { ...before, data: apply(visit.stored.data, changes) }
-  const { record } = visit
-  if (record === undefined) {
-    if (isWorthKeeping(visit, draft)) yield* insert(visit, draft, now)
-    visit.detach(pending)
-    return true
+  async #create(draft: Draft, now: number): Promise<Replaced> {
+    const session = this.#session
+    if (session.pending.mustStore || hasContents(draft)) await insert(session, draft, now)
+    return 'done'
   }
-  if (settings.schema !== undefined) yield check(visit, draft)
-  const written = visit.recordOf(draft, record.key, record.version + 1, seenAt(visit, record, pending, now))
-  const asked = store.replace(written, record.version, now)
-  const outcome = isPromise(asked) ? yield* underWay(visit.services.writes, record.key, asked) : asked
-  if (outcome === 'done') {
-    become(visit, { id: visit.id, record: written, draft })
-    visit.services.payload.remember(written, draft)
-    visit.detach(pending)
-    renewing(visit, pending, written.lastSeenAt !== record.lastSeenAt)
-    committed(visit, written, clashes)
-    return true
-  }
-  if (outcome === 'gone') throw gone(visit)
-  yield* patience.pause()
-  if (!(yield* catchUp(visit))) throw gone(visit)
-  return false
-}
 
-function isWorthKeeping(visit: Visit, { data, flash, notes }: Draft): boolean {
-  return visit.isKept || flash.length > 0 || notes.maxAge > 0 || Object.keys(data).length > 0
+  async #replace(
+    ground: SessionRecord,
+    draft: Draft,
+    pending: PendingChanges,
+    clashes: readonly string[],
+    now: number,
+  ): Promise<Replaced> {
+    const session = this.#session
+    const { payload, store, writes } = session.core
+    await checkDraft(session, draft)
+    const { key, version } = requireRecord(session)
+    const record = recordOf(payload, draft, key, version + 1, nextInstants(session, ground, draft, pending, now))
+    const answer = await writes.hold(key, Promise.resolve(store.replace(record, version, now)))
+    if (answer !== 'done') return answer
+    session.setRecord(record, draft)
+    payload.remember(record, draft)
+    scheduleRenewal(session, pending, record.lastSeenAt !== ground.lastSeenAt)
+    tellCommitted(session, record, clashes)
+    await finishSignIn(session, undefined, record.owner !== ground.owner)
+    return answer
+  }
 }

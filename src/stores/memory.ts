@@ -1,10 +1,13 @@
 // Keeps sessions in this process: bounded, expiring, and gone when it ends. It knows bounds and what is live;
-// how records lie in memory is the business of the shards.
-import { invalidType, invalidValue } from '../errors.ts'
-import type { Replaced, SessionRecord, SessionStore } from '../store.ts'
-import { cold, Hot, HotRecords, isShareable, ownerOf, Rest, sizeOf, type Kept } from './memory/kept.ts'
+// how records lie in memory is the business of the columns.
+import { invalidMix, invalidType, invalidValue } from '../errors.ts'
+import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
+import { Columns } from './memory/columns.ts'
+import { DetailedEntry, isEnded, isOwned, ownerOf, toEntry, type Entry } from './memory/entries.ts'
+import { hashOf, NONE } from './memory/key-table.ts'
+import { Listeners } from './memory/listeners.ts'
 import { Owners } from './memory/owners.ts'
-import { NONE, Shard } from './memory/shard.ts'
+import { sizeOf } from './memory/size.ts'
 
 /** The bounds of a {@link MemoryStore}. */
 export interface MemoryStoreOptions {
@@ -23,26 +26,31 @@ export interface MemoryStoreOptions {
   readonly maxBytes?: number | undefined
 }
 
-// The longest step of a growing Map is the copy of all its entries: 32768 take a few milliseconds.
-const SHARD_SESSIONS = 32_768
-const MOST_SHARDS = 1024
+// A record that was removed to make room.
+type Evicted = Pick<SessionRecord, 'key' | 'owner'>
 
-/** How many candidates an eviction compares. */
+// The longest step of a growing part is the copy of all its columns: 32768 records take less than a millisecond.
+const PART_SESSIONS = 32_768
+const MAX_PARTS = 1024
+
+/** How many parts an eviction compares. */
 const CANDIDATES = 8
 
-// A shard keeps a size in 31 bits.
+// A part keeps a size in 31 bits.
 const LARGEST = 2 ** 31 - 1
 
 /**
  * Keeps sessions in the memory of this process, for a single process that may forget them when it restarts.
  *
- * It never refuses a session for being full: it drops another one, and then expired ones come before live ones, anonymous
- * ones before those of an owner, and among these the one that was written or touched longest ago. A store for more than
- * 262,144 sessions looks for it in some of its parts only, so the order of the expired and of the oldest is approximate
+ * It never refuses a session for being full: it drops another one. Expired ones go before live ones, anonymous ones before
+ * those of an owner, and among the anonymous the one that was written or touched longest ago. Among those with an owner it
+ * drops one of the owner who holds the most, so that one account cannot evict the sessions of others: the one that was
+ * written or touched longest ago, and where several owners hold as many, of the one who used theirs longest ago. A store for
+ * more than 262,144 sessions looks for expired and anonymous ones in some of its parts only, so their order is approximate
  * there; that an anonymous one goes before any of an owner always holds.
  *
- * All verbs answer at once, and none scans the store. Records come out frozen, and a session in use gives the same object
- * each time. Expired records are skipped at once and removed by `deleteExpired`.
+ * All verbs answer at once, and none searches the store. What they hand out are copies. Expired records are skipped at once
+ * and removed by `deleteExpired`.
  *
  * ```ts
  * app.use(session({ store: new MemoryStore({ maxSessions: 100_000 }) }))
@@ -51,24 +59,29 @@ const LARGEST = 2 ** 31 - 1
 export class MemoryStore implements SessionStore {
   readonly #maxSessions: number
   readonly #maxBytes: number
-  readonly #shards: readonly Shard[]
-  readonly #owners = new Owners()
-  readonly #hot = new HotRecords()
+  readonly #parts: readonly Columns[]
+  readonly #owners: Owners
+  readonly #ends = new Listeners<string | undefined>()
+  readonly #evictions = new Listeners<Evicted>()
   #count = 0
-  #owned = 0
   #bytes = 0
   /** Where the next eviction looks first. */
   #evictFrom = 0
   /** Where the next sweep goes on. */
   #sweepFrom = 0
 
-  /** @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a bound that is no whole number from 1 on. */
-  constructor({ maxSessions, maxBytes }: MemoryStoreOptions = {}) {
+  /**
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for an unknown option, and for a bound that is no
+   * whole number from 1 on.
+   */
+  constructor(options: MemoryStoreOptions = {}) {
+    const { maxSessions, maxBytes } = checked(options)
     this.#maxSessions = bound('maxSessions', maxSessions, 2_000_000)
     this.#maxBytes = bound('maxBytes', maxBytes, 512 * 1024 * 1024)
-    let shards = 1
-    while (shards < MOST_SHARDS && shards * SHARD_SESSIONS < this.#maxSessions) shards *= 2
-    this.#shards = Array.from({ length: shards }, () => new Shard())
+    let parts = 1
+    while (parts < MAX_PARTS && parts * PART_SESSIONS < this.#maxSessions) parts *= 2
+    this.#parts = Array.from({ length: parts }, () => new Columns())
+    this.#owners = new Owners(parts)
   }
 
   /** How many records there are, expired ones that were not yet swept included. */
@@ -83,106 +96,136 @@ export class MemoryStore implements SessionStore {
 
   /** @throws {RangeError} for a record that is larger than `maxBytes` by itself. */
   create(record: SessionRecord, now: number): boolean {
-    const shard = this.#shard(record.key)
-    const slot = shard.find(record.key)
-    if (slot !== NONE && shard.expiresAt(slot) > now) return false
+    const hash = hashOf(record.key)
+    const part = this.#partOf(hash)
+    const slot = part.find(record.key, hash)
+    if (slot !== NONE && part.expiresAt(slot) > now) return false
     const size = this.#fitting(record)
-    if (slot !== NONE) this.#remove(shard, slot)
-    // Of those that come once and never again most are new: a record is kept at hand from its first use on.
-    shard.insert(record, cold(record), size)
+    if (slot !== NONE) this.#remove(part, slot, hash)
+    const entry = toEntry(record)
+    part.insert(record, hash, entry, size)
+    if (isOwned(entry)) this.#owners.add(entry)
     this.#count++
-    this.#entered(record, size)
+    this.#bytes += size
     this.#makeRoom(record, now)
     return true
   }
 
   read(key: string, now: number): SessionRecord | undefined {
-    const shard = this.#shard(key)
-    const slot = shard.find(key)
-    if (slot === NONE || shard.expiresAt(slot) <= now) return undefined
-    const kept = shard.kept(slot)
-    if (kept instanceof Hot) return kept.record
-    const record = thaw(shard, slot, kept)
-    if (isShareable(record)) shard.keep(slot, this.#warm(record, shard.size(slot)))
-    return record
+    const hash = hashOf(key)
+    const part = this.#partOf(hash)
+    const slot = part.find(key, hash)
+    return slot === NONE || part.expiresAt(slot) <= now ? undefined : toRecord(part, slot)
   }
 
   /** @throws {RangeError} for a record that is larger than `maxBytes` by itself; the stored one stays. */
   replace(record: SessionRecord, version: number, now: number): Replaced {
-    const shard = this.#shard(record.key)
-    const slot = shard.find(record.key)
-    if (slot === NONE || shard.expiresAt(slot) <= now) return 'gone'
-    if (shard.version(slot) !== version) return 'stale'
+    const hash = hashOf(record.key)
+    const part = this.#partOf(hash)
+    const slot = part.find(record.key, hash)
+    if (slot === NONE || part.expiresAt(slot) <= now) return 'gone'
+    if (part.version(slot) !== version) return 'stale'
     const size = this.#fitting(record)
-    this.#left(shard, slot)
-    shard.overwrite(slot, record, this.#keep(record, size), size)
-    this.#entered(record, size)
+    this.#bytes += size - part.size(slot)
+    part.overwrite(slot, record, this.#replaced(part.entry(slot), record), size)
     this.#makeRoom(record, now)
+    if (record.expiresAt <= now || record.payload.length === 0) this.#ends.announce(record.key)
     return 'done'
   }
 
   touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean {
-    const shard = this.#shard(key)
-    const slot = shard.find(key)
-    if (slot === NONE || shard.expiresAt(slot) <= now || shard.version(slot) !== version) return false
-    if (lastSeenAt < shard.lastSeenAt(slot)) return true
-    const kept = shard.kept(slot)
-    if (kept instanceof Hot) {
-      this.#hot.remove(kept)
-      shard.keep(slot, cold(kept.record))
-    }
-    shard.touch(slot, lastSeenAt, expiresAt)
+    const hash = hashOf(key)
+    const part = this.#partOf(hash)
+    const slot = part.find(key, hash)
+    if (slot === NONE || part.expiresAt(slot) <= now || part.version(slot) !== version) return false
+    if (lastSeenAt < part.lastSeenAt(slot)) return true
+    part.touch(slot, lastSeenAt, expiresAt)
+    const entry = part.entry(slot)
+    if (isOwned(entry)) this.#owners.renew(entry)
     return true
   }
 
   delete(key: string): boolean {
-    const shard = this.#shard(key)
-    const slot = shard.find(key)
+    const hash = hashOf(key)
+    const part = this.#partOf(hash)
+    const slot = part.find(key, hash)
     if (slot === NONE) return false
-    this.#remove(shard, slot)
+    this.#remove(part, slot, hash)
+    this.#ends.announce(key)
     return true
   }
 
-  list(owner: string, now: number): SessionRecord[] {
+  list(owner: string, now: number, limit: number, cursor: string | undefined): RecordPage {
     const records: SessionRecord[] = []
-    for (const key of this.#owners.keys(owner)) {
-      const shard = this.#shard(key)
-      const slot = shard.find(key)
-      if (slot === NONE || shard.expiresAt(slot) <= now) continue
-      const kept = shard.kept(slot)
-      records.push(kept instanceof Hot ? kept.record : thaw(shard, slot, kept))
+    const next = this.#walkOwner(owner, now, limit, cursor, (part, slot) => records.push(toRecord(part, slot)))
+    return { records, cursor: next }
+  }
+
+  listKeys(owner: string, now: number, limit: number, cursor: string | undefined): KeyPage {
+    const keys: string[] = []
+    const next = this.#walkOwner(owner, now, limit, cursor, (part, slot) => keys.push(part.key(slot)))
+    return { keys, cursor: next }
+  }
+
+  /** A record that lives from the first portion to the last comes exactly once. */
+  scan(now: number, limit: number, cursor: string | undefined): RecordPage {
+    const wanted = atLeastOne(limit)
+    let [index, from] = positionIn(cursor)
+    const records: SessionRecord[] = []
+    for (let looked = 0; looked < wanted && index < this.#parts.length;) {
+      const part = this.#partOf(index)
+      const next = part.walk(from, wanted - looked, (slot) => {
+        looked++
+        if (part.expiresAt(slot) > now) records.push(toRecord(part, slot))
+      })
+      if (next === undefined) index++
+      from = next ?? 0
     }
-    return records
+    return { records, cursor: index < this.#parts.length ? `${index}.${from}` : undefined }
+  }
+
+  /**
+   * Calls `onEnd`, at once, with the key of each record that is deleted, evicted, or replaced by an expired or an empty one.
+   *
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for what is no function.
+   */
+  subscribe(onEnd: (key: string | undefined) => void): () => void {
+    return this.#ends.add(listener('onEnd', onEnd))
+  }
+
+  /**
+   * Calls `onEvict`, at once, for each live session that is removed to make room; records of ended sessions are none.
+   *
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for what is no function.
+   */
+  watchEvictions(onEvict: (evicted: Evicted) => void): () => void {
+    return this.#evictions.add(listener('onEvict', onEvict))
   }
 
   deleteExpired(now: number, limit: number): number {
     let removed = 0
-    for (let turn = 0; turn < this.#shards.length && removed < limit; turn++) {
-      const shard = this.#shardAt(this.#sweepFrom)
-      let slot = shard.soonest()
-      while (removed < limit && slot !== NONE && shard.expiresAt(slot) <= now) {
-        this.#remove(shard, slot)
+    for (let turn = 0; turn < this.#parts.length && removed < limit; turn++) {
+      const part = this.#partOf(this.#sweepFrom)
+      let slot = part.nextToExpire()
+      while (removed < limit && slot !== NONE && part.expiresAt(slot) <= now) {
+        this.#remove(part, slot, hashOf(part.key(slot)))
         removed++
-        slot = shard.soonest()
+        slot = part.nextToExpire()
       }
       if (removed < limit) this.#sweepFrom++
     }
     return removed
   }
 
-  /** Does nothing: there is no timer, and the sessions stay for whoever else uses the store. */
+  /** Does nothing: there is no timer, and the sessions stay for others who use the store. */
   close(): void {
     // nothing was opened
   }
 
-  /** Keys are hashes: any of their characters are as good as random. */
-  #shard(key: string): Shard {
-    return this.#shardAt((key.charCodeAt(0) * 67 + key.charCodeAt(1)) * 67 + key.charCodeAt(2))
-  }
-
-  #shardAt(index: number): Shard {
-    // eslint-disable-next-line @typescript-eslint/no-non-null-assertion -- the mask stays within the shards
-    return this.#shards[index & (this.#shards.length - 1)]!
+  /** The part of all keys whose hashes end alike. */
+  #partOf(hash: number): Columns {
+    // eslint-disable-next-line @typescript-eslint/no-non-null-assertion -- the mask stays within the parts
+    return this.#parts[hash & (this.#parts.length - 1)]!
   }
 
   #fitting(record: SessionRecord): number {
@@ -195,69 +238,93 @@ export class MemoryStore implements SessionStore {
     return size
   }
 
-  #keep(record: SessionRecord, size: number): Kept {
-    return isShareable(record) ? this.#warm(record, size) : cold(record)
-  }
-
-  #warm(record: SessionRecord & { readonly payload: string }, size: number): Hot {
-    const hot = new Hot(record, size)
-    this.#hot.add(hot)
-    for (let surplus = this.#hot.surplus(); surplus && surplus !== hot; surplus = this.#hot.surplus()) {
-      this.#hot.remove(surplus)
-      this.#shard(surplus.record.key).keep(surplus.slot, cold(surplus.record))
+  /** What takes the place of an entry; the index by owner follows. */
+  #replaced(entry: Entry, record: SessionRecord): Entry {
+    if (isOwned(entry)) {
+      if (entry.owner === record.owner) {
+        entry.update(record)
+        this.#owners.renew(entry)
+        return entry
+      }
+      this.#owners.remove(entry)
     }
-    return hot
+    const next = toEntry(record)
+    if (isOwned(next)) this.#owners.add(next)
+    return next
   }
 
-  #entered(record: SessionRecord, size: number): void {
-    this.#bytes += size
-    if (record.owner === undefined) return
-    this.#owned++
-    this.#owners.add(record.owner, record.key)
-  }
-
-  #left(shard: Shard, slot: number): void {
-    const kept = shard.kept(slot)
-    const owner = ownerOf(kept)
-    this.#bytes -= shard.size(slot)
-    if (kept instanceof Hot) this.#hot.remove(kept)
-    if (owner === undefined) return
-    this.#owned--
-    this.#owners.remove(owner, shard.key(slot))
-  }
-
-  #remove(shard: Shard, slot: number): void {
-    this.#left(shard, slot)
-    shard.remove(slot)
+  #remove(part: Columns, slot: number, hash: number): void {
+    const entry = part.entry(slot)
+    if (isOwned(entry)) this.#owners.remove(entry)
+    this.#bytes -= part.size(slot)
     this.#count--
+    part.remove(slot, hash)
   }
 
-  /** Evicts until the bounds hold. What was just written is the last in its queue, so it goes only when it is expired. */
+  /** Calls `visit` for about `limit` live records of an owner; where the next call goes on. */
+  #walkOwner(
+    owner: string,
+    now: number,
+    limit: number,
+    cursor: string | undefined,
+    visit: (part: Columns, slot: number) => void,
+  ): string | undefined {
+    const wanted = atLeastOne(limit)
+    const keys = this.#owners.keysAfter(owner, cursor, wanted)
+    for (const key of keys) {
+      const hash = hashOf(key)
+      const part = this.#partOf(hash)
+      const slot = part.find(key, hash)
+      if (slot !== NONE && part.expiresAt(slot) > now) visit(part, slot)
+    }
+    return keys.length < wanted ? undefined : keys.at(-1)
+  }
+
+  /** Evicts until the bounds hold. What was just written is the last in its order, so it goes only when it is expired. */
   #makeRoom(written: SessionRecord, now: number): void {
     while (this.#count > this.#maxSessions || this.#bytes > this.#maxBytes) this.#evict(written, now)
   }
 
   #evict(written: SessionRecord, now: number): void {
-    const isOwned = written.owner !== undefined
-    const others = this.#count - this.#owned - (isOwned ? 0 : 1)
-    const owned = others === 0
-    let from: Shard | undefined
+    const others = this.#count - this.#owners.size - (written.owner === undefined ? 1 : 0)
+    let from: Columns | undefined
     let victim = NONE
     let candidates = 0
-    for (let turn = 0; turn < this.#shards.length && candidates < CANDIDATES; turn++) {
-      const shard = this.#shardAt(this.#evictFrom++)
-      const soonest = shard.soonest()
-      if (soonest !== NONE && shard.expiresAt(soonest) <= now) {
-        this.#remove(shard, soonest)
+    for (let turn = 0; turn < this.#parts.length && candidates < CANDIDATES; turn++) {
+      const part = this.#partOf(this.#evictFrom++)
+      const soonest = part.nextToExpire()
+      if (soonest !== NONE && part.expiresAt(soonest) <= now) {
+        this.#remove(part, soonest, hashOf(part.key(soonest)))
         return
       }
-      const slot = shard.stalest(owned)
-      if (slot === NONE || shard.key(slot) === written.key) continue
+      const slot = part.leastRecentlyWritten()
+      if (others === 0) candidates++
+      if (others === 0 || slot === NONE || part.key(slot) === written.key) continue
       candidates++
-      if (from === undefined || shard.lastSeenAt(slot) < from.lastSeenAt(victim)) [from, victim] = [shard, slot]
+      if (from === undefined || part.lastSeenAt(slot) < from.lastSeenAt(victim)) [from, victim] = [part, slot]
     }
-    if (from) this.#remove(from, victim)
+    const key = from === undefined ? this.#owners.leastNeeded()?.key : from.key(victim)
+    if (key !== undefined) this.#drop(key)
   }
+
+  #drop(key: string): void {
+    const hash = hashOf(key)
+    const part = this.#partOf(hash)
+    const slot = part.find(key, hash)
+    const entry = part.entry(slot)
+    this.#remove(part, slot, hash)
+    this.#ends.announce(key)
+    if (!isEnded(entry)) this.#evictions.announce({ key, owner: ownerOf(entry) })
+  }
+}
+
+function checked(options: unknown): MemoryStoreOptions {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw invalidType('options', 'an object', options)
+  const unknown = Object.keys(options).find((name) => name !== 'maxSessions' && name !== 'maxBytes')
+  if (unknown !== undefined)
+    throw invalidMix(`options.${unknown} is no option of a MemoryStore: the options are maxSessions, maxBytes`)
+  return options
 }
 
 function bound(name: string, value: unknown, fallback: number): number {
@@ -268,17 +335,37 @@ function bound(name: string, value: unknown, fallback: number): number {
   return value
 }
 
-/** The record of a slot, frozen; bytes are copied, for they cannot be. */
-function thaw(shard: Shard, slot: number, kept: Exclude<Kept, Hot>): SessionRecord {
-  const { payload, owner, meta } = kept instanceof Rest ? kept : { payload: kept, owner: undefined, meta: undefined }
-  return Object.freeze({
-    key: shard.key(slot),
-    version: shard.version(slot),
+function listener<Listener>(name: string, value: Listener): Listener {
+  if (typeof value !== 'function') throw invalidType(name, 'a function', value)
+  return value
+}
+
+/** A portion of no records would come again and again. */
+function atLeastOne(limit: number): number {
+  return limit >= 1 ? Math.floor(limit) : 1
+}
+
+/** The part and the hash at which a scan goes on. */
+function positionIn(cursor: string | undefined): [index: number, from: number] {
+  if (cursor === undefined) return [0, 0]
+  const [, index, from] = /^(\d{1,4})\.(\d{1,10})$/.exec(cursor) ?? []
+  if (from === undefined) throw invalidValue('cursor', 'one that scan has given', cursor)
+  return [Number(index), Number(from)]
+}
+
+/** The record of a slot; bytes are copied, for they are the store's own. */
+function toRecord(part: Columns, slot: number): SessionRecord {
+  const entry = part.entry(slot)
+  const isDetailed = entry instanceof DetailedEntry
+  const payload = isDetailed ? entry.payload : entry
+  return {
+    key: part.key(slot),
+    version: part.version(slot),
     payload: typeof payload === 'string' ? payload : payload.slice(),
-    owner,
-    createdAt: shard.createdAt(slot),
-    lastSeenAt: shard.lastSeenAt(slot),
-    expiresAt: shard.expiresAt(slot),
-    meta,
-  })
+    owner: isDetailed ? entry.owner : undefined,
+    createdAt: part.createdAt(slot),
+    lastSeenAt: part.lastSeenAt(slot),
+    expiresAt: part.expiresAt(slot),
+    meta: isDetailed ? entry.meta : undefined,
+  }
 }

@@ -5,35 +5,40 @@
  */
 
 // Session records in a PostgreSQL table, one statement for each verb and no transaction. It speaks SQL through the
-// caller's `pg` Pool or Client and knows nothing of connections. Instants are numbers in the table as they are in a
-// record, so no time zone of a server or a session can move them.
-import { createHash } from 'node:crypto'
-import { invalidType, invalidValue } from '../errors.ts'
-import type { Replaced, SessionRecord, SessionStore } from '../store.ts'
-import { fromText, toText } from './text.ts'
+// caller's client and knows nothing of connections. Instants are numbers in the table as they are in a record, so no time
+// zone of a server or a session can move them.
+import { SessionError } from '../errors.ts'
+import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
+import { checkFlag, checkOptions } from './identifier.ts'
+import {
+  discreet,
+  DUPLICATE_STATEMENT,
+  isAnnouncementRefused,
+  sender,
+  SERIALIZATION_FAILURE,
+  sqlState,
+  UNDEFINED_TABLE,
+  UNKNOWN_STATEMENT,
+  UNTRANSLATABLE,
+  type PGliteClient,
+  type PostgresClient,
+  type Send,
+} from './postgres/client.ts'
+import { checkSubscriber, Listener, type PostgresSubscriberSource } from './postgres/listener.ts'
+import { countIn, keyOf, otherAnswer, readable, toRecord, toRow, toValues, type Values } from './postgres/rows.ts'
+import {
+  channelOf,
+  makingOf,
+  statementsFor,
+  type PostgresTable,
+  type Statement,
+  type Statements,
+} from './postgres/statements.ts'
+import { isAscii, toAscii, toText } from './text.ts'
 
-/** The part that is used of what a `pg` Pool or Client answers. */
-export interface PostgresResult {
-  readonly rows: unknown[]
-  readonly rowCount: number | null
-}
-
-/** The part that is used of a `pg` Pool or Client. */
-export interface PostgresClient {
-  query(query: { name?: string; text: string; values?: unknown[] }): Promise<PostgresResult>
-}
-
-/** Where the records are. */
-export interface PostgresTable {
-  /**
-   * The table of the records: a letter or underscore, then letters, digits and underscores, 56 characters at most.
-   *
-   * @default 'sessions'
-   */
-  readonly table?: string
-  /** The schema of that table, which must exist. Left out, the connection's `search_path` decides. */
-  readonly schema?: string
-}
+export { postgresSchema, type PostgresTable } from './postgres/statements.ts'
+export type { PGliteClient, PostgresClient, PostgresResult } from './postgres/client.ts'
+export type { PostgresSubscriber, PostgresSubscriberSource } from './postgres/listener.ts'
 
 /** What a {@link PostgresStore} may be told. */
 export interface PostgresStoreOptions extends PostgresTable {
@@ -43,225 +48,182 @@ export interface PostgresStoreOptions extends PostgresTable {
    *
    * @default true
    */
-  readonly createTable?: boolean
+  readonly createTable?: boolean | undefined
+  /**
+   * The connection that hears of sessions which other processes end, for `session.signal`: a `pg` Client that is this
+   * store's alone, connected by the caller, never closed here. It cannot connect again: when it is lost, watched sessions
+   * are read every five seconds instead. Better, a function that makes a new Client: the store connects it, makes another
+   * one when it is lost, and ends it with `close()`.
+   *
+   * `LISTEN` belongs to one connection to the server: no Pool will do, nor PgBouncer in transaction mode, past which this
+   * Client has to go. Left out, watched sessions are read now and then. Announced is in either case.
+   */
+  readonly subscriber?: PostgresSubscriberSource | undefined
 }
 
-// pg gives a bigint as text, unless the app has told it otherwise.
-interface Row {
-  readonly key: string
-  readonly version: string | number | bigint
-  readonly owner: string | null
-  readonly created_at: string | number | bigint
-  readonly last_seen_at: string | number | bigint
-  readonly expires_at: string | number | bigint
-  readonly meta: string | null
-  readonly payload: string | null
-  readonly payload_bytes: Uint8Array | null
-}
-
-type Send = PostgresClient['query']
-
-interface Statement {
-  readonly text: string
-  /** Under a name the server parses and plans a statement once for each connection. */
-  readonly name?: string
-}
-
-// Records that the sweep looks at in one statement, so that it holds few locks, and those briefly.
+// Records that the sweep looks at in one statement, so that it holds few locks, and those briefly; and how many such
+// statements one call may take, live records that were only touched counted as well.
 const BATCH = 500
-// How often a statement that the server undid for another's sake is run again; needed only above READ COMMITTED.
+const MOST_BATCHES = 200
+// How often a statement that the server undid for another's sake is run again, needed only above READ COMMITTED; and how
+// often a replace looks again at a record that changed under it.
 const RETRIES = 20
-// Processes that start together make the table one after another: IF NOT EXISTS alone fails when two do it at once.
-// Any number will do, as long as it is this one.
-const MAKING_LOCK = 7_021_975_630
-
-/**
- * The statements that make the table of a {@link PostgresStore} and its indexes, for those who keep their schema themselves
- * and set `createTable: false`. Running them again changes nothing.
- *
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a name that is not a plain identifier.
- */
-export function postgresSchema(options: PostgresTable = {}): string {
-  const { table = 'sessions' } = options
-  const target = tableName(options)
-  // Columns of fixed width come first, which saves their padding. The collation C compares bytes: keys and owners need
-  // no language's order, and an index in one breaks when the system's locales are upgraded. A row keeps some room beside
-  // it, so that its next state can lie on the same page and no index entry has to be written for it.
-  return `
-    CREATE TABLE IF NOT EXISTS ${target} (
-      version bigint NOT NULL,
-      created_at bigint NOT NULL,
-      last_seen_at bigint NOT NULL,
-      expires_at bigint NOT NULL,
-      sweep_at bigint NOT NULL,
-      key text COLLATE "C" PRIMARY KEY,
-      owner text COLLATE "C",
-      meta text,
-      payload text,
-      payload_bytes bytea
-    ) WITH (fillfactor = 85);
-    CREATE INDEX IF NOT EXISTS "${table}_owner" ON ${target} (owner) WHERE owner IS NOT NULL;
-    CREATE INDEX IF NOT EXISTS "${table}_sweep" ON ${target} (sweep_at);
-  `
-}
-
-// `sweep_at` is an instant no later than `expires_at`, and only it is indexed. A touch leaves it behind, and so stays a
-// heap-only update; when it passes, the sweep removes the record or moves `sweep_at` on to where `expires_at` has got to.
-function statements(target: string) {
-  return {
-    // (key, now)
-    read: named(`
-      SELECT key, version, owner, created_at, last_seen_at, expires_at, meta, payload, payload_bytes
-      FROM ${target} WHERE key = $1 AND expires_at > $2`),
-
-    // (key, version, owner, createdAt, lastSeenAt, expiresAt, meta, payload, payload as bytes, now)
-    create: named(`
-      INSERT INTO ${target} AS held
-        (key, version, owner, created_at, last_seen_at, expires_at, sweep_at, meta, payload, payload_bytes)
-      VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9)
-      ON CONFLICT (key) DO UPDATE SET
-        version = excluded.version, owner = excluded.owner, created_at = excluded.created_at,
-        last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at, sweep_at = excluded.sweep_at,
-        meta = excluded.meta, payload = excluded.payload, payload_bytes = excluded.payload_bytes
-      WHERE held.expires_at <= $10`),
-
-    // The same and an eleventh, the version to be replaced -> whether it was, and the live version before this statement
-    replace: named(`
-      WITH replaced AS (
-        UPDATE ${target} SET
-          version = $2, owner = $3, created_at = $4, last_seen_at = $5, expires_at = $6,
-          sweep_at = least(sweep_at, $6), meta = $7, payload = $8, payload_bytes = $9
-        WHERE key = $1 AND version = $11 AND expires_at > $10
-        RETURNING key
-      )
-      SELECT EXISTS (SELECT FROM replaced) AS done,
-        (SELECT version FROM ${target} WHERE key = $1 AND expires_at > $10) AS version`),
-
-    // (key, version, lastSeenAt, expiresAt, now)
-    touch: named(`
-      UPDATE ${target} SET
-        last_seen_at = greatest(last_seen_at, $3),
-        expires_at = CASE WHEN $3 >= last_seen_at THEN $4 ELSE expires_at END,
-        sweep_at = CASE WHEN $3 >= last_seen_at THEN least(sweep_at, $4) ELSE sweep_at END
-      WHERE key = $1 AND version = $2 AND expires_at > $5`),
-
-    // (key)
-    remove: named(`DELETE FROM ${target} WHERE key = $1`),
-
-    // (owner, now)
-    list: named(`
-      SELECT key, version, owner, created_at, last_seen_at, expires_at, meta, payload, payload_bytes
-      FROM ${target} WHERE owner = $1 AND expires_at > $2`),
-
-    // (now, how many to look at, how many to remove at most) -> how many were removed, how many put off
-    // SKIP LOCKED: of several processes that sweep at once none waits for another, nor for a request. Without a name, for
-    // a plan that is made without knowing the numbers may read the whole table.
-    sweep: {
-      text: `
-      WITH due AS (
-        SELECT key, expires_at <= $1 AS expired FROM ${target}
-        WHERE sweep_at <= $1 ORDER BY sweep_at LIMIT $2 FOR UPDATE SKIP LOCKED
-      ), removed AS (
-        DELETE FROM ${target} AS held USING (SELECT key FROM due WHERE expired LIMIT $3) AS dead
-        WHERE held.key = dead.key RETURNING held.key
-      ), postponed AS (
-        UPDATE ${target} AS held SET sweep_at = held.expires_at FROM due
-        WHERE held.key = due.key AND NOT due.expired RETURNING held.key
-      )
-      SELECT (SELECT count(*) FROM removed) AS removed, (SELECT count(*) FROM postponed) AS postponed`,
-    },
-  } satisfies Record<string, Statement>
-}
 
 /**
  * Keeps sessions in PostgreSQL, for any number of machines.
  *
- * `client` is a Pool or a Client of `pg`; it stays the caller's and is never closed here. A Client must belong to the
- * store alone: statements that the app runs inside a transaction of its own would take the store's into it, and a Client
- * that has lost its connection fails from then on, while a Pool connects again. A Pool needs a listener for its `'error'`
- * event, or a lost idle connection ends the process: `pool.on('error', ...)`.
+ * `client` is a Pool or a Client of `pg` (or of `pg.native`), or PGlite; it stays the caller's and is never closed here. A
+ * Client must be connected and belong to the store alone: statements that the app runs inside a transaction of its own
+ * would take the store's into it, and a Client that has lost its connection fails from then on, while a Pool connects
+ * again. A Pool needs a listener for its `'error'` event, or a lost idle connection ends the process:
+ * `pool.on('error', ...)`. Parsers of types that the app has set change nothing for the store.
  *
  * Each verb is one statement, right under every isolation level, and prepared under a name. A pooler that does not keep
  * prepared statements (PgBouncer in transaction mode before 1.21, or with `max_prepared_statements = 0`) is noticed by
  * its first refusal, after which the store sends statements without names.
  *
+ * The statement that ends a session also announces it with `NOTIFY`, which needs no right and no further round trip; where
+ * the server refuses that, the session ends without it. `options.subscriber` is who listens.
+ *
  * ```ts
  * const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
  * pool.on('error', console.error)
- * app.use(session({ store: new PostgresStore(pool) }))
+ * const subscriber = () => new pg.Client({ connectionString: process.env.DATABASE_URL })
+ * app.use(session({ store: new PostgresStore(pool, { subscriber }) }))
+ * ```
+ *
+ * Any other client needs a `query` that resolves to the rows as objects; of postgres.js:
+ *
+ * ```ts
+ * const sql = postgres(process.env.DATABASE_URL)
+ * const client: PostgresClient = {
+ *   query: async ({ text, values }) => ({ rows: await sql.unsafe(text, values) }),
+ * }
+ * app.use(session({ store: new PostgresStore(client) }))
  * ```
  */
 export class PostgresStore implements SessionStore {
   readonly #send: Send
-  readonly #schema: string
-  readonly #createTable: boolean
-  readonly #statements: ReturnType<typeof statements>
-  #making: Promise<unknown> | undefined
+  readonly #making: string | undefined
+  readonly #statements: Statements
+  readonly #listener: Listener | undefined
+  /** Calls `onEnd` for sessions that end in any process; `undefined` without `options.subscriber`. */
+  readonly subscribe?: (onEnd: (key: string | undefined) => void) => () => void
+  #made: Promise<unknown> | undefined
   #keepsNames = true
+  #announces = true
+  #keepsAsciiOnly = false
 
   /** @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a wrong argument. */
-  constructor(client: PostgresClient, options: PostgresStoreOptions = {}) {
-    const { createTable = true } = options
-    if (typeof (client as Partial<PostgresClient> | undefined)?.query !== 'function') {
-      throw invalidType('client', 'a Pool or a Client of pg', client)
-    }
-    if (typeof createTable !== 'boolean') throw invalidType('options.createTable', 'true or false', createTable)
-    this.#send = isClient(client) ? inTurn(client) : (query) => client.query(query)
-    this.#createTable = createTable
-    this.#schema = postgresSchema(options)
-    this.#statements = statements(tableName(options))
+  constructor(client: PostgresClient, options?: PostgresStoreOptions)
+  constructor(client: PGliteClient, options?: PostgresStoreOptions)
+  constructor(client: PostgresClient | PGliteClient, options: PostgresStoreOptions = {}) {
+    this.#send = sender(client)
+    checkOptions(options, ['table', 'schema', 'createTable', 'subscriber'])
+    const { createTable = true, subscriber } = options
+    checkFlag('options.createTable', createTable)
+    this.#statements = statementsFor(options)
+    this.#making = createTable ? makingOf(options) : undefined
+    if (subscriber === undefined) return
+    checkSubscriber(subscriber, client)
+    const listener = new Listener(subscriber, channelOf(options))
+    this.#listener = listener
+    this.subscribe = (onEnd) => listener.subscribe(onEnd)
   }
 
   async create(record: SessionRecord, now: number): Promise<boolean> {
-    return wrote(await this.#run(this.#statements.create, [...toValues(record), now]))
+    const rows = await this.#run(this.#statements.create, [...toValues(record), String(now)])
+    return rows.length > 0
   }
 
   async read(key: string, now: number): Promise<SessionRecord | undefined> {
-    const { rows } = await this.#run(this.#statements.read, [key, now])
-    // Here and below: the statement names the columns of what its rows are taken for.
-    const [row] = rows as Row[]
-    return row === undefined ? undefined : toRecord(row)
+    const [row] = await this.#run(this.#statements.read, [key, String(now)])
+    return row === undefined ? undefined : toRecord(toRow(row))
   }
 
   async replace(record: SessionRecord, version: number, now: number): Promise<Replaced> {
-    const values = [...toValues(record), now, version]
-    for (;;) {
-      const { rows } = await this.#run(this.#statements.replace, values)
-      const [answer] = rows as { done: boolean; version: Row['version'] | null }[]
-      if (answer?.done === true) return 'done'
-      if (answer?.version == null) return 'gone'
+    const values = [...toValues(record), String(now), String(version)]
+    const isEnd = record.expiresAt <= now || record.payload.length === 0
+    for (let tries = 0; tries <= RETRIES; tries++) {
+      const { end, replace } = this.#statements
+      const [row] = await (isEnd ? this.#runAloud(end, replace, values) : this.#run(replace, values))
+      const answer = row as { done?: unknown; version?: unknown } | undefined
+      if (answer?.done === 'true') return 'done'
+      if (answer?.done !== 'false') throw otherAnswer()
+      if (answer.version === null) return 'gone'
       if (Number(answer.version) !== version) return 'stale'
       // It had this version when the statement began, and was changed or removed while the statement waited for the row.
     }
+    throw new SessionError(
+      'ERR_SESSION_STORE',
+      `a record changed under each of ${RETRIES} replaces: nothing was written`,
+    )
   }
 
   async touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): Promise<boolean> {
-    return wrote(await this.#run(this.#statements.touch, [key, version, lastSeenAt, expiresAt, now]))
+    const values = [key, String(version), String(lastSeenAt), String(expiresAt), String(now)]
+    return (await this.#run(this.#statements.touch, values)).length > 0
   }
 
   async delete(key: string): Promise<boolean> {
-    return wrote(await this.#run(this.#statements.remove, [key]))
+    const { removeAloud, remove } = this.#statements
+    return (await this.#runAloud(removeAloud, remove, [key])).length > 0
   }
 
-  async list(owner: string, now: number): Promise<SessionRecord[]> {
-    const { rows } = await this.#run(this.#statements.list, [toText(owner), now])
-    return (rows as Row[]).map(toRecord)
+  async list(owner: string, now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
+    const values = [toText(owner), String(now), cursor ?? '', String(limit)]
+    const rows = await this.#run(this.#statements.list, values)
+    return { records: readable(rows), cursor: nextAfter(rows, limit) }
+  }
+
+  async listKeys(owner: string, now: number, limit: number, cursor: string | undefined): Promise<KeyPage> {
+    const values = [toText(owner), String(now), cursor ?? '', String(limit)]
+    const rows = await this.#run(this.#statements.listKeys, values)
+    return { keys: rows.map(keyOf), cursor: nextAfter(rows, limit) }
+  }
+
+  async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
+    const rows = await this.#run(this.#statements.scan, [String(now), cursor ?? '', String(limit)])
+    return { records: readable(rows), cursor: nextAfter(rows, limit) }
   }
 
   async deleteExpired(now: number, limit: number): Promise<number> {
     let total = 0
-    while (total < limit) {
-      const { rows } = await this.#run(this.#statements.sweep, [now, BATCH, limit - total])
-      const [counts] = rows as { removed: string | number | bigint; postponed: string | number | bigint }[]
-      const removed = Number(counts?.removed)
+    for (let batch = 0; total < limit && batch < MOST_BATCHES; batch++) {
+      const values = [String(now), String(BATCH), String(limit - total)]
+      const [counts] = await this.#run(this.#statements.sweep, values)
+      const removed = countIn(counts, 'removed')
       total += removed
-      if (removed + Number(counts?.postponed) === 0) break
+      if (removed + countIn(counts, 'postponed') === 0) break
     }
     return total
   }
 
+  /** Ends subscriptions, and with them a connection that the store made. The store goes on working. */
+  close(): void {
+    this.#listener?.close()
+  }
+
+  /** Runs the statement that announces; where only that was refused, the one that says nothing. */
+  async #runAloud(aloud: Statement, silent: Statement, values: Values): Promise<readonly unknown[]> {
+    if (!this.#announces) return this.#run(silent, values)
+    try {
+      return await this.#run(aloud, values)
+    } catch (error) {
+      const state = sqlState(error instanceof SessionError ? error.cause : error)
+      if (!isAnnouncementRefused(state)) throw error
+      const rows = await this.#run(silent, values)
+      // A full queue empties again; a right or a function that is missing is not asked for with every end.
+      if (state !== '54000') this.#announces = false
+      return rows
+    }
+  }
+
   /** Runs a statement, again where the server's answer means that nothing of it was done and that it may yet be. */
-  async #run({ name, text }: Statement, values: unknown[]): Promise<PostgresResult> {
+  async #run(statement: Statement, given: Values): Promise<readonly unknown[]> {
+    const { name, text } = statement
+    let values = this.#keepsAsciiOnly ? withAscii(given, statement.opaque) : given
+    let hasMade = false
     for (let tries = 0; ; tries++) {
       const withName = name !== undefined && this.#keepsNames
       try {
@@ -269,91 +231,52 @@ export class PostgresStore implements SessionStore {
       } catch (error) {
         const state = sqlState(error)
         if (tries === RETRIES) throw discreet(error)
-        if (state === UNDEFINED_TABLE && tries === 0 && this.#createTable) await this.#makeTable()
-        else if (withName && (state === UNKNOWN_STATEMENT || state === DUPLICATE_STATEMENT)) this.#keepsNames = false
+        if (state === UNDEFINED_TABLE && !hasMade && this.#making !== undefined) {
+          hasMade = true
+          await this.#make(this.#making)
+        } else if (state === UNTRANSLATABLE) {
+          const next = this.#translated(statement, values)
+          if (next === undefined) throw discreet(error)
+          values = next
+        } else if (withName && (state === UNKNOWN_STATEMENT || state === DUPLICATE_STATEMENT)) this.#keepsNames = false
         else if (state !== SERIALIZATION_FAILURE) throw discreet(error)
       }
     }
   }
 
-  /** Several statements sent as one text are one transaction, which the lock lasts for. A failure is not remembered. */
-  #makeTable(): Promise<unknown> {
-    const text = `SELECT pg_advisory_xact_lock(${MAKING_LOCK}); ${this.#schema}`
-    this.#making ??= this.#send({ text }).finally(() => {
-      this.#making = undefined
+  /**
+   * The values as the database can hold them. An owner is compared, and so must always be written in one way: as it is,
+   * unless the database cannot hold that very text. What else there is comes first, for it may have been the reason.
+   */
+  #translated({ opaque, owner }: Statement, refused: Values): Values | undefined {
+    if (opaque?.some((place) => !isAscii(refused[place] ?? '')) === true) {
+      this.#keepsAsciiOnly = true
+      return withAscii(refused, opaque)
+    }
+    if (owner === undefined || isAscii(refused[owner] ?? '')) return undefined
+    return withAscii(refused, [owner])
+  }
+
+  /** A failure is not remembered. */
+  async #make(text: string): Promise<void> {
+    this.#made ??= this.#send({ text }).finally(() => {
+      this.#made = undefined
     })
-    return this.#making
+    try {
+      await this.#made
+    } catch (error) {
+      throw discreet(error)
+    }
   }
 }
 
-/** A Client, unlike a Pool, has these methods. */
-function isClient(client: PostgresClient): boolean {
-  return 'escapeIdentifier' in client && 'escapeLiteral' in client
+/** Where the next portion begins: after the last key of this one, unless it is the last. */
+function nextAfter(rows: readonly unknown[], limit: number): string | undefined {
+  return rows.length < limit ? undefined : keyOf(rows.at(-1))
 }
 
-/** pg 9 will no longer take a statement while a Client still runs another one, and pg 8 warns of it. */
-function inTurn(client: PostgresClient): Send {
-  let last: Promise<unknown> = Promise.resolve()
-  return (query) => {
-    const turn = last.then(() => client.query(query))
-    last = turn.catch(() => undefined) // its own caller is told
-    return turn
-  }
-}
-
-const UNDEFINED_TABLE = '42P01'
-const UNKNOWN_STATEMENT = '26000'
-const DUPLICATE_STATEMENT = '42P05'
-const SERIALIZATION_FAILURE = '40001'
-
-function sqlState(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
-}
-
-/** PostgreSQL quotes the whole row in the detail of some errors: a cause that is logged must not show data. */
-function discreet(error: unknown): unknown {
-  return error instanceof Error ? Object.assign(error, { detail: undefined, where: undefined }) : error
-}
-
-/** Behind a pooler, connections meet the names of other processes: one name must never stand for two texts. */
-function named(text: string): Statement {
-  return { text, name: `koa-fastsession-${createHash('sha256').update(text).digest('hex').slice(0, 32)}` }
-}
-
-/** The table, ready to stand in a statement. */
-function tableName({ table = 'sessions', schema }: PostgresTable): string {
-  // PostgreSQL cuts names after 63 bytes: with a longer one, the indexes would come to be called like their table.
-  const quoted = quote('options.table', table, 56)
-  return schema === undefined ? quoted : `${quote('options.schema', schema, 63)}.${quoted}`
-}
-
-function quote(option: string, name: unknown, longest: number): string {
-  if (typeof name !== 'string') throw invalidType(option, 'a string', name)
-  if (!/^[A-Z_][A-Z0-9_]*$/i.test(name) || name.length > longest) {
-    throw invalidValue(option, `a plain identifier of at most ${longest} characters`, name)
-  }
-  return `"${name}"`
-}
-
-function wrote(result: PostgresResult): boolean {
-  return (result.rowCount ?? 0) > 0
-}
-
-function toValues({ key, version, owner, createdAt, lastSeenAt, expiresAt, meta, payload }: SessionRecord): unknown[] {
-  const content = typeof payload === 'string' ? [toText(payload), null] : [null, payload]
-  return [key, version, toText(owner), createdAt, lastSeenAt, expiresAt, toText(meta), ...content]
-}
-
-function toRecord(row: Row): SessionRecord {
-  return {
-    key: row.key,
-    version: Number(row.version),
-    // A Buffer of pg's may be a window on memory that it shares: the record gets bytes of its own.
-    payload: row.payload === null ? new Uint8Array(row.payload_bytes ?? []) : fromText(row.payload),
-    owner: row.owner === null ? undefined : fromText(row.owner),
-    createdAt: Number(row.created_at),
-    lastSeenAt: Number(row.last_seen_at),
-    expiresAt: Number(row.expires_at),
-    meta: row.meta === null ? undefined : fromText(row.meta),
-  }
+function withAscii(values: Values, places: readonly number[] = []): Values {
+  return values.map((value, place) =>
+    value !== null && places.includes(place) && !isAscii(value) ? toAscii(value) : value,
+  )
 }

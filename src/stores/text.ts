@@ -4,13 +4,16 @@
 import { CorruptRecord } from '../store.ts'
 
 const MARK = '\u0001'
+// Some clients, PGlite for one, take it for a sign of the encoding where it comes first.
+const BYTE_ORDER_MARK = '\ufeff'
 
 /** What a text column keeps. */
 export function toText(text: string): string
 export function toText(text: string | undefined): string | null
 export function toText(text: string | undefined): string | null {
   if (text === undefined) return null
-  return text.startsWith(MARK) || text.includes('\0') || !isWellFormed(text) ? MARK + JSON.stringify(text) : text
+  const isPlain = !text.startsWith(MARK) && !text.startsWith(BYTE_ORDER_MARK) && !text.includes('\0')
+  return isPlain && isWellFormed(text) ? text : MARK + JSON.stringify(text)
 }
 
 /** What was given to {@link toText}. */
@@ -51,4 +54,18 @@ export function textIn(json: string): string {
 function isWellFormed(text: string): boolean {
   // Every supported Node has the method; the type library of ES2023 does not.
   return (text as string & { isWellFormed(): boolean }).isWellFormed()
+}
+
+/**
+ * What was made by {@link toText}, in ASCII: for a database whose encoding cannot hold it as it is. {@link fromText}
+ * reads it as well.
+ */
+export function toAscii(text: string): string {
+  const marked = text.startsWith(MARK) ? text : MARK + JSON.stringify(text)
+  return marked.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** Whether a database of any encoding can hold it. */
+export function isAscii(text: string): boolean {
+  return !/[\u0080-\uffff]/.test(text)
 }

@@ -1,7 +1,8 @@
 import { promisify } from 'node:util'
 import test from 'ava'
+import type Koa from 'koa'
 import type { Context } from 'koa'
-import { answering, bagOf, ecosystem, visitorOf, type Handlers } from '../support/ecosystem.ts'
+import { answering, bagOf, ecosystem, visitorOf, type Bag, type Handlers } from '../support/ecosystem.ts'
 
 const handlers: Handlers = {
   '/count': (ctx) => String((bagOf(ctx)['n'] = Number(bagOf(ctx)['n'] ?? 0) + 1)),
@@ -264,6 +265,222 @@ test('the old object of a regenerate with a callback says what it shows in JSON,
 
   t.is((await app.browser().get('/')).body, '[{"n":1},1,true]')
 })
+
+/** Runs a handler with the object that a callback's regenerate has replaced, and the new one. */
+const replaced = (use: (old: Bag, fresh: Bag, ctx: Context) => unknown): Koa.Middleware =>
+  answering({
+    '/put': (ctx) => void Object.assign(bagOf(ctx), { user: { name: 'ada' }, list: [1], n: 1 }),
+    '/show': (ctx) => JSON.stringify(bagOf(ctx)),
+    '/': async (ctx) => {
+      const old = bagOf(ctx)
+      await promisify((callback: (error: unknown) => void) => old.regenerate(callback))()
+      return JSON.stringify((await use(old, bagOf(ctx), ctx)) ?? null)
+    },
+  })
+
+test('what is taken out of a replaced object may be changed and kept, by sloppy code as well', async (t) => {
+  // As passport's dependencies do: no "use strict".
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- the one way to sloppy code in a module
+  const merge = new Function('a', 'b', 'for (var k in b) a[k] = b[k]; a.user.name = "bob"; a.list[0] = 2') as (
+    a: Bag,
+    b: Bag,
+  ) => void
+  const app = await ecosystem(
+    t,
+    {},
+    replaced((old, fresh) => merge(fresh, old)),
+  )
+  const browser = app.browser()
+  await browser.get('/put')
+  await browser.get('/')
+
+  t.is((await browser.get('/show')).body, '{"user":{"name":"bob"},"list":[2],"n":1}')
+  t.deepEqual(app.warnings, [])
+})
+
+test('a replaced object shows the same copy each time, and what it showed', async (t) => {
+  const app = await ecosystem(
+    t,
+    {},
+    replaced((old, _fresh, ctx) => [old['user'] === old['user'], old, { ...old }, ctx.state.session.data]),
+  )
+  const browser = app.browser()
+  await browser.get('/put')
+  const shown = { user: { name: 'ada' }, list: [1], n: 1 }
+
+  t.deepEqual(JSON.parse((await browser.get('/')).body), [true, shown, shown, {}])
+})
+
+test('writing to a replaced object is an error that names the new one, in sloppy code as well', async (t) => {
+  const writes = [
+    'old.n = 2',
+    'delete old.n',
+    'Object.defineProperty(old, "n", { value: 2 })',
+    'Object.assign(old, { n: 2 })',
+  ]
+  const app = await ecosystem(
+    t,
+    {},
+    replaced((old) =>
+      writes.map((write) => {
+        try {
+          // eslint-disable-next-line @typescript-eslint/no-implied-eval -- the one way to sloppy code in a module
+          new Function('old', write)(old)
+          return 'nothing'
+        } catch (error) {
+          return String(error)
+        }
+      }),
+    ),
+  )
+  const browser = app.browser()
+  await browser.get('/put')
+
+  const thrown = JSON.parse((await browser.get('/')).body) as string[]
+  for (const one of thrown) t.regex(one, /^TypeError.*replaced by regenerate\(callback\).*write to ctx\.session/)
+  t.is((await browser.get('/show')).body, '{}')
+})
+
+test('a change deep in a replaced object that is kept nowhere is told of', async (t) => {
+  const app = await ecosystem(
+    t,
+    {},
+    replaced((old) => void ((old['user'] as { name: string }).name = 'bob')),
+  )
+  const browser = app.browser()
+  await browser.get('/put')
+  await browser.get('/')
+
+  t.is(app.warnings.length, 1)
+  t.regex(app.warnings[0] ?? '', /regenerate\(callback\) had replaced was written to.*not stored/)
+})
+
+test('what is kept anywhere in the new session, or only read, is not told of', async (t) => {
+  const app = await ecosystem(
+    t,
+    {},
+    replaced((old, fresh) => {
+      const user = old['user'] as { name: string }
+      user.name = 'bob'
+      fresh['deep'] = { in: [user] }
+      return old['list']
+    }),
+  )
+  const browser = app.browser()
+  await browser.get('/put')
+  await browser.get('/')
+
+  t.deepEqual(app.warnings, [])
+})
+
+test('a session cannot be frozen, and is not harmed by the attempt', async (t) => {
+  const app = await ecosystem(
+    t,
+    {},
+    answering({
+      '/': (ctx) => {
+        const told = [bagOf(ctx), ctx.state.session].map((one) => {
+          try {
+            return String(Object.freeze(one))
+          } catch (error) {
+            return String(error)
+          }
+        })
+        bagOf(ctx)['n'] = 1
+        return JSON.stringify([...told, bagOf(ctx)])
+      },
+    }),
+  )
+
+  const [one, two, bag] = JSON.parse((await app.browser().get('/')).body) as string[]
+  for (const told of [one, two]) t.regex(told ?? '', /^TypeError.*cannot be frozen or sealed/)
+  t.deepEqual(bag as unknown, { n: 1 })
+})
+
+test('with koaSession data is what JSON.stringify makes of it', async (t) => {
+  class Row {
+    id = 1
+    cached = (): number => 2
+  }
+  const app = await ecosystem(
+    t,
+    {},
+    answering({
+      '/': (ctx) => {
+        Object.assign(bagOf(ctx), {
+          at: new Date(0),
+          user: new Row(),
+          fn: () => 1,
+          list: [undefined, NaN],
+          m: new Map(),
+        })
+        return String((bagOf(ctx)['at'] as Date).getTime())
+      },
+      '/assign': (ctx) => void (visitorOf(ctx).session = new Row() as never),
+      '/show': (ctx) => JSON.stringify(bagOf(ctx)),
+      '/cycle': (ctx) => {
+        const self: Bag = bagOf(ctx)
+        self['deep'] = { self: [] as unknown[] }
+        ;(self['deep'] as { self: unknown[] }).self.push(self['deep'])
+      },
+      '/big': (ctx) => void (bagOf(ctx)['big'] = 1n),
+    }),
+  )
+  const browser = app.browser()
+
+  t.is((await browser.get('/')).body, '0', 'as it was given, until the request is over')
+  t.is((await browser.get('/show')).body, '{"at":"1970-01-01T00:00:00.000Z","user":{"id":1},"list":[null,null],"m":{}}')
+  for (const path of ['/cycle', '/big']) t.is((await browser.get(path)).status, 500)
+  t.like(app.errors.at(-1), { code: 'ERR_SESSION_VALUE' })
+  await browser.get('/assign')
+  t.is((await browser.get('/show')).body, '{"id":1}')
+})
+
+test('with koaSession writing the same value again is no change', async (t) => {
+  const app = await ecosystem(
+    t,
+    {},
+    answering({
+      '/': (ctx) => void Object.assign(bagOf(ctx), { at: new Date(0), fn: () => 1, n: NaN, list: [undefined] }),
+    }),
+  )
+  const browser = app.browser()
+  await browser.get('/')
+  app.store.counted()
+  await browser.get('/')
+
+  t.is(app.store.counted().replace, undefined)
+})
+
+test('with koaSession a codec of the app keeps its own rules', async (t) => {
+  const app = await ecosystem(t, { codec: JSON }, answering({ '/': (ctx) => void (bagOf(ctx)['at'] = new Date(0)) }))
+
+  t.is((await app.browser().get('/')).status, 500)
+  t.like(app.errors[0], { code: 'ERR_SESSION_VALUE' })
+})
+
+for (const koaSession of [true, false]) {
+  test(`with koaSession ${koaSession} assigning ctx.state.session is an error that says what to do`, async (t) => {
+    const app = await ecosystem(
+      t,
+      { koaSession },
+      answering({
+        '/null': (ctx) => void (ctx.state.session = null as never),
+        '/object': (ctx) => void (ctx.state.session = { a: 1 } as never),
+        '/same': (ctx) => {
+          Object.assign(ctx.state, { ...ctx.state })
+          return Object.keys(ctx.state).join()
+        },
+      }),
+    )
+    const browser = app.browser()
+
+    for (const path of ['/null', '/object']) t.is((await browser.get(path)).status, 500)
+    for (const error of app.errors)
+      t.regex(String(error), /^TypeError.*ctx\.state\.session cannot be assigned: session\.data = .*destroy\(\)/)
+    t.is((await browser.get('/same')).body, 'session')
+  })
+}
 
 test('a callback is told why a save failed', async (t) => {
   const { store, ...app } = await ecosystem(

@@ -21,7 +21,8 @@ const makes: Record<string, () => Passport> = {
 const ADA = { username: 'ada', password: 'right' }
 
 function withStrategy(made: Passport): Passport {
-  made.serializeUser((user, done) => done(null, user.id))
+  // A driver's own type of id, which passport hands on as it is.
+  made.serializeUser((user, done) => done(null, user.id === '2020-01-01' ? new Date(user.id) : user.id))
   // Of another server, perhaps: it answers later.
   made.deserializeUser((id, done) => void setImmediate(done, null, id === 'deleted' ? false : { id }))
   made.use(
@@ -49,6 +50,10 @@ const handlers: Handlers = {
     return userOf(ctx)
   },
   '/logout-keep': (ctx) => visitorOf(ctx).logout({ keepSessionInfo: true }),
+  '/login-over': async (ctx) => {
+    await visitorOf(ctx).login({ id: 'bob' }, { keepSessionInfo: true })
+    return userOf(ctx)
+  },
   '/login-by-hand': async (ctx) => {
     await visitorOf(ctx).login({ id: 'bob' })
     return String(visitorOf(ctx).isAuthenticated())
@@ -190,6 +195,38 @@ for (const [name, open] of Object.entries(makes)) {
 
     t.is((await browser.get('/login-by-hand')).body, 'true')
     t.is((await browser.get('/me')).body, 'bob')
+  })
+
+  test(`${name}: a login over another user that keeps the session's data signs the new user in`, async (t) => {
+    const browser = (await site(t, open)).browser()
+    await post(browser, '/login', ADA)
+    await browser.get('/cart')
+    const before = await browser.cookie()
+
+    t.is((await browser.get('/login-over')).body, 'bob')
+
+    t.is((await browser.get('/me')).body, 'bob')
+    t.deepEqual(JSON.parse((await browser.get('/show')).body), { cart: ['book'], passport: { user: 'bob' } })
+    t.is((await browser.send('/me', before)).body, 'nobody')
+  })
+
+  test(`${name}: a form's login over another user that keeps the session's data signs the new user in`, async (t) => {
+    const app = await site(t, open)
+    const browser = app.browser()
+    await post(browser, '/login', ADA)
+    await browser.get('/cart')
+    await post(browser, '/login-keep', { ...ADA, username: 'eve' })
+
+    t.is((await browser.get('/me')).body, 'eve')
+    t.deepEqual(JSON.parse((await browser.get('/show')).body), { cart: ['book'], passport: { user: 'eve' } })
+    t.deepEqual(app.warnings, [])
+  })
+
+  test(`${name}: a user whose id is no JSON value stays signed in`, async (t) => {
+    const browser = (await site(t, open)).browser()
+    await post(browser, '/login', { ...ADA, username: '2020-01-01' })
+
+    t.is((await browser.get('/me')).body, '2020-01-01T00:00:00.000Z')
   })
 
   test(`${name}: a user who is gone is taken out of the session`, async (t) => {

@@ -128,7 +128,7 @@ testWithServer('text that the server cannot hold comes back as it was, and finds
     await store.create(odd, NOW)
 
     t.deepEqual(await store.read(odd.key, NOW), odd)
-    t.deepEqual(await store.list(text, NOW), [odd])
+    t.deepEqual((await store.list(text, NOW, 500, undefined)).records, [odd])
   }
 })
 
@@ -192,7 +192,7 @@ testWithServer('tables, and tables of one name in two schemas, know nothing of o
 
   for (const other of others) {
     t.is(await other.read('a', NOW), undefined)
-    t.deepEqual(await other.list('ada', NOW), [])
+    t.deepEqual((await other.list('ada', NOW, 500, undefined)).records, [])
     t.is(await other.deleteExpired(NOW + 9000, 10), 0)
     t.true(await other.create(record('a'), NOW))
     t.true(await other.delete('a'))

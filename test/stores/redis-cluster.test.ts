@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import { storeChecks } from '../../src/conformance.ts'
 import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
-import { openClusterClients } from '../support/redis-clients.ts'
+import { listed, openClusterClients } from '../support/redis-clients.ts'
 import { redisMakes, startCluster } from '../support/redis.ts'
 
 const clusters = await Promise.all(
@@ -36,7 +36,7 @@ for (const { make, nodes, clients, admins } of clusters) {
         const records = Array.from({ length: 30 }, () => newRecord(now, { owner: 'ada' }))
         await Promise.all(records.map((each) => store.create(each, now)))
 
-        t.is((await store.list('ada', now)).length, 30)
+        t.is((await listed(store, 'ada', now)).length, 30)
         const held = await Promise.all(admins.map((admin) => admin.keys(`spread-${name}:*`)))
         t.true(held.every((keys) => keys.length > 0))
         t.is(held.flat().length, 31)

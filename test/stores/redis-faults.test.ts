@@ -7,7 +7,7 @@ import { storeChecks } from '../../src/conformance.ts'
 import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
 import { RedisStore, type RedisClient } from '../../src/stores/redis.ts'
 import { startProxy } from '../support/proxy.ts'
-import { around } from '../support/redis-clients.ts'
+import { around, listed } from '../support/redis-clients.ts'
 import { startEachRedis, startRedis, startSentinels } from '../support/redis.ts'
 
 const NOW = Date.now()
@@ -80,7 +80,7 @@ for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of se
     const given = newRecord(NOW)
     await twice.create(given, NOW)
     t.is(await twice.replace(successor(given, { owner: 'bob' }), 1, NOW), 'done')
-    t.deepEqual(await twice.list('bob', NOW), [successor(given, { owner: 'bob' })])
+    t.deepEqual(await listed(twice, 'bob', NOW), [successor(given, { owner: 'bob' })])
   })
 
   for (const { title, run } of storeChecks.filter(({ title }) => !title.includes('delete'))) {
@@ -231,7 +231,7 @@ for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of se
       for (const fault of [() => proxy.cut(), () => proxy.reset()]) {
         fault()
         t.deepEqual((await eventually(() => store.read(record.key, NOW))).result, record)
-        t.deepEqual((await eventually(() => store.list('ada', NOW))).result, [record])
+        t.deepEqual((await eventually(() => listed(store, 'ada', NOW))).result, [record])
       }
       await end()
     })
@@ -245,7 +245,7 @@ for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of se
       const calls = [
         store.read(record.key, NOW),
         store.replace(successor(record), 1, NOW),
-        store.list('ada', NOW),
+        listed(store, 'ada', NOW),
         store.delete(record.key),
       ]
       const outcomes = Promise.allSettled(calls)
@@ -263,7 +263,7 @@ for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of se
       const record = newRecord(NOW, { owner: 'ada' })
 
       t.true(await store.create(record, NOW))
-      t.deepEqual(await store.list('ada', NOW), [record])
+      t.deepEqual(await listed(store, 'ada', NOW), [record])
       await end()
     })
   }
@@ -285,7 +285,7 @@ for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of se
       await t.throwsAsync(store.replace(record, 1, NOW), { message: reason })
       await t.throwsAsync(store.touch(record.key, 1, NOW, NOW, NOW), { message: reason })
       await t.throwsAsync(store.delete(record.key), { message: reason })
-      await t.throwsAsync(store.list('ada', NOW), { message: reason })
+      await t.throwsAsync(listed(store, 'ada', NOW), { message: reason })
       client.disconnect()
       await running.stop()
     }
@@ -332,7 +332,7 @@ for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of se
       const { failures } = await eventually(() => store.create(newRecord(NOW, { owner: 'ada' }), NOW))
       t.log(`${['ioredis', 'redis'][index]} writes again after ${Date.now() - started} ms and ${failures} failures`)
       t.deepEqual(await store.read(record.key, NOW), successor(record))
-      t.is((await store.list('ada', NOW)).length, 2 + index)
+      t.is((await listed(store, 'ada', NOW)).length, 2 + index)
     }
     first.disconnect()
     await second.destroy()

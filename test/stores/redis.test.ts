@@ -1,10 +1,10 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { createClient, RESP_TYPES } from 'redis'
+import { createClient, createClientPool, createSentinel, RESP_TYPES } from 'redis'
 import { storeChecks } from '../../src/conformance.ts'
 import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
-import { RedisStore, type RedisClient } from '../../src/stores/redis.ts'
-import { openClients } from '../support/redis-clients.ts'
+import { RedisStore, type RedisClient, type RedisSubscriber } from '../../src/stores/redis.ts'
+import { listed, openClients } from '../support/redis-clients.ts'
 import { startEachRedis } from '../support/redis.ts'
 
 const NOW = Date.now()
@@ -51,8 +51,8 @@ for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
     t.is(await second.replace(successor(record), 1, NOW), 'gone')
     t.false(await second.touch(record.key, 1, NOW, NOW + HOUR, NOW))
     t.false(await second.delete(record.key))
-    t.deepEqual(await second.list('ada', NOW), [])
-    t.deepEqual(await first.list('ada', NOW), [record])
+    t.deepEqual(await listed(second, 'ada', NOW), [])
+    t.deepEqual(await listed(first, 'ada', NOW), [record])
   })
 
   test(`${make.name}: any text, bytes and instants come back as they were`, async (t) => {
@@ -79,7 +79,7 @@ for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
           const record = newRecord(NOW, changes)
           await store.create(record, NOW)
           t.deepEqual(await store.read(record.key, NOW), record)
-          if (record.owner !== undefined) t.deepEqual(await store.list(record.owner, NOW), [record])
+          if (record.owner !== undefined) t.deepEqual(await listed(store, record.owner, NOW), [record])
           t.is(await store.replace(successor(record), record.version, NOW), 'done')
           t.deepEqual(await store.read(record.key, NOW), successor(record))
           await store.delete(record.key)
@@ -97,26 +97,10 @@ for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
     const record = newRecord(NOW, { owner: 'ada', payload: 'h\u00e9' })
 
     t.true(await store.create(record, NOW))
-    t.deepEqual(await store.list('ada', NOW), [record])
+    t.deepEqual(await listed(store, 'ada', NOW), [record])
     t.true(await store.touch(record.key, 1, NOW + 1, NOW + HOUR, NOW))
     t.true(await store.delete(record.key))
     client.destroy()
-  })
-
-  test(`${make.name}: a key that holds something else is an error, not an absent session`, async (t) => {
-    const prefix = freshPrefix()
-    const store = new RedisStore(admin, { prefix })
-    const [text, list] = [newRecord(NOW), newRecord(NOW)]
-    await admin.set(`${prefix}${text.key}`, 'text', 'PX', HOUR)
-    await admin.rpush(`${prefix}${list.key}`, 'item')
-
-    for (const record of [text, list]) {
-      await t.throwsAsync(store.read(record.key, NOW))
-      await t.throwsAsync(store.create(record, NOW))
-      await t.throwsAsync(store.replace(successor(record), 1, NOW))
-      await t.throwsAsync(store.touch(record.key, 1, NOW, NOW, NOW))
-    }
-    await admin.del(`${prefix}${text.key}`, `${prefix}${list.key}`)
   })
 
   test(`${make.name}: closing a store leaves its client open`, async (t) => {
@@ -128,6 +112,8 @@ for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
   })
 }
 
+const silent: RedisClient = { customCommand: () => Promise.resolve(null) }
+
 test('a client of an unknown shape is refused', (t) => {
   for (const client of [undefined, null, 'redis://', {}, { sendCommand: true }, new Map()]) {
     t.throws(() => new RedisStore(client as unknown as RedisClient), {
@@ -137,8 +123,61 @@ test('a client of an unknown shape is refused', (t) => {
   }
 })
 
+test('a client that is given as an option, or answers by callback, is refused with the way', async (t) => {
+  const callbacks = { internal_send_command: () => true, send_command: () => true, sendCommand: () => true }
+  const legacy = { options: { legacyMode: true }, sendCommand: () => undefined }
+  for (const [client, message] of [
+    [{ client: silent }, /new RedisStore\(client, options\)/],
+    [callbacks, /by callback/],
+    [legacy, /legacyMode/],
+    [createClient().legacy(), /legacy\(\)/],
+  ] as const) {
+    t.throws(() => new RedisStore(client as unknown as RedisClient), { code: 'ERR_INVALID_ARG_TYPE', message })
+  }
+  const mute = new RedisStore({ call: () => undefined } as unknown as RedisClient)
+  await t.throwsAsync(async () => mute.read('key', NOW), { instanceOf: TypeError, message: /by callback/ })
+})
+
+test('options of another name or type are refused', (t) => {
+  for (const options of [{ perfix: 'shop:' }, { ttl: 60 }, { client: silent }]) {
+    t.throws(() => new RedisStore(silent, options as object), {
+      instanceOf: TypeError,
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: /RedisStore knows prefix and subscriber/,
+    })
+  }
+  for (const options of [
+    null,
+    'shop:',
+    ['shop:'],
+    5,
+    { prefix: 5 },
+    { prefix: null },
+    { subscriber: null },
+    { subscriber: {} },
+  ]) {
+    t.throws(() => new RedisStore(silent, options as object), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' })
+  }
+  t.notThrows(() => new RedisStore(silent, { prefix: undefined, subscriber: undefined }))
+})
+
+test('a subscriber of which nobody could say that it was cut is refused, and the first client as well', (t) => {
+  const [client, pool] = [createClient(), createClientPool()]
+  const sentinel = createSentinel({ name: 'sessions', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] })
+  for (const [subscriber, message] of [
+    [client, /connection of its own/],
+    [silent, /valkey-glide/],
+    [sentinel, /createSentinel/],
+    [pool, /a second client/],
+  ] as const) {
+    t.throws(() => new RedisStore(client, { subscriber: subscriber as unknown as RedisSubscriber }), {
+      code: 'ERR_INVALID_ARG_TYPE',
+      message,
+    })
+  }
+})
+
 test('a prefix that would put all keys in one slot, match by pattern or cannot be read is refused', (t) => {
-  const client: RedisClient = { customCommand: () => Promise.resolve(null) }
   for (const prefix of [
     '',
     '{app}',
@@ -155,15 +194,15 @@ test('a prefix that would put all keys in one slot, match by pattern or cannot b
     'a'.repeat(65),
   ]) {
     t.throws(
-      () => new RedisStore(client, { prefix }),
+      () => new RedisStore(silent, { prefix }),
       { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' },
       JSON.stringify(prefix),
     )
   }
-  t.throws(() => new RedisStore(client, { prefix: 1 as unknown as string }), {
+  t.throws(() => new RedisStore(silent, { prefix: 1 as unknown as string }), {
     instanceOf: TypeError,
     code: 'ERR_INVALID_ARG_TYPE',
   })
   for (const prefix of ['s', 'my-app:session:', 'é/', 'a'.repeat(64)])
-    t.notThrows(() => new RedisStore(client, { prefix }))
+    t.notThrows(() => new RedisStore(silent, { prefix }))
 })

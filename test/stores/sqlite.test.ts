@@ -136,7 +136,7 @@ for (const driver of drivers) {
       await store.create(odd, NOW)
 
       t.deepEqual(await store.read(odd.key, NOW), odd)
-      t.deepEqual(await store.list(text, NOW), [odd])
+      t.deepEqual((await store.list(text, NOW, 500, undefined)).records, [odd])
     }
   })
 
@@ -146,7 +146,7 @@ for (const driver of drivers) {
     for (const key of names) await store.create(record(key, { owner: 'ada' }), NOW)
     await store.create(record('other', { owner: 'bob' }), NOW)
 
-    const listed = await store.list('ada', NOW)
+    const listed = (await store.list('ada', NOW, 500, undefined)).records
 
     t.deepEqual(listed.map(({ key }) => key).sort(), names.sort())
   })
@@ -189,7 +189,7 @@ for (const driver of drivers) {
     await one.create(record('a', { owner: 'ada' }), NOW)
 
     t.is(await two.read('a', NOW), undefined)
-    t.deepEqual(await two.list('ada', NOW), [])
+    t.deepEqual((await two.list('ada', NOW, 500, undefined)).records, [])
     t.is(await two.deleteExpired(NOW + 9000, 10), 0)
     t.true(await two.create(record('a'), NOW))
     t.true(await one.delete('a'))
@@ -245,7 +245,7 @@ test('a database that reads whole numbers as bigint still gives numbers', async 
   await store.create(record('a', { owner: 'ada' }), NOW)
 
   t.deepEqual(await store.read('a', NOW), record('a', { owner: 'ada' }))
-  t.deepEqual(await store.list('ada', NOW), [record('a', { owner: 'ada' })])
+  t.deepEqual((await store.list('ada', NOW, 500, undefined)).records, [record('a', { owner: 'ada' })])
   t.is(await store.replace(record('a', { version: 3 }), 2, NOW), 'stale')
 })
 

@@ -7,7 +7,7 @@ import { PlainStore } from './plain-store.ts'
 /** A fault of the index by owner, told by whether an owner's list takes a record in. */
 function listing(takes: (record: SessionRecord, owner: string, now: number) => boolean): new () => SessionStore {
   return class extends PlainStore {
-    override list(owner: string, now: number): SessionRecord[] {
+    protected override owned(owner: string, now: number): SessionRecord[] {
       return [...this.records.values()].filter((record) => takes(record, owner, now)).map((record) => this.copy(record))
     }
   }
@@ -33,7 +33,7 @@ class IndexedStore extends PlainStore {
     }
   }
 
-  override list(owner: string, now: number): SessionRecord[] | Promise<SessionRecord[]> {
+  protected override owned(owner: string, now: number): SessionRecord[] | Promise<SessionRecord[]> {
     return [...this.indexed(owner, now)].filter((record) => record.owner === owner)
   }
 }
@@ -69,8 +69,8 @@ export const brokenIndexes: readonly BrokenStore[] = [
   broken(
     'list gives keys in place of records',
     class extends PlainStore {
-      override async list(owner: string, now: number): Promise<SessionRecord[]> {
-        return (await super.list(owner, now)).map((record) => ({ ...record, payload: '' }))
+      protected override async owned(owner: string, now: number): Promise<SessionRecord[]> {
+        return (await super.owned(owner, now)).map((record) => ({ ...record, payload: '' }))
       }
     },
     "where the store has list, it gives an owner's live records in full, and nobody else's",
@@ -126,7 +126,7 @@ export const brokenIndexes: readonly BrokenStore[] = [
   broken(
     'list trusts an index that is never cleaned',
     class extends IndexedStore {
-      override list(owner: string, now: number): SessionRecord[] {
+      protected override owned(owner: string, now: number): SessionRecord[] {
         return [...this.indexed(owner, now)]
       }
     },
@@ -137,7 +137,7 @@ export const brokenIndexes: readonly BrokenStore[] = [
   broken(
     'the index is written before the version is compared',
     class extends IndexedStore {
-      override list(owner: string, now: number): SessionRecord[] {
+      protected override owned(owner: string, now: number): SessionRecord[] {
         return [...this.indexed(owner, now)]
       }
 
@@ -192,8 +192,8 @@ export const brokenIndexes: readonly BrokenStore[] = [
         this.ends.set(record.owner ?? '', record.expiresAt)
       }
 
-      override list(owner: string, now: number): SessionRecord[] | Promise<SessionRecord[]> {
-        return (this.ends.get(owner) ?? 0) > now ? super.list(owner, now) : []
+      protected override owned(owner: string, now: number): SessionRecord[] | Promise<SessionRecord[]> {
+        return (this.ends.get(owner) ?? 0) > now ? super.owned(owner, now) : []
       }
     },
     'where the store has list, a record that outlives the ones before it in the index stays listed',
@@ -215,8 +215,8 @@ export const brokenIndexes: readonly BrokenStore[] = [
         return super.touch(key, version, lastSeenAt, expiresAt, now)
       }
 
-      override async list(owner: string, now: number): Promise<SessionRecord[]> {
-        return (await super.list(owner, now)).map((record) => this.listed.get(record.key) ?? record)
+      protected override async owned(owner: string, now: number): Promise<SessionRecord[]> {
+        return (await super.owned(owner, now)).map((record) => this.listed.get(record.key) ?? record)
       }
     },
     'where the store has list, it shows the instants that a touch moved, and keeps the record listed until then',
@@ -251,8 +251,8 @@ export const brokenIndexes: readonly BrokenStore[] = [
         return super.create(record, now)
       }
 
-      override async list(owner: string, now: number): Promise<SessionRecord[]> {
-        return (await super.list(owner, now)).map((record) => this.first.get(record.key) ?? record)
+      protected override async owned(owner: string, now: number): Promise<SessionRecord[]> {
+        return (await super.owned(owner, now)).map((record) => this.first.get(record.key) ?? record)
       }
     },
     'where the store has list, it shows the newest version after a replace',
@@ -275,7 +275,7 @@ export const brokenIndexes: readonly BrokenStore[] = [
         return super.delete(key)
       }
 
-      override list(owner: string): SessionRecord[] {
+      protected override owned(owner: string): SessionRecord[] {
         return this.index.get(owner) ?? []
       }
     },

@@ -70,7 +70,7 @@ export const brokenReads: readonly BrokenStore[] = [
         return this.live(key, now)
       }
 
-      override list(owner: string, now: number): SessionRecord[] {
+      protected override owned(owner: string, now: number): SessionRecord[] {
         return [...this.records.values()].filter((record) => record.owner === owner && record.expiresAt > now)
       }
     },

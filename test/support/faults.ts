@@ -1,7 +1,7 @@
 // A store that fails, hangs, or stops at a step on demand, around any store; it counts what it is asked.
-import type { Replaced, SessionRecord, SessionStore } from '../../src/store.ts'
+import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../../src/store.ts'
 
-export type Verb = 'create' | 'read' | 'replace' | 'touch' | 'delete' | 'list' | 'deleteExpired'
+export type Verb = 'create' | 'read' | 'replace' | 'touch' | 'delete' | 'list' | 'listKeys' | 'scan' | 'deleteExpired'
 
 /** A place where calls wait until they are let through. */
 export class Barrier {
@@ -50,6 +50,8 @@ export class FaultyStore implements SessionStore {
     touch: 0,
     delete: 0,
     list: 0,
+    listKeys: 0,
+    scan: 0,
     deleteExpired: 0,
   }
   readonly #faults: { readonly verb: Verb; readonly fault: Fault; times: number }[] = []
@@ -58,7 +60,9 @@ export class FaultyStore implements SessionStore {
     this.inner = inner
     // A store without these verbs must look like one.
     if (inner.list === undefined) Object.assign(this, { list: undefined })
-    if (inner.deleteExpired === undefined) Object.assign(this, { deleteExpired: undefined })
+    for (const verb of ['listKeys', 'scan', 'subscribe', 'deleteExpired'] as const) {
+      if (inner[verb] === undefined) Object.assign(this, { [verb]: undefined })
+    }
   }
 
   /** Applies a fault to the next `times` calls of a verb. */
@@ -110,8 +114,20 @@ export class FaultyStore implements SessionStore {
     return this.#call('delete', () => this.inner.delete(key))
   }
 
-  list(owner: string, now: number): SessionRecord[] | Promise<SessionRecord[]> {
-    return this.#call('list', () => this.inner.list?.(owner, now) ?? [])
+  list(owner: string, now: number, limit: number, cursor: string | undefined): RecordPage | Promise<RecordPage> {
+    return this.#call('list', () => this.inner.list?.(owner, now, limit, cursor) ?? { records: [], cursor: undefined })
+  }
+
+  listKeys(owner: string, now: number, limit: number, cursor: string | undefined): KeyPage | Promise<KeyPage> {
+    return this.#call('listKeys', () => this.inner.listKeys?.(owner, now, limit, cursor) ?? { keys: [], cursor: undefined })
+  }
+
+  scan(now: number, limit: number, cursor: string | undefined): RecordPage | Promise<RecordPage> {
+    return this.#call('scan', () => this.inner.scan?.(now, limit, cursor) ?? { records: [], cursor: undefined })
+  }
+
+  subscribe(onEnd: (key: string | undefined) => void): () => void {
+    return this.inner.subscribe?.(onEnd) ?? (() => undefined)
   }
 
   deleteExpired(now: number, limit: number): number | Promise<number> {

@@ -1,8 +1,14 @@
 // The contract in its shortest correct form: a Map, nothing clever. A model for other stores, and what broken ones derive from.
-import type { Replaced, SessionRecord, SessionStore } from '../../src/store.ts'
+import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../../src/store.ts'
 
 export class PlainStore implements SessionStore {
-  protected readonly records = new Map<string, SessionRecord>()
+  protected readonly records: Map<string, SessionRecord>
+  protected readonly listeners = new Set<(key: string | undefined) => void>()
+
+  /** @param records Those of another one: two stores over the same data. */
+  constructor(records = new Map<string, SessionRecord>()) {
+    this.records = records
+  }
 
   create(record: SessionRecord, now: number): boolean | Promise<boolean> {
     if (this.live(record.key, now)) return false
@@ -20,6 +26,7 @@ export class PlainStore implements SessionStore {
     if (!stored) return 'gone'
     if (stored.version !== version) return 'stale'
     this.put(record)
+    if (record.expiresAt <= now || record.payload.length === 0) this.announce(record.key)
     return 'done'
   }
 
@@ -31,13 +38,37 @@ export class PlainStore implements SessionStore {
   }
 
   delete(key: string): boolean | Promise<boolean> {
-    return this.records.delete(key)
+    const isThere = this.records.delete(key)
+    if (isThere) this.announce(key)
+    return isThere
   }
 
-  list(owner: string, now: number): SessionRecord[] | Promise<SessionRecord[]> {
-    return [...this.records.values()]
-      .filter((record) => record.owner === owner && record.expiresAt > now)
-      .map((record) => this.copy(record))
+  list(owner: string, now: number, limit: number, cursor: string | undefined): RecordPage | Promise<RecordPage> {
+    const all = this.owned(owner, now)
+    return all instanceof Promise
+      ? all.then((records) => this.portion(records, limit, cursor))
+      : this.portion(all, limit, cursor)
+  }
+
+  listKeys(owner: string, now: number, limit: number, cursor: string | undefined): KeyPage | Promise<KeyPage> {
+    const keysOf = (page: RecordPage): KeyPage => ({ keys: page.records.map(({ key }) => key), cursor: page.cursor })
+    const page = this.list(owner, now, limit, cursor)
+    return page instanceof Promise ? page.then(keysOf) : keysOf(page)
+  }
+
+  scan(now: number, limit: number, cursor: string | undefined): RecordPage | Promise<RecordPage> {
+    const live = [...this.records.values()].filter((record) => record.expiresAt > now)
+    return this.portion(
+      live.map((record) => this.copy(record)),
+      limit,
+      cursor,
+    )
+  }
+
+  subscribe(onEnd: (key: string | undefined) => void): () => void {
+    const listener = (key: string | undefined) => onEnd(key)
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
   }
 
   deleteExpired(now: number, limit: number): number | Promise<number> {
@@ -50,6 +81,26 @@ export class PlainStore implements SessionStore {
 
   close(): void | Promise<void> {
     // nothing was opened
+  }
+
+  /** The live records of an owner. */
+  protected owned(owner: string, now: number): SessionRecord[] | Promise<SessionRecord[]> {
+    return [...this.records.values()]
+      .filter((record) => record.owner === owner && record.expiresAt > now)
+      .map((record) => this.copy(record))
+  }
+
+  /** Those behind the cursor, which is the last key of the portion before. */
+  protected portion(all: readonly SessionRecord[], limit: number, cursor: string | undefined): RecordPage {
+    const records = all
+      .filter(({ key }) => cursor === undefined || key > cursor)
+      .sort((first, second) => (first.key < second.key ? -1 : 1))
+      .slice(0, limit)
+    return { records, cursor: records.length < limit ? undefined : records.at(-1)?.key }
+  }
+
+  protected announce(key: string): void {
+    for (const listener of this.listeners) listener(key)
   }
 
   protected live(key: string, now: number): SessionRecord | undefined {

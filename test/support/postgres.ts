@@ -1,6 +1,7 @@
 // A PostgreSQL of the test's own: the server at TEST_POSTGRES_URL, or one started from the programs of this machine.
 import { once } from 'node:events'
-import { chownSync, readdirSync } from 'node:fs'
+import { chownSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { freePort, listening, missing, program, start, temporaryFolder, type Running } from './service.ts'
@@ -58,6 +59,42 @@ export async function postgres(): Promise<PostgresServer | undefined> {
       await running.stop('SIGQUIT')
     },
   }
+}
+
+export interface Bouncer {
+  /** The same database, in transaction mode: each statement may meet another connection. */
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/** A PgBouncer in transaction mode before that server; `undefined`, loudly, where there is none. */
+export async function pgbouncer(server: PostgresServer): Promise<Bouncer | undefined> {
+  const path = program(['pgbouncer'], ['/usr/sbin'])
+  if (path === undefined) return missing('pgbouncer', 'apt-get install pgbouncer')
+  const [folder, port, behind] = [temporaryFolder(), await freePort(), new URL(server.url)]
+  const config = join(folder, 'pgbouncer.ini')
+  const user = behind.username === '' ? 'postgres' : behind.username
+  const password = behind.password === '' ? '' : ` password='${behind.password}'`
+  writeFileSync(
+    config,
+    `[databases]
+postgres = host=${behind.hostname} port=${behind.port} dbname=${behind.pathname.slice(1)} user=${user}${password}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 3
+`,
+  )
+  // As PostgreSQL, it refuses to run as root.
+  const rights = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}
+  if (rights.uid !== undefined) chownSync(folder, rights.uid, rights.gid)
+  const running = start(path, [config], { ...rights, cwd: folder })
+  const url = `postgres://${user}@127.0.0.1:${port}/postgres`
+  await answering(running, url, port)
+  return { url, stop: () => running.stop() }
 }
 
 /** Debian keeps the programs of each major version beside one another, and none on PATH. */

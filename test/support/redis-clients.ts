@@ -3,7 +3,8 @@ import { GlideClient, GlideClusterClient, Logger } from '@valkey/valkey-glide'
 import { Cluster, Redis } from 'ioredis'
 import { Cluster as ValkeyCluster, Redis as Valkey } from 'iovalkey'
 import { createClient, createClientPool, createCluster } from 'redis'
-import type { RedisClient } from '../../src/stores/redis.ts'
+import type { SessionRecord } from '../../src/store.ts'
+import type { RedisClient, RedisStore } from '../../src/stores/redis.ts'
 
 // Its core writes a line for every error that a server answers with.
 Logger.init('error')
@@ -22,7 +23,7 @@ export async function openClients(port: number): Promise<readonly OpenClient[]> 
   await pool.connect()
   const ioredis = new Redis(port, '127.0.0.1')
   const iovalkey = new Valkey(port, '127.0.0.1')
-  const glide = await GlideClient.createClient({ addresses: [{ host: '127.0.0.1', port }] })
+  const glide = await GlideClient.createClient({ addresses: [{ host: '127.0.0.1', port }], requestTimeout: 5000 })
   return [
     { name: 'redis', client: redis, close: () => redis.destroy() },
     { name: 'ioredis', client: ioredis, close: () => ioredis.disconnect() },
@@ -39,7 +40,7 @@ export async function openClusterClients(ports: readonly number[]): Promise<read
   await redis.connect()
   const ioredis = new Cluster(addresses)
   const iovalkey = new ValkeyCluster(addresses)
-  const glide = await GlideClusterClient.createClient({ addresses })
+  const glide = await GlideClusterClient.createClient({ addresses, requestTimeout: 5000 })
   return [
     { name: 'redis', client: redis, close: () => redis.destroy() },
     { name: 'ioredis', client: ioredis, close: () => ioredis.disconnect() },
@@ -55,4 +56,28 @@ export function around(
 ): RedisClient {
   let sent = 0
   return { call: (name, args) => step(() => client.call(name, args), ++sent) }
+}
+
+/** All portions of a list. */
+export async function listed(store: RedisStore, owner: string, now: number, limit = 100): Promise<SessionRecord[]> {
+  const records: SessionRecord[] = []
+  let cursor: string | undefined
+  do {
+    const page = await store.list(owner, now, limit, cursor)
+    records.push(...page.records)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return records
+}
+
+/** All portions of a scan. */
+export async function scanned(store: RedisStore, now: number, limit = 100): Promise<SessionRecord[]> {
+  const records: SessionRecord[] = []
+  let cursor: string | undefined
+  do {
+    const page = await store.scan(now, limit, cursor)
+    records.push(...page.records)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return records
 }

@@ -2,12 +2,15 @@
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import mysql from 'mysql2/promise'
 import pg from 'pg'
 import type { SessionStore } from '../../src/store.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
+import { MysqlStore } from '../../src/stores/mysql.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
+import { mysqlServer } from './mysql.ts'
 import { postgres } from './postgres.ts'
 import { redisMakes, startRedis } from './redis.ts'
 import { temporaryFolder } from './service.ts'
@@ -60,9 +63,20 @@ async function postgresStores(): Promise<OpenableStore[]> {
   return [{ name: 'PostgresStore', open: () => new PostgresStore(pool, { table: freshName() }) }]
 }
 
+async function mysqlStores(): Promise<OpenableStore[]> {
+  const server = await mysqlServer()
+  if (server === undefined) return []
+  const pool = mysql.createPool(server.uri)
+  closing.push(async () => {
+    await pool.end()
+    await server.stop()
+  })
+  return [{ name: 'MysqlStore', open: () => new MysqlStore(pool, { table: freshName() }) }]
+}
+
 /** Without those whose server is not on this machine: `missing()` of service.ts has said so, and in CI it has thrown. */
 export async function openableStores(): Promise<readonly OpenableStore[]> {
-  const served = await Promise.all([redisStores(), postgresStores()])
+  const served = await Promise.all([redisStores(), postgresStores(), mysqlStores()])
   const all = [{ name: 'MemoryStore', open: () => new MemoryStore() }, ...sqliteStores(), ...served.flat()]
   // For a quick look at one of them while writing: TEST_STORE=Memory npx ava test/scenes
   const wanted = process.env['TEST_STORE']

@@ -1,39 +1,104 @@
-// The memory store's index by owner: only owned records have an entry, and most owners hold a single one.
+// The memory store's index by owner. It also knows which session of an owner goes first when the store is full: one of the owner
+// who holds the most, so that nobody can evict the sessions of others by opening many of their own.
+import { Owner, type DetailedEntry, type OwnedEntry } from './entries.ts'
+import { Queue } from './queue.ts'
 
-// Many small maps instead of a large one: the largest step of a growing Map is the copy of all its entries.
-const PARTS = 64
+/** Stands for an owner: the only entry, or all of them. */
+type Holder = DetailedEntry | Owner
 
 export class Owners {
-  readonly #parts = Array.from({ length: PARTS }, () => new Map<string, string | Set<string>>())
+  /** How many entries have an owner. */
+  size = 0
+  readonly #parts: readonly Map<string, Holder>[]
+  /** The owners of one session, of two, and so on, each in the order of their last use. */
+  readonly #levels = new Map<number, Queue<Holder>>()
+  /** The highest level that has an owner. */
+  #highest = 0
 
-  add(owner: string, key: string): void {
-    const part = this.#part(owner)
-    const held = part.get(owner)
-    if (held === undefined) part.set(owner, key)
-    else if (typeof held !== 'string') held.add(key)
-    else if (held !== key) part.set(owner, new Set([held, key]))
+  /** @param parts Many small maps, a power of two, instead of a large one: a growing Map copies all its entries in one step. */
+  constructor(parts: number) {
+    this.#parts = Array.from({ length: parts }, () => new Map<string, Holder>())
   }
 
-  remove(owner: string, key: string): void {
-    const part = this.#part(owner)
-    const held = part.get(owner)
-    if (typeof held === 'object') {
-      held.delete(key)
-      if (held.size === 0) part.delete(owner)
-    } else if (held === key) part.delete(owner)
+  add(entry: OwnedEntry): void {
+    this.size++
+    const part = this.#part(entry.owner)
+    const holder = part.get(entry.owner)
+    if (holder === undefined) {
+      part.set(entry.owner, entry)
+      this.#shift(entry, 0, 1)
+    } else if (holder instanceof Owner) {
+      holder.add(entry)
+      this.#shift(holder, holder.count - 1, holder.count)
+    } else {
+      this.#leave(holder, 1)
+      const owner = new Owner(entry.owner)
+      owner.add(holder as OwnedEntry) // the index holds no others
+      owner.add(entry)
+      part.set(owner.name, owner)
+      this.#shift(owner, 0, 2)
+    }
   }
 
-  /** A snapshot, so that records may go while it is walked. */
-  keys(owner: string): readonly string[] {
-    const held = this.#part(owner).get(owner)
-    if (held === undefined) return []
-    return typeof held === 'string' ? [held] : [...held]
+  remove(entry: OwnedEntry): void {
+    this.size--
+    const { holder } = entry
+    if (holder) {
+      holder.remove(entry)
+      this.#shift(holder, holder.count + 1, holder.count)
+    } else this.#shift(entry, 1, 0)
+    if (!holder || holder.count === 0) this.#part(entry.owner).delete(entry.owner)
   }
 
-  #part(owner: string): Map<string, string | Set<string>> {
+  /** Notes that a session was written or touched. */
+  renew(entry: OwnedEntry): void {
+    entry.holder?.entries.renew(entry)
+    this.#levels.get(entry.holder?.count ?? 1)?.renew(entry.holder ?? entry)
+  }
+
+  /**
+   * The entry that goes first: of the owner with the most sessions, where several have as many of the one who used theirs longest
+   * ago, the session that was used longest ago.
+   */
+  leastNeeded(): OwnedEntry | undefined {
+    const holder = this.#levels.get(this.#highest)?.first
+    return (holder instanceof Owner ? holder.entries.first : holder) as OwnedEntry | undefined // the index holds no others
+  }
+
+  /** Up to `limit` keys of an owner, in ascending order, from behind `cursor` on. */
+  keysAfter(owner: string, cursor: string | undefined, limit: number): string[] {
+    const holder = this.#part(owner).get(owner)
+    if (holder instanceof Owner) return holder.keysAfter(cursor, limit)
+    return holder === undefined || (cursor !== undefined && holder.key <= cursor) ? [] : [holder.key]
+  }
+
+  /** Moves an owner from one level to the next, above or below. */
+  #shift(holder: Holder, from: number, to: number): void {
+    if (from > 0) this.#leave(holder, from)
+    if (to > 0) {
+      const level = this.#levels.get(to)
+      if (level) level.append(holder)
+      else {
+        const made = new Queue<Holder>()
+        made.append(holder)
+        this.#levels.set(to, made)
+      }
+    }
+    if (to > this.#highest) this.#highest = to
+    // The last one to leave the highest level went one down.
+    else if (from === this.#highest && !this.#levels.has(from)) this.#highest = to
+  }
+
+  #leave(holder: Holder, from: number): void {
+    const level = this.#levels.get(from)
+    level?.remove(holder)
+    if (level?.first === undefined) this.#levels.delete(from)
+  }
+
+  #part(owner: string): Map<string, Holder> {
     let hash = 0
     for (let index = 0; index < owner.length; index++) hash = (Math.imul(hash, 31) + owner.charCodeAt(index)) | 0
     // eslint-disable-next-line @typescript-eslint/no-non-null-assertion -- the mask stays within the parts
-    return this.#parts[(hash ^ (hash >>> 16)) & (PARTS - 1)]!
+    return this.#parts[(hash ^ (hash >>> 16)) & (this.#parts.length - 1)]!
   }
 }

@@ -2,7 +2,7 @@
 // The same choices give the same order, whatever the machine does meanwhile.
 import { syncBuiltinESMExports } from 'node:module'
 import timers from 'node:timers/promises'
-import { Line } from '../../../src/session/write-lock.ts'
+import { Turns, WriteQueue } from '../../../src/session/queues.ts'
 
 /** What a task waits for. A `call` is a store call that has not happened yet. */
 export type Place = 'start' | 'handler' | 'call' | 'answer' | 'pause' | 'delivery' | 'moment' | 'hours'
@@ -102,17 +102,15 @@ function pause<T>(milliseconds?: number, value?: T, options?: object): Promise<T
 Object.assign(timers, { setTimeout: pause })
 syncBuiltinESMExports()
 
-// A place in line is a turn of the schedule as well: whoever waits is asked a few times, in an order that was chosen.
-const wait = Object.getOwnPropertyDescriptor(Line.prototype, 'wait')?.value as Line['wait']
+// Waiting for one another is a help that compare-and-set does not need: under a schedule nobody does, so that every order
+// of store calls comes up.
+const { isBusy } = WriteQueue.prototype
+const { take } = Turns.prototype
 
-Line.prototype.wait = async function (this: Line, key: string): Promise<boolean> {
-  if (current === undefined) return wait.call(this, key)
-  for (let patience = 4; patience > 0; patience--) {
-    if (!this.isBusy(key)) {
-      this.take(key)
-      return true
-    }
-    await current.wait('pause')
-  }
-  return false
+WriteQueue.prototype.isBusy = function (this: WriteQueue<unknown>, key: string): boolean {
+  return current === undefined && isBusy.call(this, key)
+}
+
+Turns.prototype.take = function <T>(this: Turns, key: unknown, work: () => Promise<T>): Promise<T> {
+  return current === undefined ? (take.call(this, key, work as () => Promise<unknown>) as Promise<T>) : work()
 }

@@ -1,4 +1,4 @@
-// A file and a process of its own, as arrival.test.ts.
+// A file and a process of its own, as mount-check.test.ts.
 import test from 'ava'
 import Koa from 'koa'
 import { session } from '../src/index.ts'

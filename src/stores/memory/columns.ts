@@ -1,14 +1,12 @@
 // A part of the memory store: records in columns instead of objects, in dense slots 0 to count - 1. The last one moves into
 // the gap that a removed one leaves, so all memory comes back. It knows nothing of bounds, of owners or of what is live.
 //
-// Two orders run through the slots: a binary heap by expiresAt, whose top expires first, and two queues (of anonymous and of
-// owned records) by the time of the last write, whose first was written longest ago.
+// Two orders run through the slots: a binary heap by expiresAt, whose top expires first, and a queue of the records without an
+// owner by the time of the last write, whose first was written longest ago.
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- slots are dense, so every index below count has its entry */
 import type { SessionRecord } from '../../store.ts'
-import { Hot, ownerOf, type Kept } from './kept.ts'
-
-/** No slot. */
-export const NONE = -1
+import { ownerOf, type Entry } from './entries.ts'
+import { hashOf, KeyTable, NONE } from './key-table.ts'
 
 // The places of a slot's numbers, which lie side by side.
 const [CREATED, SEEN, EXPIRES, VERSION] = [0, 1, 2, 3]
@@ -24,34 +22,29 @@ function at(column: Column, index: number): number {
   return column[index]!
 }
 
-export class Shard {
+export class Columns {
   count = 0
-  readonly #slots = new Map<string, number>()
+  readonly #table = new KeyTable()
   #keys: string[] = []
-  #kept: Kept[] = []
+  #entries: Entry[] = []
   #instants = new Float64Array(0)
   #links = new Int32Array(0)
   #heap = new Int32Array(0)
-  /** First and last slot of the queue of the anonymous, then of the owned. */
-  readonly #ends = Int32Array.of(NONE, NONE, NONE, NONE)
+  /** The ends of the queue. */
+  #first = NONE
+  #last = NONE
 
-  /** The slot of a key, or NONE. It is good until the next `remove` in this shard. */
-  find(key: string): number {
-    return this.#slots.get(key) ?? NONE
+  /** The slot of a key, or NONE. It is good until the next `remove`. */
+  find(key: string, hash: number): number {
+    return this.#table.find(key, hash, this.#keys)
   }
 
   key(slot: number): string {
     return this.#keys[slot]!
   }
 
-  kept(slot: number): Kept {
-    return this.#kept[slot]!
-  }
-
-  /** Another form of the same record. */
-  keep(slot: number, kept: Kept): void {
-    this.#kept[slot] = kept
-    if (kept instanceof Hot) kept.slot = slot
+  entry(slot: number): Entry {
+    return this.#entries[slot]!
   }
 
   createdAt(slot: number): number {
@@ -75,32 +68,37 @@ export class Shard {
   }
 
   /** The slot that expires first, or NONE. */
-  soonest(): number {
+  nextToExpire(): number {
     return this.count === 0 ? NONE : at(this.#heap, 0)
   }
 
-  /** The slot, of the owned or of the anonymous, that was written longest ago; or NONE. */
-  stalest(owned: boolean): number {
-    return at(this.#ends, owned ? 2 : 0)
+  /** The slot without an owner that was written longest ago, or NONE. */
+  leastRecentlyWritten(): number {
+    return this.#first
+  }
+
+  /** Visits about `wanted` slots in the order of their keys' hashes, as {@link KeyTable.walk} does. */
+  walk(from: number, wanted: number, visit: (slot: number) => void): number | undefined {
+    return this.#table.walk(from, wanted, visit)
   }
 
   /** A new slot for a key that has none. */
-  insert(record: SessionRecord, kept: Kept, size: number): void {
+  insert(record: SessionRecord, hash: number, entry: Entry, size: number): void {
     const slot = this.count++
     if (this.count > this.#heap.length) this.#resize(this.count + (this.count >> 2) + 8)
-    this.#slots.set(record.key, slot)
+    this.#table.add(hash, slot)
     this.#keys.push(record.key)
-    this.keep(slot, kept)
+    this.#entries.push(entry)
     this.#put(slot, record, size)
     this.#append(slot)
     this.#setHeap(slot, slot)
-    this.#sink(this.#rise(slot))
+    this.#siftUp(slot)
   }
 
   /** Another record in the slot of the same key. */
-  overwrite(slot: number, record: SessionRecord, kept: Kept, size: number): void {
+  overwrite(slot: number, record: SessionRecord, entry: Entry, size: number): void {
     this.#unlink(slot)
-    this.keep(slot, kept)
+    this.#entries[slot] = entry
     this.#put(slot, record, size)
     this.#append(slot)
     this.#reorder(slot)
@@ -114,23 +112,23 @@ export class Shard {
     this.#reorder(slot)
   }
 
-  remove(slot: number): void {
+  remove(slot: number, hash: number): void {
     this.#unlink(slot)
-    this.#slots.delete(this.key(slot))
+    this.#table.remove(hash, slot)
     const last = --this.count
     const index = at(this.#links, slot * WIDTH + HEAP_INDEX)
     if (index !== last) {
       this.#setHeap(index, at(this.#heap, last))
-      this.#sink(this.#rise(index))
+      this.#siftDown(this.#siftUp(index))
     }
     if (slot !== last) this.#move(last, slot)
     this.#keys.pop()
-    this.#kept.pop()
+    this.#entries.pop()
     if (this.#heap.length > SMALL && this.count < this.#heap.length >> 1) {
       this.#resize(this.count + (this.count >> 2))
       // V8 need not shrink an array that is popped.
       this.#keys = this.#keys.slice()
-      this.#kept = this.#kept.slice()
+      this.#entries = this.#entries.slice()
     }
   }
 
@@ -145,14 +143,15 @@ export class Shard {
 
   #move(from: number, to: number): void {
     const key = this.key(from)
-    this.#slots.set(key, to)
+    this.#table.move(hashOf(key), from, to)
     this.#keys[to] = key
-    this.keep(to, this.kept(from))
+    this.#entries[to] = this.entry(from)
     this.#instants.copyWithin(to * WIDTH, from * WIDTH, from * WIDTH + WIDTH)
     this.#links.copyWithin(to * WIDTH, from * WIDTH, from * WIDTH + WIDTH)
     this.#heap[at(this.#links, to * WIDTH + HEAP_INDEX)] = to
-    this.#join(at(this.#links, to * WIDTH + BEFORE), to, this.#queue(to))
-    this.#join(to, at(this.#links, to * WIDTH + AFTER), this.#queue(to))
+    if (!this.#isQueued(to)) return
+    this.#join(at(this.#links, to * WIDTH + BEFORE), to)
+    this.#join(to, at(this.#links, to * WIDTH + AFTER))
   }
 
   #resize(capacity: number): void {
@@ -168,31 +167,31 @@ export class Shard {
     this.#heap = heap
   }
 
-  /** Where the ends of the slot's queue are kept. */
-  #queue(slot: number): number {
-    return ownerOf(this.kept(slot)) === undefined ? 0 : 2
+  #isQueued(slot: number): boolean {
+    return ownerOf(this.entry(slot)) === undefined
   }
 
   #append(slot: number): void {
-    const queue = this.#queue(slot)
-    this.#join(at(this.#ends, queue + 1), slot, queue)
-    this.#join(slot, NONE, queue)
+    if (!this.#isQueued(slot)) return
+    this.#join(this.#last, slot)
+    this.#join(slot, NONE)
   }
 
   #unlink(slot: number): void {
-    this.#join(at(this.#links, slot * WIDTH + BEFORE), at(this.#links, slot * WIDTH + AFTER), this.#queue(slot))
+    if (!this.#isQueued(slot)) return
+    this.#join(at(this.#links, slot * WIDTH + BEFORE), at(this.#links, slot * WIDTH + AFTER))
   }
 
-  /** Makes two slots neighbours in a queue; NONE stands for its end. */
-  #join(before: number, after: number, queue: number): void {
-    if (before === NONE) this.#ends[queue] = after
+  /** Makes two slots neighbours in the queue; NONE stands for its end. */
+  #join(before: number, after: number): void {
+    if (before === NONE) this.#first = after
     else this.#links[before * WIDTH + AFTER] = after
-    if (after === NONE) this.#ends[queue + 1] = before
+    if (after === NONE) this.#last = before
     else this.#links[after * WIDTH + BEFORE] = before
   }
 
   #reorder(slot: number): void {
-    this.#sink(this.#rise(at(this.#links, slot * WIDTH + HEAP_INDEX)))
+    this.#siftDown(this.#siftUp(at(this.#links, slot * WIDTH + HEAP_INDEX)))
   }
 
   #setHeap(index: number, slot: number): void {
@@ -201,7 +200,7 @@ export class Shard {
   }
 
   /** Swaps an entry of the heap with its parents while it expires before them; where it ends. */
-  #rise(index: number): number {
+  #siftUp(index: number): number {
     const slot = at(this.#heap, index)
     const expiresAt = this.expiresAt(slot)
     while (index > 0) {
@@ -216,7 +215,7 @@ export class Shard {
   }
 
   /** Swaps an entry of the heap with its children while one of them expires before it. */
-  #sink(index: number): void {
+  #siftDown(index: number): void {
     const slot = at(this.#heap, index)
     const expiresAt = this.expiresAt(slot)
     for (;;) {

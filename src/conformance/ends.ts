@@ -1,0 +1,117 @@
+// subscribe: the end of a session is announced, its expiry is not.
+import assert from 'node:assert/strict'
+import { setTimeout as wait } from 'node:timers/promises'
+import { checkWhere, type StoreCheck, type With } from './run.ts'
+import { created, newKey, successor } from './scene.ts'
+
+/** A subscription, and the keys that it was called with. */
+class Heard {
+  readonly keys: (string | undefined)[] = []
+  readonly stop: () => void
+
+  constructor(store: With<'subscribe'>) {
+    this.stop = store.subscribe((key) => this.keys.push(key))
+    assert.equal(typeof this.stop, 'function', 'subscribe must give a function that ends the subscription')
+  }
+
+  async assertHears(key: string, when: string): Promise<void> {
+    assert.ok(await this.#hears(key, 100), `${when} must be announced within two seconds`)
+  }
+
+  /** Waits until announcements arrive: a subscription may have to reach a server first. */
+  async begin(store: With<'subscribe'>): Promise<void> {
+    for (let tries = 0; tries < 100; tries++) {
+      const { key } = await created(store, Date.now())
+      await store.delete(key)
+      if (await this.#hears(key, 3)) return
+    }
+    assert.fail('a delete must be announced')
+  }
+
+  async #hears(key: string, looks: number): Promise<boolean> {
+    for (let look = 0; look < looks && !this.keys.includes(key); look++) await wait(look === 0 ? 0 : 20)
+    return this.keys.includes(key)
+  }
+}
+
+/** A check with a subscription that is over when the check is. */
+function checkHeard(title: string, body: (store: With<'subscribe'>, heard: Heard) => Promise<void>): StoreCheck {
+  return checkWhere('subscribe', title, async (store) => {
+    const heard = new Heard(store)
+    try {
+      await heard.begin(store)
+      await body(store, heard)
+    } finally {
+      heard.stop()
+    }
+  })
+}
+
+export const endChecks: readonly StoreCheck[] = [
+  checkHeard('it announces a delete', async (store, heard) => {
+    const now = Date.now()
+    for (const owner of [undefined, newKey()]) {
+      const { key } = await created(store, now, { owner })
+
+      assert.equal(await store.delete(key), true)
+
+      await heard.assertHears(key, 'a delete')
+    }
+  }),
+
+  checkHeard('it announces a replace by an expired record', async (store, heard) => {
+    const now = Date.now()
+    const record = await created(store, now - 1, { owner: newKey() })
+
+    assert.equal(await store.replace(successor(record, { expiresAt: now }), 1, now), 'done')
+
+    await heard.assertHears(record.key, 'a replace by an expired record')
+  }),
+
+  checkHeard(
+    'it announces a replace by an empty record, with and without an owner, of text and of bytes',
+    async (store, heard) => {
+      const now = Date.now()
+      for (const payload of ['', new Uint8Array(0)])
+        for (const owner of [undefined, newKey()]) {
+          const record = await created(store, now, { owner })
+
+          assert.equal(await store.replace(successor(record, { payload, owner: undefined }), 1, now), 'done')
+
+          await heard.assertHears(record.key, 'a replace by an empty record')
+        }
+    },
+  ),
+
+  checkHeard(
+    'it does not announce a record that merely expires, is swept, or gives way to another',
+    async (store, heard) => {
+      const now = Date.now() - 3650 * 86_400_000
+      const swept = await created(store, now, { expiresAt: now + 1000 })
+      const taken = await created(store, now, { expiresAt: now + 1000 })
+      await store.create({ ...taken, expiresAt: now + 5000 }, now + 1000)
+      await store.deleteExpired?.(now + 1000, 1000)
+      const marker = await created(store, now)
+      await store.delete(marker.key)
+
+      await heard.assertHears(marker.key, 'a delete')
+
+      assert.ok(!heard.keys.includes(swept.key), 'a sweep must not be announced')
+      assert.ok(!heard.keys.includes(taken.key), 'a create over an expired record must not be announced')
+    },
+  ),
+
+  checkHeard('a subscription that was ended hears no more, and leaves the others', async (store, heard) => {
+    const now = Date.now()
+    const other = new Heard(store)
+    await other.begin(store)
+    other.stop()
+    const { key } = await created(store, now)
+    await store.delete(key)
+
+    await heard.assertHears(key, 'a delete')
+
+    assert.ok(!other.keys.includes(key), 'a subscription that was ended must hear no more')
+    other.stop()
+  }),
+]

@@ -1,0 +1,203 @@
+// list, listKeys and scan in portions: all of them come, while records come and go, and a scan comes to those of every owner.
+import assert from 'node:assert/strict'
+import type { SessionRecord, SessionStore } from '../store.ts'
+import { checkWhere, type StoreCheck } from './run.ts'
+import { assertSame, created, createdMany, listed, listedKeys, newKey, scanned, successor } from './scene.ts'
+
+// More than the pages that databases, their clients and people choose when nobody says a size: 10, 50, 100.
+const MANY = 120
+const LIMITS = [1, 7, 50, 1000]
+
+const keysOf = (records: readonly SessionRecord[]): string[] => records.map(({ key }) => key)
+
+/** That each of these keys came; others may have come as well. */
+function assertAmong(found: readonly string[], records: readonly SessionRecord[], message: string): void {
+  const all = new Set(found)
+  assert.deepEqual(
+    keysOf(records).filter((key) => !all.has(key)),
+    [],
+    message,
+  )
+}
+
+function assertNotAmong(found: readonly string[], records: readonly SessionRecord[], message: string): void {
+  const all = new Set(found)
+  assert.deepEqual(
+    keysOf(records).filter((key) => all.has(key)),
+    [],
+    message,
+  )
+}
+
+/**
+ * Between two portions deletes some records, makes others, and changes those that stay. For so many portions: a walk that makes
+ * as much as it passes might never end.
+ */
+function disturbance(
+  store: SessionStore,
+  now: number,
+  owner: string | undefined,
+  staying: readonly SessionRecord[],
+  leaving: readonly SessionRecord[],
+): () => Promise<void> {
+  let portion = 0
+  return async () => {
+    const index = portion++
+    const [left, stays] = [leaving.slice(2 * index, 2 * index + 2), staying[index]]
+    for (const { key } of left) await store.delete(key)
+    if (left.length > 0) await created(store, now, { owner })
+    if (stays === undefined) return
+    if (index % 2 === 0) await store.replace(successor(stays, { payload: 'x'.repeat(200 * index) }), 1, now)
+    else await store.touch(stays.key, 1, now + 1, stays.expiresAt + 1, now)
+  }
+}
+
+const PORTIONED: readonly StoreCheck[] = [
+  checkWhere('list', 'portions of any size add up to all records of the owner', async (store) => {
+    const now = Date.now()
+    const owner = newKey()
+    const records = await createdMany(store, now, MANY, () => ({ owner }))
+    await createdMany(store, now, 5, () => ({ owner: newKey() }))
+
+    for (const limit of LIMITS)
+      assert.deepEqual(
+        [...new Set(keysOf(await listed(store, owner, now, limit)))].sort(),
+        keysOf(records).sort(),
+        `portions of ${limit} must add up to all records of the owner, and no other`,
+      )
+  }),
+
+  checkWhere(
+    'list',
+    'a record that lives throughout is listed, whatever comes and goes between portions',
+    async (store) => {
+      const now = Date.now()
+      const owner = newKey()
+      const records = await createdMany(store, now, MANY, () => ({ owner }))
+      const [staying, leaving] = [records.slice(MANY / 2), records.slice(0, MANY / 2)]
+
+      const found = await listed(store, owner, now, 5, disturbance(store, now, owner, staying, leaving))
+
+      assertAmong(keysOf(found), staying, 'a record that lives from the first portion to the last must be listed')
+    },
+  ),
+
+  checkWhere('listKeys', 'portions of any size add up to the keys of all live records of the owner', async (store) => {
+    const now = Date.now()
+    const owner = newKey()
+    const records = await createdMany(store, now, MANY, () => ({ owner }))
+    const brief = await created(store, now, { owner, expiresAt: now + 1000 })
+    const deleted = await created(store, now, { owner })
+    await store.delete(deleted.key)
+    await created(store, now, { owner: newKey() })
+
+    for (const limit of LIMITS)
+      assert.deepEqual(
+        [...new Set(await listedKeys(store, owner, now + 1000, limit))].sort(),
+        keysOf(records).sort(),
+        `portions of ${limit} must add up to the keys of the owner's live records, and no other`,
+      )
+    assertAmong(await listedKeys(store, owner, now + 999, 100), [brief], 'a live record must be among the keys')
+    assert.deepEqual(await listedKeys(store, newKey(), now, 100), [], 'there are no keys of an owner without records')
+  }),
+
+  checkWhere(
+    'listKeys',
+    'a record follows its owner, and leaves with an end that takes its owner away',
+    async (store) => {
+      const now = Date.now()
+      const [first, second] = [newKey(), newKey()]
+      const moved = successor(await created(store, now, { owner: first }), { owner: second })
+      const ended = successor(await created(store, now, { owner: first }), { owner: undefined, payload: '' })
+
+      await store.replace(moved, 1, now)
+      await store.replace(ended, 1, now)
+
+      assert.deepEqual(await listedKeys(store, first, now, 100), [], 'what left an owner must leave the keys')
+      assert.deepEqual([...new Set(await listedKeys(store, second, now, 100))], [moved.key])
+    },
+  ),
+
+  checkWhere(
+    'listKeys',
+    'a record that lives throughout is among them, whatever comes and goes between',
+    async (store) => {
+      const now = Date.now()
+      const owner = newKey()
+      const records = await createdMany(store, now, MANY, () => ({ owner }))
+      const [staying, leaving] = [records.slice(MANY / 2), records.slice(0, MANY / 2)]
+
+      const found = await listedKeys(store, owner, now, 5, disturbance(store, now, owner, staying, leaving))
+
+      assertAmong(found, staying, 'a record that lives from the first portion to the last must be among the keys')
+    },
+  ),
+]
+
+// Other records may be in the database: a scan meets them, and a check looks at its own alone.
+const SCANNED: readonly StoreCheck[] = [
+  checkWhere(
+    'scan',
+    'portions of any size come to all live records, of all owners and of none, in full',
+    async (store) => {
+      const now = Date.now()
+      const records = await createdMany(store, now, MANY, (index) => ({
+        owner: index % 3 === 0 ? newKey() : undefined,
+        payload: index % 2 === 0 ? `text ${index}` : Uint8Array.of(0, 128, index),
+        meta: index % 5 === 0 ? 'm' : undefined,
+        version: index + 1,
+      }))
+
+      for (const limit of LIMITS.slice(1)) {
+        const found = new Map((await scanned(store, now, limit)).map((record) => [record.key, record]))
+        assertAmong([...found.keys()], records, `portions of ${limit} must come to all live records`)
+        for (const record of records) assertSame(found.get(record.key), record, 'scan must give full records')
+      }
+    },
+  ),
+
+  checkWhere('scan', 'it leaves expired, ended and deleted records out', async (store) => {
+    const now = Date.now()
+    const owner = newKey()
+    const live = await createdMany(store, now, 3, () => ({ expiresAt: now + 1001 }))
+    const expired = await createdMany(store, now, 3, () => ({ owner, expiresAt: now + 1000 }))
+    const ended = successor(await created(store, now), { expiresAt: now })
+    const deleted = await created(store, now, { owner })
+    await store.replace(ended, 1, now)
+    await store.delete(deleted.key)
+
+    const found = keysOf(await scanned(store, now + 1000, 100))
+
+    assertAmong(found, live, 'scan must come to all live records')
+    assertNotAmong(found, [...expired, ended, deleted], 'scan must leave out what has ended')
+  }),
+
+  checkWhere('scan', 'portions stay near their limit, however much there is', async (store) => {
+    const now = Date.now()
+    await createdMany(store, now, MANY)
+    let largest = 0
+
+    await scanned(store, now, 5, (records) => {
+      largest = Math.max(largest, records.length)
+      return Promise.resolve()
+    })
+
+    assert.ok(largest <= MANY / 2, `a portion of about 5 records must not have ${largest}`)
+  }),
+
+  checkWhere(
+    'scan',
+    'it comes to a record that lives throughout, whatever comes and goes between portions',
+    async (store) => {
+      const now = Date.now()
+      const records = await createdMany(store, now, MANY)
+      const [staying, leaving] = [records.slice(MANY / 2), records.slice(0, MANY / 2)]
+
+      const found = await scanned(store, now, 5, disturbance(store, now, undefined, staying, leaving))
+
+      assertAmong(keysOf(found), staying, 'scan must come to a record that lives from the first portion to the last')
+    },
+  ),
+]
+
+export const portionChecks: readonly StoreCheck[] = [...PORTIONED, ...SCANNED]

@@ -1,0 +1,29 @@
+// Whether another site's page made the browser send a request: what SameSite does not cover in every browser.
+import type { IncomingMessage } from 'node:http'
+
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** Whether a request may change something: any method but GET, HEAD and OPTIONS (RFC 9110, section 9.2.1), and an upgrade. */
+export function isUnsafe({ method = 'GET', headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
+  return !SAFE.has(method) || headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+/**
+ * Whether a request comes from another site than `host`: by Fetch Metadata, else by its `Origin`, of which browsers without
+ * Fetch Metadata send one with every unsafe request. Without either it is no browser's, or an old one's, and served.
+ */
+export function isCrossSite(headers: IncomingMessage['headers'], host: string): boolean {
+  const site = headers['sec-fetch-site']
+  if (site !== undefined) return site === 'cross-site'
+  const { origin } = headers
+  return origin !== undefined && !isOriginOf(origin, host)
+}
+
+/** Whether an origin has that host and port. `null`, and what is no URL, is another site. */
+function isOriginOf(origin: string, host: string): boolean {
+  if (!URL.canParse(origin)) return false
+  const { protocol, host: its } = new URL(origin)
+  // The URL drops the default port of its own scheme, which a Host header may name.
+  const there = `${protocol}//${host}`
+  return its !== '' && URL.canParse(there) && new URL(there).host === its
+}

@@ -1,0 +1,182 @@
+// The keys that sign cookies: secrets, or a Keygrip of the app's. Alone in knowing Keygrip.
+import { randomBytes } from 'node:crypto'
+import Keygrip from 'keygrip'
+import { Hmac, isEqualText } from './hmac.ts'
+import { invalidMix, invalidType, invalidValue } from '../errors.ts'
+
+/** Secrets, newest first: text or bytes, 32 random bytes are good. */
+export type Secrets = readonly (string | Uint8Array)[]
+
+type SomeSecrets = readonly [string | Uint8Array, ...(string | Uint8Array)[]]
+
+/** The part of Keygrip that is used, so that any version of it fits. */
+export interface KeygripLike {
+  /** The signature of a text under the newest key: 20 to 128 characters of base64url or hex. */
+  sign(data: string): string
+  /** Which key made the signature: 0 the newest, -1 none. */
+  index(data: string, digest: string): number
+}
+
+/** Signs with the newest key and knows the older ones. */
+export interface Keyring {
+  /** The number of characters of a signature. */
+  readonly length: number
+  /** Whether its keys never change: another list of secrets has another keyring. */
+  readonly isFixed: boolean
+  sign(text: string): string
+  /** Which key made the signature: 0 the newest, -1 none. Compares in constant time. */
+  index(text: string, signature: string): number
+}
+
+/** A keyring over secrets or a Keygrip. It follows a list that changes: call {@link LiveKeyring.current} once per request. */
+export interface LiveKeyring {
+  current(): Keyring
+}
+
+/** A secret that is shorter could be guessed. */
+const MIN_SECRET = 16
+/** What to do with one secret where a list is due. */
+export const LISTED = 'put it into a list, [secret]'
+const UNSET = 'where it comes from the environment, is its variable set?'
+
+/**
+ * The keyring of `keys`, which `name` stands for in errors.
+ *
+ * @throws {TypeError} when the keys are missing, empty or blank, at once or by `current()`.
+ */
+export function keyring(keys: unknown, name: string): LiveKeyring {
+  if (isKeygrip(keys)) {
+    const foreign = new ForeignKeyring(keys, name)
+    return { current: () => foreign }
+  }
+  checkSecrets(keys, name)
+  let ring = ringOf(keys)
+  return {
+    current() {
+      if (!ring.isOf(keys)) {
+        checkSecrets(keys, name)
+        ring = ringOf(keys)
+      }
+      return ring
+    },
+  }
+}
+
+/** @throws {TypeError} unless it is a string that is not blank, or bytes. */
+export function checkSecret(secret: unknown, name: string): void {
+  const rule = 'a secret of at least one character that is no space; 32 random ones are good'
+  if (secret === undefined) throw invalidType(name, rule, secret, UNSET)
+  if (typeof secret !== 'string' && !(secret instanceof Uint8Array)) throw invalidType(name, rule, secret)
+  if (secret.length === 0 || (typeof secret === 'string' && secret.trim() === ''))
+    throw invalidValue(name, rule, secret, UNSET)
+}
+
+/** Whether a list holds a secret that could be guessed: under 16 characters or bytes. For signing and for encryption. */
+export function hasShortSecret(keys: unknown): boolean {
+  return Array.isArray(keys) && keys.some((secret: string | Uint8Array) => secret.length < MIN_SECRET)
+}
+
+function isKeygrip(keys: unknown): keys is KeygripLike {
+  return (
+    typeof keys === 'object' &&
+    keys !== null &&
+    'sign' in keys &&
+    typeof keys.sign === 'function' &&
+    'index' in keys &&
+    typeof keys.index === 'function'
+  )
+}
+
+function checkSecrets(keys: unknown, name: string): asserts keys is SomeSecrets {
+  const rule = 'a Keygrip or a non-empty list of secrets, newest first'
+  if (!Array.isArray(keys)) throw invalidType(name, rule, keys, typeof keys === 'string' ? LISTED : undefined)
+  if (keys.length === 0) throw invalidValue(name, rule, keys)
+  for (const [at, secret] of keys.entries()) checkSecret(secret, `${name}[${at}]`)
+}
+
+/** Keyrings of lists that were used lately: the lists of two apps may take turns, and a getter makes a new list each time. */
+const recent: SecretKeyring[] = []
+const MAX_RECENT = 8
+
+function ringOf(secrets: SomeSecrets): SecretKeyring {
+  const known = recent.find((ring) => ring.isOf(secrets))
+  if (known !== undefined) return known
+  const ring = new SecretKeyring(secrets)
+  recent.unshift(ring)
+  recent.length = Math.min(recent.length, MAX_RECENT)
+  return ring
+}
+
+interface Signer {
+  sign(text: string): string
+}
+
+class SecretKeyring implements Keyring {
+  readonly length = 43
+  readonly isFixed = true
+  /** Copies: the bytes of a secret may change in their place. */
+  readonly #secrets: Secrets
+  readonly #newest: Signer
+  readonly #older: readonly Signer[]
+
+  constructor(secrets: SomeSecrets) {
+    this.#secrets = secrets.map((secret) => (typeof secret === 'string' ? secret : new Uint8Array(secret)))
+    const [newest, ...older] = secrets
+    this.#newest = signerOf(newest)
+    this.#older = older.map(signerOf)
+  }
+
+  isOf(secrets: Secrets): boolean {
+    const own = this.#secrets
+    return own.length === secrets.length && own.every((secret, at) => isEqualSecret(secret, secrets[at]))
+  }
+
+  sign(text: string): string {
+    return this.#newest.sign(text)
+  }
+
+  index(text: string, signature: string): number {
+    if (isEqualText(signature, this.#newest.sign(text))) return 0
+    return this.#older.findIndex((signer) => isEqualText(signature, signer.sign(text))) + 1 || -1
+  }
+}
+
+function isEqualSecret(secret: string | Uint8Array, other: unknown): boolean {
+  if (typeof secret === 'string') return secret === other
+  return other instanceof Uint8Array && Buffer.compare(secret, other) === 0
+}
+
+/** Our own HMAC if it signs as Keygrip does, else Keygrip: OpenSSL may be configured in ways that we do not know. */
+function signerOf(secret: string | Uint8Array): Signer {
+  // Keygrip hands its keys to createHmac, which takes bytes; its types know strings alone.
+  const keygrip = new Keygrip([secret as string], 'sha256', 'base64url')
+  const hmac = new Hmac(secret)
+  const probe = randomBytes(48).toString('base64url')
+  return hmac.sign(probe) === keygrip.sign(probe) ? hmac : keygrip
+}
+
+class ForeignKeyring implements Keyring {
+  readonly length: number
+  // A Keygrip does not say when its keys change.
+  readonly isFixed = false
+  readonly #keygrip: KeygripLike
+
+  constructor(keygrip: KeygripLike, name: string) {
+    const sample: unknown = keygrip.sign('koa-fastsession')
+    if (typeof sample !== 'string' || !/^[\w-]{20,128}$/.test(sample)) {
+      throw invalidMix(
+        `${name} is a Keygrip whose signatures are not 20 to 128 characters of base64url or hex: use new Keygrip(secrets, 'sha256')`,
+      )
+    }
+    this.length = sample.length
+    this.#keygrip = keygrip
+  }
+
+  sign(text: string): string {
+    return this.#keygrip.sign(text)
+  }
+
+  index(text: string, signature: string): number {
+    return isEqualText(signature, this.#keygrip.sign(text)) ? 0 : this.#keygrip.index(text, signature)
+  }
+}

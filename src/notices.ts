@@ -1,0 +1,145 @@
+// Developer warnings: what works, but hardly as it is meant to. Each is said once for each middleware.
+import cluster from 'node:cluster'
+import type { ServerResponse } from 'node:http'
+import type { Context } from 'koa'
+import type { CookieSettings } from './cookie/cookie.ts'
+import type { Events } from './events.ts'
+import type { Settings } from './settings.ts'
+import { MemoryStore } from './stores/memory.ts'
+
+/** What the options say by themselves. */
+export function warnOfSettings(settings: Settings, events: Events): void {
+  const { store, hasShortSecret, hasShortEncryptionSecret, encryption } = settings
+  if (hasShortSecret) warnOfShortSecret(events)
+  if (hasShortEncryptionSecret) warnOfShortSecret(events, 'encryptionKeys')
+  if (encryption?.acceptPlain === true)
+    events.notice(
+      'ACCEPT_PLAIN',
+      'options.encryptionKeys.acceptPlain reads sessions that are not encrypted: whoever can write to the store can forge them, so set it back to false once all are encrypted or ended',
+    )
+  if (settings.lifetime.hasIdleAboveAbsolute)
+    events.notice(
+      'IDLE_ABOVE_ABSOLUTE',
+      `options.idleTimeout is above the absolute timeout of ${settings.lifetime.absoluteTimeout} ms, at which every session ends before: raise options.absoluteTimeout as well, or set it to false`,
+    )
+  if (store.limits !== undefined) events.notice('STORE_LIMITS', store.limits)
+  warnOfMemoryStore(settings, events)
+}
+
+/** A secret that could be guessed, in `keys` or the option of that name. */
+export function warnOfShortSecret(events: Events, option = 'keys'): void {
+  events.notice(
+    'SHORT_SECRET',
+    `a secret of ${option} has fewer than 16 characters and could be guessed: make one with \`node -p "crypto.randomBytes(32).toString('base64url')"\``,
+  )
+}
+
+/** Sessions in the memory of one process, where there are several or one that should not forget. */
+export function warnOfMemoryStore({ store, isDefaultStore }: Settings, events: Events): void {
+  if (!(store instanceof MemoryStore)) return
+  if (cluster.isWorker) {
+    events.notice(
+      'MEMORY_STORE',
+      'this is one of several processes, and MemoryStore keeps sessions in this one alone: a visitor whom another process answers has no session there; give a store that they share, such as RedisStore',
+    )
+  } else if (isDefaultStore && process.env['NODE_ENV'] === 'production') {
+    events.notice(
+      'MEMORY_STORE',
+      'sessions are kept in the memory of this process, and end when it does: give a store such as RedisStore or SqliteStore, or store: new MemoryStore() if that is meant',
+    )
+  }
+}
+
+/**
+ * A cookie that goes out with this response, and that no browser keeps or that it should have marked Secure. Called where
+ * the Set-Cookie line is made.
+ */
+export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Events): void {
+  const host = hostOf(ctx)
+  const isMarked = !cookie.isAuto && cookie.attributes.includes('; Secure')
+  if (isMarked && host !== '' && !isLoopback(host) && !ctx.secure && !looksLikeHttps(ctx) && !isTrustworthy(ctx)) {
+    events.notice(
+      'COOKIE_REFUSED',
+      'the session cookie was sent with Secure over plain http: no browser keeps it, and each request begins a new session; use https, or cookie: { secure: "auto" }; behind a proxy that ends TLS let it send X-Forwarded-Proto, and set app.proxy = true',
+    )
+  }
+  if (cookie.isAuto && !ctx.secure && looksLikeHttps(ctx)) {
+    events.notice(
+      'INSECURE_COOKIE',
+      'the session cookie was sent without Secure, though a proxy says that the browser uses https: set app.proxy = true if you run behind that proxy',
+    )
+  }
+  const domain = /; Domain=\.?([^;]+)/.exec(cookie.attributes)?.[1]?.toLowerCase()
+  if (domain === undefined || host === '' || host === domain || host.endsWith(`.${domain}`)) return
+  // A proxy that says which host the browser asked for has replaced the Host header.
+  if (ctx.req.headers['x-forwarded-host'] !== undefined || ctx.req.headers.forwarded !== undefined) return
+  events.notice(
+    'COOKIE_REFUSED',
+    `the session cookie was sent with the domain ${domain}, which the host of the request is not in: no browser keeps it, and each request begins a new session; leave cookie.domain out, or let the proxy pass the Host header on`,
+  )
+}
+
+/** The name of the host, as far as it is known, without its port. */
+function hostOf(ctx: Context): string {
+  return ctx.hostname.toLowerCase().replace(/\.$/, '')
+}
+
+// Browsers keep Secure cookies of their own machine without TLS.
+function isLoopback(host: string): boolean {
+  return /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[?::1\]?)$/.test(host)
+}
+
+/** Browsers send fetch metadata over https alone (and to their own machine). */
+function isTrustworthy(ctx: Context): boolean {
+  return ctx.req.headers['sec-fetch-site'] !== undefined
+}
+
+/** Whether a proxy says that the browser uses https. */
+function looksLikeHttps(ctx: Context): boolean {
+  const { headers } = ctx.req
+  const said = (name: string, pattern: RegExp): boolean => pattern.test(String(headers[name] ?? ''))
+  return (
+    said('x-forwarded-proto', /^\s*(?:https|wss)\b/i) ||
+    said('x-forwarded-ssl', /^on$/i) ||
+    said('front-end-https', /^on$/i) ||
+    said('forwarded', /\bproto="?https\b/i)
+  )
+}
+
+/**
+ * Warns when a package looks for `ctx.session`, where there is none: koa-csrf, for one, protects nothing then. A request that
+ * gets a `ctx.session` of its own after all is passed over.
+ *
+ * On the prototype of all contexts of the app, so it costs a request nothing; setting `ctx.session` makes it an ordinary
+ * property.
+ */
+export function watchForKoaSession(prototype: object, events: Events): void {
+  if ('session' in prototype) return
+  let hasWarned = false
+  const warn = (): void => {
+    hasWarned = true
+    events.notice(
+      'NO_CTX_SESSION',
+      'ctx.session was read, but the session is at ctx.state: a package such as koa-csrf or koa-passport needs session({ koaSession: true }) and does nothing, or fails, without it',
+    )
+  }
+  const pending = new WeakSet()
+  Object.defineProperty(prototype, 'session', {
+    configurable: true,
+    get(this: { readonly res?: ServerResponse }) {
+      if (hasWarned || pending.has(this)) return undefined
+      const { res } = this
+      if (res === undefined) warn()
+      else {
+        pending.add(this)
+        res.once('close', () => {
+          if (!Object.hasOwn(this, 'session')) warn()
+        })
+      }
+      return undefined
+    },
+    set(this: object, value: unknown) {
+      Object.defineProperty(this, 'session', { configurable: true, enumerable: true, writable: true, value })
+    },
+  })
+}

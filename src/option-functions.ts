@@ -1,0 +1,57 @@
+// Functions among the options: each answers at once, and what it answers is checked at each use. A promise taken for a value
+// would mean `true`, or nothing at all.
+import type { Context } from 'koa'
+import { invalidType } from './errors.ts'
+import { isPromise } from './store.ts'
+
+/** @throws {TypeError} unless it is a function or `undefined`. */
+export function callable<Fn>(value: Fn, name: string): Fn {
+  if (value !== undefined && typeof value !== 'function') throw invalidType(name, 'a function', value)
+  return value
+}
+
+/** What to do about a promise where a value is due. */
+export function remedyFor(value: unknown): string | undefined {
+  return isPromise(value) ? 'it must answer at once, so it cannot be async' : undefined
+}
+
+/** A predicate of ctx, taken by its truth as JavaScript's are; a promise, which is always true, is refused. */
+export function predicate(
+  fn: ((ctx: Context) => boolean) | undefined,
+  name: string,
+): ((ctx: Context) => boolean) | undefined {
+  const asked = callable(fn, name)
+  if (asked === undefined) return undefined
+  return (ctx) => {
+    const answer: unknown = asked(ctx)
+    if (isPromise(answer)) throw invalidType(`the result of ${name}`, 'true or false', answer, remedyFor(answer))
+    return Boolean(answer)
+  }
+}
+
+/** An object made of properties: no list, Map, Date, promise or function, all of which would pass for an empty one. */
+export function plainAnswer(value: unknown, name: string, rule: string): object {
+  // By its tag: a plain object of another realm has another prototype.
+  if (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.prototype.toString.call(value) === '[object Object]' &&
+    !isPromise(value)
+  )
+    return value
+  throw invalidType(name, rule, value, remedyFor(value))
+}
+
+/** The clock. Databases keep instants as whole numbers; a clock may give fractions. */
+export function clockOf(now: (() => number) | undefined): () => number {
+  const asked = callable(now, 'options.now')
+  // Looked up at each call: a fake clock may be installed, or taken away, later.
+  if (asked === undefined) return () => Date.now()
+  return () => {
+    const answer: unknown = asked()
+    // A Date is as clear as a number.
+    const instant = answer instanceof Date ? answer.getTime() : answer
+    if (typeof instant === 'number' && Number.isFinite(instant)) return Math.floor(instant)
+    throw invalidType('the result of options.now', 'a finite number, epoch milliseconds', answer, remedyFor(answer))
+  }
+}

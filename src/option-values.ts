@@ -1,0 +1,282 @@
+// The options that are more than a number or a flag: each function checks one, and gives what the core works with.
+import type { Context } from 'koa'
+import { isId, newId } from './cookie/id.ts'
+import { checkSecret, LISTED } from './cookie/keyring.ts'
+import { duration } from './duration.ts'
+import { describe, invalidMix, invalidType, invalidValue, SessionError } from './errors.ts'
+import type { SessionLogger } from './events.ts'
+import { callable, plainAnswer, remedyFor } from './option-functions.ts'
+import { checkInnerNames } from './option-names.ts'
+import type { ClearSiteData, SessionOptions, SkipHeader, StandardSchema } from './options.ts'
+import { customCodec, jsonCodec, type Codec, type SessionCodec } from './record/codec.ts'
+import { MAX_COOKIE_AGE } from './record/lifetime.ts'
+import type { EncryptionSettings } from './record/encryption.ts'
+import type { DeviceFacts } from './record/payload.ts'
+import type { SessionStore } from './store.ts'
+
+const VERBS = ['create', 'read', 'replace', 'touch', 'delete'] as const
+const OPTIONAL_VERBS = ['list', 'listKeys', 'scan', 'subscribe', 'watchEvictions', 'deleteExpired', 'close'] as const
+
+export function storeOf(store: unknown): SessionStore {
+  if (typeof store !== 'object' || store === null)
+    throw invalidType('options.store', 'a session store', store, 'such as new MemoryStore()')
+  const verbs = store as Readonly<Record<string, unknown>>
+  const missing = VERBS.find((verb) => typeof verbs[verb] !== 'function')
+  if (missing !== undefined) {
+    throw invalidType(
+      `options.store.${missing}`,
+      'a function',
+      verbs[missing],
+      'a database client goes into a store, such as new RedisStore(client), and a store made for koa-session, express-session or Keyv through koa-fastsession/adapters',
+    )
+  }
+  const wrong = OPTIONAL_VERBS.find((verb) => verbs[verb] !== undefined && typeof verbs[verb] !== 'function')
+  if (wrong !== undefined) throw invalidType(`options.store.${wrong}`, 'a function, or left out', verbs[wrong])
+  return store as SessionStore
+}
+
+/** What `skip` and `skipHeader` say together. */
+export function skipOf(
+  skip: ((ctx: Context) => boolean) | undefined,
+  given: unknown,
+): ((ctx: Context) => boolean) | undefined {
+  if (given === undefined) return skip
+  const headers = (Array.isArray(given) ? given : [given]).map((header: unknown, at) => {
+    const name = `options.skipHeader${Array.isArray(given) ? `[${at}]` : ''}`
+    const rule = 'an object { name, value } of strings'
+    if (typeof header !== 'object' || header === null) throw invalidType(name, rule, header)
+    checkInnerNames(header, name, ['name', 'value'])
+    const { name: field, value } = header as Partial<SkipHeader>
+    if (typeof field !== 'string' || field === '' || typeof value !== 'string') throw invalidType(name, rule, header)
+    return { field: field.toLowerCase(), value }
+  })
+  return (ctx) =>
+    headers.some(({ field, value }) => {
+      const sent = ctx.req.headers[field]
+      return sent !== undefined && (value === '*' || (Array.isArray(sent) ? sent.includes(value) : sent === value))
+    }) ||
+    (skip?.(ctx) ?? false)
+}
+
+export function encryptionOf(given: unknown): EncryptionSettings | undefined {
+  if (given === undefined) return undefined
+  if (typeof given !== 'object' || given === null || Array.isArray(given) || given instanceof Uint8Array)
+    return {
+      keys: checkedSecrets(given, 'options.encryptionKeys'),
+      encrypt: true,
+      acceptPlain: false,
+      onUnknownKey: 'fail',
+    }
+  const at = 'options.encryptionKeys'
+  checkInnerNames(given, at, ['keys', 'encrypt', 'acceptPlain', 'onUnknownKey'])
+  const { keys, encrypt = true, acceptPlain = false, onUnknownKey = 'fail' } = given as Record<string, unknown>
+  if (typeof encrypt !== 'boolean') throw invalidType(`${at}.encrypt`, 'true or false', encrypt)
+  if (typeof acceptPlain !== 'boolean') throw invalidType(`${at}.acceptPlain`, 'true or false', acceptPlain)
+  if (onUnknownKey !== 'fail' && onUnknownKey !== 'end')
+    throw invalidValue(`${at}.onUnknownKey`, "'fail' or 'end'", onUnknownKey)
+  return { keys: checkedSecrets(keys, `${at}.keys`), encrypt, acceptPlain, onUnknownKey }
+}
+
+function checkedSecrets(secrets: unknown, at: string): EncryptionSettings['keys'] {
+  const rule = 'a non-empty list of secrets, newest first'
+  if (!Array.isArray(secrets)) throw invalidType(at, rule, secrets, typeof secrets === 'string' ? LISTED : undefined)
+  if (secrets.length === 0) throw invalidValue(at, rule, secrets)
+  secrets.forEach((secret: unknown, index) => checkSecret(secret, `${at}[${index}]`))
+  // Each has been looked at.
+  return [...(secrets as EncryptionSettings['keys'])]
+}
+
+export function codecOf(codec: unknown, maxBytes: number): Codec {
+  if (codec === undefined) return jsonCodec(maxBytes)
+  const { stringify, parse } = (
+    typeof codec === 'object' || typeof codec === 'function' ? (codec ?? {}) : {}
+  ) as Partial<SessionCodec>
+  if (typeof stringify !== 'function' || typeof parse !== 'function')
+    throw invalidType('options.codec', 'an object with the functions stringify and parse', codec)
+  return customCodec(codec as SessionCodec)
+}
+
+export function schemaOf(schema: unknown): StandardSchema | undefined {
+  if (schema === undefined) return undefined
+  // Some schemas (arktype's) are functions.
+  const standard = (
+    (typeof schema === 'object' || typeof schema === 'function') && schema !== null ? schema : {}
+  ) as Partial<StandardSchema>
+  if (typeof standard['~standard']?.validate !== 'function')
+    throw invalidType('options.schema', 'a Standard Schema (zod, valibot, arktype ...)', schema)
+  return standard as StandardSchema
+}
+
+/**
+ * The owner of a session.
+ *
+ * @throws {TypeError} unless it has 1 to 255 characters.
+ */
+export function checkedOwner(owner: unknown, name: string): string {
+  const rule = 'a string of 1 to 255 characters'
+  if (typeof owner !== 'string') throw invalidType(name, rule, owner, remedyFor(owner))
+  if (owner === '' || owner.length > 255) throw invalidValue(name, rule, owner)
+  return owner
+}
+
+export function ownerOf(owner: unknown): ((data: Record<string, unknown>) => string | undefined) | undefined {
+  const asked = callable(owner as ((data: Record<string, unknown>) => unknown) | undefined, 'options.owner')
+  if (asked === undefined) return undefined
+  return (data) => {
+    const answer = asked(data)
+    return answer === undefined ? undefined : checkedOwner(answer, 'the result of options.owner')
+  }
+}
+
+const MAX_DEVICE_BYTES = 1024
+const MAX_ADDRESS = 100
+const MAX_USER_AGENT = 512
+
+export function deviceOf(device: unknown): ((ctx: Context) => DeviceFacts) | undefined {
+  if (device === undefined || device === false) return undefined
+  if (device === true) return addressAndUserAgent
+  if (typeof device !== 'function') throw invalidType('options.device', 'true, false or a function of ctx', device)
+  return (ctx) => deviceFacts((device as (ctx: Context) => unknown)(ctx))
+}
+
+/** Cut, never refused: whoever sends a long header must not be kept from signing in. */
+function addressAndUserAgent(ctx: Context): DeviceFacts {
+  const userAgent = ctx.req.headers['user-agent']
+  // Behind a proxy the address is what a header says.
+  const address = ctx.ip.slice(0, MAX_ADDRESS)
+  return userAgent === undefined ? { address } : { address, userAgent: userAgent.slice(0, MAX_USER_AGENT) }
+}
+
+function deviceFacts(answer: unknown): DeviceFacts {
+  const name = 'the result of options.device'
+  const given = plainAnswer(answer, name, 'an object that JSON keeps')
+  const text = JSON.stringify(given) as string | undefined
+  const bytes = text === undefined ? 0 : Buffer.byteLength(text)
+  if (bytes > MAX_DEVICE_BYTES) {
+    throw new SessionError(
+      'ERR_SESSION_TOO_LARGE',
+      `options.device gave ${bytes} bytes of JSON, and ${MAX_DEVICE_BYTES} is the most: keep what tells one device from another`,
+    )
+  }
+  const facts: unknown = text === undefined ? undefined : JSON.parse(text)
+  return plainAnswer(facts, name, 'an object that JSON keeps') as DeviceFacts
+}
+
+export function crossSiteOf(
+  given: unknown,
+): { readonly trusts: (ctx: Context, origin: string | undefined) => boolean } | undefined {
+  const at = 'options.crossSite'
+  if (given === 'allow') return undefined
+  if (given === 'refuse') return { trusts: () => false }
+  const rule = "'refuse', 'allow' or { trust: [origin] }"
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw invalidType(at, rule, given)
+  checkInnerNames(given, at, ['trust'])
+  const { trust } = given as { trust?: unknown }
+  if (typeof trust === 'function') {
+    return {
+      trusts: (ctx) => {
+        const answer: unknown = (trust as (ctx: Context) => unknown)(ctx)
+        if (typeof answer === 'boolean') return answer
+        throw invalidType(`the result of ${at}.trust`, 'true or false', answer, remedyFor(answer))
+      },
+    }
+  }
+  if (!Array.isArray(trust)) throw invalidType(`${at}.trust`, 'a list of origins or a function of ctx', trust)
+  const origins = new Set(trust.map((origin: unknown, index) => originOf(origin, `${at}.trust[${index}]`)))
+  return { trusts: (_ctx, origin) => origin !== undefined && origins.has(origin.toLowerCase()) }
+}
+
+/** An origin as browsers write it. */
+function originOf(value: unknown, name: string): string {
+  const rule = "an origin without a path, such as 'https://pay.example'"
+  if (typeof value !== 'string') throw invalidType(name, rule, value)
+  const match = /^([a-z][a-z0-9+.-]*):\/\/[^/?#@\s\\*]+$/i.exec(value)
+  if (match === null || !URL.canParse(value)) throw invalidValue(name, rule, value)
+  const { origin, protocol, host } = new URL(value)
+  // Of schemes that are not the web's (of browser extensions) a URL has no origin.
+  return origin === 'null' ? `${protocol}//${host}`.toLowerCase() : origin
+}
+
+const CLEARABLE: readonly ClearSiteData[] = ['cache', 'storage', 'executionContexts', 'clientHints']
+
+export function clearSiteDataOf(given: unknown): string | undefined {
+  if (given === undefined) return undefined
+  const at = 'options.clearSiteData'
+  const names = CLEARABLE.map((name) => `'${name}'`).join(', ')
+  if (!Array.isArray(given)) throw invalidType(at, `a list of ${names}`, given)
+  for (const [index, name] of (given as unknown[]).entries()) {
+    if (typeof name !== 'string') throw invalidType(`${at}[${index}]`, `one of ${names}`, name)
+    if (!(CLEARABLE as readonly string[]).includes(name))
+      throw invalidValue(
+        `${at}[${index}]`,
+        `one of ${names}`,
+        name,
+        "the session's cookie is cleared anyway, and others are the app's",
+      )
+  }
+  if (given.length === 0) return undefined
+  return [...new Set(given as string[])].map((name) => `"${name}"`).join(', ')
+}
+
+const LEAST_WITHIN = 300_000
+
+export function bindingOf(
+  given: unknown,
+  cookie: SessionOptions['cookie'],
+): { readonly within: number; readonly path: string } | undefined {
+  const at = 'options.deviceBound'
+  if (given === false) return undefined
+  const rule = 'true, false or an object { within, path }'
+  if (given !== true && (typeof given !== 'object' || given === null || Array.isArray(given)))
+    throw invalidType(at, rule, given)
+  if (given !== true) checkInnerNames(given, at, ['within', 'path'])
+  const { within: time = 600_000, path = '/.session/device' } = (given === true ? {} : given) as Record<string, unknown>
+  const within = duration(time, `${at}.within`)
+  if (within < LEAST_WITHIN || within > MAX_COOKIE_AGE)
+    throw invalidValue(
+      `${at}.within`,
+      'at least five minutes, below which browsers stop to sign, and at most 400 days',
+      time,
+    )
+  const pathRule = 'a path of printable characters that begins with / and does not end with it, without a query'
+  if (typeof path !== 'string') throw invalidType(`${at}.path`, pathRule, path)
+  if (!/^(?:\/[!$&'()*+,\-.0-9:=@A-Z_a-z~%]+)+$/.test(path) || path.length > 256)
+    throw invalidValue(`${at}.path`, pathRule, path)
+  // What a function gives is known in a request only.
+  if (typeof cookie === 'object') assertBelow(path, cookie.path ?? '/')
+  return { within, path }
+}
+
+/** @throws {TypeError} when the browser would not send the cookie to the path of `deviceBound`. */
+export function assertBelow(path: string, cookiePath: string): void {
+  if (!path.startsWith(cookiePath.endsWith('/') ? cookiePath : `${cookiePath}/`))
+    throw invalidMix(
+      `options.deviceBound.path must lie below the path of the cookie, ${JSON.stringify(cookiePath)}: browsers send no cookie to ${JSON.stringify(path)}`,
+    )
+}
+
+export function generateIdOf(generateId: SessionOptions['generateId']): () => string {
+  const asked = callable(generateId, 'options.generateId')
+  if (asked === undefined) return newId
+  const checked = (): string => {
+    const id: unknown = asked()
+    if (isId(id)) return id
+    throw invalidMix(
+      `options.generateId must return 22 to 128 characters of the base64url alphabet, got ${describe(id)}`,
+    )
+  }
+  // Tried once, so that a wrong one is found before the first visitor. What it gave is dropped.
+  checked()
+  return checked
+}
+
+export function loggerOf(logger: unknown): SessionLogger | undefined {
+  if (logger === undefined) return undefined
+  if (typeof logger !== 'object' || logger === null)
+    throw invalidType('options.logger', 'an object with some of debug, info, warn and error', logger)
+  for (const level of ['debug', 'info', 'warn', 'error']) {
+    const log: unknown = (logger as Record<string, unknown>)[level]
+    if (log !== undefined && typeof log !== 'function') throw invalidType(`options.logger.${level}`, 'a function', log)
+  }
+  return logger
+}

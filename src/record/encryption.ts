@@ -1,0 +1,178 @@
+// Encrypted payloads: AES-256-GCM under a key that each message has alone, bound to the record around it.
+//
+// Format 2: byte 2, name of the secret (6 bytes), its check (4), nonce (24), tag (16), ciphertext. The first half of the
+// nonce and the record's key make the message's own key by HMAC, the second half is its IV: no number of messages under one
+// secret is too many. Format 1, of 0.1: byte 1, name, IV (12), tag, ciphertext, all under one key; it is only read.
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hash,
+  hkdfSync,
+  randomFillSync,
+} from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { SessionError } from '../errors.ts'
+import { CorruptRecord, type SessionRecord } from '../store.ts'
+
+/** Secrets, newest first, as `options.encryptionKeys` takes them. */
+export type EncryptionKeys = readonly (string | Uint8Array)[]
+
+/** What `options.encryptionKeys` says. */
+export interface EncryptionSettings {
+  /** Newest first; the first encrypts, all decrypt. */
+  readonly keys: EncryptionKeys
+  /** `false`: payloads are written in the clear, and both kinds are read. */
+  readonly encrypt: boolean
+  /** Payloads in the clear are read as well: anyone who can write to the store can forge sessions meanwhile. */
+  readonly acceptPlain: boolean
+  /** What becomes of a session whose key is not listed: an outage (503), or an ended session whose record stays. */
+  readonly onUnknownKey: 'fail' | 'end'
+}
+
+/** What a payload is bound to: the fields of its record that must not be exchanged. */
+export type BoundTo = Pick<SessionRecord, 'key' | 'owner' | 'meta' | 'createdAt'>
+
+/** A payload names an encryption key that is not configured, and `onUnknownKey` is `'end'`. The record must stay. */
+export class UnknownKey extends CorruptRecord {}
+
+interface Secret {
+  readonly name: Buffer
+  /** Format, name and check: how each payload begins. */
+  readonly head: Buffer
+  readonly key: KeyObject
+  /** The key of format 1. */
+  readonly oldKey: KeyObject
+}
+
+const FORMAT = 2
+const OLD_FORMAT = 1
+const NAME_BYTES = 6
+const CHECK_BYTES = 4
+const SALT_BYTES = 12
+const IV_BYTES = 12
+const TAG_BYTES = 16
+const HEAD_BYTES = 1 + NAME_BYTES + CHECK_BYTES
+const BODY = HEAD_BYTES + SALT_BYTES + IV_BYTES + TAG_BYTES
+const OLD_BODY = 1 + NAME_BYTES + IV_BYTES + TAG_BYTES
+const CIPHER = 'aes-256-gcm'
+
+/** The most bytes that encryption adds to a text. */
+export const OVERHEAD = BODY
+
+/** Encrypts under the newest secret, decrypts under all. Without settings it knows no key, and still tells what is encrypted. */
+export class Encryption {
+  readonly #secrets: readonly Secret[]
+  readonly #onUnknownKey: 'fail' | 'end'
+
+  constructor(keys: EncryptionKeys, onUnknownKey: 'fail' | 'end') {
+    this.#secrets = keys.map(secretOf)
+    this.#onUnknownKey = onUnknownKey
+  }
+
+  encrypt(text: string, bound: BoundTo): Uint8Array {
+    const [secret] = this.#secrets
+    // The caller asks only with at least one secret.
+    if (secret === undefined) throw new TypeError('there is no encryption key')
+    const nonce = randomFillSync(Buffer.allocUnsafeSlow(SALT_BYTES + IV_BYTES))
+    const cipher = createCipheriv(CIPHER, messageKey(secret, nonce, bound.key), nonce.subarray(SALT_BYTES))
+    cipher.setAAD(boundText(bound))
+    const body = cipher.update(text, 'utf8')
+    cipher.final()
+    // A plain Uint8Array of its own memory: a Buffer may share its memory with others.
+    const payload = new Uint8Array(BODY + body.length)
+    payload.set(secret.head)
+    payload.set(nonce, HEAD_BYTES)
+    payload.set(cipher.getAuthTag(), BODY - TAG_BYTES)
+    payload.set(body, BODY)
+    return payload
+  }
+
+  /**
+   * @throws {CorruptRecord} when it is not what was written for this record.
+   * @throws {SessionError} `ERR_SESSION_STORE` when it names a key that is not listed; with `'end'` an {@link UnknownKey}.
+   */
+  decrypt(payload: Uint8Array, bound: BoundTo): string {
+    const isOld = payload[0] === OLD_FORMAT
+    if (payload.length < (isOld ? OLD_BODY : BODY)) throw new CorruptRecord('cut off')
+    const secret = this.#secretOf(payload)
+    if (secret === undefined) throw this.#refusal(payload)
+    const tagAt = isOld ? OLD_BODY - TAG_BYTES : BODY - TAG_BYTES
+    const key = isOld ? secret.oldKey : messageKey(secret, payload.subarray(HEAD_BYTES, tagAt), bound.key)
+    try {
+      const iv = payload.subarray(tagAt - IV_BYTES, tagAt)
+      const decipher = createDecipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES })
+      decipher.setAAD(isOld ? oldBoundText(bound) : boundText(bound))
+      decipher.setAuthTag(payload.subarray(tagAt, tagAt + TAG_BYTES))
+      return decipher.update(payload.subarray(tagAt + TAG_BYTES), undefined, 'utf8') + decipher.final('utf8')
+    } catch (cause) {
+      throw new CorruptRecord('fails authentication', { cause })
+    }
+  }
+
+  /** Whether a payload names a key that is not listed, known without decrypting. */
+  isLocked(payload: Uint8Array): boolean {
+    return isNamed(payload) && this.#secretOf(payload) === undefined
+  }
+
+  /** Whether a payload is written as `encrypt` would write it now. */
+  isNewest(payload: Uint8Array): boolean {
+    const head = this.#secrets[0]?.head
+    return head !== undefined && payload.length >= BODY && head.equals(payload.subarray(0, HEAD_BYTES))
+  }
+
+  #secretOf(payload: Uint8Array): Secret | undefined {
+    if (payload[0] === FORMAT) return this.#secrets.find(({ head }) => head.equals(payload.subarray(0, HEAD_BYTES)))
+    if (payload[0] !== OLD_FORMAT) return undefined
+    const name = payload.subarray(1, 1 + NAME_BYTES)
+    return this.#secrets.find((secret) => secret.name.equals(name))
+  }
+
+  #refusal(payload: Uint8Array): Error {
+    if (!isNamed(payload)) return new CorruptRecord('of no known format')
+    if (this.#onUnknownKey === 'end') return new UnknownKey('encrypted with a key that is not listed')
+    return new SessionError(
+      'ERR_SESSION_STORE',
+      'a stored session names an encryption key that is not configured: add that key to options.encryptionKeys, behind the newest one',
+    )
+  }
+}
+
+/** Whether a payload is one of ours, under whatever key: a damaged name must not pass for another key, which is an outage. */
+function isNamed(payload: Uint8Array): boolean {
+  if (payload[0] === OLD_FORMAT) return payload.length >= OLD_BODY
+  if (payload[0] !== FORMAT || payload.length < BODY) return false
+  const check = checkOf(payload.subarray(0, 1 + NAME_BYTES))
+  return check.equals(payload.subarray(1 + NAME_BYTES, HEAD_BYTES))
+}
+
+function checkOf(named: Uint8Array): Buffer {
+  return hash('sha256', named, 'buffer').subarray(0, CHECK_BYTES)
+}
+
+// HKDF (RFC 5869) gives a secret's keys and, with another label, its public name. 0.1 wrote under the first label.
+function secretOf(secret: string | Uint8Array): Secret {
+  const derive = (label: string, length: number): Buffer =>
+    Buffer.from(hkdfSync('sha256', secret, '', `koa-fastsession ${label}`, length))
+  const name = derive('payload key name', NAME_BYTES)
+  const named = Buffer.concat([Buffer.of(FORMAT), name])
+  return {
+    name,
+    head: Buffer.concat([named, checkOf(named)]),
+    key: createSecretKey(derive('record key', 32)),
+    oldKey: createSecretKey(derive('payload key', 32)),
+  }
+}
+
+function messageKey({ key }: Secret, nonce: Uint8Array, recordKey: string): Buffer {
+  return createHmac('sha256', key).update(nonce.subarray(0, SALT_BYTES)).update(recordKey).digest()
+}
+
+function boundText({ key, owner, meta, createdAt }: BoundTo): Buffer {
+  return Buffer.from(JSON.stringify([key, owner ?? null, meta ?? null, createdAt]))
+}
+
+function oldBoundText({ key, owner, meta }: BoundTo): Buffer {
+  return Buffer.from(JSON.stringify([key, owner ?? null, meta ?? null]))
+}

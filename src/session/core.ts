@@ -1,0 +1,49 @@
+// What the sessions of one middleware share, and the request that a session is held for.
+import type { IncomingMessage } from 'node:http'
+import type { Context } from 'koa'
+import type { CheckedStore } from '../checked-store.ts'
+import type { CookieSettings } from '../cookie/cookie.ts'
+import type { Keyring } from '../cookie/keyring.ts'
+import type { Events } from '../events.ts'
+import type { Binding } from '../record/metadata.ts'
+import type { Payload } from '../record/payload.ts'
+import type { Settings } from '../settings.ts'
+import type { Turns, WriteQueue } from './queues.ts'
+import type { Watches } from './watches.ts'
+
+/** What the sessions of one middleware share. `Member` is a change that waits to be written. */
+export interface Core<Member = unknown> {
+  readonly settings: Settings
+  readonly store: CheckedStore
+  readonly payload: Payload
+  readonly events: Events
+  readonly writes: WriteQueue<Member>
+  /** Whose turn it is to compute an update of which session. */
+  readonly updates: Turns
+  /** Sessions whose end somebody waits for. */
+  readonly watches: Watches
+  /** The binding of sessions to a key of their browser's own; `undefined` without `options.deviceBound`. */
+  readonly binding: BindingCheck | undefined
+  /** A context for a request outside Koa's chain, for functions of the app's that take one. */
+  readonly contextOf: (request: IncomingMessage) => Context
+  /** How many functions of `update`, or schemas, run now: where none does, no verb has to ask whether it is inside one. */
+  running: number
+}
+
+/** Whether the browser of a bound session has proved itself lately. */
+export interface BindingCheck {
+  isProven(info: RequestInfo, binding: Binding, now: number): boolean
+  /** Whether the browser says that it skipped its refresh: it keeps its cookies, and proves itself later. */
+  hasSkippedRefresh(info: RequestInfo): boolean
+}
+
+/** The request that a session is held for. */
+export interface RequestInfo {
+  readonly request: IncomingMessage
+  readonly cookie: CookieSettings
+  readonly keyring: Keyring
+  /** Absent outside Koa's chain, where no cookie can be sent. */
+  readonly ctx: Context | undefined
+  /** Whether the request is no activity of its user. */
+  readonly isPassive: boolean
+}

@@ -1,0 +1,103 @@
+// A session is stored for the first time.
+import { headersSentError, idsTakenError } from '../errors.ts'
+import { publicIdOf } from '../cookie/id.ts'
+import type { PendingChanges } from '../record/merge.ts'
+import { draftOf, recordOf, usedAt, type Draft } from '../record/record.ts'
+import { isPromise, type MaybePromise, type SessionRecord } from '../store.ts'
+import { tellCommitted } from './events.ts'
+import { applyOwner, finishSignIn } from './owner.ts'
+import type { RequestSession } from './request-session.ts'
+import { checkDraft } from './validation.ts'
+
+const MAX_ID_COLLISIONS = 5
+
+/** Stores what is pending as a new session. */
+export function create(session: RequestSession, pending: PendingChanges): MaybePromise<void> {
+  const now = session.core.settings.now()
+  const draft = applyOwner(session, draftOf(session.stored, undefined, pending, now), pending, now)
+  const done = insert(session, draft, now)
+  if (isPromise(done)) return done.then(() => settle(session, pending))
+  settle(session, pending)
+}
+
+/** What was pending is stored. After the last commit nothing reads data any more. */
+export function settle(session: RequestSession, pending: PendingChanges): void {
+  if (session.phase === 'open') session.pending.settle(session.stored, pending)
+}
+
+/**
+ * Inserts a session that is not stored yet, and goes on with it.
+ *
+ * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when the browser would never learn its id.
+ */
+export function insert(session: RequestSession, draft: Draft, now: number): MaybePromise<void> {
+  const { cookie } = session
+  if (!cookie.canSend && !cookie.hasIntroduced) throw headersSentError('a new session was stored')
+  // An id that has left with the headers can no longer be exchanged for another one.
+  const created = createRecord(session, draft, now, session.id, cookie.hasIntroduced ? 0 : MAX_ID_COLLISIONS)
+  return isPromise(created) ? created.then((one) => introduce(session, one)) : introduce(session, created)
+}
+
+function introduce(session: RequestSession, { id, record, draft }: CreatedRecord): MaybePromise<void> {
+  const { events } = session.core
+  session.become(id, record, draft)
+  session.hasNewId = true
+  if (session.cookie.hasIntroduced) session.cookie.withdraw()
+  else session.cookie.issue()
+  if (events.hasSubscribers('create')) events.emit('create', { publicId: record.key, owner: record.owner })
+  tellCommitted(session, record, [])
+  return finishSignIn(session, undefined, true)
+}
+
+/** A record that was written under an id that the browser does not know yet. */
+export interface CreatedRecord {
+  readonly id: string
+  readonly record: SessionRecord
+  readonly draft: Draft
+}
+
+interface Insertion {
+  readonly created: CreatedRecord
+  readonly isFree: MaybePromise<boolean>
+}
+
+function insertion(session: RequestSession, draft: Draft, now: number, id: string): Insertion {
+  const { payload, settings, store } = session.core
+  const record = recordOf(payload, draft, publicIdOf(id), 1, usedAt(settings.lifetime, draft.metadata, now))
+  return { created: { id, record, draft }, isFree: store.create(record, now) }
+}
+
+/**
+ * Writes the first record of a draft, under another id where this one is taken: what is there is another browser's
+ * session, which is neither adopted nor overwritten.
+ *
+ * @throws {SessionError} `ERR_SESSION_STORE` after so many collisions.
+ */
+export function createRecord(
+  session: RequestSession,
+  draft: Draft,
+  now: number,
+  id: string,
+  collisions: number = MAX_ID_COLLISIONS,
+): MaybePromise<CreatedRecord> {
+  const checked = checkDraft(session, draft)
+  if (checked !== undefined) {
+    return checked.then(() => createAgain(session, insertion(session, draft, now, id), now, collisions))
+  }
+  const first = insertion(session, draft, now, id)
+  return first.isFree === true ? first.created : createAgain(session, first, now, collisions)
+}
+
+async function createAgain(
+  session: RequestSession,
+  first: Insertion,
+  now: number,
+  collisions: number,
+): Promise<CreatedRecord> {
+  let { created, isFree } = first
+  for (let left = collisions; !(await isFree); left--) {
+    if (left === 0) throw idsTakenError()
+    ;({ created, isFree } = insertion(session, created.draft, now, session.newId()))
+  }
+  return created
+}

@@ -1,0 +1,22 @@
+// A session is used by the pages of its own site alone.
+import { isCrossSite, isUnsafe } from '../cookie/cross-site.ts'
+import { crossSiteError } from '../errors.ts'
+import type { SessionRecord } from '../store.ts'
+import type { Core, RequestInfo } from './core.ts'
+
+/**
+ * Refuses an unsafe request of another site, before any handler runs, or when it signs an owner in.
+ *
+ * @throws {SessionError} `ERR_SESSION_CROSS_SITE`, with an event.
+ */
+export function assertSameSite(core: Core, info: RequestInfo, record: SessionRecord | undefined): void {
+  const { events, settings } = core
+  const { crossSite } = settings
+  const { request } = info
+  if (crossSite === undefined || !isUnsafe(request)) return
+  const { headers } = request
+  if (!isCrossSite(headers, info.ctx?.host ?? headers.host ?? '')) return
+  if (crossSite.trusts(info.ctx ?? core.contextOf(request), headers.origin ?? '')) return
+  events.emit('reject', { publicId: record?.key, owner: record?.owner, reason: 'cross-site' })
+  throw crossSiteError()
+}

@@ -1,0 +1,49 @@
+// A session ends, or what took its place.
+import { goneError } from '../errors.ts'
+import type { DestroyReason } from '../events.ts'
+import { endedRecord } from '../record/tombstone.ts'
+import type { Replaced, SessionRecord } from '../store.ts'
+import type { Core } from './core.ts'
+import type { RequestSession } from './request-session.ts'
+import { retryOnConflict } from './retry.ts'
+import { followRecord } from './successors.ts'
+
+/** Ends the session; see the manager. */
+export async function destroy(session: RequestSession): Promise<void> {
+  if (session.status === 'destroyed') return
+  const { record, core, origin, status, cookie } = session
+  const hasEnded = record !== undefined && (await endSession(core, record, 'sign-out'))
+  session.status = 'destroyed'
+  session.ending?.abort(goneError())
+  // Only what this request came with and ended itself is cleared: where another request ended it, the browser may hold
+  // a fresh cookie by now. A browser that could not prove itself keeps cookies that open nothing.
+  if ((hasEnded && origin === 'resumed') || (origin === 'unbound' && status === 'new')) cookie.clear()
+  else cookie.withdraw()
+}
+
+/**
+ * Ends the session of a record, or what took its place: a logout is a logout. One step: an empty record takes the place,
+ * and lies there for a minute, so that a slow request learns that the session has ended.
+ *
+ * @returns whether a live session was ended.
+ */
+export async function endSession(core: Core, record: SessionRecord, reason: DestroyReason): Promise<boolean> {
+  const { settings, store, events } = core
+  let target = await followRecord(core, record)
+  const attempt = async (): Promise<Replaced> => {
+    if (target === undefined) return 'gone'
+    const now = settings.now()
+    return store.replace(endedRecord(target, now), target.version, now)
+  }
+  const refresh = async (): Promise<boolean> => {
+    if (target === undefined) return false
+    const newest = await store.read(target.key, settings.now())
+    target = newest === undefined || newest === 'corrupt' ? undefined : await followRecord(core, newest)
+    return target !== undefined
+  }
+  if (!(await retryOnConflict(attempt, refresh)) || target === undefined) return false
+  const { key: publicId, owner } = target
+  if (events.hasSubscribers('destroy')) events.emit('destroy', { publicId, owner, reason })
+  core.watches.ended(publicId)
+  return true
+}

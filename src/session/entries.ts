@@ -1,0 +1,46 @@
+// The keys that a request touched in data, in the order in which it did.
+
+/** A key that this request read as an object, wrote or deleted. */
+export interface Entry {
+  readonly key: string
+  /** What the handler holds or put there. */
+  value: unknown
+  /** What was stored when it was touched: the value itself is never handed out. */
+  base: unknown
+}
+
+/** What a request touches is a few keys: to look through them costs less than to make a Map. */
+const FEW = 16
+
+export class Entries {
+  #list: Entry[] = []
+  #byKey: Map<string, Entry> | undefined = undefined
+
+  get list(): readonly Entry[] {
+    return this.#list
+  }
+
+  get(key: string): Entry | undefined {
+    if (this.#byKey !== undefined) return this.#byKey.get(key)
+    for (const entry of this.#list) if (entry.key === key) return entry
+    return undefined
+  }
+
+  /** An entry for a key that has none. */
+  add(entry: Entry): void {
+    this.#list.push(entry)
+    if (this.#byKey !== undefined) this.#byKey.set(entry.key, entry)
+    else if (this.#list.length > FEW) this.#index()
+  }
+
+  /** Keeps those that `isKept` says so of. */
+  filter(isKept: (entry: Entry) => boolean): void {
+    this.#list = this.#list.filter(isKept)
+    if (this.#list.length > FEW) this.#index()
+    else this.#byKey = undefined
+  }
+
+  #index(): void {
+    this.#byKey = new Map(this.#list.map((entry) => [entry.key, entry]))
+  }
+}

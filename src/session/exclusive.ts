@@ -1,0 +1,75 @@
+// One piece of work on a session at a time.
+import type { PendingChanges } from '../record/merge.ts'
+import { isPromise, type MaybePromise } from '../store.ts'
+import type { RequestSession } from './request-session.ts'
+
+/**
+ * Runs one piece of work on a session after another: a `save()` that was not awaited, then the commit of the request.
+ * Work that the store answers at once is done at once.
+ *
+ * @throws {SessionError} `ERR_SESSION_STORE` after the middleware was closed.
+ */
+export function runExclusive<T>(session: RequestSession, work: () => MaybePromise<T>): MaybePromise<T> {
+  const { store } = session.core
+  if (session.busy !== undefined) return (session.busy = runAfter(session, session.busy, work))
+  store.begin()
+  let done: MaybePromise<T>
+  try {
+    done = work()
+  } catch (error) {
+    store.end()
+    throw error
+  }
+  if (isPromise(done)) return (session.busy = finishWork(session, done))
+  store.end()
+  return done
+}
+
+async function runAfter<T>(session: RequestSession, before: Promise<unknown>, work: () => MaybePromise<T>): Promise<T> {
+  session.working++
+  try {
+    // How the work before ended is its own caller's concern.
+    await before.catch(() => undefined)
+    session.core.store.begin()
+    try {
+      return await work()
+    } finally {
+      session.core.store.end()
+    }
+  } finally {
+    if (--session.working === 0) session.busy = undefined
+  }
+}
+
+async function finishWork<T>(session: RequestSession, done: Promise<T>): Promise<T> {
+  session.working++
+  try {
+    return await done
+  } finally {
+    session.core.store.end()
+    if (--session.working === 0) session.busy = undefined
+  }
+}
+
+/**
+ * Runs work that stores what is pending. Where it fails, the changes that it noted are dropped, and all of them where it
+ * could not even collect them: whoever called it has been given the error. What was written meanwhile stays pending.
+ */
+export function orDrop<T>(
+  session: RequestSession,
+  work: (note: (pending: PendingChanges) => void) => MaybePromise<T>,
+): MaybePromise<T> {
+  let noted: PendingChanges | undefined
+  const drop = (error: unknown): never => {
+    if (noted === undefined) session.pending.reset(session.stored.data)
+    else session.pending.detach(session.stored, noted)
+    session.pending.mustStore = false
+    throw error
+  }
+  try {
+    const done = work((pending) => (noted = pending))
+    return isPromise(done) ? done.catch(drop) : done
+  } catch (error) {
+    return drop(error)
+  }
+}

@@ -1,0 +1,59 @@
+// Whether the running code is inside the function of an update, or inside a schema that checks a session: there the other
+// verbs of that session are refused, and an update joins.
+import { scopeOutside, sessionContext } from '../context.ts'
+import { inUpdateError } from '../errors.ts'
+import type { Core } from './core.ts'
+import type { Data } from './data.ts'
+
+/** A function of `update`, or a schema, that runs now. */
+export class RunningUpdate {
+  /** The data that the function works on; `undefined` for a schema. */
+  readonly data: Data | undefined
+  readonly core: Core
+  readonly publicId: string
+  /** The update in whose function this one was called, of another session. */
+  readonly outer: RunningUpdate | undefined
+  isOver = false
+
+  constructor(core: Core, publicId: string, data: Data | undefined) {
+    this.core = core
+    this.publicId = publicId
+    this.data = data
+    this.outer = running()
+  }
+
+  /** Runs `fn` as the function of this update. */
+  async run<Result>(fn: () => Result | Promise<Result>): Promise<Result> {
+    this.core.running++
+    try {
+      return await sessionContext.run(sessionContext.getStore()?.inside(this) ?? scopeOutside(this), fn)
+    } finally {
+      this.core.running--
+      this.isOver = true
+    }
+  }
+}
+
+interface Named {
+  readonly core: Core
+  readonly publicId: string
+}
+
+function running(): RunningUpdate | undefined {
+  const update = sessionContext.getStore()?.update
+  return update instanceof RunningUpdate ? update : undefined
+}
+
+/** The update of that session in whose function the code runs. */
+export function updateAround({ core, publicId }: Named): RunningUpdate | undefined {
+  if (core.running === 0) return undefined
+  for (let update = running(); update !== undefined; update = update.outer) {
+    if (update.core === core && update.publicId === publicId && !update.isOver) return update
+  }
+  return undefined
+}
+
+/** @throws {SessionError} `ERR_SESSION_IN_UPDATE` inside the function of an update of that session. */
+export function assertOutsideUpdate(session: Named, verb: string): void {
+  if (session.core.running > 0 && updateAround(session) !== undefined) throw inUpdateError(verb)
+}

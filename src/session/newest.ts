@@ -1,0 +1,111 @@
+// The newest state of a session: what this request knows, what this process knows, what the store says.
+import { goneError, SessionError, unboundError } from '../errors.ts'
+import { decodeMetadata } from '../record/metadata.ts'
+import { changedKeys, decodeRecord, type Stored } from '../record/record.ts'
+import { storable } from '../record/schema.ts'
+import { isEnded } from '../record/tombstone.ts'
+import { effectiveEnd } from '../record/lifetime.ts'
+import { CorruptRecord, type SessionRecord } from '../store.ts'
+import type { Core } from './core.ts'
+import type { RequestSession } from './request-session.ts'
+import { validate } from './validation.ts'
+
+/** A record and what it holds. */
+export interface Known {
+  readonly record: SessionRecord
+  readonly stored: Stored
+  /** Why its data cannot be used: it does not satisfy the schema. */
+  readonly dataError: SessionError | undefined
+}
+
+/**
+ * Refuses a change.
+ *
+ * @throws {SessionError} `ERR_SESSION_GONE`, or `ERR_SESSION_UNBOUND` where the browser has yet to prove itself.
+ */
+export function refuse(session: RequestSession): never {
+  if (session.status === 'unbound') throw unboundError()
+  session.markGone()
+  throw goneError()
+}
+
+/** The record that the next write is compared with. @throws {SessionError} `ERR_SESSION_GONE` when there is none. */
+export function requireRecord(session: RequestSession): SessionRecord {
+  if (session.record === undefined || session.status !== 'live') return refuse(session)
+  return session.record
+}
+
+/** A newer record of the session takes the place of the one that this request knew. */
+export function takeNewer(session: RequestSession, { record, stored, dataError }: Known): void {
+  noteMerge(session, stored)
+  session.setRecord(record, stored)
+  session.dataError = dataError
+}
+
+/** Notes which keys other requests have changed, if anybody wants to know. */
+export function noteMerge(session: RequestSession, newer: Stored): void {
+  const { events, payload } = session.core
+  if (session.stored === newer || !events.hasSubscribers('merge')) return
+  const keys = changedKeys(session.stored.data, newer.data, payload.codec)
+  if (keys.length > 0) session.mergedKeys = [...new Set([...session.mergedKeys, ...keys])]
+}
+
+/** Another request was first: what it stored is the ground of the next try. @returns whether the session still lives. */
+export async function refresh(session: RequestSession): Promise<boolean> {
+  const { key } = requireRecord(session)
+  // What this process took for the newest is not: the store refused it.
+  session.core.payload.forget(key)
+  const newest = await readLive(session.core, key)
+  if (newest === undefined) return false
+  takeNewer(session, newest)
+  return true
+}
+
+/** What is stored under a key now, the schema applied; `undefined` where its session has ended or cannot be read. */
+export async function readLive(core: Core, key: string): Promise<Known | undefined> {
+  const now = core.settings.now()
+  const record = await core.store.read(key, now)
+  if (record === undefined || record === 'corrupt' || isEnded(record)) return undefined
+  try {
+    const stored = decodeRecord(core.payload, record)
+    if (effectiveEnd(core.settings.lifetime, stored.metadata, record) <= now) return undefined
+    return await applySchema(core, record, stored)
+  } catch (error) {
+    // What cannot be read cannot be changed: to this request the session has ended.
+    if (error instanceof CorruptRecord) return undefined
+    throw error
+  }
+}
+
+/**
+ * What the schema makes of stored data becomes data. Data that does not satisfy it locks nobody out: it can be replaced.
+ *
+ * @throws {SessionError} `ERR_SESSION_VALUE` where the schema makes something that cannot be stored.
+ */
+export async function applySchema(core: Core, record: SessionRecord, stored: Stored): Promise<Known> {
+  const { schema, koaSession } = core.settings
+  if (schema === undefined) return { record, stored, dataError: undefined }
+  try {
+    const output = await validate(core, record.key, stored.data)
+    return { record, stored: { ...stored, data: storable(output, core.payload.codec) }, dataError: undefined }
+  } catch (error) {
+    if (!(error instanceof SessionError) || error.code !== 'ERR_SESSION_SCHEMA') throw error
+    core.events.emit('reject', { publicId: record.key, owner: record.owner, reason: 'corrupt' })
+    if (koaSession) return { record, stored: { ...stored, data: {} }, dataError: undefined }
+    return { record, stored, dataError: error }
+  }
+}
+
+/**
+ * Where another request of this process is known to have been first, its record is the ground: the store would refuse
+ * this one. Not with a schema, which may take its time; nor where the app wants to be told of a conflict, for a refusal
+ * takes more than what was stored a moment ago: the newest may conflict no longer.
+ */
+export function useNewestKnown(session: RequestSession): void {
+  const { record, core } = session
+  if (record === undefined || core.settings.schema !== undefined || core.settings.throwsOnConflict) return
+  const newest = core.payload.newestKnown(record)
+  if (newest === undefined || isEnded(newest.record)) return
+  const stored = { ...newest.contents, metadata: decodeMetadata(newest.record) }
+  takeNewer(session, { record: newest.record, stored, dataError: undefined })
+}

@@ -1,0 +1,78 @@
+// The owner of a session: as `signIn` names it or as `options.owner` reads it from data, and how many sessions one may have.
+import { checkedOwner } from '../settings.ts'
+import { applyChanges, type PendingChanges } from '../record/merge.ts'
+import { newMetadata } from '../record/metadata.ts'
+import type { Draft } from '../record/record.ts'
+import type { MaybePromise } from '../store.ts'
+import type { Core } from './core.ts'
+import { assertSameSite } from './cross-site.ts'
+import { enforceLimit } from './owner-limit.ts'
+import type { RequestSession } from './request-session.ts'
+
+/**
+ * The draft of a session that its owner signs in to: proved now, both lifetimes begun anew, on no device's key yet.
+ *
+ * @throws {SessionError} `ERR_SESSION_CROSS_SITE` when the request comes from another site; what `options.device` throws.
+ */
+export function signedIn(session: RequestSession, draft: Draft, owner: string, now: number): Draft {
+  const { ctx } = session.info
+  const { device } = session.core.settings
+  assertSameSite(session.core, session.info, undefined)
+  const { maxAge } = draft.metadata
+  const metadata = { ...newMetadata(now), authenticatedAt: now, maxAge, maxAgeSince: maxAge > 0 ? now : 0 }
+  return { ...draft, owner, device: ctx === undefined ? undefined : device?.(ctx), metadata }
+}
+
+/**
+ * With `options.owner`, the owner as data tells it takes the place of the one that the draft has. Over a different
+ * previous owner only what this request assigned is kept.
+ *
+ * @throws {TypeError} when the option gives no owner.
+ */
+export function applyOwner(session: RequestSession, draft: Draft, pending: PendingChanges, now: number): Draft {
+  if (session.core.settings.owner === undefined) return draft
+  const owner = ownerInData(session.core, draft)
+  if (owner === draft.owner) return draft
+  if (owner === undefined) return signedOut(draft)
+  if (draft.owner === undefined) return signedIn(session, draft, owner, now)
+  const metadata = { ...newMetadata(now), maxAge: pending.maxAge ?? 0 }
+  const own: Draft = { ...draft, data: applyChanges({}, pending.changes), flash: pending.put, metadata, createdAt: now }
+  return signedIn(session, own, owner, now)
+}
+
+/**
+ * The owner that the data of a draft names; without `options.owner`, the one that it has.
+ *
+ * @throws {TypeError} when the option gives something else than a name or `undefined`.
+ */
+export function ownerInData({ settings, payload }: Core, draft: Draft): string | undefined {
+  if (settings.owner === undefined) return draft.owner
+  const copy = payload.codec.lend(draft.data, []) as Record<string, unknown>
+  const owner = settings.owner(copy)
+  return owner === undefined ? undefined : checkedOwner(owner, 'the result of options.owner')
+}
+
+/** The draft of a session whose owner has gone away, and with the owner all that was known of their signing in. */
+export function signedOut(draft: Draft): Draft {
+  const { startedAt, maxAge, maxAgeSince } = draft.metadata
+  return { ...draft, owner: undefined, device: undefined, metadata: { ...newMetadata(startedAt), maxAge, maxAgeSince } }
+}
+
+/** Whether a stored session needs a new id for its draft: an owner appeared or changed, and this request gave it none. */
+export function needsNewId(session: RequestSession, { owner }: Draft): boolean {
+  return owner !== undefined && owner !== session.record?.owner && !session.hasNewId
+}
+
+/** What follows when an owner has signed in to a stored session: an event, and the limit of that owner. */
+export function finishSignIn(
+  session: RequestSession,
+  previousPublicId: string | undefined,
+  isSignIn: boolean,
+): MaybePromise<void> {
+  const { record, core } = session
+  if (!isSignIn || record?.owner === undefined) return
+  const { key: publicId, owner } = record
+  if (core.events.hasSubscribers('sign-in')) core.events.emit('sign-in', { publicId, previousPublicId, owner })
+  const { maxPerOwner } = core.settings
+  return maxPerOwner === undefined ? undefined : enforceLimit(core, owner, maxPerOwner, publicId)
+}

@@ -1,0 +1,128 @@
+// Which cookie the response carries, and whether it has left. The rules of the cookie's text are in cookie/.
+import { formatSetCookie } from '../cookie/cookie.ts'
+import { onHeaders, type HeaderSource } from '../cookie/on-headers.ts'
+import { cookieMaxAge, withMaxAge, type SessionLifetime } from '../record/lifetime.ts'
+import { newMetadata } from '../record/metadata.ts'
+import { warnOfCookie } from '../notices.ts'
+import type { RequestSession } from './request-session.ts'
+
+/**
+ * `'renew'`: the browser's cookie is signed with an older key, or has another lifetime now; a new one goes out once the
+ * store has confirmed that the session lives. `'issue'`: the session's cookie goes out. `'clear'`: its cookie is cleared.
+ */
+export type CookieDue = 'none' | 'renew' | 'issue' | 'clear'
+
+export class ResponseCookie implements HeaderSource {
+  due: CookieDue = 'none'
+  /** A handler looked at the session: the response depends on the cookie. */
+  isConsulted = false
+  /** The headers left with a cookie of a session that is not stored yet: its handler answers by itself. */
+  hasIntroduced = false
+  /** What is done when the headers leave before the chain has returned. */
+  onEarlyHeaders: ((session: RequestSession) => void) | undefined = undefined
+  readonly #session: RequestSession
+  #isWatching = false
+
+  constructor(session: RequestSession) {
+    this.#session = session
+  }
+
+  /** Whether the response's headers are still to come, and with them a cookie. */
+  get canSend(): boolean {
+    const response = this.#session.info.ctx?.res
+    return response !== undefined && !response.headersSent
+  }
+
+  /** The response depends on the session from now on. */
+  consult(): void {
+    if (this.isConsulted) return
+    this.isConsulted = true
+    this.watchHeaders()
+  }
+
+  /** Asks to be called when the headers leave. */
+  watchHeaders(): void {
+    const response = this.#session.info.ctx?.res
+    if (this.#isWatching || response === undefined || response.headersSent) return
+    this.#isWatching = true
+    onHeaders(response, this)
+  }
+
+  /** Sends the session's cookie with this response. */
+  issue(): void {
+    this.due = 'issue'
+    this.watchHeaders()
+  }
+
+  /** Sends it once the store has confirmed that the session lives, or with the headers of a handler that answers itself. */
+  renew(): void {
+    if (this.due === 'issue') return
+    this.due = 'renew'
+    this.watchHeaders()
+  }
+
+  clear(): void {
+    this.due = 'clear'
+    this.watchHeaders()
+  }
+
+  /** Neither a new cookie nor a cleared one. */
+  withdraw(): void {
+    this.due = 'none'
+  }
+
+  /** What decides how long the cookie lives. */
+  lifetime(now: number): SessionLifetime {
+    const { metadata, pending, record } = this.#session
+    const stored = record === undefined ? newMetadata(now) : metadata
+    return pending.maxAge === undefined ? stored : withMaxAge(stored, pending.maxAge, now)
+  }
+
+  setCookieLines(): string | readonly string[] | undefined {
+    const { info, status, phase, pending } = this.#session
+    switch (this.due) {
+      case 'clear':
+        return formatSetCookie(info.cookie, '', 0, this.#isSecure())
+      case 'issue':
+        return this.#line()
+      case 'renew':
+        // The handler answers by itself: the read at the load is the word that the session lives.
+        return status === 'live' && phase === 'open' ? this.#line() : undefined
+      case 'none':
+        // The same: what the handler made will be stored when the chain returns.
+        return status === 'new' && phase === 'open' && pending.hasContents ? this.#line() : undefined
+    }
+  }
+
+  otherHeaders(): readonly (readonly [string, string])[] | undefined {
+    if (this.due !== 'clear') return undefined
+    const { clearSiteData } = this.#session.core.settings
+    return clearSiteData === undefined ? undefined : [['Clear-Site-Data', clearSiteData]]
+  }
+
+  onSent(): void {
+    const { status, phase, pending } = this.#session
+    if (phase !== 'open') return
+    this.hasIntroduced = status === 'new' && (this.due === 'issue' || pending.hasContents)
+    this.onEarlyHeaders?.(this.#session)
+  }
+
+  #line(): string {
+    const { info, core, record, id } = this.#session
+    const { cookie, keyring } = info
+    const { lifetime: policy } = core.settings
+    const now = core.settings.now()
+    const seenAt = record === undefined || this.#session.isTouchDue(record, now) ? now : record.lastSeenAt
+    // Within the first second the full lifetime: 3600 seconds, not 3599.
+    const maxAge = cookieMaxAge(policy, this.lifetime(now), seenAt, now - seenAt < 1000 ? seenAt : now)
+    return formatSetCookie(cookie, `${id}.${keyring.sign(cookie.prefix + id)}`, maxAge, this.#isSecure())
+  }
+
+  #isSecure(): boolean {
+    const { cookie, ctx } = this.#session.info
+    if (ctx === undefined) return false
+    if (ctx.secure) return cookie.isAuto
+    warnOfCookie(ctx, cookie, this.#session.core.events)
+    return false
+  }
+}

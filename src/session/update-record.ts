@@ -1,0 +1,81 @@
+// An update from outside a request: as `session.update`, but of a session that no request of ours came with.
+import { goneError, headersSentError, inUpdateError } from '../errors.ts'
+import { applyChanges, NO_CHANGES } from '../record/merge.ts'
+import { recordOf, type Draft } from '../record/record.ts'
+import type { Replaced } from '../store.ts'
+import type { Core } from './core.ts'
+import { updateAround } from './inside-update.ts'
+import { readLive } from './newest.ts'
+import { ownerInData, signedOut } from './owner.ts'
+import { retryOnConflict } from './retry.ts'
+import { runUpdate, type Run } from './update-run.ts'
+import { validate } from './validation.ts'
+
+/**
+ * Changes the data of a stored session atomically, and moves no timeout.
+ *
+ * @throws {SessionError} `ERR_SESSION_GONE` where there is none, or another owner's; `ERR_SESSION_HEADERS_SENT` where an owner
+ * appears or changes, for which the browser needs a new cookie.
+ */
+export async function updateRecord<Result>(
+  core: Core,
+  key: string,
+  fn: (data: object) => Result | Promise<Result>,
+  owner: string | undefined,
+): Promise<Result> {
+  const around = updateAround({ core, publicId: key })
+  if (around !== undefined) {
+    if (around.data === undefined) throw inUpdateError('update()')
+    return fn(around.data.proxy)
+  }
+  core.store.begin()
+  try {
+    return await core.updates.take(key, () => changeRecord(core, key, fn, owner))
+  } finally {
+    core.store.end()
+  }
+}
+
+async function changeRecord<Result>(
+  core: Core,
+  key: string,
+  fn: (data: object) => Result | Promise<Result>,
+  owner: string | undefined,
+): Promise<Result> {
+  const { events, payload, settings, store, writes } = core
+  let known = await readLive(core, key)
+  let run: Run<Result> | undefined
+  const attempt = async (): Promise<Replaced> => {
+    if (known === undefined || (owner !== undefined && known.record.owner !== owner)) return 'gone'
+    if (known.dataError !== undefined) throw known.dataError
+    const { record, stored } = known
+    run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, fn)
+    if ('error' in run || run.changes.length === 0) return 'done'
+    const { createdAt, lastSeenAt, expiresAt } = record
+    const draft = withOwner(core, { ...stored, data: applyChanges(stored.data, run.changes), createdAt, owner: record.owner })
+    if (settings.schema !== undefined) await validate(core, key, draft.data)
+    const next = recordOf(payload, draft, key, record.version + 1, { lastSeenAt, expiresAt })
+    const answer = await writes.hold(key, Promise.resolve(store.replace(next, record.version, settings.now())))
+    if (answer !== 'done') return answer
+    payload.remember(next, draft)
+    if (events.hasSubscribers('commit')) events.emit('commit', { publicId: key, owner: next.owner })
+    return answer
+  }
+  const refresh = async (): Promise<boolean> => {
+    known = await readLive(core, key)
+    return known !== undefined
+  }
+  if (!(await retryOnConflict(attempt, refresh)) || run === undefined) throw goneError()
+  // Assigned inside the closure, which the compiler does not see.
+  const last = run as Run<Result>
+  if ('error' in last) throw last.error
+  return last.result
+}
+
+/** @throws {SessionError} `ERR_SESSION_HEADERS_SENT` where an owner appears or changes. */
+function withOwner(core: Core, draft: Draft): Draft {
+  const owner = ownerInData(core, draft)
+  if (owner === draft.owner) return draft
+  if (owner === undefined) return signedOut(draft)
+  throw headersSentError('the owner of a session was changed from outside its request')
+}

@@ -1,0 +1,44 @@
+// One run of the function of an update: the data that it may write to, and the end of its right to do so.
+import { SessionError } from '../errors.ts'
+import type { Changes, Snapshot } from '../record/merge.ts'
+import type { Core } from './core.ts'
+import { Data } from './data.ts'
+import { RunningUpdate } from './inside-update.ts'
+
+/** What came of a run. */
+export type Run<Result> = { readonly result: Result; readonly changes: Changes } | { readonly error: unknown }
+
+/** Runs `fn` over `stored` with the pending changes made in it. Never rejects. */
+export async function runUpdate<Result>(
+  core: Core,
+  publicId: string,
+  stored: Snapshot,
+  pending: Changes,
+  fn: (data: object) => Result | Promise<Result>,
+): Promise<Run<Result>> {
+  let isOver = false
+  const data = new Data(stored, core.payload.codec, {
+    readable: () => undefined,
+    writable: () => {
+      if (isOver) throw writtenTooLate()
+    },
+  })
+  data.adopt(pending)
+  const update = new RunningUpdate(core, publicId, data)
+  try {
+    const result = await update.run(() => fn(data.proxy))
+    return { result, changes: data.changes() }
+  } catch (error) {
+    return { error }
+  } finally {
+    isOver = true
+    data.freeze()
+  }
+}
+
+function writtenTooLate(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_CLOSED',
+    'the data of session.update() was written after its function had returned: await everything inside the function',
+  )
+}

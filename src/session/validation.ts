@@ -1,0 +1,43 @@
+// A schema over data: run as code of the app's that may do anything, but neither use the session nor take for ever.
+import { SessionError } from '../errors.ts'
+import type { Snapshot } from '../record/merge.ts'
+import type { Draft } from '../record/record.ts'
+import { validated } from '../record/schema.ts'
+import type { Core } from './core.ts'
+import { RunningUpdate } from './inside-update.ts'
+import type { RequestSession } from './request-session.ts'
+
+/**
+ * What the schema makes of data.
+ *
+ * @throws {SessionError} `ERR_SESSION_SCHEMA` when data does not satisfy it, or it gives no answer within `storeTimeout`.
+ */
+export async function validate(core: Core, publicId: string, data: Snapshot): Promise<Snapshot> {
+  const { schema, storeTimeout } = core.settings
+  if (schema === undefined) return data
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new SessionError('ERR_SESSION_SCHEMA', `options.schema gave no answer within ${storeTimeout} ms`))
+    }, storeTimeout)
+  })
+  const check = new RunningUpdate(core, publicId, undefined)
+  try {
+    return await Promise.race([check.run(() => validated(schema, data, core.payload.codec)), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/**
+ * Checks a draft against the schema; `undefined` where there is nothing to check. Its output is dropped.
+ *
+ * @throws {SessionError} `ERR_SESSION_SCHEMA`.
+ */
+export function checkDraft(session: RequestSession, draft: Draft): Promise<unknown> | undefined {
+  const { core, record } = session
+  if (core.settings.schema === undefined) return undefined
+  // What was loaded has been checked.
+  if (record !== undefined && session.dataError === undefined && draft.data === session.stored.data) return undefined
+  return validate(core, session.publicId, draft.data)
+}

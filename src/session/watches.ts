@@ -1,0 +1,189 @@
+// Sessions whose end is waited for (`session.signal`): in whichever process and for whatever reason they end.
+import type { CheckedStore } from '../checked-store.ts'
+import { goneError } from '../errors.ts'
+import { eachOf } from '../portions.ts'
+import { effectiveEnd } from '../record/lifetime.ts'
+import type { Payload } from '../record/payload.ts'
+import { decodeRecord } from '../record/record.ts'
+import { isEnded, isFreshStart, successorOf } from '../record/tombstone.ts'
+import type { Settings } from '../settings.ts'
+import { CorruptRecord, type SessionRecord } from '../store.ts'
+
+/** Who waits: one request that looked at its signal. */
+export interface Watcher {
+  /** The record that stands for its session now. */
+  readonly record: SessionRecord | undefined
+  readonly ending: AbortController | undefined
+}
+
+interface Watched {
+  key: string
+  expiresAt: number
+  readonly watchers: Set<Watcher>
+}
+
+/** How often the clock is looked at while there is somebody to wait for. */
+const TICK = 1000
+/** How often watched sessions are read where the store announces nothing. */
+const POLL = 5000
+/** How often they are read where it does: an announcement may have been lost without a sign. */
+const RECHECK = 600_000
+// A session that gets a new id more often while it is read is looked at again later.
+const MAX_STEPS = 16
+
+export class Watches {
+  readonly #store: CheckedStore
+  readonly #settings: Settings
+  readonly #payload: Payload
+  readonly #watched = new Map<string, Watched>()
+  readonly #of = new Map<Watcher, Watched>()
+  #unsubscribe: (() => void) | undefined = undefined
+  #hasSubscribed = false
+  #timer: NodeJS.Timeout | undefined = undefined
+  #readAt = 0
+  #isReading = false
+
+  constructor(store: CheckedStore, payload: Payload, settings: Settings) {
+    this.#store = store
+    this.#payload = payload
+    this.#settings = settings
+  }
+
+  /** Waits for the end of the watcher's session, until {@link remove}. */
+  add(watcher: Watcher): void {
+    const { record } = watcher
+    if (record === undefined) return
+    if (this.#watched.size === 0) this.#start()
+    this.#put(watcher, record.key, record.expiresAt)
+  }
+
+  remove(watcher: Watcher): void {
+    const watched = this.#of.get(watcher)
+    if (watched === undefined) return
+    this.#of.delete(watcher)
+    watched.watchers.delete(watcher)
+    if (watched.watchers.size === 0 && this.#watched.get(watched.key) === watched) this.#watched.delete(watched.key)
+    if (this.#watched.size === 0) this.#stop()
+  }
+
+  #put(watcher: Watcher, key: string, expiresAt: number): void {
+    let watched = this.#watched.get(key)
+    if (watched === undefined) this.#watched.set(key, (watched = { key, expiresAt, watchers: new Set() }))
+    watched.watchers.add(watcher)
+    this.#of.set(watcher, watched)
+  }
+
+  /** A session has ended in this process. */
+  ended(key: string): void {
+    const watched = this.#watched.get(key)
+    if (watched !== undefined) this.#abort(watched)
+  }
+
+  /** A session has got a new id in this process, by the request of `by`, whose session it stays. */
+  moved(key: string, successor: SessionRecord, isFreshStart: boolean, by: Watcher): void {
+    const watched = this.#watched.get(key)
+    if (watched === undefined) return
+    if (watched.watchers.delete(by)) this.#put(by, successor.key, successor.expiresAt)
+    if (isFreshStart) this.#abort(watched)
+    else this.#move(watched, successor.key, successor.expiresAt)
+  }
+
+  close(): void {
+    this.#stop()
+    this.#unsubscribe?.()
+    this.#unsubscribe = undefined
+    this.#hasSubscribed = true
+    this.#watched.clear()
+    this.#of.clear()
+  }
+
+  #start(): void {
+    this.#readAt = performance.now()
+    if (!this.#hasSubscribed) {
+      this.#hasSubscribed = true
+      this.#unsubscribe = this.#store.subscribe((key) => this.#announced(key))
+    }
+    this.#timer ??= setInterval(() => this.#tick(), TICK)
+    this.#timer.unref()
+  }
+
+  #stop(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  #announced(key: string | undefined): void {
+    const watched = key === undefined ? [...this.#watched.values()] : [this.#watched.get(key)]
+    this.#read(watched.filter((one) => one !== undefined))
+  }
+
+  #tick(): void {
+    // One look at a time: where the store is slow, the next one does not come on top.
+    if (this.#isReading) return
+    const now = this.#settings.now()
+    const isDue = performance.now() - this.#readAt >= (this.#unsubscribe === undefined ? POLL : RECHECK)
+    const due: Watched[] = []
+    for (const watched of this.#watched.values()) if (isDue || watched.expiresAt <= now) due.push(watched)
+    if (isDue) this.#readAt = performance.now()
+    if (due.length === 0) return
+    this.#isReading = true
+    this.#read(due, () => (this.#isReading = false))
+  }
+
+  #read(watched: readonly Watched[], then?: () => void): void {
+    const look = async (one: Watched): Promise<boolean> => {
+      await this.#look(one)
+      return true
+    }
+    // An outage is no end: the failure is an event, and the next look comes.
+    void eachOf(watched, look)
+      .catch(() => undefined)
+      .finally(then)
+  }
+
+  /** Reads what stands for a watched session now: nothing is aborted on the word of an announcement alone. */
+  async #look(watched: Watched): Promise<void> {
+    let key = watched.key
+    for (let steps = 0; steps < MAX_STEPS; steps++) {
+      const now = this.#settings.now()
+      const record = await this.#store.read(key, now)
+      if (record === undefined || record === 'corrupt') return this.#abort(watched)
+      if (!isEnded(record)) {
+        const end = this.#endOf(record)
+        if (end === undefined || end <= now) return this.#abort(watched)
+        watched.expiresAt = end
+        if (key !== watched.key) this.#move(watched, key, end)
+        return
+      }
+      const successor = successorOf(record)
+      if (successor === undefined || isFreshStart(record)) return this.#abort(watched)
+      key = successor
+    }
+  }
+
+  /** When the session of a record ends; `undefined` where it cannot be read. */
+  #endOf(record: SessionRecord): number | undefined {
+    try {
+      return effectiveEnd(this.#settings.lifetime, decodeRecord(this.#payload, record).metadata, record)
+    } catch (error) {
+      if (error instanceof CorruptRecord) return undefined
+      throw error
+    }
+  }
+
+  #move(watched: Watched, key: string, expiresAt: number): void {
+    if (this.#watched.get(watched.key) === watched) this.#watched.delete(watched.key)
+    for (const watcher of watched.watchers) this.#put(watcher, key, expiresAt)
+    watched.watchers.clear()
+  }
+
+  #abort(watched: Watched): void {
+    if (this.#watched.get(watched.key) === watched) this.#watched.delete(watched.key)
+    const reason = goneError()
+    const watchers = [...watched.watchers]
+    watched.watchers.clear()
+    for (const watcher of watchers) this.#of.delete(watcher)
+    for (const { ending } of watchers) ending?.abort(reason)
+    if (this.#watched.size === 0) this.#stop()
+  }
+}

@@ -1,0 +1,266 @@
+// What is done to sessions from outside a request: shown, changed, ended.
+import { goneError, invalidType, invalidMix } from './errors.ts'
+import { isPublicId } from './cookie/id.ts'
+import type { DestroyReason } from './events.ts'
+import { eachOf, PORTION, portions } from './portions.ts'
+import { effectiveEnd } from './record/lifetime.ts'
+import type { DeviceFacts } from './record/payload.ts'
+import { isEnded } from './record/tombstone.ts'
+import { decodeRecord, type Stored } from './record/record.ts'
+import type { Core } from './session/core.ts'
+import { endSession } from './session/destroy.ts'
+import { applySchema } from './session/newest.ts'
+import { followRecord, followSuccessors } from './session/successors.ts'
+import { updateRecord } from './session/update-record.ts'
+import { checkedOwner } from './settings.ts'
+import { CorruptRecord, type RecordPage, type SessionRecord } from './store.ts'
+
+/** A session as `list`, `get` and `scan` show it. Instants are epoch milliseconds. */
+export interface SessionInfo<Data extends object = Record<string, unknown>> {
+  /** Names the session for `get`, `update`, `destroy` and `except`; no cookie, so it is safe to show. */
+  readonly publicId: string
+  /** The account that the session belongs to; `undefined` for an anonymous one. */
+  readonly owner: string | undefined
+  /** When it began. */
+  readonly createdAt: number
+  /** The last use that was noted: it may lag by a tenth of the idle timeout, or an hour. */
+  readonly lastSeenAt: number
+  /** When it ends if it is not used again. */
+  readonly expiresAt: number
+  /** When its owner last signed in; `undefined` without one. */
+  readonly authenticatedAt: number | undefined
+  /** Where its owner signed in: the facts of `options.device`; `undefined` without them. */
+  readonly device: DeviceFacts | undefined
+  /** Whether it is bound to a key of its browser's own. */
+  readonly isBound: boolean
+  /**
+   * A copy of what it holds; `undefined` where it does not satisfy the schema, or names an encryption key that is not
+   * configured; empty where it cannot be read at all.
+   */
+  readonly data: Data | undefined
+}
+
+// One pass over all sessions is followed by another where it took longer than a tombstone lies: a session may have got a
+// new id behind its back.
+const MAX_PASSES = 5
+const TOMBSTONE_SURELY_LIES = 50_000
+// A session that gets a new id again and again while it is updated is left alone.
+const MAX_MOVES = 16
+
+export class Sessions {
+  readonly #core: Core
+
+  constructor(core: Core) {
+    this.#core = core
+  }
+
+  async list(owner: string): Promise<SessionInfo[]> {
+    checkedOwner(owner, 'the owner of list()')
+    const listed = new Map<string, SessionInfo>()
+    for await (const { records } of this.#recordsOf(owner)) {
+      for (const record of records) {
+        const info = await this.#infoOf(record)
+        if (info !== undefined) listed.set(info.publicId, info)
+      }
+    }
+    return [...listed.values()]
+  }
+
+  async get(publicId: string, owner: string | undefined): Promise<SessionInfo | undefined> {
+    const record = await this.#read(publicId, 'get()', owner)
+    return record === undefined || isEnded(record) ? undefined : this.#infoOf(record)
+  }
+
+  async update<Result>(
+    publicId: string,
+    fn: (data: object) => Result | Promise<Result>,
+    owner: string | undefined,
+  ): Promise<Result> {
+    if (typeof fn !== 'function') throw invalidType('the second argument of update()', 'a function', fn)
+    if (!this.#isName(publicId, 'update()', owner)) throw goneError()
+    return updateRecord(this.#core, publicId, fn, owner)
+  }
+
+  async updateAll(owner: string, fn: (data: object, publicId: string) => unknown): Promise<number> {
+    checkedOwner(owner, 'the owner of updateAll()')
+    if (typeof fn !== 'function') throw invalidType('the second argument of updateAll()', 'a function', fn)
+    const { store, settings } = this.#core
+    const done = new Set<string>()
+    let count = 0
+    const now = settings.now()
+    for await (const { keys } of portions((cursor) => store.listKeys(owner, now, PORTION, cursor))) {
+      for (const key of keys) if (await this.#updateOne(owner, key, fn, done)) count++
+    }
+    return count
+  }
+
+  /** Updates a session, or what took its place meanwhile. */
+  async #updateOne(
+    owner: string,
+    listed: string,
+    fn: (data: object, publicId: string) => unknown,
+    done: Set<string>,
+  ): Promise<boolean> {
+    let key: string | undefined = listed
+    for (let moves = 0; key !== undefined && moves < MAX_MOVES; moves++) {
+      if (done.has(key)) return false
+      done.add(key)
+      const publicId = key
+      const mark = { isReached: false, error: undefined as unknown }
+      try {
+        await updateRecord(
+          this.#core,
+          publicId,
+          async (data) => {
+            mark.isReached = false
+            try {
+              return await fn(data, publicId)
+            } catch (error) {
+              mark.isReached = true
+              throw error
+            }
+          },
+          owner,
+        )
+        return true
+      } catch (error) {
+        if (mark.isReached || !(error instanceof Error && 'code' in error)) throw error
+        if (error.code === 'ERR_SESSION_SCHEMA') return false
+        if (error.code !== 'ERR_SESSION_GONE') throw error
+        key = await followSuccessors(this.#core, publicId)
+      }
+    }
+    return false
+  }
+
+  async *scan(): AsyncGenerator<SessionInfo, void, undefined> {
+    const { store, settings } = this.#core
+    for await (const { records } of portions((cursor) => store.scan(settings.now(), PORTION, cursor))) {
+      for (const record of records) {
+        const info = await this.#infoOf(record)
+        if (info !== undefined) yield info
+      }
+    }
+  }
+
+  async destroy(publicId: string, owner: string | undefined): Promise<boolean> {
+    const found = await this.#read(publicId, 'destroy()', owner, false)
+    const record = found === undefined ? undefined : await followRecord(this.#core, found)
+    if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
+    return this.#end(record, 'elsewhere')
+  }
+
+  async destroyAll(owner: string, except: string | undefined): Promise<number> {
+    checkedOwner(owner, 'the owner of destroyAll()')
+    if (except !== undefined && typeof except !== 'string') throw invalidType('except of destroyAll()', 'a public id', except)
+    let count = 0
+    for (let pass = 0; pass < MAX_PASSES; pass++) {
+      let pages = 0
+      let ended = 0
+      for await (const { records } of this.#recordsOf(owner)) {
+        pages++
+        const others = records.filter(({ key }) => key !== except)
+        ended += await eachOf(others, (record) => this.#end(record, 'elsewhere'))
+      }
+      count += ended
+      // One portion shows all at one instant. Of several, a session may have got a new id on a page that was read.
+      if (pages < 2 || ended === 0) break
+    }
+    return count
+  }
+
+  async destroyEverything(): Promise<number> {
+    const { store, settings } = this.#core
+    let count = 0
+    for (let pass = 0; pass < MAX_PASSES; pass++) {
+      const start = performance.now()
+      for await (const { records } of portions((cursor) => store.scan(settings.now(), PORTION, cursor))) {
+        count += await eachOf(records, (record) => this.#end(record, 'everything'))
+      }
+      if (performance.now() - start < TOMBSTONE_SURELY_LIES) break
+    }
+    return count
+  }
+
+  #recordsOf(owner: string): AsyncGenerator<RecordPage, void, undefined> {
+    const { store, settings } = this.#core
+    const now = settings.now()
+    return portions((cursor) => store.list(owner, now, PORTION, cursor))
+  }
+
+  async #end(record: SessionRecord, reason: DestroyReason): Promise<boolean> {
+    return endSession(this.#core, record, reason)
+  }
+
+  /** Whether a text from outside can name a session: anything else is no session's, and the store is not asked. */
+  #isName(publicId: unknown, caller: string, owner: string | undefined): publicId is string {
+    if (typeof publicId !== 'string') throw invalidType(`the first argument of ${caller}`, 'a public id', publicId)
+    if (owner !== undefined) {
+      checkedOwner(owner, `the owner of ${caller}`)
+      this.#core.store.assertIndex()
+    }
+    return isPublicId(publicId)
+  }
+
+  async #read(
+    publicId: string,
+    caller: string,
+    owner: string | undefined,
+    isOwned = true,
+  ): Promise<SessionRecord | undefined> {
+    if (!this.#isName(publicId, caller, owner)) return undefined
+    const record = await this.#core.store.read(publicId, this.#core.settings.now())
+    if (record === undefined || record === 'corrupt') return undefined
+    return isOwned && owner !== undefined && record.owner !== owner ? undefined : record
+  }
+
+  /** `undefined` for a record that stands for no live session. */
+  async #infoOf(record: SessionRecord): Promise<SessionInfo | undefined> {
+    if (isEnded(record)) return undefined
+    const { settings, payload, events } = this.#core
+    const { key: publicId, owner, createdAt, lastSeenAt } = record
+    const shown = { publicId, owner, createdAt, lastSeenAt }
+    const unknown = { expiresAt: record.expiresAt, authenticatedAt: undefined, device: undefined, isBound: false }
+    if (payload.isLocked(record)) return { ...shown, ...unknown, data: undefined }
+    let stored: Stored
+    try {
+      stored = decodeRecord(payload, record)
+    } catch (error) {
+      // It is shown all the same: whoever sees the list may want to end it.
+      if (!(error instanceof CorruptRecord)) throw error
+      events.emit('reject', { publicId, owner, reason: 'corrupt' })
+      return { ...shown, ...unknown, data: {} }
+    }
+    const { metadata, device } = stored
+    const expiresAt = effectiveEnd(settings.lifetime, metadata, record)
+    if (expiresAt <= settings.now()) return undefined
+    const { stored: checked, dataError } = await applySchema(this.#core, record, stored)
+    const data = dataError === undefined ? (payload.codec.lend(checked.data, []) as Record<string, unknown>) : undefined
+    const { authenticatedAt, binding } = metadata
+    return { ...shown, expiresAt, authenticatedAt, device, isBound: binding !== undefined, data }
+  }
+}
+
+/**
+ * The options of a method: an object of these names alone, and none of them set to `undefined`, which would let through
+ * what the caller meant to hold back.
+ *
+ * @throws {TypeError}
+ */
+export function methodOptions<Name extends string>(
+  given: unknown,
+  caller: string,
+  names: readonly Name[],
+): Partial<Record<Name, unknown>> {
+  if (given === undefined) return {}
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw invalidType(`the options of ${caller}`, 'an object', given)
+  }
+  for (const [name, value] of Object.entries(given)) {
+    if (!(names as readonly string[]).includes(name)) {
+      throw invalidMix(`${name} is no option of ${caller}: it takes ${names.join(', ')}`)
+    }
+    if (value === undefined) throw invalidType(`${name} of ${caller}`, 'a string, or left out', value)
+  }
+  return given
+}

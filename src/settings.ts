@@ -1,0 +1,182 @@
+// Checks what a user has set and puts the defaults in place, once, when session() is called.
+import type { Context } from 'koa'
+import { cookieSettings, type CookieSettings } from './cookie/cookie.ts'
+import { hasShortSecret, keyring, type LiveKeyring } from './cookie/keyring.ts'
+import { duration, lifetime, timerDuration } from './duration.ts'
+import { invalidMix, invalidType, invalidValue } from './errors.ts'
+import type { SessionLogger } from './events.ts'
+import {
+  bindingOf,
+  clearSiteDataOf,
+  codecOf,
+  crossSiteOf,
+  deviceOf,
+  encryptionOf,
+  generateIdOf,
+  loggerOf,
+  ownerOf,
+  schemaOf,
+  skipOf,
+  storeOf,
+} from './option-values.ts'
+import { clockOf, plainAnswer, predicate } from './option-functions.ts'
+import { checkNames } from './option-names.ts'
+import type { SessionOptions, StandardSchema } from './options.ts'
+import type { Codec } from './record/codec.ts'
+import { lifetimePolicy, type LifetimePolicy } from './record/lifetime.ts'
+import type { EncryptionSettings } from './record/encryption.ts'
+import type { DeviceFacts } from './record/payload.ts'
+import type { SessionStore } from './store.ts'
+import { MemoryStore } from './stores/memory.ts'
+
+export { checkedOwner } from './option-values.ts'
+export { duration, lifetime } from './duration.ts'
+
+/** Options after validation, with every default in place. Functions of the app's are checked at each use. */
+export interface Settings {
+  /** `undefined`: those of the app, at each request. */
+  readonly keys: LiveKeyring | undefined
+  readonly hasShortSecret: boolean
+  readonly hasShortEncryptionSecret: boolean
+  readonly store: SessionStore
+  /** Whether the app left the store to us. */
+  readonly isDefaultStore: boolean
+  readonly cookie: CookieSettings | ((ctx: Context) => CookieSettings)
+  readonly lifetime: LifetimePolicy
+  readonly stateKey: string
+  readonly skips: ((ctx: Context) => boolean) | undefined
+  readonly passive: ((ctx: Context) => boolean) | undefined
+  readonly lazy: boolean
+  readonly throwsOnConflict: boolean
+  readonly storeTimeout: number
+  readonly maxBytes: number
+  readonly encryption: EncryptionSettings | undefined
+  readonly codec: Codec
+  readonly schema: StandardSchema | undefined
+  /** To be given a copy of data. */
+  readonly owner: ((data: Record<string, unknown>) => string | undefined) | undefined
+  readonly maxPerOwner: number | undefined
+  readonly device: ((ctx: Context) => DeviceFacts) | undefined
+  /** `undefined`: nothing is looked at. `origin` is the request's Origin header, as it was sent. */
+  readonly crossSite: { readonly trusts: (ctx: Context, origin: string | undefined) => boolean } | undefined
+  /** The value of the header. */
+  readonly clearSiteData: string | undefined
+  readonly deviceBound: { readonly within: number; readonly path: string } | undefined
+  readonly generateId: () => string
+  readonly koaSession: boolean
+  /** 0 for never. */
+  readonly sweepInterval: number
+  readonly logger: SessionLogger | undefined
+  readonly now: () => number
+}
+
+/**
+ * Checks options and puts the defaults in place.
+ *
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, naming the option and its rule.
+ */
+export function settingsOf(given: unknown): Settings {
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw invalidType('options', 'an object', given)
+  checkNames(given)
+  // Unchecked so far: every field is looked at below.
+  const options = given as SessionOptions
+  const flag = (name: 'rolling' | 'lazy' | 'koaSession', fallback: boolean): boolean =>
+    trueOrFalse(orDefault(options[name], fallback), `options.${name}`)
+  const rolling = flag('rolling', false)
+  const maxBytes = wholeNumber(orDefault(options.maxBytes, 65_536), 'options.maxBytes', 'of bytes, at least 2', 2)
+  const encryption = encryptionOf(options.encryptionKeys)
+  return Object.freeze({
+    keys: options.keys === undefined ? undefined : checkedKeys(options.keys),
+    hasShortSecret: hasShortSecret(options.keys),
+    hasShortEncryptionSecret: hasShortSecret(encryption?.keys),
+    store: options.store === undefined ? new MemoryStore() : storeOf(options.store),
+    isDefaultStore: options.store === undefined,
+    cookie: checkedCookie(orDefault<unknown>(options.cookie, {})),
+    lifetime: policyOf(options, rolling),
+    stateKey: checkedStateKey(orDefault<unknown>(options.stateKey, 'session')),
+    skips: skipOf(predicate(options.skip, 'options.skip'), options.skipHeader),
+    passive: predicate(options.passive, 'options.passive'),
+    lazy: flag('lazy', true),
+    throwsOnConflict:
+      oneOf(orDefault(options.onConflict, 'merge'), 'options.onConflict', ['merge', 'throw']) === 'throw',
+    storeTimeout: timerDuration(orDefault(options.storeTimeout, 2000), 'options.storeTimeout'),
+    maxBytes,
+    encryption,
+    codec: codecOf(options.codec, maxBytes),
+    schema: schemaOf(options.schema),
+    owner: ownerOf(options.owner),
+    maxPerOwner:
+      options.maxPerOwner === undefined
+        ? undefined
+        : wholeNumber(options.maxPerOwner, 'options.maxPerOwner', 'of sessions, at least 1', 1),
+    device: deviceOf(options.device),
+    crossSite: crossSiteOf(orDefault<unknown>(options.crossSite, 'refuse')),
+    clearSiteData: clearSiteDataOf(options.clearSiteData),
+    deviceBound: bindingOf(orDefault<unknown>(options.deviceBound, false), options.cookie),
+    generateId: generateIdOf(options.generateId),
+    koaSession: flag('koaSession', false),
+    sweepInterval:
+      options.sweepInterval === false
+        ? 0
+        : timerDuration(orDefault(options.sweepInterval, 600_000), 'options.sweepInterval'),
+    logger: loggerOf(options.logger),
+    now: clockOf(options.now),
+  })
+}
+
+/** Default for `undefined` only: `null` is an error. */
+function orDefault<T>(value: T | undefined, fallback: T): T {
+  return value === undefined ? fallback : value
+}
+
+function policyOf(options: SessionOptions, rolling: boolean): LifetimePolicy {
+  const maxAge = lifetime(orDefault(options.maxAge, 0), 'options.maxAge')
+  if (rolling && maxAge === 0)
+    throw invalidMix(
+      'options.rolling needs options.maxAge: without it the cookie lives while the browser runs, and there is nothing to renew',
+    )
+  const idle = options.idleTimeout === undefined ? undefined : duration(options.idleTimeout, 'options.idleTimeout')
+  const absolute =
+    options.absoluteTimeout === undefined || options.absoluteTimeout === false
+      ? options.absoluteTimeout
+      : duration(options.absoluteTimeout, 'options.absoluteTimeout')
+  return lifetimePolicy(maxAge, rolling, idle, absolute)
+}
+
+function trueOrFalse(value: unknown, name: string): boolean {
+  if (typeof value !== 'boolean') throw invalidType(name, 'true or false', value)
+  return value
+}
+
+function wholeNumber(value: unknown, name: string, unit: string, least: number): number {
+  const rule = `a whole number ${unit}`
+  if (typeof value !== 'number') throw invalidType(name, rule, value)
+  if (!Number.isSafeInteger(value) || value < least) throw invalidValue(name, rule, value)
+  return value
+}
+
+function oneOf(value: unknown, name: string, allowed: readonly string[]): string {
+  if (typeof value === 'string' && allowed.includes(value)) return value
+  throw invalidValue(name, allowed.map((text) => `'${text}'`).join(' or '), value)
+}
+
+function checkedStateKey(stateKey: unknown): string {
+  const rule = 'a name that is neither empty nor __proto__'
+  if (typeof stateKey !== 'string') throw invalidType('options.stateKey', rule, stateKey)
+  if (stateKey === '' || stateKey === '__proto__') throw invalidValue('options.stateKey', rule, stateKey)
+  return stateKey
+}
+
+function checkedKeys(keys: unknown): LiveKeyring {
+  const live = keyring(keys, 'options.keys')
+  live.current()
+  return live
+}
+
+function checkedCookie(cookie: unknown): Settings['cookie'] {
+  const attributes = (value: unknown, name: string): CookieSettings =>
+    cookieSettings(plainAnswer(value, name, 'an object of attributes or a function of ctx'), name)
+  if (typeof cookie !== 'function') return Object.freeze(attributes(cookie, 'options.cookie'))
+  return (ctx) => attributes((cookie as (ctx: Context) => unknown)(ctx), 'options.cookie(ctx)')
+}

@@ -1,0 +1,45 @@
+// What the SQL stores share in checking what they are given: names that stand in statements, and names of options.
+import { describe, invalidType, invalidValue } from '../errors.ts'
+
+const IDENTIFIER = /^[A-Z_][A-Z0-9_]*$/i
+
+/**
+ * Refuses a name that could not stand in a statement as it is: only letters of ASCII, digits and underscores, so that a
+ * name takes as many bytes as characters and no quoting rule of a server matters.
+ *
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`.
+ */
+export function checkIdentifier(option: string, name: unknown, longest: number): asserts name is string {
+  if (typeof name !== 'string') throw invalidType(option, 'a string', name)
+  if (!IDENTIFIER.test(name) || name.length > longest) {
+    throw invalidValue(
+      option,
+      `a plain identifier of at most ${longest} characters (a letter or underscore, then letters, digits and underscores)`,
+      name,
+    )
+  }
+}
+
+/**
+ * Refuses what is no object of options, and options that the store does not know: a misspelt one would be ignored.
+ *
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`.
+ */
+export function checkOptions(options: unknown, known: readonly string[]): asserts options is object {
+  const list = known.join(', ')
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalidType('options', `an object with ${list}`, options)
+  }
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue
+    const shown = IDENTIFIER.test(name) && name.length <= 40 ? `options.${name}` : `an option (${describe(name)})`
+    throw Object.assign(new TypeError(`${shown} is not known to this store, which takes ${list}`), {
+      code: 'ERR_INVALID_ARG_VALUE',
+    })
+  }
+}
+
+/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` for what is no boolean. */
+export function checkFlag(option: string, value: unknown): asserts value is boolean {
+  if (typeof value !== 'boolean') throw invalidType(option, 'true or false', value)
+}

@@ -1,0 +1,119 @@
+// From keys to slots: a hash table with linear probing. A cell is a pair of a key's hash and its slot plus one, 0 where it is
+// empty: with the hash beside the slot, most searches look at no other key.
+//
+// A key's home is told by the upper bits of its hash, so the order of homes is the order of hashes, however large the table is.
+// A walk in that order can stop at a hash and go on from there: it meets each key once, whatever comes, goes, or moves to another
+// slot meanwhile, and while the table grows and shrinks.
+/* eslint-disable @typescript-eslint/no-non-null-assertion -- the mask stays within the cells */
+
+/** No slot. */
+export const NONE = -1
+
+const SMALLEST_BITS = 4
+const HASHES = 2 ** 32
+
+/** Keys are hashes themselves: nine of their characters are 54 random bits. */
+export function hashOf(key: string): number {
+  let hash = 0
+  for (let at = 0; at < 9; at++) hash = (Math.imul(hash, 67) + key.charCodeAt(at)) | 0
+  return Math.imul(hash ^ (hash >>> 15), 0x9e3779b1)
+}
+
+export class KeyTable {
+  #count = 0
+  #bits = SMALLEST_BITS
+  #cells = new Int32Array(2 << SMALLEST_BITS)
+
+  /** The slot of a key, or NONE. `keys` has the key of each slot. */
+  find(key: string, hash: number, keys: readonly string[]): number {
+    const cells = this.#cells
+    const mask = cells.length - 1
+    for (let at = this.#home(hash); ; at = (at + 2) & mask) {
+      const slot = cells[at + 1]! - 1
+      if (slot === NONE || (cells[at] === hash && keys[slot] === key)) return slot
+    }
+  }
+
+  /** Adds a key that is not there. */
+  add(hash: number, slot: number): void {
+    this.#count++
+    // At most two thirds of the cells are in use.
+    if (this.#count * 3 > this.#cells.length) this.#resize(this.#bits + 1)
+    this.#put(hash, slot)
+  }
+
+  /** The key in slot `from` is now in slot `to`. */
+  move(hash: number, from: number, to: number): void {
+    this.#cells[this.#placeOf(hash, from) + 1] = to + 1
+  }
+
+  /** Empties the cell of a key; those behind it that would not be found any more move up. */
+  remove(hash: number, slot: number): void {
+    const cells = this.#cells
+    const mask = cells.length - 1
+    let gap = this.#placeOf(hash, slot)
+    for (let at = (gap + 2) & mask; cells[at + 1] !== 0; at = (at + 2) & mask) {
+      const home = this.#home(cells[at]!)
+      if (((at - home) & mask) < ((at - gap) & mask)) continue
+      cells[gap] = cells[at]!
+      cells[gap + 1] = cells[at + 1]!
+      gap = at
+    }
+    cells[gap + 1] = 0
+    this.#count--
+    if (this.#bits > SMALLEST_BITS && this.#count * 16 < cells.length) this.#resize(this.#bits - 1)
+  }
+
+  /**
+   * Visits the slots of about `wanted` keys, those with the lowest hashes from `from` (0 to 2^32 - 1) on.
+   *
+   * @returns where to go on, or `undefined` at the end.
+   */
+  walk(from: number, wanted: number, visit: (slot: number) => void): number | undefined {
+    const cells = this.#cells
+    const homes = cells.length / 2
+    const shift = 32 - this.#bits
+    const first = from >>> shift
+    const end = Math.min(homes, first + Math.ceil((wanted * homes) / Math.max(1, this.#count)))
+    const until = end === homes ? HASHES : end * 2 ** shift
+    for (let step = 0; step < homes; step++) {
+      const at = 2 * ((first + step) & (homes - 1))
+      const slot = cells[at + 1]! - 1
+      if (slot === NONE) {
+        // A key lies behind its home, and no empty cell between them.
+        if (first + step >= end) break
+        continue
+      }
+      const hash = cells[at]! >>> 0
+      if (hash >= from && hash < until) visit(slot)
+    }
+    return until === HASHES ? undefined : until
+  }
+
+  /** The index of a hash's first cell. */
+  #home(hash: number): number {
+    return (hash >>> (32 - this.#bits)) << 1
+  }
+
+  #placeOf(hash: number, slot: number): number {
+    const mask = this.#cells.length - 1
+    let at = this.#home(hash)
+    while (this.#cells[at + 1] !== slot + 1) at = (at + 2) & mask
+    return at
+  }
+
+  #put(hash: number, slot: number): void {
+    const mask = this.#cells.length - 1
+    let at = this.#home(hash)
+    while (this.#cells[at + 1] !== 0) at = (at + 2) & mask
+    this.#cells[at] = hash
+    this.#cells[at + 1] = slot + 1
+  }
+
+  #resize(bits: number): void {
+    const old = this.#cells
+    this.#bits = bits
+    this.#cells = new Int32Array(2 << bits)
+    for (let at = 0; at < old.length; at += 2) if (old[at + 1] !== 0) this.#put(old[at]!, old[at + 1]! - 1)
+  }
+}

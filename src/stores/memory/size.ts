@@ -1,0 +1,37 @@
+// How much memory texts and records take, and copies of texts that take no more than that.
+import type { SessionRecord } from '../../store.ts'
+
+// V8 cuts a text of at least so many characters out of a longer one by pointing into it, which keeps the whole alive.
+const SHORTEST_SLICE = 13
+
+/** A copy that keeps no other text alive. */
+export function ownText(text: string): string
+export function ownText(text: string | undefined): string | undefined
+export function ownText(text: string | undefined): string | undefined {
+  if (text === undefined || text.length < SHORTEST_SLICE) return text
+  // UTF-16 brings back every text, lone surrogates as well.
+  const encoding = isAscii(text) ? 'latin1' : 'utf16le'
+  return Buffer.from(text, encoding).toString(encoding)
+}
+
+// Measured and rounded up: the headers of two strings, the cells of the table, the columns and their slack.
+const RECORD_BYTES = 180
+const DETAILS_BYTES = 96
+const OWNER_BYTES = 120
+
+/** About how much memory a record takes. A text outside ASCII is taken for two bytes a character, the most it can be. */
+export function sizeOf({ key, payload, owner, meta }: SessionRecord): number {
+  let size = RECORD_BYTES + key.length + (typeof payload === 'string' ? textBytes(payload) : payload.byteLength + 128)
+  if (owner !== undefined || meta !== undefined) size += DETAILS_BYTES
+  if (owner !== undefined) size += OWNER_BYTES + textBytes(owner)
+  if (meta !== undefined) size += textBytes(meta)
+  return size
+}
+
+function textBytes(text: string): number {
+  return isAscii(text) ? text.length : 2 * text.length
+}
+
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length
+}

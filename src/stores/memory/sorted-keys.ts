@@ -1,0 +1,59 @@
+// The keys of an owner of many sessions, in ascending order, so that a portion can go on behind a key that is gone by now.
+// They lie in chunks: an insertion moves the keys of one chunk, and now and then the list of chunks.
+/* eslint-disable @typescript-eslint/no-non-null-assertion -- there is always a chunk, and every index is below a length */
+
+const CHUNK_KEYS = 128
+
+export class SortedKeys {
+  readonly #chunks: string[][] = [[]]
+
+  add(key: string): void {
+    const index = this.#chunkOf(key)
+    const chunk = this.#chunks[index]!
+    chunk.splice(positionOf(chunk, key), 0, key)
+    if (chunk.length > CHUNK_KEYS) this.#chunks.splice(index + 1, 0, chunk.splice(CHUNK_KEYS / 2))
+  }
+
+  remove(key: string): void {
+    const index = this.#chunkOf(key)
+    const chunk = this.#chunks[index]!
+    const position = positionOf(chunk, key)
+    if (chunk[position] === key) chunk.splice(position, 1)
+    if (chunk.length === 0 && this.#chunks.length > 1) this.#chunks.splice(index, 1)
+  }
+
+  /** Up to `limit` keys that come after `cursor`, or from the first one on. */
+  after(cursor: string | undefined, limit: number): string[] {
+    let index = cursor === undefined ? 0 : this.#chunkOf(cursor)
+    const start = cursor === undefined ? 0 : positionOf(this.#chunks[index]!, cursor)
+    const keys = this.#chunks[index]!.slice(start, start + limit + 1)
+    if (keys[0] === cursor) keys.shift()
+    while (keys.length < limit && ++index < this.#chunks.length)
+      keys.push(...this.#chunks[index]!.slice(0, limit - keys.length))
+    return keys.slice(0, limit)
+  }
+
+  /** The chunk that has the key, or would have it: the last one whose first key is not above it. */
+  #chunkOf(key: string): number {
+    let low = 0
+    let high = this.#chunks.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (this.#chunks[middle]![0]! <= key) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+}
+
+/** Where the first key lies that is not below the given one. */
+function positionOf(keys: readonly string[], key: string): number {
+  let low = 0
+  let high = keys.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (keys[middle]! < key) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,253 @@
+/**
+ * Sessions in MariaDB or MySQL, for any number of machines: {@link MysqlStore}.
+ *
+ * @module koa-fastsession/mysql
+ */
+
+// Session records in a table of MariaDB 10.6 or later or MySQL 8, one statement for each verb and no transaction. It speaks
+// SQL through the caller's `mysql2` pool or connection. Instants are numbers in the table as they are in a record, so no
+// time zone of a server or a session can move them.
+import { describe, invalidMix, invalidType, invalidValue } from '../errors.ts'
+import {
+  CorruptRecord,
+  type KeyPage,
+  type RecordPage,
+  type Replaced,
+  type SessionRecord,
+  type SessionStore,
+} from '../store.ts'
+import { Sender, type MysqlConnection, type MysqlPool } from './mysql/sender.ts'
+import { BATCH, DONE, schema, STALE, statements, type Statements } from './mysql/statements.ts'
+import { bytes, keyValue, ownerValue, recordValues, text, toRecord, type Row } from './mysql/values.ts'
+
+export type { MysqlConnection, MysqlPool, MysqlQuery } from './mysql/sender.ts'
+
+/** A promise pool or a promise connection of `mysql2`. */
+export type MysqlClient = MysqlPool | MysqlConnection
+
+/** Where the records are. */
+export interface MysqlTable {
+  /**
+   * The table of the records, in the connection's database: a letter or underscore, then letters, digits and underscores,
+   * 64 characters at most.
+   *
+   * @default 'sessions'
+   */
+  readonly table?: string | undefined
+}
+
+/** What a {@link MysqlStore} may be told. */
+export interface MysqlStoreOptions extends MysqlTable {
+  /**
+   * Makes the table on first use, where it is missing. `false`: it is there already, made from {@link mysqlSchema}, and the
+   * store needs no right but to select, insert, update and delete.
+   *
+   * @default true
+   */
+  readonly createTable?: boolean | undefined
+}
+
+// Rows in one portion at most, whatever is asked for.
+const LARGEST_PORTION = 500
+// How often a create that finds its key taken, and then free, tries again.
+const TRIES = 20
+
+/**
+ * The statement that makes the table of a {@link MysqlStore}, for those who keep their schema themselves and set
+ * `createTable: false`. Running it again changes nothing.
+ *
+ * Text is kept as bytes of UTF-8: `SELECT CONVERT(owner USING utf8mb4)` shows it.
+ *
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a name that is not a plain identifier.
+ */
+export function mysqlSchema(options: MysqlTable = {}): string {
+  checkOptions(options, ['table'])
+  return schema(tableName(options))
+}
+
+/**
+ * Keeps sessions in MariaDB (10.6 or later) or MySQL (8), for any number of machines.
+ *
+ * `client` is a pool or a connection of `mysql2/promise` (or `pool.promise()`); it stays the caller's and is never closed
+ * here. A connection must belong to the store alone: inside a transaction of the app's each write is refused with an error.
+ * One that is lost fails from then on, while a pool connects again; a pool's connection that has not answered for 30
+ * seconds is given up.
+ *
+ * Each verb is one statement (a `create` whose key is taken needs two), right under every isolation level; one that the
+ * server undid, for a deadlock say, is run again. Statements are prepared; where the server or a proxy refuses that, they
+ * are sent whole from then on. All of them must reach the primary: a replica lags behind, and shows a session as it was.
+ * What was acknowledged survives a crash of the server with InnoDB's default `innodb_flush_log_at_trx_commit = 1`.
+ *
+ * ```ts
+ * import mysql from 'mysql2/promise'
+ *
+ * const pool = mysql.createPool(process.env.DATABASE_URL)
+ * app.use(session({ store: new MysqlStore(pool) }))
+ * ```
+ */
+export class MysqlStore implements SessionStore {
+  readonly #sender: Sender
+  readonly #statements: Statements
+
+  /** @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a wrong argument. */
+  constructor(client: MysqlClient, options: MysqlStoreOptions = {}) {
+    checkClient(client)
+    checkOptions(options, ['table', 'createTable'])
+    const { createTable = true } = options
+    if (typeof createTable !== 'boolean') throw invalidType('options.createTable', 'true or false', createTable)
+    const table = tableName(options)
+    this.#sender = new Sender(client, createTable ? schema(table) : undefined)
+    this.#statements = statements(table)
+  }
+
+  async create(record: SessionRecord, now: number): Promise<boolean> {
+    const [key, values] = [keyValue(record.key), recordValues(record)]
+    const inserted = { sql: this.#statements.create, values: [key, ...values, record.expiresAt] }
+    const takenOver = { sql: this.#statements.takeOver, values: [...values, record.expiresAt, key, now] }
+    for (let tries = 0; tries < TRIES; tries++) {
+      try {
+        await this.#sender.write(inserted)
+        return true
+      } catch (error) {
+        if ((error as { errno?: unknown } | undefined)?.errno !== DUPLICATE) throw error
+      }
+      const { insertId } = await this.#sender.write(takenOver)
+      if (insertId === DONE) return true
+      if (insertId === STALE) return false
+      // Another process removed the record between the two statements.
+    }
+    throw new Error('a record was made and removed again and again by others')
+  }
+
+  async read(key: string, now: number): Promise<SessionRecord | undefined> {
+    const rows = await this.#sender.rows({ sql: this.#statements.read, values: [keyValue(key), now] })
+    // Here and below: the statement names the columns of what its rows are taken for.
+    const [row] = rows as Row[]
+    return row === undefined ? undefined : toRecord(row)
+  }
+
+  async replace(record: SessionRecord, version: number, now: number): Promise<Replaced> {
+    const values = [...recordValues(record), record.expiresAt, keyValue(record.key), now, version]
+    const { insertId } = await this.#sender.write({ sql: this.#statements.replace, values })
+    return insertId === DONE ? 'done' : insertId === STALE ? 'stale' : 'gone'
+  }
+
+  async touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): Promise<boolean> {
+    const values = [lastSeenAt, expiresAt, lastSeenAt, expiresAt, lastSeenAt, keyValue(key), now, version]
+    const { insertId } = await this.#sender.write({ sql: this.#statements.touch, values })
+    return insertId === DONE
+  }
+
+  async delete(key: string): Promise<boolean> {
+    const { affectedRows } = await this.#sender.write({ sql: this.#statements.remove, values: [keyValue(key)] })
+    return affectedRows > 0
+  }
+
+  async list(owner: string, now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
+    const [portion, after] = [portionOf(limit), place(cursor)]
+    return this.#records(this.#statements.list(ownerValue(owner), now, after, portion), now, portion)
+  }
+
+  async listKeys(owner: string, now: number, limit: number, cursor: string | undefined): Promise<KeyPage> {
+    const [portion, after] = [portionOf(limit), place(cursor)]
+    const sql = this.#statements.listKeys(ownerValue(owner), now, after, portion)
+    const rows = (await this.#sender.rows({ sql })) as Row[]
+    const keys = rows.filter((row) => isLive(row, now)).flatMap((row) => readable(() => text(row.key)))
+    return { keys, cursor: cursorAfter(rows, portion) }
+  }
+
+  async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
+    const [portion, after] = [portionOf(limit), place(cursor)]
+    return this.#records(this.#statements.scan(now, after, portion), now, portion)
+  }
+
+  async deleteExpired(now: number, limit: number): Promise<number> {
+    let total = 0
+    while (total < limit) {
+      const rows = (await this.#sender.rows({ sql: this.#statements.due(now) })) as Row[]
+      const inOrder = rows.map((row) => ({ key: bytes(row.key), isLive: isLive(row, now) }))
+      inOrder.sort((a, b) => Buffer.compare(a.key, b.key))
+      const [live, expired] = [true, false].map((kind) =>
+        inOrder.filter((one) => one.isLive === kind).map(({ key }) => key),
+      )
+      const removed = await this.#count((keys) => this.#statements.collect(keys, now), expired?.slice(0, limit - total))
+      // Live records that came due stand in the way of later ones; moved on, they come due again when they may have ended.
+      const postponed = await this.#count((keys) => this.#statements.postpone(keys, now), live)
+      total += removed
+      if (removed + postponed === 0 || rows.length < BATCH) break
+    }
+    return total
+  }
+
+  async #records(sql: string, now: number, portion: number): Promise<RecordPage> {
+    const rows = (await this.#sender.rows({ sql })) as Row[]
+    const records = rows.filter((row) => isLive(row, now)).flatMap((row) => readable(() => toRecord(row)))
+    return { records, cursor: cursorAfter(rows, portion) }
+  }
+
+  async #count(statement: (keys: readonly Buffer[]) => string, keys: readonly Buffer[] = []): Promise<number> {
+    if (keys.length === 0) return 0
+    return (await this.#sender.write({ sql: statement(keys) })).affectedRows
+  }
+}
+
+const DUPLICATE = 1062
+
+function isLive(row: Row, now: number): boolean {
+  return Number(row.expires_at) > now
+}
+
+/** None where a row cannot be read: to the core its session has ended. */
+function readable<Result>(read: () => Result): Result[] {
+  try {
+    return [read()]
+  } catch (error) {
+    if (error instanceof CorruptRecord) return []
+    throw error
+  }
+}
+
+function portionOf(limit: number): number {
+  return Math.min(Math.max(Math.trunc(limit), 1) || 1, LARGEST_PORTION)
+}
+
+/** A cursor is the key of the last row, in digits: whatever lies in that column, the next portion begins after it. */
+function cursorAfter(rows: readonly Row[], portion: number): string | undefined {
+  const last = rows.at(-1)
+  return last === undefined || rows.length < portion ? undefined : bytes(last.key).toString('hex')
+}
+
+function place(cursor: string | undefined): Buffer {
+  return Buffer.from(cursor ?? '', 'hex')
+}
+
+function checkClient(client: unknown): asserts client is MysqlClient {
+  const rule = 'a promise pool or a promise connection of mysql2'
+  const { execute, query, promise, batch, _cluster: cluster } = (client ?? {}) as Record<string, unknown>
+  // A part of a PoolCluster of the callback kind has no `promise`.
+  if (typeof promise === 'function' || cluster !== undefined) {
+    throw invalidMix(
+      'the client answers by callback, and the store needs one that answers with promises: pass client.promise(), or ' +
+        'make it with mysql2/promise',
+    )
+  }
+  if (typeof execute !== 'function' || typeof query !== 'function') throw invalidType('client', rule, client)
+  if (typeof batch === 'function') throw invalidValue('client', `${rule}, and not of the package mariadb`, client)
+}
+
+function tableName({ table = 'sessions' }: MysqlTable): string {
+  if (typeof table !== 'string') throw invalidType('options.table', 'a string', table)
+  if (!/^[A-Z_][A-Z0-9_]{0,63}$/i.test(table)) {
+    throw invalidValue('options.table', 'a plain identifier of at most 64 characters', table)
+  }
+  return table
+}
+
+function checkOptions(options: unknown, known: readonly string[]): void {
+  const list = known.join(', ')
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalidType('options', `an object with ${list}`, options)
+  }
+  const unknown = Object.keys(options).find((name) => !known.includes(name))
+  if (unknown !== undefined) throw invalidMix(`options has a name (${describe(unknown)}) that is not one of ${list}`)
+}

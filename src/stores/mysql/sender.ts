@@ -1,0 +1,215 @@
+// Sends statements through the caller's mysql2 client, and makes one thing of what its options and its server may answer.
+import { setTimeout as pause } from 'node:timers/promises'
+import { withLiterals, type Value } from './values.ts'
+
+/** What mysql2 is asked. The options beside the statement are set against those of the caller's client, which may differ. */
+export interface MysqlQuery {
+  sql: string
+  values: (Buffer | number | null)[]
+  typeCast: (field: unknown, next: () => unknown) => unknown
+  nestTables: boolean
+  rowsAsArray: boolean
+  namedPlaceholders: boolean
+  supportBigNumbers: boolean
+  bigNumberStrings: boolean
+}
+
+/** The part that is used of a promise connection of mysql2. */
+export interface MysqlConnection {
+  execute(query: MysqlQuery): Promise<[unknown, unknown]>
+  query(query: MysqlQuery): Promise<[unknown, unknown]>
+}
+
+/** The part that is used of a promise pool of mysql2. */
+export interface MysqlPool {
+  getConnection(): Promise<MysqlConnection & { release(): void; destroy(): void }>
+}
+
+/** What the server says of a write. */
+export interface Written {
+  readonly affectedRows: number
+  /** What the statement gave to LAST_INSERT_ID last. */
+  readonly insertId: number
+}
+
+/** A statement that is prepared once for each connection, or one that is sent as it is. */
+export interface Statement {
+  readonly sql: string
+  readonly values?: readonly Value[]
+}
+
+// An app's own `typeCast` would see each column, others would make arrays or nested objects of rows, and by two options a
+// whole number is a number or text. So all of it is asked for; text is what keeps every digit.
+const ASKED = {
+  typeCast: (_field: unknown, next: () => unknown) => next(),
+  nestTables: false,
+  rowsAsArray: false,
+  namedPlaceholders: false,
+  supportBigNumbers: true,
+  bigNumberStrings: true,
+}
+
+// How long a pooled connection may owe an answer until it is given up, in milliseconds. mysql2 never does that itself:
+// after a network that swallowed packets all connections of a pool would wait until the system ends them, for a quarter
+// of an hour or more. What was sent may still be done.
+const LONGEST_SILENCE = 30_000
+
+// How often, and for how long from the first try on (in milliseconds), a statement that was undone is run again. The
+// middleware gives up on a store after two seconds by default, and nobody waits for what comes after that.
+const RETRIES = 20
+const PATIENCE = 1800
+
+// Of these nothing was done, and the same may be done the next time.
+const UNDONE: ReadonlySet<unknown> = new Set([
+  1213, // a deadlock, also one between the nodes of a cluster
+  1205, // waited too long for a lock
+  1020, // changed since it was read: MariaDB with innodb_snapshot_isolation
+  1412, // the table was altered meanwhile
+  1615, // prepared before the table was altered
+])
+// The server, or a proxy before it, does not prepare statements, or has forgotten this one.
+const NOT_PREPARED: ReadonlySet<unknown> = new Set([1210, 1243, 1295, 1461])
+// The server ends the connection, or has become one that does not write.
+const USED_UP: ReadonlySet<unknown> = new Set([1153, 1290, 1792, 1836])
+const UNKNOWN_TABLE = 1146
+const UNKNOWN_COLUMN = 1054
+const NO_DEFAULT = 1364
+
+const IN_TRANSACTION = 1
+
+export class Sender {
+  readonly #client: MysqlConnection | MysqlPool
+  readonly #schema: string | undefined
+  #making: Promise<unknown> | undefined
+  #prepares = true
+
+  /** @param schema makes the table where it is missing; `undefined` where others do. */
+  constructor(client: MysqlConnection | MysqlPool, schema: string | undefined) {
+    this.#client = client
+    this.#schema = schema
+  }
+
+  async rows(statement: Statement): Promise<unknown[]> {
+    const answer = await this.#run(statement)
+    if (!Array.isArray(answer)) throw unexpected()
+    return answer as unknown[]
+  }
+
+  async write(statement: Statement): Promise<Written> {
+    const answer = (await this.#run(statement)) as {
+      affectedRows?: unknown
+      insertId?: unknown
+      serverStatus?: unknown
+    }
+    const [affectedRows, insertId] = [Number(answer.affectedRows), Number(answer.insertId)]
+    if (Number.isNaN(affectedRows) || Number.isNaN(insertId)) throw unexpected()
+    if ((Number(answer.serverStatus) & IN_TRANSACTION) !== 0) {
+      throw new Error(
+        'a session was written inside a transaction, which nobody has committed: the store needs connections of its ' +
+          'own, with autocommit on',
+      )
+    }
+    return { affectedRows, insertId }
+  }
+
+  /** Runs a statement, again where the server's answer means that nothing of it was done and that it may yet be. */
+  async #run({ sql, values }: Statement): Promise<unknown> {
+    const end = performance.now() + PATIENCE
+    let makes = this.#schema !== undefined
+    for (let tries = 0; ; tries++) {
+      const prepares = values !== undefined && this.#prepares
+      try {
+        if (prepares) return await this.#send('execute', sql, values)
+        return await this.#send('query', values === undefined ? sql : withLiterals(sql, values), [])
+      } catch (error) {
+        const number = serverErrorNumber(error)
+        if (tries === RETRIES) throw discreet(error)
+        if (number === UNKNOWN_TABLE && makes) {
+          makes = false
+          await this.#makeTable()
+        } else if (prepares && NOT_PREPARED.has(number)) this.#prepares = false
+        else if (!UNDONE.has(number) || performance.now() > end) throw discreet(error)
+        else if (tries > 0) await pause(Math.random() * Math.min(2 ** tries, 50))
+      }
+    }
+  }
+
+  async #send(verb: 'execute' | 'query', sql: string, values: readonly Value[]): Promise<unknown> {
+    const query = { ...ASKED, sql, values: [...values] }
+    if (!('getConnection' in this.#client)) return firstOf(await this.#client[verb](query))
+
+    const connection = await this.#client.getConnection()
+    let timer: NodeJS.Timeout | undefined
+    const silence = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Silence()), LONGEST_SILENCE).unref()
+    })
+    let isGood = false
+    try {
+      const answer = await Promise.race([connection[verb](query), silence])
+      isGood = true
+      return firstOf(answer)
+    } catch (error) {
+      isGood = !(error instanceof Silence) && !USED_UP.has(serverErrorNumber(error))
+      throw error
+    } finally {
+      clearTimeout(timer)
+      if (isGood) connection.release()
+      else connection.destroy()
+    }
+  }
+
+  /** Making a table that is there already changes nothing. A failure is not remembered. */
+  #makeTable(): Promise<unknown> {
+    this.#making ??= this.#send('query', this.#schema ?? '', [])
+      .catch((error: unknown) => {
+        throw discreet(error)
+      })
+      .finally(() => {
+        this.#making = undefined
+      })
+    return this.#making
+  }
+}
+
+class Silence extends Error {
+  readonly code = 'ETIMEDOUT'
+
+  constructor() {
+    super(`the server has not answered for ${LONGEST_SILENCE / 1000} seconds`)
+  }
+}
+
+/** mysql2 answers with a pair: rows or what was written, and the columns. */
+function firstOf(answer: unknown): unknown {
+  if (!Array.isArray(answer) || typeof answer[0] !== 'object' || answer[0] === null) throw unexpected()
+  return answer[0]
+}
+
+function unexpected(): TypeError {
+  return new TypeError('the client does not answer as the promise API of mysql2 does')
+}
+
+/** Errors of the server have a number and an SQLSTATE; those of the connection have a negative number, or none. */
+function serverErrorNumber(error: unknown): number | undefined {
+  const { errno, sqlState } = (error ?? {}) as { errno?: unknown; sqlState?: unknown }
+  return typeof errno === 'number' && typeof sqlState === 'string' ? errno : undefined
+}
+
+/**
+ * The server quotes keys, values and pieces of statements in its messages, and mysql2 adds the statement: a cause that is
+ * logged must not show data. Its code says what was the matter.
+ */
+function discreet(error: unknown): unknown {
+  const errno = serverErrorNumber(error)
+  if (errno === undefined) return error
+  const { code, sqlState } = error as { code?: unknown; sqlState: string }
+  const isForeign = errno === UNKNOWN_COLUMN || errno === NO_DEFAULT
+  const hint = isForeign
+    ? ': a table of this name is there and is not of this store, choose another with options.table'
+    : ''
+  return Object.assign(new Error(`the server answered ${String(code)} (${errno}, SQLSTATE ${sqlState})${hint}`), {
+    code,
+    errno,
+    sqlState,
+  })
+}

@@ -1,0 +1,112 @@
+// Records as columns, and back. Nothing is left for a server to cut or to round, which it does without a word where its
+// strict mode is off; and nothing is taken for a record that is none.
+import { isUtf8 } from 'node:buffer'
+import { CorruptRecord, type SessionRecord } from '../../store.ts'
+import { fromText, toText } from '../text.ts'
+
+/** What is sent to the server: no text, for which character sets and quoting rules would matter. */
+export type Value = Buffer | number | null
+
+/** A row of the table, as mysql2 gives it when it is asked so (sender.ts). */
+export interface Row {
+  readonly key: unknown
+  readonly version: unknown
+  readonly owner: unknown
+  readonly created_at: unknown
+  readonly last_seen_at: unknown
+  readonly expires_at: unknown
+  readonly meta: unknown
+  readonly payload: unknown
+  readonly payload_bytes: unknown
+}
+
+// What the columns hold; of a payload the server's max_allowed_packet is the limit.
+const LONGEST = { key: 255, owner: 1600, meta: 2 ** 24 - 1 }
+
+export function keyValue(key: string): Buffer {
+  return fitting('key', toText(key))
+}
+
+export function ownerValue(owner: string): Buffer {
+  return fitting('owner', toText(owner))
+}
+
+/** The columns from the version on, in the order of the statements. Bytes are copied: their owner may go on to write. */
+export function recordValues({
+  version,
+  payload,
+  owner,
+  createdAt,
+  lastSeenAt,
+  expiresAt,
+  meta,
+}: SessionRecord): Value[] {
+  return [
+    whole('version', version),
+    owner === undefined ? null : ownerValue(owner),
+    whole('createdAt', createdAt),
+    whole('lastSeenAt', lastSeenAt),
+    whole('expiresAt', expiresAt),
+    meta === undefined ? null : fitting('meta', toText(meta)),
+    ...(typeof payload === 'string' ? [Buffer.from(toText(payload)), null] : [null, Buffer.from(payload)]),
+  ]
+}
+
+/** @throws {CorruptRecord} for a row that this store has not written so. */
+export function toRecord(row: Row): SessionRecord {
+  return {
+    key: text(row.key),
+    version: number(row.version),
+    // A Buffer of mysql2's may be a window on memory that it shares: the record gets bytes of its own.
+    payload: row.payload === null ? new Uint8Array(bytes(row.payload_bytes ?? Buffer.alloc(0))) : text(row.payload),
+    owner: row.owner === null ? undefined : text(row.owner),
+    createdAt: number(row.created_at),
+    lastSeenAt: number(row.last_seen_at),
+    expiresAt: number(row.expires_at),
+    meta: row.meta === null ? undefined : text(row.meta),
+  }
+}
+
+export function bytes(value: unknown): Buffer {
+  if (Buffer.isBuffer(value)) return value
+  if (typeof value === 'string') return Buffer.from(value)
+  throw new CorruptRecord('a column holds no bytes')
+}
+
+export function text(value: unknown): string {
+  const encoded = bytes(value)
+  if (!isUtf8(encoded)) throw new CorruptRecord('a column holds no text')
+  return fromText(encoded.toString())
+}
+
+/** A value as it stands in a statement: hexadecimal digits mean the same under every sql_mode and character set. */
+export function literal(value: Value): string {
+  if (value === null) return 'NULL'
+  if (typeof value !== 'number') return `X'${value.toString('hex')}'`
+  if (!Number.isFinite(value)) throw new RangeError('a number that is not finite has no place in a statement')
+  return String(value)
+}
+
+/** A statement with its values in the place of its question marks, of which its text has no others. */
+export function withLiterals(sql: string, values: readonly Value[]): string {
+  let at = 0
+  return sql.replaceAll('?', () => literal(values[at++] ?? null))
+}
+
+/** Whole numbers come as text; one of 2^53 and more would be rounded, and then equal to another. */
+function number(value: unknown): number {
+  const parsed = Number(value)
+  if (value === null || !Number.isSafeInteger(parsed)) throw new CorruptRecord('a column holds no whole number')
+  return parsed
+}
+
+function whole(field: string, value: number): number {
+  if (Number.isSafeInteger(value)) return value
+  throw new RangeError(`the ${field} of a record must be a whole number below 2^53`)
+}
+
+function fitting(field: keyof typeof LONGEST, value: string): Buffer {
+  const encoded = Buffer.from(value)
+  if (encoded.length <= LONGEST[field]) return encoded
+  throw new RangeError(`the ${field} of a record takes ${encoded.length} bytes, of ${LONGEST[field]} at most`)
+}

@@ -1,0 +1,253 @@
+// The announcements of other processes, over a connection that does nothing else. Whatever happens to it, those who
+// watch learn within seconds that they may have missed something.
+import { invalidMix, invalidType } from '../../errors.ts'
+import { isPromise } from '../../store.ts'
+import { isClient, isUnconnected } from './client.ts'
+
+/** The part that is used of a `pg` Client that listens. */
+export interface PostgresSubscriber {
+  query(query: { text: string }): Promise<unknown>
+  on(event: 'notification', listener: (message: { channel: string; payload?: string | undefined }) => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'end', listener: () => void): unknown
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as EventEmitter has it
+  removeListener(event: string, listener: (...args: any[]) => void): unknown
+  connect?(): Promise<unknown>
+  end?(): Promise<unknown>
+}
+
+/** A Client of pg that is the store's alone, or a function that makes one, whenever the store needs one. */
+export type PostgresSubscriberSource = PostgresSubscriber | (() => PostgresSubscriber | Promise<PostgresSubscriber>)
+
+type OnEnd = (key: string | undefined) => void
+
+interface Line {
+  readonly client: PostgresSubscriber
+  isListening: boolean
+  /** A Client is not given a statement while it runs another: what it was given last, while that is under way. */
+  asked: Promise<unknown> | undefined
+  readonly detach: () => void
+}
+
+/** In milliseconds. */
+export interface ListenerTimes {
+  /** While nothing can be heard, watchers are told so this often; every fourth time a connection is asked for an answer. */
+  readonly interval: number
+  /** How long a connection may take to be made or to answer. */
+  readonly patience: number
+}
+
+const TIMES: ListenerTimes = { interval: 5000, patience: 10_000 }
+const HEARTBEATS = 4
+const FIRST_PAUSE = 100
+
+/** One `LISTEN` for all who subscribe to a store. */
+export class Listener {
+  readonly #source: PostgresSubscriberSource
+  readonly #channel: string
+  readonly #times: ListenerTimes
+  readonly #watchers = new Set<{ onEnd: OnEnd }>()
+  #line: Line | undefined
+  #timer: NodeJS.Timeout | undefined
+  #reconnecting: NodeJS.Timeout | undefined
+  #pause = FIRST_PAUSE
+  #ticks = 0
+  /** Rises with each start and stop: what was begun before has nothing to say any more. */
+  #run = 0
+
+  constructor(source: PostgresSubscriberSource, channel: string, times: ListenerTimes = TIMES) {
+    this.#source = source
+    this.#channel = channel
+    this.#times = times
+  }
+
+  subscribe(onEnd: OnEnd): () => void {
+    const watcher = { onEnd }
+    this.#watchers.add(watcher)
+    if (this.#watchers.size === 1) this.#start()
+    return () => {
+      if (this.#watchers.delete(watcher) && this.#watchers.size === 0) this.#stop()
+    }
+  }
+
+  close(): void {
+    if (this.#watchers.size === 0) return
+    this.#watchers.clear()
+    this.#stop()
+  }
+
+  get #isOwner(): boolean {
+    return typeof this.#source === 'function'
+  }
+
+  #start(): void {
+    this.#run++
+    this.#pause = FIRST_PAUSE
+    this.#timer = setInterval(() => this.#tick(), this.#times.interval)
+    this.#timer.unref()
+    void this.#connect(this.#run)
+  }
+
+  #stop(): void {
+    this.#run++
+    clearInterval(this.#timer)
+    clearTimeout(this.#reconnecting)
+    const line = this.#line
+    this.#line = undefined
+    if (line !== undefined) this.#leave(line)
+  }
+
+  #tick(): void {
+    const line = this.#line
+    if (line?.isListening !== true) {
+      this.#tell(undefined)
+      if (line !== undefined && !this.#isOwner && line.asked === undefined) void this.#listen(line, this.#run)
+    } else if (++this.#ticks % HEARTBEATS === 0) {
+      // A connection that was cut without a word says nothing of it: it only stops to answer.
+      void this.#within(ask(line, 'SELECT 1')).catch(() => this.#lost(line))
+    }
+  }
+
+  async #connect(run: number): Promise<void> {
+    let client: PostgresSubscriber | undefined
+    try {
+      client = typeof this.#source === 'function' ? await this.#within(this.#source()) : this.#source
+      if (run === this.#run) {
+        const line = this.#attach(client)
+        this.#line = line
+        if (this.#isOwner && isUnconnected(client)) await this.#within(client.connect?.())
+        await this.#listen(line, run)
+        return
+      }
+    } catch {
+      // What the watchers have to know is that nothing is heard, and they are told: below, and with every tick.
+    }
+    if (run === this.#run) this.#again()
+    else if (this.#isOwner && client !== undefined) retire(client)
+  }
+
+  async #listen(line: Line, run: number): Promise<void> {
+    if (isUnconnected(line.client)) return // it would keep the statement for ever: the next tick looks again
+    try {
+      await this.#within(ask(line, `LISTEN "${this.#channel}"`))
+    } catch {
+      if (run === this.#run && this.#line === line) this.#lost(line)
+      return
+    }
+    if (run !== this.#run || this.#line !== line || line.isListening) return
+    line.isListening = true
+    this.#pause = FIRST_PAUSE
+    // What was announced before the server knew of us was not heard.
+    this.#tell(undefined)
+  }
+
+  #attach(client: PostgresSubscriber): Line {
+    const heard = (message: { channel: string; payload?: string | undefined }): void => {
+      if (message.channel === this.#channel) this.#tell(message.payload)
+    }
+    const lost = (): void => this.#lost(line)
+    const line: Line = {
+      client,
+      isListening: false,
+      asked: undefined,
+      detach: () => {
+        client.removeListener('notification', heard)
+        client.removeListener('error', lost)
+        client.removeListener('end', lost)
+      },
+    }
+    client.on('notification', heard)
+    client.on('error', lost)
+    client.on('end', lost)
+    return line
+  }
+
+  #lost(line: Line): void {
+    if (this.#line !== line) return
+    const wasListening = line.isListening
+    line.isListening = false
+    if (this.#isOwner) this.#again()
+    if (wasListening) this.#tell(undefined)
+  }
+
+  /** Drops the connection, if there is one, and makes another after a pause. */
+  #again(): void {
+    const line = this.#line
+    this.#line = undefined
+    if (!this.#isOwner) return
+    if (line !== undefined) {
+      line.detach()
+      retire(line.client)
+    }
+    const run = this.#run
+    clearTimeout(this.#reconnecting)
+    this.#reconnecting = setTimeout(() => void this.#connect(run), this.#pause * (0.5 + Math.random()))
+    this.#reconnecting.unref()
+    this.#pause = Math.min(this.#pause * 2, this.#times.interval)
+  }
+
+  #leave(line: Line): void {
+    line.detach()
+    if (this.#isOwner) retire(line.client)
+    else if (line.isListening) {
+      // The connection is the caller's; where it is gone, so is the listening.
+      ask(line, `UNLISTEN "${this.#channel}"`).catch(() => undefined)
+    }
+  }
+
+  /** The answer, or a failure when it is late. */
+  async #within<T>(answer: T | Promise<T>): Promise<T> {
+    if (!isPromise(answer)) return answer
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error('no answer')), this.#times.patience)
+      timer.unref()
+    })
+    try {
+      return await Promise.race([answer, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #tell(key: string | undefined): void {
+    for (const { onEnd } of this.#watchers) {
+      try {
+        onEnd(key)
+      } catch {
+        // One watcher's failure is its own: the others must hear as well.
+      }
+    }
+  }
+}
+
+/** @throws {TypeError} for what cannot listen. */
+export function checkSubscriber(subscriber: unknown, client: unknown): asserts subscriber is PostgresSubscriberSource {
+  if (typeof subscriber === 'function') return
+  const rule = "a Client of pg that is the store's alone, or a function that makes one"
+  const { query, on } = (subscriber ?? {}) as Partial<Record<'query' | 'on', unknown>>
+  if (typeof query !== 'function' || typeof on !== 'function' || !isClient(subscriber)) {
+    throw invalidType('options.subscriber', rule, subscriber, 'a Pool gives each statement another connection')
+  }
+  if (subscriber === client) {
+    throw invalidMix('options.subscriber must be another Client than the one for the statements: make a second one')
+  }
+}
+
+/** Gives the Client a statement, once it has answered the one before. */
+function ask(line: Line, text: string): Promise<unknown> {
+  const query = () => line.client.query({ text })
+  const asked = line.asked === undefined ? query() : line.asked.then(query, query)
+  const settled = () => {
+    if (line.asked === asked) line.asked = undefined
+  }
+  line.asked = asked
+  asked.then(settled, settled)
+  return asked
+}
+
+/** Ends a connection that the store made, without waiting for it; what it still has to say is of no interest. */
+function retire(client: PostgresSubscriber): void {
+  client.on('error', () => undefined)
+  void Promise.resolve(client.end?.()).catch(() => undefined)
+}

@@ -1,0 +1,118 @@
+// A record as the values of a statement, and a row as a record again.
+import { SessionError } from '../../errors.ts'
+import { CorruptRecord, type SessionRecord } from '../../store.ts'
+import { fromText, toText } from '../text.ts'
+
+/** A row as the statements ask for it. */
+interface Row {
+  readonly key: string
+  readonly version: string
+  readonly owner: string | null
+  readonly created_at: string
+  readonly last_seen_at: string
+  readonly expires_at: string
+  readonly meta: string | null
+  readonly payload: string | null
+  readonly payload_bytes: string | null
+}
+
+export type Values = (string | null)[]
+
+export function toValues({
+  key,
+  version,
+  owner,
+  createdAt,
+  lastSeenAt,
+  expiresAt,
+  meta,
+  payload,
+}: SessionRecord): Values {
+  const [text, bytes] = typeof payload === 'string' ? [toText(payload), null] : [null, base64(payload)]
+  return [
+    key,
+    String(version),
+    toText(owner),
+    String(createdAt),
+    String(lastSeenAt),
+    String(expiresAt),
+    toText(meta),
+    text,
+    bytes,
+  ]
+}
+
+/** @throws {CorruptRecord} for a row that holds what no store writes. */
+export function toRecord(row: Row): SessionRecord {
+  return {
+    key: row.key,
+    version: whole(row.version),
+    payload: row.payload === null ? bytesOf(row.payload_bytes ?? '') : fromText(row.payload),
+    owner: row.owner === null ? undefined : fromText(row.owner),
+    createdAt: whole(row.created_at),
+    lastSeenAt: whole(row.last_seen_at),
+    expiresAt: whole(row.expires_at),
+    meta: row.meta === null ? undefined : fromText(row.meta),
+  }
+}
+
+/** The records among rows; what cannot be read is passed over. */
+export function readable(rows: readonly unknown[]): SessionRecord[] {
+  return rows.map(toRow).flatMap((row) => {
+    try {
+      return [toRecord(row)]
+    } catch (error) {
+      if (error instanceof CorruptRecord) return []
+      throw error
+    }
+  })
+}
+
+/** @throws {SessionError} for what is no row of the columns that were asked for: it must not pass for a missing session. */
+export function toRow(value: unknown): Row {
+  keyOf(value)
+  for (const column of ['version', 'created_at', 'last_seen_at', 'expires_at'] as const) {
+    if (typeof (value as Partial<Row>)[column] !== 'string') throw otherAnswer()
+  }
+  for (const column of ['owner', 'meta', 'payload', 'payload_bytes'] as const) {
+    const field = (value as Partial<Row>)[column]
+    if (field !== null && typeof field !== 'string') throw otherAnswer()
+  }
+  return value as Row
+}
+
+/** @throws {SessionError} as {@link toRow} does. */
+export function keyOf(value: unknown): string {
+  const key: unknown = (value as Partial<Row> | null | undefined)?.key
+  if (typeof key !== 'string') throw otherAnswer()
+  return key
+}
+
+/** @throws {SessionError} as {@link toRow} does. */
+export function countIn(row: unknown, column: string): number {
+  const count: unknown = (row as Readonly<Record<string, unknown>> | undefined)?.[column]
+  if (typeof count !== 'string' || !/^\d+$/.test(count)) throw otherAnswer()
+  return Number(count)
+}
+
+export function otherAnswer(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_STORE',
+    'the client of the PostgresStore answered with rows that are no objects with the columns asked for: let it give rows as objects and text as strings',
+  )
+}
+
+function whole(text: string): number {
+  const number = Number(text)
+  if (!Number.isSafeInteger(number)) throw new CorruptRecord('a whole number is larger than any that was written')
+  return number
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
+}
+
+function bytesOf(text: string): Uint8Array {
+  // A small Buffer is a window on memory that Node shares: the record gets bytes of its own.
+  return new Uint8Array(Buffer.from(text, 'base64'))
+}

@@ -1,0 +1,204 @@
+// The table of a PostgresStore, and what is said to the server. All that comes back is text: an app may have told its
+// client to parse whole numbers, booleans or bytes in its own way, and some clients give bytes in no way at all.
+import { createHash } from 'node:crypto'
+import { checkIdentifier } from '../identifier.ts'
+
+/** Where the records are. */
+export interface PostgresTable {
+  /**
+   * The table of the records: a letter or underscore, then letters, digits and underscores, 56 characters at most.
+   *
+   * @default 'sessions'
+   */
+  readonly table?: string | undefined
+  /** The schema of that table, which must exist. Left out, the connection's `search_path` decides. */
+  readonly schema?: string | undefined
+}
+
+export interface Statement {
+  readonly text: string
+  /** Under a name the server parses and plans a statement once for each connection. */
+  readonly name?: string
+  /** Which values are opaque text, payload and meta; and which is the owner, which is compared. */
+  readonly opaque?: readonly number[]
+  readonly owner?: number
+}
+
+/** The statements of a store; `end` and `removeAloud` also tell those who listen. */
+export type StatementName =
+  'read' | 'create' | 'replace' | 'end' | 'touch' | 'remove' | 'removeAloud' | 'list' | 'listKeys' | 'scan' | 'sweep'
+
+export type Statements = Readonly<Record<StatementName, Statement>>
+
+// Processes that start together make the table one after another: IF NOT EXISTS alone fails when two do it at once.
+// Any number will do, as long as it is this one.
+const MAKING_LOCK = 7_021_975_630
+const COLUMNS = `key, version::text, owner, created_at::text, last_seen_at::text, expires_at::text, meta, payload,
+        encode(payload_bytes, 'base64') AS payload_bytes`
+
+/**
+ * The statements that make the table of a `PostgresStore` and its indexes, for those who keep their schema themselves
+ * and set `createTable: false`. Running them again changes nothing.
+ *
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a name that is not a plain identifier.
+ */
+export function postgresSchema(options: PostgresTable = {}): string {
+  const { table = 'sessions' } = options
+  const target = tableName(options)
+  // Columns of fixed width come first, which saves their padding. The collation C compares bytes: keys and owners need
+  // no language's order, and an index in one breaks when the system's locales are upgraded. A row keeps some room beside
+  // it, so that its next state can lie on the same page and no index entry has to be written for it.
+  return `
+    CREATE TABLE IF NOT EXISTS ${target} (
+      version bigint NOT NULL,
+      created_at bigint NOT NULL,
+      last_seen_at bigint NOT NULL,
+      expires_at bigint NOT NULL,
+      sweep_at bigint NOT NULL,
+      key text COLLATE "C" PRIMARY KEY,
+      owner text COLLATE "C",
+      meta text,
+      payload text,
+      payload_bytes bytea
+    ) WITH (fillfactor = 85);
+    CREATE INDEX IF NOT EXISTS "${table}_owner" ON ${target} (owner, key) WHERE owner IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS "${table}_sweep" ON ${target} (sweep_at);
+  `
+}
+
+/** Makes the table. Several statements sent as one text are one transaction, which the lock lasts for. */
+export function makingOf(options: PostgresTable): string {
+  const target = tableName(options)
+  // Where another relation has an index's name, IF NOT EXISTS has passed it over: the server finds another name.
+  const unlessThere = (column: string, index: string) => `
+      IF NOT EXISTS (
+        SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+        WHERE indrelid = '${target}'::regclass AND attname = '${column}'
+      ) THEN CREATE INDEX ON ${target} ${index}; END IF;`
+  return `
+    SELECT pg_advisory_xact_lock(${MAKING_LOCK});
+    ${postgresSchema(options)}
+    DO $$ BEGIN
+      ${unlessThere('owner', '(owner, key) WHERE owner IS NOT NULL')}
+      ${unlessThere('sweep_at', '(sweep_at)')}
+    END $$;
+  `
+}
+
+/**
+ * The channel on which ends are announced. It is named after the table alone: whether a process names the schema or leaves
+ * it to `search_path`, all of them meet. Of another schema's table of the same name more keys come, which nobody watches.
+ */
+export function channelOf({ table = 'sessions' }: PostgresTable): string {
+  return `koa-fastsession-${digest(table)}`
+}
+
+// `sweep_at` is an instant no later than `expires_at`, and only it is indexed. A touch leaves it behind, and so stays a
+// heap-only update; when it passes, the sweep removes the record or moves `sweep_at` on to where `expires_at` has got to.
+export function statementsFor(options: PostgresTable): Statements {
+  const target = tableName(options)
+  const channel = channelOf(options)
+  const replaced = `
+      WITH replaced AS (
+        UPDATE ${target} SET
+          version = $2, owner = $3, created_at = $4, last_seen_at = $5, expires_at = $6,
+          sweep_at = least(sweep_at, $6), meta = $7, payload = $8, payload_bytes = decode($9, 'base64')
+        WHERE key = $1::text AND version = $11 AND expires_at > $10
+        RETURNING key
+      )
+      SELECT EXISTS (SELECT FROM replaced)::text AS done,
+        (SELECT version::text FROM ${target} WHERE key = $1::text AND expires_at > $10) AS version`
+  const texts = { opaque: [6, 7], owner: 2 }
+  return {
+    // (key, now). The casts tell the table of another app, whose key is a number, from a failure.
+    read: named(`SELECT ${COLUMNS} FROM ${target} WHERE key = $1::text AND expires_at > $2`),
+
+    // (key, version, owner, createdAt, lastSeenAt, expiresAt, meta, payload, payload as bytes in base64, now)
+    create: {
+      ...texts,
+      ...named(`
+      INSERT INTO ${target} AS held
+        (key, version, owner, created_at, last_seen_at, expires_at, sweep_at, meta, payload, payload_bytes)
+      VALUES ($1::text, $2, $3, $4, $5, $6, $6, $7, $8, decode($9, 'base64'))
+      ON CONFLICT (key) DO UPDATE SET
+        version = excluded.version, owner = excluded.owner, created_at = excluded.created_at,
+        last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at, sweep_at = excluded.sweep_at,
+        meta = excluded.meta, payload = excluded.payload, payload_bytes = excluded.payload_bytes
+      WHERE held.expires_at <= $10
+      RETURNING held.key`),
+    },
+
+    // The same and an eleventh, the version to be replaced -> whether it was, and the live version before this statement
+    replace: { ...texts, ...named(replaced) },
+    // The same, and tells those who listen.
+    end: {
+      ...texts,
+      ...named(`${replaced}, (SELECT pg_notify('${channel}', key)::text FROM replaced) AS announced`),
+    },
+
+    // (key, version, lastSeenAt, expiresAt, now)
+    touch: named(`
+      UPDATE ${target} SET
+        last_seen_at = greatest(last_seen_at, $3),
+        expires_at = CASE WHEN $3 >= last_seen_at THEN $4 ELSE expires_at END,
+        sweep_at = CASE WHEN $3 >= last_seen_at THEN least(sweep_at, $4) ELSE sweep_at END
+      WHERE key = $1::text AND version = $2 AND expires_at > $5
+      RETURNING key`),
+
+    // (key)
+    remove: named(`DELETE FROM ${target} WHERE key = $1::text RETURNING key`),
+    // The same, and tells those who listen.
+    removeAloud: named(`
+      WITH removed AS (DELETE FROM ${target} WHERE key = $1::text RETURNING key)
+      SELECT key, pg_notify('${channel}', key)::text AS announced FROM removed`),
+
+    // These have no name: a plan that is made without knowing the numbers may read the whole table.
+    // (owner, now, the last key of the portion before, how many)
+    list: {
+      owner: 0,
+      text: `
+      SELECT ${COLUMNS} FROM ${target}
+      WHERE owner = $1::text AND expires_at > $2 AND key > $3::text ORDER BY key LIMIT $4`,
+    },
+    listKeys: {
+      owner: 0,
+      text: `SELECT key FROM ${target} WHERE owner = $1::text AND expires_at > $2 AND key > $3::text ORDER BY key LIMIT $4`,
+    },
+    // (now, the last key of the portion before, how many)
+    scan: { text: `SELECT ${COLUMNS} FROM ${target} WHERE expires_at > $1 AND key > $2::text ORDER BY key LIMIT $3` },
+    // (now, how many to look at, how many to remove at most) -> how many were removed, how many put off
+    // SKIP LOCKED: of several processes that sweep at once none waits for another, nor for a request.
+    sweep: {
+      text: `
+      WITH due AS (
+        SELECT key, expires_at <= $1 AS expired FROM ${target}
+        WHERE sweep_at <= $1 ORDER BY sweep_at LIMIT $2 FOR UPDATE SKIP LOCKED
+      ), removed AS (
+        DELETE FROM ${target} AS held USING (SELECT key FROM due WHERE expired LIMIT $3) AS dead
+        WHERE held.key = dead.key RETURNING held.key
+      ), postponed AS (
+        UPDATE ${target} AS held SET sweep_at = held.expires_at FROM due
+        WHERE held.key = due.key AND NOT due.expired RETURNING held.key
+      )
+      SELECT (SELECT count(*) FROM removed)::text AS removed, (SELECT count(*) FROM postponed)::text AS postponed`,
+    },
+  }
+}
+
+/** Behind a pooler, connections meet the names of other processes: one name must never stand for two texts. */
+function named(text: string): { text: string; name: string } {
+  return { text, name: `koa-fastsession-${digest(text)}` }
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+}
+
+/** The table, ready to stand in a statement. */
+function tableName({ table = 'sessions', schema }: PostgresTable): string {
+  // PostgreSQL cuts names after 63 bytes: with a longer one, the indexes would come to be called like their table.
+  checkIdentifier('options.table', table, 56)
+  if (schema === undefined) return `"${table}"`
+  checkIdentifier('options.schema', schema, 63)
+  return `"${schema}"."${table}"`
+}

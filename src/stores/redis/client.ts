@@ -1,0 +1,222 @@
+// The clients, known by their shape only: how a command goes to the server that holds a key, and to each primary.
+import { describe, invalidType } from '../../errors.ts'
+
+/** `redis`: `createClient()`, `createClientPool()`. */
+interface RedisSingle {
+  sendCommand(args: string[]): Promise<unknown>
+}
+
+/** `redis`: `createSentinel()`. */
+interface RedisSentinel {
+  sendCommand(isReadonly: boolean | undefined, args: string[]): Promise<unknown>
+  getMasterNode(): unknown
+}
+
+/** `redis`: `createCluster()`. */
+interface RedisCluster {
+  sendCommand(firstKey: string | undefined, isReadonly: boolean | undefined, args: string[]): Promise<unknown>
+  getSlotRandomNode(slot: number): unknown
+}
+
+/** `ioredis` and `iovalkey`: `Redis`, `Cluster`. */
+interface CallingClient {
+  call(command: string, args: string[]): Promise<unknown>
+}
+
+/** `@valkey/valkey-glide`: `GlideClient`, `GlideClusterClient`. */
+interface GlideClient {
+  customCommand(args: string[]): Promise<unknown>
+}
+
+/** A client of `redis`, `ioredis`, `iovalkey` or `@valkey/valkey-glide`: for one server, a Sentinel set or a Cluster. */
+export type RedisClient = RedisSingle | RedisSentinel | RedisCluster | CallingClient | GlideClient
+
+/** What the store asks of a client. */
+export interface Connection {
+  /**
+   * Sends a command to the server that holds `key`; what becomes of the answer is one promise, beside the client's own.
+   * What it rejects with, and gives to `fail`, shows no argument of the command.
+   */
+  readonly ask: <T>(
+    command: string[],
+    key: string,
+    then: (answer: unknown) => T | Promise<T>,
+    fail?: (error: unknown) => T | Promise<T>,
+  ) => Promise<T>
+  /** Sends a command to each primary of a Cluster that the client knows; `undefined` where there is one server. */
+  readonly sendToAll: ((command: string[]) => Promise<readonly unknown[]>) | undefined
+  /** What the client itself puts before each key. */
+  readonly keyPrefix: string
+}
+
+// What is used of clients beside the union above, whose types are public and stay narrow.
+interface Shapes {
+  readonly options?: {
+    readonly keyPrefix?: unknown
+    readonly legacyMode?: unknown
+    readonly enableAutoPipelining?: unknown
+  }
+  readonly isCluster?: unknown
+  readonly masters: readonly unknown[]
+  nodeClient(node: unknown): RedisSingle | Promise<RedisSingle>
+  nodes(role: 'master'): readonly CallingClient[]
+  pipeline(commands: string[][]): { exec(): Promise<[Error | null, unknown][] | null> }
+  customCommand(args: string[], options: { route: 'allPrimaries' }): Promise<unknown>
+}
+
+type Send = (command: string[], key: string) => Promise<unknown>
+
+/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` when it is no client that answers with promises. */
+export function connect(client: RedisClient): Connection {
+  const shape = client as unknown as Shapes
+  refuseCallbacks(client)
+  const send = route(client, shape)
+  const { keyPrefix = '' } = has(client, 'call') ? (shape.options ?? {}) : {}
+  return {
+    ask: (command, key, then, fail = thrown) =>
+      promised(send(command, key)).then(then, (error: unknown) => fail(discreet(error, command[0]))),
+    sendToAll: broadcast(client, shape),
+    keyPrefix: typeof keyPrefix === 'string' ? keyPrefix : '',
+  }
+}
+
+function route(client: RedisClient, shape: Shapes): Send {
+  if (has(client, 'customCommand')) return (command) => client.customCommand(command)
+  if (has(client, 'call')) {
+    if (shape.isCluster === true && shape.options?.enableAutoPipelining === true) return pipelined(shape)
+    return ([name = '', ...args]) => client.call(name, args)
+  }
+  if (has(client, 'sendCommand')) {
+    if (has(client, 'getSlotRandomNode')) return (command, key) => client.sendCommand(key, false, command)
+    if (has(client, 'getMasterNode')) return (command) => client.sendCommand(false, command)
+    return (command) => client.sendCommand(command)
+  }
+  throw notAClient(client)
+}
+
+/**
+ * For a Cluster that collects commands by itself: iovalkey, and ioredis before version 6, then take the first argument
+ * for the key, which in `call` and in EVALSHA it is not. A pipeline of one command is routed by its keys.
+ */
+function pipelined(cluster: Shapes): Send {
+  return async ([name = '', ...args]) => {
+    const [answer] = (await cluster.pipeline([[name.toLowerCase(), ...args]]).exec()) ?? []
+    if (answer === undefined) throw new Error('the Redis client gave no answer')
+    if (answer[0] !== null) throw answer[0]
+    return answer[1]
+  }
+}
+
+function broadcast(client: RedisClient, shape: Shapes): Connection['sendToAll'] {
+  if (has(client, 'customCommand')) {
+    // Only the client of a Cluster has routes.
+    if (!hasMethod(client, 'fcallWithRoute')) return undefined
+    return async (command) => {
+      const answers = await shape.customCommand(command, { route: 'allPrimaries' })
+      // One answer for each node, under its address; a lone node's comes by itself.
+      if (isAnswerOfNodes(answers)) return answers.map(({ value }) => value)
+      return Array.isArray(answers) || typeof answers !== 'object' || answers === null
+        ? [answers]
+        : Object.values(answers)
+    }
+  }
+  if (has(client, 'call')) {
+    if (shape.isCluster !== true) return undefined
+    return ([name = '', ...args]) => Promise.all(shape.nodes('master').map((node) => node.call(name, args)))
+  }
+  if (!has(client, 'getSlotRandomNode')) return undefined
+  return (command) =>
+    Promise.all(shape.masters.map(async (master) => (await shape.nodeClient(master)).sendCommand(command)))
+}
+
+function isAnswerOfNodes(answers: unknown): answers is { value: unknown }[] {
+  return (
+    Array.isArray(answers) &&
+    answers.every((each: unknown) => typeof each === 'object' && each !== null && 'key' in each && 'value' in each)
+  )
+}
+
+// ioredis hangs the command on the error, and with it the session, for every logger to print.
+function discreet(error: unknown, name: string | undefined): unknown {
+  if (error instanceof Error && 'command' in error) error.command = name
+  return error
+}
+
+function thrown(error: unknown): never {
+  throw error
+}
+
+function promised(answer: Promise<unknown>): Promise<unknown> {
+  const given: unknown = answer
+  if (typeof given === 'object' && given !== null && 'then' in given) return answer
+  return Promise.reject(
+    new TypeError(
+      'the client gave no promise, so it answers by callback: RedisStore takes a client of redis 4 or later, without legacyMode',
+    ),
+  )
+}
+
+const CLIENTS = 'a client of redis, ioredis, iovalkey or @valkey/valkey-glide'
+
+function refuseCallbacks(client: RedisClient): void {
+  const isOfRedis3 = hasMethod(client, 'internal_send_command')
+  // Any value may have been given.
+  const shape = client as Partial<Shapes> | null | undefined
+  if (isOfRedis3 || shape?.options?.legacyMode === true || nameOfClass(client) === 'RedisLegacyClient')
+    throw invalidType(
+      'client',
+      `${CLIENTS} that answers with promises`,
+      client,
+      'redis 3, legacyMode and legacy() answer by callback; give the client of createClient() in redis 4 or later',
+    )
+}
+
+function notAClient(client: unknown): TypeError {
+  const inner = typeof client === 'object' && client !== null ? (Reflect.get(client, 'client') as unknown) : undefined
+  return invalidType(
+    'client',
+    CLIENTS,
+    client,
+    typeof inner === 'object' && inner !== null
+      ? 'the client is the first argument: new RedisStore(client, options)'
+      : undefined,
+  )
+}
+
+function nameOfClass(value: unknown): string | undefined {
+  return typeof value === 'object' && value !== null
+    ? (value.constructor as { name?: string } | undefined)?.name
+    : undefined
+}
+
+/** Whether a value has that method. */
+export function hasMethod(value: unknown, name: string): boolean {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, name) === 'function'
+}
+
+/** Whether a client has that method; tells the shapes of the union apart. */
+function has<Name extends string>(
+  client: RedisClient,
+  name: Name,
+): client is Extract<RedisClient, Record<Name, unknown>> {
+  return hasMethod(client, name)
+}
+
+/** Text of an answer: clients may be set to give bytes. `undefined` for nil. */
+export function textOf(answer: unknown): string | undefined {
+  if (typeof answer === 'string') return answer
+  if (answer instanceof Uint8Array) return Buffer.from(answer).toString()
+  if (answer === null || answer === undefined) return undefined
+  throw unexpected(answer)
+}
+
+/** Texts of an answer that is a list; numbers and nil as text, too. */
+export function textsOf(answer: unknown): string[] {
+  if (!Array.isArray(answer)) throw unexpected(answer)
+  return answer.map((each: unknown) => (typeof each === 'number' ? `${each}` : (textOf(each) ?? '')))
+}
+
+/** For an answer that the protocol does not give. */
+export function unexpected(answer: unknown): Error {
+  return new Error(`the Redis client answered with ${describe(answer)} where RedisStore expected something else`)
+}

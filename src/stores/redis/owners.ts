@@ -1,0 +1,112 @@
+// The index by owner: a sorted set of keys for each owner, under a hash of the owner's name.
+//
+// An entry is written before its record, with a score that no expiresAt of the record exceeds until the next entry. What
+// ends a record removes its entry afterwards. Where that was interrupted, or a record merely expired, the entry stays
+// without a record; but a missing record proves nothing: a create or replace may be under way which has written its
+// entry and not yet its record, and neither clock nor lock spans two slots of a Cluster. So each entry carries the minute
+// in which it was written, by the clock of the server that keeps the index, and a walk removes what has no record only
+// at an age of ten minutes. A create or replace that took longer than half of that writes the entry once more.
+import { createHash } from 'node:crypto'
+import type { Connection } from './client.ts'
+import { textsOf } from './client.ts'
+import { encodeNumber } from './record.ts'
+import { runScript } from './run.ts'
+import { CLEAN, ENLIST, GRACE, PAGE, STAMPS } from './scripts.ts'
+
+/** What the server waits beyond the end of a record before it collects it: clocks of processes and servers differ. */
+export const SLACK = 60_000
+
+/** After so many milliseconds a writer writes its entry once more: half the age at which one without a record goes. */
+const LATE = (GRACE / 2) * 60_000
+
+const MOST = 1000
+
+/** An entry of the index. */
+export interface Entry {
+  readonly key: string
+  /** As the server wrote it, to tell whether it was written again since. */
+  readonly score: string
+  /** Whether it may be removed, or needs a stamp, where no record is behind it. */
+  readonly isOld: boolean
+}
+
+/** Whether a write that began then, by `performance.now()`, took so long that its index entry may have been removed. */
+export function isLate(began: number): boolean {
+  return performance.now() - began > LATE
+}
+
+/** The score up to which an entry counts, as text in a record. */
+export function listedUntil(expiresAt: number, now: number): string {
+  return encodeNumber(coverage(expiresAt, now))
+}
+
+/** One more lifetime than its record, so that touches and replaces need not move the entry. */
+function coverage(expiresAt: number, now: number): number {
+  return expiresAt + Math.max(0, expiresAt - now)
+}
+
+/** The indexes of all owners under one prefix. */
+export class OwnerIndex {
+  readonly #connection: Connection
+  readonly #prefix: string
+
+  constructor(connection: Connection, prefix: string) {
+    this.#connection = connection
+    this.#prefix = prefix
+  }
+
+  add(owner: string, key: string, expiresAt: number, now: number): Promise<unknown> {
+    const args = [key, `${Math.ceil(coverage(expiresAt, now))}`, `${now - SLACK}`, `${now}`, `${SLACK}`]
+    return runScript(this.#connection, ENLIST, this.#name(owner), args, ignore)
+  }
+
+  /** Adds an entry without waiting for it; where that fails, the next touch of the session does it. */
+  addLater(owner: string, key: string, expiresAt: number, now: number): void {
+    void this.add(owner, key, expiresAt, now).catch(ignore)
+  }
+
+  /** Resolves, also where that failed: what stays behind is removed by a walk. */
+  remove(owner: string, key: string): Promise<unknown> {
+    const name = this.#name(owner)
+    return this.#connection.ask(['ZREM', name, key], name, ignore, ignore)
+  }
+
+  /** A portion of the entries that count at `now`. */
+  async page(
+    owner: string,
+    now: number,
+    limit: number,
+    cursor: string | undefined,
+  ): Promise<{ entries: Entry[]; cursor: string | undefined }> {
+    const count = Math.min(Math.max(1, Math.floor(limit)), MOST)
+    const args = [`${count}`, cursor ?? `${now}`]
+    const [minute = '', after = '', ...flat] = await runScript(this.#connection, PAGE, this.#name(owner), args, textsOf)
+    const entries: Entry[] = []
+    for (let index = 0; index + 1 < flat.length; index += 2) {
+      const [key = '', score = ''] = [flat[index], flat[index + 1]]
+      entries.push({ key, score, isOld: isOld(Number(score), Number(minute)) })
+    }
+    return { entries, cursor: after === '' ? undefined : after }
+  }
+
+  /** Removes entries behind which no record of the owner was found, as far as they are old. Does not wait for it. */
+  clean(owner: string, entries: readonly Entry[]): void {
+    const old = entries.filter((entry) => entry.isOld)
+    if (old.length === 0) return
+    const args = old.flatMap(({ key, score }) => [key, score])
+    void runScript(this.#connection, CLEAN, this.#name(owner), args, ignore).catch(ignore)
+  }
+
+  #name(owner: string): string {
+    return `${this.#prefix}owner:${createHash('sha256').update(owner).digest('base64url').slice(0, 32)}`
+  }
+}
+
+function isOld(score: number, minute: number): boolean {
+  const written = (score % 1) * (STAMPS + 1)
+  return written === 0 || (minute - written + STAMPS) % STAMPS >= GRACE
+}
+
+function ignore(): undefined {
+  return undefined
+}

@@ -1,0 +1,131 @@
+// A record as text.
+import { CorruptRecord, type SessionRecord } from '../../store.ts'
+import { textIn } from '../text.ts'
+import { HEAD_LENGTH } from './scripts.ts'
+
+// Seven lines and the payload. Scripts change the first lines and leave `back` alone.
+//
+//   kind and version       kind: t = text payload, j = text as JSON, b = bytes as base64
+//   expiresAt
+//   lastSeenAt
+//   listedUntil            the score that its entry in the owner's index surely has; empty without an owner
+//   tags                   who wrote last, eight characters each, see below
+//   owner                  as JSON; empty without one
+//   createdAt, meta        meta as JSON; empty without one
+//   payload
+//
+// Numbers are in base 36, or decimal behind `=` where they are no whole number.
+//
+// Tags: a client may send a command twice, when a connection broke before the answer came (ioredis does). So each
+// create and replace carries a tag, four characters for the store and four for the call, and a script that finds its own
+// tag in the record knows that it ran before and answers again. Others may have replaced the record in between: hence
+// the last tag of each store that wrote within the last minute stays, of up to eight. One for each is enough, because
+// a client sends the commands of one connection in order.
+
+export function encodeNumber(value: number): string {
+  return Number.isSafeInteger(value) && value >= 0 ? value.toString(36) : `=${value}`
+}
+
+/** The lines before listedUntil. */
+export function front({ version, payload, expiresAt, lastSeenAt }: SessionRecord): string {
+  const kind = typeof payload !== 'string' ? 'b' : isWellFormed(payload) ? 't' : 'j'
+  return `${kind}${encodeNumber(version)}\n${encodeNumber(expiresAt)}\n${encodeNumber(lastSeenAt)}\n`
+}
+
+/** What comes after the tags. */
+export function back({ owner, createdAt, meta, payload }: SessionRecord): string {
+  const ownerLine = owner === undefined ? '' : JSON.stringify(owner)
+  const metaLine = meta === undefined ? '' : JSON.stringify(meta)
+  return `\n${ownerLine}\n${encodeNumber(createdAt)}\n${metaLine}\n${encode(payload)}`
+}
+
+function encode(payload: string | Uint8Array): string {
+  if (typeof payload !== 'string')
+    return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('base64')
+  return isWellFormed(payload) ? payload : JSON.stringify(payload)
+}
+
+// Text with half a surrogate pair would not survive UTF-8.
+function isWellFormed(text: string): boolean {
+  // Every supported Node has the method; the type library of ES2023 does not.
+  return (text as string & { isWellFormed(): boolean }).isWellFormed()
+}
+
+// What the scripts take apart, and only that.
+const NUMBER = '(?:[\\da-z]+|=-?(?:[\\d.e+-]+|Infinity))'
+const HEAD = new RegExp(`^[a-z]${NUMBER}\n${NUMBER}\n${NUMBER}\n(?:\n[^\n]*\n\n|${NUMBER}\n[^\n]*\n[^\n]*\n)`)
+
+/**
+ * The record in a value.
+ *
+ * @throws {CorruptRecord} when the value was not written by a store.
+ */
+export function decode(key: string, value: string): SessionRecord {
+  const lines: string[] = []
+  let start = 0
+  for (let end = value.indexOf('\n'); end >= 0 && lines.length < 8; end = value.indexOf('\n', start)) {
+    lines.push(value.slice(start, end))
+    start = end + 1
+  }
+  const [first = '', expiresAt = '', lastSeenAt = '', , , owner = '', createdAt = '', meta] = lines
+  if (meta === undefined || !HEAD.test(value.slice(0, HEAD_LENGTH))) throw damaged()
+  const version = parse(first.slice(1))
+  if (!Number.isSafeInteger(version) || version < 1) throw damaged()
+  return {
+    key,
+    version,
+    payload: decodePayload(first.charAt(0), value.slice(start)),
+    owner: owner === '' ? undefined : decodeOwner(owner),
+    createdAt: parse(createdAt),
+    lastSeenAt: parse(lastSeenAt),
+    expiresAt: parse(expiresAt),
+    meta: meta === '' ? undefined : textIn(meta),
+  }
+}
+
+/** Whether a value that begins so is a live record of that owner; `false` for what cannot be read. */
+export function isLiveRecordOf(owner: string, value: string, now: number): boolean {
+  const [, expiresAt = '', , , , line] = value.split('\n', 6)
+  if (line === undefined || !HEAD.test(value)) return false
+  try {
+    return parse(expiresAt) > now && decodeOwner(line) === owner
+  } catch {
+    return false
+  }
+}
+
+/**
+ * The owner in a line that is not empty.
+ *
+ * @throws {CorruptRecord} when there is none.
+ */
+export function decodeOwner(line: string): string {
+  const owner = textIn(line)
+  if (owner === '') throw damaged()
+  return owner
+}
+
+/** What stands for a value that no store has written. */
+export function damaged(cause?: unknown): CorruptRecord {
+  return new CorruptRecord(
+    'the value of a session was not written by RedisStore: give the store a prefix that nobody else uses',
+    { cause },
+  )
+}
+
+function decodePayload(kind: string, text: string): string | Uint8Array {
+  if (kind === 't') return text
+  if (kind === 'j') return textIn(text)
+  if (kind === 'b') return Uint8Array.from(Buffer.from(text, 'base64'))
+  throw new CorruptRecord(
+    'the value of a session was written by another version of RedisStore: give each version a prefix of its own',
+  )
+}
+
+/** @throws {CorruptRecord} for what is no number, or a whole one that would not come back as it is. */
+function parse(text: string): number {
+  const isDecimal = text.startsWith('=')
+  const value = isDecimal ? Number(text.slice(1)) : /^[\da-z]+$/.test(text) ? Number.parseInt(text, 36) : NaN
+  if (isDecimal ? Number.isNaN(value) : !Number.isSafeInteger(value)) throw damaged()
+  return value
+}

@@ -1,0 +1,28 @@
+import type { Connection } from './client.ts'
+import type { Script } from './scripts.ts'
+
+/** Runs a script by its hash; sends it whole where the server does not know it (new, flushed or failed over). */
+export function runScript<T>(
+  { ask }: Connection,
+  { sha, text }: Script,
+  key: string,
+  args: readonly string[],
+  then: (answer: unknown) => T | Promise<T>,
+): Promise<T> {
+  return ask(['EVALSHA', sha, '1', key, ...args], key, then, (error) => {
+    if (!(error instanceof Error && /NOSCRIPT|NoScript/.test(error.message))) throw error
+    return ask(['EVAL', text, '1', key, ...args], key, then)
+  })
+}
+
+/** What `each` makes of the items, at most `width` of them under way. */
+export async function inPortions<T, R>(
+  items: readonly T[],
+  width: number,
+  each: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = []
+  for (let at = 0; at < items.length; at += width)
+    results.push(...(await Promise.all(items.slice(at, at + width).map(each))))
+  return results
+}

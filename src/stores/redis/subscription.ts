@@ -1,0 +1,251 @@
+// Who listens for ends, over one subscription of the server's. While that does not stand, `undefined` is told every few
+// seconds, and once more when it stands again: what was announced in between is lost.
+import { hasMethod } from './client.ts'
+import { invalidType } from '../../errors.ts'
+
+/** A second client, for the announcements alone. */
+export type RedisSubscriber =
+  | { subscribe(channel: string, listener: (message: string) => void): Promise<unknown> }
+  | { subscribe(channel: string): Promise<unknown> }
+  | { subscribe(...channels: string[]): Promise<unknown> }
+
+/** What a subscription hears from its connection. */
+interface Ear {
+  readonly message: (message: string) => void
+  /** The connection was cut: what is announced now is lost. */
+  readonly lost: () => void
+  /** There is a connection again, on which the subscription has to be confirmed. */
+  readonly back: () => void
+}
+
+/** A subscription of one client to one channel. */
+interface Feed {
+  /** Resolves when the server has confirmed; may be called again. */
+  readonly confirm: () => Promise<unknown>
+  readonly close: () => void
+}
+
+export type OpenFeed = (channel: string, ear: Ear) => Feed
+
+/** How often `undefined` is told, and a refused subscription tried again, while there is none. */
+const PAUSE = 5000
+
+/** One subscription for any number of listeners; open while there is one. */
+export class Subscription {
+  readonly #open: OpenFeed
+  readonly #channel: string
+  readonly #listeners = new Set<{ readonly onEnd: (key: string | undefined) => void }>()
+  #feed: Feed | undefined
+  #timer: NodeJS.Timeout | undefined
+  #attempts = 0
+  #isTrying = false
+
+  constructor(open: OpenFeed, channel: string) {
+    this.#open = open
+    this.#channel = channel
+  }
+
+  add(onEnd: (key: string | undefined) => void): () => void {
+    const listener = { onEnd }
+    this.#listeners.add(listener)
+    if (this.#feed === undefined) this.#start()
+    return () => {
+      if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.close()
+    }
+  }
+
+  close(): void {
+    this.#listeners.clear()
+    this.#attempts++
+    this.#stand()
+    this.#feed?.close()
+    this.#feed = undefined
+  }
+
+  #start(): void {
+    const isOpen = () => this.#feed === feed
+    const feed: Feed = this.#open(this.#channel, {
+      message: (key) => isOpen() && this.#tell(key),
+      lost: () => isOpen() && this.#fall(),
+      back: () => isOpen() && this.#confirm(),
+    })
+    this.#feed = feed
+    this.#confirm()
+  }
+
+  #confirm(): void {
+    const attempt = ++this.#attempts
+    this.#fall()
+    this.#isTrying = true
+    const settled = (stands: boolean) => {
+      if (attempt !== this.#attempts) return
+      this.#isTrying = false
+      if (!stands) return
+      this.#stand()
+      this.#tell(undefined)
+    }
+    this.#feed?.confirm().then(
+      () => settled(true),
+      () => settled(false),
+    )
+  }
+
+  #fall(): void {
+    this.#timer ??= setInterval(() => {
+      this.#tell(undefined)
+      if (!this.#isTrying) this.#confirm()
+    }, PAUSE).unref()
+  }
+
+  #stand(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  #tell(key: string | undefined): void {
+    for (const { onEnd } of this.#listeners) {
+      try {
+        onEnd(key)
+      } catch {
+        // Nothing of a listener's may break the caller's client, or keep the others from hearing.
+      }
+    }
+  }
+}
+
+// What is used of the subscribing clients.
+interface Emitter {
+  on(event: string, listener: (...args: string[]) => void): unknown
+  off(event: string, listener: (...args: string[]) => void): unknown
+}
+
+interface Redis extends Emitter {
+  subscribe(channel: string, listener: (message: string) => void): Promise<unknown>
+  unsubscribe(channel: string, listener: (message: string) => void): Promise<unknown>
+}
+
+interface Ioredis extends Emitter {
+  subscribe(channel: string): Promise<unknown>
+  unsubscribe(channel: string): Promise<unknown>
+}
+
+interface IoredisNode extends Ioredis {
+  duplicate(override: object): IoredisNode
+  disconnect(): void
+}
+
+/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` when no subscription of that client can be relied on. */
+export function feedOf(subscriber: unknown, client: unknown): OpenFeed {
+  const refuse = (remedy?: string) =>
+    invalidType('options.subscriber', 'a second client of redis, ioredis or iovalkey', subscriber, remedy)
+  if (subscriber === client)
+    throw refuse('a client that subscribes can do nothing else, so give it a connection of its own: client.duplicate()')
+  if (hasMethod(subscriber, 'customCommand'))
+    throw refuse('valkey-glide tells nobody that a subscription was cut; a client of the others may subscribe for it')
+  if (hasMethod(subscriber, 'getMasterNode'))
+    throw refuse('createSentinel() tells nobody that a subscription was cut; ioredis may subscribe for it')
+  if (!hasMethod(subscriber, 'subscribe') || !hasMethod(subscriber, 'unsubscribe') || !hasMethod(subscriber, 'on'))
+    throw refuse()
+  if (hasMethod(subscriber, 'call'))
+    return (subscriber as { isCluster?: unknown }).isCluster === true
+      ? ioredisClusterFeed(subscriber as { nodes(): readonly IoredisNode[] } & Emitter)
+      : ioredisFeed(subscriber as Ioredis)
+  if (!hasMethod(subscriber, 'sendCommand')) throw refuse()
+  return redisFeed(subscriber as Redis)
+}
+
+function redisFeed(client: Redis): OpenFeed {
+  const isCluster = hasMethod(client, 'getSlotRandomNode')
+  return (channel, { message, back, lost }) => {
+    const listen = (text: string) => message(text)
+    // The client subscribes again by itself before it says that it is ready.
+    const events: [string, () => void][] = [
+      [isCluster ? 'node-ready' : 'ready', () => back()],
+      ['reconnecting', () => lost()],
+    ]
+    for (const [event, listener] of events) client.on(event, listener)
+    return {
+      confirm: () => client.subscribe(channel, listen),
+      close() {
+        for (const [event, listener] of events) client.off(event, listener)
+        client.unsubscribe(channel, listen).catch(ignore)
+      },
+    }
+  }
+}
+
+// How many subscriptions of stores a client carries, by channel: it has one for all of them.
+const carried = new WeakMap<object, Map<string, number>>()
+
+function count(client: object, channel: string, change: 1 | -1): number {
+  const counts = carried.get(client) ?? new Map<string, number>()
+  carried.set(client, counts)
+  const next = (counts.get(channel) ?? 0) + change
+  counts.set(channel, next)
+  return next
+}
+
+function ioredisFeed(client: Ioredis): OpenFeed {
+  return (channel, { message, back, lost }) => {
+    const events: [string, (...args: string[]) => void][] = [
+      ['message', (from = '', text = '') => from === channel && message(text)],
+      ['ready', () => back()],
+      ['close', () => lost()],
+    ]
+    for (const [event, listener] of events) client.on(event, listener)
+    count(client, channel, 1)
+    return {
+      confirm: () => client.subscribe(channel),
+      close() {
+        for (const [event, listener] of events) client.off(event, listener)
+        if (count(client, channel, -1) === 0) client.unsubscribe(channel).catch(ignore)
+      },
+    }
+  }
+}
+
+/**
+ * A Cluster of ioredis subscribes over a hidden connection and says nothing when that is cut. So a node's connection is
+ * duplicated, and another node's taken when it ends; it is the store's own, and closed with the subscription.
+ */
+function ioredisClusterFeed(cluster: { nodes(): readonly IoredisNode[] } & Emitter): OpenFeed {
+  return (channel, { message, back, lost }) => {
+    let connection: IoredisNode | undefined
+    const onReady = () => connection === undefined && back()
+    cluster.on('ready', onReady)
+    const drop = () => {
+      const old = connection
+      connection = undefined
+      old?.disconnect()
+    }
+    return {
+      async confirm() {
+        drop()
+        const nodes = cluster.nodes()
+        const node = nodes[Math.floor(Math.random() * nodes.length)]
+        if (node === undefined) throw new Error('the Cluster has no node yet')
+        const opened = node.duplicate({ lazyConnect: false, retryStrategy: () => null, keyPrefix: '' })
+        connection = opened
+        let stands = false
+        opened.on('error', ignore)
+        opened.on('message', (_, text = '') => connection === opened && message(text))
+        opened.on('end', () => {
+          if (connection !== opened) return
+          connection = undefined
+          if (stands) back()
+          else lost()
+        })
+        await opened.subscribe(channel)
+        stands = true
+      },
+      close() {
+        cluster.off('ready', onReady)
+        drop()
+      },
+    }
+  }
+}
+
+function ignore(): undefined {
+  return undefined
+}

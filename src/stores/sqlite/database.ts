@@ -1,0 +1,173 @@
+// The databases that a SqliteStore can work with: node:sqlite, better-sqlite3, libsql and bun:sqlite, told by shape.
+import { fileURLToPath } from 'node:url'
+import { invalidMix, invalidType, invalidValue, SessionError } from '../../errors.ts'
+import { COLUMNS, indexesOf, indexText, tableText } from './statements.ts'
+import type { Row } from './rows.ts'
+
+export type Value = string | number | null | Uint8Array
+
+/** The part that is used of a prepared statement. */
+export interface SqliteStatement {
+  run(...values: Value[]): { readonly changes: number | bigint }
+  get(...values: Value[]): unknown
+  all(...values: Value[]): unknown[]
+  /** Of newer versions of node:sqlite, where a database may be told to give rows as arrays. */
+  setReturnArrays?(enabled: boolean): void
+  /** Of node:sqlite, which throws for a whole number that is larger than a number can be, and never rounds it. */
+  setReadBigInts?(enabled: boolean): void
+}
+
+/** The part that is used of a database, as node:sqlite, better-sqlite3, libsql and bun:sqlite have it. */
+export interface SqliteDatabase {
+  exec(sql: string): unknown
+  prepare(sql: string): SqliteStatement
+  readonly inTransaction?: boolean
+  /** Of these libsql alone has it. */
+  sync?(): unknown
+}
+
+export type OwnDatabase = SqliteDatabase & { close(): void }
+
+const A_DATABASE = 'a path, or a database of node:sqlite, better-sqlite3, libsql or bun:sqlite'
+
+/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` for what is no database, or one that answers by callback. */
+export function checkDatabase(database: unknown): asserts database is SqliteDatabase {
+  const { exec, prepare, parallelize } = (database ?? {}) as Readonly<Record<string, unknown>>
+  if (typeof exec !== 'function' || typeof prepare !== 'function') throw invalidType('database', A_DATABASE, database)
+  if (typeof parallelize === 'function') {
+    throw invalidType('database', A_DATABASE, database, 'sqlite3 answers by callback, which cannot be waited for')
+  }
+}
+
+/** @throws {TypeError} for what is no path of a file, and where this Node has no `node:sqlite`. */
+export function openPath(given: string | URL): OwnDatabase {
+  const path = pathOf(given)
+  // The types of the oldest supported Node do not know this module, nor does that Node have it.
+  const sqlite = process.getBuiltinModule('node:sqlite' as 'node:fs') as unknown as
+    { DatabaseSync: new (path: string) => OwnDatabase } | undefined
+  if (sqlite === undefined) {
+    throw invalidMix(
+      'new SqliteStore(path) needs node:sqlite, which this Node does not have: ' +
+        'run Node 22.13 or newer, or install better-sqlite3 or libsql and pass a database of it',
+    )
+  }
+  return new sqlite.DatabaseSync(path)
+}
+
+function pathOf(given: string | URL): string {
+  const rule = "a path, ':memory:' or an absolute file: URL without parameters"
+  if (given === '' || (typeof given === 'string' && given.includes('\0'))) throw invalidValue('database', rule, given)
+  if (typeof given === 'string' && !/^[a-z][a-z0-9+.-]+:/i.test(given)) return given
+  const text = String(given)
+  // Of file:name no URL keeps that the name was relative.
+  if (!/^file:\//i.test(text) || /[?#]/.test(text)) throw invalidValue('database', rule, given)
+  try {
+    return fileURLToPath(text)
+  } catch {
+    throw invalidValue('database', rule, given)
+  }
+}
+
+/** A statement that gives rows as objects, and whole numbers of any size. */
+export function prepared(database: SqliteDatabase, text: string): SqliteStatement {
+  const statement = database.prepare(text)
+  statement.setReturnArrays?.(false)
+  statement.setReadBigInts?.(true)
+  return statement
+}
+
+function rows(database: SqliteDatabase, text: string, ...values: Value[]): Row[] {
+  return prepared(database, text).all(...values) as Row[] // a column that is not there reads as undefined
+}
+
+/** The file of the database; `undefined` for one in memory. */
+export function fileOf(database: SqliteDatabase): string | undefined {
+  const file = rows(database, 'PRAGMA database_list').find(({ name }) => name === 'main')?.['file']
+  return typeof file === 'string' && file !== '' ? file : undefined
+}
+
+/** @throws {SessionError} for a table of that name which is not a store's. */
+export function makeTable(database: SqliteDatabase, table: string): void {
+  database.exec(tableText(table))
+  const there = new Set(rows(database, `PRAGMA table_info("${table}")`).map(({ name }) => name))
+  if (!COLUMNS.every((column) => there.has(column))) throw anotherTable()
+  for (const { name, on } of indexesOf(table)) {
+    const free = freeName(database, table, name)
+    if (free !== undefined) database.exec(indexText(free, on))
+  }
+}
+
+/** An index's name that no other table's index or other object has. */
+function freeName(database: SqliteDatabase, table: string, name: string): string | undefined {
+  const names = [name, ...[2, 3, 4, 5, 6, 7, 8, 9].map((number) => `${name}_${number}`)]
+  return names.find((candidate) => {
+    const [taken] = rows(
+      database,
+      "SELECT type = 'index' AND tbl_name = ? COLLATE NOCASE AS is_ours FROM sqlite_master WHERE name = ? COLLATE NOCASE",
+      table,
+      candidate,
+    )
+    return taken === undefined || Number(taken['is_ours']) === 1
+  })
+}
+
+/** @throws {SessionError} where a database answers in another way, which must not pass for a missing session. */
+export function wrote(result: { readonly changes?: unknown } | null | undefined): boolean {
+  return changesIn(result) > 0
+}
+
+/** @throws {SessionError} as {@link wrote} does. */
+export function changesIn(result: { readonly changes?: unknown } | null | undefined): number {
+  const changes = result?.changes
+  if (typeof changes === 'number' || typeof changes === 'bigint') return Number(changes)
+  throw new SessionError(
+    'ERR_SESSION_STORE',
+    `the database of the SqliteStore did not say what a statement changed: it must be ${A_DATABASE}`,
+  )
+}
+
+/** @throws {SessionError} where a database answers later. */
+export function assertAtOnce(answer: unknown): void {
+  if (typeof (answer as { then?: unknown } | null | undefined)?.then !== 'function') return
+  throw new SessionError(
+    'ERR_SESSION_STORE',
+    `the database of the SqliteStore answers with a promise: it must be ${A_DATABASE}`,
+  )
+}
+
+// better-sqlite3, libsql and bun:sqlite name the result code, node:sqlite gives its number, whose low byte is the primary
+// one: 5 for SQLITE_BUSY (another connection), 6 for SQLITE_LOCKED (another statement on a shared cache), 15 for
+// SQLITE_PROTOCOL (the lock changed hands too quickly).
+export function isLocked(error: unknown): boolean {
+  const { code, errcode } = (error ?? {}) as { code?: unknown; errcode?: unknown }
+  if (typeof errcode === 'number') return [5, 6, 15].includes(errcode & 0xff)
+  return typeof code === 'string' && /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(code)
+}
+
+// All of these have one result code, SQLITE_ERROR; the words have not changed in twenty years.
+export function isMissingTable(error: unknown, table: string): boolean {
+  const words = `no such table: ${table}`.toLowerCase()
+  return messageOf(error).toLowerCase().replace('no such table: main.', 'no such table: ').endsWith(words)
+}
+
+/** An error as it is thrown to the core: with words where a table of that name is not a store's. */
+export function worded(error: unknown): unknown {
+  return /no such column|has no column named|ON CONFLICT clause does not match|because it is a view|NOT NULL constraint failed/.test(
+    messageOf(error),
+  )
+    ? anotherTable(error)
+    : error
+}
+
+function anotherTable(cause?: unknown): SessionError {
+  return new SessionError(
+    'ERR_SESSION_STORE',
+    'the table of the SqliteStore is there, but it is another table and was not made by this store: choose another name as options.table',
+    cause === undefined ? undefined : { cause },
+  )
+}
+
+function messageOf(error: unknown): string {
+  const { message } = (error ?? {}) as { message?: unknown }
+  return typeof message === 'string' ? message : ''
+}

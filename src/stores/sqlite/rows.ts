@@ -1,0 +1,67 @@
+// Rows of a table of SQLite, whose columns take values of any type: what is no record must not pass for one.
+import { CorruptRecord, type SessionRecord } from '../../store.ts'
+import { fromText } from '../text.ts'
+
+// What an app, a fault of the disk or a hand may have left in a column. node:sqlite gives bytes as a Uint8Array,
+// better-sqlite3 as a Buffer, libsql as a Buffer or an ArrayBuffer.
+export type Stored = string | number | bigint | boolean | Uint8Array | ArrayBuffer | null | undefined
+
+export type Row = Readonly<Record<string, Stored>>
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** @throws {CorruptRecord} for a row that holds what no store writes. */
+export function toRecord(row: Row): SessionRecord {
+  return {
+    key: toKey(row),
+    version: toWhole(row['version']),
+    payload: toPayload(row['payload'], row['is_text']),
+    owner: toOptional(row['owner']),
+    createdAt: toWhole(row['created_at']),
+    lastSeenAt: toWhole(row['last_seen_at']),
+    expiresAt: toWhole(row['expires_at']),
+    meta: toOptional(row['meta']),
+  }
+}
+
+/** @throws {CorruptRecord} */
+export function toKey(row: Row): string {
+  return rawText(row['key'])
+}
+
+/** The version in a row; NaN, which equals nothing, where there is none. */
+export function versionIn(row: Row): number {
+  const { version } = row as { version?: Stored }
+  return typeof version === 'number' || typeof version === 'bigint' ? Number(version) : NaN
+}
+
+function toWhole(value: Stored): number {
+  const number = typeof value === 'bigint' ? Number(value) : value
+  if (typeof number === 'number' && Number.isSafeInteger(number)) return number
+  throw new CorruptRecord('a column of whole numbers holds something else')
+}
+
+function toOptional(value: Stored): string | undefined {
+  return value === null ? undefined : fromText(rawText(value))
+}
+
+function toPayload(value: Stored, isText: Stored): string | Uint8Array {
+  if (typeof value === 'string') return fromText(value)
+  // A number, which no store writes, stays the text that it would be: no payload that can be read.
+  if (typeof value !== 'object' || value === null) return String(value)
+  return Number(isText ?? 0) === 1 ? fromText(rawText(value)) : new Uint8Array(bytesOf(value))
+}
+
+function rawText(value: Stored): string {
+  if (typeof value === 'string') return value
+  if (typeof value !== 'object' || value === null) throw new CorruptRecord('a column of text holds something else')
+  try {
+    return utf8.decode(value)
+  } catch (cause) {
+    throw new CorruptRecord('a text is no UTF-8', { cause })
+  }
+}
+
+function bytesOf(value: Uint8Array | ArrayBuffer): Uint8Array {
+  return value instanceof Uint8Array ? value : new Uint8Array(value)
+}

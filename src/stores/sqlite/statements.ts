@@ -1,0 +1,130 @@
+// The table of a SqliteStore, and what is said to the database.
+import { invalidValue } from '../../errors.ts'
+import { checkIdentifier } from '../identifier.ts'
+
+/** The statements of a store. */
+export type StatementName =
+  | 'read'
+  | 'version'
+  | 'create'
+  | 'replace'
+  | 'replaceAll'
+  | 'touch'
+  | 'touchAll'
+  | 'remove'
+  | 'list'
+  | 'listKeys'
+  | 'scan'
+  | 'collect'
+  | 'postpone'
+
+/** All columns of the table but the one that only the sweep reads. */
+const FIELDS = ['version', 'owner', 'created_at', 'last_seen_at', 'expires_at', 'meta'] as const
+
+export const COLUMNS: readonly string[] = ['key', ...FIELDS, 'sweep_at', 'payload']
+
+/**
+ * The statements that make the table of a `SqliteStore` and its indexes, for those who keep their schema themselves
+ * and set `createTable: false`. Running them again changes nothing.
+ *
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a table name that is not a plain identifier.
+ */
+export function sqliteSchema(table = 'sessions'): string {
+  checkTable('table', table)
+  const indexes = indexesOf(table).map(({ name, on }) => `${indexText(name, on)};`)
+  return [`${tableText(table)};`, ...indexes].join('\n')
+}
+
+export function checkTable(option: string, table: unknown): asserts table is string {
+  checkIdentifier(option, table, 63)
+  if (/^sqlite_/i.test(table)) throw invalidValue(option, 'a name that does not start with sqlite_', table)
+}
+
+export function tableText(table: string): string {
+  // With WITHOUT ROWID a payload of 1 kB would take three times its size: rows that are not small fill an index badly.
+  // Columns up to the payload are found on a row's first page, however large the payload.
+  return `CREATE TABLE IF NOT EXISTS "${table}" (
+      key TEXT NOT NULL PRIMARY KEY,
+      version INTEGER NOT NULL,
+      owner TEXT,
+      created_at INTEGER NOT NULL,
+      last_seen_at INTEGER NOT NULL,
+      expires_at INTEGER NOT NULL,
+      sweep_at INTEGER NOT NULL,
+      meta TEXT,
+      payload NOT NULL
+    )`
+}
+
+export function indexesOf(table: string): { name: string; on: string }[] {
+  return [
+    { name: `${table}_owner`, on: `"${table}" (owner, key) WHERE owner IS NOT NULL` },
+    { name: `${table}_sweep`, on: `"${table}" (sweep_at)` },
+  ]
+}
+
+export function indexText(name: string, on: string): string {
+  return `CREATE INDEX IF NOT EXISTS "${name}" ON ${on}`
+}
+
+/**
+ * `sweep_at` is an instant no later than `expires_at`, and only it is indexed. A touch leaves it behind, and so writes no
+ * index; when it passes, the sweep removes the record or moves `sweep_at` on to where `expires_at` has got to.
+ *
+ * SQLite rewrites the index of each column that SET names, changed or not: twice the pages for a replace or a touch. So
+ * both come in a short form that names no indexed column and misses when one has to change, and a full one.
+ *
+ * `textAsBytes`: libsql ends the process over text that is no UTF-8, so all text is asked for as bytes.
+ */
+export function statementTexts(table: string, textAsBytes: boolean): Readonly<Record<StatementName, string>> {
+  const due = `rowid IN (SELECT rowid FROM "${table}" WHERE sweep_at <= ? ORDER BY sweep_at LIMIT ?)`
+  const version = 'key = ? AND version = ? AND expires_at > ?'
+  const fields = 'version = ?, created_at = ?, last_seen_at = ?, expires_at = ?, meta = ?, payload = ?'
+  const seen =
+    'last_seen_at = max(last_seen_at, ?), expires_at = CASE WHEN ? >= last_seen_at THEN ? ELSE expires_at END'
+  const text = (column: string) => (textAsBytes ? `CAST(${column} AS BLOB) AS ${column}` : column)
+  const whole = (column: string) =>
+    textAsBytes ? `CASE typeof(${column}) WHEN 'integer' THEN ${column} END AS ${column}` : column
+  const payload = textAsBytes
+    ? "CASE typeof(payload) WHEN 'text' THEN CAST(payload AS BLOB) ELSE payload END"
+    : 'payload'
+  const columns = [
+    ...['key', 'owner', 'meta'].map(text),
+    ...['version', 'created_at', 'last_seen_at', 'expires_at'].map(whole),
+    ...(textAsBytes ? ["typeof(payload) = 'text' AS is_text"] : []),
+  ].join(', ')
+  // A portion looks at a number of rows, whatever they are. Of one that has expired no payload is read, and so no payload
+  // tells that it has. Any text is smaller than any bytes, which is what x'' is.
+  const portion = (what: string, where: string) =>
+    `SELECT ${what} FROM "${table}" AS held WHERE ${where} key > ? AND key < x'' ORDER BY held.key LIMIT ?`
+  const live = `${columns}, CASE WHEN expires_at > ? THEN ${payload} END AS payload`
+  return {
+    // (key, now)
+    read: `SELECT ${columns}, ${payload} AS payload FROM "${table}" WHERE key = ? AND expires_at > ?`,
+    version: `SELECT ${whole('version')} FROM "${table}" WHERE key = ? AND expires_at > ?`,
+    // (key, version, owner, createdAt, lastSeenAt, expiresAt, meta, payload, expiresAt, now)
+    create: `
+      INSERT INTO "${table}"
+        (key, version, owner, created_at, last_seen_at, expires_at, meta, payload, sweep_at)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+      ON CONFLICT (key) DO UPDATE SET
+        version = excluded.version, owner = excluded.owner, created_at = excluded.created_at,
+        last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at, meta = excluded.meta,
+        payload = excluded.payload, sweep_at = excluded.sweep_at
+      WHERE expires_at <= ?`,
+    replace: `UPDATE "${table}" SET ${fields} WHERE ${version} AND owner IS ? AND sweep_at <= ?`,
+    replaceAll: `UPDATE "${table}" SET ${fields}, owner = ?, sweep_at = min(sweep_at, ?) WHERE ${version}`,
+    touch: `UPDATE "${table}" SET ${seen} WHERE ${version} AND sweep_at <= ?`,
+    touchAll: `
+      UPDATE "${table}" SET ${seen}, sweep_at = CASE WHEN ? >= last_seen_at THEN min(sweep_at, ?) ELSE sweep_at END
+      WHERE ${version}`,
+    remove: `DELETE FROM "${table}" WHERE key = ?`,
+    // (now, owner, the last key of the portion before, how many rows to look at)
+    list: portion(live, 'owner = ? AND'),
+    listKeys: portion(`${text('key')}, expires_at > ? AS live`, 'owner = ? AND'),
+    // (now, the last key of the portion before, how many rows to look at)
+    scan: portion(live, ''),
+    collect: `DELETE FROM "${table}" WHERE ${due} AND expires_at <= ?`,
+    postpone: `UPDATE "${table}" SET sweep_at = expires_at WHERE ${due} AND expires_at > ?`,
+  }
+}

@@ -1,0 +1,55 @@
+// Writes that met another process's lock. SQLite itself never waits for one, for that would stop the process.
+import { setTimeout as pause } from 'node:timers/promises'
+import { isLocked } from './database.ts'
+
+interface Waiting {
+  readonly attempt: () => void
+  readonly reject: (error: unknown) => void
+  readonly end: number
+}
+
+// The middleware gives up on a store after two seconds by default. Giving up a little earlier lets it report SQLite's own
+// words instead of a silence, and leaves no write behind that nobody waits for.
+const PATIENCE = 1800
+const LONGEST_PAUSE = 20
+// How long waiting writes may keep the process, in milliseconds.
+const LONGEST_TURN = 10
+
+/** A line of writes of which one at a time asks for the lock. */
+export class Turns {
+  readonly #waiting: Waiting[] = []
+
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0
+  }
+
+  /** Does the work once the lock is free; after 1.8 seconds it fails with SQLite's own error. */
+  later<Result>(work: () => Result): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ attempt: () => resolve(work()), reject, end: performance.now() + PATIENCE })
+      if (this.#waiting.length === 1) void this.#loop()
+    })
+  }
+
+  async #loop(): Promise<void> {
+    for (let longest = 2; this.#waiting.length > 0; longest = Math.min(longest * 2, LONGEST_PAUSE)) {
+      await pause(1 + Math.random() * longest)
+      if (this.#some(performance.now() + LONGEST_TURN)) longest = 1
+    }
+  }
+
+  /** In the order of their coming, until the lock is held elsewhere or other work must have its turn. */
+  #some(end: number): boolean {
+    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+      try {
+        first.attempt()
+      } catch (error) {
+        if (isLocked(error) && performance.now() < first.end) return false
+        first.reject(error)
+      }
+      this.#waiting.shift()
+      if (performance.now() > end) return true
+    }
+    return true
+  }
+}
