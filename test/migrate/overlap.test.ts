@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import expressSession from 'express-session'
 import Koa from 'koa'
-import { fromKoaStore, type KoaStore } from '../../src/adapters/index.ts'
+import { fromKoaStore } from '../../src/adapters/index.ts'
 import { MemoryStore, session, type SessionManager, type SessionOptions, type SessionStore } from '../../src/index.ts'
 import {
   fromExpressSession,
