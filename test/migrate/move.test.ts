@@ -91,7 +91,7 @@ for (const driver of drivers)
     t.is(await moveSessions(memoryStore, sqlite, { now }), 0)
     t.is(await moveSessions(sqlite, memoryStore, { now }), 450)
     for (const record of records) {
-      t.deepEqual(plain(await memoryStore.read(record.key, NOW)), plain({ meta: undefined, ...record }))
+      t.deepEqual(plain(memoryStore.read(record.key, NOW)), plain({ meta: undefined, ...record }))
       t.is(await sqlite.read(record.key, NOW), undefined)
     }
   })
