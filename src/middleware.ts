@@ -180,7 +180,9 @@ export interface SessionMiddleware<Data extends object = SessionData> extends Ko
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options, as far as they can be known here:
  * `app.keys` are looked at in the first request.
  */
-export function session<Data extends object = SessionData>(options: SessionOptions<Data> = {}): SessionMiddleware<Data> {
+export function session<Data extends object = SessionData>(
+  options: SessionOptions<Data> = {},
+): SessionMiddleware<Data> {
   const mounted = new MountedSession(settingsOf(options))
   const { sessions, sweeper } = mounted
   const handle = (ctx: Context, next: Next): Promise<unknown> => mounted.handle(ctx, next)

@@ -108,7 +108,15 @@ async function touch(session: RequestSession): Promise<void> {
   const isDue = session.isTouchDue(record, now)
   const { rolling } = core.settings.lifetime
   try {
-    if (isDue && (await moveExpiry(session, record, { lastSeenAt: now, expiresAt: expiry(core.settings.lifetime, metadata, now) }, now))) {
+    if (
+      isDue &&
+      (await moveExpiry(
+        session,
+        record,
+        { lastSeenAt: now, expiresAt: expiry(core.settings.lifetime, metadata, now) },
+        now,
+      ))
+    ) {
       if ((cookie.due === 'renew' || rolling) && cookie.canSend) cookie.issue()
       return
     }

@@ -56,12 +56,7 @@ export function replace(session: RequestSession, pending: PendingChanges): Maybe
 }
 
 /** @throws {SessionError} `ERR_SESSION_CONFLICT` where the app wants to be told. */
-function prepare(
-  session: RequestSession,
-  pending: PendingChanges,
-  previous: SessionRecord,
-  ground: Stored,
-): Attempt {
+function prepare(session: RequestSession, pending: PendingChanges, previous: SessionRecord, ground: Stored): Attempt {
   const now = session.core.settings.now()
   const clashes = conflictingKeys(session, pending, ground)
   const draft = applyOwner(session, draftOf(ground, previous, pending, now), pending, now)
