@@ -57,19 +57,24 @@ export function save(session: RequestSession): MaybePromise<void> {
   })
 }
 
+/** Commits as at the end of the request, but lets it go on: a response leaves before the chain that serves it has returned. */
+export async function commitPending(session: RequestSession): Promise<void> {
+  await runExclusive(session, () =>
+    orDrop(session, (note) => {
+      const plan = session.plan(true)
+      if ('pending' in plan) note(plan.pending)
+      return carryOut(session, plan)
+    }),
+  )
+}
+
 /**
  * The response has closed and the chain has not returned: what is pending is stored now, for there may be no other time.
  * A failure can reach no answer any more, and becomes a notice.
  */
 export async function commitEarly(session: RequestSession): Promise<void> {
   try {
-    await runExclusive(session, () =>
-      orDrop(session, (note) => {
-        const plan = session.plan(true)
-        if ('pending' in plan) note(plan.pending)
-        return carryOut(session, plan)
-      }),
-    )
+    await commitPending(session)
   } catch (error) {
     const code = error instanceof SessionError ? error.code : 'an error'
     session.core.events.notice(
