@@ -85,6 +85,8 @@ export class RedisStore implements SessionStore {
   #calls = randomInt(0x1000000)
   // Whether one command may read several keys: not in a Cluster, not with every proxy or ACL.
   #readsTogether: boolean
+  // The prefix as the server sees it, once it was asked.
+  #seen: string | undefined
 
   /**
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE` when `client` or an option has another shape, or answers by callback;
@@ -218,8 +220,10 @@ export class RedisStore implements SessionStore {
   }
 
   async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
-    const { sendToAll, keyPrefix } = this.#connection
-    const real = keyPrefix + this.#prefix
+    const { ask, sendToAll } = this.#connection
+    // A client may put something before each key. The server tells what it sees.
+    this.#seen ??= await ask(['EVAL', 'return KEYS[1]', '1', this.#prefix], this.#prefix, textOf)
+    const real = this.#seen ?? this.#prefix
     const count = Math.min(Math.max(1, Math.floor(limit)), 1000)
     const page =
       sendToAll === undefined
