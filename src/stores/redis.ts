@@ -285,7 +285,10 @@ export class RedisStore implements SessionStore {
       (names, fail) => runScript(this.#connection, HEADS, names, [], textsOf).catch(fail),
       (name) => {
         const head = (answer: unknown) => textOf(answer) ?? ''
-        const none = (error: unknown) => unlessWrongType(error) ?? ''
+        const none = (error: unknown) => {
+          unlessWrongType(error)
+          return ''
+        }
         return this.#connection.ask(['GETRANGE', name, '0', `${HEAD_LENGTH - 1}`], name, head, none)
       },
     )
@@ -377,7 +380,8 @@ function readable(key: string, value: string | undefined): SessionRecord | undef
   try {
     return decode(key, value)
   } catch (error) {
-    return passOver(error)
+    passOver(error)
+    return undefined
   }
 }
 
@@ -386,7 +390,8 @@ function readableOwner(line: string): string | undefined {
   try {
     return decodeOwner(line)
   } catch (error) {
-    return passOver(error)
+    passOver(error)
+    return undefined
   }
 }
 

@@ -28,14 +28,18 @@ const subscribers: Record<string, (port: number) => Promise<OpenSubscriber>> = {
       ignore,
     )
     await client.connect()
-    return { subscriber: client, close: () => client.destroy(), isUsable: async () => (await client.ping()) === 'PONG' }
+    return {
+      subscriber: client,
+      close: () => client.destroy(),
+      isUsable: async () => (await client.ping()) === 'PONG',
+    }
   },
   async ioredis(port) {
     const client = new Redis(port, '127.0.0.1', { retryStrategy: () => 20 }).on('error', ignore)
     return Promise.resolve({
       subscriber: client,
       close: () => client.disconnect(),
-      isUsable: async () => (await client.ping()) === 'PONG',
+      isUsable: async () => ((await client.ping()) as string) === 'PONG',
     })
   },
   async 'ioredis with RESP2'(port) {
@@ -43,7 +47,7 @@ const subscribers: Record<string, (port: number) => Promise<OpenSubscriber>> = {
     return Promise.resolve({
       subscriber: client,
       close: () => client.disconnect(),
-      isUsable: async () => (await client.ping()) === 'PONG',
+      isUsable: async () => ((await client.ping()) as string) === 'PONG',
     })
   },
   async iovalkey(port) {
@@ -51,7 +55,7 @@ const subscribers: Record<string, (port: number) => Promise<OpenSubscriber>> = {
     return Promise.resolve({
       subscriber: client,
       close: () => client.disconnect(),
-      isUsable: async () => (await client.ping()) === 'PONG',
+      isUsable: async () => ((await client.ping()) as string) === 'PONG',
     })
   },
 }

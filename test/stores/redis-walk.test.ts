@@ -179,7 +179,7 @@ for (const make of redisMakes()) {
     if (!one || !two) return t.fail()
     // The second is the copy that a failover puts in the first one's place: the same keys in another order.
     const records = await createMany(new RedisStore(one), 500)
-    await two.replicaof('127.0.0.1', `${servers[0]?.port}`)
+    await two.replicaof('127.0.0.1', `${servers[0].port}`)
     for (let tries = 0; tries < 200 && !(await two.info('replication')).includes('master_link_status:up'); tries++)
       await new Promise((resolve) => setTimeout(resolve, 50))
     await two.replicaof('NO', 'ONE')

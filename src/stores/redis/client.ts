@@ -120,7 +120,7 @@ function broadcast(client: RedisClient, shape: Shapes): Connection['sendToAll'] 
       if (isAnswerOfNodes(answers)) return answers.map(({ value }) => value)
       return Array.isArray(answers) || typeof answers !== 'object' || answers === null
         ? [answers]
-        : Object.values(answers)
+        : (Object.values(answers) as unknown[])
     }
   }
   if (has(client, 'call')) {
