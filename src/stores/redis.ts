@@ -105,7 +105,7 @@ export class RedisStore implements SessionStore {
     }
   }
 
-  async create(record: SessionRecord, now: number): Promise<boolean> {
+  create(record: SessionRecord, now: number): Promise<boolean> {
     const tag = this.#tag()
     const { key, owner, expiresAt } = record
     const until = owner === undefined ? '' : listedUntil(expiresAt, now)

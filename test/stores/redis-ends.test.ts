@@ -34,30 +34,15 @@ const subscribers: Record<string, (port: number) => Promise<OpenSubscriber>> = {
       isUsable: async () => (await client.ping()) === 'PONG',
     }
   },
-  async ioredis(port) {
-    const client = new Redis(port, '127.0.0.1', { retryStrategy: () => 20 }).on('error', ignore)
-    return Promise.resolve({
-      subscriber: client,
-      close: () => client.disconnect(),
-      isUsable: async () => ((await client.ping()) as string) === 'PONG',
-    })
-  },
-  async 'ioredis with RESP2'(port) {
-    const client = new Redis(port, '127.0.0.1', { protocol: 2, retryStrategy: () => 20 }).on('error', ignore)
-    return Promise.resolve({
-      subscriber: client,
-      close: () => client.disconnect(),
-      isUsable: async () => ((await client.ping()) as string) === 'PONG',
-    })
-  },
-  async iovalkey(port) {
-    const client = new Valkey(port, '127.0.0.1', { retryStrategy: () => 20 }).on('error', ignore)
-    return Promise.resolve({
-      subscriber: client,
-      close: () => client.disconnect(),
-      isUsable: async () => ((await client.ping()) as string) === 'PONG',
-    })
-  },
+  ioredis: (port) => usable(new Redis(port, '127.0.0.1', { retryStrategy: () => 20 })),
+  'ioredis with RESP2': (port) => usable(new Redis(port, '127.0.0.1', { protocol: 2, retryStrategy: () => 20 })),
+  iovalkey: (port) => usable(new Valkey(port, '127.0.0.1', { retryStrategy: () => 20 })),
+}
+
+function usable(client: Redis | Valkey): Promise<OpenSubscriber> {
+  client.on('error', ignore)
+  const isUsable = async () => String(await client.ping()) === 'PONG'
+  return Promise.resolve({ subscriber: client, close: () => client.disconnect(), isUsable })
 }
 
 /** What a listener was told, and a promise for each thing that it is still to be told. */

@@ -43,7 +43,7 @@ if type(value) == 'table' then
   if not string.find(value.err, 'WRONGTYPE', 1, true) then return value end
   value = false
 elseif value then
-  kind, version, expires, seen, listed, tags, owner, rest = string.match(string.sub(value, 1, ${HEAD_LENGTH}),
+  kind, version, expires, seen, listed, tags, owner, rest = string.match(#value > ${HEAD_LENGTH} and string.sub(value, 1, ${HEAD_LENGTH}) or value,
     '^(%l)([^\\n]+)\\n([^\\n]+)\\n([^\\n]+)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n()')
   if not (rest and number(expires) and number(seen)) then value = false end
 end
