@@ -446,7 +446,10 @@ export class MountedSession {
 /** The headers have left before the chain returned; where it never does, what is pending is stored as the response closes. */
 function onEarlyHeaders(session: RequestSession): void {
   session.info.ctx?.res.once('close', () => {
-    if (session.phase === 'open') void commitEarly(session)
+    // A chain that is about to return commits by itself, or fails and commits nothing.
+    setImmediate(() => {
+      if (session.phase === 'open') void commitEarly(session)
+    })
   })
 }
 
