@@ -26,19 +26,12 @@ export function commit(session: RequestSession): MaybePromise<void> {
         return carryOut(session, plan)
       })
     }
-    if (isPromise(done)) return closeAfter(session, done)
+    // Work that is waited for closes the session as it ends.
+    if (isPromise(done)) return done
     session.close()
   } catch (error) {
     session.close()
     throw error
-  }
-}
-
-async function closeAfter(session: RequestSession, done: Promise<void>): Promise<void> {
-  try {
-    await done
-  } finally {
-    session.close()
   }
 }
 
