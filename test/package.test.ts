@@ -199,6 +199,7 @@ const CONSUMER = `
   storeChecks satisfies readonly { title: string }[]
   RedisStore satisfies new (client: { call(command: string, args: string[]): Promise<unknown> }) => SessionStore
   PostgresStore satisfies new (pool: PostgresClient) => SessionStore
+  MysqlStore satisfies new (pool: MysqlClient) => SessionStore
   const express: ExpressStore = { get: (_, found) => found(), set: (_, __, done) => done(), destroy: (_, done) => done() }
   const adapted: SessionStore[] = [fromExpressStore(express), fromKeyv(new Map<string, string>()), fromKoaStore({ get() {}, set() {}, destroy() {} })]
   const cookie: Promise<string> = sessionCookie(sessions, { userId: 'u1' }, { owner: 'u1' })
@@ -213,6 +214,7 @@ const IMPORTS = `
   } from 'koa-fastsession'
   import { fromExpressStore, fromKeyv, fromKoaStore, type ExpressStore } from 'koa-fastsession/adapters'
   import { storeChecks } from 'koa-fastsession/conformance'
+  import { MysqlStore, type MysqlClient } from 'koa-fastsession/mysql'
   import { PostgresStore, type PostgresClient } from 'koa-fastsession/postgres'
   import { RedisStore } from 'koa-fastsession/redis'
   import { SqliteStore } from 'koa-fastsession/sqlite'
