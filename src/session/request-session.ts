@@ -267,7 +267,8 @@ export class RequestSession implements AccessCheck {
         return NOTHING
       case 'gone':
       case 'unbound':
-        return hasChanges || !isLast ? REFUSE : NOTHING
+        // A caller who has learned that the session is gone and empties it has lost nothing.
+        return !isLast || (hasChanges && this.pending.hasContents) ? REFUSE : NOTHING
       case 'live':
         if (hasChanges) return { kind: 'replace', pending }
         return isLast && this.#isRenewalDue() ? TOUCH : NOTHING
