@@ -90,7 +90,7 @@ test('list() leaves out what a store lists without an owner', async (t) => {
   const { middleware, store, keys } = await signedIn(t, ['ada'])
   const record = await store.read(keys[0] ?? '', Date.now())
   if (record === undefined) return t.fail('not stored')
-  store.list = () => [{ ...record, owner: undefined }, record]
+  store.list = () => ({ records: [{ ...record, owner: undefined }, record], cursor: undefined })
 
   t.deepEqual(
     (await middleware.list('ada')).map(({ publicId }) => publicId),

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { Frame, frames } from '../src/context.ts'
+import { ContextScope, sessionContext } from '../src/context.ts'
 import { exposeOnState } from '../src/session/state.ts'
 
 interface State {
@@ -63,7 +63,7 @@ test('an object that inherits from the state shows its manager, and so does a pr
 
   t.is((Object.create(Object.create(state) as object) as State).session, manager)
   t.is(
-    frames.run(new Frame(manager, 'session', 'sid', undefined, {}), () => proxy.session),
+    sessionContext.run(new ContextScope(manager, 'session', 'sid', undefined, {}), () => proxy.session),
     manager,
   )
 })

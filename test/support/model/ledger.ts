@@ -207,7 +207,7 @@ export class Ledger {
     if (record.payload.length === 0) {
       this.expect(mind, record.owner === undefined, 'what is left of a session has an owner')
       entry.contents = NOTHING
-      if (record.expiresAt <= now) this.#ended(mind, entry)
+      if (record.meta === undefined) this.#ended(mind, entry)
       else this.#moved(mind, entry, before, owner, now)
       return
     }
@@ -291,6 +291,8 @@ export class Ledger {
     if (this.live(key, now) !== undefined && entry !== undefined) {
       this.expect(mind, key === mind?.made, 'a live session was deleted')
       entry.end = 'ended'
+      // It tries again under another id.
+      if (mind !== undefined) mind.made = undefined
     }
     if (entry?.end === 'replaced') this.fail(mind, 'a tombstone was deleted')
     if (entry !== undefined) entry.record = { ...entry.record, expiresAt: -Infinity }
