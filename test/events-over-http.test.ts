@@ -5,7 +5,18 @@ import { ROOT } from './support/consumer.ts'
 import { hear, keyIn, mounted, valueIn, type Handler, type Heard } from './support/mounted.ts'
 import { start } from './support/service.ts'
 
-const ALL = ['create', 'resume', 'reject', 'commit', 'conflict', 'gone', 'regenerate', 'destroy', 'store-error']
+const ALL = [
+  'create',
+  'resume',
+  'reject',
+  'commit',
+  'conflict',
+  'gone',
+  'regenerate',
+  'sign-in',
+  'destroy',
+  'store-error',
+]
 
 const handlers: Readonly<Record<string, Handler>> = {
   '/n': ({ data }) => (data.n = (data.n ?? 0) + 1),

@@ -155,7 +155,13 @@ claim('destroyEverything ends all, what cannot be read too, with the reason', as
   t.deepEqual(await scene.live(), [])
   t.is(await owned.origin(), 'expired')
   t.deepEqual(new Set(scene.heard('destroy').map(({ reason }) => reason)), new Set(['everything']))
-  t.deepEqual(scene.heard('destroy').map(({ owner }) => owner ?? '').sort(), ['', 'ada'])
+  t.deepEqual(
+    scene
+      .heard('destroy')
+      .map(({ owner }) => owner ?? '')
+      .sort(),
+    ['', 'ada'],
+  )
 })
 
 claim('one session that fails does not stop the others: every one is tried, one error at the end', async (t, stage) => {

@@ -201,6 +201,12 @@ export class Mind {
     this.#taken.clear()
   }
 
+  /** What it wanted to store was refused: it goes on with what is stored. */
+  drop(): void {
+    this.dropped.push(...this.pendingValues())
+    this.restart(this.read ?? this.known)
+  }
+
   /** The values that it wants to store, and those that never may be. */
   pendingValues(): string[] {
     const values = [...this.changes().values()].flatMap(({ value, base }) => {
