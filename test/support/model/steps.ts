@@ -56,7 +56,7 @@ function refused({ ledger, refusesConflicts, now }: Stage, mind: Mind, error: un
     ledger.fail(mind, `refused with ${code}`)
   }
   // What a caught refusal concerned is not tried again.
-  if (['save', 'update', 'regenerate', 'signIn'].includes(doing.do)) mind.drop()
+  if (['save', 'update', 'fail', 'regenerate', 'signIn'].includes(doing.do)) mind.drop()
   if (mind.made !== undefined) ledger.expectEnded(mind, mind.made, now)
 }
 
