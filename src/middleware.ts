@@ -1,7 +1,7 @@
 // session(options): the way of one request, top to bottom. `run()` and the test helpers share it.
 import { ServerResponse, type IncomingMessage } from 'node:http'
-import type Koa from 'koa'
-import type { Context, Next } from 'koa'
+// By name: a default import of what is CommonJS needs esModuleInterop in the programs that read our declarations.
+import type { Context, Middleware, Next } from 'koa'
 import { CheckedStore } from './checked-store.ts'
 import { KoaSessionFacade } from './compat/koa-session.ts'
 import { ContextScope, sessionContext } from './context.ts'
@@ -29,6 +29,8 @@ import { Sweeper } from './sweeper.ts'
 
 export type { SessionInfo } from './sessions.ts'
 
+type App = Context['app']
+
 /** What `ctx.state` holds below the middleware, for `new Koa<SessionState>()` and `new Router<SessionState>()`. */
 export interface SessionState<Data extends object = SessionData> {
   /** The session of this request, under the default `stateKey`. */
@@ -43,7 +45,7 @@ declare module 'koa' {
 }
 
 /** The middleware that `session()` gives, and what it does outside Koa's chain. */
-export interface SessionMiddleware<Data extends object = SessionData> extends Koa.Middleware<SessionState<Data>> {
+export interface SessionMiddleware<Data extends object = SessionData> extends Middleware<SessionState<Data>> {
   /**
    * Serves a request that does not run through Koa's chain (a WebSocket upgrade, raw `http`): loads its session, runs
    * `fn` with `currentSession()` bound, commits, and resolves to what `fn` returned.
@@ -186,7 +188,7 @@ export function session<Data extends object = SessionData>(options: SessionOptio
   const handle = (ctx: Context, next: Next): Promise<unknown> => mounted.handle(ctx, next)
   const ownerOf = (given: unknown, caller: string): string | undefined =>
     methodOptions(given, caller, ['owner']).owner as string | undefined
-  const methods: Omit<SessionMiddleware<Data>, keyof Koa.Middleware> = {
+  const methods: Omit<SessionMiddleware<Data>, keyof Middleware> = {
     // Here and below: the type of data is the app's word.
     run: (request, fn) => mounted.run(request, fn as (session: SessionManager) => ReturnType<typeof fn>),
     list: (owner) => sessions.list(owner) as Promise<SessionInfo<Data>[]>,
@@ -203,7 +205,7 @@ export function session<Data extends object = SessionData>(options: SessionOptio
     deleteExpired: () => sweeper.sweep(),
     close: () => mounted.close(),
   }
-  const middleware = Object.assign(handle as Koa.Middleware<SessionState<Data>>, methods)
+  const middleware = Object.assign(handle as Middleware<SessionState<Data>>, methods)
   mountedBy.set(middleware, mounted)
   warnIfNeverReached(mounted.core.events)
   return middleware
@@ -225,7 +227,7 @@ export class MountedSession {
   readonly sweeper: Sweeper
   readonly #settings: Settings
   readonly #loader: Loader
-  #app: Koa | undefined = undefined
+  #app: App | undefined = undefined
   #appKeys: unknown = undefined
   #appKeyring: LiveKeyring | undefined = undefined
 
@@ -359,12 +361,12 @@ export class MountedSession {
     }
   }
 
-  #meet(app: Koa): void {
+  #meet(app: App): void {
     this.#app = app
     if (!this.#settings.koaSession) watchForKoaSession(app.context, this.core.events)
   }
 
-  #keyring(app: Koa | undefined): Keyring {
+  #keyring(app: App | undefined): Keyring {
     if (this.#settings.keys !== undefined) return this.#settings.keys.current()
     if (app === undefined) {
       throw invalidMix(

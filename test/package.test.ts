@@ -6,7 +6,10 @@ import test from 'ava'
 import { consumer, ROOT } from './support/consumer.ts'
 
 interface Manifest {
-  readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>
+  readonly main: string
+  readonly types: string
+  readonly typesVersions: Readonly<Record<'*', Readonly<Record<string, readonly string[]>>>>
+  readonly exports: Readonly<Record<string, string | Readonly<Record<string, Readonly<Record<'types' | 'default', string>>>>>>
   readonly dependencies: Readonly<Record<string, string>>
 }
 
@@ -16,9 +19,14 @@ const entries = Object.keys(manifest.exports).filter((entry) => entry !== './pac
 const names = entries.map((entry) => join('koa-fastsession', entry))
 
 test('every target of the exports map is packed', (t) => {
-  const targets = Object.values(manifest.exports).flatMap((target) =>
-    typeof target === 'string' ? target : Object.values(target),
-  )
+  const targets = [
+    manifest.main,
+    manifest.types,
+    ...Object.values(manifest.typesVersions['*']).flat(),
+    ...Object.values(manifest.exports).flatMap((target) =>
+      typeof target === 'string' ? target : Object.values(target).flatMap((files) => Object.values(files)),
+    ),
+  ]
 
   t.deepEqual(
     targets.filter((target) => !project.packed.includes(target.slice('./'.length))),
@@ -39,7 +47,7 @@ test('the tarball holds the build, its source, the licence, the README, the chan
     'src',
   ])
   t.deepEqual(
-    project.packed.filter((path) => /tsconfig|\.test\./.test(path)),
+    project.packed.filter((path) => /tsconfig|\.test\.|\.stamp/.test(path)),
     [],
   )
 })
@@ -49,7 +57,7 @@ test('every source map in the tarball leads to a source in the tarball', (t) => 
 
   t.true(built.length > 0)
   t.deepEqual(
-    built.filter((path) => !project.packed.includes(path.replace('dist/', 'src/').replace(/\.js$/, '.ts'))),
+    built.filter((path) => !project.packed.includes(path.replace(/^dist\/(?:cjs\/)?/, 'src/').replace(/\.js$/, '.ts'))),
     [],
   )
 })
@@ -110,8 +118,8 @@ test('the JavaScript has no comments but the map of its source, the declarations
     readFileSync(join(project.folder, 'node_modules/koa-fastsession', path), 'utf8')
 
   t.regex(read('dist/index.js'), /^\/\/# sourceMappingURL=index\.js\.map$/m)
-  t.notRegex(read('dist/manager.js'), /\/\*\*/)
-  t.regex(read('dist/manager.d.ts'), /\/\*\*[^/]*@throws/)
+  t.notRegex(read('dist/session/manager.js'), /\/\*\*/)
+  t.regex(read('dist/cjs/session/manager.d.ts'), /\/\*\*[^/]*@throws/)
 })
 
 test('every entry point can be imported and required, without a warning', async (t) => {
