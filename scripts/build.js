@@ -88,7 +88,13 @@ function declarations(ts, settings, folder, name) {
   const { outputText, diagnostics, sourceMapText } = ts.transpileDeclaration(read(`src/${name}.ts`), {
     fileName: join(root, `src/${name}.ts`),
     reportDiagnostics: true,
-    compilerOptions: { ...settings, declaration: true, declarationMap: true, isolatedDeclarations: true, noEmit: false },
+    compilerOptions: {
+      ...settings,
+      declaration: true,
+      declarationMap: true,
+      isolatedDeclarations: true,
+      noEmit: false,
+    },
   })
   const file = `cjs/${name}.d.ts`
   write(join(folder, file), outputText.replace(/(\b(?:from |import |import\()['"]\.[^'"\n]*)\.ts(['"])/g, '$1.js$2'))

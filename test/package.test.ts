@@ -9,7 +9,9 @@ interface Manifest {
   readonly main: string
   readonly types: string
   readonly typesVersions: Readonly<Record<'*', Readonly<Record<string, readonly string[]>>>>
-  readonly exports: Readonly<Record<string, string | Readonly<Record<string, Readonly<Record<'types' | 'default', string>>>>>>
+  readonly exports: Readonly<
+    Record<string, string | Readonly<Record<string, Readonly<Record<'types' | 'default', string>>>>>
+  >
   readonly dependencies: Readonly<Record<string, string>>
 }
 
