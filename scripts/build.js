@@ -29,9 +29,9 @@ async function build() {
   const making = join(root, `dist.${process.pid}`)
   rmSync(making, { recursive: true, force: true })
   try {
-    await Promise.all(sources.map((name) => javascript(esbuild, making, name)))
     const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => readFileSync(path, 'utf8'))
     const settings = ts.convertCompilerOptionsFromJson(config.compilerOptions, root).options
+    await Promise.all(sources.map((name) => javascript(esbuild, ts, settings, making, name)))
     const problems = sources.flatMap((name) => declarations(ts, settings, making, name))
     if (problems.length > 0) {
       const host = { getCurrentDirectory: () => root, getNewLine: () => '\n', getCanonicalFileName: (name) => name }
@@ -60,27 +60,32 @@ function entries() {
   )
 }
 
-async function javascript(esbuild, folder, name) {
+async function javascript(esbuild, ts, settings, folder, name) {
+  // esbuild leaves some comments: the declarations have them, the JavaScript needs none.
+  const { outputText } = ts.transpileModule(read(`src/${name}.ts`), {
+    fileName: `${name}.ts`,
+    compilerOptions: { ...settings, module: ts.ModuleKind.ESNext, removeComments: true, inlineSourceMap: true },
+  })
   for (const [format, file] of [
     ['esm', `${name}.js`],
     ['cjs', `cjs/${name}.js`],
   ]) {
-    const { code, map } = await esbuild.transform(read(`src/${name}.ts`), {
+    const { code, map } = await esbuild.transform(outputText, {
       format,
-      loader: 'ts',
       platform: 'node',
       target: 'es2022',
       charset: 'utf8',
       sourcemap: 'external',
       sourcesContent: false,
-      sourcefile: toward(`dist/${file}`, `src/${name}.ts`),
-      tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true, useDefineForClassFields: true } },
+      sourcefile: `${name}.js`,
+      tsconfigRaw: {},
     })
     const base = file.slice(file.lastIndexOf('/') + 1)
-    // esbuild writes every specifier in double quotes.
-    const text = code.replace(/(\b(?:from |import |import\(|require\()"\.[^"\n]*)\.ts"/g, '$1.js"')
-    write(join(folder, file), `${text}//# sourceMappingURL=${base}.map\n`)
-    write(join(folder, `${file}.map`), map)
+    write(join(folder, file), `${code}//# sourceMappingURL=${base}.map\n`)
+    write(
+      join(folder, `${file}.map`),
+      JSON.stringify({ ...JSON.parse(map), sources: [toward(`dist/${file}`, `src/${name}.ts`)] }),
+    )
   }
 }
 

@@ -1,5 +1,6 @@
 // The catalogue of what can go wrong: every code, its status, the messages that several rooms share, and how a refused
 // option is worded. Everything here only makes an error: state and events are the caller's.
+import { markClass } from './copies.ts'
 
 const STATUS = {
   ERR_SESSION_NO_CONTEXT: 500,
@@ -64,14 +65,8 @@ export class SessionError extends Error {
     return 'SessionError'
   }
 
-  /** @internal Whether it is one, of whichever copy of this package. */
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    if (this !== SessionError) return Function.prototype[Symbol.hasInstance].call(this, value)
-    return typeof value === 'object' && value !== null && MARK in value
-  }
-
   static {
-    Object.defineProperty(this.prototype, MARK, { value: true })
+    markClass(this, MARK)
   }
 }
 

@@ -1,5 +1,6 @@
 // The contract between the core and whatever keeps the records. A store knows nothing of cookies,
 // ids, requests or data: it keeps records under opaque keys, compares a version and sets, in one atomic step.
+import { markClass } from './copies.ts'
 
 /** What a store keeps for one session. A store copies every field and interprets only those named in its verbs. */
 export interface SessionRecord {
@@ -162,12 +163,6 @@ const CORRUPT = Symbol.for('koa-fastsession.corrupt-record')
 /** A record that is not what was written: cut off, changed, or another record's. To the core its session has ended. */
 export class CorruptRecord extends Error {
   static {
-    Object.defineProperty(this.prototype, CORRUPT, { value: true })
-  }
-
-  /** Whether it is one, of whichever copy of this package. */
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    if (this !== CorruptRecord) return Function.prototype[Symbol.hasInstance].call(this, value)
-    return typeof value === 'object' && value !== null && CORRUPT in value
+    markClass(this, CORRUPT)
   }
 }
