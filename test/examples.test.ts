@@ -4,15 +4,17 @@ import { join } from 'node:path'
 import test from 'ava'
 import { ROOT } from './support/consumer.ts'
 import { example } from './support/example.ts'
+import { mysqlServer } from './support/mysql.ts'
 import { postgres } from './support/postgres.ts'
 import { redisMakes, startRedis } from './support/redis.ts'
 import { start, temporaryFolder } from './support/service.ts'
 
 const [make] = redisMakes()
-const [redis, postgresServer] = await Promise.all([make && startRedis(make), postgres()])
-test.after.always(() => Promise.all([redis?.running.stop(), postgresServer?.stop()]))
+const [redis, postgresServer, mariadb] = await Promise.all([make && startRedis(make), postgres(), mysqlServer()])
+test.after.always(() => Promise.all([redis?.running.stop(), postgresServer?.stop(), mariadb?.stop()]))
 const testWithRedis = redis === undefined ? test.skip : test
 const testWithPostgres = postgresServer === undefined ? test.skip : test
+const testWithMariadb = mariadb === undefined ? test.skip : test
 const REDIS_URL = `redis://127.0.0.1:${redis?.port ?? 0}`
 const DATABASE_URL = postgresServer?.url ?? ''
 
@@ -184,6 +186,18 @@ test('07-observability: the log follows a session by its public ids, and shows n
     t.true(secret.length > 4)
     t.false(running.output().includes(secret), secret)
   }
+})
+
+testWithMariadb('11-mysql: a new password logs the other devices out, and this one stays', async (t) => {
+  const { browser } = await example(t, '11-mysql.ts', { MYSQL_URL: mariadb?.uri ?? '' })
+  const [phone, laptop] = [browser(), browser()]
+  for (const device of [phone, laptop]) t.is((await device.get('/login/ada', { method: 'POST' })).status, 204)
+
+  const { body } = await laptop.get('/password', { method: 'POST' })
+
+  t.is(body, '{"ended":1}')
+  t.is((await laptop.get('/')).body, '{"owner":"ada"}')
+  t.is((await phone.get('/')).body, '{"owner":"nobody"}')
 })
 
 test('npm run example without a number names the examples', async (t) => {

@@ -308,6 +308,7 @@ const CONSUMER = `
   storeChecks satisfies readonly { title: string }[]
   RedisStore satisfies new (client: { call(command: string, args: string[]): Promise<unknown> }) => SessionStore
   PostgresStore satisfies new (pool: PostgresClient) => SessionStore
+  MysqlStore satisfies new (pool: MysqlClient) => SessionStore
   const express: ExpressStore = { get: (_, found) => found(), set: (_, __, done) => done(), destroy: (_, done) => done() }
   const adapted: SessionStore[] = [fromExpressStore(express), fromKeyv(new Map<string, string>()), fromKoaStore({ get() {}, set() {}, destroy() {} })]
   const cookie: Promise<string> = sessionCookie(sessions, { userId: 'u1' }, { owner: 'u1' })
@@ -333,7 +334,7 @@ const IMPORTS = `
   import { fromExpressStore, fromKeyv, fromKoaStore, type ExpressStore } from 'koa-fastsession/adapters'
   import { storeChecks } from 'koa-fastsession/conformance'
   import { moveSessions } from 'koa-fastsession/migrate'
-  import { MysqlStore } from 'koa-fastsession/mysql'
+  import { MysqlStore, type MysqlClient } from 'koa-fastsession/mysql'
   import { PostgresStore, type PostgresClient } from 'koa-fastsession/postgres'
   import { RedisStore } from 'koa-fastsession/redis'
   import { SqliteStore } from 'koa-fastsession/sqlite'
