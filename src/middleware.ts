@@ -50,6 +50,7 @@ declare module 'koa' {
 export interface SessionMiddleware<Data extends object = SessionData, StateKey extends string = 'session'> {
   /** It asks nothing of the state that it is given: any app and any router takes it. */
   (ctx: ParameterizedContext<object>, next: Next): Promise<unknown>
+  // eslint-disable-next-line @typescript-eslint/unified-signatures -- two, so that the first asks nothing of an app's state
   /** What `app.use(session()).use(…)` knows: the last signature is the one that types are inferred from. */
   (ctx: ParameterizedContext<SessionState<Data, StateKey>>, next: Next): Promise<unknown>
 
@@ -230,7 +231,13 @@ export function session<Data extends object>(options: SessionOptions<Data> = {})
 // Shared by all copies of this package in the process: the one of a test may ask for a middleware of the app's.
 const MOUNTED = Symbol.for('koa-fastsession.middlewares')
 const holder = globalThis as { [MOUNTED]?: WeakMap<object, MountedSession> }
-const mountedBy = (holder[MOUNTED] ??= new WeakMap<object, MountedSession>())
+const mountedBy: WeakMap<object, MountedSession> = sharedMap()
+
+function sharedMap(): WeakMap<object, MountedSession> {
+  const existing = holder[MOUNTED]
+  if (existing !== undefined) return existing
+  return (holder[MOUNTED] = new WeakMap())
+}
 
 /** @internal What is behind a middleware. @throws {TypeError} when it was not made by `session()`. */
 export function mountedSession(middleware: object): MountedSession {
@@ -332,13 +339,13 @@ export class MountedSession {
     while (scope !== undefined && scope.stateKey !== stateKey) scope = scope.outer
     const manager = scope?.session
     if (!(manager instanceof SessionManager)) return undefined
-    const session = requestSessionOf(manager)
+    const session = requestSessionOf(manager as SessionManager)
     return session.core === this.core && session.phase === 'open' ? manager : undefined
   }
 
   /** The outer chain commits what comes later; what this one changed is stored before its answer leaves. */
   async #serveForwarded(ctx: Context, manager: SessionManager, next: Next): Promise<void> {
-    const session = requestSessionOf(manager)
+    const session = requestSessionOf(manager as SessionManager)
     const facade = this.#expose(ctx, session, manager)
     await next()
     await facade?.finish()

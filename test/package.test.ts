@@ -308,6 +308,8 @@ const CONSUMER = `
   storeChecks satisfies readonly { title: string }[]
   RedisStore satisfies new (client: { call(command: string, args: string[]): Promise<unknown> }) => SessionStore
   PostgresStore satisfies new (pool: PostgresClient) => SessionStore
+  app.use(takeOver({ from: fromKoaSession({ keys: ['an old secret'] }), until: new Date(2027, 0, 1) }))
+  fromExpressSession satisfies (...options: never[]) => unknown
   MysqlStore satisfies new (pool: MysqlClient) => SessionStore
   const express: ExpressStore = { get: (_, found) => found(), set: (_, __, done) => done(), destroy: (_, done) => done() }
   const adapted: SessionStore[] = [fromExpressStore(express), fromKeyv(new Map<string, string>()), fromKoaStore({ get() {}, set() {}, destroy() {} })]
@@ -333,7 +335,7 @@ const IMPORTS = `
   } from 'koa-fastsession'
   import { fromExpressStore, fromKeyv, fromKoaStore, type ExpressStore } from 'koa-fastsession/adapters'
   import { storeChecks } from 'koa-fastsession/conformance'
-  import { moveSessions } from 'koa-fastsession/migrate'
+  import { fromExpressSession, fromKoaSession, moveSessions, takeOver } from 'koa-fastsession/migrate'
   import { MysqlStore, type MysqlClient } from 'koa-fastsession/mysql'
   import { PostgresStore, type PostgresClient } from 'koa-fastsession/postgres'
   import { RedisStore } from 'koa-fastsession/redis'
@@ -386,21 +388,24 @@ for (const compiler of ['typescript5', 'typescript', 'typescript7'] as const) {
   }
   for (const { title, files, compilers, ...settings } of SETTINGS) {
     if (compilers?.includes(compiler) === false) continue
-    test.serial(`with TypeScript ${version} all entry points compile for a strict consumer, all libraries checked: ${title}, ${files.join(' and ')}`, async (t) => {
-      t.timeout(120_000)
-      const name = `tsconfig.${compiler}.${title.replaceAll(' ', '-')}.json`
-      const verbatimModuleSyntax = files.every((file) => file.endsWith('.mts'))
-      const ignoreDeprecations = compiler === 'typescript' ? '6.0' : undefined
-      project.write({
-        [name]: JSON.stringify({
-          compilerOptions: { ...STRICT, ...settings, verbatimModuleSyntax, ignoreDeprecations },
-          files,
-        }),
-      })
+    test.serial(
+      `with TypeScript ${version} all entry points compile for a strict consumer, all libraries checked: ${title}, ${files.join(' and ')}`,
+      async (t) => {
+        t.timeout(120_000)
+        const name = `tsconfig.${compiler}.${title.replaceAll(' ', '-')}.json`
+        const verbatimModuleSyntax = files.every((file) => file.endsWith('.mts'))
+        const ignoreDeprecations = compiler === 'typescript' ? '6.0' : undefined
+        project.write({
+          [name]: JSON.stringify({
+            compilerOptions: { ...STRICT, ...settings, verbatimModuleSyntax, ignoreDeprecations },
+            files,
+          }),
+        })
 
-      const { code, stdout } = await project.tsc(compiler, '-p', name)
+        const { code, stdout } = await project.tsc(compiler, '-p', name)
 
-      t.is(code, 0, stdout)
-    })
+        t.is(code, 0, stdout)
+      },
+    )
   }
 }
