@@ -50,8 +50,8 @@ declare module 'koa' {
 export interface SessionMiddleware<Data extends object = SessionData, StateKey extends string = 'session'> {
   /** It asks nothing of the state that it is given: any app and any router takes it. */
   (ctx: ParameterizedContext<object>, next: Next): Promise<unknown>
-  // eslint-disable-next-line @typescript-eslint/unified-signatures -- two, so that the first asks nothing of an app's state
   /** What `app.use(session()).use(…)` knows: the last signature is the one that types are inferred from. */
+  // eslint-disable-next-line @typescript-eslint/unified-signatures -- two, so that the first asks nothing of an app's state
   (ctx: ParameterizedContext<SessionState<Data, StateKey>>, next: Next): Promise<unknown>
 
   /**
@@ -339,13 +339,13 @@ export class MountedSession {
     while (scope !== undefined && scope.stateKey !== stateKey) scope = scope.outer
     const manager = scope?.session
     if (!(manager instanceof SessionManager)) return undefined
-    const session = requestSessionOf(manager as SessionManager)
+    const session = requestSessionOf(manager)
     return session.core === this.core && session.phase === 'open' ? manager : undefined
   }
 
   /** The outer chain commits what comes later; what this one changed is stored before its answer leaves. */
   async #serveForwarded(ctx: Context, manager: SessionManager, next: Next): Promise<void> {
-    const session = requestSessionOf(manager as SessionManager)
+    const session = requestSessionOf(manager)
     const facade = this.#expose(ctx, session, manager)
     await next()
     await facade?.finish()

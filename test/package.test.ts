@@ -308,7 +308,7 @@ const CONSUMER = `
   storeChecks satisfies readonly { title: string }[]
   RedisStore satisfies new (client: { call(command: string, args: string[]): Promise<unknown> }) => SessionStore
   PostgresStore satisfies new (pool: PostgresClient) => SessionStore
-  app.use(takeOver({ from: fromKoaSession({ keys: ['an old secret'] }), until: new Date(2027, 0, 1) }))
+  app.use(takeOver({ from: fromKoaSession({ keys: ['an old secret'] }), until: Date.parse('2027-01-01') }))
   fromExpressSession satisfies (...options: never[]) => unknown
   MysqlStore satisfies new (pool: MysqlClient) => SessionStore
   const express: ExpressStore = { get: (_, found) => found(), set: (_, __, done) => done(), destroy: (_, done) => done() }
