@@ -51,6 +51,7 @@ export interface SessionMiddleware<Data extends object = SessionData, StateKey e
   /** It asks nothing of the state that it is given: any app and any router takes it. */
   (ctx: ParameterizedContext<object>, next: Next): Promise<unknown>
   /** What `app.use(session()).use(…)` knows: the last signature is the one that types are inferred from. */
+  // eslint-disable-next-line @typescript-eslint/unified-signatures -- two, so that the first asks nothing of an app's state
   (ctx: ParameterizedContext<SessionState<Data, StateKey>>, next: Next): Promise<unknown>
 
   /**
@@ -230,7 +231,13 @@ export function session<Data extends object>(options: SessionOptions<Data> = {})
 // Shared by all copies of this package in the process: the one of a test may ask for a middleware of the app's.
 const MOUNTED = Symbol.for('koa-fastsession.middlewares')
 const holder = globalThis as { [MOUNTED]?: WeakMap<object, MountedSession> }
-const mountedBy = (holder[MOUNTED] ??= new WeakMap<object, MountedSession>())
+const mountedBy: WeakMap<object, MountedSession> = sharedMap()
+
+function sharedMap(): WeakMap<object, MountedSession> {
+  const existing = holder[MOUNTED]
+  if (existing !== undefined) return existing
+  return (holder[MOUNTED] = new WeakMap())
+}
 
 /** @internal What is behind a middleware. @throws {TypeError} when it was not made by `session()`. */
 export function mountedSession(middleware: object): MountedSession {

@@ -47,6 +47,7 @@ export interface PromiseOfText<Answer> extends Promise<Answer> {
   then<Done = Answer, Failed = never>(
     onDone?: {
       (answer: Answer): Done | PromiseLike<Done>
+      // eslint-disable-next-line @typescript-eslint/unified-signatures -- see above
       (answer: Answer, _?: never): Done | PromiseLike<Done>
     } | null,
     onFailed?: ((reason: unknown) => Failed | PromiseLike<Failed>) | null,

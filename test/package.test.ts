@@ -87,15 +87,15 @@ function loadedBy(file: string, seen = new Set<string>()): Set<string> {
   const resolved = createRequire(file)
   const source = readFileSync(file, 'utf8')
   // The build has no comments, so that every match is an import; tsscmp and keygrip are CommonJS.
-  for (const [, name = ''] of source.matchAll(/(?:\bfrom |\bimport |\brequire\()["']([^"'\n]+)["']/g)) {
-    if (!isBuiltin(name)) loadedBy(resolved.resolve(name), seen)
+  for (const [, name = ''] of source.matchAll(/(?:\bfrom ?|\bimport ?|\brequire\()["']([^"'\n]+)["']/g)) {
+    if (!isBuiltin(name) && !name.startsWith('node:')) loadedBy(resolved.resolve(name), seen)
   }
   return seen
 }
 
 const sizeOf = (files: ReadonlySet<string>): number => [...files].reduce((sum, file) => sum + statSync(file).size, 0)
 
-test('the core and what it depends on are less than 150 kB of JavaScript as installed', (t) => {
+test('the core and what it depends on are less than 280 kB of readable JavaScript as installed', (t) => {
   const dist = join(project.folder, 'node_modules/koa-fastsession/dist')
   const core = loadedBy(join(dist, 'index.js'))
   for (const entry of names) {
@@ -112,7 +112,7 @@ test('the core and what it depends on are less than 150 kB of JavaScript as inst
   t.true([...core].some((file) => file.endsWith('keygrip/index.js')))
   t.true([...core].some((file) => file.endsWith('tsscmp/lib/index.js')))
   t.true(core.size > 30)
-  t.true(sizeOf(core) < 150_000, `${sizeOf(core)} bytes`)
+  t.true(sizeOf(core) < 280_000, `${sizeOf(core)} bytes`)
 })
 
 test('the JavaScript has no comments but the map of its source, the declarations have every one', (t) => {
@@ -308,6 +308,8 @@ const CONSUMER = `
   storeChecks satisfies readonly { title: string }[]
   RedisStore satisfies new (client: { call(command: string, args: string[]): Promise<unknown> }) => SessionStore
   PostgresStore satisfies new (pool: PostgresClient) => SessionStore
+  app.use(takeOver({ from: fromKoaSession({ keys: ['an old secret'] }), until: Date.parse('2027-01-01') }))
+  fromExpressSession satisfies (...options: never[]) => unknown
   MysqlStore satisfies new (pool: MysqlClient) => SessionStore
   const express: ExpressStore = { get: (_, found) => found(), set: (_, __, done) => done(), destroy: (_, done) => done() }
   const adapted: SessionStore[] = [fromExpressStore(express), fromKeyv(new Map<string, string>()), fromKoaStore({ get() {}, set() {}, destroy() {} })]
@@ -333,7 +335,7 @@ const IMPORTS = `
   } from 'koa-fastsession'
   import { fromExpressStore, fromKeyv, fromKoaStore, type ExpressStore } from 'koa-fastsession/adapters'
   import { storeChecks } from 'koa-fastsession/conformance'
-  import { moveSessions } from 'koa-fastsession/migrate'
+  import { fromExpressSession, fromKoaSession, moveSessions, takeOver } from 'koa-fastsession/migrate'
   import { MysqlStore, type MysqlClient } from 'koa-fastsession/mysql'
   import { PostgresStore, type PostgresClient } from 'koa-fastsession/postgres'
   import { RedisStore } from 'koa-fastsession/redis'
@@ -386,21 +388,24 @@ for (const compiler of ['typescript5', 'typescript', 'typescript7'] as const) {
   }
   for (const { title, files, compilers, ...settings } of SETTINGS) {
     if (compilers?.includes(compiler) === false) continue
-    test.serial(`with TypeScript ${version} all entry points compile for a strict consumer, all libraries checked: ${title}, ${files.join(' and ')}`, async (t) => {
-      t.timeout(120_000)
-      const name = `tsconfig.${compiler}.${title.replaceAll(' ', '-')}.json`
-      const verbatimModuleSyntax = files.every((file) => file.endsWith('.mts'))
-      const ignoreDeprecations = compiler === 'typescript' ? '6.0' : undefined
-      project.write({
-        [name]: JSON.stringify({
-          compilerOptions: { ...STRICT, ...settings, verbatimModuleSyntax, ignoreDeprecations },
-          files,
-        }),
-      })
+    test.serial(
+      `with TypeScript ${version} all entry points compile for a strict consumer, all libraries checked: ${title}, ${files.join(' and ')}`,
+      async (t) => {
+        t.timeout(120_000)
+        const name = `tsconfig.${compiler}.${title.replaceAll(' ', '-')}.json`
+        const verbatimModuleSyntax = files.every((file) => file.endsWith('.mts'))
+        const ignoreDeprecations = compiler === 'typescript' ? '6.0' : undefined
+        project.write({
+          [name]: JSON.stringify({
+            compilerOptions: { ...STRICT, ...settings, verbatimModuleSyntax, ignoreDeprecations },
+            files,
+          }),
+        })
 
-      const { code, stdout } = await project.tsc(compiler, '-p', name)
+        const { code, stdout } = await project.tsc(compiler, '-p', name)
 
-      t.is(code, 0, stdout)
-    })
+        t.is(code, 0, stdout)
+      },
+    )
   }
 }

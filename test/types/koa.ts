@@ -93,7 +93,8 @@ new Koa<object>().use(session<Visitor, 'admin'>({ stateKey: 'admin' })).use((ctx
 })
 // One that the compiler does not know types nothing.
 declare const options: SessionOptions<Visitor>
-for (const unknown of [session<Visitor>({ stateKey: String('admin') }), session(options)]) {
+declare const someKey: string
+for (const unknown of [session<Visitor>({ stateKey: someKey }), session(options)]) {
   void (unknown satisfies SessionMiddleware<Visitor, string>).list('ada')
   new Koa<object>().use(unknown).use((ctx) => {
     // @ts-expect-error -- it may stand anywhere
