@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import type { Browser } from './support/app.ts'
 import { ROOT } from './support/consumer.ts'
 import { example } from './support/example.ts'
 import { mysqlServer } from './support/mysql.ts'
@@ -198,6 +199,54 @@ testWithMariadb('11-mysql: a new password logs the other devices out, and this o
   t.is(body, '{"ended":1}')
   t.is((await laptop.get('/')).body, '{"owner":"ada"}')
   t.is((await phone.get('/')).body, '{"owner":"nobody"}')
+})
+
+/** Reads a stream of the example until it ends; `seen` resolves once that text has come. */
+async function follow(
+  browser: Browser,
+  path: string,
+  text: string,
+): Promise<{ seen: Promise<void>; whole: Promise<string> }> {
+  const response = await fetch(browser.url + path, { headers: { cookie: await browser.cookie() } })
+  let read = ''
+  let tell: () => void
+  const seen = new Promise<void>((resolve) => (tell = resolve))
+  const whole = (async () => {
+    const decoder = new TextDecoder()
+    for await (const chunk of response.body ?? []) {
+      read += decoder.decode(chunk as Uint8Array, { stream: true })
+      if (read.includes(text)) tell()
+    }
+    return read
+  })()
+  return { seen, whole }
+}
+
+test('12-streams: events and an answer that is being written end when their session does, in order', async (t) => {
+  const { browser } = await example(t, '12-streams.ts', { KEEP_ALIVE: '50', PACE: '200' })
+  const visitor = browser()
+  await visitor.get('/login/ada', { method: 'POST' })
+  const events = await follow(visitor, '/events', ': still here')
+  const answer = await follow(visitor, '/answer', 'sea')
+  await Promise.all([events.seen, answer.seen])
+  const start = performance.now()
+
+  await visitor.get('/logout', { method: 'POST' })
+  const [told, written] = await Promise.all([events.whole, answer.whole])
+
+  t.true(performance.now() - start < 1000)
+  t.regex(told, /^event: hello\ndata: \{"owner":"ada"\}\n\n(?:: still here\n\n)+event: end\ndata: \{\}\n\n$/)
+  t.regex(written, /^To ada: the sea /)
+  t.notRegex(written, /time\./)
+})
+
+test('12-streams: an answer that nobody ends is written to its end; without a session there is none', async (t) => {
+  const { browser } = await example(t, '12-streams.ts', { PACE: '1' })
+  const visitor = browser()
+  t.is((await visitor.get('/events')).status, 401)
+  await visitor.get('/login/ada', { method: 'POST' })
+
+  t.is((await visitor.get('/answer')).body, 'To ada: the sea is wide, and a letter takes its time. \n')
 })
 
 test('npm run example without a number names the examples', async (t) => {
