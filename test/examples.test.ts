@@ -1,6 +1,6 @@
 // Every example runs as its first lines say, under this Node, in a process of its own.
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -44,6 +44,33 @@ test('01-counter: each browser has a count of its own, and one cookie', async (t
   t.is((await one.get('/session_test')).body, '{"test_counter":2}')
   t.is((await other.get('/session_test')).body, '{"test_counter":1}')
   t.is((await one.get('/session_test')).body, '{"test_counter":3}')
+})
+
+test('01-counter: it says where it listens, and kindly that a port is taken', async (t) => {
+  const { running, url } = await example(t, '01-counter.ts')
+  const { port } = new URL(url)
+  t.true(running.output().includes(`open http://localhost:${port}`))
+  const command = ['--import', './test/support/loader.js', 'example/01-counter.ts']
+  const second = start('env', [`PORT=${port}`, process.execPath, ...command], { cwd: ROOT })
+  t.teardown(() => second.stop())
+
+  const code = await new Promise((resolve) => second.process.once('close', resolve))
+
+  t.is(code, 1)
+  t.is(
+    second.output(),
+    `Something listens on port ${port} already: PORT=${Number(port) + 1} npm start takes another one.\n`,
+  )
+})
+
+test('01-counter: the page shows the lines of the program that count', async (t) => {
+  const { browser } = await example(t, '01-counter.ts')
+  const { body } = await browser().get('/')
+  const lines = /<code>(const[^]*?)<\/code>/.exec(body)?.[1]?.split('\n') ?? []
+  const program = readFileSync(join(ROOT, 'example/01-counter.ts'), 'utf8').replace('manager.', 'ctx.state.session.')
+
+  t.is(lines.length, 3)
+  for (const line of lines) t.true(program.includes(line), line)
 })
 
 test('01-counter: it prints a name of the session that is not the secret', async (t) => {
