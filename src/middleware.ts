@@ -12,11 +12,11 @@ import { markReached, warnIfNeverReached } from './mount-check.ts'
 import { warnOfSettings, warnOfShortSecret, watchForKoaSession } from './notices.ts'
 import type { SessionOptions } from './options.ts'
 import { Payload } from './record/payload.ts'
-import { commit, commitEarly } from './session/commit.ts'
+import { commit, commitEarly, commitPending } from './session/commit.ts'
 import type { Core, RequestInfo } from './session/core.ts'
 import { assertSameSite } from './session/cross-site.ts'
 import { Loader } from './session/load.ts'
-import { SessionManager, type SessionData } from './session/manager.ts'
+import { requestSessionOf, SessionManager, type SessionData } from './session/manager.ts'
 import { Turns, WriteQueue } from './session/queues.ts'
 import { writeTogether, type Change } from './session/replace.ts'
 import type { RequestSession } from './session/request-session.ts'
@@ -264,6 +264,8 @@ export class MountedSession {
   handle(ctx: Context, next: Next): Promise<unknown> {
     markReached()
     if (this.#settings.skips?.(ctx) === true) return next()
+    const forwarded = this.#forwarded(ctx)
+    if (forwarded !== undefined) return this.#serveForwarded(ctx, forwarded, next)
     // Whatever next is, it is called without an argument.
     return this.#serve(this.#infoOf(ctx), () => next())
   }
@@ -301,6 +303,27 @@ export class MountedSession {
     const finishing = this.#finish(session, facade)
     if (isPromise(finishing)) await finishing
     return result
+  }
+
+  /** The session of a request that a handler hands to the same app once more, as a redirect without the browser. */
+  #forwarded(ctx: Context): SessionManager | undefined {
+    const { stateKey } = this.#settings
+    let scope = sessionContext.getStore()
+    if (scope?.isOf(ctx.req) !== true || stateKey in ctx.state) return undefined
+    while (scope !== undefined && scope.stateKey !== stateKey) scope = scope.outer
+    const manager = scope?.session
+    if (!(manager instanceof SessionManager)) return undefined
+    const session = requestSessionOf(manager)
+    return session.core === this.core && session.phase === 'open' ? manager : undefined
+  }
+
+  /** The outer chain commits what comes later; what this one changed is stored before its answer leaves. */
+  async #serveForwarded(ctx: Context, manager: SessionManager, next: Next): Promise<void> {
+    const session = requestSessionOf(manager)
+    const facade = this.#expose(ctx, session, manager)
+    await next()
+    await facade?.finish()
+    await commitPending(session)
   }
 
   /** Puts the manager where the handlers look for it. */
@@ -423,7 +446,10 @@ export class MountedSession {
 /** The headers have left before the chain returned; where it never does, what is pending is stored as the response closes. */
 function onEarlyHeaders(session: RequestSession): void {
   session.info.ctx?.res.once('close', () => {
-    if (session.phase === 'open') void commitEarly(session)
+    // A chain that is about to return commits by itself, or fails and commits nothing.
+    setImmediate(() => {
+      if (session.phase === 'open') void commitEarly(session)
+    })
   })
 }
 
