@@ -10,7 +10,7 @@ const PAGES = {
   'options.md': {
     title: 'Options',
     intro:
-      'What `session(options)` takes. All of it is optional. A `Duration` is a number of milliseconds, or text such as `\'30m\'`, `\'2h\'` or `\'7d\'`. A wrong option throws a `TypeError` when `session()` is called.',
+      "What `session(options)` takes. All of it is optional. A `Duration` is a number of milliseconds, or text such as `'30m'`, `'2h'` or `'7d'`. A wrong option throws a `TypeError` when `session()` is called.",
     parts: [
       ['Options of `session()`', 'src/options.ts', 'SessionOptions', 'members'],
       ['Attributes of the cookie', 'src/cookie/cookie.ts', 'CookieOptions'],
@@ -35,7 +35,7 @@ const PAGES = {
   },
   'middleware.md': {
     title: 'Methods of the middleware',
-    intro: 'What the function that `session()` gives does outside of Koa\'s chain.',
+    intro: "What the function that `session()` gives does outside of Koa's chain.",
     parts: [
       ['Methods', 'src/middleware.ts', 'SessionMiddleware', 'members'],
       ['What `list`, `get` and `scan` show', 'src/sessions.ts', 'SessionInfo'],
