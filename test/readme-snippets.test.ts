@@ -4,6 +4,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import test from 'ava'
 import Keygrip from 'keygrip'
@@ -199,6 +200,26 @@ test('the snippet for devices lists and ends sessions', async (t) => {
   t.true(await endOne('u1', second))
   t.is(await logOutEverywhereElse('u1', first), 1)
   t.is((await devices('u1')).length, 1)
+})
+
+test('the snippet for devices keeps ten sessions of an owner: an eleventh sign-in ends the one that was used longest ago', async (t) => {
+  const { sessions } = await imported<{ sessions: SessionMiddleware }>('devices.ts')
+  const app = new Koa().use(sessions).use(async (ctx) => {
+    if (ctx.path === '/login') await ctx.state.session.signIn('u2')
+    ctx.body = `${ctx.state.session.owner ?? 'nobody'} ${String(ctx.state.session.device?.['userAgent'])}`
+  })
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  const browsers = Array.from({ length: 11 }, () => server.browser())
+  for (const [index, browser] of browsers.entries()) {
+    await browser.get('/login', { headers: { 'user-agent': `browser ${index}` } })
+    // Sessions of one millisecond are told apart by their keys alone.
+    for (const now = Date.now(); Date.now() === now;) await nextTurn()
+  }
+
+  t.is((await sessions.list('u2')).length, 10)
+  t.is((await browsers[0]?.get('/'))?.body, 'nobody undefined')
+  t.is((await browsers[1]?.get('/'))?.body, 'u2 browser 1')
 })
 
 test('the snippet for routers reads the session of its request', async (t) => {
