@@ -364,7 +364,9 @@ test('the snippets for lifetimes, rights and errors do what is said of them', as
     ctx.body = { me: ctx.path === '/logout' ? null : resolvers.Query.me(), path: ctx.path }
     await next()
   })
-  app.use((ctx, next) => (ctx.path === '/sensitive' ? askForPassword(ctx, next) : next()))
+  app.use(async (ctx, next) => {
+    if (ctx.path === '/sensitive') await askForPassword(ctx, next)
+  })
   const server = await serve(app)
   t.teardown(() => server.close())
   const browser = server.browser()
@@ -403,7 +405,10 @@ test('the snippet for server-sent events ends its stream when the session ends e
   const { liveEvents } = await imported<{ liveEvents: Koa.Middleware }>('sse.ts')
   const sessions = session({ keys: [...KEYS] })
   const app = new Koa().use(sessions).use(async (ctx, next) => {
-    if (ctx.path !== '/login') return liveEvents(ctx, next)
+    if (ctx.path !== '/login') {
+      await liveEvents(ctx, next)
+      return
+    }
     await ctx.state.session.signIn('u1')
     ctx.body = ''
   })
@@ -425,11 +430,10 @@ test('the snippet for long answers passes them on, and counts them after the com
   const model = await serve(new Koa().use((ctx) => void (ctx.body = 'an answer')))
   t.teardown(() => model.close())
   modelUrl.href = model.url
-  const app = new Koa().use(session<{ visits?: number }>()).use((ctx, next) => {
-    if (ctx.path === '/answer') return answer(ctx, next)
+  const app = new Koa().use(session<{ visits?: number }>()).use(async (ctx, next) => {
     if (ctx.path === '/begin') ctx.state.session.data.visits = 1
-    ctx.body = ctx.state.session.data
-    return undefined
+    if (ctx.path === '/answer') await answer(ctx, next)
+    else ctx.body = ctx.state.session.data
   })
   const server = await serve(app)
   t.teardown(() => server.close())
@@ -482,7 +486,6 @@ test('the snippet for handlers that answer by themselves sends the cookie and st
     await next()
   })
   app.use(pages((_req, res) => new Promise((resolve) => res.end('a page', () => resolve()))))
-  app.use((ctx) => void ctx)
   const server = await serve(app)
   t.teardown(() => server.close())
   const browser = server.browser()
