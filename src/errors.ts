@@ -46,7 +46,7 @@ export type SessionErrorCode = keyof typeof STATUS
  * ```
  */
 export class SessionError extends Error {
-  /** What happened, for `switch`. The README has a heading for each code. */
+  /** What happened, for `switch`. docs/errors.md has a heading for each code. */
   readonly code: SessionErrorCode
   /** The HTTP status that Koa answers with: 401, 403, 409, 500, 501 or 503. */
   readonly status: number

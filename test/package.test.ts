@@ -36,7 +36,7 @@ test('every target of the exports map is packed', (t) => {
   )
 })
 
-test('the tarball holds the build, its source, the licence, the README, the changelog and the security page, and nothing else', (t) => {
+test('the tarball holds the build, its source, the licence, the README, the changelog, the security page and the documentation, and nothing else', (t) => {
   const folders = new Set(project.packed.map((path) => path.split('/')[0]))
 
   t.deepEqual([...folders].sort(), [
@@ -45,6 +45,7 @@ test('the tarball holds the build, its source, the licence, the README, the chan
     'README.md',
     'SECURITY.md',
     'dist',
+    'docs',
     'package.json',
     'src',
   ])
