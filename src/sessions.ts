@@ -9,6 +9,7 @@ import { isEnded } from './record/tombstone.ts'
 import { decodeRecord, type Stored } from './record/record.ts'
 import type { Core } from './session/core.ts'
 import { endSession } from './session/destroy.ts'
+import { assertOutsideUpdate, assertOutsideUpdates } from './session/inside-update.ts'
 import type { SessionData } from './session/manager.ts'
 import { applySchema } from './session/newest.ts'
 import { followRecord, followSuccessors } from './session/successors.ts'
@@ -148,6 +149,7 @@ export class Sessions {
     const found = await this.#read(publicId, 'destroy()', owner, false)
     const record = found === undefined ? undefined : await followRecord(this.#core, found)
     if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
+    assertOutsideUpdate({ core: this.#core, publicId: record.key }, 'sessions.destroy()')
     return this.#end(record, 'elsewhere')
   }
 
@@ -162,6 +164,7 @@ export class Sessions {
       for await (const { records } of this.#recordsOf(owner)) {
         pages++
         const others = records.filter(({ key }) => key !== except)
+        for (const { key } of others) assertOutsideUpdate({ core: this.#core, publicId: key }, 'sessions.destroyAll()')
         ended += await eachOf(others, (record) => this.#end(record, 'elsewhere'))
       }
       count += ended
@@ -172,6 +175,7 @@ export class Sessions {
   }
 
   async destroyEverything(): Promise<number> {
+    assertOutsideUpdates(this.#core, 'sessions.destroyEverything()')
     const { store, settings } = this.#core
     let count = 0
     for (let pass = 0; pass < MAX_PASSES; pass++) {

@@ -5,7 +5,18 @@ import { ROOT } from './support/consumer.ts'
 import { hear, keyIn, mounted, valueIn, type Handler, type Heard } from './support/mounted.ts'
 import { start } from './support/service.ts'
 
-const ALL = ['create', 'resume', 'reject', 'commit', 'conflict', 'gone', 'regenerate', 'destroy', 'store-error']
+const ALL = [
+  'create',
+  'resume',
+  'reject',
+  'commit',
+  'conflict',
+  'gone',
+  'regenerate',
+  'sign-in',
+  'destroy',
+  'store-error',
+]
 
 const handlers: Readonly<Record<string, Handler>> = {
   '/n': ({ data }) => (data.n = (data.n ?? 0) + 1),
@@ -73,10 +84,12 @@ test.serial('a sign-in is a regenerate, and the first store of a visitor', async
   const other = keyIn((await browser().get('/in')).setCookie[0])
 
   t.deepEqual(heard.slice(1), [
-    ['regenerate', { publicId: next, previousPublicId: publicId }],
-    ['commit', { publicId: next }],
-    ['create', { publicId: other }],
-    ['commit', { publicId: other }],
+    ['regenerate', { publicId: next, previousPublicId: publicId, owner: 'ada' }],
+    ['commit', { publicId: next, owner: 'ada' }],
+    ['sign-in', { publicId: next, previousPublicId: publicId, owner: 'ada' }],
+    ['create', { publicId: other, owner: 'ada' }],
+    ['commit', { publicId: other, owner: 'ada' }],
+    ['sign-in', { publicId: other, owner: 'ada' }],
   ])
 })
 
@@ -91,8 +104,8 @@ test.serial('destroy is told once, from within and from elsewhere', async (t) =>
   t.deepEqual(
     heard.filter(([name]) => name === 'destroy'),
     [
-      ['destroy', { publicId }],
-      ['destroy', { publicId: other }],
+      ['destroy', { publicId, reason: 'sign-out' }],
+      ['destroy', { publicId: other, owner: 'ada', reason: 'elsewhere' }],
     ],
   )
 })
@@ -107,7 +120,7 @@ for (const [reason, forge] of Object.entries(rejected)) {
     const { browser, cookie, heard } = await begun(t)
     await browser().send('/look', forge(cookie))
 
-    t.deepEqual(heard, [['reject', { publicId: undefined, reason }]] as unknown as Heard[])
+    t.deepEqual(heard, [['reject', { reason }]] as unknown as Heard[])
   })
 }
 

@@ -71,8 +71,8 @@ for (const [name, message, line] of spoken) {
     new Events(logger).emit(name, message)
 
     t.deepEqual(lines, [line])
-    t.deepEqual(heard, [message])
-    t.is(heard[0], message)
+    // Only what there is.
+    t.deepEqual(heard, [Object.fromEntries(Object.entries(message).filter(([, value]) => value !== undefined))])
   })
 }
 

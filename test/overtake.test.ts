@@ -100,7 +100,7 @@ test('a session that another request of this process ended is gone for it', asyn
     (session) => session.destroy(),
   )
 
-  t.is(slow, '409 {"replace":1}')
+  t.is(slow, '409 {"read":1,"replace":1}')
   t.deepEqual(seen, {})
 })
 
@@ -122,7 +122,7 @@ test('a session that was changed and then replaced by a new id is not written un
 
 const MANY = 100
 
-test('writes of one session that meet in this process wait for one another, and each takes one call', async (t) => {
+test('changes of one session that meet in this process are stored together', async (t) => {
   const loaded = Array.from({ length: MANY }, () => new Barrier())
   const app = await mounted(
     t,
@@ -145,7 +145,8 @@ test('writes of one session that meet in this process wait for one another, and 
   const answers = await Promise.all(requests)
 
   t.true(answers.every(({ status }) => status === 200))
-  t.deepEqual(app.store.counted(), { replace: MANY })
+  const { read = 0, replace = 0 } = app.store.counted()
+  t.true(read <= 2 && replace <= 5, `${read} reads, ${replace} replaces`)
   t.is((await browser.get('/see')).body, String(MANY + 1))
 })
 

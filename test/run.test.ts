@@ -218,7 +218,7 @@ test('a cookie that is a function of ctx needs a request before run()', async (t
     session({ keys: KEYS, cookie: () => ({}) }).run(requestWith(), () => 1),
     {
       code: 'ERR_INVALID_ARG_VALUE',
-      message: /^options\.cookie is a function of ctx: run\(\) needs a Koa request before/,
+      message: /^an option is a function of ctx: run\(\) needs a Koa request before/,
     },
   )
 })
@@ -231,5 +231,17 @@ test('the middleware is a function that Koa takes, with its methods', (t) => {
   const middleware = session({ keys: KEYS })
 
   t.notThrows(() => new Koa().use(middleware))
-  t.deepEqual(Object.keys(middleware).sort(), ['close', 'deleteExpired', 'destroy', 'destroyAll', 'list', 'run'])
+  t.deepEqual(Object.keys(middleware).sort(), [
+    'close',
+    'deleteExpired',
+    'destroy',
+    'destroyAll',
+    'destroyEverything',
+    'get',
+    'list',
+    'run',
+    'scan',
+    'update',
+    'updateAll',
+  ])
 })

@@ -315,7 +315,7 @@ test.serial(
 
     t.is((await browser.get('/origin')).body, 'expired')
     t.deepEqual(heard, [
-      ['resume', { publicId, owner: undefined }],
+      ['resume', { publicId }],
       ['reject', { publicId, reason: 'corrupt' }],
     ])
   },

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { Frame, frames } from '../src/context.ts'
+import { ContextScope, sessionContext } from '../src/context.ts'
 import { exposeOnState } from '../src/session/state.ts'
 
 interface State {
@@ -22,8 +22,11 @@ test('a manager on the state is listed, spread and copied as any property', (t) 
 
   t.is(state.session, manager)
   t.deepEqual(Object.keys(state), ['session', 'user'])
-  t.deepEqual({ ...state }, { session: manager, user: 1 })
-  t.deepEqual(Reflect.ownKeys(state), ['session', 'user'])
+  t.deepEqual(Object.entries({ ...state }), [
+    ['session', manager],
+    ['user', 1],
+  ])
+  t.is(JSON.stringify(state), JSON.stringify({ session: manager, user: 1 }))
 })
 
 test('each state shows its own manager, under each state key its own', (t) => {
@@ -63,7 +66,7 @@ test('an object that inherits from the state shows its manager, and so does a pr
 
   t.is((Object.create(Object.create(state) as object) as State).session, manager)
   t.is(
-    frames.run(new Frame(manager, 'session', 'sid', undefined, {}), () => proxy.session),
+    sessionContext.run(new ContextScope(manager, 'session', 'sid', undefined, {}), () => proxy.session),
     manager,
   )
 })

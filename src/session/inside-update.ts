@@ -53,6 +53,14 @@ export function updateAround({ core, publicId }: Named): RunningUpdate | undefin
   return undefined
 }
 
+/** @throws {SessionError} `ERR_SESSION_IN_UPDATE` inside the function of an update of any session of the middleware. */
+export function assertOutsideUpdates(core: Core, verb: string): void {
+  if (core.running === 0) return
+  for (let update = running(); update !== undefined; update = update.outer) {
+    if (update.core === core && !update.isOver) throw inUpdateError(verb)
+  }
+}
+
 /** @throws {SessionError} `ERR_SESSION_IN_UPDATE` inside the function of an update of that session. */
 export function assertOutsideUpdate(session: Named, verb: string): void {
   if (session.core.running > 0 && updateAround(session) !== undefined) throw inUpdateError(verb)

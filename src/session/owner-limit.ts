@@ -1,4 +1,5 @@
 // The limit of an owner's sessions: as another one signs in, those used longest ago end.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SessionError } from '../errors.ts'
 import { eachOf, PORTION, portions } from '../portions.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
@@ -9,6 +10,7 @@ import { endSession } from './destroy.ts'
 
 // Sign-ins that run at the same time see one another's sessions: what one round leaves, the next one finds.
 const ROUNDS = 2
+const SETTLING = 25
 // A limit that is new may end many: a sign-in waits for so many, the others end behind its back.
 const MAX_AWAITED = 200
 
@@ -26,8 +28,17 @@ export async function enforceLimit(core: Core, owner: string, limit: number, own
       for await (const { keys } of portions((cursor) => store.listKeys(owner, now, PORTION, cursor)))
         count += keys.length
       if (count <= limit) return
-      const excess = await findExcess(core, owner, limit, own)
-      if (excess.length === 0) return
+      // What is over the limit still has as late a use as this sign-in: parallel ones may be settling it.
+      if (round > 0) await sleep(SETTLING)
+      const ranked = await rankByUse(core, owner)
+      const surplus = Math.max(0, ranked.length - limit)
+      if (surplus === 0) return
+      // `own` may rank among those to end, where sign-ins came in one millisecond or clocks differ. At first it is only
+      // left out, for another process that ranks it so ends it; then the next one goes in its place.
+      const excess =
+        round === 0
+          ? ranked.slice(0, surplus).filter(({ key }) => key !== own)
+          : ranked.filter(({ key }) => key !== own).slice(0, surplus)
       const end = async (record: SessionRecord): Promise<boolean> => endSession(core, record, 'limit')
       await eachOf(excess.slice(0, MAX_AWAITED), end)
       if (excess.length > MAX_AWAITED) {
@@ -40,7 +51,8 @@ export async function enforceLimit(core: Core, owner: string, limit: number, own
   }
 }
 
-async function findExcess(core: Core, owner: string, limit: number, own: string): Promise<SessionRecord[]> {
+/** The live sessions of an owner, those used longest ago first. */
+async function rankByUse(core: Core, owner: string): Promise<SessionRecord[]> {
   const { store, settings } = core
   const now = settings.now()
   const live = new Map<string, { record: SessionRecord; predecessor: string | undefined }>()
@@ -54,8 +66,7 @@ async function findExcess(core: Core, owner: string, limit: number, own: string)
   }
   // A session between two ids counts once.
   for (const { predecessor } of [...live.values()]) if (predecessor !== undefined) live.delete(predecessor)
-  const byUse = [...live.values()].map(({ record }) => record).sort(isUsedBefore)
-  return byUse.slice(0, Math.max(0, byUse.length - limit)).filter(({ key }) => key !== own)
+  return [...live.values()].map(({ record }) => record).sort(isUsedBefore)
 }
 
 function isUsedBefore(one: SessionRecord, other: SessionRecord): number {

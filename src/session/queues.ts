@@ -1,5 +1,5 @@
 // Who writes a record in this process now, and whose turn an update is. Only a help: compare-and-set decides what is
-// right, and nobody waits longer than the limit for another request.
+// right, and no request holds up others longer than the limit.
 
 /** How long one request waits for another of the same session, in milliseconds: longer than a healthy write, not felt. */
 export const MAX_WAIT = 50
@@ -77,18 +77,38 @@ export class WriteQueue<Member> {
   }
 }
 
-/** Gives turns by key: the next one begins when the one before is over, or has lasted for the limit. */
+interface Turn {
+  /** Resolves when its work begins. */
+  readonly begun: Promise<void>
+  /** Resolves when its work is over. */
+  readonly over: Promise<void>
+  /** By `performance.now()`; 0 before. */
+  begunAt: number
+}
+
+/** Gives turns by key: the next one begins when the one before is over, or has worked for the limit. */
 export class Turns {
-  readonly #last = new Map<unknown, Promise<void>>()
+  readonly #last = new Map<unknown, Turn>()
 
   /** Runs `work` in its turn. */
   async take<T>(key: unknown, work: () => Promise<T>): Promise<T> {
     const before = this.#last.get(key)
+    let begin: () => void = noop
     let end: () => void = noop
-    const mine = new Promise<void>((resolve) => (end = resolve))
+    const mine: Turn = {
+      begun: new Promise<void>((resolve) => (begin = resolve)),
+      over: new Promise<void>((resolve) => (end = resolve)),
+      begunAt: 0,
+    }
     this.#last.set(key, mine)
     try {
-      if (before !== undefined) await atMost(before, MAX_WAIT)
+      // The limit counts from the beginning of the work before: a long queue must not begin all at once.
+      if (before !== undefined) {
+        await before.begun
+        await atMost(before.over, before.begunAt + MAX_WAIT - performance.now())
+      }
+      mine.begunAt = performance.now()
+      begin()
       return await work()
     } finally {
       end()

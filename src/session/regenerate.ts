@@ -22,13 +22,13 @@ export async function regenerate(session: RequestSession, keep: Keep, owner: str
   session.readable()
   if (session.phase === 'closed' || !session.cookie.canSend) throw headersSentError('the session got a new id')
   session.open()
-  if (session.status === 'gone' && owner === undefined) refuse(session)
-  if (session.status === 'unbound' && owner === undefined) refuse(session)
   // Data that does not satisfy the schema is kept by nobody who signs in.
   const kept = owner !== undefined && session.dataError !== undefined ? false : keep
   await orDrop(session, async (note) => {
     const pending = session.pending.collect()
     note(pending)
+    const isRefused = session.status === 'gone' || session.status === 'unbound'
+    if (isRefused && owner === undefined) refuse(session)
     const hasRotated = session.status === 'live' && (await rotate(session, pending, kept, owner))
     if (!hasRotated) await begin(session, pending, kept, owner)
     session.dataError = undefined

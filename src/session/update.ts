@@ -5,7 +5,7 @@ import { draftOf, hasContents, recordOf, type Draft } from '../record/record.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 import { insert } from './create.ts'
 import { tellCommitted } from './events.ts'
-import { runExclusive } from './exclusive.ts'
+import { orDrop, runExclusive } from './exclusive.ts'
 import { updateAround } from './inside-update.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer, useNewestKnown } from './newest.ts'
 import { applyOwner, finishSignIn, needsNewId } from './owner.ts'
@@ -50,23 +50,26 @@ class Update<Result> {
     session.readable()
     session.open()
     useNewestKnown(session)
-    const isDone = await retryOnConflict(
-      () => this.#attempt(),
-      () => this.#refresh(),
-    )
-    const run = this.#run
-    if (!isDone || run === undefined) return refuse(session)
+    // What could not be stored with it is dropped; what the function itself throws leaves it pending.
+    const run = await orDrop(session, async (note) => {
+      const isDone = await retryOnConflict(
+        () => this.#attempt(note),
+        () => this.#refresh(),
+      )
+      return isDone && this.#run !== undefined ? this.#run : refuse(session)
+    })
     if ('error' in run) throw run.error
     return run.result
   }
 
-  async #attempt(): Promise<Replaced> {
+  async #attempt(note: (pending: PendingChanges) => void): Promise<Replaced> {
     const session = this.#session
     session.readable()
     if (session.status === 'gone' || session.status === 'unbound') return refuse(session)
     if (session.dataError !== undefined) throw session.dataError
     const ground = session.record
     const pending = session.pending.collect()
+    note(pending)
     const run = await runUpdate(session.core, session.publicId, session.stored.data, pending.changes, this.#fn)
     this.#run = run
     // The function ran outside of the session's turn: it may use other sessions, and take its time.

@@ -251,14 +251,11 @@ claim('of several cookies the store is asked up to the first that lives', async 
   t.deepEqual(store.counted(), { read: 2 })
 })
 
-claim(
-  'ending a session from elsewhere costs one read and one replace',
-  async (t, { visitor, site, store }) => {
-    await visitor.does(({ data }) => (data.a = 1))
-    store.counted()
+claim('ending a session from elsewhere costs one read and one replace', async (t, { visitor, site, store }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  store.counted()
 
-    await site.middleware.destroy(await visitor.publicId())
+  await site.middleware.destroy(await visitor.publicId())
 
-    t.deepEqual(store.counted(), { read: 1, replace: 1 })
-  },
-)
+  t.deepEqual(store.counted(), { read: 1, replace: 1 })
+})

@@ -275,22 +275,25 @@ claim('a handler that catches ERR_SESSION_GONE may sign in, and the session begi
   t.deepEqual(await (await stage.site.visitor(pairOf(reply.sid[0]))).sees(), { b: 2 })
 })
 
-claim('what a handler caught as ERR_SESSION_GONE is over: the commit does not try it again, and nothing comes back', async (t, stage) => {
-  await stage.visitor.does(({ data }) => (data.a = 1))
-  const tab = await stage.visitor.snapshot()
+claim(
+  'what a handler caught as ERR_SESSION_GONE is over: the commit does not try it again, and nothing comes back',
+  async (t, stage) => {
+    await stage.visitor.does(({ data }) => (data.a = 1))
+    const tab = await stage.visitor.snapshot()
 
-  const reply = await outlived(
-    { visitor: tab },
-    async (session) => {
-      session.data.a = 2
-      await t.throwsAsync(session.save(), { code: 'ERR_SESSION_GONE' })
-    },
-    () => stage.visitor.does((session) => session.destroy()),
-  )
+    const reply = await outlived(
+      { visitor: tab },
+      async (session) => {
+        session.data.a = 2
+        await t.throwsAsync(session.save(), { code: 'ERR_SESSION_GONE' })
+      },
+      () => stage.visitor.does((session) => session.destroy()),
+    )
 
-  t.deepEqual([reply.status, reply.code, reply.sid], [200, undefined, []])
-  t.deepEqual(await stage.scene.live(), [])
-})
+    t.deepEqual([reply.status, reply.code, reply.sid], [200, undefined, []])
+    t.deepEqual(await stage.scene.live(), [])
+  },
+)
 
 claim('a change after a caught ERR_SESSION_GONE is refused at the commit', async (t, stage) => {
   await stage.visitor.does(({ data }) => (data.a = 1))

@@ -217,3 +217,17 @@ claim(
     t.deepEqual(await scene.live(), [])
   },
 )
+
+claim('a caught refusal of regenerate under a replaced id is over', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const tab = await visitor.snapshot()
+  await visitor.does((session) => session.regenerate())
+
+  const reply = await tab.does(async (session) => {
+    session.data.a = 2
+    await t.throwsAsync(session.regenerate(), { code: 'ERR_SESSION_GONE' })
+  })
+
+  t.deepEqual([reply.status, reply.sid], [200, []])
+  t.deepEqual(await visitor.sees(), { a: 1 })
+})

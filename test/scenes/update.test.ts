@@ -1,6 +1,7 @@
 // session.update(fn): a change that is computed from the newest data, and applied exactly once.
 import { Barrier } from '../support/faults.ts'
-import { claim } from '../support/scene.ts'
+import type { SessionManager } from '../../src/index.ts'
+import { claim, type Contents, type Stage } from '../support/scene.ts'
 
 const increment = (data: { count?: number }): number => (data.count = (data.count ?? 0) + 1)
 

@@ -144,8 +144,9 @@ export class Ledger {
       'the first record is not one',
     )
     const move = moveOf(mind)
-    const previous =
-      move === undefined || mind.isOver || mind.key === undefined ? undefined : this.#entries.get(mind.key)
+    // A sign-in that finds its session ended begins anew.
+    const hasEnded = mind.isOver || (mind.key !== undefined && move?.signIn !== undefined && !mind.wasAlive)
+    const previous = move === undefined || hasEnded || mind.key === undefined ? undefined : this.#entries.get(mind.key)
     const entry: Entry = {
       record,
       contents: contentsOf(record),
@@ -160,7 +161,7 @@ export class Ledger {
       this.expect(mind, mind.made === undefined, 'two new ids were made')
       mind.made = record.key
     } else if (move !== undefined) {
-      const expected = kept(mind.isOver ? NOTHING : mind.merged(NOTHING), undefined, move.keep, move.signIn)
+      const expected = kept(hasEnded ? NOTHING : mind.merged(NOTHING), undefined, move.keep, move.signIn)
       this.#expectContents(mind, entry, expected)
       this.expect(mind, record.owner === expected.owner, 'the owner is another one')
       mind.key = record.key
@@ -207,7 +208,7 @@ export class Ledger {
     if (record.payload.length === 0) {
       this.expect(mind, record.owner === undefined, 'what is left of a session has an owner')
       entry.contents = NOTHING
-      if (record.expiresAt <= now) this.#ended(mind, entry)
+      if (record.meta === undefined) this.#ended(mind, entry)
       else this.#moved(mind, entry, before, owner, now)
       return
     }
@@ -291,6 +292,8 @@ export class Ledger {
     if (this.live(key, now) !== undefined && entry !== undefined) {
       this.expect(mind, key === mind?.made, 'a live session was deleted')
       entry.end = 'ended'
+      // It tries again under another id.
+      if (mind !== undefined) mind.made = undefined
     }
     if (entry?.end === 'replaced') this.fail(mind, 'a tombstone was deleted')
     if (entry !== undefined) entry.record = { ...entry.record, expiresAt: -Infinity }

@@ -88,6 +88,11 @@ export class Mind {
     return this.isKept || this.#put.length > 0 || Object.keys(this.merged(NOTHING).data).length > 0
   }
 
+  /** It only takes away: what was to be taken away is gone with the session. */
+  get isEmptied(): boolean {
+    return this.#put.length === 0 && [...this.changes().values()].every(({ value }) => value === undefined)
+  }
+
   /**
    * A newer record of its session is known, `undefined` for none: what was read before is what it goes on with. Data
    * that its handler looked at stays as it is.
@@ -199,6 +204,12 @@ export class Mind {
     this.seen = stored
     this.#put = []
     this.#taken.clear()
+  }
+
+  /** What it wanted to store was refused: it goes on with what is stored. */
+  drop(): void {
+    this.dropped.push(...this.pendingValues())
+    this.restart(this.read ?? this.known)
   }
 
   /** The values that it wants to store, and those that never may be. */

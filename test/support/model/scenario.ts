@@ -1,5 +1,6 @@
 // What happens in one run: who asks for what, and in which order things come to pass.
 import fc from 'fast-check'
+import type { SessionOptions } from '../../../src/index.ts'
 
 export const KEYS = ['a', 'b', 'list', 'n'] as const
 export type Key = (typeof KEYS)[number]
@@ -54,7 +55,7 @@ const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 
 export interface Lifetime {
-  readonly options: { readonly maxAge?: string; readonly rolling?: boolean; readonly absoluteTimeout?: string }
+  readonly options: Pick<SessionOptions, 'maxAge' | 'rolling' | 'absoluteTimeout'>
   readonly idle: number
   readonly absolute: number
 }

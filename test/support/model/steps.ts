@@ -55,6 +55,8 @@ function refused({ ledger, refusesConflicts, now }: Stage, mind: Mind, error: un
   } else {
     ledger.fail(mind, `refused with ${code}`)
   }
+  // What a caught refusal concerned is not tried again.
+  if (['save', 'update', 'fail', 'regenerate', 'signIn'].includes(doing.do)) mind.drop()
   if (mind.made !== undefined) ledger.expectEnded(mind, mind.made, now)
 }
 

@@ -190,7 +190,10 @@ export class World implements Stage {
     const now = this.#now
     const commits = ending === 200 || ending === 403
     const isLost =
-      commits && !mind.isDestroyed && mind.hasPending && (mind.key !== undefined || mind.isOver || mind.hasSomething)
+      commits &&
+      !mind.isDestroyed &&
+      mind.hasPending &&
+      (mind.isOver ? !mind.isEmptied : mind.key !== undefined || mind.isOver || mind.hasSomething)
     if (status === 409 && commits) {
       const isGone = mind.isOver || !mind.wasAlive
       const hasConflict = this.refusesConflicts && mind.conflicts(mind.known).length > 0

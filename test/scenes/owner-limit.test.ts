@@ -1,0 +1,182 @@
+// maxPerOwner and device: how many sessions an owner has, and where each of them was signed in to.
+import { claim, SECOND, type Options, type Scene, type Site, type Visitor } from '../support/scene.ts'
+
+async function signedIn(site: Site, scene: Scene, owner: string): Promise<Visitor> {
+  const visitor = await site.visitor()
+  scene.clock.advance(SECOND)
+  await visitor.does((session) => session.signIn(owner))
+  return visitor
+}
+const ownerOf = async (visitor: Visitor) => (await visitor.does(({ owner }) => owner)).result
+
+claim(
+  'as another signs in, the session used longest ago ends',
+  { maxPerOwner: 2 },
+  async (t, { site, scene, clock }) => {
+    const first = await signedIn(site, scene, 'ada')
+    const second = await signedIn(site, scene, 'ada')
+    clock.advance(20 * 60 * SECOND)
+    await ownerOf(first)
+    const stranger = await signedIn(site, scene, 'bob')
+    const third = await signedIn(site, scene, 'ada')
+
+    t.deepEqual(await Promise.all([first, second, third, stranger].map(ownerOf)), ['ada', undefined, 'ada', 'bob'])
+    t.deepEqual(
+      scene.heard('destroy').map(({ reason, owner }) => ({ reason, owner })),
+      [{ reason: 'limit', owner: 'ada' }],
+    )
+    t.is((await site.middleware.list('ada')).length, 2)
+  },
+)
+
+claim('signing in again in a session of that owner takes no other place', { maxPerOwner: 2 }, async (t, stage) => {
+  const { site, scene } = stage
+  const first = await signedIn(site, scene, 'ada')
+  const second = await signedIn(site, scene, 'ada')
+
+  for (let again = 0; again < 3; again++) await second.does((session) => session.signIn('ada'))
+  await second.does((session) => session.regenerate())
+
+  t.deepEqual(await Promise.all([first, second].map(ownerOf)), ['ada', 'ada'])
+  t.deepEqual(scene.heard('destroy'), [])
+})
+
+claim(
+  'of parallel sign-ins no more than the limit live once they have settled',
+  { maxPerOwner: 5 },
+  async (t, stage) => {
+    const { site, scene } = stage
+    const visitors = await Promise.all(Array.from({ length: 20 }, () => site.visitor()))
+
+    const replies = await Promise.all(
+      visitors.map((visitor) =>
+        visitor.does(async (session) => {
+          await session.signIn('ada')
+          return session.owner
+        }),
+      ),
+    )
+
+    t.true(replies.every(({ status, result }) => status === 200 && result === 'ada'))
+    const live = await site.middleware.list('ada')
+    t.true(live.length <= 5, `${live.length} live`)
+    t.true(live.length > 0)
+    t.true(scene.heard('destroy').every(({ reason }) => reason === 'limit'))
+    // One more finds the place that is its own.
+    const last = await signedIn(site, scene, 'ada')
+    t.is(await ownerOf(last), 'ada')
+  },
+)
+
+claim(
+  'nobody is ended by a sign-in of their own, at a limit of one',
+  { maxPerOwner: 1 },
+  async (t, { site, scene }) => {
+    for (let turn = 0; turn < 4; turn++) {
+      const visitor = await signedIn(site, scene, 'ada')
+      t.is(await ownerOf(visitor), 'ada')
+      t.is((await site.middleware.list('ada')).length, 1)
+    }
+  },
+)
+
+claim(
+  'the limit holds for owners that the owner option finds',
+  { maxPerOwner: 1, owner: ({ profile }) => profile?.name },
+  async (t, { site, clock }) => {
+    const [first, second] = [await site.visitor(), await site.visitor()]
+    await first.does(({ data }) => (data.profile = { name: 'ada' }))
+    clock.advance(SECOND)
+    await second.does(({ data }) => (data.a = 1))
+    await second.does(({ data }) => (data.profile = { name: 'ada' }))
+
+    t.deepEqual([await ownerOf(first), await ownerOf(second)], [undefined, 'ada'])
+  },
+)
+
+claim('a sign-in stands whatever becomes of the limit', { maxPerOwner: 1 }, async (t, { site, scene, store }) => {
+  const first = await signedIn(site, scene, 'ada')
+  store.break('listKeys', 'list')
+  const second = await signedIn(site, scene, 'ada')
+  store.heal()
+
+  t.deepEqual([await ownerOf(first), await ownerOf(second)], ['ada', 'ada'])
+  t.true(scene.heard('store-error').length > 0)
+})
+
+// ---- device
+
+const agent = { headers: { 'user-agent': `Browser/${'x'.repeat(600)}` } }
+const withDevice: Options = { device: true }
+
+claim('device: true shows address and user agent, cut, to the manager and in lists', withDevice, async (t, stage) => {
+  const { visitor, site } = stage
+  await visitor.does(({ data }) => (data.a = 1))
+  t.is((await visitor.does(({ device }) => device)).result, undefined)
+  await visitor.does((session) => session.signIn('ada'), agent)
+
+  const userAgent = agent.headers['user-agent'].slice(0, 512)
+  const seen = (await visitor.does(({ device }) => device)).result
+  t.is(seen?.['userAgent'], userAgent)
+  t.regex(String(seen?.['address']), /127\.0\.0\.1$/)
+  const [listed] = await site.middleware.list('ada')
+  t.deepEqual(listed?.device, seen)
+  t.deepEqual((await site.middleware.get(await visitor.publicId()))?.device, seen)
+})
+
+claim('a new id keeps the device, a change too', withDevice, async (t, { visitor }) => {
+  await visitor.does((session) => session.signIn('ada'), agent)
+  await visitor.does((session) => session.regenerate())
+  await visitor.does(({ data }) => (data.a = 1))
+
+  t.truthy((await visitor.does(({ device }) => device)).result)
+})
+
+const throwing: Readonly<Record<string, readonly [Options['device'], string | undefined]>> = {
+  throws: [
+    () => {
+      throw new Error('no facts')
+    },
+    undefined,
+  ],
+  'gives more than 1024 bytes': [() => ({ text: 'x'.repeat(1100) }), 'ERR_SESSION_TOO_LARGE'],
+}
+
+for (const [what, [device, code]] of Object.entries(throwing)) {
+  claim(`nobody is signed in where the device function ${what}`, { device }, async (t, { visitor, scene }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+
+    const reply = await visitor.does((session) => session.signIn('ada'))
+
+    t.deepEqual([reply.status, reply.sid], [500, []])
+    if (code !== undefined) t.is(reply.code, code)
+    t.deepEqual(await visitor.sees(), { a: 1 })
+    t.is((await scene.live()).length, 1)
+    t.is(await ownerOf(visitor), undefined)
+  })
+}
+
+claim(
+  'an owner who goes away takes the device along',
+  { device: () => ({ where: 'here' }), owner: ({ profile }) => profile?.name },
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => (data.profile = { name: 'ada' }))
+    t.deepEqual((await visitor.does(({ device }) => device)).result, { where: 'here' })
+
+    await visitor.does(({ data }) => {
+      delete data.profile
+      data.a = 1
+    })
+
+    t.is((await visitor.does(({ device }) => device)).result, undefined)
+  },
+)
+
+claim('isFresh tells how long ago the owner signed in, to the millisecond', async (t, { visitor, clock }) => {
+  t.false((await visitor.does((session) => session.isFresh('5m'))).result)
+  await visitor.does((session) => session.signIn('ada'))
+  clock.advance(5 * 60 * SECOND)
+  t.true((await visitor.does((session) => session.isFresh('5m'))).result)
+  clock.advance(1)
+  t.false((await visitor.does((session) => session.isFresh('5m'))).result)
+})

@@ -1,0 +1,165 @@
+// options.owner: who signs in by data gets a new id, as by signIn, and nobody's data goes to anybody else.
+import { Barrier } from '../support/faults.ts'
+import { claim, MINUTE, pairOf, type Contents, type Options, type Visitor } from '../support/scene.ts'
+
+const options: Options = { owner: ({ profile }) => profile?.name }
+const signIn =
+  (name: string) =>
+  ({ data }: { data: Contents }): void => {
+    data.profile = { name }
+  }
+const account = async (visitor: Visitor) => (await visitor.does(({ data, owner }) => ({ ...data, owner }))).result
+
+claim('an owner that appears in data gives a new id, and the old one is dead', options, async (t, stage) => {
+  const { visitor, clock, scene } = stage
+  await visitor.does(({ data }) => (data.a = 1))
+  const planted = await visitor.snapshot()
+  clock.advance(MINUTE)
+
+  const reply = await visitor.does(signIn('ada'))
+
+  t.deepEqual([reply.status, reply.sid.length], [200, 1])
+  t.not(await visitor.publicId(), await planted.publicId())
+  t.is(await planted.origin(), 'expired')
+  t.deepEqual(await account(visitor), { a: 1, profile: { name: 'ada' }, owner: 'ada' })
+  t.is((await visitor.does(({ authenticatedAt }) => authenticatedAt)).result, clock.now)
+  t.is(scene.heard('regenerate').length, 1)
+  t.is((await stage.site.middleware.list('ada')).length, 1)
+})
+
+claim('an owner in a new session needs no second id', options, async (t, { visitor, store }) => {
+  const reply = await visitor.does(signIn('ada'))
+
+  t.deepEqual([reply.status, reply.sid.length], [200, 1])
+  t.deepEqual(store.counted(), { create: 1 })
+  t.is((await visitor.does(({ owner }) => owner)).result, 'ada')
+})
+
+claim('a regenerate of the request counts: there is one new id', options, async (t, { visitor, scene }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+
+  const reply = await visitor.does(async (session) => {
+    await session.regenerate()
+    session.data.profile = { name: 'ada' }
+  })
+
+  t.deepEqual([reply.status, reply.sid.length], [200, 1])
+  t.is(scene.heard('regenerate').length, 1)
+  t.deepEqual(await account(visitor), { a: 1, profile: { name: 'ada' }, owner: 'ada' })
+})
+
+claim('over a different owner only what this request assigned is kept', options, async (t, { visitor, scene }) => {
+  await visitor.does(({ data }) => Object.assign(data, { profile: { name: 'ada' }, a: 1, cart: ['secret'] }))
+
+  const reply = await visitor.does(({ data }) => Object.assign(data, { profile: { name: 'bob' }, b: 2 }))
+
+  t.is(reply.status, 200)
+  t.deepEqual(await account(visitor), { profile: { name: 'bob' }, b: 2, owner: 'bob' })
+  t.is((await scene.live()).length, 1)
+})
+
+claim(
+  'an owner that goes away keeps the id, and takes authenticatedAt along',
+  options,
+  async (t, { visitor, site }) => {
+    await visitor.does(signIn('ada'))
+    const before = await visitor.cookie()
+
+    const reply = await visitor.does(({ data }) => {
+      delete data.profile
+      data.a = 1
+    })
+
+    t.deepEqual([reply.status, reply.sid], [200, []])
+    t.is(await visitor.cookie(), before)
+    t.deepEqual((await visitor.does(({ owner, authenticatedAt }) => [owner, authenticatedAt])).result, [
+      undefined,
+      undefined,
+    ])
+    t.deepEqual(await site.middleware.list('ada'), [])
+  },
+)
+
+claim(
+  'of parallel requests that set the same owner one makes the new id, and nothing is lost',
+  options,
+  async (t, stage) => {
+    const { visitor, scene, site } = stage
+    await visitor.does(({ data }) => (data.c = 3))
+    const tab = await visitor.snapshot()
+    const ready = [new Barrier(), new Barrier(), new Barrier()]
+    const both = ready.map((barrier, at) =>
+      tab.does(async ({ data }) => {
+        data.profile = { name: 'ada' }
+        Object.assign(data, { [`key${at}`]: at })
+        await barrier.pass()
+      }),
+    )
+    await Promise.all(ready.map(({ arrived }) => arrived))
+    for (const barrier of ready) barrier.open()
+    const replies = await Promise.all(both)
+
+    t.deepEqual(
+      replies.map(({ status }) => status),
+      [200, 200, 200],
+    )
+    const cookies = replies.flatMap(({ sid }) => sid)
+    t.is(cookies.length, 1)
+    t.is((await scene.live()).length, 1)
+    const signedIn = await site.visitor(pairOf(cookies[0]))
+    t.deepEqual(await account(signedIn), { c: 3, profile: { name: 'ada' }, key0: 0, key1: 1, key2: 2, owner: 'ada' })
+  },
+)
+
+claim('where no cookie can be sent a change of the owner is refused and stores nothing', options, async (t, stage) => {
+  const { visitor, site } = stage
+  await visitor.does(({ data }) => (data.a = 1))
+  const publicId = await visitor.publicId()
+
+  await t.throwsAsync(
+    site.middleware.update(publicId, (data) => void (data.profile = { name: 'ada' })),
+    { code: 'ERR_SESSION_HEADERS_SENT' },
+  )
+  const reply = await visitor.does(async ({ data }, ctx) => {
+    ctx.respond = false
+    ctx.res.writeHead(200).end('early')
+    data.profile = { name: 'ada' }
+    await Promise.resolve()
+  })
+
+  t.is(reply.status, 200)
+  t.is(reply.code, 'ERR_SESSION_HEADERS_SENT')
+  t.deepEqual(await account(visitor), { a: 1, owner: undefined })
+})
+
+claim('update() may set the owner: a new id, stored together', options, async (t, { visitor, scene }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const planted = await visitor.snapshot()
+
+  const reply = await visitor.does((session) => session.update((data) => void (data.profile = { name: 'ada' })))
+
+  t.deepEqual([reply.status, reply.sid.length], [200, 1])
+  t.deepEqual(await account(visitor), { a: 1, profile: { name: 'ada' }, owner: 'ada' })
+  t.is(await planted.origin(), 'expired')
+  t.is((await scene.live()).length, 1)
+})
+
+claim('signIn is unsupported where the option names the owner', options, async (t, { visitor }) => {
+  t.is((await visitor.does((session) => session.signIn('ada'))).code, 'ERR_SESSION_UNSUPPORTED')
+})
+
+claim(
+  'the owner function gets a copy: what it writes reaches nobody',
+  {
+    owner: (data) => {
+      data.b = 9
+      if (data.profile !== undefined) data.profile.city = 'changed'
+      return data.profile?.name
+    },
+  },
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => Object.assign(data, { profile: { name: 'ada' }, a: 1 }))
+
+    t.deepEqual(await visitor.sees(), { profile: { name: 'ada' }, a: 1 })
+  },
+)

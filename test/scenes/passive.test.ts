@@ -1,0 +1,57 @@
+// options.passive: a request that is no activity of its user.
+import { claim, HOUR, MINUTE, type Options } from '../support/scene.ts'
+
+const options: Options = { passive: (ctx) => ctx.get('x-poll') === '1', idleTimeout: '1h' }
+const poll = { headers: { 'x-poll': '1' } }
+
+claim('a poll each minute does not keep an idle session alive, to the millisecond', options, async (t, stage) => {
+  const { visitor, clock, store } = stage
+  await visitor.does(({ data }) => (data.a = 1))
+  store.counted()
+  for (let minute = 1; minute < 60; minute++) {
+    clock.advance(MINUTE)
+    t.is((await visitor.does(({ origin }) => origin, poll)).result, 'resumed')
+  }
+  t.deepEqual(store.counted(), { read: 59 })
+  clock.advance(MINUTE - 1)
+  t.is((await visitor.does(({ origin }) => origin, poll)).result, 'resumed')
+  clock.advance(1)
+
+  t.is((await visitor.does(({ origin }) => origin, poll)).result, 'expired')
+})
+
+claim('what a poll changes is stored, and moves neither lastSeenAt nor the expiry', options, async (t, stage) => {
+  const { visitor, clock } = stage
+  await visitor.does(({ data }) => (data.a = 1))
+  const instants = async () =>
+    (await visitor.does(({ lastSeenAt, expiresAt }) => ({ lastSeenAt, expiresAt }), poll)).result
+  const before = await instants()
+  clock.advance(30 * MINUTE)
+
+  await visitor.does(({ data }) => (data.b = 2), poll)
+  await visitor.does((session) => session.update((data) => void (data.c = 3)), poll)
+
+  t.deepEqual(await instants(), before)
+  t.deepEqual((await visitor.does(({ data }) => ({ ...data }), poll)).result, { a: 1, b: 2, c: 3 })
+})
+
+claim('a poll renews no rolling cookie', { ...options, maxAge: '1h', rolling: true }, async (t, { visitor, clock }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  clock.advance(30 * MINUTE)
+
+  t.deepEqual((await visitor.does(({ data }) => (data.b = 2), poll)).sid, [])
+  t.deepEqual((await visitor.does(({ data }) => data.a, poll)).sid, [])
+  t.is((await visitor.does(({ data }) => data.a)).sid.length, 1)
+})
+
+claim('a poll that signs in, sets maxAge or destroys counts as ever', options, async (t, { visitor, clock, scene }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  clock.advance(30 * MINUTE)
+  await visitor.does((session) => session.signIn('ada'), poll)
+  t.is((await visitor.does(({ expiresAt }) => expiresAt, poll)).result, clock.now + HOUR)
+  clock.advance(30 * MINUTE)
+  await visitor.does((session) => (session.maxAge = '2h'), poll)
+  t.is((await visitor.does(({ expiresAt }) => expiresAt, poll)).result, clock.now + 2 * HOUR)
+  await visitor.does((session) => session.destroy(), poll)
+  t.deepEqual(await scene.live(), [])
+})

@@ -1,0 +1,214 @@
+// update inside update, and what a function of update may not do to others: join, queue, never hold for ever.
+import { Barrier } from '../support/faults.ts'
+import { claim } from '../support/scene.ts'
+
+const increment = (data: { count?: number }): number => (data.count = (data.count ?? 0) + 1)
+
+claim('update inside update joins: the same data, stored together', async (t, { visitor, store }) => {
+  await visitor.does(({ data }) => (data.count = 0))
+  store.counted()
+
+  const reply = await visitor.does((session) =>
+    session.update(async (data) => {
+      increment(data)
+      const inner = await session.update((joined) => {
+        t.is(joined.count, 1)
+        return increment(joined)
+      })
+      t.deepEqual([data.count, session.data.count], [2, 2])
+      return inner
+    }),
+  )
+
+  t.deepEqual([reply.status, reply.result], [200, 2])
+  t.deepEqual(store.counted(), { read: 1, replace: 1 })
+  t.deepEqual(await visitor.sees(), { count: 2 })
+})
+
+claim('session.data inside fn is the data of fn, to read and to write', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.count = 1))
+
+  const reply = await visitor.does(async (session) => {
+    const { data: taken } = session
+    await session.update((data) => {
+      session.data.a = 5
+      taken.b = 6
+      data.count = 2
+      t.deepEqual({ ...data }, { count: 2, a: 5, b: 6 })
+      t.deepEqual({ ...session.data }, { count: 2, a: 5, b: 6 })
+    })
+  })
+
+  t.is(reply.status, 200)
+  t.deepEqual(await visitor.sees(), { count: 2, a: 5, b: 6 })
+})
+
+claim('sessions.update() and updateAll() inside the update of a session join it', async (t, { visitor, site }) => {
+  await visitor.does(async (session) => {
+    session.data.count = 0
+    await session.signIn('ada')
+  })
+
+  const reply = await visitor.does((session) =>
+    session.update(async (data) => {
+      increment(data)
+      await site.middleware.update(session.publicId, increment)
+      await site.middleware.updateAll('ada', increment)
+    }),
+  )
+
+  t.is(reply.status, 200)
+  t.deepEqual(await visitor.sees(), { count: 3 })
+})
+
+claim('an inner update that throws takes nothing back where it is caught', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.count = 0))
+
+  const reply = await visitor.does((session) =>
+    session.update(async (data) => {
+      data.a = 1
+      await t.throwsAsync(
+        session.update((inner) => {
+          inner.b = 2
+          throw new Error('not this')
+        }),
+        { message: 'not this' },
+      )
+    }),
+  )
+
+  t.is(reply.status, 200)
+  t.deepEqual(await visitor.sees(), { count: 0, a: 1, b: 2 })
+})
+
+claim('another session may be used inside fn, in both directions at once', async (t, { site }) => {
+  const [first, second] = [await site.visitor(), await site.visitor()]
+  await Promise.all([first, second].map((visitor) => visitor.does(({ data }) => (data.count = 0))))
+  const [one, other] = [await first.publicId(), await second.publicId()]
+  const { middleware } = site
+
+  const replies = await Promise.all([
+    first.does((session) =>
+      session.update(async (data) => {
+        increment(data)
+        await middleware.update(other, (theirs) => void (theirs.a = 1))
+      }),
+    ),
+    second.does((session) =>
+      session.update(async (data) => {
+        increment(data)
+        await middleware.update(one, (theirs) => void (theirs.b = 1))
+      }),
+    ),
+  ])
+
+  t.deepEqual(
+    replies.map(({ status }) => status),
+    [200, 200],
+  )
+  t.deepEqual(
+    [await first.sees(), await second.sees()],
+    [
+      { count: 1, b: 1 },
+      { count: 1, a: 1 },
+    ],
+  )
+})
+
+claim('a function that never resolves holds no other request', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.count = 0))
+  const stuck = new Barrier()
+
+  const late = visitor.does((session) =>
+    session.update(async (data) => {
+      increment(data)
+      await stuck.pass()
+    }),
+  )
+  await stuck.arrived
+  const began = performance.now()
+  const replies = await Promise.all(
+    Array.from({ length: 4 }, () => visitor.does((session) => session.update(increment))),
+  )
+  const took = performance.now() - began
+  stuck.open()
+
+  t.deepEqual(
+    replies.map(({ status }) => status),
+    [200, 200, 200, 200],
+  )
+  // Four waits of 50 ms at the most, on a machine that may be slow.
+  t.true(took < 5000, `${took} ms`)
+  t.is((await late).status, 200)
+  t.deepEqual(await visitor.sees(), { count: 5 })
+})
+
+for (const [what, work] of Object.entries({
+  'only reads': (data: { count?: number }) => data.count,
+  throws: () => {
+    throw Object.assign(new Error('mine'), { status: 418, expose: true })
+  },
+})) {
+  claim(`an update that ${what} ends while another request writes again and again`, async (t, { visitor, site }) => {
+    await visitor.does(({ data }) => (data.count = 0))
+    const publicId = await visitor.publicId()
+    let goesOn = true
+    const writing = (async () => {
+      for (let turn = 0; goesOn && turn < 2000; turn++) await site.middleware.update(publicId, increment)
+    })()
+
+    const reply = await visitor.does((session) => session.update(work))
+    goesOn = false
+    await writing
+
+    t.is(reply.status, what === 'throws' ? 418 : 200)
+  })
+}
+
+claim('what a failed request had pending is not stored by a later update of it', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.count = 0))
+  let later: Promise<unknown> | undefined
+  const failed = new Barrier()
+
+  const reply = await visitor.does((session) => {
+    session.data.a = 1
+    later = failed.pass().then(() => session.update(increment))
+    throw new Error('no')
+  })
+  failed.open()
+  await later
+
+  t.is(reply.status, 500)
+  t.deepEqual(await visitor.sees(), { count: 1 })
+})
+
+claim('after a commit that was refused a later update works', { maxBytes: 100 }, async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.count = 0))
+  let later: Promise<unknown> | undefined
+  const refused = new Barrier()
+
+  const reply = await visitor.does((session) => {
+    session.data.profile = { name: 'x'.repeat(200) }
+    later = refused.pass().then(() => session.update(increment))
+  })
+  refused.open()
+  await later
+
+  t.is(reply.code, 'ERR_SESSION_TOO_LARGE')
+  t.deepEqual(await visitor.sees(), { count: 1 })
+})
+
+claim('emptying a session that is known to be gone is refused no more', async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const tab = await visitor.snapshot()
+
+  const reply = await tab.does(async (session, ctx) => {
+    session.data.a = 2
+    await visitor.does((other) => other.destroy())
+    await t.throwsAsync(session.save(), { code: 'ERR_SESSION_GONE' })
+    session.clear()
+    ctx.redirect('/')
+  })
+
+  t.deepEqual([reply.status, reply.sid], [302, []])
+})
