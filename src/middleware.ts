@@ -339,6 +339,7 @@ export class MountedSession {
     while (scope !== undefined && scope.stateKey !== stateKey) scope = scope.outer
     const manager = scope?.session
     if (!(manager instanceof SessionManager)) return undefined
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
     const session = requestSessionOf(manager)
     return session.core === this.core && session.phase === 'open' ? manager : undefined
   }

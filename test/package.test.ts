@@ -88,7 +88,7 @@ function loadedBy(file: string, seen = new Set<string>()): Set<string> {
   const resolved = createRequire(file)
   const source = readFileSync(file, 'utf8')
   // The build has no comments, so that every match is an import; tsscmp and keygrip are CommonJS.
-  for (const [, name = ''] of source.matchAll(/(?:\bfrom ?|\bimport ?|\brequire\()["']([^"'\n]+)["']/g)) {
+  for (const [, name = ''] of source.matchAll(/(?:\bfrom |\bimport |\brequire\()["']([^"'\n]+)["']/g)) {
     if (!isBuiltin(name) && !name.startsWith('node:')) loadedBy(resolved.resolve(name), seen)
   }
   return seen
@@ -309,7 +309,7 @@ const CONSUMER = `
   storeChecks satisfies readonly { title: string }[]
   RedisStore satisfies new (client: { call(command: string, args: string[]): Promise<unknown> }) => SessionStore
   PostgresStore satisfies new (pool: PostgresClient) => SessionStore
-  app.use(takeOver({ from: fromKoaSession({ keys: ['an old secret'] }), until: Date.parse('2027-01-01') }))
+  app.use(takeOver({ from: fromKoaSession({ keys: ['an old secret'] }), until: Date.parse('2027-01-01'), goOn: () => undefined }))
   fromExpressSession satisfies (...options: never[]) => unknown
   MysqlStore satisfies new (pool: MysqlClient) => SessionStore
   const express: ExpressStore = { get: (_, found) => found(), set: (_, __, done) => done(), destroy: (_, done) => done() }
