@@ -88,12 +88,15 @@ try {
   await tab.goto('/cart')
   await tab.getByLabel('What it says').fill('For Mary, who asked first')
   await tab.getByRole('button', { name: 'Print it' }).click()
-  await tab.getByText('is printed').waitFor()
+  await tab.getByText('The gift card is printed.', { exact: true }).waitFor()
   await draw(tab, 'cart', { fullPage: true })
 
   pass(7)
   await laptop.goto('/devices')
   await draw(laptop, 'devices')
+
+  await laptop.goto('/admin')
+  await draw(laptop, 'admin')
 
   await laptop.goto('/live')
   await laptop.getByText('connected', { exact: true }).waitFor()
@@ -101,6 +104,7 @@ try {
 
   await phone.goto('/')
   await add(phone, 'Scissors')
+  await draw(phone, 'phone-shop-dark')
   await phone.goto('/devices')
   await draw(phone, 'phone-dark')
 } finally {
