@@ -1,7 +1,7 @@
 // session(options): the way of one request, top to bottom. `run()` and the test helpers share it.
 import { ServerResponse, type IncomingMessage } from 'node:http'
-import type Koa from 'koa'
-import type { Context, Next } from 'koa'
+// By name: a default import of what is CommonJS needs esModuleInterop in the programs that read our declarations.
+import type { Context, Next, ParameterizedContext } from 'koa'
 import { CheckedStore } from './checked-store.ts'
 import { KoaSessionFacade } from './compat/koa-session.ts'
 import { ContextScope, sessionContext } from './context.ts'
@@ -29,10 +29,14 @@ import { Sweeper } from './sweeper.ts'
 
 export type { SessionInfo } from './sessions.ts'
 
-/** What `ctx.state` holds below the middleware, for `new Koa<SessionState>()` and `new Router<SessionState>()`. */
-export interface SessionState<Data extends object = SessionData> {
-  /** The session of this request, under the default `stateKey`. */
-  session: SessionManager<Data>
+type App = Context['app']
+
+/**
+ * What `ctx.state` holds below the middleware, for `new Koa<SessionState>()` and `new Router<SessionState>()`: the session of
+ * the request under its `stateKey`. Where that is not known to the compiler, nothing.
+ */
+export type SessionState<Data extends object = SessionData, StateKey extends string = 'session'> = {
+  -readonly [Key in StateKey as string extends Key ? never : Key]: SessionManager<Data>
 }
 
 declare module 'koa' {
@@ -43,7 +47,13 @@ declare module 'koa' {
 }
 
 /** The middleware that `session()` gives, and what it does outside Koa's chain. */
-export interface SessionMiddleware<Data extends object = SessionData> extends Koa.Middleware<SessionState<Data>> {
+export interface SessionMiddleware<Data extends object = SessionData, StateKey extends string = 'session'> {
+  /** It asks nothing of the state that it is given: any app and any router takes it. */
+  (ctx: ParameterizedContext<object>, next: Next): Promise<unknown>
+  /** What `app.use(session()).use(…)` knows: the last signature is the one that types are inferred from. */
+  // eslint-disable-next-line @typescript-eslint/unified-signatures -- two, so that the first asks nothing of an app's state
+  (ctx: ParameterizedContext<SessionState<Data, StateKey>>, next: Next): Promise<unknown>
+
   /**
    * Serves a request that does not run through Koa's chain (a WebSocket upgrade, raw `http`): loads its session, runs
    * `fn` with `currentSession()` bound, commits, and resolves to what `fn` returned.
@@ -180,15 +190,18 @@ export interface SessionMiddleware<Data extends object = SessionData> extends Ko
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options, as far as they can be known here:
  * `app.keys` are looked at in the first request.
  */
-export function session<Data extends object = SessionData>(
-  options: SessionOptions<Data> = {},
-): SessionMiddleware<Data> {
+export function session<Data extends object = SessionData, const StateKey extends string = 'session'>(
+  options?: SessionOptions<Data> & { readonly stateKey?: StateKey | undefined },
+): SessionMiddleware<Data, StateKey>
+/** Where the compiler does not know the `stateKey`, `session<Data, 'admin'>()` or the app says what `ctx.state` holds. */
+export function session<Data extends object>(options: SessionOptions<Data>): SessionMiddleware<Data, string>
+export function session<Data extends object>(options: SessionOptions<Data> = {}): SessionMiddleware<Data, string> {
   const mounted = new MountedSession(settingsOf(options))
   const { sessions, sweeper } = mounted
   const handle = (ctx: Context, next: Next): Promise<unknown> => mounted.handle(ctx, next)
   const ownerOf = (given: unknown, caller: string): string | undefined =>
     methodOptions(given, caller, ['owner']).owner as string | undefined
-  const methods: Omit<SessionMiddleware<Data>, keyof Koa.Middleware> = {
+  const methods: Pick<SessionMiddleware<Data>, keyof SessionMiddleware> = {
     // Here and below: the type of data is the app's word.
     run: (request, fn) => mounted.run(request, fn as (session: SessionManager) => ReturnType<typeof fn>),
     list: (owner) => sessions.list(owner) as Promise<SessionInfo<Data>[]>,
@@ -205,13 +218,26 @@ export function session<Data extends object = SessionData>(
     deleteExpired: () => sweeper.sweep(),
     close: () => mounted.close(),
   }
-  const middleware = Object.assign(handle as Koa.Middleware<SessionState<Data>>, methods)
+  // It looks at nothing of the state but what it puts there.
+  const middleware = Object.assign(
+    handle as (ctx: ParameterizedContext<object>, next: Next) => Promise<unknown>,
+    methods,
+  )
   mountedBy.set(middleware, mounted)
   warnIfNeverReached(mounted.core.events)
   return middleware
 }
 
-const mountedBy = new WeakMap<object, MountedSession>()
+// Shared by all copies of this package in the process: the one of a test may ask for a middleware of the app's.
+const MOUNTED = Symbol.for('koa-fastsession.middlewares')
+const holder = globalThis as { [MOUNTED]?: WeakMap<object, MountedSession> }
+const mountedBy: WeakMap<object, MountedSession> = sharedMap()
+
+function sharedMap(): WeakMap<object, MountedSession> {
+  const existing = holder[MOUNTED]
+  if (existing !== undefined) return existing
+  return (holder[MOUNTED] = new WeakMap())
+}
 
 /** @internal What is behind a middleware. @throws {TypeError} when it was not made by `session()`. */
 export function mountedSession(middleware: object): MountedSession {
@@ -227,7 +253,7 @@ export class MountedSession {
   readonly sweeper: Sweeper
   readonly #settings: Settings
   readonly #loader: Loader
-  #app: Koa | undefined = undefined
+  #app: App | undefined = undefined
   #appKeys: unknown = undefined
   #appKeyring: LiveKeyring | undefined = undefined
 
@@ -386,12 +412,12 @@ export class MountedSession {
     }
   }
 
-  #meet(app: Koa): void {
+  #meet(app: App): void {
     this.#app = app
     if (!this.#settings.koaSession) watchForKoaSession(app.context, this.core.events)
   }
 
-  #keyring(app: Koa | undefined): Keyring {
+  #keyring(app: App | undefined): Keyring {
     if (this.#settings.keys !== undefined) return this.#settings.keys.current()
     if (app === undefined) {
       throw invalidMix(
@@ -446,7 +472,10 @@ export class MountedSession {
 /** The headers have left before the chain returned; where it never does, what is pending is stored as the response closes. */
 function onEarlyHeaders(session: RequestSession): void {
   session.info.ctx?.res.once('close', () => {
-    if (session.phase === 'open') void commitEarly(session)
+    // A chain that is about to return commits by itself, or fails and commits nothing.
+    setImmediate(() => {
+      if (session.phase === 'open') void commitEarly(session)
+    })
   })
 }
 

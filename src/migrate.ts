@@ -12,6 +12,7 @@ export {
   type KoaSessionOptions,
   type OldData,
   type OldExpressStore,
+  type OldKeygrip,
   type OldKoaStore,
   type OldSession,
   type OldSessions,

@@ -39,6 +39,12 @@ export interface OldKoaStore {
   destroy?(key: string, options: object): unknown
 }
 
+/** A Keygrip of the app's own. Not by its name: its types are no dependency of this package's users. */
+export interface OldKeygrip {
+  /** Whether one of its secrets made the signature. */
+  verify(data: string, digest: string): boolean
+}
+
 /** What `koa-session` was given. */
 export interface KoaSessionOptions {
   /** @default 'koa.sess' */
@@ -46,7 +52,7 @@ export interface KoaSessionOptions {
   /** Left out where the cookie itself holds the data. */
   readonly store?: OldKoaStore | undefined
   /** The old secrets. @default app.keys, where these are among them */
-  readonly keys?: readonly string[] | Keygrip | undefined
+  readonly keys?: readonly string[] | OldKeygrip | undefined
 }
 
 // A store that never answers must not keep a request waiting.
@@ -105,10 +111,10 @@ export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
   }
 }
 
-function keygripOf(keys: unknown): Keygrip {
+function keygripOf(keys: unknown): OldKeygrip {
   if (keys instanceof Keygrip) return keys
   // Another copy's Keygrip is one by its shape.
-  if (typeof (keys as Partial<Keygrip> | undefined)?.verify === 'function') return keys as Keygrip
+  if (typeof (keys as Partial<OldKeygrip> | undefined)?.verify === 'function') return keys as OldKeygrip
   if (Array.isArray(keys) && keys.length > 0 && keys.every((key) => typeof key === 'string' && key !== ''))
     return new Keygrip(keys as string[])
   throw invalidType('options.keys', 'a Keygrip or a non-empty list of the secrets that koa-session signed with', keys)

@@ -1,6 +1,6 @@
 // What a request stores at its end, or before it: nothing is written over a version that was not read, and nothing that
 // ended is written again. A store only compares and sets; what to do when another request was first is decided in session/.
-import { SessionError } from '../errors.ts'
+import { headersSentError, SessionError } from '../errors.ts'
 import { expiry } from '../record/lifetime.ts'
 import { recordOf, type Draft, type Instants } from '../record/record.ts'
 import { isEnded } from '../record/tombstone.ts'
@@ -26,19 +26,12 @@ export function commit(session: RequestSession): MaybePromise<void> {
         return carryOut(session, plan)
       })
     }
-    if (isPromise(done)) return closeAfter(session, done)
+    // Work that is waited for closes the session as it ends.
+    if (isPromise(done)) return done
     session.close()
   } catch (error) {
     session.close()
     throw error
-  }
-}
-
-async function closeAfter(session: RequestSession, done: Promise<void>): Promise<void> {
-  try {
-    await done
-  } finally {
-    session.close()
   }
 }
 
@@ -74,6 +67,11 @@ export async function commitPending(session: RequestSession): Promise<void> {
  */
 export async function commitEarly(session: RequestSession): Promise<void> {
   try {
+    // What no cookie can name is left to the chain: where it does return after all, its commit is refused and says so.
+    if (session.status === 'new' && !session.cookie.hasIntroduced) {
+      if (session.pending.hasContents) throw headersSentError('a new session was stored')
+      return
+    }
     await commitPending(session)
   } catch (error) {
     const code = error instanceof SessionError ? error.code : 'an error'

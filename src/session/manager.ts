@@ -34,7 +34,7 @@ export interface KeepOptions<Data extends object = SessionData> {
    *
    * @default true
    */
-  readonly keep?: boolean | readonly (keyof Data & string)[]
+  readonly keep?: boolean | readonly (keyof Data & string)[] | undefined
 }
 
 /** @internal What is behind a manager, for `koa-fastsession/migrate`. */
@@ -444,7 +444,10 @@ function refusesCallback([callback]: unknown[], name: string): boolean {
   return true
 }
 
-function keepOf(options: { readonly keep?: boolean | readonly string[] }, name: string): boolean | readonly string[] {
+function keepOf(
+  options: { readonly keep?: boolean | readonly string[] | undefined },
+  name: string,
+): boolean | readonly string[] {
   const given: unknown = options
   if (typeof given !== 'object' || given === null) throw invalidType(`the options of ${name}`, 'an object', given)
   const { keep = true } = options

@@ -3,7 +3,7 @@
 import { isId, publicIdOf } from '../cookie/id.ts'
 import { closedError, describe, destroyedError, goneError, invalidMix, type SessionError } from '../errors.ts'
 import { expiry, isTouchDue } from '../record/lifetime.ts'
-import { isEmpty, type PendingChanges } from '../record/merge.ts'
+import { ABSENT, isEmpty, type PendingChanges } from '../record/merge.ts'
 import { newMetadata, type Metadata } from '../record/metadata.ts'
 import { decodeRecord, nothingStored, type Stored } from '../record/record.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
@@ -30,6 +30,11 @@ export type Phase = 'open' | 'sealed' | 'closed'
 export type Plan =
   | { readonly kind: 'nothing' | 'touch' | 'refuse' }
   | { readonly kind: 'create' | 'replace'; readonly pending: PendingChanges }
+
+/** Whether changes do more than to take things away. */
+function isAddition({ changes, put, maxAge }: PendingChanges): boolean {
+  return put.length > 0 || maxAge !== undefined || changes.some(({ value }) => value !== ABSENT)
+}
 
 const NO_KEYS: readonly string[] = []
 const NOTHING: Plan = { kind: 'nothing' }
@@ -267,7 +272,8 @@ export class RequestSession implements AccessCheck {
         return NOTHING
       case 'gone':
       case 'unbound':
-        return hasChanges || !isLast ? REFUSE : NOTHING
+        // What a change would take away is gone with the session.
+        return (hasChanges && isAddition(pending)) || !isLast ? REFUSE : NOTHING
       case 'live':
         if (hasChanges) return { kind: 'replace', pending }
         return isLast && this.#isRenewalDue() ? TOUCH : NOTHING
