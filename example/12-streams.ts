@@ -48,7 +48,7 @@ async function* news(owner: string, signal: AbortSignal): AsyncGenerator<string>
   yield `event: hello\ndata: ${JSON.stringify({ owner })}\n\n`
   try {
     // A comment now and then: proxies close what is silent, and a reader that has gone shows at a write.
-    for await (const _ of every(KEEP_ALIVE, undefined, { signal })) yield ': still here\n\n'
+    for await (const comment of every(KEEP_ALIVE, ': still here\n\n', { signal })) yield comment
   } catch (error) {
     if (!signal.aborted) throw error
     // The page closes its EventSource at this event. Without it, it would come back, and get a 401.

@@ -68,7 +68,7 @@ router.get('/events', (ctx) => {
 async function* events(signal: AbortSignal): AsyncGenerator<string> {
   yield 'event: hello\ndata: {}\n\n'
   try {
-    for await (const _ of every(15_000, undefined, { signal })) yield ': still here\n\n'
+    for await (const comment of every(15_000, ': still here\n\n', { signal })) yield comment
   } catch (error) {
     if (!signal.aborted) throw error
     yield 'event: end\ndata: {}\n\n'

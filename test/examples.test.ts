@@ -11,7 +11,7 @@ import { example } from './support/example.ts'
 import { mysqlServer } from './support/mysql.ts'
 import { postgres } from './support/postgres.ts'
 import { redisMakes, startRedis } from './support/redis.ts'
-import { start, temporaryFolder } from './support/service.ts'
+import { freePort, listening, start, temporaryFolder } from './support/service.ts'
 
 const [make] = redisMakes()
 const [redis, postgresServer, mariadb] = await Promise.all([make && startRedis(make), postgres(), mysqlServer()])
@@ -186,7 +186,7 @@ test('07-observability: the metrics count what sessions did, with the reasons of
 
 test('07-observability: OpenTelemetry gets a span of each load, commit and store call, and nothing else of the session', async (t) => {
   const { browser, running } = await example(t, '07-observability.ts', {
-    NODE_OPTIONS: '--import=./test/support/span-printer.js',
+    NODE_OPTIONS: `--import=${new URL('./support/span-printer.js', import.meta.url).href}`,
   })
   const visitor = browser()
   await visitor.get('/')
@@ -340,6 +340,15 @@ test('12-streams: an answer that nobody ends is written to its end; without a se
   await visitor.get('/login/ada', { method: 'POST' })
 
   t.is((await visitor.get('/answer')).body, 'To ada: the sea is wide, and a letter takes its time. \n')
+})
+
+test('npm run example 2 is enough for 02', async (t) => {
+  const port = await freePort()
+  const running = start('env', [`PORT=${port}`, process.execPath, 'scripts/example.js', '2'], { cwd: ROOT })
+  t.teardown(() => running.stop())
+  await listening(port, 30_000)
+
+  t.is((await fetch(`http://127.0.0.1:${port}/cart`)).status, 200)
 })
 
 test('npm run example without a number names the examples', async (t) => {

@@ -22,7 +22,7 @@ export function codeOf(file: string, name: string): Html {
   return html`<figure class="code">
     <figcaption>The lines that do it, from <code>example/demo/${file}</code></figcaption>
     <pre tabindex="0"><code>${linesOf(file, name).map(
-      (line) => html`${/^\s*\/\//.test(line) ? html`<i>${line}</i>` : line}${'\n'}`,
+      (line) => html`${/^\s*\/[/*]/.test(line) ? html`<i>${line}</i>` : line}${'\n'}`,
     )}</code></pre>
   </figure>`
 }

@@ -55,6 +55,9 @@ export class Watches {
     if (record === undefined) return
     if (this.#watched.size === 0) this.#start()
     this.#put(watcher, record.key, record.expiresAt)
+    // It may have ended since it was loaded: of that nothing is announced any more.
+    const watched = this.#of.get(watcher)
+    if (watched !== undefined) this.#read([watched])
   }
 
   remove(watcher: Watcher): void {

@@ -4,10 +4,13 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
-import { io } from 'socket.io-client'
 import { Redis } from 'ioredis'
+import Koa from 'koa'
+import { session } from 'koa-fastsession'
+import { io } from 'socket.io-client'
 import { WebSocket } from 'ws'
-import { Browser } from '../support/app.ts'
+import { Browser, KEYS, serve } from '../support/app.ts'
+import { Barrier } from '../support/faults.ts'
 import { postgres } from '../support/postgres.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
 import { temporaryFolder } from '../support/service.ts'
@@ -163,6 +166,36 @@ if (postgresServer !== undefined)
     { kind: 'postgres', url: postgresServer.url, subscribes: true },
     1000,
   )
+
+test('a signal that is first looked at after the session has ended elsewhere aborts at once', async (t) => {
+  const sessions = session({ keys: [...KEYS] })
+  const app = new Koa()
+  const barrier = new Barrier()
+  app.use(sessions)
+  app.use(async (ctx) => {
+    const current = ctx.state.session
+    if (ctx.path === '/login') {
+      await current.signIn('ada')
+      ctx.body = current.publicId
+      return
+    }
+    await barrier.pass()
+    const { signal } = current
+    if (!signal.aborted) await once(signal, 'abort', { signal: AbortSignal.timeout(5000) })
+    ctx.body = (signal.reason as { code: string }).code
+  })
+  const running = await serve(app)
+  t.teardown(() => running.close())
+  const browser = running.browser()
+  const { body: publicId } = await browser.get('/login')
+  const slow = browser.get('/slow')
+  await barrier.arrived
+  await sessions.destroy(publicId)
+
+  barrier.open()
+
+  t.is((await slow).body, 'ERR_SESSION_GONE')
+})
 
 test.serial('a new id is no end: what is held goes on, and ends with the session under its new id', async (t) => {
   const shared: Shared = { kind: 'sqlite', path: join(temporaryFolder(), 'renewed.db') }

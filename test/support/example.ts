@@ -10,11 +10,32 @@ export interface Example {
   readonly browser: () => Browser
 }
 
+// A test file asks for all of its examples at once: more than a few programs that start together only slow each other down.
+const WIDTH = 3
+const starts: Promise<unknown>[] = Array.from({ length: WIDTH }, () => Promise.resolve())
+let next = 0
+
+/** Waits for a start of before, and runs this one; a start that failed keeps nobody waiting. */
+function inTurn<Result>(fn: () => Promise<Result>): Promise<Result> {
+  const place = next++ % WIDTH
+  const result = (starts[place] ?? Promise.resolve()).then(fn, fn)
+  starts[place] = result
+  return result
+}
+
 /** Starts an example on a free port until the test ends, with these variables in its environment. */
 export async function example(
   t: Pick<ExecutionContext, 'teardown'>,
   name: string,
   environment: Readonly<Record<string, string>> = {},
+): Promise<Example> {
+  return inTurn(() => startExample(t, name, environment))
+}
+
+async function startExample(
+  t: Pick<ExecutionContext, 'teardown'>,
+  name: string,
+  environment: Readonly<Record<string, string>>,
 ): Promise<Example> {
   const port = await freePort()
   const variables = Object.entries({ PORT: port, ...environment }).map(([key, value]) => `${key}=${value}`)

@@ -24,6 +24,7 @@ export const MEMBERS = [
   '/account/email',
   '/account/password',
   '/confirm?for=/account',
+  '/admin',
   '/trouble',
 ]
 
