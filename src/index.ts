@@ -17,7 +17,15 @@ export type { DestroyReason, EventMessage, RejectReason, SessionLogger } from '.
 export type { KeepOptions, SessionData, SessionManager } from './session/manager.ts'
 export type { SessionInfo, SessionMiddleware, SessionState } from './middleware.ts'
 export type { SchemaIssue, SchemaResult, StandardSchema } from './record/schema.ts'
-export type { Duration, SessionOptions, SkipHeader } from './options.ts'
+export type {
+  ClearSiteData,
+  CrossSiteOptions,
+  DeviceBoundOptions,
+  Duration,
+  EncryptionOptions,
+  SessionOptions,
+  SkipHeader,
+} from './options.ts'
 export type { KeyPage, PromiseOfText, RecordPage, Replaced, SessionRecord, SessionStore } from './store.ts'
 export type { MemoryStoreOptions } from './stores/memory.ts'
 export type { DeviceFacts } from './record/payload.ts'

@@ -24,13 +24,17 @@ export interface SessionRecord {
 
 /** A portion of records. `cursor` is where the next one begins; `undefined` at the end. */
 export interface RecordPage {
+  /** In no particular order. */
   readonly records: readonly SessionRecord[]
+  /** Opaque to the caller. */
   readonly cursor: string | undefined
 }
 
 /** A portion of keys. `cursor` is where the next one begins; `undefined` at the end. */
 export interface KeyPage {
+  /** In no particular order. */
   readonly keys: readonly string[]
+  /** Opaque to the caller. */
   readonly cursor: string | undefined
 }
 

@@ -29,8 +29,11 @@ export interface TestSessionOptions {
 
 /** The same, and options of `session()` that the code under test relies on. */
 export interface WithSessionOptions<Data extends object> extends TestSessionOptions {
+  /** As the option of `session()`. */
   readonly codec?: SessionOptions<Data>['codec']
+  /** As the option of `session()`. */
   readonly schema?: SessionOptions<Data>['schema']
+  /** As the option of `session()`. */
   readonly now?: SessionOptions<Data>['now']
 }
 

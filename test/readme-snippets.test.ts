@@ -217,7 +217,12 @@ test('the snippet for devices keeps ten sessions of an owner: an eleventh sign-i
     for (const now = Date.now(); Date.now() === now;) await nextTurn()
   }
 
+  const { countSessions } = await imported<{
+    countSessions: (sessions: SessionMiddleware) => Promise<{ owned: number }>
+  }>('admin.ts')
+
   t.is((await sessions.list('u2')).length, 10)
+  t.true((await countSessions(sessions)).owned >= 10)
   t.is((await browsers[0]?.get('/'))?.body, 'nobody undefined')
   t.is((await browsers[1]?.get('/'))?.body, 'u2 browser 1')
 })

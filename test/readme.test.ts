@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { promisify } from 'node:util'
 import test from 'ava'
+import ts from 'typescript'
 import { session, SessionError, type SessionErrorCode } from 'koa-fastsession'
 import { SessionManager } from '../src/session/manager.ts'
 import { ROOT } from './support/consumer.ts'
@@ -11,12 +12,18 @@ import { blocks, pages, readme, reference, section, snippets, textOfPage } from 
 
 const names = new Set(snippets.map(({ name }) => name))
 
-test('every block of code names a file of its own, and nothing is shown in a language that no test looks at', (t) => {
+test('every block of code is a file of its own name, or an excerpt that parses, and no language is shown that no test looks at', (t) => {
+  const excerpts = blocks.filter(({ language, name }) => language === 'js' && name === undefined)
+
   t.deepEqual(
-    blocks.filter(({ language, name }) => ['ts', 'js'].includes(language) && name === undefined),
+    snippets.filter(({ name }) => name === undefined),
     [],
   )
   t.is(names.size, snippets.length)
+  t.deepEqual(
+    excerpts.filter(({ text }) => (ts.transpileModule(text, { reportDiagnostics: true }).diagnostics ?? []).length > 0),
+    [],
+  )
   t.deepEqual(
     blocks.filter(({ language }) => !['console', 'js', 'mermaid', 'sh', 'ts'].includes(language)),
     [],

@@ -11,6 +11,7 @@ export type OldData = Record<string, unknown>
 export interface OldSession {
   /** Its secret name in the old store; where the cookie itself holds the session, the cookie's value. */
   readonly name: string
+  /** What the app kept in it. */
   readonly data: OldData
   /** When it ends, in epoch milliseconds; `Infinity` where it does not say. */
   readonly expiresAt: number
@@ -140,7 +141,9 @@ export interface OldExpressStore {
 export interface ExpressSessionOptions {
   /** @default 'connect.sid' */
   readonly name?: string | undefined
+  /** The old secrets, newest first. */
   readonly secret: string | readonly string[]
+  /** The old store. */
   readonly store: OldExpressStore
 }
 
