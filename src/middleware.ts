@@ -9,6 +9,8 @@ import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cooki
 import { invalidMix, invalidType, SessionError, unboundError } from './errors.ts'
 import { Events, trace } from './events.ts'
 import { markReached, warnIfNeverReached } from './mount-check.ts'
+import { DeviceBinding } from './device-bound/policy.ts'
+import { DeviceRoutes, type Route, type RouteInfo } from './device-bound/routes.ts'
 import { warnOfSettings, warnOfShortSecret, watchForKoaSession } from './notices.ts'
 import type { SessionOptions } from './options.ts'
 import { Payload } from './record/payload.ts'
@@ -180,7 +182,9 @@ export interface SessionMiddleware<Data extends object = SessionData> extends Ko
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options, as far as they can be known here:
  * `app.keys` are looked at in the first request.
  */
-export function session<Data extends object = SessionData>(options: SessionOptions<Data> = {}): SessionMiddleware<Data> {
+export function session<Data extends object = SessionData>(
+  options: SessionOptions<Data> = {},
+): SessionMiddleware<Data> {
   const mounted = new MountedSession(settingsOf(options))
   const { sessions, sweeper } = mounted
   const handle = (ctx: Context, next: Next): Promise<unknown> => mounted.handle(ctx, next)
@@ -225,6 +229,7 @@ export class MountedSession {
   readonly sweeper: Sweeper
   readonly #settings: Settings
   readonly #loader: Loader
+  readonly #device: DeviceRoutes | undefined
   #app: Koa | undefined = undefined
   #appKeys: unknown = undefined
   #appKeyring: LiveKeyring | undefined = undefined
@@ -241,7 +246,7 @@ export class MountedSession {
       writes: new WriteQueue<Change>(writeTogether) as Core['writes'],
       updates: new Turns(),
       watches: new Watches(store, payload, settings),
-      binding: undefined,
+      binding: settings.deviceBound === undefined ? undefined : new DeviceBinding(settings.deviceBound),
       contextOf: (request) => this.#contextOf(request),
       running: 0,
     }
@@ -249,6 +254,7 @@ export class MountedSession {
     this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now, events)
     this.#settings = settings
     this.#loader = new Loader(this.core)
+    this.#device = settings.deviceBound === undefined ? undefined : new DeviceRoutes(this.core, settings.deviceBound)
     store.watchEvictions(({ key: publicId, owner }) => {
       if (events.hasSubscribers('destroy')) events.emit('destroy', { publicId, owner, reason: 'evicted' })
       this.core.watches.ended(publicId)
@@ -261,8 +267,15 @@ export class MountedSession {
   /** One request through Koa's chain. */
   handle(ctx: Context, next: Next): Promise<unknown> {
     markReached()
+    const route = this.#device?.routeOf(ctx)
+    if (route !== undefined) return this.#answerDevice(ctx, route)
     if (this.#settings.skips?.(ctx) === true) return next()
-    return this.#serve(this.#infoOf(ctx), next)
+    return this.#serve(this.#infoOf(ctx, this.#settings.passive?.(ctx) === true), next)
+  }
+
+  /** One of the requests by which a browser binds a session to its device: neither skipped nor held to be of another site. */
+  async #answerDevice(ctx: Context, route: Route): Promise<void> {
+    await this.#device?.answer(this.#infoOf(ctx, true), route)
   }
 
   /** One request outside the chain: its cookie can be read, and none be sent. */
@@ -335,15 +348,15 @@ export class MountedSession {
 
   // ---- what belongs to the request and its app
 
-  #infoOf(ctx: Context): RequestInfo {
-    const { cookie, passive } = this.#settings
+  #infoOf(ctx: Context, isPassive: boolean): RouteInfo {
+    const { cookie } = this.#settings
     if (this.#app !== ctx.app) this.#meet(ctx.app)
     return {
       request: ctx.req,
       cookie: typeof cookie === 'function' ? cookie(ctx) : cookie,
       keyring: this.#keyring(ctx.app),
       ctx,
-      isPassive: passive?.(ctx) === true,
+      isPassive,
     }
   }
 

@@ -220,10 +220,7 @@ export function clearSiteDataOf(given: unknown): string | undefined {
 
 const LEAST_WITHIN = 300_000
 
-export function bindingOf(
-  given: unknown,
-  cookie: SessionOptions['cookie'],
-): { readonly within: number; readonly path: string } | undefined {
+export function bindingOf(given: unknown): { readonly within: number; readonly path: string } | undefined {
   const at = 'options.deviceBound'
   if (given === false) return undefined
   const rule = 'true, false or an object { within, path }'
@@ -242,8 +239,6 @@ export function bindingOf(
   if (typeof path !== 'string') throw invalidType(`${at}.path`, pathRule, path)
   if (!/^(?:\/[!$&'()*+,\-.0-9:=@A-Z_a-z~%]+)+$/.test(path) || path.length > 256)
     throw invalidValue(`${at}.path`, pathRule, path)
-  // What a function gives is known in a request only.
-  if (typeof cookie === 'object') assertBelow(path, cookie.path ?? '/')
   return { within, path }
 }
 

@@ -35,6 +35,8 @@ export interface BindingCheck {
   isProven(info: RequestInfo, binding: Binding, now: number): boolean
   /** Whether the browser says that it skipped its refresh: it keeps its cookies, and proves itself later. */
   hasSkippedRefresh(info: RequestInfo): boolean
+  /** The header by which the response of a sign-in offers that registration. */
+  offer(info: RequestInfo, registration: string, now: number): readonly [name: string, value: string]
 }
 
 /** The request that a session is held for. */

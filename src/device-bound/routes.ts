@@ -1,0 +1,199 @@
+// The two addresses at which a browser registers its key and refreshes its proof: requests of the browser's own, which no
+// handler of the app sees. They are no activity of the user, and what they store moves no timeout.
+import type { Context } from 'koa'
+import { CookieVerifier } from '../cookie/signature-cache.ts'
+import type { Binding, Metadata } from '../record/metadata.ts'
+import { recordOf } from '../record/record.ts'
+import type { Core, RequestInfo } from '../session/core.ts'
+import { retryOnConflict } from '../session/retry.ts'
+import type { Replaced } from '../store.ts'
+import { boundCookieAttributes, boundCookieLine, boundCookieOf } from './bound-cookie.ts'
+import { challengeInstant, newChallenge } from './challenge.ts'
+import { findSession, readFound, type Found } from './find-session.ts'
+import { isSignedBy, parseProof, unquoted, type Proof, type PublicKey } from './proof.ts'
+
+export type Route = 'register' | 'refresh'
+
+/** A request that came through Koa's chain. */
+export type RouteInfo = RequestInfo & { readonly ctx: Context }
+
+/** What a proof makes of a session; `undefined` where nothing is to be stored. */
+type Decide = (found: Found) => Metadata | undefined
+
+export class DeviceRoutes {
+  readonly #core: Core
+  readonly #within: number
+  readonly #path: string
+  readonly #verifier = new CookieVerifier()
+
+  constructor(core: Core, { within, path }: { readonly within: number; readonly path: string }) {
+    this.#core = core
+    this.#within = within
+    this.#path = path
+  }
+
+  /** Which of the two a request asks for, wherever the middleware is mounted. */
+  routeOf({ originalUrl }: Context): Route | undefined {
+    if (!originalUrl.startsWith(this.#path)) return undefined
+    const query = originalUrl.indexOf('?')
+    switch (originalUrl.slice(this.#path.length, query === -1 ? undefined : query)) {
+      case '/register':
+        return 'register'
+      case '/refresh':
+        return 'refresh'
+      default:
+        return undefined
+    }
+  }
+
+  /** @throws {SessionError} `ERR_SESSION_STORE`: a failure (503) ends nothing in the browser. */
+  async answer(info: RouteInfo, route: Route): Promise<void> {
+    const { ctx } = info
+    ctx.set('Cache-Control', 'no-store')
+    if (ctx.method !== 'POST') {
+      ctx.set('Allow', 'POST')
+      return answerEmpty(ctx, 405)
+    }
+    const { store } = this.#core
+    store.begin()
+    try {
+      // Over plain HTTP no session is bound.
+      const found = ctx.secure ? await findSession(this.#core, this.#verifier, info) : undefined
+      if (found?.record.owner === undefined) return answerEmpty(ctx, 401)
+      if (route === 'register') await this.#register(info, found)
+      else await this.#refresh(info, found)
+    } finally {
+      store.end()
+    }
+  }
+
+  /**
+   * One try for each sign-in, with the challenge of that sign-in's response: whoever has only stolen the cookie has no
+   * such challenge. A refusal brings no other one.
+   */
+  async #register(info: RouteInfo, found: Found): Promise<void> {
+    const header = info.request.headers['secure-session-response']
+    // No browser sends it so, but a form of another page may: it must use nothing up.
+    if (header === undefined) return answerEmpty(info.ctx, 403)
+    const proof = parseProof(header)
+    let isBound = false
+    const stored = await this.#store(found, ({ stored: { metadata } }) => {
+      const { registration: id, binding } = metadata
+      if (binding !== undefined || id === undefined) return undefined
+      const now = this.#core.settings.now()
+      const key = proof === undefined ? undefined : registeredKey(info, proof, id, now)
+      isBound = key !== undefined
+      return {
+        ...metadata,
+        registration: undefined,
+        binding: key === undefined ? undefined : { id, ...key, boundAt: now, provenAt: now },
+      }
+    })
+    const binding = stored?.stored.metadata.binding
+    if (stored === undefined || !isBound || binding === undefined) return this.#refuse(info, stored ?? found, 403)
+    const { key: publicId, owner } = stored.record
+    if (this.#core.events.hasSubscribers('bind')) this.#core.events.emit('bind', { publicId, owner })
+    this.#confirm(info, binding)
+  }
+
+  /** A proof makes a new cookie. Anything else is answered with a challenge, and stores nothing. */
+  async #refresh(info: RouteInfo, found: Found): Promise<void> {
+    const { ctx, request } = info
+    const named = unquoted(request.headers['sec-secure-session-id'])
+    const isNamed = ({ id }: Binding): boolean => named === undefined || named === id
+    let { binding } = found.stored.metadata
+    // At this the browser forgets its key: there is nothing to prove.
+    if (binding === undefined || !isNamed(binding)) return answerEmpty(ctx, 401)
+    const header = request.headers['secure-session-response']
+    if (header === undefined) return this.#challenge(info, binding)
+    const proof = parseProof(header)
+    const stored = await this.#store(found, ({ stored: { metadata } }) => {
+      binding = metadata.binding
+      if (binding === undefined || proof === undefined || !isNamed(binding)) return undefined
+      const provenAt = refreshedAt(info, proof, binding, this.#core.settings.now())
+      return provenAt === undefined ? undefined : { ...metadata, binding: { ...binding, provenAt } }
+    })
+    if (stored !== undefined && binding !== undefined) return this.#confirm(info, binding)
+    // Another request signed in meanwhile, or the session has ended.
+    if (binding === undefined || !isNamed(binding)) return answerEmpty(ctx, 401)
+    this.#refuse(info, found, 403)
+    this.#challenge(info, binding)
+  }
+
+  /** Stores what `decide` makes of the newest state. @returns what is stored then; `undefined` where nothing was. */
+  async #store(found: Found, decide: Decide): Promise<Found | undefined> {
+    const { payload, store, settings, writes } = this.#core
+    let known = found
+    let written: Found | undefined
+    const attempt = async (): Promise<Replaced> => {
+      const metadata = decide(known)
+      if (metadata === undefined) return 'gone'
+      const { record } = known
+      const { key, version, createdAt, owner, lastSeenAt, expiresAt } = record
+      const stored = { ...known.stored, metadata }
+      const next = recordOf(payload, { ...stored, createdAt, owner }, key, version + 1, { lastSeenAt, expiresAt })
+      const answer = await writes.hold(key, Promise.resolve(store.replace(next, version, settings.now())))
+      if (answer === 'done') {
+        payload.remember(next, stored)
+        written = { record: next, stored }
+      }
+      return answer
+    }
+    const refresh = async (): Promise<boolean> => {
+      payload.forget(known.record.key)
+      const newest = await readFound(this.#core, known.record.key)
+      if (newest === undefined) return false
+      known = newest
+      return true
+    }
+    return (await retryOnConflict(attempt, refresh)) ? written : undefined
+  }
+
+  #refuse({ ctx }: RouteInfo, { record }: Found, status: number): void {
+    const { events } = this.#core
+    events.emit('reject', { publicId: record.key, owner: record.owner, reason: 'unbound' })
+    answerEmpty(ctx, status)
+  }
+
+  #challenge(info: RouteInfo, { id, provenAt }: Binding): void {
+    // Later than the last proof, even where the clock stands still or was set back: else it could not count.
+    const at = Math.max(this.#core.settings.now(), provenAt + 1)
+    info.ctx.set('Secure-Session-Challenge', `"${newChallenge(info, 'refresh', id, at)}";id="${id}"`)
+    answerEmpty(info.ctx, 403)
+  }
+
+  /** Tells the browser its binding, and gives it the cookie that proves for a while. */
+  #confirm(info: RouteInfo, { id }: Binding): void {
+    const { ctx, cookie } = info
+    ctx.append('Set-Cookie', boundCookieLine(info, id, this.#within, this.#core.settings.now()))
+    ctx.status = 200
+    ctx.type = 'application/json'
+    ctx.body = JSON.stringify({
+      session_identifier: id,
+      refresh_url: `${this.#path}/refresh`,
+      scope: { include_site: false, scope_specification: [] },
+      credentials: [{ type: 'cookie', name: boundCookieOf(cookie).name, attributes: boundCookieAttributes(cookie) }],
+    })
+  }
+}
+
+/** The key that a registration proves. */
+function registeredKey(info: RequestInfo, proof: Proof, id: string, now: number): PublicKey | undefined {
+  if (proof.key === undefined) return undefined
+  if (challengeInstant(info, 'registration', id, proof.challenge, now) === undefined) return undefined
+  return isSignedBy(proof, proof.key) ? proof.key : undefined
+}
+
+/**
+ * The instant of the challenge that a refresh proves. Only a later one than that of the last proof counts, so that each
+ * counts once.
+ */
+function refreshedAt(info: RequestInfo, proof: Proof, binding: Binding, now: number): number | undefined {
+  const at = challengeInstant(info, 'refresh', binding.id, proof.challenge, Math.max(now, binding.provenAt))
+  return at !== undefined && at > binding.provenAt && isSignedBy(proof, binding) ? at : undefined
+}
+
+function answerEmpty(ctx: Context, status: number): void {
+  ctx.status = status
+  ctx.body = ''
+}
