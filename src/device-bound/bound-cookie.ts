@@ -8,10 +8,27 @@ const MARGIN = 10
 // The shape of the session's own cookie, so that one parser reads both.
 const INSTANT_LENGTH = 22
 
-/** The cookie that proves, beside the session's cookie: another name, the same attributes. */
+// Attributes that browsers refuse in their instructions, and with them the whole registration.
+const UNPERMITTED = /; (?:Priority=\w+|Partitioned)/g
+
+/**
+ * The cookie that proves, beside the session's cookie: another name, and its attributes but for those that no instruction
+ * may have.
+ */
 export function boundCookieOf(cookie: CookieSettings): CookieSettings {
   const name = `${cookie.name}-bound`
-  return { ...cookie, name, prefix: `${name}=` }
+  return {
+    ...cookie,
+    name,
+    prefix: `${name}=`,
+    attributes: cookie.attributes.replace(UNPERMITTED, ''),
+    secureAttributes: cookie.secureAttributes.replace(UNPERMITTED, ''),
+  }
+}
+
+/** Whether a browser can keep the proof beside the session's cookie: of partitioned cookies it keeps none. */
+export function canBeBound({ attributes }: CookieSettings): boolean {
+  return !attributes.includes('; Partitioned')
 }
 
 /** Whether a request brings a cookie of that name, good or not. */
@@ -19,9 +36,10 @@ export function hasBoundCookie(header: string | undefined, cookie: CookieSetting
   return header?.includes(`${cookie.name}-bound=`) === true
 }
 
-/** The attributes as the browser is told them: those of {@link boundCookieLine}, but for the lifetime. */
-export function boundCookieAttributes({ isAuto, attributes, secureAttributes }: CookieSettings): string {
-  return (isAuto ? secureAttributes : attributes).slice('; '.length)
+/** What the browser is told of the cookie: the attributes are those of {@link boundCookieLine}, but for the lifetime. */
+export function boundCookieInstruction(cookie: CookieSettings): { readonly name: string; readonly attributes: string } {
+  const { name, isAuto, attributes, secureAttributes } = boundCookieOf(cookie)
+  return { name, attributes: (isAuto ? secureAttributes : attributes).slice('; '.length) }
 }
 
 /** The Set-Cookie line for a proof that was given now. `within` is how long it lasts, in milliseconds. */

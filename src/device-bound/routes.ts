@@ -7,7 +7,7 @@ import { recordOf } from '../record/record.ts'
 import type { Core, RequestInfo } from '../session/core.ts'
 import { retryOnConflict } from '../session/retry.ts'
 import type { Replaced } from '../store.ts'
-import { boundCookieAttributes, boundCookieLine, boundCookieOf } from './bound-cookie.ts'
+import { boundCookieInstruction, boundCookieLine } from './bound-cookie.ts'
 import { challengeInstant, newChallenge } from './challenge.ts'
 import { findSession, readFound, type Found } from './find-session.ts'
 import { isSignedBy, parseProof, unquoted, type Proof, type PublicKey } from './proof.ts'
@@ -172,7 +172,7 @@ export class DeviceRoutes {
       session_identifier: id,
       refresh_url: `${this.#path}/refresh`,
       scope: { include_site: false, scope_specification: [] },
-      credentials: [{ type: 'cookie', name: boundCookieOf(cookie).name, attributes: boundCookieAttributes(cookie) }],
+      credentials: [{ type: 'cookie', ...boundCookieInstruction(cookie) }],
     })
   }
 }

@@ -9,7 +9,18 @@ import { challengeInstant, newChallenge } from '../../src/device-bound/challenge
 import { isSignedBy, parseProof } from '../../src/device-bound/proof.ts'
 import { KEYS } from '../support/app.ts'
 import { boundDevice, boundSite, MINUTE, seen, type BoundSite } from '../support/bound-site.ts'
-import { challengeIn, Device, HTTPS, jwkOf, jws, newKey, offerIn, REFRESH, refreshProof, registration } from '../support/device.ts'
+import {
+  challengeIn,
+  Device,
+  HTTPS,
+  jwkOf,
+  jws,
+  newKey,
+  offerIn,
+  REFRESH,
+  refreshProof,
+  registration,
+} from '../support/device.ts'
 import { counterexample } from '../support/holds.ts'
 
 const serial = test.serial
@@ -26,9 +37,11 @@ const FORGERIES: Record<string, Forge> = {
   'alg in small letters': (d, c) => registration(d.pair, c, { header: { alg: 'es256' } }),
   'an HMAC under the public key': (d, c) => {
     const signed = `${encoded({ alg: 'HS256', typ: 'dbsc+jwt', jwk: jwkOf(d.pair) })}.${encoded({ jti: c })}`
-    return `${signed}.${createHmac('sha256', JSON.stringify(jwkOf(d.pair))).update(signed).digest('base64url')}`
+    return `${signed}.${createHmac('sha256', JSON.stringify(jwkOf(d.pair)))
+      .update(signed)
+      .digest('base64url')}`
   },
-  'RS256': (d, c) => {
+  RS256: (d, c) => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
     const signed = `${encoded({ alg: 'RS256', typ: 'dbsc+jwt', jwk: jwkOf(d.pair) })}.${encoded({ jti: c })}`
     const padding = constants.RSA_PKCS1_PADDING
@@ -58,7 +71,7 @@ const FORGERIES: Record<string, Forge> = {
   'another key signed it': (d, c) => registration(d.pair, c, { key: newKey().privateKey }),
   'four parts': (d, c) => `${registration(d.pair, c)}.AA`,
   'two parts': (d, c) => registration(d.pair, c).split('.', 2).join('.'),
-  'padding': (d, c) => `${registration(d.pair, c)}==`,
+  padding: (d, c) => `${registration(d.pair, c)}==`,
   'a header of lists': (d, c) => jws(d.pair.privateKey, ['ES256'], { jti: c }),
   'a prototype for a header': (d, c) =>
     registration(d.pair, c, { header: { alg: undefined, ['__proto__']: { alg: 'ES256' } } }),
@@ -173,7 +186,10 @@ serial('headers of any size and kind are answered, and nobody else is disturbed'
       { 'sec-secure-session-id': value },
       { 'sec-secure-session-id': device.id ?? '', 'secure-session-response': value },
     ] as Record<string, string>[]) {
-      const { status } = await device.browser.send(REFRESH, cookie, { method: 'POST', headers: { ...HTTPS, ...headers } })
+      const { status } = await device.browser.send(REFRESH, cookie, {
+        method: 'POST',
+        headers: { ...HTTPS, ...headers },
+      })
       t.true(status === 403 || status === 401, `${status}`)
     }
   }
@@ -191,7 +207,9 @@ test('whatever a header holds, it is a proof or none, and nobody signed it', (t)
   const part = fc.oneof(
     fc.base64String().map((text) => text.replace(/[+/=]/g, '_')),
     fc.json().map((text) => Buffer.from(text).toString('base64url')),
-    fc.record({ alg: fc.constantFrom('ES256', 'none'), typ: fc.constant('dbsc+jwt'), jwk: fc.jsonValue() }).map(encoded),
+    fc
+      .record({ alg: fc.constantFrom('ES256', 'none'), typ: fc.constant('dbsc+jwt'), jwk: fc.jsonValue() })
+      .map(encoded),
     fc.record({ jti: fc.jsonValue() }).map(encoded),
     fc.uint8Array({ minLength: 64, maxLength: 64 }).map((bytes) => Buffer.from(bytes).toString('base64url')),
   )
@@ -209,20 +227,33 @@ test('whatever a header holds, it is a proof or none, and nobody signed it', (t)
 
 test('a text is a challenge if it was made for that purpose and that binding, and in no other case', (t) => {
   const id = fc.stringMatching(/^[\w-]{1,40}$/)
-  const made = fc.property(id, fc.nat(299_999), fc.constantFrom('registration' as const, 'refresh' as const), (name, age, purpose) => {
-    const challenge = newChallenge(signing, purpose, name, NOW - age)
-    const other = purpose === 'refresh' ? 'registration' : 'refresh'
-    return (
-      challengeInstant(signing, purpose, name, challenge, NOW) === NOW - age &&
-      challengeInstant(signing, other, name, challenge, NOW) === undefined &&
-      challengeInstant(signing, purpose, `${name}x`, challenge, NOW) === undefined &&
-      challengeInstant(signing, purpose, name, challenge, NOW - age + 300_000) === undefined &&
-      challengeInstant({ ...signing, cookie: cookieSettings({ name: 'other' }, 'cookie') }, purpose, name, challenge, NOW) ===
-        undefined
-    )
-  })
+  const made = fc.property(
+    id,
+    fc.nat(299_999),
+    fc.constantFrom('registration' as const, 'refresh' as const),
+    (name, age, purpose) => {
+      const challenge = newChallenge(signing, purpose, name, NOW - age)
+      const other = purpose === 'refresh' ? 'registration' : 'refresh'
+      return (
+        challengeInstant(signing, purpose, name, challenge, NOW) === NOW - age &&
+        challengeInstant(signing, other, name, challenge, NOW) === undefined &&
+        challengeInstant(signing, purpose, `${name}x`, challenge, NOW) === undefined &&
+        challengeInstant(signing, purpose, name, challenge, NOW - age + 300_000) === undefined &&
+        challengeInstant(
+          { ...signing, cookie: cookieSettings({ name: 'other' }, 'cookie') },
+          purpose,
+          name,
+          challenge,
+          NOW,
+        ) === undefined
+      )
+    },
+  )
   t.is(counterexample(made), undefined)
-  const anything = fc.oneof(fc.string({ unit: 'binary' }), fc.stringMatching(/^[0-9a-z]{1,11}\.[\w-]{16}\.[\w-]{20,60}$/))
+  const anything = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.stringMatching(/^[0-9a-z]{1,11}\.[\w-]{16}\.[\w-]{20,60}$/),
+  )
   const isNone = (text: string): boolean => challengeInstant(signing, 'refresh', 'id', text, NOW) === undefined
   t.is(counterexample(fc.property(anything, isNone)), undefined)
 })
@@ -237,7 +268,15 @@ test('a Cookie header proves a binding if it holds the cookie that was made for 
   t.true(isProven(pair, NOW - 60_000))
   t.false(isProven(pair, NOW - 60_001))
   t.false(isProvenBy(pair, signing, 'other', 600_000, NOW))
-  t.false(isProvenBy(pair.replace('sid-bound', 'own-bound'), { ...signing, cookie: cookieSettings({ name: 'own' }, 'c') }, 'id', 600_000, NOW))
+  t.false(
+    isProvenBy(
+      pair.replace('sid-bound', 'own-bound'),
+      { ...signing, cookie: cookieSettings({ name: 'own' }, 'c') },
+      'id',
+      600_000,
+      NOW,
+    ),
+  )
   const changed = fc.property(fc.nat(pair.length - 1), fc.stringMatching(/^[\w.;= -]?$/), (at, with_) => {
     const text = pair.slice(0, at) + with_ + pair.slice(at + 1)
     return text === pair || !isProven(text)

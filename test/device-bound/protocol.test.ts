@@ -42,42 +42,60 @@ serial('over plain HTTP nothing is offered, and a bound session is unbound', asy
   t.is((await device.browser.get(REFRESH, { method: 'POST' })).status, 401)
 })
 
-serial('a registration gives the browser its binding and a second cookie with the attributes that it is told', async (t) => {
-  for (const cookie of [
-    {},
-    { name: '__Host-sid' },
-    { name: 'x', path: '/.session', sameSite: 'strict', httpOnly: false, priority: 'high' },
-    { domain: 'shop.test', sameSite: 'none', partitioned: true },
-  ] as const) {
-    const site = await boundSite(t, { cookie })
-    const device = site.device()
-    const signedIn = await device.get('/in')
-    const name = 'name' in cookie ? cookie.name : 'sid'
-    const sid = signedIn.setCookie.find((line) => line.startsWith(`${name}=`))?.split(';')[0] ?? ''
-    const offer = offerIn(signedIn)
+serial(
+  'a registration gives the browser its binding and a second cookie with the attributes that it is told',
+  async (t) => {
+    for (const cookie of [
+      {},
+      { name: '__Host-sid' },
+      { name: 'x', path: '/.session', sameSite: 'strict', httpOnly: false, priority: 'high' },
+      { domain: 'shop.test', sameSite: 'none' },
+    ] as const) {
+      const site = await boundSite(t, { cookie })
+      const device = site.device()
+      const signedIn = await device.get('/in')
+      const name = 'name' in cookie ? cookie.name : 'sid'
+      const sid = signedIn.setCookie.find((line) => line.startsWith(`${name}=`))?.split(';')[0] ?? ''
+      const offer = offerIn(signedIn)
 
-    const answer = await device.browser.send(REGISTER, sid, {
-      method: 'POST',
-      headers: { ...HTTPS, 'secure-session-response': registration(device.pair, offer?.challenge ?? '') },
-    })
+      const answer = await device.browser.send(REGISTER, sid, {
+        method: 'POST',
+        headers: { ...HTTPS, 'secure-session-response': registration(device.pair, offer?.challenge ?? '') },
+      })
 
-    t.is(answer.status, 200)
-    t.is(answer.headers.get('cache-control'), 'no-store')
-    t.is(answer.headers.get('content-type'), 'application/json; charset=utf-8')
-    const told = JSON.parse(answer.body) as Instructions
-    t.is(told.refresh_url, REFRESH)
-    t.deepEqual(told.scope, { include_site: false, scope_specification: [] })
-    t.is(told.credentials.length, 1)
-    t.like(told.credentials[0], { type: 'cookie', name: `${name}-bound` })
-    const [line, ...others] = answer.setCookie
-    t.deepEqual(others, [])
-    const [pair = '', maxAge, ...attributes] = line?.split('; ') ?? []
-    t.regex(pair, new RegExp(`^${name}-bound=[\\w-]+\\.[\\w-]+$`))
-    t.is(maxAge, 'Max-Age=590')
-    t.is(attributes.join('; '), told.credentials[0]?.attributes)
-    const plain = signedIn.setCookie.find((one) => one.startsWith(`${name}=`))?.split('; ').slice(1)
-    t.deepEqual(attributes, plain)
-  }
+      t.is(answer.status, 200)
+      t.is(answer.headers.get('cache-control'), 'no-store')
+      t.is(answer.headers.get('content-type'), 'application/json; charset=utf-8')
+      const told = JSON.parse(answer.body) as Instructions
+      t.is(told.refresh_url, REFRESH)
+      t.deepEqual(told.scope, { include_site: false, scope_specification: [] })
+      t.is(told.credentials.length, 1)
+      t.like(told.credentials[0], { type: 'cookie', name: `${name}-bound` })
+      const [line, ...others] = answer.setCookie
+      t.deepEqual(others, [])
+      const [pair = '', maxAge, ...attributes] = line?.split('; ') ?? []
+      t.regex(pair, new RegExp(`^${name}-bound=[\\w-]+\\.[\\w-]+$`))
+      t.is(maxAge, 'Max-Age=590')
+      t.is(attributes.join('; '), told.credentials[0]?.attributes)
+      const plain = signedIn.setCookie
+        .find((one) => one.startsWith(`${name}=`))
+        ?.split('; ')
+        .slice(1)
+      // With a priority, or partitioned, browsers refuse the instruction.
+      t.deepEqual(
+        attributes,
+        plain?.filter((one) => one !== 'Priority=High'),
+      )
+    }
+  },
+)
+
+serial('a session with a partitioned cookie is offered none: no browser keeps a proof beside it', async (t) => {
+  const site = await boundSite(t, { cookie: { partitioned: true } })
+  const device = site.device()
+  const signedIn = await device.get('/in')
+  t.is(offerIn(signedIn), undefined)
+  t.is(signedIn.setCookie.length, 1)
 })
 
 serial('a stolen cookie opens nothing `within` after the theft, and the browser goes on', async (t) => {
@@ -184,30 +202,33 @@ serial('without proof destroy() clears both cookies and ends nothing', async (t)
   }
 })
 
-serial('a browser that skipped its refresh keeps its cookies: changes are 401, and a sign-in starts anew', async (t) => {
-  const site = await boundSite(t)
-  const device = await boundDevice(site)
-  site.clock.now += 11 * MINUTE
-  const skipped = { 'secure-session-skipped': `quota_exceeded;session_identifier="${device.id}"` }
+serial(
+  'a browser that skipped its refresh keeps its cookies: changes are 401, and a sign-in starts anew',
+  async (t) => {
+    const site = await boundSite(t)
+    const device = await boundDevice(site)
+    site.clock.now += 11 * MINUTE
+    const skipped = { 'secure-session-skipped': `quota_exceeded;session_identifier="${device.id}"` }
 
-  const look = await device.get('/', skipped)
-  t.deepEqual(seen(look), { origin: 'unbound', isBound: false })
-  t.deepEqual(look.setCookie, [])
-  for (const path of ['/add', '/renew', '/fresh']) {
-    const refused = await device.get(path, skipped)
-    t.is(refused.status, 401, path)
-    t.deepEqual(refused.setCookie, [], path)
-  }
-  t.deepEqual((await device.get('/id', skipped)).setCookie, [])
+    const look = await device.get('/', skipped)
+    t.deepEqual(seen(look), { origin: 'unbound', isBound: false })
+    t.deepEqual(look.setCookie, [])
+    for (const path of ['/add', '/renew', '/fresh']) {
+      const refused = await device.get(path, skipped)
+      t.is(refused.status, 401, path)
+      t.deepEqual(refused.setCookie, [], path)
+    }
+    t.deepEqual((await device.get('/id', skipped)).setCookie, [])
 
-  t.is((await device.refresh()).status, 200)
-  t.like(seen(await device.get('/')), { origin: 'resumed', owner: 'ada' })
-  site.clock.now += 11 * MINUTE
-  const again = await device.get('/in', skipped)
-  t.is(again.status, 200)
-  t.truthy(offerIn(again))
-  t.is((await site.middleware.list('ada')).length, 2)
-})
+    t.is((await device.refresh()).status, 200)
+    t.like(seen(await device.get('/')), { origin: 'resumed', owner: 'ada' })
+    site.clock.now += 11 * MINUTE
+    const again = await device.get('/in', skipped)
+    t.is(again.status, 200)
+    t.truthy(offerIn(again))
+    t.is((await site.middleware.list('ada')).length, 2)
+  },
+)
 
 serial('run() rejects without proof', async (t) => {
   const site = await boundSite(t)
@@ -218,9 +239,12 @@ serial('run() rejects without proof', async (t) => {
   const cookie = await device.browser.cookie()
 
   t.is(await site.middleware.run(upgrade(cookie), ({ owner }) => owner), 'ada')
-  await t.throwsAsync(site.middleware.run(upgrade(withoutCookie(cookie, 'sid-bound')), () => t.fail()), {
-    code: 'ERR_SESSION_UNBOUND',
-  })
+  await t.throwsAsync(
+    site.middleware.run(upgrade(withoutCookie(cookie, 'sid-bound')), () => t.fail()),
+    {
+      code: 'ERR_SESSION_UNBOUND',
+    },
+  )
 })
 
 // ---- the life of a binding
@@ -290,17 +314,20 @@ serial('isBound of the manager and of SessionInfo tells, and the channel `bind` 
   )
 })
 
-serial('with the owner option a sign-in through data is offered a registration, and a sign-out ends the binding', async (t) => {
-  const site = await boundSite(t, { owner: ({ n }) => (typeof n === 'number' && n < 3 ? 'ada' : undefined) })
-  const device = site.device()
+serial(
+  'with the owner option a sign-in through data is offered a registration, and a sign-out ends the binding',
+  async (t) => {
+    const site = await boundSite(t, { owner: ({ n }) => (typeof n === 'number' && n < 3 ? 'ada' : undefined) })
+    const device = site.device()
 
-  const signedIn = await device.get('/add')
-  t.is((await device.register(signedIn)).status, 200)
-  t.true(seen(await device.get('/add')).isBound)
-  await device.get('/add')
+    const signedIn = await device.get('/add')
+    t.is((await device.register(signedIn)).status, 200)
+    t.true(seen(await device.get('/add')).isBound)
+    await device.get('/add')
 
-  t.like(seen(await device.get('/')), { isBound: false, n: 3 })
-})
+    t.like(seen(await device.get('/')), { isBound: false, n: 3 })
+  },
+)
 
 // ---- challenges
 
@@ -619,7 +646,10 @@ serial('sessions of before the option, and browsers that do not know it, are ser
   await plain.get('/in')
   site.clock.now += 60 * MINUTE
   t.like(seen(await plain.get('/add')), { origin: 'resumed', owner: 'ada', n: 1 })
-  t.deepEqual((await plain.get('/out')).setCookie.map((line) => line.split(';')[0]), ['sid='])
+  t.deepEqual(
+    (await plain.get('/out')).setCookie.map((line) => line.split(';')[0]),
+    ['sid='],
+  )
 })
 
 serial('the two cookies follow a cookie function, whose path must lead to the addresses', async (t) => {

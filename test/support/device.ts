@@ -30,9 +30,7 @@ export function jwkOf({ publicKey }: KeyPair): Record<string, unknown> {
 
 /** A JWS as Chromium makes it. */
 export function jws(key: KeyObject, header: object, payload: object): string {
-  const signed = [header, payload]
-    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
-    .join('.')
+  const signed = [header, payload].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
   return `${signed}.${sign('sha256', Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`
 }
 
@@ -57,8 +55,7 @@ export function offerIn({ headers }: Pick<Answer, 'headers'>): { path: string; c
 
 /** The challenge of a 403, and the binding that it names. */
 export function challengeIn({ headers }: Pick<Answer, 'headers'>): { challenge: string; id: string } | undefined {
-  const [, challenge, id] =
-    /^"([^"]+)";id="([^"]+)"$/.exec(headers.get('secure-session-challenge') ?? '') ?? []
+  const [, challenge, id] = /^"([^"]+)";id="([^"]+)"$/.exec(headers.get('secure-session-challenge') ?? '') ?? []
   return challenge === undefined || id === undefined ? undefined : { challenge, id }
 }
 
@@ -130,4 +127,3 @@ export class Device {
     return found === undefined ? asked : this.prove(found.challenge)
   }
 }
-
