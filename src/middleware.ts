@@ -16,7 +16,7 @@ import type { SessionOptions } from './options.ts'
 import { Payload } from './record/payload.ts'
 import { commit, commitEarly } from './session/commit.ts'
 import type { Core, RequestInfo } from './session/core.ts'
-import { assertSameSite } from './session/cross-site.ts'
+import { assertAdmitted } from './session/cross-site.ts'
 import { Loader } from './session/load.ts'
 import { SessionManager, type SessionData } from './session/manager.ts'
 import { Turns, WriteQueue } from './session/queues.ts'
@@ -248,6 +248,7 @@ export class MountedSession {
       watches: new Watches(store, payload, settings),
       binding: settings.deviceBound === undefined ? undefined : new DeviceBinding(settings.deviceBound),
       contextOf: (request) => this.#contextOf(request),
+      hostOf: (request) => (this.#app === undefined ? (request.headers.host ?? '') : this.#contextOf(request).host),
       running: 0,
     }
     this.sessions = new Sessions(this.core)
@@ -295,7 +296,7 @@ export class MountedSession {
     this.sweeper.start()
     const loading = trace('load', {}, () => this.#loader.load(info))
     const session = isPromise(loading) ? await loading : loading
-    if (session.status === 'live') assertSameSite(this.core, info, session.record)
+    assertAdmitted(session)
     if (ctx === undefined && session.origin === 'unbound') throw unboundError()
     const manager = new SessionManager(session)
     const facade = ctx === undefined ? undefined : this.#expose(ctx, session, manager)

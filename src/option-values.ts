@@ -164,7 +164,7 @@ function deviceFacts(answer: unknown): DeviceFacts {
 
 export function crossSiteOf(
   given: unknown,
-): { readonly trusts: (ctx: Context, origin: string | undefined) => boolean } | undefined {
+): { readonly trusts: (ctx: () => Context, origin: string | undefined) => boolean } | undefined {
   const at = 'options.crossSite'
   if (given === 'allow') return undefined
   if (given === 'refuse') return { trusts: () => false }
@@ -175,7 +175,7 @@ export function crossSiteOf(
   if (typeof trust === 'function') {
     return {
       trusts: (ctx) => {
-        const answer: unknown = (trust as (ctx: Context) => unknown)(ctx)
+        const answer: unknown = (trust as (ctx: Context) => unknown)(ctx())
         if (typeof answer === 'boolean') return answer
         throw invalidType(`the result of ${at}.trust`, 'true or false', answer, remedyFor(answer))
       },

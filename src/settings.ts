@@ -59,7 +59,7 @@ export interface Settings {
   readonly maxPerOwner: number | undefined
   readonly device: ((ctx: Context) => DeviceFacts) | undefined
   /** `undefined`: nothing is looked at. `origin` is the request's Origin header, as it was sent. */
-  readonly crossSite: { readonly trusts: (ctx: Context, origin: string | undefined) => boolean } | undefined
+  readonly crossSite: { readonly trusts: (ctx: () => Context, origin: string | undefined) => boolean } | undefined
   /** The value of the header. */
   readonly clearSiteData: string | undefined
   readonly deviceBound: { readonly within: number; readonly path: string } | undefined

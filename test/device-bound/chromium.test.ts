@@ -163,7 +163,7 @@ testInChromium('requests that are under way while the browser registers are serv
   const scene = await open(t)
 
   await scene.go('/in/busy')
-  await scene.page.waitForFunction(() => document.title.includes('true') || document.title.includes('false'))
+  await scene.page.waitForFunction("document.title.includes('true') || document.title.includes('false')")
 
   t.is(await scene.page.title(), Array(12).fill('true').join())
   await scene.got('register 200')

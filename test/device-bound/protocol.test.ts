@@ -76,7 +76,7 @@ serial(
       const [pair = '', maxAge, ...attributes] = line?.split('; ') ?? []
       t.regex(pair, new RegExp(`^${name}-bound=[\\w-]+\\.[\\w-]+$`))
       t.is(maxAge, 'Max-Age=590')
-      t.is(attributes.join('; '), told.credentials[0]?.attributes)
+      t.is(told.credentials[0]?.attributes, attributes.join('; '))
       const plain = signedIn.setCookie
         .find((one) => one.startsWith(`${name}=`))
         ?.split('; ')

@@ -26,28 +26,34 @@ for (const [how, options] of [
   ['', {}],
   [', encrypted', { encryptionKeys: ['an encryption key of some thirty characters'] }],
 ] as const) {
-  claim(`a binding is kept, and goes on with new ids and changes${how}`, { deviceBound: true, ...options }, async (t, stage) => {
-    const { clock, site } = stage
-    const { device, visitor } = await bound(t, stage)
-    clock.advance(2 * MINUTE)
+  claim(
+    `a binding is kept, and goes on with new ids and changes${how}`,
+    { deviceBound: true, ...options },
+    async (t, stage) => {
+      const { clock, site } = stage
+      const { device, visitor } = await bound(t, stage)
+      clock.advance(2 * MINUTE)
 
-    const changed = await visitor.does(
-      async (session) => {
-        session.data.a = 1
-        await session.regenerate()
-        return session.isBound
-      },
-      { headers: HTTPS },
-    )
-    t.true(changed.result)
-    clock.advance(9 * MINUTE)
-    t.is((await visitor.does(({ origin }) => origin, { headers: HTTPS })).result, 'unbound')
-    t.is((await device.refresh()).status, 200)
+      const changed = await visitor.does(
+        async (session) => {
+          session.data.a = 1
+          await session.regenerate()
+          return session.isBound
+        },
+        { headers: HTTPS },
+      )
+      t.true(changed.result)
+      clock.advance(9 * MINUTE)
+      t.is((await visitor.does(({ origin }) => origin, { headers: HTTPS })).result, 'unbound')
+      t.is((await device.refresh()).status, 200)
 
-    const again = await visitor.does(({ origin, data, isBound }) => ({ origin, a: data.a, isBound }), { headers: HTTPS })
-    t.deepEqual(again.result, { origin: 'resumed', a: 1, isBound: true })
-    t.is((await site.middleware.list('ada'))[0]?.isBound, true)
-  })
+      const again = await visitor.does(({ origin, data, isBound }) => ({ origin, a: data.a, isBound }), {
+        headers: HTTPS,
+      })
+      t.deepEqual(again.result, { origin: 'resumed', a: 1, isBound: true })
+      t.is((await site.middleware.list('ada'))[0]?.isBound, true)
+    },
+  )
 }
 
 claim('another process knows the binding, its challenges and its proofs', { deviceBound: true }, async (t, stage) => {

@@ -5,7 +5,8 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium, type Browser } from 'playwright-core'
-import { missing, program, temporaryFolder } from './service.ts'
+import { chromiumPath } from './chromium.ts'
+import { temporaryFolder } from './service.ts'
 
 export interface BoundChromium {
   readonly browser: Browser
@@ -20,11 +21,8 @@ function fingerprintOf(cert: string): string {
 
 /** `undefined`, loudly, where there is no Chromium. */
 export async function startBoundChromium(cert: string, isKnown: boolean): Promise<BoundChromium | undefined> {
-  const path = program(['chromium', 'chromium-browser', 'google-chrome'])
-  if (path === undefined) {
-    missing('chromium', 'apt-get install chromium')
-    return undefined
-  }
+  const path = chromiumPath()
+  if (path === undefined) return undefined
   const profile = mkdtempSync(join(temporaryFolder(), 'chromium-'))
   const features = 'EnableBoundSessionCredentialsSoftwareKeysForManualTesting,DeviceBoundSessions'
   const process = spawn(
