@@ -4,7 +4,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
-import type { Page } from 'playwright-core'
+import type { Page, Response } from 'playwright-core'
 import { WebSocketServer } from 'ws'
 import { session, type SessionManager, type SessionOptions } from '../src/index.ts'
 import { KEYS } from './support/app.ts'
@@ -104,8 +104,13 @@ async function submit(page: Page, target: string, method: string, enctype: strin
     document.body.append(form)
     form.submit()
   })`
-  const [answer] = await Promise.all([page.waitForNavigation(), page.evaluate(submission)])
-  return answer?.status() ?? 0
+  const isAnswer = (response: Response): boolean => response.request().isNavigationRequest()
+  const [answer] = await Promise.all([
+    page.waitForResponse(isAnswer),
+    page.waitForEvent('load'),
+    page.evaluate(submission),
+  ])
+  return answer.status()
 }
 
 async function fetched(page: Page, target: string, init: object): Promise<void> {

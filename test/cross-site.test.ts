@@ -1,9 +1,11 @@
 // Requests that pages of other sites send with a visitor's session: which are refused, which are served.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { IncomingMessage } from 'node:http'
+import { IncomingMessage, request } from 'node:http'
+import { Socket } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { session, type EventMessage, type SessionManager, type SessionOptions } from '../src/index.ts'
+import { sessionCookie } from '../src/testing.ts'
 import { serve, type Answer, type Browser } from './support/app.ts'
 
 interface Things {
@@ -18,7 +20,7 @@ interface Site {
   readonly middleware: ReturnType<typeof session<Things>>
   /** How often a handler ran. */
   readonly ran: { count: number }
-  post(headers: Headers, path?: string, method?: string): Promise<Answer>
+  readonly post: (headers: Headers, path?: string, method?: string) => Promise<Answer>
 }
 
 async function site(t: ExecutionContext, options: SessionOptions<Things> = {}, proxy = false): Promise<Site> {
@@ -212,18 +214,16 @@ test.serial('a refusal is an event with the public id and the owner', async (t) 
 // ---- WebSockets
 
 function upgrade(cookie: string, headers: Headers): IncomingMessage {
-  return {
-    method: 'GET',
-    url: '/',
-    headers: { cookie, host: 'shop.example', connection: 'upgrade', ...headers },
-  } as IncomingMessage
+  const request = new IncomingMessage(new Socket())
+  Object.assign(request, { method: 'GET', url: '/' })
+  Object.assign(request.headers, { cookie, host: 'shop.example', connection: 'upgrade', ...headers })
+  return request
 }
 
 test('a WebSocket upgrade is unsafe, in the chain', async (t) => {
   const { visitor, ran } = await site(t)
   const cookie = await visitor.cookie()
   // fetch sends no Upgrade header.
-  const { request } = await import('node:http')
   const status = (value: string, headers: Headers): Promise<number | undefined> =>
     new Promise((resolve, reject) => {
       request(visitor.url, { headers: { cookie, connection: 'upgrade', upgrade: value, ...headers } }, (response) => {
@@ -246,7 +246,6 @@ test('a WebSocket upgrade is unsafe in run(), also before the first request', as
     keys: ['a secret that is long enough for this'],
     crossSite: { trust: ['https://pay.example'] },
   })
-  const { sessionCookie } = await import('../src/testing.ts')
   const made = await sessionCookie(first, { n: 1 })
 
   for (const [sessions, pair] of [

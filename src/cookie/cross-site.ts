@@ -3,7 +3,10 @@ import type { IncomingMessage } from 'node:http'
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-/** Whether a request may change something: any method but GET, HEAD and OPTIONS (RFC 9110, section 9.2.1), and a WebSocket. */
+/**
+ * Whether a request may change something: any method but GET, HEAD and OPTIONS (RFC 9110, section 9.2.1), and the upgrade to
+ * a WebSocket.
+ */
 export function isUnsafe({ method = 'GET', headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
   return !SAFE.has(method) || (headers.upgrade !== undefined && WEBSOCKET.test(headers.upgrade))
 }

@@ -17,8 +17,13 @@ export type Route = 'register' | 'refresh'
 /** A request that came through Koa's chain. */
 export type RouteInfo = RequestInfo & { readonly ctx: Context }
 
+/** What is stored of a session, and whether it was written just now. */
+interface Outcome extends Found {
+  readonly isWritten: boolean
+}
+
 /** What a proof makes of a session; `undefined` where nothing is to be stored. */
-type Decide = (found: Found) => Metadata | undefined
+type Decide = (metadata: Metadata) => Metadata | undefined
 
 export class DeviceRoutes {
   readonly #core: Core
@@ -52,14 +57,18 @@ export class DeviceRoutes {
     ctx.set('Cache-Control', 'no-store')
     if (ctx.method !== 'POST') {
       ctx.set('Allow', 'POST')
-      return answerEmpty(ctx, 405)
+      answerEmpty(ctx, 405)
+      return
     }
     const { store } = this.#core
     store.begin()
     try {
       // Over plain HTTP no session is bound.
       const found = ctx.secure ? await findSession(this.#core, this.#verifier, info) : undefined
-      if (found?.record.owner === undefined) return answerEmpty(ctx, 401)
+      if (found?.record.owner === undefined) {
+        answerEmpty(ctx, 401)
+        return
+      }
       if (route === 'register') await this.#register(info, found)
       else await this.#refresh(info, found)
     } finally {
@@ -74,24 +83,25 @@ export class DeviceRoutes {
   async #register(info: RouteInfo, found: Found): Promise<void> {
     const header = info.request.headers['secure-session-response']
     // No browser sends it so, but a form of another page may: it must use nothing up.
-    if (header === undefined) return answerEmpty(info.ctx, 403)
+    if (header === undefined) {
+      answerEmpty(info.ctx, 403)
+      return
+    }
     const proof = parseProof(header)
-    let isBound = false
-    const stored = await this.#store(found, ({ stored: { metadata } }) => {
-      const { registration: id, binding } = metadata
+    const outcome = await this.#store(found, ({ registration: id, binding, ...metadata }) => {
       if (binding !== undefined || id === undefined) return undefined
       const now = this.#core.settings.now()
       const key = proof === undefined ? undefined : registeredKey(info, proof, id, now)
-      isBound = key !== undefined
       return {
         ...metadata,
         registration: undefined,
         binding: key === undefined ? undefined : { id, ...key, boundAt: now, provenAt: now },
       }
     })
-    const binding = stored?.stored.metadata.binding
-    if (stored === undefined || !isBound || binding === undefined) return this.#refuse(info, stored ?? found, 403)
-    const { key: publicId, owner } = stored.record
+    if (outcome === undefined) return answerEmpty(info.ctx, 401)
+    const { binding } = outcome.stored.metadata
+    if (!outcome.isWritten || binding === undefined) return this.#refuse(info, outcome)
+    const { key: publicId, owner } = outcome.record
     if (this.#core.events.hasSubscribers('bind')) this.#core.events.emit('bind', { publicId, owner })
     this.#confirm(info, binding)
   }
@@ -100,59 +110,67 @@ export class DeviceRoutes {
   async #refresh(info: RouteInfo, found: Found): Promise<void> {
     const { ctx, request } = info
     const named = unquoted(request.headers['sec-secure-session-id'])
-    const isNamed = ({ id }: Binding): boolean => named === undefined || named === id
-    let { binding } = found.stored.metadata
-    // At this the browser forgets its key: there is nothing to prove.
-    if (binding === undefined || !isNamed(binding)) return answerEmpty(ctx, 401)
     const header = request.headers['secure-session-response']
-    if (header === undefined) return this.#challenge(info, binding)
-    const proof = parseProof(header)
-    const stored = await this.#store(found, ({ stored: { metadata } }) => {
-      binding = metadata.binding
-      if (binding === undefined || proof === undefined || !isNamed(binding)) return undefined
-      const provenAt = refreshedAt(info, proof, binding, this.#core.settings.now())
-      return provenAt === undefined ? undefined : { ...metadata, binding: { ...binding, provenAt } }
-    })
-    if (stored !== undefined && binding !== undefined) return this.#confirm(info, binding)
-    // Another request signed in meanwhile, or the session has ended.
-    if (binding === undefined || !isNamed(binding)) return answerEmpty(ctx, 401)
-    this.#refuse(info, found, 403)
+    const outcome =
+      header === undefined ? { ...found, isWritten: false } : await this.#prove(info, found, named, parseProof(header))
+    const binding = outcome?.stored.metadata.binding
+    // At this the browser forgets its key: there is nothing to prove.
+    if (outcome === undefined || !isNamed(binding, named)) return answerEmpty(ctx, 401)
+    if (outcome.isWritten) return this.#confirm(info, binding)
+    if (header !== undefined) this.#refuse(info, outcome)
     this.#challenge(info, binding)
   }
 
-  /** Stores what `decide` makes of the newest state. @returns what is stored then; `undefined` where nothing was. */
-  async #store(found: Found, decide: Decide): Promise<Found | undefined> {
+  async #prove(
+    info: RouteInfo,
+    found: Found,
+    named: string | undefined,
+    proof: Proof | undefined,
+  ): Promise<Outcome | undefined> {
+    return this.#store(found, (metadata) => {
+      const { binding } = metadata
+      if (proof === undefined || !isNamed(binding, named)) return undefined
+      const provenAt = refreshedAt(info, proof, binding, this.#core.settings.now())
+      return provenAt === undefined ? undefined : { ...metadata, binding: { ...binding, provenAt } }
+    })
+  }
+
+  /**
+   * Stores what `decide` makes of the newest state.
+   *
+   * @returns what is stored then; `undefined` where the session has ended.
+   */
+  async #store(found: Found, decide: Decide): Promise<Outcome | undefined> {
     const { payload, store, settings, writes } = this.#core
-    let known = found
-    let written: Found | undefined
+    let known: Outcome = { ...found, isWritten: false }
     const attempt = async (): Promise<Replaced> => {
-      const metadata = decide(known)
-      if (metadata === undefined) return 'gone'
-      const { record } = known
+      const { record, stored } = known
+      const metadata = decide(stored.metadata)
+      if (metadata === undefined) return 'done'
       const { key, version, createdAt, owner, lastSeenAt, expiresAt } = record
-      const stored = { ...known.stored, metadata }
-      const next = recordOf(payload, { ...stored, createdAt, owner }, key, version + 1, { lastSeenAt, expiresAt })
-      const answer = await writes.hold(key, Promise.resolve(store.replace(next, version, settings.now())))
+      const next = { ...stored, metadata }
+      const written = recordOf(payload, { ...next, createdAt, owner }, key, version + 1, { lastSeenAt, expiresAt })
+      const answer = await writes.hold(key, Promise.resolve(store.replace(written, version, settings.now())))
       if (answer === 'done') {
-        payload.remember(next, stored)
-        written = { record: next, stored }
+        payload.remember(written, next)
+        known = { record: written, stored: next, isWritten: true }
       }
       return answer
     }
     const refresh = async (): Promise<boolean> => {
-      payload.forget(known.record.key)
-      const newest = await readFound(this.#core, known.record.key)
-      if (newest === undefined) return false
-      known = newest
-      return true
+      const { key } = known.record
+      payload.forget(key)
+      const newest = await readFound(this.#core, key)
+      if (newest !== undefined) known = { ...newest, isWritten: false }
+      return newest !== undefined
     }
-    return (await retryOnConflict(attempt, refresh)) ? written : undefined
+    return (await retryOnConflict(attempt, refresh)) ? known : undefined
   }
 
-  #refuse({ ctx }: RouteInfo, { record }: Found, status: number): void {
+  #refuse({ ctx }: RouteInfo, { record }: Found): void {
     const { events } = this.#core
     events.emit('reject', { publicId: record.key, owner: record.owner, reason: 'unbound' })
-    answerEmpty(ctx, status)
+    answerEmpty(ctx, 403)
   }
 
   #challenge(info: RouteInfo, { id, provenAt }: Binding): void {
@@ -175,6 +193,11 @@ export class DeviceRoutes {
       credentials: [{ type: 'cookie', ...boundCookieInstruction(cookie) }],
     })
   }
+}
+
+/** Whether a refresh means that binding. One that names none means what its session is bound to. */
+function isNamed(binding: Binding | undefined, named: string | undefined): binding is Binding {
+  return binding !== undefined && (named === undefined || named === binding.id)
 }
 
 /** The key that a registration proves. */

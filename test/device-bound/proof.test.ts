@@ -9,9 +9,9 @@ import { challengeInstant, newChallenge } from '../../src/device-bound/challenge
 import { isSignedBy, parseProof } from '../../src/device-bound/proof.ts'
 import { KEYS } from '../support/app.ts'
 import { boundDevice, boundSite, MINUTE, seen, type BoundSite } from '../support/bound-site.ts'
+import type { Device } from '../support/device.ts'
 import {
   challengeIn,
-  Device,
   HTTPS,
   jwkOf,
   jws,
@@ -111,7 +111,7 @@ const WRONG_REFRESHES: Record<string, Forge> = {
     refreshProof(d.pair, challengeIn(await (await boundDevice(site)).ask())?.challenge ?? c),
   "a registration's challenge": async (d, c, site) =>
     refreshProof(d.pair, offerIn(await site.device().get('/in'))?.challenge ?? c),
-  'a challenge of six minutes ago': async (d, c, site) => {
+  'a challenge of six minutes ago': (d, c, site) => {
     site.clock.now += 6 * MINUTE
     return refreshProof(d.pair, c)
   },

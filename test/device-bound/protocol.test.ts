@@ -1,4 +1,6 @@
 // A browser in Node speaks the protocol with the middleware: who is served when, and what each answer says.
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import test from 'ava'
 import { MemoryStore } from '../../src/index.ts'
 import { boundDevice, boundSite, MINUTE, seen, SECOND } from '../support/bound-site.ts'
@@ -188,7 +190,7 @@ serial('without proof destroy() clears both cookies and ends nothing', async (t)
     const device = await boundDevice(site)
     site.clock.now += 11 * MINUTE
 
-    const answer = await device.get('/out', skipped as Record<string, string>)
+    const answer = await device.get('/out', skipped)
 
     t.deepEqual(
       answer.setCookie.map((line) => line.split('; ').slice(0, 2)),
@@ -233,8 +235,11 @@ serial(
 serial('run() rejects without proof', async (t) => {
   const site = await boundSite(t)
   const device = await boundDevice(site)
-  const upgrade = (cookie: string): Parameters<typeof site.middleware.run>[0] =>
-    ({ headers: { cookie }, method: 'GET', url: '/' }) as Parameters<typeof site.middleware.run>[0]
+  const upgrade = (cookie: string): IncomingMessage => {
+    const request = new IncomingMessage(new Socket())
+    Object.assign(request.headers, { cookie })
+    return request
+  }
   site.clock.now += 2 * MINUTE
   const cookie = await device.browser.cookie()
 

@@ -63,7 +63,7 @@ async function page(ctx: Context, manager: SessionManager<Things>): Promise<void
       manager.data.n = (manager.data.n ?? 0) + 1
       break
     case '/id':
-      void manager.id
+      ctx.set('X-Id-Length', String(manager.id.length))
       break
     case '/renew':
       await manager.regenerate()

@@ -35,5 +35,7 @@ export async function startChromiumProfile(): Promise<BrowserContext | undefined
 
 /** `undefined`, loudly, where there is none. */
 export function chromiumPath(): string | undefined {
-  return program(['chromium', 'chromium-browser', 'google-chrome']) ?? missing('chromium', 'apt-get install chromium')
+  const path = program(['chromium', 'chromium-browser', 'google-chrome'])
+  if (path === undefined) missing('chromium', 'apt-get install chromium')
+  return path
 }
