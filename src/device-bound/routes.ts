@@ -88,8 +88,8 @@ export class DeviceRoutes {
       return
     }
     const proof = parseProof(header)
-    const outcome = await this.#store(found, ({ registration: id, binding, ...metadata }) => {
-      if (binding !== undefined || id === undefined) return undefined
+    const outcome = await this.#store(found, ({ registration: id, ...metadata }) => {
+      if (id === undefined) return undefined
       const now = this.#core.settings.now()
       const key = proof === undefined ? undefined : registeredKey(info, proof, id, now)
       return {
