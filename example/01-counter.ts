@@ -52,4 +52,10 @@ router.get(['/', '/index.html'], (ctx) => {
 
 app.use(router.routes())
 
-app.listen(PORT, HOST, () => console.log(`http://localhost:${PORT}`))
+app
+  .listen(PORT, HOST, () => console.log(`koa-fastsession: open http://localhost:${PORT} (Ctrl+C ends it)`))
+  .on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EADDRINUSE') throw error
+    console.error(`Something listens on port ${PORT} already: PORT=${PORT + 1} npm start takes another one.`)
+    process.exitCode = 1
+  })

@@ -1,11 +1,10 @@
-// A WebSocket in the session of the page that opened it: its handlers call currentSession(), and it is closed when the
-// session ends, in this process at once, in another one within seconds. Open http://localhost:18080 in two tabs.
-import { subscribe } from 'node:diagnostics_channel'
+// A WebSocket in the session of the page that opened it: its handlers call currentSession(), and session.signal closes it
+// when the session ends, wherever and however that happens. Open http://localhost:18080 in two tabs.
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import Koa from 'koa'
 import Router from 'koa-router'
-import { bindSession, currentSession, session, SessionError, type EventMessage } from 'koa-fastsession'
+import { bindSession, currentSession, session, SessionError } from 'koa-fastsession'
 import { SqliteStore } from 'koa-fastsession/sqlite'
 import { WebSocketServer, type WebSocket } from 'ws'
 
@@ -61,13 +60,6 @@ const server = app.listen(port, '127.0.0.1', () => console.log(`http://localhost
 const ENDED = 4001 // 4000 to 4999 are for apps to choose
 const MOVED = 4002
 
-interface Live {
-  readonly socket: WebSocket
-  readonly publicId: string
-  readonly check: () => Promise<void>
-}
-
-const live = new Set<Live>()
 const sockets = new WebSocketServer({ noServer: true, maxPayload: 1024 })
 
 server.on('upgrade', (request, socket, head) => {
@@ -92,42 +84,24 @@ function isOurPage({ headers: { origin, host } }: IncomingMessage): boolean {
 
 /** Runs in the session of the upgrade. Messages come from outside of any request, so what hears them is bound. */
 function accept(socket: WebSocket): void {
-  const hangUp = (error: unknown): void => {
-    const hasEnded = error instanceof SessionError && error.code === 'ERR_SESSION_GONE'
-    // An outage of the store ends nothing.
-    if (hasEnded) socket.close(ENDED, 'the session has ended')
-  }
-  const check = bindSession(() => currentSession().reload().catch(hangUp))
-  const one: Live = { socket, publicId: currentSession().publicId, check }
-  live.add(one)
-  socket.on('close', () => live.delete(one))
+  const { signal } = currentSession() // watched until the connection closes
+  const hangUp = (): void => socket.close(ENDED, 'the session has ended')
+  if (signal.aborted) hangUp()
+  else signal.addEventListener('abort', hangUp)
+
   socket.on('error', () => socket.terminate())
   socket.on(
     'message',
     bindSession(() => {
-      count().then((total) => socket.send(JSON.stringify({ count: total })), hangUp)
+      count().then(
+        (total) => socket.send(JSON.stringify({ count: total })),
+        (error: unknown) => {
+          // An outage of the store ends nothing. A session that cannot be changed under this id any more, and has not
+          // ended, goes on under another: the page has a new cookie, and connects again.
+          if (!(error instanceof SessionError) || error.code !== 'ERR_SESSION_GONE') return
+          if (!signal.aborted) socket.close(MOVED, 'the session may have a new id')
+        },
+      )
     }),
   )
-  void check() // it may have ended while the upgrade was on its way
 }
-
-function closeAll(publicId: string | undefined, code: number, reason: string): void {
-  for (const one of live) if (one.publicId === publicId) one.socket.close(code, reason)
-}
-
-// Ended in this process, by a logout or from another device.
-subscribe('koa-fastsession:destroy', (message) => {
-  closeAll((message as EventMessage).publicId, ENDED, 'the session has ended')
-})
-// It goes on under another id: the page has a new cookie, and may connect again.
-subscribe('koa-fastsession:regenerate', (message) => {
-  closeAll((message as EventMessage).previousPublicId, MOVED, 'the session has a new id')
-})
-// Ended in another process, or by the clock: only the store knows. reload() is one read, and counts as no use, so an open
-// socket does not keep an idle session alive.
-setInterval(
-  () => {
-    for (const { check } of live) void check()
-  },
-  Number(process.env['CHECK_INTERVAL'] ?? 10_000),
-).unref()

@@ -1,11 +1,10 @@
 // socket.io in the session of the page: rooms of a session, handlers that call currentSession(), and no socket that
-// outlives its session. Open http://localhost:18080 in two tabs.
-import { subscribe } from 'node:diagnostics_channel'
+// outlives its session, by session.signal. Open http://localhost:18080 in two tabs.
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import Koa from 'koa'
 import Router from 'koa-router'
-import { bindSession, currentSession, session, SessionError, type EventMessage } from 'koa-fastsession'
+import { bindSession, currentSession, session, SessionError } from 'koa-fastsession'
 import { SqliteStore } from 'koa-fastsession/sqlite'
 import { Server } from 'socket.io'
 
@@ -61,11 +60,11 @@ const server = app.listen(port, '127.0.0.1', () => console.log(`http://localhost
 
 // ---- the sockets
 
-/** What a socket keeps of its session: both functions run in it, wherever they are called. */
+/** What a socket keeps of its session. `remember` runs in it, wherever it is called. */
 interface Held {
   publicId: string
+  signal: AbortSignal
   remember: (text: string) => Promise<string[]>
-  reload: () => Promise<void>
 }
 
 type Events = Record<'messages', (messages: string[]) => void>
@@ -73,26 +72,27 @@ type Reply = (messages: string[]) => void
 type Requests = Record<'say', (text: unknown, reply?: Reply) => void>
 
 const io = new Server<Requests, Events, Record<string, never>, Held>(server, {
+  // A signal is watched while the connection of its request is open. A page that polls has a new one now and then.
+  transports: ['websocket'],
   allowRequest: (request, allow) => allow(null, isOurPage(request)),
 })
 
 /**
  * A page of another host may connect here with our cookie when that host is a neighbour: SameSite looks at the site, not
- * at the host. Only Origin tells. Browsers leave it out where a page polls its own host, and never in a WebSocket.
+ * at the host. Only Origin tells.
  */
-function isOurPage({ headers: { origin, host, upgrade } }: IncomingMessage): boolean {
-  if (origin === undefined) return upgrade === undefined
-  return URL.canParse(origin) && new URL(origin).host === host
+function isOurPage({ headers: { origin, host } }: IncomingMessage): boolean {
+  return origin !== undefined && URL.canParse(origin) && new URL(origin).host === host
 }
 
 io.use((socket, next) => {
   sessions
-    .run(socket.request, async ({ owner, publicId }) => {
+    .run(socket.request, async ({ owner, publicId, signal }) => {
       if (owner === undefined) throw new Error('sign in first')
-      socket.data = { publicId, remember: bindSession(remember), reload: bindSession(() => currentSession().reload()) }
+      socket.data = { publicId, signal, remember: bindSession(remember) }
       await socket.join(publicId)
     })
-    // A page is told the message of the error: not what is wrong with our store.
+    // A page learns the message of the error: not what is wrong with our store.
     .then(
       () => next(),
       (error: unknown) => next(error instanceof SessionError ? new Error('try again later') : (error as Error)),
@@ -100,7 +100,11 @@ io.use((socket, next) => {
 })
 
 io.on('connection', (socket) => {
-  const { publicId, remember } = socket.data
+  const { publicId, signal, remember } = socket.data
+  const hangUp = (): void => void socket.disconnect(true)
+  if (signal.aborted) hangUp()
+  else signal.addEventListener('abort', hangUp)
+
   socket.on('say', (text, reply) => {
     if (typeof text !== 'string' || typeof reply !== 'function') return // a client may send anything
     remember(text).then(
@@ -108,31 +112,10 @@ io.on('connection', (socket) => {
         reply(messages)
         socket.to(publicId).emit('messages', messages)
       },
-      (error: unknown) => hangUp(publicId, error),
+      (error: unknown) => {
+        // It has ended, or has a new id, with which the page connects again. An outage of the store is neither.
+        if (error instanceof SessionError && error.code === 'ERR_SESSION_GONE') hangUp()
+      },
     )
   })
-  void check(socket) // the session may have ended while the socket was on its way
 })
-
-async function check({ data: { publicId, reload } }: { data: Held }): Promise<void> {
-  await reload().catch((error: unknown) => hangUp(publicId, error))
-}
-
-/** An outage of the store ends nothing; the end of a session does. */
-function hangUp(publicId: string | undefined, error?: unknown): void {
-  if (publicId === undefined) return
-  if (error === undefined || (error instanceof SessionError && error.code === 'ERR_SESSION_GONE'))
-    io.in(publicId).disconnectSockets(true)
-}
-
-// Ended in this process, or gone on under another id, with which the page may connect again.
-subscribe('koa-fastsession:destroy', (message) => hangUp((message as EventMessage).publicId))
-subscribe('koa-fastsession:regenerate', (message) => hangUp((message as EventMessage).previousPublicId))
-// Ended in another process, or by the clock: only the store knows. reload() is one read, and counts as no use, so an open
-// socket does not keep an idle session alive.
-setInterval(
-  () => {
-    for (const socket of io.sockets.sockets.values()) void check(socket)
-  },
-  Number(process.env['CHECK_INTERVAL'] ?? 10_000),
-).unref()

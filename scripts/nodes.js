@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const majors = process.argv.length > 2 ? process.argv.slice(2) : ['20', '22', '24', '26']
+const majors = process.argv.length > 2 ? process.argv.slice(2) : ['20.19', '22', '24', '26']
 const binaries = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`
 const folder = mkdtempSync(join(tmpdir(), 'koa-fastsession-nodes-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))

@@ -25,7 +25,7 @@ let leaks = 0
 const cookie = /(?<![\w-])[\w-]{32}\.[\w-]{43}(?![\w-])/
 const secrets = [
   ...(
-    /KEYS[^=]*= \[(.*)\]/.exec(readFileSync(new URL('../test/support/app.ts', import.meta.url), 'utf8'))?.[1] ?? ''
+    /KEYS[^=]*= \[(.*?)\]/s.exec(readFileSync(new URL('../test/support/app.ts', import.meta.url), 'utf8'))?.[1] ?? ''
   ).matchAll(/'([^']+)'/g),
 ].map(([, secret]) => secret)
 if (secrets.length === 0) throw new Error('the signing secrets of the tests are no longer where they were')

@@ -1,5 +1,6 @@
 // The catalogue of what can go wrong: every code, its status, the messages that several rooms share, and how a refused
 // option is worded. Everything here only makes an error: state and events are the caller's.
+import { markClass } from './copies.ts'
 
 const STATUS = {
   ERR_SESSION_NO_CONTEXT: 500,
@@ -19,14 +20,17 @@ const STATUS = {
   ERR_SESSION_STORE: 503,
 } as const
 
+// A program may have two copies of this package, one by import and one by require: their errors are known by this mark.
+const MARK = Symbol.for('koa-fastsession.error')
+
 /** Every `code` that a {@link SessionError} can have. A code never changes; a message may. */
 export type SessionErrorCode = keyof typeof STATUS
 
 /**
  * What goes wrong while a request runs. The message says what happened and what to do, and names neither ids nor data.
  *
- * Koa answers with `status` and writes the error to its log. Of another copy of this package it is another class: compare
- * `code`, rather than asking for `instanceof`.
+ * Koa answers with `status` and writes the error to its log. Two copies of this package have two classes, and `instanceof`
+ * holds for the errors of both.
  *
  * ```ts
  * app.use(async (ctx, next) => {
@@ -42,7 +46,7 @@ export type SessionErrorCode = keyof typeof STATUS
  * ```
  */
 export class SessionError extends Error {
-  /** What happened, for `switch`. The README has a heading for each code. */
+  /** What happened, for `switch`. docs/errors.md has a heading for each code. */
   readonly code: SessionErrorCode
   /** The HTTP status that Koa answers with: 401, 403, 409, 500, 501 or 503. */
   readonly status: number
@@ -59,6 +63,10 @@ export class SessionError extends Error {
   /** `'SessionError'`. */
   override get name(): string {
     return 'SessionError'
+  }
+
+  static {
+    markClass(this, MARK)
   }
 }
 

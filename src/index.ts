@@ -18,7 +18,7 @@ export type { KeepOptions, SessionData, SessionManager } from './session/manager
 export type { SessionInfo, SessionMiddleware, SessionState } from './middleware.ts'
 export type { SchemaIssue, SchemaResult, StandardSchema } from './record/schema.ts'
 export type { Duration, SessionOptions, SkipHeader } from './options.ts'
-export type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from './store.ts'
+export type { KeyPage, PromiseOfText, RecordPage, Replaced, SessionRecord, SessionStore } from './store.ts'
 export type { MemoryStoreOptions } from './stores/memory.ts'
 export type { DeviceFacts } from './record/payload.ts'
 export type { Origin } from './session/request-session.ts'

@@ -1,24 +1,24 @@
 // session(options): the way of one request, top to bottom. `run()` and the test helpers share it.
 import { ServerResponse, type IncomingMessage } from 'node:http'
-import type Koa from 'koa'
-import type { Context, Next } from 'koa'
+// By name: a default import of what is CommonJS needs esModuleInterop in the programs that read our declarations.
+import type { Context, Next, ParameterizedContext } from 'koa'
 import { CheckedStore } from './checked-store.ts'
 import { KoaSessionFacade } from './compat/koa-session.ts'
 import { ContextScope, sessionContext } from './context.ts'
 import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/keyring.ts'
 import { invalidMix, invalidType, SessionError, unboundError } from './errors.ts'
-import { Events, trace } from './events.ts'
+import { Events, isTraced, trace } from './events.ts'
 import { markReached, warnIfNeverReached } from './mount-check.ts'
 import { DeviceBinding } from './device-bound/policy.ts'
 import { DeviceRoutes, type Route, type RouteInfo } from './device-bound/routes.ts'
 import { warnOfSettings, warnOfShortSecret, watchForKoaSession } from './notices.ts'
 import type { SessionOptions } from './options.ts'
 import { Payload } from './record/payload.ts'
-import { commit, commitEarly } from './session/commit.ts'
+import { commit, commitEarly, commitPending } from './session/commit.ts'
 import type { Core, RequestInfo } from './session/core.ts'
 import { assertAdmitted } from './session/cross-site.ts'
 import { Loader } from './session/load.ts'
-import { SessionManager, type SessionData } from './session/manager.ts'
+import { requestSessionOf, SessionManager, type SessionData } from './session/manager.ts'
 import { Turns, WriteQueue } from './session/queues.ts'
 import { writeTogether, type Change } from './session/replace.ts'
 import type { RequestSession } from './session/request-session.ts'
@@ -31,10 +31,14 @@ import { Sweeper } from './sweeper.ts'
 
 export type { SessionInfo } from './sessions.ts'
 
-/** What `ctx.state` holds below the middleware, for `new Koa<SessionState>()` and `new Router<SessionState>()`. */
-export interface SessionState<Data extends object = SessionData> {
-  /** The session of this request, under the default `stateKey`. */
-  session: SessionManager<Data>
+type App = Context['app']
+
+/**
+ * What `ctx.state` holds below the middleware, for `new Koa<SessionState>()` and `new Router<SessionState>()`: the session of
+ * the request under its `stateKey`. Where that is not known to the compiler, nothing.
+ */
+export type SessionState<Data extends object = SessionData, StateKey extends string = 'session'> = {
+  -readonly [Key in StateKey as string extends Key ? never : Key]: SessionManager<Data>
 }
 
 declare module 'koa' {
@@ -45,7 +49,13 @@ declare module 'koa' {
 }
 
 /** The middleware that `session()` gives, and what it does outside Koa's chain. */
-export interface SessionMiddleware<Data extends object = SessionData> extends Koa.Middleware<SessionState<Data>> {
+export interface SessionMiddleware<Data extends object = SessionData, StateKey extends string = 'session'> {
+  /** It asks nothing of the state that it is given: any app and any router takes it. */
+  (ctx: ParameterizedContext<object>, next: Next): Promise<unknown>
+  /** What `app.use(session()).use(…)` knows: the last signature is the one that types are inferred from. */
+  // eslint-disable-next-line @typescript-eslint/unified-signatures -- two, so that the first asks nothing of an app's state
+  (ctx: ParameterizedContext<SessionState<Data, StateKey>>, next: Next): Promise<unknown>
+
   /**
    * Serves a request that does not run through Koa's chain (a WebSocket upgrade, raw `http`): loads its session, runs
    * `fn` with `currentSession()` bound, commits, and resolves to what `fn` returned.
@@ -182,15 +192,18 @@ export interface SessionMiddleware<Data extends object = SessionData> extends Ko
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options, as far as they can be known here:
  * `app.keys` are looked at in the first request.
  */
-export function session<Data extends object = SessionData>(
-  options: SessionOptions<Data> = {},
-): SessionMiddleware<Data> {
+export function session<Data extends object = SessionData, const StateKey extends string = 'session'>(
+  options?: SessionOptions<Data> & { readonly stateKey?: StateKey | undefined },
+): SessionMiddleware<Data, StateKey>
+/** Where the compiler does not know the `stateKey`, `session<Data, 'admin'>()` or the app says what `ctx.state` holds. */
+export function session<Data extends object>(options: SessionOptions<Data>): SessionMiddleware<Data, string>
+export function session<Data extends object>(options: SessionOptions<Data> = {}): SessionMiddleware<Data, string> {
   const mounted = new MountedSession(settingsOf(options))
   const { sessions, sweeper } = mounted
   const handle = (ctx: Context, next: Next): Promise<unknown> => mounted.handle(ctx, next)
   const ownerOf = (given: unknown, caller: string): string | undefined =>
     methodOptions(given, caller, ['owner']).owner as string | undefined
-  const methods: Omit<SessionMiddleware<Data>, keyof Koa.Middleware> = {
+  const methods: Pick<SessionMiddleware<Data>, keyof SessionMiddleware> = {
     // Here and below: the type of data is the app's word.
     run: (request, fn) => mounted.run(request, fn as (session: SessionManager) => ReturnType<typeof fn>),
     list: (owner) => sessions.list(owner) as Promise<SessionInfo<Data>[]>,
@@ -207,13 +220,26 @@ export function session<Data extends object = SessionData>(
     deleteExpired: () => sweeper.sweep(),
     close: () => mounted.close(),
   }
-  const middleware = Object.assign(handle as Koa.Middleware<SessionState<Data>>, methods)
+  // It looks at nothing of the state but what it puts there.
+  const middleware = Object.assign(
+    handle as (ctx: ParameterizedContext<object>, next: Next) => Promise<unknown>,
+    methods,
+  )
   mountedBy.set(middleware, mounted)
   warnIfNeverReached(mounted.core.events)
   return middleware
 }
 
-const mountedBy = new WeakMap<object, MountedSession>()
+// Shared by all copies of this package in the process: the one of a test may ask for a middleware of the app's.
+const MOUNTED = Symbol.for('koa-fastsession.middlewares')
+const holder = globalThis as { [MOUNTED]?: WeakMap<object, MountedSession> }
+const mountedBy: WeakMap<object, MountedSession> = sharedMap()
+
+function sharedMap(): WeakMap<object, MountedSession> {
+  const existing = holder[MOUNTED]
+  if (existing !== undefined) return existing
+  return (holder[MOUNTED] = new WeakMap())
+}
 
 /** @internal What is behind a middleware. @throws {TypeError} when it was not made by `session()`. */
 export function mountedSession(middleware: object): MountedSession {
@@ -230,7 +256,7 @@ export class MountedSession {
   readonly #settings: Settings
   readonly #loader: Loader
   readonly #device: DeviceRoutes | undefined
-  #app: Koa | undefined = undefined
+  #app: App | undefined = undefined
   #appKeys: unknown = undefined
   #appKeyring: LiveKeyring | undefined = undefined
 
@@ -271,7 +297,10 @@ export class MountedSession {
     const route = this.#device?.routeOf(ctx)
     if (route !== undefined) return this.#answerDevice(ctx, route)
     if (this.#settings.skips?.(ctx) === true) return next()
-    return this.#serve(this.#infoOf(ctx, this.#settings.passive?.(ctx) === true), next)
+    const forwarded = this.#forwarded(ctx)
+    if (forwarded !== undefined) return this.#serveForwarded(ctx, forwarded, next)
+    // Whatever next is, it is called without an argument.
+    return this.#serve(this.#infoOf(ctx, this.#settings.passive?.(ctx) === true), () => next())
   }
 
   /** One of the requests by which a browser binds a session to its device: neither skipped nor held to be of another site. */
@@ -291,22 +320,19 @@ export class MountedSession {
   }
 
   async #serve<Result>(info: RequestInfo, fn: (session: SessionManager) => Result | Promise<Result>): Promise<Result> {
-    const { ctx } = info
+    const { ctx, request, cookie } = info
     const outer = this.#outerScope(info)
     this.sweeper.start()
-    const loading = trace('load', {}, () => this.#loader.load(info))
+    const loading = isTraced('load') ? trace('load', {}, () => this.#loader.load(info)) : this.#loader.load(info)
     const session = isPromise(loading) ? await loading : loading
-    assertAdmitted(session)
-    if (ctx === undefined && session.origin === 'unbound') throw unboundError()
+    if (session.status === 'live') assertAdmitted(session)
+    else if (ctx === undefined && session.origin === 'unbound') throw unboundError()
     const manager = new SessionManager(session)
     const facade = ctx === undefined ? undefined : this.#expose(ctx, session, manager)
-    const scope = new ContextScope(manager, this.#settings.stateKey, info.cookie.name, outer, info.request)
+    const scope = new ContextScope(manager, this.#settings.stateKey, cookie.name, outer, request)
     let result: Result
     try {
-      result = await (ctx === undefined
-        ? sessionContext.run(scope, fn, manager)
-        : // Koa's next takes no argument.
-          sessionContext.run(scope, fn as () => Result | Promise<Result>))
+      result = await sessionContext.run(scope, fn, manager)
     } catch (error) {
       if (isAnswer(error)) await this.#finish(session, facade)
       else session.close()
@@ -315,6 +341,27 @@ export class MountedSession {
     const finishing = this.#finish(session, facade)
     if (isPromise(finishing)) await finishing
     return result
+  }
+
+  /** The session of a request that a handler hands to the same app once more, as a redirect without the browser. */
+  #forwarded(ctx: Context): SessionManager | undefined {
+    const { stateKey } = this.#settings
+    let scope = sessionContext.getStore()
+    if (scope?.isOf(ctx.req) !== true || stateKey in ctx.state) return undefined
+    while (scope !== undefined && scope.stateKey !== stateKey) scope = scope.outer
+    const manager = scope?.session
+    if (!(manager instanceof SessionManager)) return undefined
+    const session = requestSessionOf(manager)
+    return session.core === this.core && session.phase === 'open' ? manager : undefined
+  }
+
+  /** The outer chain commits what comes later; what this one changed is stored before its answer leaves. */
+  async #serveForwarded(ctx: Context, manager: SessionManager, next: Next): Promise<void> {
+    const session = requestSessionOf(manager)
+    const facade = this.#expose(ctx, session, manager)
+    await next()
+    await facade?.finish()
+    await commitPending(session)
   }
 
   /** Puts the manager where the handlers look for it. */
@@ -331,8 +378,12 @@ export class MountedSession {
 
   /** Commits what the handlers changed. */
   #finish(session: RequestSession, facade: KoaSessionFacade | undefined): void | Promise<void> {
-    if (facade === undefined) return trace('commit', {}, () => commit(session))
-    return facade.finish().then(() => trace('commit', {}, () => commit(session)))
+    if (facade !== undefined) return facade.finish().then(() => this.#commit(session))
+    return this.#commit(session)
+  }
+
+  #commit(session: RequestSession): void | Promise<void> {
+    return isTraced('commit') ? trace('commit', {}, () => commit(session)) : commit(session)
   }
 
   /** @internal The public id of the live session that a request's cookie names. */
@@ -373,12 +424,12 @@ export class MountedSession {
     }
   }
 
-  #meet(app: Koa): void {
+  #meet(app: App): void {
     this.#app = app
     if (!this.#settings.koaSession) watchForKoaSession(app.context, this.core.events)
   }
 
-  #keyring(app: Koa | undefined): Keyring {
+  #keyring(app: App | undefined): Keyring {
     if (this.#settings.keys !== undefined) return this.#settings.keys.current()
     if (app === undefined) {
       throw invalidMix(
@@ -433,7 +484,10 @@ export class MountedSession {
 /** The headers have left before the chain returned; where it never does, what is pending is stored as the response closes. */
 function onEarlyHeaders(session: RequestSession): void {
   session.info.ctx?.res.once('close', () => {
-    if (session.phase === 'open') void commitEarly(session)
+    // A chain that is about to return commits by itself, or fails and commits nothing.
+    setImmediate(() => {
+      if (session.phase === 'open') void commitEarly(session)
+    })
   })
 }
 

@@ -5,6 +5,7 @@ import type { KeygripLike, Secrets } from './cookie/keyring.ts'
 import type { Duration } from './duration.ts'
 import type { SessionLogger } from './events.ts'
 import type { SessionCodec } from './record/codec.ts'
+import type { StandardSchema } from './record/schema.ts'
 import type { SessionStore } from './store.ts'
 
 export type { Duration } from './duration.ts'
@@ -15,27 +16,6 @@ export interface SkipHeader {
   readonly name: string
   /** Compared exactly; `'*'` matches any. */
   readonly value: string
-}
-
-/** The part of the Standard Schema interface (standardschema.dev) that is used: zod, valibot, arktype and others have it. */
-export interface StandardSchema<Output = unknown> {
-  /** What such a library puts there. */
-  readonly '~standard': {
-    /** Answers at once or with a promise. */
-    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
-  }
-}
-
-/** What a Standard Schema answers. */
-export type SchemaResult<Output> =
-  { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }
-
-/** One thing that a Standard Schema found. */
-export interface SchemaIssue {
-  /** It may quote data, so it is shown nowhere. */
-  readonly message: string
-  /** Where in data: this the error names. */
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
 /** How sessions are encrypted, where a list of keys does not say enough. */

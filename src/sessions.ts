@@ -9,6 +9,7 @@ import { isEnded } from './record/tombstone.ts'
 import { decodeRecord, type Stored } from './record/record.ts'
 import type { Core } from './session/core.ts'
 import { endSession } from './session/destroy.ts'
+import type { SessionData } from './session/manager.ts'
 import { applySchema } from './session/newest.ts'
 import { followRecord, followSuccessors } from './session/successors.ts'
 import { updateRecord } from './session/update-record.ts'
@@ -16,7 +17,7 @@ import { checkedOwner } from './settings.ts'
 import { CorruptRecord, type RecordPage, type SessionRecord } from './store.ts'
 
 /** A session as `list`, `get` and `scan` show it. Instants are epoch milliseconds. */
-export interface SessionInfo<Data extends object = Record<string, unknown>> {
+export interface SessionInfo<Data extends object = SessionData> {
   /** Names the session for `get`, `update`, `destroy` and `except`; no cookie, so it is safe to show. */
   readonly publicId: string
   /** The account that the session belongs to; `undefined` for an anonymous one. */
@@ -152,7 +153,8 @@ export class Sessions {
 
   async destroyAll(owner: string, except: string | undefined): Promise<number> {
     checkedOwner(owner, 'the owner of destroyAll()')
-    if (except !== undefined && typeof except !== 'string') throw invalidType('except of destroyAll()', 'a public id', except)
+    if (except !== undefined && typeof except !== 'string')
+      throw invalidType('except of destroyAll()', 'a public id', except)
     let count = 0
     for (let pass = 0; pass < MAX_PASSES; pass++) {
       let pages = 0

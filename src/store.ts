@@ -1,5 +1,6 @@
 // The contract between the core and whatever keeps the records. A store knows nothing of cookies,
 // ids, requests or data: it keeps records under opaque keys, compares a version and sets, in one atomic step.
+import { markClass } from './copies.ts'
 
 /** What a store keeps for one session. A store copies every field and interprets only those named in its verbs. */
 export interface SessionRecord {
@@ -37,6 +38,29 @@ export interface KeyPage {
 export type Replaced = 'done' | 'stale' | 'gone'
 
 /**
+ * A promise of `Answer`, one of some texts. To be implemented it is any promise of a text: `async replace() { return 'done' }` in
+ * a class is one to the compiler, which forgets which text it was. A text that is no answer is refused when it comes.
+ */
+export interface PromiseOfText<Answer> extends Promise<Answer> {
+  // Two signatures of one function: were it one, the compiler would ask that it takes any text.
+  /** As of any promise. */
+  then<Done = Answer, Failed = never>(
+    onDone?: {
+      (answer: Answer): Done | PromiseLike<Done>
+      // eslint-disable-next-line @typescript-eslint/unified-signatures -- see above
+      (answer: Answer, _?: never): Done | PromiseLike<Done>
+    } | null,
+    onFailed?: ((reason: unknown) => Failed | PromiseLike<Failed>) | null,
+  ): Promise<Done | Failed>
+  /** As of any promise. */
+  catch<Failed = never>(
+    onFailed?: ((reason: unknown) => Failed | PromiseLike<Failed>) | null,
+  ): PromiseOfText<Answer | Failed>
+  /** As of any promise. */
+  finally(onDone?: (() => void) | null): PromiseOfText<Answer>
+}
+
+/**
  * Keeps session records.
  *
  * Every verb may answer at once or with a promise. `now` is the middleware's clock, in epoch milliseconds: it alone
@@ -46,7 +70,7 @@ export type Replaced = 'done' | 'stale' | 'gone'
  */
 export interface SessionStore {
   /** What this store cannot promise, said once as a safety notice; left out where it keeps the whole contract. */
-  readonly limits?: string
+  readonly limits?: string | undefined
 
   /**
    * Inserts a record.
@@ -66,7 +90,7 @@ export interface SessionStore {
    * Comparison and write are one atomic step: of any number of concurrent callers with one version exactly one gets
    * `'done'`. The owner may change: the index by owner follows. A `record` that is already expired ends the session.
    */
-  replace(record: SessionRecord, version: number, now: number): Replaced | Promise<Replaced>
+  replace(record: SessionRecord, version: number, now: number): Replaced | PromiseOfText<Replaced>
 
   /**
    * Moves `lastSeenAt` and `expiresAt` of the live record that has `version`; nothing else, the version least of all.
@@ -134,5 +158,12 @@ export function isPromise<T>(answer: MaybePromise<T>): answer is Promise<T> {
   return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
 }
 
+// A store may be of another copy of this package than the middleware: its errors are known by this mark.
+const CORRUPT = Symbol.for('koa-fastsession.corrupt-record')
+
 /** A record that is not what was written: cut off, changed, or another record's. To the core its session has ended. */
-export class CorruptRecord extends Error {}
+export class CorruptRecord extends Error {
+  static {
+    markClass(this, CORRUPT)
+  }
+}

@@ -45,7 +45,7 @@ export class Sweeper {
    *
    * @throws {SessionError} `ERR_SESSION_STORE`, also after `close`.
    */
-  async sweep(maxTime = MAX_SWEEP): Promise<number> {
+  async sweep(maxTime: number = MAX_SWEEP): Promise<number> {
     this.#store.begin()
     try {
       const begun = performance.now()

@@ -16,7 +16,8 @@ const spans: Readonly<Record<SpanName, TracingChannel>> = {
 
 /**
  * Runs `fn` in a span, in the async context of its caller; without subscribers a direct call. `context` is what
- * subscribers get, one object for all events of the span: no id and no data in it. Where `fn` fails it gets an `error`.
+ * subscribers get, one object for all events of the span: no id and no data in it. Where `fn` fails it gets an `error`;
+ * where the answer is a promise, `isPending` before the `end`: `asyncStart` and `asyncEnd` follow once it has settled.
  */
 export function trace<T>(name: SpanName, context: object, fn: () => MaybePromise<T>): MaybePromise<T> {
   const span = spans[name]
@@ -41,6 +42,8 @@ function traced<T>(span: TracingChannel, context: object, fn: () => MaybePromise
     try {
       const answer = fn()
       if (!isPromise(answer)) return answer
+      // Before `end`, as Node's `result` would: who hears it knows whether an asyncEnd follows.
+      Object.assign(context, { isPending: true })
       return answer.then(
         (value) => {
           settled()

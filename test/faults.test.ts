@@ -4,13 +4,16 @@
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { Redis } from 'ioredis'
+import mysql from 'mysql2/promise'
 import pg from 'pg'
 import { createClient } from 'redis'
 import type { SessionStore } from '../src/index.ts'
+import { MysqlStore } from '../src/stores/mysql.ts'
 import { PostgresStore } from '../src/stores/postgres.ts'
 import { RedisStore } from '../src/stores/redis.ts'
 import { startFleet } from './support/fleet.ts'
 import { startLoad, type Load } from './support/load.ts'
+import { mysqlServer } from './support/mysql.ts'
 import { postgres } from './support/postgres.ts'
 import { startProxy, type Proxy } from './support/proxy.ts'
 import { redisMakes, startRedis } from './support/redis.ts'
@@ -81,6 +84,21 @@ async function postgresBackends(): Promise<Backend[]> {
   }
   const port = Number(new URL(server.url).port || 5432)
   return [{ name: 'PostgresStore', port, open, restart: restart && (() => restart('SIGKILL')) }]
+}
+
+async function mysqlBackends(): Promise<Backend[]> {
+  const server = await mysqlServer()
+  if (server === undefined) return []
+  closing.push(() => server.stop())
+  const { port, restart } = server
+  const open = (to: number): Promise<Opened> => {
+    const uri = new URL(server.uri)
+    uri.port = String(to)
+    const pool = mysql.createPool(uri.href)
+    const table = `faults_${process.pid.toString(36)}${Date.now().toString(36)}`
+    return Promise.resolve({ store: new MysqlStore(pool, { table }), close: () => pool.end() })
+  }
+  return [{ name: 'MysqlStore', port, open, restart: restart && (() => restart('SIGKILL')) }]
 }
 
 /** The network works again. What was under way on a connection that lost bytes must not be taken up: it breaks. */
@@ -172,7 +190,7 @@ async function endure(t: ExecutionContext, store: SessionStore, strike: (load: L
   return load
 }
 
-const backends = (await Promise.all([redisBackends(), postgresBackends()])).flat()
+const backends = (await Promise.all([redisBackends(), postgresBackends(), mysqlBackends()])).flat()
 // After the last wait: all tests and hooks are to be declared in one go.
 test.after.always(() => Promise.all(closing.map((close) => close())))
 if (backends.length === 0) test.skip('faults of a server', (t) => t.pass())

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { startFleet, type Fleet } from './support/fleet.ts'
 import type { Shared } from './support/fleet-worker.ts'
+import { mysqlServer } from './support/mysql.ts'
 import { postgres } from './support/postgres.ts'
 import { redisMakes, startCluster, startRedis } from './support/redis.ts'
 import { temporaryFolder } from './support/service.ts'
@@ -46,6 +47,14 @@ async function postgresStores(): Promise<SharedStore[]> {
     : [{ name: 'PostgresStore', shared: { kind: 'postgres', url: server.url, table }, stop: () => server.stop() }]
 }
 
+async function mysqlStores(): Promise<SharedStore[]> {
+  const server = await mysqlServer()
+  const table = `fleet_${process.pid.toString(36)}${Date.now().toString(36)}`
+  return server === undefined
+    ? []
+    : [{ name: 'MysqlStore', shared: { kind: 'mysql', url: server.uri, table }, stop: () => server.stop() }]
+}
+
 // One fleet at a time: four processes are many for a small machine.
 let running: { readonly shared: Shared; readonly fleet: Fleet } | undefined
 async function fleetOf(shared: Shared): Promise<Fleet> {
@@ -57,7 +66,7 @@ async function fleetOf(shared: Shared): Promise<Fleet> {
   return fleet
 }
 
-const stores = [sqliteStore(), ...(await Promise.all([redisStores(), postgresStores()])).flat()]
+const stores = [sqliteStore(), ...(await Promise.all([redisStores(), postgresStores(), mysqlStores()])).flat()]
 test.after.always(async () => {
   await running?.fleet.close()
   await Promise.all(stores.map(async ({ stop }) => stop?.()))

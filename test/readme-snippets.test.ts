@@ -1,9 +1,10 @@
-// The README's code holds: it compiles in a strict project, and what can run runs and does what is said of it.
+// The code of README.md and docs/ holds: it compiles in a strict project, and what can run runs and does what is said of it.
+import { createHmac } from 'node:crypto'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import test from 'ava'
 import Keygrip from 'keygrip'
@@ -17,11 +18,12 @@ import {
   type SessionRecord,
   type SessionStore,
 } from 'koa-fastsession'
+import { storeChecks } from 'koa-fastsession/conformance'
 import { WebSocket } from 'ws'
 import { Browser, KEYS, serve } from './support/app.ts'
-import { consumer, ROOT } from './support/consumer.ts'
+import { consumer } from './support/consumer.ts'
 import { redisMakes, startRedis } from './support/redis.ts'
-import { freePort, listening, start } from './support/service.ts'
+import { freePort, listening, start, type Running } from './support/service.ts'
 import { blocks, snippets, textOf } from './support/readme.ts'
 
 // What the snippets say is the reader's own.
@@ -32,9 +34,28 @@ const YOURS = {
       return ctx.query['password'] === 'right' ? { id: 'u1', name: 'Ada' } : undefined
     }
   `,
-  'my-store.ts': `export { MemoryStore as MyStore } from 'koa-fastsession'`,
-  'take-over.ts': readFileSync(join(ROOT, 'example/migrate/take-over.ts'), 'utf8'),
+  'my-store.ts': `
+    import { MemoryStore, type SessionStore } from 'koa-fastsession'
+    export const openDatabase = (): MemoryStore => new MemoryStore()
+    // A store of its own over the same data: each verb is the database's.
+    export const MyStore = function (database: MemoryStore) {
+      return new Proxy(database, {
+        get(target, name) {
+          const verb: unknown = Reflect.get(target, name)
+          return typeof verb === 'function' ? (verb.bind(target) as unknown) : verb
+        },
+      })
+    } as unknown as new (database: MemoryStore) => SessionStore
+  `,
   'old-store.ts': `export const oldStore = { get: async (key: string) => (key === 'k1' ? { user: 'u1' } : null), set: async () => undefined }`,
+  'old-express-store.ts': `
+    import type { OldExpressStore } from 'koa-fastsession/migrate'
+    export const oldExpressStore: OldExpressStore = {
+      get: (sid, callback) => void callback(null, sid === 'k1' ? { cookie: {}, userId: 'u1' } : null),
+      set: (_sid, _session, callback) => void callback?.(),
+      destroy: (_sid, callback) => void callback?.(),
+    }
+  `,
 }
 
 const project = await consumer([
@@ -49,11 +70,14 @@ const project = await consumer([
   'redis',
   '@types/ws',
   'ws',
+  'mysql2',
+  'zod',
 ])
 project.write({
   ...YOURS,
   ...Object.fromEntries(snippets.map(({ name, text }, at) => [name ?? `snippet-${at}.ts`, text])),
   'app.mjs': textOf('app.mjs'),
+  'shop.mjs': textOf('shop.mjs'),
   'package.json': JSON.stringify({ type: 'module' }),
   'tsconfig.json': JSON.stringify({
     compilerOptions: {
@@ -79,7 +103,7 @@ async function imported<Exports>(name: string): Promise<Exports> {
 }
 
 test('every block of TypeScript compiles in a strict project', (t) => {
-  t.true(snippets.length > 8)
+  t.true(snippets.length > 30)
   t.is(compiled.code, 0, compiled.stdout)
 })
 
@@ -176,6 +200,26 @@ test('the snippet for devices lists and ends sessions', async (t) => {
   t.true(await endOne('u1', second))
   t.is(await logOutEverywhereElse('u1', first), 1)
   t.is((await devices('u1')).length, 1)
+})
+
+test('the snippet for devices keeps ten sessions of an owner: an eleventh sign-in ends the one that was used longest ago', async (t) => {
+  const { sessions } = await imported<{ sessions: SessionMiddleware }>('devices.ts')
+  const app = new Koa().use(sessions).use(async (ctx) => {
+    if (ctx.path === '/login') await ctx.state.session.signIn('u2')
+    ctx.body = `${ctx.state.session.owner ?? 'nobody'} ${String(ctx.state.session.device?.['userAgent'])}`
+  })
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  const browsers = Array.from({ length: 11 }, () => server.browser())
+  for (const [index, browser] of browsers.entries()) {
+    await browser.get('/login', { headers: { 'user-agent': `browser ${index}` } })
+    // Sessions of one millisecond are told apart by their keys alone.
+    for (const now = Date.now(); Date.now() === now;) await nextTurn()
+  }
+
+  t.is((await sessions.list('u2')).length, 10)
+  t.is((await browsers[0]?.get('/'))?.body, 'nobody undefined')
+  t.is((await browsers[1]?.get('/'))?.body, 'u2 browser 1')
 })
 
 test('the snippet for routers reads the session of its request', async (t) => {
@@ -285,6 +329,177 @@ test('the snippet for those who come from koa-session takes its session over unt
   t.is((await server.browser().send('/', `koa.sess=k1; koa.sess.sig=${signature}`)).body, 'u1')
 })
 
+test('the snippet for those who come from express-session takes its session over', async (t) => {
+  const { app } = await imported<{ app: Koa }>('take-over-express-session.ts')
+  app.use((ctx) => void (ctx.body = ctx.state.session.owner))
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  const secret = 'the secret that express-session signed with'
+  const signature = createHmac('sha256', secret).update('k1').digest('base64').replace(/=+$/, '')
+
+  t.is((await server.browser().send('/', `connect.sid=${encodeURIComponent(`s:k1.${signature}`)}`)).body, 'u1')
+})
+
+test('the snippets for lifetimes, rights and errors do what is said of them', async (t) => {
+  const { askForPassword } = await imported<{ askForPassword: Koa.Middleware }>('sensitive.ts')
+  const { signInFor } = await imported<{ signInFor: (user: string, isRemembered: boolean) => Promise<void> }>(
+    'remember.ts',
+  )
+  const { promote } = await imported<{
+    promote: (sessions: SessionMiddleware<{ role?: string }>, owner: string) => Promise<number>
+  }>('promote.ts')
+  const { answerGone } = await imported<{ answerGone: Koa.Middleware }>('answer-gone.ts')
+  const { resolvers } = await imported<{
+    resolvers: { Query: { me: () => string | null }; Mutation: { logout: () => Promise<boolean> } }
+  }>('resolvers.ts')
+  const sessions = session<{ role?: string }>({ keys: [...KEYS] })
+  const app = new Koa().use(answerGone).use(sessions)
+  app.use(async (ctx, next) => {
+    if (ctx.path === '/login') await signInFor('u1', true)
+    if (ctx.path === '/logout') await resolvers.Mutation.logout()
+    else if (ctx.path === '/late') {
+      await sessions.destroyAll('u1')
+      ctx.state.session.data.role = 'too late'
+    }
+    ctx.body = { me: ctx.path === '/logout' ? null : resolvers.Query.me(), path: ctx.path }
+    await next()
+  })
+  app.use(async (ctx, next) => {
+    if (ctx.path === '/sensitive') await askForPassword(ctx, next)
+  })
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  const browser = server.browser()
+
+  t.is((await browser.get('/sensitive')).status, 302)
+  t.regex((await browser.get('/login')).setCookie[0] ?? '', /Max-Age=259(?:2000|1999);/)
+  t.deepEqual(JSON.parse((await browser.get('/sensitive')).body), { me: 'u1', path: '/sensitive' })
+  t.is(await promote(sessions, 'u1'), 1)
+  t.is((await sessions.list('u1'))[0]?.data?.role, 'editor')
+  t.like(await browser.get('/late'), { status: 409, body: 'You were signed out meanwhile' })
+  await browser.get('/login')
+  await browser.get('/logout')
+  t.is(await browser.cookie(), '')
+})
+
+test('the snippet for other sites trusts the one that it lists, and no other', async (t) => {
+  const { sessions } = await imported<{ sessions: SessionMiddleware }>('trust.ts')
+  const app = new Koa().use(sessions).use(async (ctx) => {
+    if (ctx.path === '/login') await ctx.state.session.signIn('u1')
+    ctx.body = ctx.state.session.owner
+  })
+  app.proxy = true
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  const https = { 'x-forwarded-proto': 'https' }
+  const { setCookie } = await server.browser().get('/login', { headers: https })
+  const [cookie = ''] = (setCookie[0] ?? '').split(';')
+  const post = async (origin: string): Promise<number> =>
+    (await server.browser().send('/', cookie, { method: 'POST', headers: { ...https, origin } })).status
+
+  t.is(await post('https://pay.example'), 200)
+  t.is(await post('https://evil.example'), 403)
+})
+
+test('the snippet for server-sent events ends its stream when the session ends elsewhere', async (t) => {
+  const { liveEvents } = await imported<{ liveEvents: Koa.Middleware }>('sse.ts')
+  const sessions = session({ keys: [...KEYS] })
+  const app = new Koa().use(sessions).use(async (ctx, next) => {
+    if (ctx.path !== '/login') {
+      await liveEvents(ctx, next)
+      return
+    }
+    await ctx.state.session.signIn('u1')
+    ctx.body = ''
+  })
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  const browser = server.browser()
+  t.is((await browser.get('/live')).status, 401)
+  await browser.get('/login')
+  const response = await fetch(`${server.url}/live`, { headers: { cookie: await browser.cookie() } })
+  const parts = (response.body ?? new ReadableStream()).getReader()
+
+  t.regex(new TextDecoder().decode((await parts.read()).value as Uint8Array), /^retry: 3000/)
+  t.is(await sessions.destroyAll('u1'), 1)
+  t.true((await parts.read()).done)
+})
+
+test('the snippet for long answers passes them on, and counts them after the commit', async (t) => {
+  const { answer, modelUrl } = await imported<{ answer: Koa.Middleware; modelUrl: { href: string } }>('answer.ts')
+  const model = await serve(new Koa().use((ctx) => void (ctx.body = 'an answer')))
+  t.teardown(() => model.close())
+  modelUrl.href = model.url
+  const app = new Koa().use(session<{ visits?: number }>()).use(async (ctx, next) => {
+    if (ctx.path === '/begin') ctx.state.session.data.visits = 1
+    if (ctx.path === '/answer') await answer(ctx, next)
+    else ctx.body = ctx.state.session.data
+  })
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  const browser = server.browser()
+  await browser.get('/begin')
+
+  t.is((await browser.get('/answer')).body, 'an answer')
+  t.is((await browser.get('/')).body, '{"visits":2}')
+})
+
+test('the snippet for spans times the calls of a store that gives promises', async (t) => {
+  const { timeStoreCalls } = await imported<{
+    timeStoreCalls: (report: (operation: string, milliseconds: number) => void) => void
+  }>('spans.ts')
+  const { over } = await imported<{ over: (store: object) => SessionMiddleware }>('adapted.ts')
+  const timed: string[] = []
+  timeStoreCalls((operation, milliseconds) => {
+    if (milliseconds >= 0) timed.push(operation)
+  })
+  const held = new Map<string, unknown>()
+  const sessions = over({
+    get: (sid: string, callback: (error: unknown, session: unknown) => void) =>
+      setImmediate(callback, null, held.get(sid)),
+    set: (sid: string, value: unknown, callback: (error: unknown) => void) => {
+      held.set(sid, value)
+      setImmediate(callback, null)
+    },
+    destroy: (sid: string, callback: (error: unknown) => void) => {
+      held.delete(sid)
+      setImmediate(callback, null)
+    },
+  })
+  const app = new Koa().use(sessions).use(async (ctx) => {
+    await ctx.state.session.save()
+    ctx.body = ''
+  })
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  await server.browser().get('/')
+
+  t.true(timed.includes('create'), timed.join())
+})
+
+test('the snippet for handlers that answer by themselves sends the cookie and stores data', async (t) => {
+  const { pages } = await imported<{
+    pages: (handle: (req: IncomingMessage, res: ServerResponse) => Promise<void>) => Koa.Middleware
+  }>('next.ts')
+  const app = new Koa().use(session<{ views?: number }>()).use(async (ctx, next) => {
+    ctx.state.session.data.views = (ctx.state.session.data.views ?? 0) + 1
+    await next()
+  })
+  app.use(pages((_req, res) => new Promise((resolve) => res.end('a page', () => resolve()))))
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  const browser = server.browser()
+
+  t.is((await browser.get('/')).body, 'a page')
+  t.like(await browser.get('/'), { body: 'a page', setCookie: { length: 0 } })
+})
+
+test('the store of the page on custom stores keeps every promise that it makes', async (t) => {
+  const { MapStore } = await imported<{ MapStore: new () => SessionStore }>('map-store.ts')
+
+  for (const { title, run } of storeChecks) await t.notThrowsAsync(run(new MapStore()), title)
+})
+
 test('the recipe for production refuses to start without a secret', async (t) => {
   const { code, stderr } = await project.node(
     '--input-type=module',
@@ -298,6 +513,39 @@ test('the recipe for production refuses to start without a secret', async (t) =>
 })
 
 for (const make of redisMakes()) {
+  test(`the guide leads from nothing to a signed-in user, over ${make.name}, and through a restart`, async (t) => {
+    const redis = await startRedis(make)
+    t.teardown(() => redis.running.stop())
+    const port = await freePort()
+    const env = { ...process.env, REDIS_URL: `redis://127.0.0.1:${redis.port}`, PORT: `${port}` }
+    const open = async (): Promise<Running> => {
+      const app = start(process.execPath, ['shop.mjs'], { cwd: project.folder, env })
+      t.teardown(() => app.stop())
+      await listening(port)
+      return app
+    }
+    const app = await open()
+    const browser = new Browser(`http://127.0.0.1:${port}`)
+    // What the page's comments promise of its curl lines.
+    const transcript =
+      blocks.find(({ page, text }) => page === 'docs/guide.md' && text.includes('curl -b jar'))?.text ?? ''
+    const lines = [
+      ...transcript.matchAll(/^curl -b jar -c jar (-X POST )?http:\/\/localhost:3000(\S+)(?: +# (.*))?$/gm),
+    ]
+
+    t.is(lines.length, 7)
+    for (const [index, [, post, path = '', shown]] of lines.entries()) {
+      const { body } = await browser.get(path, {
+        method: post === undefined ? 'GET' : 'POST',
+        headers: { 'user-agent': 'curl/8.5.0' },
+      })
+      if (shown !== undefined) t.is(body.trim(), shown)
+      if (index !== 2) continue
+      await app.stop()
+      await open()
+    }
+  })
+
   test(`the recipe for production holds behind a TLS proxy, over ${make.name}, and ends in order`, async (t) => {
     const redis = await startRedis(make)
     t.teardown(() => redis.running.stop())
@@ -333,7 +581,7 @@ for (const make of redisMakes()) {
   })
 }
 
-for (const name of ['cart.test.js', 'my-store.test.js']) {
+for (const name of ['cart.test.js', 'account.test.js', 'my-store.test.js']) {
   test(`the tests of ${name} pass under Node's own runner`, async (t) => {
     const { code, stdout } = await project.node('--test-reporter=tap', name)
 

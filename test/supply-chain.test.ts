@@ -67,13 +67,15 @@ test('what runs with the package is keygrip and what that needs, and the README 
   for (const name of closure) t.true(section.includes(name), name)
 })
 
+// `prepare` runs where the package is made: for npm pack and npm publish, and where it is installed from a git repository.
 test('the package runs nothing when it is installed, and its own installation runs nothing either', (t) => {
   t.deepEqual(
     Object.keys(manifest.scripts).filter((name) =>
       /^(?:pre|post)?(?:install|prepare|uninstall)$|^dependencies$/.test(name),
     ),
-    [],
+    ['prepare'],
   )
+  t.is(manifest.scripts['prepare'], manifest.scripts['build'])
   t.regex(read('.npmrc'), /^ignore-scripts=true$/m)
 })
 
@@ -97,7 +99,7 @@ test('the source makes no code from text, and reads no serialised objects', (t) 
   )
 })
 
-test('chance comes from the system: Math.random decides about pauses and sweeps alone', (t) => {
+test('chance comes from the system: Math.random decides about pauses, sweeps and which node is asked alone', (t) => {
   const lines = sources.flatMap(({ name, text }) =>
     text
       .split('\n')
@@ -105,7 +107,7 @@ test('chance comes from the system: Math.random decides about pauses and sweeps 
       .map((line) => `${name}: ${line.trim()}`),
   )
 
-  for (const line of lines) t.regex(line, /sleep|pause|interval/i)
+  for (const line of lines) t.regex(line, /sleep|pause|interval|nodes/i)
 })
 
 test('no signature or digest is compared with an operator', (t) => {

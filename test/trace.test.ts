@@ -57,7 +57,7 @@ test.serial("a span of a promise has Node's four events, one context, and no res
 
   t.is(await trace('load', {}, () => Promise.resolve(5)), 5)
   t.deepEqual(kinds, ['start', 'end', 'asyncStart', 'asyncEnd'])
-  t.deepEqual([...contexts], [{}])
+  t.deepEqual([...contexts], [{ isPending: true }])
 })
 
 test.serial('a failure is shown without what it may quote', async (t) => {

@@ -1,44 +1,51 @@
 // Accounts: signing up, in and out, and changing what matters only with a fresh password.
 import Router from 'koa-router'
 import type { Context } from 'koa'
-import { deviceOf } from './devices.ts'
+import type { Origin } from 'koa-fastsession'
+import { codeOf } from './code.ts'
 import { button, card, field, input, seeOther } from './forms.ts'
 import { html, type Html } from './html.ts'
-import { freshOnly, memberOf, membersOnly, placeOf } from './members.ts'
+import { FRESH_CODE, freshOnly, memberOf, membersOnly, placeOf, wishOf } from './members.ts'
 import type { Frame } from './page.ts'
 import type { User } from './users.ts'
 import { visitor, type Shop } from './visitor.ts'
 
 const SHORTEST = 10
 const EMAIL = /^[^\s@]+@[^\s@]+$/
+const [IN_CODE, OUT_CODE, PASSWORD_CODE] = [
+  codeOf('account.ts', 'in'),
+  codeOf('account.ts', 'out'),
+  codeOf('account.ts', 'password'),
+]
 
 export function accountRoutes(shop: Shop, frame: Frame): Router {
   const { users, sessions } = shop
   const router = new Router()
-  const form = (ctx: Context, title: string, body: Html, status = 200) => frame.show(ctx, { title, body }, status)
+  const form = (ctx: Context, title: string, body: Html, code: Html, status = 200) =>
+    frame.show(ctx, { title, body, code }, status)
 
-  router.get('/sign-up', (ctx) => form(ctx, 'Sign up', signUpForm()))
+  router.get('/sign-up', (ctx) => form(ctx, 'Sign up', signUpForm(), IN_CODE))
 
   router.post('/sign-up', async (ctx) => {
     const [name, email, password] = [field(ctx, 'name').trim(), field(ctx, 'email').trim(), field(ctx, 'password')]
     const problem = name === '' ? 'Give a name.' : (wrongEmail(email) ?? wrongPassword(password))
     if (problem !== undefined) {
-      form(ctx, 'Sign up', signUpForm(name, email, problem), 422)
+      form(ctx, 'Sign up', signUpForm(name, email, problem), IN_CODE, 422)
       return
     }
     const user = await users.signUp(name, email, password)
     if (user === undefined) {
-      form(ctx, 'Sign up', signUpForm(name, email, 'There is an account with this e-mail.'), 422)
+      form(ctx, 'Sign up', signUpForm(name, email, 'There is an account with this e-mail.'), IN_CODE, 422)
       return
     }
-    await enter(ctx, user, false)
+    await enter(user, false)
     visitor().flash('notice', `Welcome, ${user.name}. Sign in with a second browser, too, and look at your devices.`)
     seeOther(ctx, '/')
   })
 
   router.get('/sign-in', (ctx) => {
     const place = placeOf(String(ctx.query['for'] ?? '/'))
-    form(ctx, 'Sign in', signInForm(place, visitor().origin === 'expired' ? ENDED : undefined))
+    form(ctx, 'Sign in', signInForm(place, WHY[visitor().origin]), IN_CODE)
   })
 
   router.post('/sign-in', async (ctx) => {
@@ -46,27 +53,29 @@ export function accountRoutes(shop: Shop, frame: Frame): Router {
     // A real site limits how often somebody may try.
     const user = await users.check(email, field(ctx, 'password'))
     if (user === undefined) {
-      form(ctx, 'Sign in', signInForm(place, WRONG, email), 401)
+      form(ctx, 'Sign in', signInForm(place, WRONG, email), IN_CODE, 401)
       return
     }
-    await enter(ctx, user, field(ctx, 'remember') === 'yes')
+    await enter(user, field(ctx, 'remember') === 'yes')
     visitor().flash('notice', `Hello, ${user.name}.`)
     seeOther(ctx, place)
   })
 
+  //#region out
   router.post('/sign-out', async (ctx) => {
     await visitor().destroy()
     seeOther(ctx, '/signed-out')
   })
+  //#endregion
 
-  router.get('/signed-out', (ctx) => form(ctx, 'Signed out', signedOut()))
+  router.get('/signed-out', (ctx) => form(ctx, 'Signed out', signedOut(), OUT_CODE))
 
   // ---- for members
 
-  router.get('/account', membersOnly(shop), (ctx) => form(ctx, 'Account', accountPage(memberOf(shop))))
+  router.get('/account', membersOnly(shop), (ctx) => form(ctx, 'Account', accountPage(memberOf(shop)), FRESH_CODE))
 
   router.get('/confirm', membersOnly(shop), (ctx) => {
-    form(ctx, 'Your password, please', confirmForm(placeOf(String(ctx.query['for'] ?? ''))))
+    form(ctx, 'Your password, please', confirmForm(placeOf(String(ctx.query['for'] ?? ''))), FRESH_CODE)
   })
 
   router.post('/confirm', membersOnly(shop), async (ctx) => {
@@ -74,7 +83,7 @@ export function accountRoutes(shop: Shop, frame: Frame): Router {
     const { id, email } = memberOf(shop)
     const user = await users.check(email, field(ctx, 'password'))
     if (user?.id !== id) {
-      form(ctx, 'Your password, please', confirmForm(place, 'That is not your password.'), 401)
+      form(ctx, 'Your password, please', confirmForm(place, 'That is not your password.'), FRESH_CODE, 401)
       return
     }
     // A new id and authenticatedAt of now; data, cart and remembered lifetime go on.
@@ -82,9 +91,11 @@ export function accountRoutes(shop: Shop, frame: Frame): Router {
     seeOther(ctx, place)
   })
 
-  const guarded = [membersOnly(shop), freshOnly(shop)] as const
+  const guarded = [membersOnly(shop), freshOnly] as const
 
-  router.get('/account/email', ...guarded, (ctx) => form(ctx, 'Change e-mail', emailForm(memberOf(shop).email)))
+  router.get('/account/email', ...guarded, (ctx) =>
+    form(ctx, 'Change e-mail', emailForm(memberOf(shop).email), FRESH_CODE),
+  )
 
   router.post('/account/email', ...guarded, (ctx) => {
     const email = field(ctx, 'email').trim()
@@ -92,27 +103,29 @@ export function accountRoutes(shop: Shop, frame: Frame): Router {
       wrongEmail(email) ??
       (users.changeEmail(memberOf(shop), email) ? undefined : 'There is an account with this e-mail.')
     if (problem !== undefined) {
-      form(ctx, 'Change e-mail', emailForm(email, problem), 422)
+      form(ctx, 'Change e-mail', emailForm(email, problem), FRESH_CODE, 422)
       return
     }
     visitor().flash('notice', 'Your e-mail is changed.')
     seeOther(ctx, '/account')
   })
 
-  router.get('/account/password', ...guarded, (ctx) => form(ctx, 'Change password', passwordForm()))
+  router.get('/account/password', ...guarded, (ctx) => form(ctx, 'Change password', passwordForm(), PASSWORD_CODE))
 
   router.post('/account/password', ...guarded, async (ctx) => {
     const [user, password] = [memberOf(shop), field(ctx, 'password')]
     const problem = wrongPassword(password)
     if (problem !== undefined) {
-      form(ctx, 'Change password', passwordForm(problem), 422)
+      form(ctx, 'Change password', passwordForm(problem), PASSWORD_CODE, 422)
       return
     }
     await users.changePassword(user, password)
-    // Whoever knew the old password may be signed in somewhere. The order matters: what this browser holds gets its new
-    // id first, and then is the one that stays.
+    //#region password
+    // A thief of the old password may be signed in somewhere. The order matters: what this browser holds gets its new id
+    // first, and then is the one that stays.
     await visitor().signIn(user.id)
     const ended = await sessions.destroyAll(user.id, { except: visitor().publicId })
+    //#endregion
     visitor().flash('notice', `Your password is changed. Other devices that were signed out: ${ended}.`)
     seeOther(ctx, '/account')
   })
@@ -120,15 +133,20 @@ export function accountRoutes(shop: Shop, frame: Frame): Router {
   return router
 }
 
+//#region in
 /** The session gets a new id and an owner. What an anonymous visitor had in the cart stays; another member's does not. */
-async function enter(ctx: Context, user: User, isRemembered: boolean): Promise<void> {
+async function enter(user: User, isRemembered: boolean): Promise<void> {
   const session = visitor()
   await session.signIn(user.id)
-  session.data.device = deviceOf(ctx.get('User-Agent'))
   session.maxAge = isRemembered ? '30d' : 0
 }
+//#endregion
 
-const ENDED = 'This browser was signed out: its session was ended from elsewhere, or ran out.'
+/** Why somebody who had a session stands before the sign-in form. */
+const WHY: Readonly<Partial<Record<Origin, string>>> = {
+  expired: 'This browser was signed out: its session was ended from elsewhere, or ran out.',
+  unbound: 'This session is bound to another device, or this browser did not prove that it is the one.',
+}
 const WRONG = 'There is no account with this e-mail and this password.'
 
 function wrongEmail(email: string): string | undefined {
@@ -164,11 +182,13 @@ function signUpForm(name = '', email = '', problem?: string): Html {
 }
 
 function signInForm(place: string, problem?: string, email = ''): Html {
+  const wish = wishOf(place)
   return card(
     'Sign in',
     '/sign-in',
     problem,
-    html` <input type="hidden" name="for" value="${place}" />
+    html` ${wish !== undefined && html`<p>Sign in to ${wish}.</p>`}
+      <input type="hidden" name="for" value="${place}" />
       ${emailInput(email)} ${passwordInput}
       <div class="tick">
         <input id="remember" name="remember" type="checkbox" value="yes" aria-describedby="remember-hint" />

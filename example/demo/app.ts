@@ -5,6 +5,7 @@ import { bodyParser } from '@koa/bodyparser'
 import Koa from 'koa'
 import { session, type SessionOptions, type SessionStore } from 'koa-fastsession'
 import { accountRoutes } from './account.ts'
+import { adminRoutes } from './admin.ts'
 import { assets } from './assets.ts'
 import { cartRoutes } from './cart.ts'
 import { deviceRoutes } from './devices.ts'
@@ -14,7 +15,7 @@ import { liveRoutes, LiveView } from './live.ts'
 import { Frame } from './page.ts'
 import { errorPages, troubleRoutes } from './trouble.ts'
 import type { Users } from './users.ts'
-import type { Shop, Visitor } from './visitor.ts'
+import { MOST_DEVICES, type Shop, type Visitor } from './visitor.ts'
 
 export interface DemoOptions {
   readonly store: SessionStore
@@ -23,6 +24,8 @@ export interface DemoOptions {
   readonly now?: () => number
   /** How long the printer of gift cards takes. */
   readonly print?: () => Promise<void>
+  /** Binds sessions to keys of their browsers' own, where it is served over HTTPS. */
+  readonly deviceBound?: boolean
   readonly logger?: NonNullable<SessionOptions['logger']>
 }
 
@@ -34,12 +37,16 @@ export interface Demo {
 
 const COOKIE = 'sid'
 
-export function openDemo({ store, users, keys, now = Date.now, print = () => pause(3000), logger }: DemoOptions): Demo {
+export function openDemo(options: DemoOptions): Demo {
+  const { store, users, keys, now = Date.now, print = () => pause(3000), deviceBound = false, logger } = options
   const ledger = new Ledger(COOKIE)
   const sessions = session<Visitor>({
     keys: [...keys],
     store: ledger.watch(store),
     cookie: { name: COOKIE },
+    device: true,
+    maxPerOwner: MOST_DEVICES,
+    ...(deviceBound && { deviceBound }),
     now,
     ...(logger && { logger }),
   })
@@ -50,11 +57,11 @@ export function openDemo({ store, users, keys, now = Date.now, print = () => pau
   app.use(safeHeaders)
   app.use(assets)
   app.use(ledger.middleware())
-  app.use(errorPages)
+  app.use(errorPages(frame))
   app.use(ownFormsOnly)
   app.use(sessions)
   app.use(bodyParser({ enableTypes: ['form'], formLimit: '8kb' }))
-  for (const routes of [cartRoutes, accountRoutes, deviceRoutes, liveRoutes, troubleRoutes])
+  for (const routes of [cartRoutes, accountRoutes, deviceRoutes, liveRoutes, adminRoutes, troubleRoutes])
     app.use(routes(shop, frame).routes())
 
   // Koa's handler answers every error itself: its promise is nobody's business.

@@ -1,5 +1,6 @@
 // The shop window and the cart, which two tabs may fill at once.
 import Router from 'koa-router'
+import { codeOf } from './code.ts'
 import { button, field, seeOther } from './forms.ts'
 import { articleOf, GOODS, money, type Article } from './goods.ts'
 import { html, type Html } from './html.ts'
@@ -7,6 +8,7 @@ import type { Frame } from './page.ts'
 import { visitor, type Shop, type Visitor } from './visitor.ts'
 
 const MOST = 99
+const [PUT_CODE, CARD_CODE] = [codeOf('cart.ts', 'put'), codeOf('cart.ts', 'card')]
 
 interface Line {
   readonly article: Article
@@ -23,6 +25,7 @@ export function linesOf({ cart = {} }: Visitor): Line[] {
  * The new count depends on the old one, and both tabs change the same key of data: `update` gets the newest stored data,
  * and runs again when another request came between.
  */
+//#region put
 async function put(article: Article, difference: number): Promise<void> {
   await visitor().update((data) => {
     const cart = (data.cart ??= {})
@@ -31,29 +34,32 @@ async function put(article: Article, difference: number): Promise<void> {
     else Reflect.deleteProperty(cart, article.id)
   })
 }
+//#endregion
 
 export function cartRoutes({ print }: Shop, frame: Frame): Router {
   const router = new Router()
 
-  router.get('/', (ctx) => frame.show(ctx, { title: 'Shop', body: shopWindow() }))
+  router.get('/', (ctx) => frame.show(ctx, { title: 'Shop', body: shopWindow(), code: PUT_CODE }))
 
-  router.get('/cart', (ctx) => frame.show(ctx, { title: 'Cart', body: cartPage(visitor().data) }))
+  router.get('/cart', (ctx) => frame.show(ctx, { title: 'Cart', body: cartPage(visitor().data), code: CARD_CODE }))
 
   router.post('/cart/put', async (ctx) => {
     const article = articleOf(field(ctx, 'article'))
     if (article === undefined) return ctx.throw(400)
     await put(article, 1)
     if (field(ctx, 'from') === 'shop') visitor().flash('notice', `${article.name}: one more in your cart.`)
-    seeOther(ctx, field(ctx, 'from') === 'shop' ? '/' : '/cart')
+    // The anchor keeps the place on a small screen.
+    seeOther(ctx, `${field(ctx, 'from') === 'shop' ? '/' : '/cart'}#${article.id}`)
   })
 
   router.post('/cart/take', async (ctx) => {
     const article = articleOf(field(ctx, 'article'))
     if (article === undefined) return ctx.throw(400)
     await put(article, -1)
-    seeOther(ctx, '/cart')
+    seeOther(ctx, `/cart#${article.id}`)
   })
 
+  //#region card
   // A slow request that changes another key. It works on what it read at its start, and yet undoes nothing that other
   // requests did meanwhile: changes of different keys merge.
   router.post('/cart/card', async (ctx) => {
@@ -63,6 +69,7 @@ export function cartRoutes({ print }: Shop, frame: Frame): Router {
     visitor().flash('notice', text === '' ? 'The gift card is taken out.' : 'The gift card is printed.')
     seeOther(ctx, '/cart')
   })
+  //#endregion
 
   return router
 }
@@ -71,15 +78,16 @@ function shopWindow(): Html {
   return html` <div class="hero">
       <h1>A stationery shop that sells nothing</h1>
       <p>
-        It shows what a server-side session does. Put something in the cart, sign in with two browsers, and look at the
-        foot of each page.
+        It shows what <b>koa-fastsession</b> does for a Koa app: sessions on the server, and one signed cookie in the
+        browser. Put something in the cart, sign in with two browsers, and look at the foot of each page: the lines that
+        made it, and what the session did.
       </p>
     </div>
     <h2 class="unseen">Goods</h2>
     <ul class="goods">
       ${GOODS.map(
         (article) =>
-          html` <li>
+          html` <li id="${article.id}">
             <div class="drawing">${article.drawing}</div>
             <h3>${article.name}</h3>
             <p>${article.about}</p>
@@ -110,6 +118,13 @@ function shopWindow(): Html {
         <li>
           <h3>A live view</h3>
           <p>Keep <a href="/live">Live</a> open beside another tab: it follows, and closes when its session ends.</p>
+        </li>
+        <li>
+          <h3>A role at the next click</h3>
+          <p>
+            Signed in, give your other browser a role on the <a href="/admin">admin</a> page, and look at its head after
+            its next click.
+          </p>
         </li>
         <li>
           <h3>Trouble</h3>
@@ -158,7 +173,7 @@ function cartTable(lines: readonly Line[]): Html {
   return html` <ul class="lines">
       ${lines.map(
         ({ article, count }) =>
-          html` <li>
+          html` <li id="${article.id}">
             <div class="drawing">${article.drawing}</div>
             <div>
               <h2>${article.name}</h2>

@@ -10,12 +10,25 @@ const EVENTS = [
   'resume',
   'reject',
   'commit',
+  'merge',
   'conflict',
   'gone',
+  'sign-in',
   'regenerate',
   'destroy',
+  'bind',
   'store-error',
 ] as const
+const COUNTED: ReadonlySet<string | symbol> = new Set([
+  'create',
+  'read',
+  'replace',
+  'touch',
+  'delete',
+  'list',
+  'listKeys',
+  'scan',
+])
 const MOST_REMEMBERED = 1000
 
 /** One request, as far as it has got. */
@@ -23,6 +36,8 @@ export interface Entry {
   readonly request: string
   readonly calls: Map<string, number>
   readonly events: string[]
+  /** How many keys of data it found changed by other requests, and kept. */
+  merged: number
   /** Our Set-Cookie line without its value; `undefined` until the headers leave, and where there was none. */
   cookie: string | undefined
 }
@@ -37,8 +52,11 @@ export class Ledger {
     channel: `koa-fastsession:${name}`,
     // A channel publishes where the event happens: in the request that caused it.
     hear: (message: unknown) => {
-      const { reason } = message as EventMessage
-      this.#running.getStore()?.events.push(reason === undefined ? name : `${name} (${reason})`)
+      const entry = this.#running.getStore()
+      if (entry === undefined) return
+      const { reason, keys = [] } = message as EventMessage
+      if (name === 'merge') entry.merged += keys.length
+      entry.events.push(reason === undefined ? name : `${name} (${reason})`)
     },
   }))
 
@@ -54,7 +72,8 @@ export class Ledger {
   /** To be mounted outside the sessions: the commit comes after the handlers, and belongs to the request. */
   middleware() {
     return (ctx: Context, next: Next): Promise<unknown> => {
-      const entry: Entry = { request: `${ctx.method} ${ctx.path}`, calls: new Map(), events: [], cookie: undefined }
+      const request = `${ctx.method} ${ctx.path}`
+      const entry: Entry = { request, calls: new Map(), events: [], merged: 0, cookie: undefined }
       ctx.res.once('finish', () => {
         entry.cookie = this.#cookieIn(ctx.res.getHeader('Set-Cookie'))
         this.#remember(ctx, entry)
@@ -75,23 +94,22 @@ export class Ledger {
 
   /** The same store, whose calls are counted, and which fails while it is unplugged. */
   watch(store: SessionStore): SessionStore {
-    const call = <Result>(verb: string, ask: () => Result): Result => {
+    const ask = (verb: string): void => {
       const calls = this.#running.getStore()?.calls
       calls?.set(verb, (calls.get(verb) ?? 0) + 1)
       if (Date.now() < this.#unpluggedUntil) throw new Error('the store was unplugged')
-      return ask()
     }
-    return {
-      create: (record, now) => call('create', () => store.create(record, now)),
-      read: (key, now) => call('read', () => store.read(key, now)),
-      replace: (record, version, now) => call('replace', () => store.replace(record, version, now)),
-      touch: (key, version, seenAt, expiresAt, now) =>
-        call('touch', () => store.touch(key, version, seenAt, expiresAt, now)),
-      delete: (key) => call('delete', () => store.delete(key)),
-      list: (owner, now) => call('list', () => store.list?.(owner, now) ?? []),
-      deleteExpired: (now, limit) => store.deleteExpired?.(now, limit) ?? 0,
-      close: () => store.close?.(),
-    }
+    // Whatever verbs a store has, optional ones too, this one has.
+    return new Proxy(store, {
+      get(target, name) {
+        const verb: unknown = Reflect.get(target, name)
+        if (typeof verb !== 'function') return verb
+        return (...args: unknown[]): unknown => {
+          if (COUNTED.has(name)) ask(String(name))
+          return Reflect.apply(verb, target, args)
+        }
+      },
+    })
   }
 
   unplug(milliseconds: number): void {

@@ -3,10 +3,11 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import Router from 'koa-router'
-import type { EventMessage, SessionInfo } from 'koa-fastsession'
+import type { SessionInfo } from 'koa-fastsession'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { linesOf } from './cart.ts'
-import { inOrder } from './devices.ts'
+import { codeOf } from './code.ts'
+import { browserOf, inOrder } from './devices.ts'
 import { isOwnOrigin } from './guard.ts'
 import { html, type Html } from './html.ts'
 import { memberOf, membersOnly } from './members.ts'
@@ -16,6 +17,9 @@ import { visitor, type Shop, type Visitor } from './visitor.ts'
 
 const PATH = '/live/socket'
 const HEARTBEAT = 30_000
+/** What happens in this process that a view shows. */
+const CHANNELS = ['create', 'commit', 'regenerate', 'destroy'].map((name) => `koa-fastsession:${name}`)
+const CODE = codeOf('live.ts', 'signal')
 
 /** Why a socket is closed, for the page: its session has ended; or it is to dial again, with the cookie of by then. */
 const ENDED = 4001
@@ -34,24 +38,13 @@ export class LiveView {
   readonly #sockets = new WebSocketServer({ noServer: true, maxPayload: 1024 })
   readonly #viewers = new Set<Viewer>()
   readonly #heartbeat = setInterval(() => this.#beat(), HEARTBEAT).unref()
-  readonly #listeners: readonly (readonly [string, (message: unknown) => void])[] = [
-    ['koa-fastsession:create', () => this.#refresh()],
-    ['koa-fastsession:commit', () => this.#refresh()],
-    [
-      'koa-fastsession:destroy',
-      (message) => this.#hangUp((message as EventMessage).publicId, ENDED, 'the session has ended'),
-    ],
-    [
-      'koa-fastsession:regenerate',
-      (message) => this.#hangUp((message as EventMessage).previousPublicId, DIAL_AGAIN, 'the session has a new id'),
-    ],
-  ]
+  readonly #hear = (): void => this.#refresh()
   #isRefreshing = false
   #isDue = false
 
   constructor(shop: Shop, server: Server) {
     this.#shop = shop
-    for (const [channel, hear] of this.#listeners) subscribe(channel, hear)
+    for (const channel of CHANNELS) subscribe(channel, this.#hear)
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', () => socket.destroy())
       if (new URL(request.url ?? '', 'http://localhost').pathname !== PATH) refuse(socket, '404 Not Found')
@@ -62,39 +55,35 @@ export class LiveView {
 
   close(): void {
     clearInterval(this.#heartbeat)
-    for (const [channel, hear] of this.#listeners) unsubscribe(channel, hear)
+    for (const channel of CHANNELS) unsubscribe(channel, this.#hear)
     for (const socket of this.#sockets.clients) socket.terminate()
     this.#sockets.close()
   }
 
   async #accept(request: IncomingMessage, raw: Duplex, head: Buffer): Promise<void> {
-    const { owner, publicId } = await this.#shop.sessions.run(request, (session) => ({
-      owner: session.owner,
-      publicId: session.publicId,
-    }))
-    this.#sockets.handleUpgrade(request, raw, head, (socket) => {
-      socket.on('error', () => socket.terminate())
-      // A page cannot see with which status an upgrade was refused: it is told why in a close.
-      if (owner === undefined) {
-        socket.close(ENDED, 'not signed in')
-        return
-      }
-      const viewer = { socket, publicId, owner, isAlive: true }
-      this.#viewers.add(viewer)
-      socket.on('close', () => this.#viewers.delete(viewer))
-      socket.on('pong', () => (viewer.isAlive = true))
-      // Also finds a session that ended since it was read.
-      this.#refresh()
+    await this.#shop.sessions.run(request, (session) => {
+      this.#sockets.handleUpgrade(request, raw, head, (socket) => {
+        socket.on('error', () => socket.terminate())
+        const { owner, publicId } = session
+        // A page cannot see with which status an upgrade was refused: it learns the reason from a close.
+        if (owner === undefined) {
+          socket.close(ENDED, 'not signed in')
+          return
+        }
+        //#region signal
+        // Signed out here or elsewhere, in this process or another, over the limit, expired: the socket hears of it.
+        const { signal } = session
+        const hangUp = () => socket.close(ENDED, 'the session has ended')
+        if (signal.aborted) hangUp()
+        else signal.addEventListener('abort', hangUp)
+        //#endregion
+        const viewer = { socket, publicId, owner, isAlive: true }
+        this.#viewers.add(viewer)
+        socket.on('close', () => this.#viewers.delete(viewer))
+        socket.on('pong', () => (viewer.isAlive = true))
+        this.#refresh()
+      })
     })
-  }
-
-  #hangUp(publicId: string | undefined, code: number, reason: string): void {
-    for (const viewer of this.#viewers) {
-      if (viewer.publicId !== publicId) continue
-      this.#viewers.delete(viewer)
-      viewer.socket.close(code, reason)
-    }
-    this.#refresh()
   }
 
   #beat(): void {
@@ -121,16 +110,14 @@ export class LiveView {
     }
   }
 
-  /**
-   * Looks with `list`, which is no use of the session: a view left open does not keep it alive. Channels tell of this
-   * process alone; a session that expired, or that another process ended, is missing here at the next heartbeat.
-   */
+  /** Looks with `list`, which is no use of the session: a view left open does not keep it alive. */
   async #show({ socket, owner, publicId }: Viewer): Promise<void> {
     try {
       const list = await this.#shop.sessions.list(owner)
       const mine = list.find((info) => info.publicId === publicId)
-      if (mine === undefined) socket.close(DIAL_AGAIN, 'the session is not there')
-      else socket.send(JSON.stringify({ cart: cartNow(mine.data).text, devices: devicesNow(list, publicId).text }))
+      if (mine === undefined) socket.close(DIAL_AGAIN, 'the session has a new id')
+      else
+        socket.send(JSON.stringify({ cart: cartNow(mine.data ?? {}).text, devices: devicesNow(list, publicId).text }))
     } catch {
       // The store is out of order, which ends no session: the next round shows what there is.
     }
@@ -145,7 +132,12 @@ export function liveRoutes(shop: Shop, frame: Frame): Router {
   const router = new Router()
   router.get('/live', membersOnly(shop), async (ctx) => {
     const list = await shop.sessions.list(memberOf(shop).id)
-    frame.show(ctx, { title: 'Live', isLive: true, body: livePage(visitor().data, list, visitor().publicId) })
+    frame.show(ctx, {
+      title: 'Live',
+      isLive: true,
+      body: livePage(visitor().data, list, visitor().publicId),
+      code: CODE,
+    })
   })
   return router
 }
@@ -188,11 +180,9 @@ function cartNow(data: Visitor): Html {
 function devicesNow(list: readonly SessionInfo<Visitor>[], here: string): Html {
   return html`<ul class="plain">
     ${inOrder(list, here).map(
-      ({ publicId, createdAt, data }) =>
+      ({ publicId, createdAt, device }) =>
         html`<li>
-          <span
-            >${data.device ?? 'A browser'}${publicId === here && html` <span class="badge">this browser</span>`}</span
-          >
+          <span>${browserOf({ device })}${publicId === here && html` <span class="badge">this browser</span>`}</span>
           <span>since ${clock(createdAt)}</span>
         </li>`,
     )}

@@ -5,7 +5,10 @@ import { openStorage } from './storage.ts'
 
 const port = Number(process.env['PORT'] ?? 18080)
 const storage = openStorage(process.env['DATABASE'] ?? fileURLToPath(new URL('demo.db', import.meta.url)))
-const demo = openDemo(storage)
+// DEVICE_BOUND=1 behind a proxy that speaks HTTPS: browsers that know how bind each session to a key of their own.
+const isProxied = process.env['DEVICE_BOUND'] === '1'
+const demo = openDemo({ ...storage, deviceBound: isProxied })
+demo.app.proxy = isProxied
 
 demo.server.on('error', (error: NodeJS.ErrnoException) => {
   console.error(

@@ -1,16 +1,32 @@
 // Pages for those who are signed in, and pages that want the password to be fresh.
 import type { Context, Next } from 'koa'
+import { codeOf } from './code.ts'
 import { seeOther } from './forms.ts'
 import type { User } from './users.ts'
 import { visitor, type Shop } from './visitor.ts'
 
-const FRESH = 5 * 60_000
+const FRESH = '5m'
 
-/** Where to go on after the password was given: a closed list, so that no link can lead elsewhere. */
-const PLACES = ['/', '/account', '/account/email', '/account/password', '/devices', '/live'] as const
+/**
+ * Where to go on after the password was given, and what for: a closed list, so that no link can lead elsewhere.
+ */
+const PLACES: Readonly<Record<string, string | undefined>> = {
+  '/': undefined,
+  '/account': 'see your account',
+  '/account/email': 'change your e-mail',
+  '/account/password': 'change your password',
+  '/devices': 'see where you are signed in',
+  '/live': 'open the live view',
+  '/admin': 'see everybody’s sessions',
+}
 
 export function placeOf(path: string): string {
-  return PLACES.find((place) => place === path) ?? '/account'
+  return Object.hasOwn(PLACES, path) ? path : '/account'
+}
+
+/** What somebody wants there; `undefined` where it goes without saying. */
+export function wishOf(place: string): string | undefined {
+  return PLACES[place]
 }
 
 /** Lets signed-in visitors pass. */
@@ -23,13 +39,15 @@ export function membersOnly(shop: Shop) {
 }
 
 /** Lets those pass who gave their password within the last five minutes: a browser left open is not enough to take an account. */
-export function freshOnly({ now }: Shop) {
-  return (ctx: Context, next: Next): Promise<unknown> | undefined => {
-    if (now() - (visitor().authenticatedAt ?? 0) < FRESH) return next()
-    seeOther(ctx, `/confirm?for=${encodeURIComponent(ctx.path)}`)
-    return undefined
-  }
+//#region fresh
+export function freshOnly(ctx: Context, next: Next): Promise<unknown> | undefined {
+  if (visitor().isFresh(FRESH)) return next()
+  seeOther(ctx, `/confirm?for=${encodeURIComponent(ctx.path)}`)
+  return undefined
 }
+//#endregion
+
+export const FRESH_CODE = codeOf('members.ts', 'fresh')
 
 /** Who is signed in. */
 export function userOf({ users }: Shop): User | undefined {

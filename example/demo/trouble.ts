@@ -1,10 +1,11 @@
 // What can go wrong, made to go wrong; and the pages that say so.
 import Router from 'koa-router'
 import type { Context, Next } from 'koa'
+import { codeOf } from './code.ts'
 import { button, seeOther } from './forms.ts'
 import { html, type Html } from './html.ts'
-import { bare, type Frame } from './page.ts'
-import type { Shop } from './visitor.ts'
+import type { Frame } from './page.ts'
+import { visitor, type Shop } from './visitor.ts'
 
 interface Words {
   readonly title: string
@@ -33,16 +34,18 @@ const WORDS: Readonly<Record<number, Words>> = {
 }
 
 /** Answers for errors and for pages that are not there. It asks nothing of the session: there may be none. */
-export async function errorPages(ctx: Context, next: Next): Promise<void> {
-  try {
-    await next()
-    // Koa leaves the body undefined until it is set.
-    if (ctx.status >= 400 && ctx.body === undefined) say(ctx, ctx.status)
-  } catch (error) {
-    const status = statusOf(error)
-    if (status >= 500) ctx.app.emit('error', error, ctx)
-    if (status === 503) ctx.set('Retry-After', '10')
-    say(ctx, status)
+export function errorPages(frame: Frame) {
+  return async (ctx: Context, next: Next): Promise<void> => {
+    try {
+      await next()
+      // Koa leaves the body undefined until it is set.
+      if (ctx.status >= 400 && ctx.body === undefined) say(frame, ctx, ctx.status)
+    } catch (error) {
+      const status = statusOf(error)
+      if (status >= 500) ctx.app.emit('error', error, ctx)
+      if (status === 503) ctx.set('Retry-After', '10')
+      say(frame, ctx, status)
+    }
   }
 }
 
@@ -51,31 +54,35 @@ function statusOf(error: unknown): number {
   return typeof status === 'number' && status >= 400 && status <= 599 ? status : 500
 }
 
-function say(ctx: Context, status: number): void {
+function say(frame: Frame, ctx: Context, status: number): void {
   const { title, text } = WORDS[status] ?? OTHER
-  bare(
-    ctx,
-    status,
-    title,
-    html` <section class="card error">
-      <p class="status">${status}</p>
-      <h1>${title}</h1>
-      <p>${text}</p>
-      <p><a href="/">To the shop</a></p>
-    </section>`,
-  )
+  const body = html` <section class="card error">
+    <p class="status">${status}</p>
+    <h1>${title}</h1>
+    <p>${text}</p>
+    <p>
+      ${status === 503 && ctx.method === 'GET' && html`<a href="${ctx.path}">Try again</a> · `}<a href="/"
+        >To the shop</a
+      >
+    </p>
+  </section>`
+  frame.showWithoutSession(ctx, { title, body }, status)
 }
 
 const OUTAGE = 10_000
+const CODE = codeOf('trouble.ts', 'throw')
 
 export function troubleRoutes({ unplug }: Shop, frame: Frame): Router {
   const router = new Router()
 
-  router.get('/trouble', (ctx) => frame.show(ctx, { title: 'Trouble', body: troublePage() }))
+  router.get('/trouble', (ctx) => frame.show(ctx, { title: 'Trouble', body: troublePage(), code: CODE }))
 
+  //#region throw
   router.get('/trouble/error', () => {
+    visitor().data.card = 'never stored: the handler throws'
     throw new Error('thrown on purpose')
   })
+  //#endregion
 
   router.post('/trouble/unplug', (ctx) => {
     unplug(OUTAGE)

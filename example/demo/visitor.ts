@@ -8,9 +8,12 @@ export interface Visitor {
   cart?: Record<string, number>
   /** The text of the gift card. */
   card?: string
-  /** The device that signed in, such as "Firefox on Linux". */
-  device?: string
+  /** What the admin page gave this session. */
+  role?: string
 }
+
+/** How many devices may be signed in to one account. */
+export const MOST_DEVICES = 5
 
 /** The session of the request that is running. */
 export function visitor(): SessionManager<Visitor> {

@@ -97,6 +97,16 @@ export function decodeMetadata({ meta, createdAt }: Pick<SessionRecord, 'meta' |
   }
 }
 
+/** The same, but `undefined` where `meta` is not what was written. */
+export function readMetadata(record: Pick<SessionRecord, 'meta' | 'createdAt'>): Metadata | undefined {
+  try {
+    return decodeMetadata(record)
+  } catch (error) {
+    if (error instanceof CorruptRecord) return undefined
+    throw error
+  }
+}
+
 function fieldsOf(meta: unknown): Record<string, unknown> {
   // A database may hold anything.
   if (typeof meta !== 'string' || meta.length > MAX_LENGTH) throw corrupt()

@@ -1,7 +1,7 @@
 // What stays of a session for a minute after it has ended or went on under another key: an empty record, so that a slow
 // request still learns of it. A tombstone names its successor; an ended record names none.
-import { decodeMetadata, encodeMetadata, newMetadata, type Metadata } from './metadata.ts'
-import { CorruptRecord, type SessionRecord } from '../store.ts'
+import { encodeMetadata, newMetadata, readMetadata } from './metadata.ts'
+import type { SessionRecord } from '../store.ts'
 
 /** Longer than a request takes. */
 const LIFE = 60_000
@@ -46,23 +46,13 @@ export function isEnded(record: SessionRecord): boolean {
 
 /** The key of the record that took this one's place; `undefined` where it names none, itself, or nothing that can be read. */
 export function successorOf(record: SessionRecord): string | undefined {
-  const successor = metadataOf(record)?.successor
+  const successor = readMetadata(record)?.successor
   return successor === record.key ? undefined : successor
 }
 
 /** Whether the successor of a tombstone is a session of its own: what waits for the old one's end need wait no longer. */
 export function isFreshStart(record: SessionRecord): boolean {
-  return metadataOf(record)?.isFreshStart === true
-}
-
-/** A damaged tombstone is an ended session. */
-function metadataOf(record: SessionRecord): Metadata | undefined {
-  try {
-    return decodeMetadata(record)
-  } catch (error) {
-    if (error instanceof CorruptRecord) return undefined
-    throw error
-  }
+  return readMetadata(record)?.isFreshStart === true
 }
 
 /**

@@ -6,12 +6,11 @@ import type { Core, RequestInfo } from './core.ts'
 import type { RequestSession } from './request-session.ts'
 
 /**
- * Refuses an unsafe request of another site that came with a live session, before any handler runs.
+ * Refuses an unsafe request of another site that came with this live session, before any handler runs.
  *
  * @throws {SessionError} `ERR_SESSION_CROSS_SITE`, with an event.
  */
-export function assertAdmitted({ core, info, status, record, cookie }: RequestSession): void {
-  if (status !== 'live') return
+export function assertAdmitted({ core, info, record, cookie }: RequestSession): void {
   try {
     assertSameSite(core, info, record)
   } catch (error) {

@@ -5,9 +5,9 @@ import { CookieVerifier, type VerifiedId } from '../cookie/signature-cache.ts'
 import { unknownEncryptionKeyError } from '../errors.ts'
 import type { RejectReason } from '../events.ts'
 import { effectiveEnd, idleTimeout } from '../record/lifetime.ts'
-import { decodeMetadata, type Metadata } from '../record/metadata.ts'
+import { readMetadata } from '../record/metadata.ts'
 import { isEnded, isUnderWay, successorOf } from '../record/tombstone.ts'
-import { CorruptRecord, isPromise, type MaybePromise, type SessionRecord } from '../store.ts'
+import { isPromise, type MaybePromise, type SessionRecord } from '../store.ts'
 import type { Core, RequestInfo } from './core.ts'
 import { applySchema, takeNewer } from './newest.ts'
 import { RequestSession } from './request-session.ts'
@@ -90,9 +90,9 @@ export class Loader {
       if (settings.encryption?.onUnknownKey !== 'end') throw unknownEncryptionKeyError()
       return this.#ended(session, 'key', publicId, record.owner)
     }
-    const metadata = metadataOf(record)
+    const metadata = readMetadata(record)
     if (metadata === undefined) return this.#ended(session, 'corrupt', publicId, record.owner)
-    if (effectiveEnd(settings.lifetime, metadata, record) <= now) {
+    if (effectiveEnd(settings.lifetime, metadata, record, now) <= now) {
       const isIdle = record.lastSeenAt + idleTimeout(settings.lifetime, metadata) <= now
       return this.#ended(session, isIdle ? 'idle' : 'absolute', publicId, record.owner)
     }
@@ -134,15 +134,5 @@ export class Loader {
   #reject(reason: RejectReason, publicId?: string, owner?: string): void {
     const { events } = this.#core
     if (events.hasSubscribers('reject')) events.emit('reject', { publicId, owner, reason })
-  }
-}
-
-/** `undefined` where it is not what was written. */
-function metadataOf(record: SessionRecord): Metadata | undefined {
-  try {
-    return decodeMetadata(record)
-  } catch (error) {
-    if (error instanceof CorruptRecord) return undefined
-    throw error
   }
 }

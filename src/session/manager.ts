@@ -34,8 +34,11 @@ export interface KeepOptions<Data extends object = SessionData> {
    *
    * @default true
    */
-  readonly keep?: boolean | readonly (keyof Data & string)[]
+  readonly keep?: boolean | readonly (keyof Data & string)[] | undefined
 }
+
+/** @internal What is behind a manager, for `koa-fastsession/migrate`. */
+export let requestSessionOf: (session: SessionManager) => RequestSession
 
 /**
  * The session of one request, at `ctx.state.session` and {@link currentSession}. It shows neither its id nor its data when it
@@ -47,6 +50,7 @@ export class SessionManager<Data extends object = SessionData> {
   readonly #session: RequestSession
 
   static {
+    requestSessionOf = (manager) => manager.#session
     // A name that nobody declared would be lost with the request: data that was meant for `data`, or what passport keeps in
     // a session. Behind all names that a manager has, so that those cost nothing.
     const undeclared = new Proxy(
@@ -440,7 +444,10 @@ function refusesCallback([callback]: unknown[], name: string): boolean {
   return true
 }
 
-function keepOf(options: { readonly keep?: boolean | readonly string[] }, name: string): boolean | readonly string[] {
+function keepOf(
+  options: { readonly keep?: boolean | readonly string[] | undefined },
+  name: string,
+): boolean | readonly string[] {
   const given: unknown = options
   if (typeof given !== 'object' || given === null) throw invalidType(`the options of ${name}`, 'an object', given)
   const { keep = true } = options

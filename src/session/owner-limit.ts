@@ -2,8 +2,8 @@
 import { SessionError } from '../errors.ts'
 import { eachOf, PORTION, portions } from '../portions.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
-import { decodeMetadata } from '../record/metadata.ts'
-import { CorruptRecord, type SessionRecord } from '../store.ts'
+import { readMetadata } from '../record/metadata.ts'
+import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import { endSession } from './destroy.ts'
 
@@ -23,7 +23,8 @@ export async function enforceLimit(core: Core, owner: string, limit: number, own
       const { store, settings } = core
       let count = 0
       const now = settings.now()
-      for await (const { keys } of portions((cursor) => store.listKeys(owner, now, PORTION, cursor))) count += keys.length
+      for await (const { keys } of portions((cursor) => store.listKeys(owner, now, PORTION, cursor)))
+        count += keys.length
       if (count <= limit) return
       const excess = await findExcess(core, owner, limit, own)
       if (excess.length === 0) return
@@ -45,7 +46,7 @@ async function findExcess(core: Core, owner: string, limit: number, own: string)
   const live = new Map<string, { record: SessionRecord; predecessor: string | undefined }>()
   for await (const { records } of portions((cursor) => store.list(owner, now, PORTION, cursor))) {
     for (const record of records) {
-      const metadata = metadataOf(record)
+      const metadata = readMetadata(record)
       if (metadata !== undefined && effectiveEnd(settings.lifetime, metadata, record) <= now) continue
       // Only the instants count from here on: a payload may be large.
       live.set(record.key, { record: { ...record, payload: 'left out' }, predecessor: metadata?.predecessor })
@@ -59,13 +60,4 @@ async function findExcess(core: Core, owner: string, limit: number, own: string)
 
 function isUsedBefore(one: SessionRecord, other: SessionRecord): number {
   return one.lastSeenAt - other.lastSeenAt || (one.key < other.key ? -1 : 1)
-}
-
-function metadataOf(record: SessionRecord): ReturnType<typeof decodeMetadata> | undefined {
-  try {
-    return decodeMetadata(record)
-  } catch (error) {
-    if (error instanceof CorruptRecord) return undefined
-    throw error
-  }
 }

@@ -7,7 +7,7 @@
 // Session records in a table of MariaDB 10.6 or later or MySQL 8, one statement for each verb and no transaction. It speaks
 // SQL through the caller's `mysql2` pool or connection. Instants are numbers in the table as they are in a record, so no
 // time zone of a server or a session can move them.
-import { describe, invalidMix, invalidType, invalidValue } from '../errors.ts'
+import { invalidMix, invalidType, invalidValue } from '../errors.ts'
 import {
   CorruptRecord,
   type KeyPage,
@@ -16,6 +16,7 @@ import {
   type SessionRecord,
   type SessionStore,
 } from '../store.ts'
+import { checkFlag, checkIdentifier, checkOptions } from './identifier.ts'
 import { Sender, type MysqlConnection, type MysqlPool } from './mysql/sender.ts'
 import { BATCH, DONE, schema, STALE, statements, type Statements } from './mysql/statements.ts'
 import { bytes, keyValue, ownerValue, recordValues, text, toRecord, type Row } from './mysql/values.ts'
@@ -49,6 +50,8 @@ export interface MysqlStoreOptions extends MysqlTable {
 
 // Rows in one portion at most, whatever is asked for.
 const LARGEST_PORTION = 500
+// How many rounds of the sweep one call may take, live records that were only touched counted as well.
+const MOST_BATCHES = 200
 // How often a create that finds its key taken, and then free, tries again.
 const TRIES = 20
 
@@ -94,7 +97,7 @@ export class MysqlStore implements SessionStore {
     checkClient(client)
     checkOptions(options, ['table', 'createTable'])
     const { createTable = true } = options
-    if (typeof createTable !== 'boolean') throw invalidType('options.createTable', 'true or false', createTable)
+    checkFlag('options.createTable', createTable)
     const table = tableName(options)
     this.#sender = new Sender(client, createTable ? schema(table) : undefined)
     this.#statements = statements(table)
@@ -163,7 +166,7 @@ export class MysqlStore implements SessionStore {
 
   async deleteExpired(now: number, limit: number): Promise<number> {
     let total = 0
-    while (total < limit) {
+    for (let rounds = 0; total < limit && rounds < MOST_BATCHES; rounds++) {
       const rows = (await this.#sender.rows({ sql: this.#statements.due(now) })) as Row[]
       const inOrder = rows.map((row) => ({ key: bytes(row.key), isLive: isLive(row, now) }))
       inOrder.sort((a, b) => Buffer.compare(a.key, b.key))
@@ -236,18 +239,6 @@ function checkClient(client: unknown): asserts client is MysqlClient {
 }
 
 function tableName({ table = 'sessions' }: MysqlTable): string {
-  if (typeof table !== 'string') throw invalidType('options.table', 'a string', table)
-  if (!/^[A-Z_][A-Z0-9_]{0,63}$/i.test(table)) {
-    throw invalidValue('options.table', 'a plain identifier of at most 64 characters', table)
-  }
+  checkIdentifier('options.table', table, 64)
   return table
-}
-
-function checkOptions(options: unknown, known: readonly string[]): void {
-  const list = known.join(', ')
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalidType('options', `an object with ${list}`, options)
-  }
-  const unknown = Object.keys(options).find((name) => !known.includes(name))
-  if (unknown !== undefined) throw invalidMix(`options has a name (${describe(unknown)}) that is not one of ${list}`)
 }

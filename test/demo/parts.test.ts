@@ -90,7 +90,7 @@ test('a template escapes what is put in, and nothing twice', (t) => {
 
   t.is(
     html`<p title="${evil}">${html`<b>${evil}</b>`}${[1, html`<i></i>`]}${false}${undefined}</p>`.text,
-    '<p title="&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;"><b>&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;</b>1<i></p>',
+    '<p title="&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;"><b>&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;</b>1<i></i></p>',
   )
   t.true(html`` instanceof Html)
 })

@@ -40,11 +40,11 @@ claim('a change whose client has left is committed', async (t, { visitor, store 
 
 claim('a logout whose client has left ends the session', async (t, { visitor, store, scene }) => {
   await visitor.does(({ data }) => (data.a = 1))
-  const deleted = store.pause('delete', 'after')
+  const ended = store.pause('replace', 'after')
 
   await leaving(visitor, (session) => session.destroy())
-  await deleted.arrived
-  deleted.open()
+  await ended.arrived
+  ended.open()
 
   t.deepEqual(await scene.live(), [])
   t.is(await visitor.origin(), 'expired')

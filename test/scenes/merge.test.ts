@@ -111,7 +111,8 @@ claim(
 
     t.is(slow.status, 200)
     t.deepEqual(await visitor.sees(), { a: 1, b: 2, c: 1 })
-    t.deepEqual(scene.heard('conflict'), [{ name: 'conflict', publicId: await visitor.publicId(), keys: ['a'] }])
+    const publicId = await visitor.publicId()
+    t.deepEqual(scene.heard('conflict'), [{ name: 'conflict', publicId, keys: ['a'] }])
   },
 )
 

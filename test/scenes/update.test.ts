@@ -129,20 +129,40 @@ claim("update() resolves to fn's result, which is not taken for data", async (t,
   t.deepEqual(await visitor.sees(), { count: 2 })
 })
 
-claim('a save() inside fn stores what was pending, and the change of fn counts once', async (t, { visitor }) => {
-  await visitor.does(({ data }) => (data.count = 1))
+const inside: Readonly<Record<string, (session: SessionManager<Contents>, stage: Stage) => unknown>> = {
+  'save()': (session) => session.save(),
+  'reload()': (session) => session.reload(),
+  'regenerate()': (session) => session.regenerate(),
+  'signIn()': (session) => session.signIn('ada'),
+  'destroy()': (session) => session.destroy(),
+  'clear()': (session) => session.clear(),
+  'flash()': (session) => session.flash('note', 'hello'),
+  'setting maxAge': (session) => (session.maxAge = '1h'),
+  'sessions.destroy()': ({ publicId }, { site }) => site.middleware.destroy(publicId),
+  'sessions.destroyAll()': (_session, { site }) => site.middleware.destroyAll('bob'),
+  'sessions.destroyEverything()': (_session, { site }) => site.middleware.destroyEverything(),
+}
 
-  const reply = await visitor.does(async (session) => {
-    session.data.a = 1
-    await session.update(async (data) => {
-      await session.save()
-      increment(data)
+for (const [what, verb] of Object.entries(inside)) {
+  claim(`${what} inside fn is ERR_SESSION_IN_UPDATE, and the session stays as it was`, async (t, stage) => {
+    const { visitor } = stage
+    await visitor.does(async (session) => {
+      session.data.count = 1
+      await session.signIn('bob', { keep: true })
     })
-  })
 
-  t.is(reply.status, 200)
-  t.deepEqual(await visitor.sees(), { a: 1, count: 2 })
-})
+    const reply = await visitor.does((session) =>
+      session.update(async (data) => {
+        increment(data)
+        await verb(session, stage)
+      }),
+    )
+
+    t.deepEqual([reply.status, reply.code], [500, 'ERR_SESSION_IN_UPDATE'])
+    t.deepEqual(await visitor.sees(), { count: 1 })
+    t.is((await visitor.does(({ owner }) => owner)).result, 'bob')
+  })
+}
 
 claim('what update() stored is there for others while the request still runs', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.count = 1))

@@ -1,13 +1,13 @@
 // What happens to a MysqlStore when its server or its connections die, or the server undoes what it was doing. Each test
 // has the server to itself.
 import test from 'ava'
-import mysql from 'mysql2/promise'
+import type mysql from 'mysql2/promise'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import type { SessionRecord } from '../../src/store.ts'
 import { mysqlServer } from '../support/mysql.ts'
+import { keyed, MysqlClients } from '../support/mysql-clients.ts'
 import { startProxy } from '../support/proxy.ts'
-
-const NOW = 1_800_000_000_000
+import { NOW } from '../support/records.ts'
 
 const server = await mysqlServer()
 const restart = server?.restart
@@ -15,28 +15,18 @@ const testWithServer = server === undefined ? test.skip : test.serial
 // A server that the tests did not start is not theirs to kill.
 const testWithOwnServer = restart === undefined ? test.skip : test.serial
 
-const pools: mysql.Pool[] = []
-function newPool(options: mysql.PoolOptions = {}, settings: readonly string[] = []): mysql.Pool {
-  const uri = new URL(server?.uri ?? 'mysql://127.0.0.1:1/none')
-  if (options.port !== undefined) uri.port = String(options.port)
-  const pool = mysql.createPool({ ...options, uri: uri.href, port: undefined, connectTimeout: 2000 })
-  pool.on('connection', (connection) => settings.forEach((setting) => void connection.query(`SET ${setting}`)))
-  pools.push(pool)
-  return pool
-}
-
+const clients = new MysqlClients(server)
 test.after.always(async () => {
-  await Promise.allSettled(pools.map((pool) => pool.end()))
+  await clients.end()
   await server?.stop()
 })
 
-const table = `f${process.pid.toString(36)}${Date.now().toString(36)}`
-const admin = newPool()
-const store = new MysqlStore(newPool(), { table })
+const table = clients.table()
+const admin = clients.pool()
+const store = new MysqlStore(clients.pool(), { table })
 
 function record(key: string, changes: Partial<SessionRecord> = {}): SessionRecord {
-  const instants = { createdAt: NOW, lastSeenAt: NOW, expiresAt: NOW + 1_000_000 }
-  return { key, version: 1, payload: '0', owner: undefined, meta: undefined, ...instants, ...changes }
+  return keyed(key, { payload: '0', expiresAt: NOW + 1_000_000, ...changes })
 }
 
 /** Resolves once a statement on the table runs or stands in line, with the connection that it came by. */
@@ -82,7 +72,7 @@ testWithServer('a connection that is killed under a statement is a loud error, a
 })
 
 testWithServer('a lost connection fails every call, and never answers that a session is missing', async (t) => {
-  const connection = await mysql.createConnection(server?.uri ?? '')
+  const connection = await clients.connection()
   connection.on('error', () => undefined) // the loss that is meant
   const alone = new MysqlStore(connection, { table })
   await alone.create(record('c'), NOW)
@@ -96,7 +86,7 @@ testWithServer('a lost connection fails every call, and never answers that a ses
 })
 
 testWithServer('a lock that is held too long is an error with its code, and nothing was written', async (t) => {
-  const impatient = new MysqlStore(newPool({}, ['innodb_lock_wait_timeout = 1']), { table })
+  const impatient = new MysqlStore(clients.pool({}, ['innodb_lock_wait_timeout = 1']), { table })
   await impatient.create(record('d'), NOW)
   const holder = await admin.getConnection()
   await holder.query('BEGIN')
@@ -112,7 +102,7 @@ testWithServer('a lock that is held too long is an error with its code, and noth
 })
 
 testWithServer('a lock that comes free in time is waited for, beyond the time that the server waits', async (t) => {
-  const impatient = new MysqlStore(newPool({}, ['innodb_lock_wait_timeout = 1']), { table })
+  const impatient = new MysqlStore(clients.pool({}, ['innodb_lock_wait_timeout = 1']), { table })
   await impatient.create(record('e'), NOW)
   const holder = await admin.getConnection()
   await holder.query('BEGIN')
@@ -141,7 +131,7 @@ for (const isolation of ['REPEATABLE READ', 'READ COMMITTED', 'SERIALIZABLE']) {
     const many = Array.from(
       { length: 4 },
       () =>
-        new MysqlStore(newPool({ connectionLimit: 4 }, [`SESSION TRANSACTION ISOLATION LEVEL ${isolation}`]), {
+        new MysqlStore(clients.pool({ connectionLimit: 4 }, [`SESSION TRANSACTION ISOLATION LEVEL ${isolation}`]), {
           table,
         }),
     )
@@ -175,7 +165,10 @@ for (const isolation of ['REPEATABLE READ', 'READ COMMITTED', 'SERIALIZABLE']) {
     `${isolation}: of many creates of one key, and of many replaces of one version, one succeeds`,
     async (t) => {
       const settings = [`SESSION TRANSACTION ISOLATION LEVEL ${isolation}`]
-      const many = Array.from({ length: 5 }, () => new MysqlStore(newPool({ connectionLimit: 4 }, settings), { table }))
+      const many = Array.from(
+        { length: 5 },
+        () => new MysqlStore(clients.pool({ connectionLimit: 4 }, settings), { table }),
+      )
       const all = [...many, ...many, ...many, ...many]
       for (let round = 0; round < 20; round++) {
         const key = `one ${isolation} ${round}`
@@ -200,7 +193,7 @@ for (const isolation of ['REPEATABLE READ', 'READ COMMITTED', 'SERIALIZABLE']) {
 testWithServer('connections that are cut are loud errors, and the pool connects again', async (t) => {
   const proxy = await startProxy(server?.port ?? 0)
   t.teardown(() => proxy.close())
-  const cut = new MysqlStore(newPool({ port: proxy.port }), { table })
+  const cut = new MysqlStore(clients.pool({ port: proxy.port }), { table })
   await cut.create(record('cut'), NOW)
   for (let version = 1; version <= 5; version++) {
     proxy.reset()
@@ -218,7 +211,7 @@ testWithServer('connections that are cut are loud errors, and the pool connects 
 testWithServer('an answer that is lost is an error, and the write may have been done', async (t) => {
   const proxy = await startProxy(server?.port ?? 0)
   t.teardown(() => proxy.close())
-  const single = new MysqlStore(newPool({ port: proxy.port, connectionLimit: 1 }), { table })
+  const single = new MysqlStore(clients.pool({ port: proxy.port, connectionLimit: 1 }), { table })
   await single.create(record('lost'), NOW)
   await single.replace(record('lost', { version: 2 }), 1, NOW) // prepared from now on
   const lost = proxy.loseAnswer()
@@ -236,7 +229,7 @@ testWithServer(
   async (t) => {
     const proxy = await startProxy(server?.port ?? 0)
     t.teardown(() => proxy.close())
-    const pool = newPool({ port: proxy.port, connectionLimit: 2 })
+    const pool = clients.pool({ port: proxy.port, connectionLimit: 2 })
     const swallowed = new MysqlStore(pool, { table })
     await swallowed.create(record('hole'), NOW)
     proxy.mode = 'black hole'

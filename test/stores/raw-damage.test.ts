@@ -4,12 +4,15 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
+import mysql from 'mysql2/promise'
 import pg from 'pg'
 import type { SessionStore } from '../../src/store.ts'
+import { MysqlStore } from '../../src/stores/mysql.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
 import { keyIn } from '../support/mounted.ts'
+import { mysqlServer } from '../support/mysql.ts'
 import { postgres } from '../support/postgres.ts'
 import { cookieOf, quick } from '../support/quick.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
@@ -18,8 +21,8 @@ import { drivers } from '../support/sqlite.ts'
 
 const SEED = 404
 
-const server = await postgres()
-test.after.always(() => server?.stop())
+const [server, mariadb] = await Promise.all([postgres(), mysqlServer()])
+test.after.always(() => Promise.all([server?.stop(), mariadb?.stop()]))
 
 /** Writes to a record of that key behind the store's back; resolves to what was written, for a failing test to tell. */
 type Damage = (key: string) => Promise<string>
@@ -145,5 +148,37 @@ if (server !== undefined) {
     ]
 
     await withstands(t, new PostgresStore(pool, { table }), damages)
+  })
+}
+
+if (mariadb !== undefined) {
+  test('MariaDB: columns that are empty, numbers that are too large, or bytes that are no text end one session and no more', async (t) => {
+    t.timeout(60_000)
+    const pool = mysql.createPool(mariadb.uri)
+    t.teardown(() => pool.end())
+    const table = `raw_${process.pid}_${Date.now()}`
+    const set =
+      (assignments: string): Damage =>
+      async (key) => {
+        await pool.query(`UPDATE ${table} SET ${assignments} WHERE \`key\` = ?`, [key])
+        return assignments
+      }
+    const texts = ["''", "'x'", "X'01'", "X'017b'", "X'ff00'", "'[1]'", '\'{"__proto__":1}\'']
+    const damages = [
+      ...['payload', 'meta'].flatMap((column) => texts.map((text) => set(`${column} = ${text}`))),
+      set('payload = NULL'),
+      set("payload = NULL, payload_bytes = X'0102'"),
+      set("payload_bytes = X'01'"),
+      ...['version', 'created_at', 'last_seen_at', 'expires_at'].map((column) =>
+        set(`${column} = 9223372036854775807`),
+      ),
+      set('version = 9007199254740993'),
+      set('version = -5'),
+      set('created_at = -1'),
+      set('last_seen_at = 0'),
+      set("owner = X'ff'"),
+    ]
+
+    await withstands(t, new MysqlStore(pool, { table }), damages)
   })
 }

@@ -9,6 +9,7 @@ export type Shared =
   | { readonly kind: 'redis'; readonly port: number }
   | { readonly kind: 'redis cluster'; readonly ports: readonly number[] }
   | { readonly kind: 'postgres'; readonly url: string; readonly table: string }
+  | { readonly kind: 'mysql'; readonly url: string; readonly table: string }
 
 /** What a process is started with. */
 export interface Orders {
@@ -46,6 +47,13 @@ async function open(shared: Shared): Promise<SessionStore> {
         import('pg'),
       ])
       return new PostgresStore(new pg.Pool({ connectionString: shared.url, max: 5 }), { table: shared.table })
+    }
+    case 'mysql': {
+      const [{ MysqlStore }, { default: mysql }] = await Promise.all([
+        import('../../src/stores/mysql.ts'),
+        import('mysql2/promise'),
+      ])
+      return new MysqlStore(mysql.createPool({ uri: shared.url, connectionLimit: 5 }), { table: shared.table })
     }
   }
 }

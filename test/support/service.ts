@@ -87,7 +87,7 @@ export interface Running {
 export function start(
   path: string,
   args: readonly string[],
-  options: { uid?: number; gid?: number; cwd?: string } = {},
+  options: { uid?: number; gid?: number; cwd?: string; env?: NodeJS.ProcessEnv } = {},
 ): Running {
   let printed = ''
   const child = spawn(path, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })

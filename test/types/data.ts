@@ -79,7 +79,7 @@ manager.maxAge satisfies number
 manager.maxAge = '30d'
 // @ts-expect-error -- undefined is no lifetime
 manager.maxAge = undefined
-manager.origin satisfies 'new' | 'resumed' | 'invalid' | 'expired'
+manager.origin satisfies 'new' | 'resumed' | 'invalid' | 'expired' | 'unbound'
 // @ts-expect-error -- there is no such origin
 export const isStolen = manager.origin === 'stolen'
 

@@ -2,7 +2,16 @@
 import ScopedRouter from '@koa/router'
 import Koa from 'koa'
 import Router from 'koa-router'
-import { session, type SessionData, type SessionManager, type SessionState } from 'koa-fastsession'
+import {
+  session,
+  type Duration,
+  type KeepOptions,
+  type SessionData,
+  type SessionManager,
+  type SessionMiddleware,
+  type SessionOptions,
+  type SessionState,
+} from 'koa-fastsession'
 
 interface Visitor {
   name?: string
@@ -70,3 +79,60 @@ plain.use(untold.routes())
 router.get('/account', session<Visitor>(), (ctx) => {
   ctx.state.session.data.name satisfies string | undefined
 })
+
+// A state key of another name types that name, and no other.
+const admin = session({ stateKey: 'admin', cookie: { name: 'admin' } })
+admin satisfies SessionMiddleware<SessionData, 'admin'>
+new Koa<object>().use(admin).use((ctx) => {
+  ctx.state.admin satisfies SessionManager
+  // @ts-expect-error -- the session stands under another name
+  ctx.state.session satisfies unknown
+})
+new Koa<object>().use(session<Visitor, 'admin'>({ stateKey: 'admin' })).use((ctx) => {
+  ctx.state.admin.data.name satisfies string | undefined
+})
+// One that the compiler does not know types nothing.
+declare const options: SessionOptions<Visitor>
+declare const someKey: string
+for (const unknown of [session<Visitor>({ stateKey: someKey }), session(options)]) {
+  void (unknown satisfies SessionMiddleware<Visitor, string>).list('ada')
+  new Koa<object>().use(unknown).use((ctx) => {
+    // @ts-expect-error -- it may stand anywhere
+    ctx.state.session satisfies unknown
+  })
+}
+// The app may say it itself.
+new Koa<SessionState<Visitor, 'admin'>>().use(session<Visitor>({ stateKey: 'admin' })).use((ctx) => {
+  ctx.state.admin.data.name satisfies string | undefined
+})
+// Whatever its key and its data, it is a middleware of any app and any router.
+export const middlewares: Koa.Middleware[] = [
+  admin,
+  session<Visitor>(),
+  session<{ other: Date }>({ stateKey: 'other' }),
+]
+router.use(admin)
+scoped.use(admin)
+export const composed: (context: Koa.Context, next: Koa.Next) => unknown = admin
+
+// Durations are known by their texts.
+session({ maxAge: '30d', idleTimeout: '1.5 h', absoluteTimeout: false, storeTimeout: 500, sweepInterval: '10m' })
+'7d' satisfies Duration
+// @ts-expect-error -- no such unit
+session({ maxAge: '30 days' })
+// @ts-expect-error -- what koa-session calls 'session' is 0
+session({ maxAge: 'session' })
+
+// `undefined` is as good as left out, also under exactOptionalPropertyTypes.
+session({
+  keys: undefined,
+  store: undefined,
+  cookie: { name: undefined, secure: undefined },
+  stateKey: undefined,
+}) satisfies SessionMiddleware
+export const keeps: KeepOptions[] = [{ keep: undefined }]
+// ... but where an owner or an exception is meant, nothing fails open.
+// @ts-expect-error -- an owner that is undefined
+void session().destroy('a public id', { owner: undefined })
+// @ts-expect-error -- an exception that is undefined
+void session().destroyAll('ada', { except: undefined })

@@ -1,5 +1,6 @@
 // Sends statements through the caller's mysql2 client, and makes one thing of what its options and its server may answer.
 import { setTimeout as pause } from 'node:timers/promises'
+import { SessionError } from '../../errors.ts'
 import { withLiterals, type Value } from './values.ts'
 
 /** What mysql2 is asked. The options beside the statement are set against those of the caller's client, which may differ. */
@@ -104,9 +105,10 @@ export class Sender {
     const [affectedRows, insertId] = [Number(answer.affectedRows), Number(answer.insertId)]
     if (Number.isNaN(affectedRows) || Number.isNaN(insertId)) throw unexpected()
     if ((Number(answer.serverStatus) & IN_TRANSACTION) !== 0) {
-      throw new Error(
-        'a session was written inside a transaction, which nobody has committed: the store needs connections of its ' +
-          'own, with autocommit on',
+      throw new SessionError(
+        'ERR_SESSION_STORE',
+        'a session was written inside a transaction that is still open: give the MysqlStore connections of its own, with ' +
+          'autocommit on',
       )
     }
     return { affectedRows, insertId }
@@ -185,8 +187,11 @@ function firstOf(answer: unknown): unknown {
   return answer[0]
 }
 
-function unexpected(): TypeError {
-  return new TypeError('the client does not answer as the promise API of mysql2 does')
+function unexpected(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_STORE',
+    'the client of the MysqlStore does not answer as a promise pool or promise connection of mysql2 does',
+  )
 }
 
 /** Errors of the server have a number and an SQLSTATE; those of the connection have a negative number, or none. */
@@ -203,13 +208,12 @@ function discreet(error: unknown): unknown {
   const errno = serverErrorNumber(error)
   if (errno === undefined) return error
   const { code, sqlState } = error as { code?: unknown; sqlState: string }
-  const isForeign = errno === UNKNOWN_COLUMN || errno === NO_DEFAULT
-  const hint = isForeign
-    ? ': a table of this name is there and is not of this store, choose another with options.table'
-    : ''
-  return Object.assign(new Error(`the server answered ${String(code)} (${errno}, SQLSTATE ${sqlState})${hint}`), {
-    code,
-    errno,
-    sqlState,
-  })
+  const message = `the server answered ${String(code)} (${errno}, SQLSTATE ${sqlState})`
+  const cause = Object.assign(new Error(message), { code, errno, sqlState })
+  if (errno !== UNKNOWN_COLUMN && errno !== NO_DEFAULT) return cause
+  return new SessionError(
+    'ERR_SESSION_STORE',
+    `the table of the MysqlStore is there, but it is another table and was not made by this store (${String(code)}): choose another name as options.table`,
+    { cause },
+  )
 }

@@ -95,11 +95,11 @@ export function statements(name: string) {
     // (key)
     remove: `DELETE FROM ${table} WHERE \`key\` = ?`,
 
-    list: (owner: Buffer, now: number, after: Buffer, limit: number) =>
+    list: (owner: Buffer, now: number, after: Buffer, limit: number): string =>
       portion(now, [`owner = ${literal(owner)}`], liveColumns(now), after, limit),
-    listKeys: (owner: Buffer, now: number, after: Buffer, limit: number) =>
+    listKeys: (owner: Buffer, now: number, after: Buffer, limit: number): string =>
       portion(now, [`owner = ${literal(owner)}`], '`key`, expires_at', after, limit),
-    scan: (now: number, after: Buffer, limit: number) => portion(now, [], liveColumns(now), after, limit),
+    scan: (now: number, after: Buffer, limit: number): string => portion(now, [], liveColumns(now), after, limit),
 
     // SKIP LOCKED: a record that somebody holds is left for another time. What it locks is free again at its end; the
     // statements after it lock in the order of the primary key, as all do that lock several.

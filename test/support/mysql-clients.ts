@@ -1,0 +1,93 @@
+// Clients of one server for a test file, and tables that nobody else has.
+import mysql from 'mysql2/promise'
+import type { MysqlConnection, MysqlQuery } from '../../src/stores/mysql.ts'
+import type { SessionRecord } from '../../src/store.ts'
+import type { MysqlServer } from './mysql.ts'
+import { NOW } from './records.ts'
+
+// Every option of a client that converts what is read or sent, and a second set, which says the opposite.
+export const ODD_OPTIONS: mysql.PoolOptions = {
+  rowsAsArray: true,
+  nestTables: true,
+  namedPlaceholders: true,
+  supportBigNumbers: true,
+  bigNumberStrings: true,
+  dateStrings: true,
+  decimalNumbers: true,
+  typeCast: (field) => field.string()?.toUpperCase() ?? 'nothing',
+  charset: 'latin1',
+  timezone: '+14:00',
+  flags: ['-FOUND_ROWS'],
+  maxPreparedStatements: 1,
+  queryFormat: (sql: string, values: object) =>
+    sql.replace(/:(\w+)/g, (text, name: string) => (name in values ? '1' : text)),
+}
+export const OTHER_OPTIONS: mysql.PoolOptions = {
+  nestTables: '_',
+  typeCast: false,
+  supportBigNumbers: true,
+  stringifyObjects: true,
+}
+
+export class MysqlClients {
+  readonly #uri: string
+  readonly #clients: { end(): Promise<void> }[] = []
+  // A server that was there may hold tables of an earlier run.
+  readonly #run = `t${process.pid.toString(36)}${Date.now().toString(36)}`
+  #tables = 0
+
+  constructor(server: MysqlServer | undefined) {
+    this.#uri = server?.uri ?? 'mysql://127.0.0.1:1/none'
+  }
+
+  /** @param settings what each new connection sets before all else: `"sql_mode = ''"`. */
+  pool(options: mysql.PoolOptions = {}, settings: readonly string[] = []): mysql.Pool {
+    // What is given beside the address goes before it.
+    const pool = mysql.createPool({ ...options, uri: this.#uri, connectTimeout: 2000 })
+    pool.on('connection', (connection) => settings.forEach((setting) => void connection.query(`SET ${setting}`)))
+    return this.keep(pool)
+  }
+
+  async connection(): Promise<mysql.Connection> {
+    return this.keep(await mysql.createConnection(this.#uri))
+  }
+
+  /** Ends it with the others. */
+  keep<Client extends { end(): Promise<void> }>(client: Client): Client {
+    this.#clients.push(client)
+    return client
+  }
+
+  table(): string {
+    return `${this.#run}_${this.#tables++}`
+  }
+
+  async end(): Promise<void> {
+    await Promise.allSettled(this.#clients.map((client) => client.end()))
+  }
+}
+
+/** A record with a key that can be read. */
+export function keyed(key: string, changes: Partial<SessionRecord> = {}): SessionRecord {
+  const instants = { createdAt: NOW, lastSeenAt: NOW, expiresAt: NOW + 1000 }
+  return { key, version: 1, payload: '{}', owner: undefined, meta: undefined, ...instants, ...changes }
+}
+
+/** A client that notes what is sent through it. */
+export function noting(client: mysql.Pool): MysqlConnection & { readonly texts: string[] } {
+  const texts: string[] = []
+  const send = (verb: 'execute' | 'query') => (query: MysqlQuery) => {
+    texts.push(query.sql)
+    return verb === 'execute' ? client.execute(query) : client.query(query)
+  }
+  return { texts, execute: send('execute'), query: send('query') }
+}
+
+/** A client in front of a server that prepares no statements. */
+export function unprepared(client: mysql.Pool): MysqlConnection {
+  const refusal = { code: 'ER_UNSUPPORTED_PS', errno: 1295, sqlState: 'HY000' }
+  return {
+    execute: () => Promise.reject(Object.assign(new Error('This command is not supported'), refusal)),
+    query: (query) => client.query(query),
+  }
+}
