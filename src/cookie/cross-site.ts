@@ -15,8 +15,9 @@ export function isUnsafe({ method = 'GET', headers }: Pick<IncomingMessage, 'met
 const WEBSOCKET = /(?:^|,)\s*websocket\s*(?:[,/]|$)/i
 
 /**
- * Whether a request comes from another site than the host that it asks for: by Fetch Metadata, else by its `Origin`, of which browsers without
- * Fetch Metadata send one with every unsafe request. Without either it is no browser's, or an old one's, and served.
+ * Whether a request comes from another site than the host that it asks for: by Fetch Metadata, else by its `Origin`, of which
+ * browsers without Fetch Metadata send one with every unsafe request. Without either it is no browser's, or an old one's, and
+ * served.
  */
 export function isCrossSite(headers: IncomingMessage['headers'], host: () => string): boolean {
   const site = headers['sec-fetch-site']

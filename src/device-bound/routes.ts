@@ -98,9 +98,15 @@ export class DeviceRoutes {
         binding: key === undefined ? undefined : { id, ...key, boundAt: now, provenAt: now },
       }
     })
-    if (outcome === undefined) return answerEmpty(info.ctx, 401)
+    if (outcome === undefined) {
+      answerEmpty(info.ctx, 401)
+      return
+    }
     const { binding } = outcome.stored.metadata
-    if (!outcome.isWritten || binding === undefined) return this.#refuse(info, outcome)
+    if (!outcome.isWritten || binding === undefined) {
+      this.#refuse(info, outcome)
+      return
+    }
     const { key: publicId, owner } = outcome.record
     if (this.#core.events.hasSubscribers('bind')) this.#core.events.emit('bind', { publicId, owner })
     this.#confirm(info, binding)
@@ -115,8 +121,14 @@ export class DeviceRoutes {
       header === undefined ? { ...found, isWritten: false } : await this.#prove(info, found, named, parseProof(header))
     const binding = outcome?.stored.metadata.binding
     // At this the browser forgets its key: there is nothing to prove.
-    if (outcome === undefined || !isNamed(binding, named)) return answerEmpty(ctx, 401)
-    if (outcome.isWritten) return this.#confirm(info, binding)
+    if (outcome === undefined || !isNamed(binding, named)) {
+      answerEmpty(ctx, 401)
+      return
+    }
+    if (outcome.isWritten) {
+      this.#confirm(info, binding)
+      return
+    }
     if (header !== undefined) this.#refuse(info, outcome)
     this.#challenge(info, binding)
   }

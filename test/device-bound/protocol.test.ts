@@ -93,11 +93,14 @@ serial(
 )
 
 serial('a session with a partitioned cookie is offered none: no browser keeps a proof beside it', async (t) => {
-  const site = await boundSite(t, { cookie: { partitioned: true } })
+  const warnings: string[] = []
+  const logger = { warn: (text: string) => void warnings.push(text) }
+  const site = await boundSite(t, { cookie: { partitioned: true }, logger })
   const device = site.device()
   const signedIn = await device.get('/in')
   t.is(offerIn(signedIn), undefined)
   t.is(signedIn.setCookie.length, 1)
+  t.is(warnings.filter((text) => text.includes('options.deviceBound has no effect')).length, 1)
 })
 
 serial('a stolen cookie opens nothing `within` after the theft, and the browser goes on', async (t) => {
