@@ -60,8 +60,9 @@ export async function startBoundChromium(cert: string, isKnown: boolean): Promis
   return {
     browser,
     async close() {
-      await browser.close()
-      process.kill()
+      // Joined over CDP, close() would only leave it.
+      const session = await browser.newBrowserCDPSession()
+      await session.send('Browser.close').catch(() => process.kill())
       await over
     },
   }
