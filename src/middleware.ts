@@ -9,12 +9,14 @@ import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cooki
 import { invalidMix, invalidType, SessionError, unboundError } from './errors.ts'
 import { Events, isTraced, trace } from './events.ts'
 import { markReached, warnIfNeverReached } from './mount-check.ts'
+import { DeviceBinding } from './device-bound/policy.ts'
+import { DeviceRoutes, type Route, type RouteInfo } from './device-bound/routes.ts'
 import { warnOfSettings, warnOfShortSecret, watchForKoaSession } from './notices.ts'
 import type { SessionOptions } from './options.ts'
 import { Payload } from './record/payload.ts'
 import { commit, commitEarly, commitPending } from './session/commit.ts'
 import type { Core, RequestInfo } from './session/core.ts'
-import { assertSameSite } from './session/cross-site.ts'
+import { assertAdmitted } from './session/cross-site.ts'
 import { Loader } from './session/load.ts'
 import { requestSessionOf, SessionManager, type SessionData } from './session/manager.ts'
 import { Turns, WriteQueue } from './session/queues.ts'
@@ -253,6 +255,7 @@ export class MountedSession {
   readonly sweeper: Sweeper
   readonly #settings: Settings
   readonly #loader: Loader
+  readonly #device: DeviceRoutes | undefined
   #app: App | undefined = undefined
   #appKeys: unknown = undefined
   #appKeyring: LiveKeyring | undefined = undefined
@@ -269,14 +272,16 @@ export class MountedSession {
       writes: new WriteQueue<Change>(writeTogether) as Core['writes'],
       updates: new Turns(),
       watches: new Watches(store, payload, settings),
-      binding: undefined,
+      binding: settings.deviceBound === undefined ? undefined : new DeviceBinding(settings.deviceBound),
       contextOf: (request) => this.#contextOf(request),
+      hostOf: (request) => (this.#app === undefined ? (request.headers.host ?? '') : this.#contextOf(request).host),
       running: 0,
     }
     this.sessions = new Sessions(this.core)
     this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now, events)
     this.#settings = settings
     this.#loader = new Loader(this.core)
+    this.#device = settings.deviceBound === undefined ? undefined : new DeviceRoutes(this.core, settings.deviceBound)
     store.watchEvictions(({ key: publicId, owner }) => {
       if (events.hasSubscribers('destroy')) events.emit('destroy', { publicId, owner, reason: 'evicted' })
       this.core.watches.ended(publicId)
@@ -289,11 +294,18 @@ export class MountedSession {
   /** One request through Koa's chain. */
   handle(ctx: Context, next: Next): Promise<unknown> {
     markReached()
+    const route = this.#device?.routeOf(ctx)
+    if (route !== undefined) return this.#answerDevice(ctx, route)
     if (this.#settings.skips?.(ctx) === true) return next()
     const forwarded = this.#forwarded(ctx)
     if (forwarded !== undefined) return this.#serveForwarded(ctx, forwarded, next)
     // Whatever next is, it is called without an argument.
-    return this.#serve(this.#infoOf(ctx), () => next())
+    return this.#serve(this.#infoOf(ctx, this.#settings.passive?.(ctx) === true), () => next())
+  }
+
+  /** One of the requests by which a browser binds a session to its device: neither skipped nor held to be of another site. */
+  async #answerDevice(ctx: Context, route: Route): Promise<void> {
+    await this.#device?.answer(this.#infoOf(ctx, true), route)
   }
 
   /** One request outside the chain: its cookie can be read, and none be sent. */
@@ -313,7 +325,7 @@ export class MountedSession {
     this.sweeper.start()
     const loading = isTraced('load') ? trace('load', {}, () => this.#loader.load(info)) : this.#loader.load(info)
     const session = isPromise(loading) ? await loading : loading
-    if (session.status === 'live') assertSameSite(this.core, info, session.record)
+    if (session.status === 'live') assertAdmitted(session)
     else if (ctx === undefined && session.origin === 'unbound') throw unboundError()
     const manager = new SessionManager(session)
     const facade = ctx === undefined ? undefined : this.#expose(ctx, session, manager)
@@ -389,15 +401,15 @@ export class MountedSession {
 
   // ---- what belongs to the request and its app
 
-  #infoOf(ctx: Context): RequestInfo {
-    const { cookie, passive } = this.#settings
+  #infoOf(ctx: Context, isPassive: boolean): RouteInfo {
+    const { cookie } = this.#settings
     if (this.#app !== ctx.app) this.#meet(ctx.app)
     return {
       request: ctx.req,
       cookie: typeof cookie === 'function' ? cookie(ctx) : cookie,
       keyring: this.#keyring(ctx.app),
       ctx,
-      isPassive: passive?.(ctx) === true,
+      isPassive,
     }
   }
 

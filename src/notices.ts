@@ -3,6 +3,7 @@ import cluster from 'node:cluster'
 import type { ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import type { CookieSettings } from './cookie/cookie.ts'
+import { canBeBound } from './device-bound/bound-cookie.ts'
 import type { Events } from './events.ts'
 import type { Settings } from './settings.ts'
 import { MemoryStore } from './stores/memory.ts'
@@ -21,6 +22,12 @@ export function warnOfSettings(settings: Settings, events: Events): void {
     events.notice(
       'IDLE_ABOVE_ABSOLUTE',
       `options.idleTimeout is above the absolute timeout of ${settings.lifetime.absoluteTimeout} ms, at which every session ends before: raise options.absoluteTimeout as well, or set it to false`,
+    )
+  const { deviceBound, cookie } = settings
+  if (deviceBound !== undefined && typeof cookie === 'object' && !canBeBound(cookie))
+    events.notice(
+      'DEVICE_BOUND_PARTITIONED',
+      'options.deviceBound has no effect on a partitioned cookie, beside which browsers keep no proof of their device: drop options.cookie.partitioned, or the other option',
     )
   if (store.limits !== undefined) events.notice('STORE_LIMITS', store.limits)
   warnOfMemoryStore(settings, events)

@@ -165,7 +165,7 @@ function deviceFacts(answer: unknown): DeviceFacts {
 
 export function crossSiteOf(
   given: unknown,
-): { readonly trusts: (ctx: Context, origin: string | undefined) => boolean } | undefined {
+): { readonly trusts: (ctx: () => Context, origin: string | undefined) => boolean } | undefined {
   const at = 'options.crossSite'
   if (given === 'allow') return undefined
   if (given === 'refuse') return { trusts: () => false }
@@ -176,7 +176,7 @@ export function crossSiteOf(
   if (typeof trust === 'function') {
     return {
       trusts: (ctx) => {
-        const answer: unknown = (trust as (ctx: Context) => unknown)(ctx)
+        const answer: unknown = (trust as (ctx: Context) => unknown)(ctx())
         if (typeof answer === 'boolean') return answer
         throw invalidType(`the result of ${at}.trust`, 'true or false', answer, remedyFor(answer))
       },
@@ -221,10 +221,7 @@ export function clearSiteDataOf(given: unknown): string | undefined {
 
 const LEAST_WITHIN = 300_000
 
-export function bindingOf(
-  given: unknown,
-  cookie: SessionOptions['cookie'],
-): { readonly within: number; readonly path: string } | undefined {
+export function bindingOf(given: unknown): { readonly within: number; readonly path: string } | undefined {
   const at = 'options.deviceBound'
   if (given === false) return undefined
   const rule = 'true, false or an object { within, path }'
@@ -243,8 +240,6 @@ export function bindingOf(
   if (typeof path !== 'string') throw invalidType(`${at}.path`, pathRule, path)
   if (!/^(?:\/[!$&'()*+,\-.0-9:=@A-Z_a-z~%]+)+$/.test(path) || path.length > 256)
     throw invalidValue(`${at}.path`, pathRule, path)
-  // What a function gives is known in a request only.
-  if (typeof cookie === 'object') assertBelow(path, cookie.path ?? '/')
   return { within, path }
 }
 

@@ -1,11 +1,12 @@
 // Checks what a user has set and puts the defaults in place, once, when session() is called.
 import type { Context } from 'koa'
-import { cookieSettings, type CookieSettings } from './cookie/cookie.ts'
+import { cookieSettings, type CookieOptions, type CookieSettings } from './cookie/cookie.ts'
 import { hasShortSecret, keyring, type LiveKeyring } from './cookie/keyring.ts'
 import { duration, lifetime, timerDuration } from './duration.ts'
 import { invalidMix, invalidType, invalidValue } from './errors.ts'
 import type { SessionLogger } from './events.ts'
 import {
+  assertBelow,
   bindingOf,
   clearSiteDataOf,
   codecOf,
@@ -59,7 +60,7 @@ export interface Settings {
   readonly maxPerOwner: number | undefined
   readonly device: ((ctx: Context) => DeviceFacts) | undefined
   /** `undefined`: nothing is looked at. `origin` is the request's Origin header, as it was sent. */
-  readonly crossSite: { readonly trusts: (ctx: Context, origin: string | undefined) => boolean } | undefined
+  readonly crossSite: { readonly trusts: (ctx: () => Context, origin: string | undefined) => boolean } | undefined
   /** The value of the header. */
   readonly clearSiteData: string | undefined
   readonly deviceBound: { readonly within: number; readonly path: string } | undefined
@@ -87,13 +88,14 @@ export function settingsOf(given: unknown): Settings {
   const rolling = flag('rolling', false)
   const maxBytes = wholeNumber(orDefault(options.maxBytes, 65_536), 'options.maxBytes', 'of bytes, at least 2', 2)
   const encryption = encryptionOf(options.encryptionKeys)
+  const deviceBound = bindingOf(orDefault<unknown>(options.deviceBound, false))
   return Object.freeze({
     keys: options.keys === undefined ? undefined : checkedKeys(options.keys),
     hasShortSecret: hasShortSecret(options.keys),
     hasShortEncryptionSecret: hasShortSecret(encryption?.keys),
     store: options.store === undefined ? new MemoryStore() : storeOf(options.store),
     isDefaultStore: options.store === undefined,
-    cookie: checkedCookie(orDefault<unknown>(options.cookie, {})),
+    cookie: checkedCookie(orDefault<unknown>(options.cookie, {}), deviceBound?.path),
     lifetime: policyOf(options, rolling),
     stateKey: checkedStateKey(orDefault<unknown>(options.stateKey, 'session')),
     skips: skipOf(predicate(options.skip, 'options.skip'), options.skipHeader),
@@ -114,7 +116,7 @@ export function settingsOf(given: unknown): Settings {
     device: deviceOf(options.device),
     crossSite: crossSiteOf(orDefault<unknown>(options.crossSite, 'refuse')),
     clearSiteData: clearSiteDataOf(options.clearSiteData),
-    deviceBound: bindingOf(orDefault<unknown>(options.deviceBound, false), options.cookie),
+    deviceBound,
     generateId: generateIdOf(options.generateId),
     koaSession: flag('koaSession', false),
     sweepInterval:
@@ -175,9 +177,13 @@ function checkedKeys(keys: unknown): LiveKeyring {
   return live
 }
 
-function checkedCookie(cookie: unknown): Settings['cookie'] {
-  const attributes = (value: unknown, name: string): CookieSettings =>
-    cookieSettings(plainAnswer(value, name, 'an object of attributes or a function of ctx'), name)
+function checkedCookie(cookie: unknown, devicePath: string | undefined): Settings['cookie'] {
+  const attributes = (value: unknown, name: string): CookieSettings => {
+    const given: CookieOptions = plainAnswer(value, name, 'an object of attributes or a function of ctx')
+    const settings = cookieSettings(given, name)
+    if (devicePath !== undefined) assertBelow(devicePath, given.path ?? '/')
+    return settings
+  }
   if (typeof cookie !== 'function') return Object.freeze(attributes(cookie, 'options.cookie'))
   return (ctx) => attributes((cookie as (ctx: Context) => unknown)(ctx), 'options.cookie(ctx)')
 }

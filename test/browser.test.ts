@@ -215,7 +215,7 @@ for (const { sameSite, seen } of CROSSINGS) {
 }
 
 testInChromium('SameSite=None over HTTPS goes along with a POST of another site', async (t) => {
-  const { https } = await site(t, { cookie: { sameSite: 'none' } })
+  const { https } = await site(t, { cookie: { sameSite: 'none' }, crossSite: 'allow' })
   const { page } = await browser(t)
   const target = `https://shop.test:${https}/`
   await page.goto(target)

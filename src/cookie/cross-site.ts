@@ -3,20 +3,27 @@ import type { IncomingMessage } from 'node:http'
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-/** Whether a request may change something: any method but GET, HEAD and OPTIONS (RFC 9110, section 9.2.1), and an upgrade. */
+/**
+ * Whether a request may change something: any method but GET, HEAD and OPTIONS (RFC 9110, section 9.2.1), and the upgrade to
+ * a WebSocket.
+ */
 export function isUnsafe({ method = 'GET', headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
-  return !SAFE.has(method) || headers.upgrade?.toLowerCase() === 'websocket'
+  return !SAFE.has(method) || (headers.upgrade !== undefined && WEBSOCKET.test(headers.upgrade))
 }
 
+// A list of protocols, in any case (RFC 9110, section 7.8).
+const WEBSOCKET = /(?:^|,)\s*websocket\s*(?:[,/]|$)/i
+
 /**
- * Whether a request comes from another site than `host`: by Fetch Metadata, else by its `Origin`, of which browsers without
- * Fetch Metadata send one with every unsafe request. Without either it is no browser's, or an old one's, and served.
+ * Whether a request comes from another site than the host that it asks for: by Fetch Metadata, else by its `Origin`, of which
+ * browsers without Fetch Metadata send one with every unsafe request. Without either it is no browser's, or an old one's, and
+ * served.
  */
-export function isCrossSite(headers: IncomingMessage['headers'], host: string): boolean {
+export function isCrossSite(headers: IncomingMessage['headers'], host: () => string): boolean {
   const site = headers['sec-fetch-site']
   if (site !== undefined) return site === 'cross-site'
   const { origin } = headers
-  return origin !== undefined && !isOriginOf(origin, host)
+  return origin !== undefined && !isOriginOf(origin, host())
 }
 
 /** Whether an origin has that host and port. `null`, and what is no URL, is another site. */

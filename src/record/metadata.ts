@@ -13,8 +13,8 @@ export interface Metadata extends SessionLifetime {
   readonly predecessor: string | undefined
   /** The device that the session is bound to. */
   readonly binding: Binding | undefined
-  /** The one registration of a device that a sign-in offers has been used up. */
-  readonly isRegistrationSpent: boolean
+  /** The name that a binding would get by the one registration which the sign-in offered; `undefined` once that was used. */
+  readonly registration: string | undefined
 }
 
 /** A device-bound session's key. */
@@ -32,6 +32,7 @@ export interface Binding {
 
 /** More than anything that was ever written: a longer one is not parsed. */
 const MAX_LENGTH = 4096
+const BINDING_ID = /^[\w-]{1,128}$/
 
 /** The metadata of a session that begins at this instant. */
 export function newMetadata(startedAt: number): Metadata {
@@ -44,7 +45,7 @@ export function newMetadata(startedAt: number): Metadata {
     isFreshStart: false,
     predecessor: undefined,
     binding: undefined,
-    isRegistrationSpent: false,
+    registration: undefined,
   }
 }
 
@@ -54,7 +55,7 @@ export function newMetadata(startedAt: number): Metadata {
  * 0.1 reads `a s m c n`; `f p b r` came with 0.2. A reader ignores keys that it does not know.
  */
 export function encodeMetadata(metadata: Metadata, createdAt: number): string | undefined {
-  const { authenticatedAt, startedAt, maxAge, successor, predecessor, binding, isRegistrationSpent } = metadata
+  const { authenticatedAt, startedAt, maxAge, successor, predecessor, binding, registration } = metadata
   if (
     authenticatedAt === undefined &&
     startedAt === createdAt &&
@@ -62,7 +63,7 @@ export function encodeMetadata(metadata: Metadata, createdAt: number): string | 
     successor === undefined &&
     predecessor === undefined &&
     binding === undefined &&
-    !isRegistrationSpent
+    registration === undefined
   )
     return undefined
   return JSON.stringify({
@@ -74,7 +75,7 @@ export function encodeMetadata(metadata: Metadata, createdAt: number): string | 
     f: metadata.isFreshStart ? 1 : undefined,
     p: predecessor,
     b: binding === undefined ? undefined : [binding.id, binding.x, binding.y, binding.boundAt, binding.provenAt],
-    r: isRegistrationSpent ? 1 : undefined,
+    r: registration,
   })
 }
 
@@ -92,7 +93,7 @@ export function decodeMetadata({ meta, createdAt }: Pick<SessionRecord, 'meta' |
     isFreshStart: f === 1,
     predecessor: p === undefined ? undefined : text(p, /^.{1,255}$/su),
     binding: b === undefined ? undefined : bindingOf(b),
-    isRegistrationSpent: r === 1,
+    registration: r === undefined ? undefined : text(r, BINDING_ID),
   }
 }
 
@@ -123,7 +124,7 @@ function bindingOf(value: unknown): Binding {
   if (!Array.isArray(value) || value.length !== 5) throw corrupt()
   const [id, x, y, boundAt, provenAt] = value as unknown[]
   return {
-    id: text(id, /^[\w-]{1,128}$/),
+    id: text(id, BINDING_ID),
     x: text(x, /^[\w-]{43}$/),
     y: text(y, /^[\w-]{43}$/),
     boundAt: instant(boundAt) ?? absent(),

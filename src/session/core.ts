@@ -26,6 +26,8 @@ export interface Core<Member = unknown> {
   readonly binding: BindingCheck | undefined
   /** A context for a request outside Koa's chain, for functions of the app's that take one. */
   readonly contextOf: (request: IncomingMessage) => Context
+  /** The host that a request outside Koa's chain asks for: behind a proxy the one that the browser knows. */
+  readonly hostOf: (request: IncomingMessage) => string
   /** How many functions of `update`, or schemas, run now: where none does, no verb has to ask whether it is inside one. */
   running: number
 }
@@ -35,6 +37,8 @@ export interface BindingCheck {
   isProven(info: RequestInfo, binding: Binding, now: number): boolean
   /** Whether the browser says that it skipped its refresh: it keeps its cookies, and proves itself later. */
   hasSkippedRefresh(info: RequestInfo): boolean
+  /** The header by which the response of a sign-in offers that registration. */
+  offer(info: RequestInfo, registration: string, now: number): readonly [name: string, value: string]
 }
 
 /** The request that a session is held for. */

@@ -3,9 +3,25 @@ import { isCrossSite, isUnsafe } from '../cookie/cross-site.ts'
 import { crossSiteError } from '../errors.ts'
 import type { SessionRecord } from '../store.ts'
 import type { Core, RequestInfo } from './core.ts'
+import type { RequestSession } from './request-session.ts'
 
 /**
- * Refuses an unsafe request of another site, before any handler runs, or when it signs an owner in.
+ * Refuses an unsafe request of another site that came with this live session, before any handler runs.
+ *
+ * @throws {SessionError} `ERR_SESSION_CROSS_SITE`, with an event.
+ */
+export function assertAdmitted({ core, info, record, cookie }: RequestSession): void {
+  try {
+    assertSameSite(core, info, record)
+  } catch (error) {
+    // A cookie that was due at the load is none that another site may have renewed.
+    cookie.withdraw()
+    throw error
+  }
+}
+
+/**
+ * Refuses an unsafe request of another site: here, one that signs an owner in.
  *
  * @throws {SessionError} `ERR_SESSION_CROSS_SITE`, with an event.
  */
@@ -15,8 +31,8 @@ export function assertSameSite(core: Core, info: RequestInfo, record: SessionRec
   const { request } = info
   if (crossSite === undefined || !isUnsafe(request)) return
   const { headers } = request
-  if (!isCrossSite(headers, info.ctx?.host ?? headers.host ?? '')) return
-  if (crossSite.trusts(info.ctx ?? core.contextOf(request), headers.origin ?? '')) return
+  if (!isCrossSite(headers, () => info.ctx?.host ?? core.hostOf(request))) return
+  if (crossSite.trusts(() => info.ctx ?? core.contextOf(request), headers.origin)) return
   events.emit('reject', { publicId: record?.key, owner: record?.owner, reason: 'cross-site' })
   throw crossSiteError()
 }

@@ -11,13 +11,13 @@ import { followRecord } from './successors.ts'
 /** Ends the session; see the manager. */
 export async function destroy(session: RequestSession): Promise<void> {
   if (session.status === 'destroyed') return
-  const { record, core, origin, status, cookie } = session
+  const { record, core, origin, cookie } = session
   const hasEnded = record !== undefined && (await endSession(core, record, 'sign-out'))
   session.status = 'destroyed'
   session.ending?.abort(goneError())
   // Only what this request came with and ended itself is cleared: where another request ended it, the browser may hold
-  // a fresh cookie by now. A browser that could not prove itself keeps cookies that open nothing.
-  if ((hasEnded && origin === 'resumed') || (origin === 'unbound' && status === 'new')) cookie.clear()
+  // a fresh cookie by now. Of a bound session whose browser could not prove itself the cookies are cleared, and it lives on.
+  if (origin === 'unbound' ? record === undefined : hasEnded && origin === 'resumed') cookie.clear()
   else cookie.withdraw()
 }
 

@@ -1,4 +1,6 @@
 // The owner of a session: as `signIn` names it or as `options.owner` reads it from data, and how many sessions one may have.
+import { newId } from '../cookie/id.ts'
+import { canBeBound } from '../device-bound/bound-cookie.ts'
 import { checkedOwner } from '../settings.ts'
 import { applyChanges, type PendingChanges } from '../record/merge.ts'
 import { newMetadata } from '../record/metadata.ts'
@@ -15,11 +17,19 @@ import type { RequestSession } from './request-session.ts'
  * @throws {SessionError} `ERR_SESSION_CROSS_SITE` when the request comes from another site; what `options.device` throws.
  */
 export function signedIn(session: RequestSession, draft: Draft, owner: string, now: number): Draft {
-  const { ctx } = session.info
+  const { ctx, cookie } = session.info
   const { device } = session.core.settings
   assertSameSite(session.core, session.info, undefined)
   const { maxAge } = draft.metadata
-  const metadata = { ...newMetadata(now), authenticatedAt: now, maxAge, maxAgeSince: maxAge > 0 ? now : 0 }
+  const metadata = {
+    ...newMetadata(now),
+    authenticatedAt: now,
+    maxAge,
+    maxAgeSince: maxAge > 0 ? now : 0,
+    // Over plain HTTP no browser would keep a key.
+    registration:
+      session.core.binding !== undefined && ctx?.secure === true && canBeBound(cookie) ? newId() : undefined,
+  }
   return { ...draft, owner, device: ctx === undefined ? undefined : device?.(ctx), metadata }
 }
 
@@ -72,6 +82,7 @@ export function finishSignIn(
   const { record, core } = session
   if (!isSignIn || record?.owner === undefined) return
   const { key: publicId, owner } = record
+  session.cookie.hasSignedIn = true
   if (core.events.hasSubscribers('sign-in')) core.events.emit('sign-in', { publicId, previousPublicId, owner })
   const { maxPerOwner } = core.settings
   return maxPerOwner === undefined ? undefined : enforceLimit(core, owner, maxPerOwner, publicId)

@@ -1,6 +1,7 @@
 // Which cookie the response carries, and whether it has left. The rules of the cookie's text are in cookie/.
 import { formatSetCookie } from '../cookie/cookie.ts'
 import { onHeaders, type HeaderSource } from '../cookie/on-headers.ts'
+import { clearedBoundCookie, hasBoundCookie } from '../device-bound/bound-cookie.ts'
 import { cookieMaxAge, withMaxAge, type SessionLifetime } from '../record/lifetime.ts'
 import { newMetadata } from '../record/metadata.ts'
 import { warnOfCookie } from '../notices.ts'
@@ -18,6 +19,8 @@ export class ResponseCookie implements HeaderSource {
   isConsulted = false
   /** The headers left with a cookie of a session that is not stored yet: its handler answers by itself. */
   hasIntroduced = false
+  /** An owner signed in: this response offers to bind the session to the browser's device. */
+  hasSignedIn = false
   /** What is done when the headers leave before the chain has returned. */
   onEarlyHeaders: ((session: RequestSession) => void) | undefined = undefined
   readonly #session: RequestSession
@@ -84,9 +87,9 @@ export class ResponseCookie implements HeaderSource {
     const { info, status, phase, pending } = this.#session
     switch (this.due) {
       case 'clear':
-        return formatSetCookie(info.cookie, '', 0, this.#isSecure())
+        return this.#withoutProof(formatSetCookie(info.cookie, '', 0, this.#isSecure()))
       case 'issue':
-        return this.#line()
+        return this.hasSignedIn ? this.#withoutProof(this.#line()) : this.#line()
       case 'renew':
         // The handler answers by itself: the read at the load is the word that the session lives.
         return status === 'live' && phase === 'open' ? this.#line() : undefined
@@ -97,9 +100,12 @@ export class ResponseCookie implements HeaderSource {
   }
 
   otherHeaders(): readonly (readonly [string, string])[] | undefined {
-    if (this.due !== 'clear') return undefined
-    const { clearSiteData } = this.#session.core.settings
-    return clearSiteData === undefined ? undefined : [['Clear-Site-Data', clearSiteData]]
+    if (this.due === 'clear') {
+      const { clearSiteData } = this.#session.core.settings
+      return clearSiteData === undefined ? undefined : [['Clear-Site-Data', clearSiteData]]
+    }
+    const offer = this.hasSignedIn ? this.#offer() : undefined
+    return offer === undefined ? undefined : [offer]
   }
 
   onSent(): void {
@@ -118,6 +124,24 @@ export class ResponseCookie implements HeaderSource {
     // Within the first second the full lifetime: 3600 seconds, not 3599.
     const maxAge = cookieMaxAge(policy, this.lifetime(now), seenAt, now - seenAt < 1000 ? seenAt : now)
     return formatSetCookie(cookie, `${id}.${keyring.sign(cookie.prefix + id)}`, maxAge, this.#isSecure())
+  }
+
+  /** The offer to register a device: in this response and in no other. */
+  #offer(): readonly [string, string] | undefined {
+    const { info, core, status, metadata } = this.#session
+    const { registration } = metadata
+    if (registration === undefined || status !== 'live') return undefined
+    return core.binding?.offer(info, registration, core.settings.now())
+  }
+
+  /** The line, and one that clears the proof of a binding which ends here. */
+  #withoutProof(line: string): string | readonly string[] {
+    const { info, core, origin, metadata } = this.#session
+    const { cookie, request } = info
+    if (core.binding === undefined) return line
+    const isBound = metadata.binding !== undefined || origin === 'unbound'
+    if (!isBound && !hasBoundCookie(request.headers.cookie, cookie)) return line
+    return [line, clearedBoundCookie(cookie, this.#isSecure())]
   }
 
   #isSecure(): boolean {

@@ -1,6 +1,8 @@
 // The Chromium of this machine, for tests that need a real browser. It has no network but loopback.
-import { chromium, type Browser } from 'playwright-core'
-import { missing, program } from './service.ts'
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { chromium, type Browser, type BrowserContext } from 'playwright-core'
+import { missing, program, temporaryFolder } from './service.ts'
 
 const FLAGS = [
   '--no-sandbox',
@@ -16,10 +18,24 @@ const FLAGS = [
 
 /** `undefined`, loudly, where there is none. */
 export async function startChromium(): Promise<Browser | undefined> {
+  const path = chromiumPath()
+  return path === undefined ? undefined : chromium.launch({ executablePath: path, args: FLAGS })
+}
+
+/** The same with a profile as its users have one: cookies of other sites go along as far as they may. */
+export async function startChromiumProfile(): Promise<BrowserContext | undefined> {
+  const executablePath = chromiumPath()
+  if (executablePath === undefined) return undefined
+  const profile = mkdtempSync(join(temporaryFolder(), 'chromium-'))
+  mkdirSync(join(profile, 'Default'))
+  const preferences = { profile: { cookie_controls_mode: 0, block_third_party_cookies: false } }
+  writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences))
+  return chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, ignoreHTTPSErrors: true })
+}
+
+/** `undefined`, loudly, where there is none. */
+export function chromiumPath(): string | undefined {
   const path = program(['chromium', 'chromium-browser', 'google-chrome'])
-  if (path === undefined) {
-    missing('chromium', 'apt-get install chromium')
-    return undefined
-  }
-  return chromium.launch({ executablePath: path, args: FLAGS })
+  if (path === undefined) missing('chromium', 'apt-get install chromium')
+  return path
 }

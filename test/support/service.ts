@@ -65,7 +65,7 @@ const children = new Set<ChildProcess>()
 const folders = new Set<string>()
 process.once('exit', () => {
   for (const child of children) child.kill('SIGKILL')
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
 })
 
 /** A folder of its own under the system's temporary one, removed when the process ends. */

@@ -32,7 +32,7 @@ const notes: fc.Arbitrary<Metadata> = fc.record(
       ),
       { nil: undefined },
     ),
-    isRegistrationSpent: fc.boolean(),
+    registration: fc.option(letters(1, 128), { nil: undefined }),
   },
   { noNullPrototype: true },
 )
@@ -93,15 +93,15 @@ for (const meta of [
   })
 }
 
-test('a device-bound session keeps its binding as a list, and a spent registration as 1', (t) => {
+test('a device-bound session keeps its binding as a list, and an open registration by its name', (t) => {
   const binding = { id: 'id', x: 'x'.repeat(43), y: 'y'.repeat(43), boundAt: 1, provenAt: 2 }
-  const meta = encodeMetadata({ ...newMetadata(CREATED), binding, isRegistrationSpent: true }, CREATED)
+  const meta = encodeMetadata({ ...newMetadata(CREATED), binding, registration: 'name' }, CREATED)
 
-  t.is(meta, `{"b":["id","${binding.x}","${binding.y}",1,2],"r":1}`)
+  t.is(meta, `{"b":["id","${binding.x}","${binding.y}",1,2],"r":"name"}`)
   t.deepEqual(decodeMetadata({ meta, createdAt: CREATED }), {
     ...newMetadata(CREATED),
     binding,
-    isRegistrationSpent: true,
+    registration: 'name',
   })
 })
 

@@ -1,0 +1,86 @@
+// The second cookie of a bound session, `<name>-bound`: `<instant>.<signature>`, an HMAC under the signing keys over the
+// binding and the instant of the proof. It opens nothing by itself, and checking it asks no store.
+import { formatSetCookie, parseSessionCookies, type CookieSettings } from '../cookie/cookie.ts'
+import { MAX_SKEW, type Signing } from './challenge.ts'
+
+/** How much sooner than its proof the cookie ends, in seconds: a request that is on its way then is served. */
+const MARGIN = 10
+// The shape of the session's own cookie, so that one parser reads both.
+const INSTANT_LENGTH = 22
+
+// Attributes that browsers refuse in their instructions, and with them the whole registration.
+const UNPERMITTED = /; (?:Priority=\w+|Partitioned)/g
+
+/**
+ * The cookie that proves, beside the session's cookie: another name, and its attributes but for those that no instruction
+ * may have.
+ */
+export function boundCookieOf(cookie: CookieSettings): CookieSettings {
+  const name = `${cookie.name}-bound`
+  return {
+    ...cookie,
+    name,
+    prefix: `${name}=`,
+    attributes: cookie.attributes.replace(UNPERMITTED, ''),
+    secureAttributes: cookie.secureAttributes.replace(UNPERMITTED, ''),
+  }
+}
+
+/** Whether a browser can keep the proof beside the session's cookie: of partitioned cookies it keeps none. */
+export function canBeBound({ attributes }: CookieSettings): boolean {
+  return !attributes.includes('; Partitioned')
+}
+
+/** Whether a request brings a cookie of that name, good or not. */
+export function hasBoundCookie(header: string | undefined, cookie: CookieSettings): boolean {
+  return header?.includes(`${cookie.name}-bound=`) === true
+}
+
+/** What the browser is told of the cookie: the attributes are those of {@link boundCookieLine}, but for the lifetime. */
+export function boundCookieInstruction(cookie: CookieSettings): { readonly name: string; readonly attributes: string } {
+  const { name, isAuto, attributes, secureAttributes } = boundCookieOf(cookie)
+  return { name, attributes: (isAuto ? secureAttributes : attributes).slice('; '.length) }
+}
+
+/** The Set-Cookie line for a proof that was given now. `within` is how long it lasts, in milliseconds. */
+export function boundCookieLine(
+  signing: Signing & { readonly cookie: CookieSettings },
+  id: string,
+  within: number,
+  now: number,
+): string {
+  const instant = now.toString(36).padStart(INSTANT_LENGTH, '0')
+  const value = `${instant}.${signing.keyring.sign(textOf(signing, id, instant))}`
+  return formatSetCookie(boundCookieOf(signing.cookie), value, Math.floor(within / 1000) - MARGIN, true)
+}
+
+/** The Set-Cookie line that takes it away. */
+export function clearedBoundCookie(cookie: CookieSettings, isSecure: boolean): string {
+  return formatSetCookie(boundCookieOf(cookie), '', 0, isSecure)
+}
+
+/** Whether a Cookie header proves that binding. Any of several cookies does: another host may have planted one. */
+export function isProvenBy(
+  header: string | undefined,
+  signing: Signing,
+  id: string,
+  within: number,
+  now: number,
+): boolean {
+  if (header === undefined) return false
+  const name = `${signing.cookie.name}-bound`
+  const { values } = parseSessionCookies(header, { name, prefix: `${name}=` }, signing.keyring.length)
+  return values.some((value) => {
+    const dot = value.length - signing.keyring.length - 1
+    const instant = value.slice(0, dot)
+    const provenAt = parseInt(instant, 36)
+    // A number in any other form was not written here.
+    if (!(provenAt - now <= MAX_SKEW && now - provenAt < within)) return false
+    return signing.keyring.index(textOf(signing, id, instant), value.slice(dot + 1)) !== -1
+  })
+}
+
+// A space and no equals sign before it: never what is signed for another cookie.
+function textOf({ cookie }: Signing, id: string, instant: string): string {
+  return `device-bound cookie ${cookie.prefix} ${id} ${instant}`
+}

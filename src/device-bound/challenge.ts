@@ -1,0 +1,50 @@
+// Challenges that carry their own proof: an HMAC under the signing keys over what they are for, an instant and a nonce. Nothing
+// is stored for one that is asked for, so that a thief who asks for thousands takes none away from the browser.
+import type { CookieSettings } from '../cookie/cookie.ts'
+import { newId } from '../cookie/id.ts'
+import type { Keyring } from '../cookie/keyring.ts'
+
+/** The cookie and the keys of one request. */
+export interface Signing {
+  readonly cookie: Pick<CookieSettings, 'name' | 'prefix'>
+  readonly keyring: Keyring
+}
+
+/** A challenge of one kind is none of the other. */
+export type Purpose = 'registration' | 'refresh'
+
+/** How long a challenge is good, in milliseconds. */
+export const CHALLENGE_LIFE = 300_000
+
+/** How far the clocks of two processes may differ. */
+export const MAX_SKEW = 60_000
+
+const NONCE = 16
+const CHALLENGE = /^([0-9a-z]{1,11})\.([\w-]{16})\.([\w-]{20,128})$/
+
+/** A challenge made at this instant, for the binding that the browser knows (or will know) under `id`. */
+export function newChallenge(signing: Signing, purpose: Purpose, id: string, now: number): string {
+  const instant = now.toString(36)
+  const nonce = newId().slice(0, NONCE)
+  return `${instant}.${nonce}.${signing.keyring.sign(textOf(signing, purpose, id, instant, nonce))}`
+}
+
+/** When a challenge was made; `undefined` unless it is ours, for that purpose and binding, and still good. */
+export function challengeInstant(
+  signing: Signing,
+  purpose: Purpose,
+  id: string,
+  challenge: string,
+  now: number,
+): number | undefined {
+  const [, instant, nonce, signature] = CHALLENGE.exec(challenge) ?? []
+  if (instant === undefined || nonce === undefined || signature === undefined) return undefined
+  const madeAt = parseInt(instant, 36)
+  if (madeAt - now > MAX_SKEW || now - madeAt >= CHALLENGE_LIFE) return undefined
+  return signing.keyring.index(textOf(signing, purpose, id, instant, nonce), signature) === -1 ? undefined : madeAt
+}
+
+// A space and no equals sign before it: never what is signed for a cookie.
+function textOf({ cookie }: Signing, purpose: Purpose, id: string, instant: string, nonce: string): string {
+  return `device-bound ${purpose} ${cookie.prefix} ${id} ${instant} ${nonce}`
+}

@@ -1,0 +1,51 @@
+// The session that a browser registers or refreshes: by its cookie alone, for the proof is what it comes to give.
+import { parseSessionCookies } from '../cookie/cookie.ts'
+import type { CookieVerifier } from '../cookie/signature-cache.ts'
+import { effectiveEnd } from '../record/lifetime.ts'
+import { decodeRecord, type Stored } from '../record/record.ts'
+import { isEnded, isFreshStart, isUnderWay } from '../record/tombstone.ts'
+import type { Core, RequestInfo } from '../session/core.ts'
+import { followRecord } from '../session/successors.ts'
+import { CorruptRecord, type SessionRecord } from '../store.ts'
+
+export interface Found {
+  readonly record: SessionRecord
+  readonly stored: Stored
+}
+
+/** The first live session, in the order of the Cookie header. */
+export async function findSession(core: Core, verifier: CookieVerifier, info: RequestInfo): Promise<Found | undefined> {
+  const header = info.request.headers.cookie
+  if (header === undefined) return undefined
+  const { values } = parseSessionCookies(header, info.cookie, info.keyring.length)
+  for (const value of values) {
+    const verified = verifier.verify(info.cookie, info.keyring, value)
+    const found = verified === undefined ? undefined : await readFound(core, verified.publicId)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/**
+ * The live session of that key. Where it got a new id while this request was under way, its successor: an answer that
+ * there is no such session would make the browser forget its key.
+ *
+ * @throws {SessionError} `ERR_SESSION_STORE`.
+ */
+export async function readFound(core: Core, key: string): Promise<Found | undefined> {
+  const { store, settings, payload } = core
+  const now = settings.now()
+  const named = await store.read(key, now)
+  if (named === undefined || named === 'corrupt') return undefined
+  const isReplaced = isEnded(named) && isUnderWay(named, now) && !isFreshStart(named)
+  const record = isReplaced ? await followRecord(core, named) : named
+  if (record === undefined || isEnded(record)) return undefined
+  if (payload.isLocked(record) && settings.encryption?.onUnknownKey === 'end') return undefined
+  try {
+    const stored = decodeRecord(payload, record)
+    return effectiveEnd(settings.lifetime, stored.metadata, record) <= now ? undefined : { record, stored }
+  } catch (error) {
+    if (error instanceof CorruptRecord) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,34 @@
+// Whether a request of a bound session comes from its device, and what a sign-in offers to the browser.
+import type { Binding } from '../record/metadata.ts'
+import type { BindingCheck, RequestInfo } from '../session/core.ts'
+import { isProvenBy } from './bound-cookie.ts'
+import { newChallenge } from './challenge.ts'
+
+/** How long requests are served that may have left before the browser had its second cookie, in milliseconds. */
+const GRACE = 60_000
+
+export class DeviceBinding implements BindingCheck {
+  readonly #within: number
+  readonly #path: string
+
+  constructor({ within, path }: { readonly within: number; readonly path: string }) {
+    this.#within = within
+    this.#path = path
+  }
+
+  isProven(info: RequestInfo, { id, boundAt }: Binding, now: number): boolean {
+    // Outside Koa's chain it is not known how the request came.
+    if (info.ctx?.secure === false) return false
+    if (Math.abs(now - boundAt) < GRACE) return true
+    return isProvenBy(info.request.headers.cookie, info, id, this.#within, now)
+  }
+
+  hasSkippedRefresh({ request }: RequestInfo): boolean {
+    return request.headers['secure-session-skipped'] !== undefined
+  }
+
+  offer(info: RequestInfo, id: string, now: number): readonly [name: string, value: string] {
+    const challenge = newChallenge(info, 'registration', id, now)
+    return ['Secure-Session-Registration', `(ES256);path="${this.#path}/register";challenge="${challenge}"`]
+  }
+}

@@ -1,0 +1,71 @@
+// The browser's proof: a JWS (RFC 7515) in a header, signed with ES256 by a key that never leaves the device. What is not
+// exactly that is no proof. Sizes are bounded before anything is parsed.
+import { createPublicKey, verify } from 'node:crypto'
+
+/** The coordinates of a P-256 public key, base64url. */
+export interface PublicKey {
+  readonly x: string
+  readonly y: string
+}
+
+/** What a header says, before anything of it is believed. */
+export interface Proof {
+  readonly challenge: string
+  /** The key that came with it: for a registration alone. */
+  readonly key: PublicKey | undefined
+  readonly signed: string
+  readonly signature: string
+}
+
+const MAX_LENGTH = 4096
+const JWS = /^([\w-]{2,2048})\.([\w-]{2,2048})\.([\w-]{86})$/
+const COORDINATE = /^[\w-]{43}$/
+
+/** The text of a structured header, which browsers send with quotes and without. */
+export function unquoted(header: string | readonly string[] | undefined): string | undefined {
+  if (typeof header !== 'string') return undefined
+  return header.length > 1 && header.startsWith('"') && header.endsWith('"') ? header.slice(1, -1) : header
+}
+
+/** What a `Secure-Session-Response` says; `undefined` unless it has the form of a proof. */
+export function parseProof(header: string | readonly string[] | undefined): Proof | undefined {
+  const text = unquoted(header)
+  if (text === undefined || text.length > MAX_LENGTH) return undefined
+  const [, head, body, signature] = JWS.exec(text) ?? []
+  if (head === undefined || body === undefined || signature === undefined) return undefined
+  const { alg, typ, jwk, crit } = objectIn(head)
+  // An extension that must be understood is not.
+  if (alg !== 'ES256' || typ !== 'dbsc+jwt' || crit !== undefined) return undefined
+  const { jti: challenge } = objectIn(body)
+  if (typeof challenge !== 'string') return undefined
+  return { challenge, key: keyOf(jwk), signed: `${head}.${body}`, signature }
+}
+
+/** Whether that key signed the proof. */
+export function isSignedBy({ signed, signature }: Proof, { x, y }: PublicKey): boolean {
+  try {
+    const key = createPublicKey({ key: { kty: 'EC', crv: 'P-256', x, y }, format: 'jwk' })
+    const bytes = Buffer.from(signature, 'base64url')
+    return verify('sha256', Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' }, bytes)
+  } catch {
+    // Coordinates of no point on the curve.
+    return false
+  }
+}
+
+function keyOf(jwk: unknown): PublicKey | undefined {
+  if (typeof jwk !== 'object' || jwk === null) return undefined
+  const { kty, crv, x, y } = jwk as Readonly<Record<string, unknown>>
+  if (kty !== 'EC' || crv !== 'P-256' || typeof x !== 'string' || typeof y !== 'string') return undefined
+  return COORDINATE.test(x) && COORDINATE.test(y) ? { x, y } : undefined
+}
+
+function objectIn(part: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString())
+    if (typeof value === 'object' && value !== null) return value as Readonly<Record<string, unknown>>
+  } catch {
+    // No JSON.
+  }
+  return {}
+}

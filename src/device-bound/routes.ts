@@ -1,0 +1,234 @@
+// The two addresses at which a browser registers its key and refreshes its proof: requests of the browser's own, which no
+// handler of the app sees. They are no activity of the user, and what they store moves no timeout.
+import type { Context } from 'koa'
+import { CookieVerifier } from '../cookie/signature-cache.ts'
+import type { Binding, Metadata } from '../record/metadata.ts'
+import { recordOf } from '../record/record.ts'
+import type { Core, RequestInfo } from '../session/core.ts'
+import { retryOnConflict } from '../session/retry.ts'
+import type { Replaced } from '../store.ts'
+import { boundCookieInstruction, boundCookieLine } from './bound-cookie.ts'
+import { challengeInstant, newChallenge } from './challenge.ts'
+import { findSession, readFound, type Found } from './find-session.ts'
+import { isSignedBy, parseProof, unquoted, type Proof, type PublicKey } from './proof.ts'
+
+export type Route = 'register' | 'refresh'
+
+/** A request that came through Koa's chain. */
+export type RouteInfo = RequestInfo & { readonly ctx: Context }
+
+/** What is stored of a session, and whether it was written just now. */
+interface Outcome extends Found {
+  readonly isWritten: boolean
+}
+
+/** What a proof makes of a session; `undefined` where nothing is to be stored. */
+type Decide = (metadata: Metadata) => Metadata | undefined
+
+export class DeviceRoutes {
+  readonly #core: Core
+  readonly #within: number
+  readonly #path: string
+  readonly #verifier = new CookieVerifier()
+
+  constructor(core: Core, { within, path }: { readonly within: number; readonly path: string }) {
+    this.#core = core
+    this.#within = within
+    this.#path = path
+  }
+
+  /** Which of the two a request asks for, wherever the middleware is mounted. */
+  routeOf({ originalUrl }: Context): Route | undefined {
+    if (!originalUrl.startsWith(this.#path)) return undefined
+    const query = originalUrl.indexOf('?')
+    switch (originalUrl.slice(this.#path.length, query === -1 ? undefined : query)) {
+      case '/register':
+        return 'register'
+      case '/refresh':
+        return 'refresh'
+      default:
+        return undefined
+    }
+  }
+
+  /** @throws {SessionError} `ERR_SESSION_STORE`: a failure (503) ends nothing in the browser. */
+  async answer(info: RouteInfo, route: Route): Promise<void> {
+    const { ctx } = info
+    ctx.set('Cache-Control', 'no-store')
+    if (ctx.method !== 'POST') {
+      ctx.set('Allow', 'POST')
+      answerEmpty(ctx, 405)
+      return
+    }
+    const { store } = this.#core
+    store.begin()
+    try {
+      // Over plain HTTP no session is bound.
+      const found = ctx.secure ? await findSession(this.#core, this.#verifier, info) : undefined
+      if (found?.record.owner === undefined) {
+        answerEmpty(ctx, 401)
+        return
+      }
+      if (route === 'register') await this.#register(info, found)
+      else await this.#refresh(info, found)
+    } finally {
+      store.end()
+    }
+  }
+
+  /**
+   * One try for each sign-in, with the challenge of that sign-in's response: whoever has only stolen the cookie has no
+   * such challenge. A refusal brings no other one.
+   */
+  async #register(info: RouteInfo, found: Found): Promise<void> {
+    const header = info.request.headers['secure-session-response']
+    // No browser sends it so, but a form of another page may: it must use nothing up.
+    if (header === undefined) {
+      answerEmpty(info.ctx, 403)
+      return
+    }
+    const proof = parseProof(header)
+    const outcome = await this.#store(found, ({ registration: id, ...metadata }) => {
+      if (id === undefined) return undefined
+      const now = this.#core.settings.now()
+      const key = proof === undefined ? undefined : registeredKey(info, proof, id, now)
+      return {
+        ...metadata,
+        registration: undefined,
+        binding: key === undefined ? undefined : { id, ...key, boundAt: now, provenAt: now },
+      }
+    })
+    if (outcome === undefined) {
+      answerEmpty(info.ctx, 401)
+      return
+    }
+    const { binding } = outcome.stored.metadata
+    if (!outcome.isWritten || binding === undefined) {
+      this.#refuse(info, outcome)
+      return
+    }
+    const { key: publicId, owner } = outcome.record
+    if (this.#core.events.hasSubscribers('bind')) this.#core.events.emit('bind', { publicId, owner })
+    this.#confirm(info, binding)
+  }
+
+  /** A proof makes a new cookie. Anything else is answered with a challenge, and stores nothing. */
+  async #refresh(info: RouteInfo, found: Found): Promise<void> {
+    const { ctx, request } = info
+    const named = unquoted(request.headers['sec-secure-session-id'])
+    const header = request.headers['secure-session-response']
+    const outcome =
+      header === undefined ? { ...found, isWritten: false } : await this.#prove(info, found, named, parseProof(header))
+    const binding = outcome?.stored.metadata.binding
+    // At this the browser forgets its key: there is nothing to prove.
+    if (outcome === undefined || !isNamed(binding, named)) {
+      answerEmpty(ctx, 401)
+      return
+    }
+    if (outcome.isWritten) {
+      this.#confirm(info, binding)
+      return
+    }
+    if (header !== undefined) this.#refuse(info, outcome)
+    this.#challenge(info, binding)
+  }
+
+  async #prove(
+    info: RouteInfo,
+    found: Found,
+    named: string | undefined,
+    proof: Proof | undefined,
+  ): Promise<Outcome | undefined> {
+    return this.#store(found, (metadata) => {
+      const { binding } = metadata
+      if (proof === undefined || !isNamed(binding, named)) return undefined
+      const provenAt = refreshedAt(info, proof, binding, this.#core.settings.now())
+      return provenAt === undefined ? undefined : { ...metadata, binding: { ...binding, provenAt } }
+    })
+  }
+
+  /**
+   * Stores what `decide` makes of the newest state.
+   *
+   * @returns what is stored then; `undefined` where the session has ended.
+   */
+  async #store(found: Found, decide: Decide): Promise<Outcome | undefined> {
+    const { payload, store, settings, writes } = this.#core
+    let known: Outcome = { ...found, isWritten: false }
+    const attempt = async (): Promise<Replaced> => {
+      const { record, stored } = known
+      const metadata = decide(stored.metadata)
+      if (metadata === undefined) return 'done'
+      const { key, version, createdAt, owner, lastSeenAt, expiresAt } = record
+      const next = { ...stored, metadata }
+      const written = recordOf(payload, { ...next, createdAt, owner }, key, version + 1, { lastSeenAt, expiresAt })
+      const answer = await writes.hold(key, Promise.resolve(store.replace(written, version, settings.now())))
+      if (answer === 'done') {
+        payload.remember(written, next)
+        known = { record: written, stored: next, isWritten: true }
+      }
+      return answer
+    }
+    const refresh = async (): Promise<boolean> => {
+      const { key } = known.record
+      payload.forget(key)
+      const newest = await readFound(this.#core, key)
+      if (newest !== undefined) known = { ...newest, isWritten: false }
+      return newest !== undefined
+    }
+    return (await retryOnConflict(attempt, refresh)) ? known : undefined
+  }
+
+  #refuse({ ctx }: RouteInfo, { record }: Found): void {
+    const { events } = this.#core
+    events.emit('reject', { publicId: record.key, owner: record.owner, reason: 'unbound' })
+    answerEmpty(ctx, 403)
+  }
+
+  #challenge(info: RouteInfo, { id, provenAt }: Binding): void {
+    // Later than the last proof, even where the clock stands still or was set back: else it could not count.
+    const at = Math.max(this.#core.settings.now(), provenAt + 1)
+    info.ctx.set('Secure-Session-Challenge', `"${newChallenge(info, 'refresh', id, at)}";id="${id}"`)
+    answerEmpty(info.ctx, 403)
+  }
+
+  /** Tells the browser its binding, and gives it the cookie that proves for a while. */
+  #confirm(info: RouteInfo, { id }: Binding): void {
+    const { ctx, cookie } = info
+    ctx.append('Set-Cookie', boundCookieLine(info, id, this.#within, this.#core.settings.now()))
+    ctx.status = 200
+    ctx.type = 'application/json'
+    ctx.body = JSON.stringify({
+      session_identifier: id,
+      refresh_url: `${this.#path}/refresh`,
+      scope: { include_site: false, scope_specification: [] },
+      credentials: [{ type: 'cookie', ...boundCookieInstruction(cookie) }],
+    })
+  }
+}
+
+/** Whether a refresh means that binding. One that names none means what its session is bound to. */
+function isNamed(binding: Binding | undefined, named: string | undefined): binding is Binding {
+  return binding !== undefined && (named === undefined || named === binding.id)
+}
+
+/** The key that a registration proves. */
+function registeredKey(info: RequestInfo, proof: Proof, id: string, now: number): PublicKey | undefined {
+  if (proof.key === undefined) return undefined
+  if (challengeInstant(info, 'registration', id, proof.challenge, now) === undefined) return undefined
+  return isSignedBy(proof, proof.key) ? proof.key : undefined
+}
+
+/**
+ * The instant of the challenge that a refresh proves. Only a later one than that of the last proof counts, so that each
+ * counts once.
+ */
+function refreshedAt(info: RequestInfo, proof: Proof, binding: Binding, now: number): number | undefined {
+  const at = challengeInstant(info, 'refresh', binding.id, proof.challenge, Math.max(now, binding.provenAt))
+  return at !== undefined && at > binding.provenAt && isSignedBy(proof, binding) ? at : undefined
+}
+
+function answerEmpty(ctx: Context, status: number): void {
+  ctx.status = status
+  ctx.body = ''
+}

@@ -1,0 +1,69 @@
+// Debian's Chromium with device-bound sessions over keys in software: it does the whole protocol without a network. Started
+// by hand and joined over CDP, for Playwright's own flags get in the way; `isKnown: false` leaves the two features out.
+import { spawn } from 'node:child_process'
+import { createHash, X509Certificate } from 'node:crypto'
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import { chromium, type Browser } from 'playwright-core'
+import { chromiumPath } from './chromium.ts'
+import { temporaryFolder } from './service.ts'
+
+export interface BoundChromium {
+  readonly browser: Browser
+  close(): Promise<void>
+}
+
+/** A certificate that signed itself counts as valid by its key alone: to ignore its errors would end the protocol in silence. */
+function fingerprintOf(cert: string): string {
+  const spki = new X509Certificate(cert).publicKey.export({ type: 'spki', format: 'der' })
+  return createHash('sha256').update(spki).digest('base64')
+}
+
+/** `undefined`, loudly, where there is no Chromium. */
+export async function startBoundChromium(cert: string, isKnown: boolean): Promise<BoundChromium | undefined> {
+  const path = chromiumPath()
+  if (path === undefined) return undefined
+  const profile = mkdtempSync(join(temporaryFolder(), 'chromium-'))
+  const features = 'EnableBoundSessionCredentialsSoftwareKeysForManualTesting,DeviceBoundSessions'
+  const process = spawn(
+    path,
+    [
+      '--headless=new',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--remote-debugging-port=0',
+      `--user-data-dir=${profile}`,
+      `--ignore-certificate-errors-spki-list=${fingerprintOf(cert)}`,
+      '--host-resolver-rules=MAP *.example 127.0.0.1, EXCLUDE 127.0.0.1, MAP * ~NOTFOUND',
+      isKnown ? `--enable-features=${features}` : '--disable-features=DeviceBoundSessions',
+      'about:blank',
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  )
+  const over = new Promise<void>((resolve) => process.once('exit', () => resolve()))
+  const endpoint = await new Promise<string>((resolve, reject) => {
+    let said = ''
+    process.stderr.on('data', (chunk: Buffer) => {
+      said += chunk.toString()
+      const found = /DevTools listening on (ws:\S+)/.exec(said)?.[1]
+      if (found !== undefined) resolve(found)
+    })
+    process.once('error', reject)
+    process.once('exit', () => reject(new Error(`Chromium ended: ${said}`)))
+  })
+  const browser = await chromium.connectOverCDP(endpoint)
+  return {
+    browser,
+    async close() {
+      // Joined over CDP, close() would only leave it.
+      const session = await browser.newBrowserCDPSession()
+      await session.send('Browser.close').catch(() => process.kill())
+      await over
+    },
+  }
+}
