@@ -79,7 +79,7 @@ async function inside(manager: Session, ctx: Context, answer: Answer): Promise<v
       Reflect.deleteProperty(data, String(key))
       break
     case 'append':
-      answer.log = await manager.update((newest) => append(newest, number, tag))
+      answer.log = await manager.update((newest) => append(newest, number, isLive ? undefined : tag))
       break
     case 'clear': {
       const { tag: kept, log, login } = data
@@ -118,8 +118,8 @@ async function inside(manager: Session, ctx: Context, answer: Answer): Promise<v
   if (pause !== undefined) await sleep(Number(pause))
 }
 
-function append(data: Contents, n: number, tag: string): number[] {
-  data.tag ??= tag
+function append(data: Contents, n: number, tag?: string): number[] {
+  if (tag !== undefined) data.tag ??= tag
   data.log = [...(data.log ?? []), n]
   return [...data.log]
 }
@@ -136,7 +136,7 @@ async function fromOutside(sessions: SessionMiddleware<Contents>, ctx: Context, 
       await sessions.destroyAll(String(owner))
       break
     case 'append outside':
-      answer.log = await sessions.update(String(target), (data) => append(data, Number(n), `t${String(n)}`))
+      answer.log = await sessions.update(String(target), (data) => append(data, Number(n)))
       break
     case 'list':
       answer.found = show(await sessions.list(String(owner)))

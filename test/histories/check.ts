@@ -4,7 +4,8 @@
 // public ids. One operation comes before another when it had ended before the other began, by one clock; of operations
 // that overlap every order is allowed. An operation is acknowledged (it happened between its begin and its end), refused
 // (it never happened) or unknown (it happened once, at any time after its begin, or never). What is read is what a request
-// found, what a list or a scan showed, and what an append had made.
+// found, what a list or a scan showed, and what an append had made. A list may show a copy whose id no browser has (a
+// change of the id that was not acknowledged): it is no reading.
 //
 //  mixed      A public id never names two sessions, and a session never loses its tag.
 //  refused    Nothing that was read shows a change of a refused operation.
@@ -20,9 +21,11 @@
 //  everywhere After an acknowledged end of all sessions of an owner nothing shows a sign-in that had been acknowledged
 //             before that end began.
 //  owner      What has an owner shows the sign-in of that owner.
-//  lost       What was acknowledged as a session is there until something ends it.
+//  lost       What was acknowledged as a session is there until something ends it, unless it was given a short life.
 //  unlisted   A scan shows each session that lives from before it until after it; so does a list, of an owner's.
 //  outlived   A session does not live longer than it was told to, by more than the clocks may be apart.
+// Where clocks are apart, a session of a short life has ended for one process and lives for another: `old id`,
+// `everywhere` and `unlisted` do not judge these.
 //  broken     No request is answered by an error that means that the program is wrong.
 import { REGISTERS, type History, type Operation, type Seen } from './history.ts'
 
@@ -81,6 +84,8 @@ class Session {
   readonly lists: (Interval & { readonly log: readonly number[] })[] = []
   /** Operations that were sent with an id of this session, or begun it. */
   readonly operations: Operation[] = []
+  /** It was given a life so short that clocks that are apart do not agree on its end. */
+  isBrief = false
 
   constructor(tag: string) {
     this.tag = tag
@@ -108,6 +113,7 @@ class Check {
   readonly #sessions = new Map<string, Session>()
   readonly #tagOf = new Map<string, string>()
   readonly #readings: Reading[] = []
+  #known: ReadonlySet<string> = new Set()
 
   constructor(history: History) {
     this.#history = history
@@ -124,6 +130,7 @@ class Check {
     }
     this.#gather()
     for (const one of operations) this.#assign(one)
+    this.#findBrief()
     this.#checkOwners()
     this.#checkOldIds()
     this.#checkEverywhere()
@@ -154,9 +161,10 @@ class Check {
 
   #gather(): void {
     const late: Reading[] = []
+    const known = (this.#known = idsOfBrowsers(this.#history))
     for (const one of this.#history.operations) {
       const { begin, end, n, kind, saw, left, found = [], outcome } = one
-      const shown = [...(saw == null ? [] : [saw]), ...found]
+      const shown = [...(saw == null ? [] : [saw]), ...found.filter(({ id }) => known.has(id))]
       for (const seen of shown) late.push({ begin, end, n, seen, kind })
       // What was left tells whose the id is; the handler may have seen it before the commit, so it is no reading.
       if (outcome === 'acknowledged' && left != null && (saw != null || isStored(one))) this.#name(left, one)
@@ -209,6 +217,7 @@ class Check {
     if (this.#sessions.has(`t${n}`)) tags.add(`t${n}`)
     for (const tag of tags) this.#session(tag).operations.push(one)
     for (const { seen, ...interval } of readingsOf(one)) {
+      if (!this.#known.has(seen.id)) continue
       const { tag, log: list } = seen.data
       if (typeof tag !== 'string') continue
       this.#session(tag).lists.push({ ...interval, log: Array.isArray(list) ? (list as number[]) : [] })
@@ -219,13 +228,34 @@ class Check {
   }
 
   /** The session whose list an acknowledged append made. */
-  #tagOfAppend({ n, left, log, sent, kind }: Operation): string | undefined {
+  #tagOfAppend({ left, sent, kind }: Operation): string | undefined {
     if (kind === 'append') {
       const tag = left?.data['tag']
       return typeof tag === 'string' ? tag : undefined
     }
-    if (log?.length === 1 && this.#sessions.has(`t${n}`)) return `t${n}`
     return sent === undefined ? undefined : this.#tagOf.get(sent)
+  }
+
+  /** A lifetime of its own is handed down where a session follows another one. */
+  #findBrief(): void {
+    const all = [...this.#sessions.values()]
+    for (const session of all) {
+      session.isBrief = this.#history.about.isBrief === true || session.operations.some(({ kind }) => kind === 'expire')
+    }
+    for (let before = -1, now = 0; now !== before; before = now, now = all.filter(({ isBrief }) => isBrief).length) {
+      for (const { saw, left } of this.#history.operations) {
+        const [from, to] = [saw?.data['tag'], left?.data['tag']]
+        if (typeof from !== 'string' || typeof to !== 'string' || this.#sessions.get(from)?.isBrief !== true) continue
+        const heir = this.#sessions.get(to)
+        if (heir !== undefined) heir.isBrief = true
+      }
+    }
+  }
+
+  /** Whether clocks that are apart may take that session for ended, or not. */
+  #isVague(tag: unknown): boolean {
+    if (this.#history.about.skew === 0 || typeof tag !== 'string') return false
+    return this.#sessions.get(tag)?.isBrief === true
   }
 
   // ---- appends
@@ -365,7 +395,7 @@ class Check {
     }
     for (const reading of this.#readings) {
       const one = replaced.get(reading.seen.id)
-      if (one !== undefined && precedes(one, reading)) {
+      if (one !== undefined && precedes(one, reading) && !this.#isVague(reading.seen.data['tag'])) {
         this.#violate('old id', `${reading.seen.id} opens a session after it was replaced (${one.kind})`, one, reading)
       }
     }
@@ -375,7 +405,7 @@ class Check {
     const ends = this.#history.operations.filter(({ kind, outcome }) => kind === 'end all' && outcome === 'acknowledged')
     for (const reading of this.#readings) {
       const signIn = this.#signInOf(reading.seen)
-      if (signIn?.outcome !== 'acknowledged') continue
+      if (signIn?.outcome !== 'acknowledged' || this.#isVague(reading.seen.data['tag'])) continue
       for (const one of ends) {
         if (one.owner === reading.seen.owner && precedes(signIn, one) && precedes(one, reading)) {
           this.#violate('everywhere', `${reading.seen.id} is signed in after the end of all`, signIn, one, reading)
@@ -403,7 +433,6 @@ class Check {
   // ---- what must be there
 
   #checkLost(): void {
-    const { skew } = this.#history.about
     const firstLife = new Map<string, Operation>()
     for (const one of this.#history.operations) {
       const { saw, left, outcome } = one
@@ -421,6 +450,7 @@ class Check {
       const tag = this.#tagOf.get(sent)
       if (lived === undefined || tag === undefined || !precedes(lived, one)) continue
       const session = this.#session(tag)
+      if (session.isBrief) continue
       const owners = new Set(session.readings.map(({ seen }) => seen.owner))
       for (const other of session.operations) if (other.kind === 'sign in') owners.add(other.owner ?? null)
       const isEnded =
@@ -428,8 +458,7 @@ class Check {
           (other) =>
             other !== one &&
             other.begin < end &&
-            (['end', 'end elsewhere', 'renew', 'regenerate', 'sign in'].includes(other.kind) ||
-              (other.kind === 'expire' && other.begin + (other.lifetime ?? 0) - 2 * skew < end)),
+            ['end', 'end elsewhere', 'renew', 'regenerate', 'sign in'].includes(other.kind),
         ) ||
         this.#history.operations.some(
           ({ kind, owner, begin }) => kind === 'end all' && begin < end && owners.has(owner ?? null),
@@ -443,6 +472,7 @@ class Check {
       if (one.outcome !== 'acknowledged' || one.found === undefined) continue
       const found = new Set(one.found.map(({ data }) => (one.kind === 'scan' ? data['tag'] : data['login'])))
       for (const { tag, readings } of this.#sessions.values()) {
+        if (this.#isVague(tag)) continue
         const about = readings.filter(({ seen }) => one.kind === 'scan' || seen.owner === one.owner)
         const before = about.find((reading) => precedes(reading, one))
         if (before === undefined) continue
@@ -456,7 +486,8 @@ class Check {
   }
 
   #checkLifetime({ tag, readings, operations }: Session): void {
-    const { skew } = this.#history.about
+    const { skew, isRolling } = this.#history.about
+    if (isRolling === true) return
     for (const one of operations) {
       if (one.kind !== 'expire' || one.outcome !== 'acknowledged' || one.left?.data['tag'] !== tag) continue
       const restarts = operations.some(
@@ -468,6 +499,14 @@ class Check {
       if (late !== undefined) this.#violate('outlived', `${tag} lives longer than it was told to`, one, late)
     }
   }
+}
+
+/**
+ * The public ids that some browser came with or was answered with. A list may show others: where a change of the id is
+ * not acknowledged, the new id may be stored, and no browser ever knows it.
+ */
+function idsOfBrowsers({ operations }: History): ReadonlySet<string> {
+  return new Set(operations.flatMap(({ saw, left }) => [saw, left].flatMap((seen) => (seen == null ? [] : [seen.id]))))
 }
 
 function readingsOf({ begin, end, n, saw, found = [], kind }: Operation): Reading[] {

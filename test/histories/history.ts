@@ -71,6 +71,10 @@ export interface About {
   readonly seed: number
   /** How far the clocks of two processes may be apart, in milliseconds. */
   readonly skew: number
+  /** Use moves the end of a session's own lifetime. */
+  readonly isRolling?: boolean
+  /** All sessions live so shortly that they may end while they are judged. */
+  readonly isBrief?: boolean
 }
 
 export interface History {

@@ -116,10 +116,15 @@ class World {
     this.#isOver = true
     // What is under way comes to its end.
     await simulator.run(simulator.steps + steps + 20_000)
-    const about = { store: 'simulated', seed: this.#seed, skew: this.#skew }
+    const about = {
+      store: 'simulated',
+      seed: this.#seed,
+      skew: this.#skew,
+      isRolling: this.#policy.rolling === true,
+      isBrief: this.#policy.idleTimeout !== undefined,
+    }
     const history = { about, operations: this.#operations }
-    const { seed } = { seed: this.#seed }
-    return { seed, steps: simulator.steps, history, verdict: check(history), schedule: this.#told ?? [] }
+    return { seed: this.#seed, steps: simulator.steps, history, verdict: check(history), schedule: this.#told ?? [] }
   }
 
   #tell(what: string): void {
@@ -215,12 +220,14 @@ class World {
       }
       const isLost = isFate(lostAnswer)
       const isFailed = isFate(failedAfter)
-      if (isFate(twice)) simulator.after(random() * way * 3, () => void told(ask()), STORE)
+      // A command that a network carries twice: the first one is answered.
+      const isTwice = isFate(twice)
       const delay = isFate(muchLater) ? STORE_TIMEOUT + random() * 3000 : random() * way
       simulator.after(
         delay,
         () => {
           const answer = told(ask())
+          if (isTwice) simulator.after(random() * way * 3, () => void told(ask()), STORE)
           if (isLost) return
           const back = random() * way
           if (isFailed) simulator.after(back, () => reject(new Error('connection reset')), here)
