@@ -24,8 +24,8 @@
 //  lost       What was acknowledged as a session is there until something ends it, unless it was given a short life.
 //  unlisted   A scan shows each session that lives from before it until after it; so does a list, of an owner's.
 //  outlived   A session does not live longer than it was told to, by more than the clocks may be apart.
-// Where clocks are apart, a session of a short life has ended for one process and lives for another: `old id`,
-// `everywhere` and `unlisted` do not judge these.
+// Where clocks are apart, or a use is late on its way, a session of a short life has ended for one and lives for another:
+// `old id`, `everywhere` and `unlisted` do not judge these.
 //  broken     No request is answered by an error that means that the program is wrong.
 import { REGISTERS, type History, type Operation, type Seen } from './history.ts'
 
@@ -84,7 +84,7 @@ class Session {
   readonly lists: (Interval & { readonly log: readonly number[] })[] = []
   /** Operations that were sent with an id of this session, or begun it. */
   readonly operations: Operation[] = []
-  /** It was given a life so short that clocks that are apart do not agree on its end. */
+  /** It was given a life so short that not all may agree on its end. */
   isBrief = false
 
   constructor(tag: string) {
@@ -252,10 +252,9 @@ class Check {
     }
   }
 
-  /** Whether clocks that are apart may take that session for ended, or not. */
+  /** Whether one may take that session for ended, and another one not. */
   #isVague(tag: unknown): boolean {
-    if (this.#history.about.skew === 0 || typeof tag !== 'string') return false
-    return this.#sessions.get(tag)?.isBrief === true
+    return typeof tag === 'string' && this.#sessions.get(tag)?.isBrief === true
   }
 
   // ---- appends
