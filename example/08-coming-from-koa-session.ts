@@ -1,5 +1,5 @@
 // Coming from koa-session without asking everybody to sign in again: what it left is taken over, once for each browser.
-// The recipe, migrate/take-over.ts, is there to be copied; it knows express-session's sessions as well.
+// The middleware for it is made in migrate/take-over.ts, with koa-fastsession/migrate.
 //
 //   curl -b jar -c jar -X POST http://127.0.0.1:18080/before/ada     as the app did it before
 //   curl -b jar -c jar http://127.0.0.1:18080/account
@@ -8,41 +8,23 @@ import { randomUUID } from 'node:crypto'
 import Koa from 'koa'
 import Router from 'koa-router'
 import { session, type SessionState } from 'koa-fastsession'
-import { koaSession, takeOver, type KoaSessionStore } from './migrate/take-over.ts'
-
-interface Visitor {
-  cart?: string[]
-  isTakenOver?: boolean
-}
+import type { OldKoaStore } from 'koa-fastsession/migrate'
+import { goOnFrom, type Visitor } from './migrate/take-over.ts'
 
 // The store that koa-session had: koa-redis, say. Here it is a Map.
 const records = new Map<string, string>()
-const oldStore: KoaSessionStore = {
+const oldStore: OldKoaStore = {
   get: (key) => JSON.parse(records.get(key) ?? 'null') as unknown,
   set: (key, data) => void records.set(key, JSON.stringify(data)),
+  destroy: (key) => void records.delete(key),
 }
-
-// In an app a date that is written out, so that no restart moves it: the last old session has ended by then.
-const until = Date.now() + 86_400_000
 
 const app = new Koa()
 // The old secrets are still needed to read the old cookies.
 app.keys = ['a new secret that only this server knows', 'the secret that koa-session signed with']
 
 app.use(session<Visitor>())
-app.use(
-  takeOver<Visitor>({
-    from: koaSession({ store: oldStore }),
-    until,
-    async goOn(current, { user, cart }) {
-      if (Array.isArray(cart)) current.data.cart = cart.filter((item) => typeof item === 'string')
-      if (typeof user !== 'string') return
-      // The password was given long ago, and authenticatedAt will say now: so it is remembered that it does not count.
-      current.data.isTakenOver = true
-      await current.signIn(user)
-    },
-  }),
-)
+app.use(goOnFrom(oldStore))
 
 const router = new Router<SessionState<Visitor>>()
 

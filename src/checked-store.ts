@@ -257,7 +257,8 @@ export class CheckedStore {
         try {
           resolve(this.#recover(operation, key, cause))
         } catch (error) {
-          reject(error)
+          // What it throws is a SessionError.
+          reject(error as SessionError)
         }
       }
       answer.then(

@@ -142,7 +142,7 @@ export class Events {
   }
 
   emit(name: EventName, message: EventMessage): void {
-    if (channels[name].hasSubscribers) channels[name].publish(message)
+    if (channels[name].hasSubscribers) channels[name].publish(withoutAbsent(message))
     if (this.#logger !== undefined) this.#log(LEVEL[name], format(name, message))
   }
 
@@ -178,4 +178,9 @@ function format(name: EventName, message: EventMessage): string {
   if (message.operation !== undefined) text += `, ${message.operation} failed`
   if (message.kind !== undefined) text += `: ${message.kind}`
   return text
+}
+
+/** A message has the fields that there is something to say in, and no others. */
+function withoutAbsent(message: EventMessage): EventMessage {
+  return Object.fromEntries(Object.entries(message).filter(([, value]) => value !== undefined))
 }

@@ -7,16 +7,16 @@ import { KoaSessionFacade } from './compat/koa-session.ts'
 import { ContextScope, sessionContext } from './context.ts'
 import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/keyring.ts'
 import { invalidMix, invalidType, SessionError, unboundError } from './errors.ts'
-import { Events, trace } from './events.ts'
+import { Events, isTraced, trace } from './events.ts'
 import { markReached, warnIfNeverReached } from './mount-check.ts'
 import { warnOfSettings, warnOfShortSecret, watchForKoaSession } from './notices.ts'
 import type { SessionOptions } from './options.ts'
 import { Payload } from './record/payload.ts'
-import { commit, commitEarly } from './session/commit.ts'
+import { commit, commitEarly, commitPending } from './session/commit.ts'
 import type { Core, RequestInfo } from './session/core.ts'
 import { assertSameSite } from './session/cross-site.ts'
 import { Loader } from './session/load.ts'
-import { SessionManager, type SessionData } from './session/manager.ts'
+import { requestSessionOf, SessionManager, type SessionData } from './session/manager.ts'
 import { Turns, WriteQueue } from './session/queues.ts'
 import { writeTogether, type Change } from './session/replace.ts'
 import type { RequestSession } from './session/request-session.ts'
@@ -180,7 +180,9 @@ export interface SessionMiddleware<Data extends object = SessionData> extends Ko
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options, as far as they can be known here:
  * `app.keys` are looked at in the first request.
  */
-export function session<Data extends object = SessionData>(options: SessionOptions<Data> = {}): SessionMiddleware<Data> {
+export function session<Data extends object = SessionData>(
+  options: SessionOptions<Data> = {},
+): SessionMiddleware<Data> {
   const mounted = new MountedSession(settingsOf(options))
   const { sessions, sweeper } = mounted
   const handle = (ctx: Context, next: Next): Promise<unknown> => mounted.handle(ctx, next)
@@ -262,7 +264,10 @@ export class MountedSession {
   handle(ctx: Context, next: Next): Promise<unknown> {
     markReached()
     if (this.#settings.skips?.(ctx) === true) return next()
-    return this.#serve(this.#infoOf(ctx), next)
+    const forwarded = this.#forwarded(ctx)
+    if (forwarded !== undefined) return this.#serveForwarded(ctx, forwarded, next)
+    // Whatever next is, it is called without an argument.
+    return this.#serve(this.#infoOf(ctx), () => next())
   }
 
   /** One request outside the chain: its cookie can be read, and none be sent. */
@@ -277,22 +282,19 @@ export class MountedSession {
   }
 
   async #serve<Result>(info: RequestInfo, fn: (session: SessionManager) => Result | Promise<Result>): Promise<Result> {
-    const { ctx } = info
+    const { ctx, request, cookie } = info
     const outer = this.#outerScope(info)
     this.sweeper.start()
-    const loading = trace('load', {}, () => this.#loader.load(info))
+    const loading = isTraced('load') ? trace('load', {}, () => this.#loader.load(info)) : this.#loader.load(info)
     const session = isPromise(loading) ? await loading : loading
     if (session.status === 'live') assertSameSite(this.core, info, session.record)
-    if (ctx === undefined && session.origin === 'unbound') throw unboundError()
+    else if (ctx === undefined && session.origin === 'unbound') throw unboundError()
     const manager = new SessionManager(session)
     const facade = ctx === undefined ? undefined : this.#expose(ctx, session, manager)
-    const scope = new ContextScope(manager, this.#settings.stateKey, info.cookie.name, outer, info.request)
+    const scope = new ContextScope(manager, this.#settings.stateKey, cookie.name, outer, request)
     let result: Result
     try {
-      result = await (ctx === undefined
-        ? sessionContext.run(scope, fn, manager)
-        : // Koa's next takes no argument.
-          sessionContext.run(scope, fn as () => Result | Promise<Result>))
+      result = await sessionContext.run(scope, fn, manager)
     } catch (error) {
       if (isAnswer(error)) await this.#finish(session, facade)
       else session.close()
@@ -301,6 +303,27 @@ export class MountedSession {
     const finishing = this.#finish(session, facade)
     if (isPromise(finishing)) await finishing
     return result
+  }
+
+  /** The session of a request that a handler hands to the same app once more, as a redirect without the browser. */
+  #forwarded(ctx: Context): SessionManager | undefined {
+    const { stateKey } = this.#settings
+    let scope = sessionContext.getStore()
+    if (scope?.isOf(ctx.req) !== true || stateKey in ctx.state) return undefined
+    while (scope !== undefined && scope.stateKey !== stateKey) scope = scope.outer
+    const manager = scope?.session
+    if (!(manager instanceof SessionManager)) return undefined
+    const session = requestSessionOf(manager)
+    return session.core === this.core && session.phase === 'open' ? manager : undefined
+  }
+
+  /** The outer chain commits what comes later; what this one changed is stored before its answer leaves. */
+  async #serveForwarded(ctx: Context, manager: SessionManager, next: Next): Promise<void> {
+    const session = requestSessionOf(manager)
+    const facade = this.#expose(ctx, session, manager)
+    await next()
+    await facade?.finish()
+    await commitPending(session)
   }
 
   /** Puts the manager where the handlers look for it. */
@@ -317,8 +340,12 @@ export class MountedSession {
 
   /** Commits what the handlers changed. */
   #finish(session: RequestSession, facade: KoaSessionFacade | undefined): void | Promise<void> {
-    if (facade === undefined) return trace('commit', {}, () => commit(session))
-    return facade.finish().then(() => trace('commit', {}, () => commit(session)))
+    if (facade !== undefined) return facade.finish().then(() => this.#commit(session))
+    return this.#commit(session)
+  }
+
+  #commit(session: RequestSession): void | Promise<void> {
+    return isTraced('commit') ? trace('commit', {}, () => commit(session)) : commit(session)
   }
 
   /** @internal The public id of the live session that a request's cookie names. */
@@ -419,7 +446,10 @@ export class MountedSession {
 /** The headers have left before the chain returned; where it never does, what is pending is stored as the response closes. */
 function onEarlyHeaders(session: RequestSession): void {
   session.info.ctx?.res.once('close', () => {
-    if (session.phase === 'open') void commitEarly(session)
+    // A chain that is about to return commits by itself, or fails and commits nothing.
+    setImmediate(() => {
+      if (session.phase === 'open') void commitEarly(session)
+    })
   })
 }
 

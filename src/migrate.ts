@@ -5,3 +5,15 @@
  */
 
 export { moveSessions, type MoveOptions } from './migrate/move.ts'
+export {
+  fromExpressSession,
+  fromKoaSession,
+  type ExpressSessionOptions,
+  type KoaSessionOptions,
+  type OldData,
+  type OldExpressStore,
+  type OldKoaStore,
+  type OldSession,
+  type OldSessions,
+} from './migrate/old-sessions.ts'
+export { takeOver, type TakeOverOptions } from './migrate/take-over.ts'

@@ -55,18 +55,20 @@ export function warnOfMemoryStore({ store, isDefaultStore }: Settings, events: E
  * the Set-Cookie line is made.
  */
 export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Events): void {
+  if (cookie.isAuto && !ctx.secure && looksLikeHttps(ctx)) {
+    events.notice(
+      'INSECURE_COOKIE',
+      'the session cookie was sent without Secure, though a proxy says that the browser uses https: set app.proxy = true if you run behind that proxy',
+    )
+  }
+  // Most cookies: nothing in them that a browser could refuse.
+  if (cookie.isAuto && !cookie.attributes.includes('; Domain=')) return
   const host = hostOf(ctx)
   const isMarked = !cookie.isAuto && cookie.attributes.includes('; Secure')
   if (isMarked && host !== '' && !isLoopback(host) && !ctx.secure && !looksLikeHttps(ctx) && !isTrustworthy(ctx)) {
     events.notice(
       'COOKIE_REFUSED',
       'the session cookie was sent with Secure over plain http: no browser keeps it, and each request begins a new session; use https, or cookie: { secure: "auto" }; behind a proxy that ends TLS let it send X-Forwarded-Proto, and set app.proxy = true',
-    )
-  }
-  if (cookie.isAuto && !ctx.secure && looksLikeHttps(ctx)) {
-    events.notice(
-      'INSECURE_COOKIE',
-      'the session cookie was sent without Secure, though a proxy says that the browser uses https: set app.proxy = true if you run behind that proxy',
     )
   }
   const domain = /; Domain=\.?([^;]+)/.exec(cookie.attributes)?.[1]?.toLowerCase()
@@ -97,13 +99,16 @@ function isTrustworthy(ctx: Context): boolean {
 /** Whether a proxy says that the browser uses https. */
 function looksLikeHttps(ctx: Context): boolean {
   const { headers } = ctx.req
-  const said = (name: string, pattern: RegExp): boolean => pattern.test(String(headers[name] ?? ''))
   return (
-    said('x-forwarded-proto', /^\s*(?:https|wss)\b/i) ||
-    said('x-forwarded-ssl', /^on$/i) ||
-    said('front-end-https', /^on$/i) ||
-    said('forwarded', /\bproto="?https\b/i)
+    says(headers['x-forwarded-proto'], /^\s*(?:https|wss)\b/i) ||
+    says(headers['x-forwarded-ssl'], /^on$/i) ||
+    says(headers['front-end-https'], /^on$/i) ||
+    says(headers.forwarded, /\bproto="?https\b/i)
   )
+}
+
+function says(header: string | string[] | undefined, pattern: RegExp): boolean {
+  return header !== undefined && pattern.test(String(header))
 }
 
 /**

@@ -152,7 +152,8 @@ export class Sessions {
 
   async destroyAll(owner: string, except: string | undefined): Promise<number> {
     checkedOwner(owner, 'the owner of destroyAll()')
-    if (except !== undefined && typeof except !== 'string') throw invalidType('except of destroyAll()', 'a public id', except)
+    if (except !== undefined && typeof except !== 'string')
+      throw invalidType('except of destroyAll()', 'a public id', except)
     let count = 0
     for (let pass = 0; pass < MAX_PASSES; pass++) {
       let pages = 0

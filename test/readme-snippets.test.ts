@@ -1,7 +1,6 @@
 // The README's code holds: it compiles in a strict project, and what can run runs and does what is said of it.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -19,7 +18,7 @@ import {
 } from 'koa-fastsession'
 import { WebSocket } from 'ws'
 import { Browser, KEYS, serve } from './support/app.ts'
-import { consumer, ROOT } from './support/consumer.ts'
+import { consumer } from './support/consumer.ts'
 import { redisMakes, startRedis } from './support/redis.ts'
 import { freePort, listening, start } from './support/service.ts'
 import { blocks, snippets, textOf } from './support/readme.ts'
@@ -33,7 +32,6 @@ const YOURS = {
     }
   `,
   'my-store.ts': `export { MemoryStore as MyStore } from 'koa-fastsession'`,
-  'take-over.ts': readFileSync(join(ROOT, 'example/migrate/take-over.ts'), 'utf8'),
   'old-store.ts': `export const oldStore = { get: async (key: string) => (key === 'k1' ? { user: 'u1' } : null), set: async () => undefined }`,
 }
 

@@ -125,7 +125,8 @@ export const closeChecks: readonly StoreCheck[] = [
     'close',
     'a second close does nothing (this check closes its store, and is the last one)',
     async (store) => {
-      await created(store, Date.now())
+      const { key } = await created(store, Date.now())
+      await store.delete(key)
 
       await store.close()
       await store.close()

@@ -31,7 +31,9 @@ const CALL_TIMEOUT = 30_000
  * that ends meanwhile in either store ends in the other. A session that is changed in `from` meanwhile is moved as changed.
  *
  * Stop what writes to `from` first, or let it finish with short requests: a request that is under way in a session as it is
- * moved gets `ERR_SESSION_GONE`. Run one at a time: of two at once, either may end a session that the other moves.
+ * moved gets `ERR_SESSION_GONE`. Run one at a time: of two at once, either may end a session that the other moves. Run an
+ * interrupted one again soon: of the sixteen that were under way, one that is signed out of in `to` can be told from one
+ * that was not moved yet for a minute only. And not during the `overlap` of a `takeOver`, whose notes do not move.
  *
  * ```ts
  * const count = await moveSessions(new SqliteStore('sessions.db'), new RedisStore(client))

@@ -35,9 +35,13 @@ export function emptyDraft(now: number): Draft {
  * @throws {CorruptRecord} when the record is not what was written.
  * @throws {SessionError} `ERR_SESSION_STORE` when it names an encryption key that is not configured.
  */
-export function decodeRecord(payload: Payload, record: SessionRecord): Stored {
+export function decodeRecord(
+  payload: Payload,
+  record: SessionRecord,
+  metadata: Metadata = decodeMetadata(record),
+): Stored {
   const { data, flash, device } = payload.decode(record)
-  return { data, flash, device, metadata: decodeMetadata(record) }
+  return { data, flash, device, metadata }
 }
 
 /** What was stored, with the pending changes made. */

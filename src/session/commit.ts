@@ -1,6 +1,6 @@
 // What a request stores at its end, or before it: nothing is written over a version that was not read, and nothing that
 // ended is written again. A store only compares and sets; what to do when another request was first is decided in session/.
-import { SessionError } from '../errors.ts'
+import { headersSentError, SessionError } from '../errors.ts'
 import { expiry } from '../record/lifetime.ts'
 import { recordOf, type Draft, type Instants } from '../record/record.ts'
 import { isEnded } from '../record/tombstone.ts'
@@ -26,19 +26,12 @@ export function commit(session: RequestSession): MaybePromise<void> {
         return carryOut(session, plan)
       })
     }
-    if (isPromise(done)) return closeAfter(session, done)
+    // Work that is waited for closes the session as it ends.
+    if (isPromise(done)) return done
     session.close()
   } catch (error) {
     session.close()
     throw error
-  }
-}
-
-async function closeAfter(session: RequestSession, done: Promise<void>): Promise<void> {
-  try {
-    await done
-  } finally {
-    session.close()
   }
 }
 
@@ -57,19 +50,29 @@ export function save(session: RequestSession): MaybePromise<void> {
   })
 }
 
+/** Commits as at the end of the request, but lets it go on: a response leaves before the chain that serves it has returned. */
+export async function commitPending(session: RequestSession): Promise<void> {
+  await runExclusive(session, () =>
+    orDrop(session, (note) => {
+      const plan = session.plan(true)
+      if ('pending' in plan) note(plan.pending)
+      return carryOut(session, plan)
+    }),
+  )
+}
+
 /**
  * The response has closed and the chain has not returned: what is pending is stored now, for there may be no other time.
  * A failure can reach no answer any more, and becomes a notice.
  */
 export async function commitEarly(session: RequestSession): Promise<void> {
   try {
-    await runExclusive(session, () =>
-      orDrop(session, (note) => {
-        const plan = session.plan(true)
-        if ('pending' in plan) note(plan.pending)
-        return carryOut(session, plan)
-      }),
-    )
+    // What no cookie can name is left to the chain: where it does return after all, its commit is refused and says so.
+    if (session.status === 'new' && !session.cookie.hasIntroduced) {
+      if (session.pending.hasContents) throw headersSentError('a new session was stored')
+      return
+    }
+    await commitPending(session)
   } catch (error) {
     const code = error instanceof SessionError ? error.code : 'an error'
     session.core.events.notice(
@@ -108,7 +111,15 @@ async function touch(session: RequestSession): Promise<void> {
   const isDue = session.isTouchDue(record, now)
   const { rolling } = core.settings.lifetime
   try {
-    if (isDue && (await moveExpiry(session, record, { lastSeenAt: now, expiresAt: expiry(core.settings.lifetime, metadata, now) }, now))) {
+    if (
+      isDue &&
+      (await moveExpiry(
+        session,
+        record,
+        { lastSeenAt: now, expiresAt: expiry(core.settings.lifetime, metadata, now) },
+        now,
+      ))
+    ) {
       if ((cookie.due === 'renew' || rolling) && cookie.canSend) cookie.issue()
       return
     }

@@ -16,8 +16,9 @@ export function create(session: RequestSession, pending: PendingChanges): MaybeP
   const now = session.core.settings.now()
   const draft = applyOwner(session, draftOf(session.stored, undefined, pending, now), pending, now)
   const done = insert(session, draft, now)
-  if (isPromise(done)) return done.then(() => settle(session, pending))
+  if (isPromise(done) && session.phase === 'open') return done.then(() => settle(session, pending))
   settle(session, pending)
+  return done
 }
 
 /** What was pending is stored. After the last commit nothing reads data any more. */
@@ -85,7 +86,12 @@ export function createRecord(
     return checked.then(() => createAgain(session, insertion(session, draft, now, id), now, collisions))
   }
   const first = insertion(session, draft, now, id)
-  return first.isFree === true ? first.created : createAgain(session, first, now, collisions)
+  const { created, isFree } = first
+  if (isFree === true) return created
+  if (isFree === false) return createAgain(session, first, now, collisions)
+  return isFree.then((answer) =>
+    answer ? created : createAgain(session, { created, isFree: answer }, now, collisions),
+  )
 }
 
 async function createAgain(

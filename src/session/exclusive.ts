@@ -37,7 +37,7 @@ async function runAfter<T>(session: RequestSession, before: Promise<unknown>, wo
       session.core.store.end()
     }
   } finally {
-    if (--session.working === 0) session.busy = undefined
+    end(session)
   }
 }
 
@@ -47,8 +47,15 @@ async function finishWork<T>(session: RequestSession, done: Promise<T>): Promise
     return await done
   } finally {
     session.core.store.end()
-    if (--session.working === 0) session.busy = undefined
+    end(session)
   }
+}
+
+/** A piece of work is over. After the last one, which sealed the session, nothing is committed any more. */
+function end(session: RequestSession): void {
+  if (--session.working > 0) return
+  session.busy = undefined
+  if (session.phase === 'sealed') session.close()
 }
 
 /**

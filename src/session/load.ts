@@ -92,7 +92,7 @@ export class Loader {
     }
     const metadata = metadataOf(record)
     if (metadata === undefined) return this.#ended(session, 'corrupt', publicId, record.owner)
-    if (effectiveEnd(settings.lifetime, metadata, record) <= now) {
+    if (effectiveEnd(settings.lifetime, metadata, record, now) <= now) {
       const isIdle = record.lastSeenAt + idleTimeout(settings.lifetime, metadata) <= now
       return this.#ended(session, isIdle ? 'idle' : 'absolute', publicId, record.owner)
     }

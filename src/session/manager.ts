@@ -37,6 +37,9 @@ export interface KeepOptions<Data extends object = SessionData> {
   readonly keep?: boolean | readonly (keyof Data & string)[]
 }
 
+/** @internal What is behind a manager, for `koa-fastsession/migrate`. */
+export let requestSessionOf: (session: SessionManager) => RequestSession
+
 /**
  * The session of one request, at `ctx.state.session` and {@link currentSession}. It shows neither its id nor its data when it
  * is printed or turned into JSON.
@@ -47,6 +50,7 @@ export class SessionManager<Data extends object = SessionData> {
   readonly #session: RequestSession
 
   static {
+    requestSessionOf = (manager) => manager.#session
     // A name that nobody declared would be lost with the request: data that was meant for `data`, or what passport keeps in
     // a session. Behind all names that a manager has, so that those cost nothing.
     const undeclared = new Proxy(

@@ -23,7 +23,8 @@ export async function enforceLimit(core: Core, owner: string, limit: number, own
       const { store, settings } = core
       let count = 0
       const now = settings.now()
-      for await (const { keys } of portions((cursor) => store.listKeys(owner, now, PORTION, cursor))) count += keys.length
+      for await (const { keys } of portions((cursor) => store.listKeys(owner, now, PORTION, cursor)))
+        count += keys.length
       if (count <= limit) return
       const excess = await findExcess(core, owner, limit, own)
       if (excess.length === 0) return

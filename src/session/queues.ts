@@ -7,7 +7,8 @@ export const MAX_WAIT = 50
 // More changes than this are stored in a second write.
 const MAX_GROUP = 128
 
-interface Writing<Member> {
+/** A write that is under way, and the changes that met it. */
+export interface Writing<Member> {
   waiting: Member[]
   timer: NodeJS.Timeout | undefined
 }
@@ -27,31 +28,39 @@ export class WriteQueue<Member> {
     return this.#writing.size > 0 && this.#writing.has(key)
   }
 
-  /** Says that a write of that record is under way until `work` is settled. */
-  hold<T>(key: string, work: Promise<T>): Promise<T> {
-    if (!this.#writing.has(key)) this.#begin(key, work)
-    return work
+  /** Says that a write of that record is under way, until {@link end}; `undefined` where one is already. */
+  begin(key: string): Writing<Member> | undefined {
+    if (this.#writing.has(key)) return undefined
+    const writing: Writing<Member> = { waiting: [], timer: undefined }
+    this.#writing.set(key, writing)
+    return writing
+  }
+
+  /** A write is over: the changes that met it are stored by the next one. */
+  end(key: string, writing: Writing<Member> | undefined): void {
+    if (writing !== undefined && this.#writing.get(key) === writing) this.#next(key, writing)
+  }
+
+  /** The same around a promise. */
+  async hold<T>(key: string, work: Promise<T>): Promise<T> {
+    const writing = this.begin(key)
+    try {
+      return await work
+    } finally {
+      this.end(key, writing)
+    }
   }
 
   /** Hands a change over to the next write of a record that is busy. */
   join(key: string, member: Member): void {
     const writing = this.#writing.get(key)
     if (writing === undefined) {
-      this.#begin(key, this.#write([member]))
+      void this.hold(key, this.#write([member]))
       return
     }
     writing.waiting.push(member)
     // A slow write is not waited for: what has come together meanwhile is written beside it.
     writing.timer ??= setTimeout(() => this.#next(key, writing), MAX_WAIT)
-  }
-
-  #begin(key: string, work: Promise<unknown>): void {
-    const writing: Writing<Member> = { waiting: [], timer: undefined }
-    this.#writing.set(key, writing)
-    const over = (): void => {
-      if (this.#writing.get(key) === writing) this.#next(key, writing)
-    }
-    work.then(over, over)
   }
 
   #next(key: string, writing: Writing<Member>): void {
@@ -60,7 +69,7 @@ export class WriteQueue<Member> {
     const members = writing.waiting.splice(0, MAX_GROUP)
     this.#writing.delete(key)
     if (members.length === 0) return
-    this.#begin(key, this.#write(members))
+    void this.hold(key, this.#write(members))
     const rest = this.#writing.get(key)
     if (rest === undefined || writing.waiting.length === 0) return
     rest.waiting = writing.waiting

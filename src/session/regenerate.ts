@@ -59,7 +59,12 @@ async function rotate(
 }
 
 /** A session that is not stored begins under a new id; one that ended meanwhile begins empty. */
-async function begin(session: RequestSession, pending: PendingChanges, keep: Keep, owner: string | undefined): Promise<void> {
+async function begin(
+  session: RequestSession,
+  pending: PendingChanges,
+  keep: Keep,
+  owner: string | undefined,
+): Promise<void> {
   const now = session.core.settings.now()
   const hasEnded = session.status !== 'new'
   const ground = hasEnded ? emptyDraft(now) : draftOf(session.stored, undefined, pending, now)
@@ -148,7 +153,11 @@ async function deleteUnused({ core }: RequestSession, key: string): Promise<void
  *
  * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent.
  */
-export async function rotateForOwner(session: RequestSession, pending: PendingChanges, draft: Draft): Promise<Replaced> {
+export async function rotateForOwner(
+  session: RequestSession,
+  pending: PendingChanges,
+  draft: Draft,
+): Promise<Replaced> {
   if (!session.cookie.canSend) throw headersSentError('the owner of the session changed')
   const clashes = conflictingKeys(session, pending, session.stored)
   const isFreshStart = session.record?.owner !== undefined

@@ -2,7 +2,7 @@
 import { SessionError } from '../errors.ts'
 import type { PendingChanges } from '../record/merge.ts'
 import { draftOf, recordOf, type Draft, type Instants, type Stored } from '../record/record.ts'
-import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
+import { isPromise, type MaybePromise, type Replaced, type SessionRecord } from '../store.ts'
 import { settle } from './create.ts'
 import { tellCommitted } from './events.ts'
 import { noteMerge, readLive, refresh, requireRecord, takeNewer, useNewestKnown } from './newest.ts'
@@ -52,16 +52,33 @@ export function replace(session: RequestSession, pending: PendingChanges): Maybe
   if (needsNewId(session, attempt.draft)) return writes.hold(key, replaceAlone(session, pending))
   const written = write(session, attempt)
   if (written.answer === 'done') return conclude(session, pending, attempt, written.record)
-  return writes.hold(key, replaceAlone(session, pending, attempt, written))
+  return finishReplace(session, pending, attempt, written)
+}
+
+/** A write that the store did not answer at once; where another one was first, it is tried again. */
+async function finishReplace(
+  session: RequestSession,
+  pending: PendingChanges,
+  attempt: Attempt,
+  written: Written,
+): Promise<void> {
+  const { writes } = session.core
+  const { key } = written.record
+  const writing = writes.begin(key)
+  try {
+    const answer = await written.answer
+    if (answer !== 'done') await replaceAlone(session, pending, attempt, { ...written, answer })
+    else {
+      const rest = conclude(session, pending, attempt, written.record)
+      if (isPromise(rest)) await rest
+    }
+  } finally {
+    writes.end(key, writing)
+  }
 }
 
 /** @throws {SessionError} `ERR_SESSION_CONFLICT` where the app wants to be told. */
-function prepare(
-  session: RequestSession,
-  pending: PendingChanges,
-  previous: SessionRecord,
-  ground: Stored,
-): Attempt {
+function prepare(session: RequestSession, pending: PendingChanges, previous: SessionRecord, ground: Stored): Attempt {
   const now = session.core.settings.now()
   const clashes = conflictingKeys(session, pending, ground)
   const draft = applyOwner(session, draftOf(ground, previous, pending, now), pending, now)

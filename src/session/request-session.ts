@@ -4,7 +4,7 @@ import { isId, publicIdOf } from '../cookie/id.ts'
 import { closedError, describe, destroyedError, goneError, invalidMix, type SessionError } from '../errors.ts'
 import { expiry, isTouchDue } from '../record/lifetime.ts'
 import { isEmpty, type PendingChanges } from '../record/merge.ts'
-import { decodeMetadata, newMetadata, type Metadata } from '../record/metadata.ts'
+import { newMetadata, type Metadata } from '../record/metadata.ts'
 import { decodeRecord, nothingStored, type Stored } from '../record/record.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 import type { Core, RequestInfo } from './core.ts'
@@ -123,7 +123,7 @@ export class RequestSession implements AccessCheck {
     this.#publicId = record.key
     this.status = 'live'
     this.setRecord(record, stored)
-    if (this.ending !== undefined) this.core.watches.add(this)
+    if (this.ending !== undefined && !this.#isOver()) this.core.watches.add(this)
   }
 
   /** A newer record of the same session. `stored` may be left out where only the instants moved. */
@@ -137,7 +137,7 @@ export class RequestSession implements AccessCheck {
 
   /** What is stored; `open` has been called before where a record is there. */
   get stored(): Stored {
-    return (this.#stored ??= this.record === undefined ? nothingStored(this.now) : this.decode(this.record))
+    return (this.#stored ??= this.record === undefined ? nothingStored(this.now) : this.#decode(this.record))
   }
 
   /** Lifetimes and sign-in of the session, known without decoding its data. */
@@ -146,8 +146,8 @@ export class RequestSession implements AccessCheck {
   }
 
   /** @throws {CorruptRecord} when the record is not what was written. */
-  decode(record: SessionRecord): Stored {
-    return decodeRecord(this.core.payload, record)
+  #decode(record: SessionRecord): Stored {
+    return decodeRecord(this.core.payload, record, this.#metadata)
   }
 
   /**
@@ -157,7 +157,7 @@ export class RequestSession implements AccessCheck {
   open(): void {
     if (this.#stored !== undefined || this.record === undefined) return
     try {
-      this.#stored = this.decode(this.record)
+      this.#stored = this.#decode(this.record)
     } catch (error) {
       if (!(error instanceof CorruptRecord)) throw error
       const { key } = this.record
@@ -222,11 +222,17 @@ export class RequestSession implements AccessCheck {
     const { ending, status, info, core } = this
     if (status === 'gone' || status === 'destroyed') ending.abort(goneError())
     if (status !== 'live' && status !== 'new') return ending.signal
-    const until = info.ctx?.res ?? info.request.socket
-    if (until.destroyed || (info.ctx !== undefined && info.ctx.res.writableFinished)) return ending.signal
+    if (this.#isOver()) return ending.signal
     core.watches.add(this)
+    const until = info.ctx?.res ?? info.request.socket
     until.once('close', () => core.watches.remove(this))
     return ending.signal
+  }
+
+  /** Whether the response is over; outside the chain, whether the connection is closed. */
+  #isOver(): boolean {
+    const { ctx, request } = this.info
+    return ctx === undefined ? request.socket.destroyed : ctx.res.destroyed || ctx.res.writableFinished
   }
 
   // ---- what a commit has to do

@@ -29,8 +29,10 @@ export class ResponseCookie implements HeaderSource {
 
   /** Whether the response's headers are still to come, and with them a cookie. */
   get canSend(): boolean {
-    const response = this.#session.info.ctx?.res
-    return response !== undefined && !response.headersSent
+    const { ctx, request } = this.#session.info
+    if (ctx === undefined || ctx.res.headersSent) return false
+    // A handler that took the connection over for a WebSocket (koa-easy-ws) gave its response no socket to write to.
+    return request.headers.upgrade === undefined || ctx.res.socket !== null
   }
 
   /** The response depends on the session from now on. */

@@ -17,7 +17,7 @@ export class Backoff {
     this.#tries++
     if (performance.now() > this.#end) throw outOfTries(this.#tries)
     // The first retry yields as well: a store that answers at once must not keep the event loop.
-    if (this.#tries === 1) await undefined
+    if (this.#tries === 1) await Promise.resolve()
     else await sleep(Math.random() * Math.min(2 ** this.#tries, MAX_PAUSE))
   }
 }

@@ -1,12 +1,13 @@
 // Where handlers and templates find the manager: `ctx.state.session`, a property that can be read and not be assigned.
-import { sessionInContext } from '../context.ts'
 import { invalidMix } from '../errors.ts'
 
 interface Slot {
-  /** Puts the manager into its state; one that is there already is replaced. */
-  readonly put: (state: object, manager: object) => void
+  /** Where a state keeps its manager. */
+  readonly name: symbol
   readonly property: PropertyDescriptor
 }
+
+type State = Record<symbol, object | undefined>
 
 /** One for each state key, which are as few as there are middlewares. */
 const slots = new Map<string, Slot>()
@@ -18,54 +19,25 @@ const slots = new Map<string, Slot>()
 export function exposeOnState(state: object, stateKey: string, manager: object): void {
   let slot = slots.get(stateKey)
   if (slot === undefined) slots.set(stateKey, (slot = slotFor(stateKey)))
-  slot.put(state, manager)
+  // A symbol for a name: what lists the keys of a state lists the one that can be read.
+  ;(state as State)[slot.name] = manager
   Object.defineProperty(state, stateKey, slot.property)
 }
 
-/** Makes a given object take part in private fields of a class that extends this. */
-// eslint-disable-next-line @typescript-eslint/no-extraneous-class -- the constructor is what it is for
-class Foreign {
-  constructor(object: object) {
-    // eslint-disable-next-line no-constructor-return -- what the fields are put on
-    return object
-  }
-}
-
-// A getter of each request's own would cost a microsecond: all states share one, and the manager is in a private field, which
-// spread and print-outs do not see.
+// All states share one getter and one setter: those of each request's own would cost about a microsecond.
 function slotFor(stateKey: string): Slot {
-  class Holder extends Foreign {
-    #manager: object
-
-    constructor(state: object, manager: object) {
-      super(state)
-      this.#manager = manager
-    }
-
-    static put(state: object, manager: object): void {
-      if (#manager in state) state.#manager = manager
-      else new Holder(state, manager)
-    }
-
-    static managerOf(state: object): object | undefined {
-      // An object that inherits from a state shows what that shows.
-      for (let at: object | null = state; at !== null; at = Object.getPrototypeOf(at) as object | null)
-        if (#manager in at) return at.#manager
-      // A proxy of it has no private fields.
-      return sessionInContext(stateKey) as object | undefined
-    }
-  }
+  const name = Symbol(`koa-fastsession.${stateKey}`)
   return {
-    put: (state, manager) => Holder.put(state, manager),
+    name,
     property: {
       configurable: true,
       enumerable: true,
-      get(this: object) {
-        return Holder.managerOf(this)
+      get(this: State) {
+        return this[name]
       },
-      set(this: object, value: unknown) {
+      set(this: State, value: unknown) {
         // As Object.assign(ctx.state, copyOfIt) does.
-        if (value === Holder.managerOf(this)) return
+        if (value === this[name]) return
         throw invalidMix(
           `ctx.state.${stateKey} cannot be assigned: session.data = { ... } replaces the data, session.clear() empties it, await session.destroy() ends the session`,
         )

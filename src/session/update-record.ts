@@ -52,7 +52,12 @@ async function changeRecord<Result>(
     run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, fn)
     if ('error' in run || run.changes.length === 0) return 'done'
     const { createdAt, lastSeenAt, expiresAt } = record
-    const draft = withOwner(core, { ...stored, data: applyChanges(stored.data, run.changes), createdAt, owner: record.owner })
+    const draft = withOwner(core, {
+      ...stored,
+      data: applyChanges(stored.data, run.changes),
+      createdAt,
+      owner: record.owner,
+    })
     if (settings.schema !== undefined) await validate(core, key, draft.data)
     const next = recordOf(payload, draft, key, record.version + 1, { lastSeenAt, expiresAt })
     const answer = await writes.hold(key, Promise.resolve(store.replace(next, record.version, settings.now())))
@@ -66,10 +71,8 @@ async function changeRecord<Result>(
     return known !== undefined
   }
   if (!(await retryOnConflict(attempt, refresh)) || run === undefined) throw goneError()
-  // Assigned inside the closure, which the compiler does not see.
-  const last = run as Run<Result>
-  if ('error' in last) throw last.error
-  return last.result
+  if ('error' in run) throw run.error
+  return run.result
 }
 
 /** @throws {SessionError} `ERR_SESSION_HEADERS_SENT` where an owner appears or changes. */

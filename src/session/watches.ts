@@ -147,16 +147,25 @@ export class Watches {
     for (let steps = 0; steps < MAX_STEPS; steps++) {
       const now = this.#settings.now()
       const record = await this.#store.read(key, now)
-      if (record === undefined || record === 'corrupt') return this.#abort(watched)
+      if (record === undefined || record === 'corrupt') {
+        this.#abort(watched)
+        return
+      }
       if (!isEnded(record)) {
         const end = this.#endOf(record)
-        if (end === undefined || end <= now) return this.#abort(watched)
+        if (end === undefined || end <= now) {
+          this.#abort(watched)
+          return
+        }
         watched.expiresAt = end
         if (key !== watched.key) this.#move(watched, key, end)
         return
       }
       const successor = successorOf(record)
-      if (successor === undefined || isFreshStart(record)) return this.#abort(watched)
+      if (successor === undefined || isFreshStart(record)) {
+        this.#abort(watched)
+        return
+      }
       key = successor
     }
   }

@@ -3,7 +3,7 @@
 import { invalidMix, invalidType, invalidValue } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { Columns } from './memory/columns.ts'
-import { DetailedEntry, isEnded, isOwned, ownerOf, toEntry, type Entry } from './memory/entries.ts'
+import { isEnded, isOwned, ownerOf, toEntry, type Entry } from './memory/entries.ts'
 import { hashOf, NONE } from './memory/key-table.ts'
 import { Listeners } from './memory/listeners.ts'
 import { Owners } from './memory/owners.ts'
@@ -115,7 +115,7 @@ export class MemoryStore implements SessionStore {
     const hash = hashOf(key)
     const part = this.#partOf(hash)
     const slot = part.find(key, hash)
-    return slot === NONE || part.expiresAt(slot) <= now ? undefined : toRecord(part, slot)
+    return slot === NONE || part.expiresAt(slot) <= now ? undefined : part.record(slot)
   }
 
   /** @throws {RangeError} for a record that is larger than `maxBytes` by itself; the stored one stays. */
@@ -157,7 +157,7 @@ export class MemoryStore implements SessionStore {
 
   list(owner: string, now: number, limit: number, cursor: string | undefined): RecordPage {
     const records: SessionRecord[] = []
-    const next = this.#walkOwner(owner, now, limit, cursor, (part, slot) => records.push(toRecord(part, slot)))
+    const next = this.#walkOwner(owner, now, limit, cursor, (part, slot) => records.push(part.record(slot)))
     return { records, cursor: next }
   }
 
@@ -176,7 +176,7 @@ export class MemoryStore implements SessionStore {
       const part = this.#partOf(index)
       const next = part.walk(from, wanted - looked, (slot) => {
         looked++
-        if (part.expiresAt(slot) > now) records.push(toRecord(part, slot))
+        if (part.expiresAt(slot) > now) records.push(part.record(slot))
       })
       if (next === undefined) index++
       from = next ?? 0
@@ -351,21 +351,4 @@ function positionIn(cursor: string | undefined): [index: number, from: number] {
   const [, index, from] = /^(\d{1,4})\.(\d{1,10})$/.exec(cursor) ?? []
   if (from === undefined) throw invalidValue('cursor', 'one that scan has given', cursor)
   return [Number(index), Number(from)]
-}
-
-/** The record of a slot; bytes are copied, for they are the store's own. */
-function toRecord(part: Columns, slot: number): SessionRecord {
-  const entry = part.entry(slot)
-  const isDetailed = entry instanceof DetailedEntry
-  const payload = isDetailed ? entry.payload : entry
-  return {
-    key: part.key(slot),
-    version: part.version(slot),
-    payload: typeof payload === 'string' ? payload : payload.slice(),
-    owner: isDetailed ? entry.owner : undefined,
-    createdAt: part.createdAt(slot),
-    lastSeenAt: part.lastSeenAt(slot),
-    expiresAt: part.expiresAt(slot),
-    meta: isDetailed ? entry.meta : undefined,
-  }
 }

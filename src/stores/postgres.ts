@@ -115,7 +115,9 @@ export class PostgresStore implements SessionStore {
   #keepsAsciiOnly = false
 
   /** @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a wrong argument. */
+  // Two signatures, so that the parameter of a query written in the call has its type.
   constructor(client: PostgresClient, options?: PostgresStoreOptions)
+  // eslint-disable-next-line @typescript-eslint/unified-signatures
   constructor(client: PGliteClient, options?: PostgresStoreOptions)
   constructor(client: PostgresClient | PGliteClient, options: PostgresStoreOptions = {}) {
     this.#send = sender(client)

@@ -10,11 +10,11 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { invalidType, invalidValue } from '../errors.ts'
 import { CorruptRecord, type KeyPage, type RecordPage, type Replaced } from '../store.ts'
 import type { SessionRecord, SessionStore } from '../store.ts'
-import { connect, textOf, unexpected, type Connection, type RedisClient } from './redis/client.ts'
+import { connect, textOf, textsOf, unexpected, type Connection, type RedisClient } from './redis/client.ts'
 import { isLate, listedUntil, OwnerIndex, SLACK, type Entry } from './redis/owners.ts'
-import { back, damaged, decode, decodeOwner, encodeNumber, front, isLiveRecordOf } from './redis/record.ts'
+import { back, damaged, decode, decodeOwner, encodeNumber, front, expiryOf } from './redis/record.ts'
 import { inPortions, runScript } from './redis/run.ts'
-import { CREATE, DELETE, HEAD_LENGTH, LONGEST, REPLACE, TOUCH, type Script } from './redis/scripts.ts'
+import { CREATE, DELETE, HEAD_LENGTH, HEADS, LONGEST, REPLACE, TOUCH, type Script } from './redis/scripts.ts'
 import { feedOf, Subscription, type RedisSubscriber } from './redis/subscription.ts'
 import { walkCluster, walkServer } from './redis/walk.ts'
 
@@ -85,6 +85,8 @@ export class RedisStore implements SessionStore {
   #calls = randomInt(0x1000000)
   // Whether one command may read several keys: not in a Cluster, not with every proxy or ACL.
   #readsTogether: boolean
+  // The prefix as the server sees it, once it was asked.
+  #seen: string | undefined
 
   /**
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE` when `client` or an option has another shape, or answers by callback;
@@ -103,7 +105,7 @@ export class RedisStore implements SessionStore {
     }
   }
 
-  async create(record: SessionRecord, now: number): Promise<boolean> {
+  create(record: SessionRecord, now: number): Promise<boolean> {
     const tag = this.#tag()
     const { key, owner, expiresAt } = record
     const until = owner === undefined ? '' : listedUntil(expiresAt, now)
@@ -208,18 +210,21 @@ export class RedisStore implements SessionStore {
 
   async listKeys(owner: string, now: number, limit: number, cursor: string | undefined): Promise<KeyPage> {
     const page = await this.#owners.page(owner, now, limit, cursor)
-    const heads = await inPortions(page.entries, WIDTH, ({ key }) => this.#headOf(key))
-    const isLive = heads.map((head) => isLiveRecordOf(owner, head, now))
+    const heads = await this.#headsOf(page.entries.map(({ key }) => key))
+    const ends = heads.map((head) => expiryOf(owner, head))
     this.#owners.clean(
       owner,
-      page.entries.filter((_, index) => heads[index] === ''),
+      page.entries.filter((_, index) => ends[index] === undefined),
     )
-    return { keys: page.entries.filter((_, index) => isLive[index]).map(({ key }) => key), cursor: page.cursor }
+    const keys = page.entries.filter((_, index) => (ends[index] ?? now) > now).map(({ key }) => key)
+    return { keys, cursor: page.cursor }
   }
 
   async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
-    const { sendToAll, keyPrefix } = this.#connection
-    const real = keyPrefix + this.#prefix
+    const { ask, sendToAll } = this.#connection
+    // A client may put something before each key. The server tells what it sees.
+    this.#seen ??= await ask(['EVAL', 'return KEYS[1]', '1', this.#prefix], this.#prefix, textOf)
+    const real = this.#seen ?? this.#prefix
     const count = Math.min(Math.max(1, Math.floor(limit)), 1000)
     const page =
       sendToAll === undefined
@@ -265,33 +270,43 @@ export class RedisStore implements SessionStore {
   }
 
   /** What lies under each key; `undefined` for nothing, or for what is no text. */
-  async #valuesOf(keys: readonly string[]): Promise<readonly (string | undefined)[]> {
-    const names = keys.map((key) => this.#prefix + key)
-    if (this.#readsTogether && names.length > 1) {
-      const values = await this.#connection.ask<unknown[] | undefined>(
-        ['MGET', ...names],
-        names[0] ?? '',
-        (answer) => (Array.isArray(answer) ? answer : undefined),
-        (error) => {
-          if (error instanceof Error && /CROSSSLOT|NOPERM|unknown command/i.test(error.message)) return undefined
-          throw error
-        },
-      )
-      if (values !== undefined) return values.map(textOf)
-      this.#readsTogether = false
-    }
-    return inPortions(names, WIDTH, (name) => this.#connection.ask(['GET', name], name, textOf, unlessWrongType))
+  #valuesOf(keys: readonly string[]): Promise<readonly (string | undefined)[]> {
+    return this.#readAll(
+      keys,
+      (names, fail) => this.#connection.ask(['MGET', ...names], names[0] ?? '', listOf, fail),
+      (name) => this.#connection.ask(['GET', name], name, textOf, unlessWrongType),
+    )
   }
 
-  #headOf(key: string): Promise<string> {
-    const name = this.#prefix + key
-    const command = ['GETRANGE', name, '0', `${HEAD_LENGTH - 1}`]
-    return this.#connection.ask(
-      command,
-      name,
-      (answer) => textOf(answer) ?? '',
-      (error) => unlessWrongType(error) ?? '',
+  /** The lines up to the owner of what lies under each key; no payload is sent, but for a short one's beginning. */
+  #headsOf(keys: readonly string[]): Promise<readonly string[]> {
+    return this.#readAll(
+      keys,
+      (names, fail) => runScript(this.#connection, HEADS, names, [], textsOf).catch(fail),
+      (name) => {
+        const head = (answer: unknown) => textOf(answer) ?? ''
+        const none = (error: unknown) => {
+          unlessWrongType(error)
+          return ''
+        }
+        return this.#connection.ask(['GETRANGE', name, '0', `${HEAD_LENGTH - 1}`], name, head, none)
+      },
     )
+  }
+
+  /** Reads all at once where they are on one server, else each by itself, a few at once. */
+  async #readAll<T>(
+    keys: readonly string[],
+    together: (names: string[], fail: (error: unknown) => undefined) => Promise<readonly T[] | undefined>,
+    alone: (name: string) => Promise<T>,
+  ): Promise<readonly T[]> {
+    const names = keys.map((key) => this.#prefix + key)
+    if (this.#readsTogether && names.length > 1) {
+      const answers = await together(names, unlessApart)
+      if (answers !== undefined) return answers
+      this.#readsTogether = false
+    }
+    return inPortions(names, WIDTH, alone)
   }
 
   #tag(): string {
@@ -349,13 +364,24 @@ function unlessWrongType(error: unknown): undefined {
   if (!isWrongType(error)) throw error
 }
 
+/** Passes over an error that says: one command must not read several keys. */
+function unlessApart(error: unknown): undefined {
+  if (!(error instanceof Error && /CROSSSLOT|NOPERM|unknown command/i.test(error.message))) throw error
+}
+
+function listOf(answer: unknown): (string | undefined)[] {
+  if (!Array.isArray(answer)) throw unexpected(answer)
+  return answer.map(textOf)
+}
+
 /** The record in a value; `undefined` where there is none, or none that can be read: it must not hide the others. */
 function readable(key: string, value: string | undefined): SessionRecord | undefined {
   if (value === undefined) return undefined
   try {
     return decode(key, value)
   } catch (error) {
-    return passOver(error)
+    passOver(error)
+    return undefined
   }
 }
 
@@ -364,7 +390,8 @@ function readableOwner(line: string): string | undefined {
   try {
     return decodeOwner(line)
   } catch (error) {
-    return passOver(error)
+    passOver(error)
+    return undefined
   }
 }
 

@@ -8,14 +8,7 @@
 // and never lets SQLite wait: a lock that another process holds turns the verb into a promise that asks again.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SessionError } from '../errors.ts'
-import {
-  CorruptRecord,
-  type KeyPage,
-  type RecordPage,
-  type Replaced,
-  type SessionRecord,
-  type SessionStore,
-} from '../store.ts'
+import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { checkFlag, checkOptions } from './identifier.ts'
 import { CheckpointKeeper } from './sqlite/checkpoints.ts'
 import {
@@ -36,7 +29,8 @@ import {
   type Value,
 } from './sqlite/database.ts'
 import { noticeOtherLibraries } from './sqlite/libraries.ts'
-import { toKey, toRecord, versionIn, type Row } from './sqlite/rows.ts'
+import { liveKey, liveRecord, portion } from './sqlite/portion.ts'
+import { toRecord, versionIn, type Row } from './sqlite/rows.ts'
 import { checkTable, statementTexts, type StatementName } from './sqlite/statements.ts'
 import { Turns } from './sqlite/turns.ts'
 import { toText } from './text.ts'
@@ -68,7 +62,7 @@ export interface SqliteStoreOptions {
 const BATCH = 50
 // Rows of which only the key is read.
 const KEY_BATCH = 250
-// How many such statements one call may take, expired rows and rows that were only touched counted as well.
+// How many statements one sweep may take, rows that were only touched counted as well.
 const MOST_BATCHES = 400
 // How often a replace looks again at a record that changed under it.
 const RETRIES = 20
@@ -81,8 +75,9 @@ const RETRIES = 20
  * `close()`. Verbs answer at once.
  *
  * On first use the store sets on the connection `journal_mode = WAL`, which stays with the file, so that readers and the
- * writer do not wait for one another; `journal_size_limit`, so that a long log does not stay long; and `busy_timeout = 0`,
- * so that SQLite never stops the process. Where another process holds the lock, the verb becomes a promise that tries
+ * writer do not wait for one another; and `busy_timeout = 0`, so that SQLite never stops the process. The log of writes is
+ * copied into the file by a thread of the store's, where that finds the library again; only for that `wal_autocheckpoint` is
+ * raised, unless the app has set it. Where another process holds the lock, the verb becomes a promise that tries
  * again for 1.8 seconds and then fails with SQLite's own error. All else is left alone: with SQLite's default
  * `synchronous = FULL` an acknowledged write survives a power cut, with `NORMAL` writing is faster and only a crash of the
  * process is survived for certain.
@@ -244,7 +239,8 @@ export class SqliteStore implements SessionStore {
   }
 
   #lockedFor<Result>(work: Work<Result>): Result {
-    const result = this.#withTable((statements) => {
+    return this.#withTable((statements) => {
+      this.#checkpoints?.beforeWrite()
       if (!this.#isLibsql || this.#database.inTransaction === true) return work(statements)
       this.#database.exec('BEGIN IMMEDIATE')
       try {
@@ -257,8 +253,6 @@ export class SqliteStore implements SessionStore {
         throw error
       }
     })
-    this.#checkpoints?.noteWrite()
-    return result
   }
 
   /** Does the work; once more where the table was dropped meanwhile and is ours to make. */
@@ -293,57 +287,6 @@ export class SqliteStore implements SessionStore {
     // The same names, so the same shape.
     return Object.fromEntries(statements) as Statements
   }
-}
-
-/**
- * Looks at rows in batches, with a turn of the event loop after each, until there are as many as wanted. `next` is the key
- * after which the next portion begins.
- */
-async function portion<Found>(
-  limit: number,
-  cursor: string | undefined,
-  batch: number,
-  look: (after: string) => unknown[] | Promise<unknown[]>,
-  take: (row: Row) => Found | undefined,
-): Promise<{ found: Found[]; next: string | undefined }> {
-  const found: Found[] = []
-  let after = cursor ?? ''
-  for (let step = 0; step < MOST_BATCHES; step++) {
-    const before = after
-    const rows = (await look(after)) as Row[] // the statements name the columns of a row
-    for (const row of rows) {
-      if (found.length >= limit) return { found, next: after }
-      const key = unless(() => toKey(row))
-      // From a key that is no text the next batch cannot go on, but from the one beside it.
-      if (key === undefined) continue
-      after = key
-      const item = unless(() => take(row))
-      if (item !== undefined) found.push(item)
-    }
-    if (rows.length < batch || after === before) return { found, next: undefined }
-    if (found.length >= limit) break
-    await nextTurn()
-  }
-  return { found, next: after }
-}
-
-/** What is found, or nothing where a row is damaged. */
-function unless<Found>(find: () => Found | undefined): Found | undefined {
-  try {
-    return find()
-  } catch (error) {
-    if (error instanceof CorruptRecord) return undefined
-    throw error
-  }
-}
-
-/** Of a record that has expired the statement gives no payload. */
-function liveRecord(row: Row): SessionRecord | undefined {
-  return row['payload'] === null ? undefined : toRecord(row)
-}
-
-function liveKey(row: Row): string | undefined {
-  return Number(row['live']) === 1 ? toKey(row) : undefined
 }
 
 function toValue(payload: string | Uint8Array): Value {

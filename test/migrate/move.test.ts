@@ -80,6 +80,22 @@ for (const source of Object.keys(kinds))
       )
     })
 
+for (const driver of drivers)
+  test(`by the scan of MemoryStore and of SqliteStore over ${driver.name}, there and back`, async (t) => {
+    const database = driver.open(':memory:')
+    t.teardown(() => void database.close())
+    const [memoryStore, sqlite] = [new MemoryStore(), new SqliteStore(database)]
+    const records = await filled(memoryStore, 450)
+
+    t.is(await moveSessions(memoryStore, sqlite, { now }), 450)
+    t.is(await moveSessions(memoryStore, sqlite, { now }), 0)
+    t.is(await moveSessions(sqlite, memoryStore, { now }), 450)
+    for (const record of records) {
+      t.deepEqual(plain(memoryStore.read(record.key, NOW)), plain({ meta: undefined, ...record }))
+      t.is(await sqlite.read(record.key, NOW), undefined)
+    }
+  })
+
 test('nothing is overwritten: a session that both stores hold in different states stays in both', async (t) => {
   const [from, to] = [memory(), memory()]
   const [one, other] = [newRecord({ version: 2 }), newRecord({ version: 3 })]

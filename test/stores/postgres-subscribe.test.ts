@@ -193,7 +193,7 @@ testWithServer('a function as subscriber: a connection that was cut comes back, 
   closing.push(() => proxy.close())
   const clients: pg.Client[] = []
   const { other, heard, leave } = await two({ subscriber: through(proxy.port, clients) })
-  for (const cut of [proxy.cut, proxy.reset]) {
+  for (const cut of [() => proxy.cut(), () => proxy.reset()]) {
     const from = heard.all.length
     cut()
     await heard.of(undefined, from) // cut
@@ -226,7 +226,7 @@ testWithServer('a connection that was cut without a word is noticed, and another
   closing.push(() => proxy.close())
   const made: pg.Client[] = []
   const source = through(proxy.port, made)
-  const listener = new Listener(source as () => PostgresSubscriber, 'channel', { interval: 50, patience: 200 })
+  const listener = new Listener(source, 'channel', { interval: 50, patience: 200 })
   const heard = new Heard()
   listener.subscribe(heard.onEnd)
   await heard.of(undefined)

@@ -1,7 +1,7 @@
 // Whatever lies under a key that no store has written is one session that has ended: no verb fails of it, and nothing
 // else of its owner does.
 import test from 'ava'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { HOUR, newKey, newRecord, successor } from '../../src/conformance/scene.ts'
 import { CorruptRecord, type SessionRecord } from '../../src/store.ts'
 import { RedisStore } from '../../src/stores/redis.ts'

@@ -281,4 +281,15 @@ export const brokenIndexes: readonly BrokenStore[] = [
     },
     'where the store has list, of ten sessions that are deleted at once none is listed',
   ),
+  broken(
+    'a sweep reads first and deletes later, whatever happened between',
+    class extends PlainStore {
+      override async deleteExpired(now: number, limit: number): Promise<number> {
+        const expired = [...this.records.values()].filter(({ expiresAt }) => expiresAt <= now).slice(0, limit)
+        await turn()
+        return expired.filter(({ key }) => this.records.delete(key)).length
+      }
+    },
+    'where the store has deleteExpired, it leaves a record that comes, or whose end is moved away, while it runs',
+  ),
 ]

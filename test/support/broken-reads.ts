@@ -1,18 +1,7 @@
 // Faults of what is kept, handed out and removed: lost fields, live references, wrong ideas of expiry, deletes that lie.
-import type { SessionRecord, SessionStore } from '../../src/store.ts'
-import { broken, type BrokenStore } from './broken-store.ts'
+import type { SessionRecord } from '../../src/store.ts'
+import { broken, isText, keeping, type BrokenStore } from './broken-store.ts'
 import { PlainStore } from './plain-store.ts'
-
-/** A fault that lies in what is kept of a record. */
-function keeping(change: (record: SessionRecord) => SessionRecord): new () => SessionStore {
-  return class extends PlainStore {
-    protected override put(record: SessionRecord): void {
-      super.put(change(record))
-    }
-  }
-}
-
-const isText = (payload: string | Uint8Array): payload is string => typeof payload === 'string'
 
 export const brokenReads: readonly BrokenStore[] = [
   broken(

@@ -1,13 +1,42 @@
 // A store with one fault, and the checks that must notice it. Every fault was seen in, or is one slip away from, a real store.
-import type { SessionStore } from '../../src/store.ts'
+import type { StoreSource } from '../../src/conformance.ts'
+import type { SessionRecord, SessionStore } from '../../src/store.ts'
+import { PlainStore } from './plain-store.ts'
 
 export interface BrokenStore {
   readonly fault: string
   /** Titles of checks that must fail; others may fail as well. */
   readonly caughtBy: readonly string[]
-  readonly open: () => SessionStore
+  readonly source: () => StoreSource
 }
 
 export function broken(fault: string, Store: new () => SessionStore, ...caughtBy: readonly string[]): BrokenStore {
-  return { fault, caughtBy, open: () => new Store() }
+  return { fault, caughtBy, source: () => new Store() }
 }
+
+/** A fault that shows only where two stores are over the same data. */
+export function brokenBeside(
+  fault: string,
+  Store: new (records: Map<string, SessionRecord>) => SessionStore,
+  ...titles: readonly string[]
+): BrokenStore {
+  return {
+    fault,
+    caughtBy: titles.map((title) => `where a function opens the store, ${title}`),
+    source: () => {
+      const records = new Map<string, SessionRecord>()
+      return () => new Store(records)
+    },
+  }
+}
+
+/** A fault that lies in what is kept of a record. */
+export function keeping(change: (record: SessionRecord) => SessionRecord): new () => SessionStore {
+  return class extends PlainStore {
+    protected override put(record: SessionRecord): void {
+      super.put(change(record))
+    }
+  }
+}
+
+export const isText = (payload: string | Uint8Array): payload is string => typeof payload === 'string'

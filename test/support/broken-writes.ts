@@ -1,10 +1,8 @@
 // Faults of create, replace and touch.
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Replaced, SessionRecord } from '../../src/store.ts'
-import { broken, type BrokenStore } from './broken-store.ts'
+import { broken, isText, type BrokenStore } from './broken-store.ts'
 import { PlainStore } from './plain-store.ts'
-
-const isText = (payload: string | Uint8Array): payload is string => typeof payload === 'string'
 
 export const brokenWrites: readonly BrokenStore[] = [
   broken(

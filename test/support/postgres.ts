@@ -70,7 +70,10 @@ export interface Bouncer {
 /** A PgBouncer in transaction mode before that server; `undefined`, loudly, where there is none. */
 export async function pgbouncer(server: PostgresServer): Promise<Bouncer | undefined> {
   const path = program(['pgbouncer'], ['/usr/sbin'])
-  if (path === undefined) return missing('pgbouncer', 'apt-get install pgbouncer')
+  if (path === undefined) {
+    missing('pgbouncer', 'apt-get install pgbouncer')
+    return undefined
+  }
   const [folder, port, behind] = [temporaryFolder(), await freePort(), new URL(server.url)]
   const config = join(folder, 'pgbouncer.ini')
   const user = behind.username === '' ? 'postgres' : behind.username

@@ -5,7 +5,7 @@
 // owner by the time of the last write, whose first was written longest ago.
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- slots are dense, so every index below count has its entry */
 import type { SessionRecord } from '../../store.ts'
-import { ownerOf, type Entry } from './entries.ts'
+import { DetailedEntry, ownerOf, type Entry } from './entries.ts'
 import { hashOf, KeyTable, NONE } from './key-table.ts'
 
 // The places of a slot's numbers, which lie side by side.
@@ -65,6 +65,23 @@ export class Columns {
 
   size(slot: number): number {
     return at(this.#links, slot * WIDTH + SIZE)
+  }
+
+  /** The record of a slot. Bytes are copied: they are the store's own. */
+  record(slot: number): SessionRecord {
+    const entry = this.entry(slot)
+    const isDetailed = entry instanceof DetailedEntry
+    const payload = isDetailed ? entry.payload : entry
+    return {
+      key: this.key(slot),
+      version: this.version(slot),
+      payload: typeof payload === 'string' ? payload : payload.slice(),
+      owner: isDetailed ? entry.owner : undefined,
+      createdAt: this.createdAt(slot),
+      lastSeenAt: this.lastSeenAt(slot),
+      expiresAt: this.expiresAt(slot),
+      meta: isDetailed ? entry.meta : undefined,
+    }
   }
 
   /** The slot that expires first, or NONE. */

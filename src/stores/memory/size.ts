@@ -16,8 +16,8 @@ export function ownText(text: string | undefined): string | undefined {
 
 // Measured and rounded up: the headers of two strings, the cells of the table, the columns and their slack.
 const RECORD_BYTES = 180
-const DETAILS_BYTES = 96
-const OWNER_BYTES = 120
+const DETAILS_BYTES = 88
+const OWNER_BYTES = 96
 
 /** About how much memory a record takes. A text outside ASCII is taken for two bytes a character, the most it can be. */
 export function sizeOf({ key, payload, owner, meta }: SessionRecord): number {

@@ -45,8 +45,6 @@ export interface Connection {
   ) => Promise<T>
   /** Sends a command to each primary of a Cluster that the client knows; `undefined` where there is one server. */
   readonly sendToAll: ((command: string[]) => Promise<readonly unknown[]>) | undefined
-  /** What the client itself puts before each key. */
-  readonly keyPrefix: string
 }
 
 // What is used of clients beside the union above, whose types are public and stay narrow.
@@ -61,8 +59,11 @@ interface Shapes {
   nodeClient(node: unknown): RedisSingle | Promise<RedisSingle>
   nodes(role: 'master'): readonly CallingClient[]
   pipeline(commands: string[][]): { exec(): Promise<[Error | null, unknown][] | null> }
-  customCommand(args: string[], options: { route: 'allPrimaries' }): Promise<unknown>
+  customCommand(args: string[], options: { decoder: 0; route?: 'allPrimaries' }): Promise<unknown>
 }
+
+// valkey-glide rejects an answer that is no UTF-8, unless it is asked for bytes.
+const BYTES = { decoder: 0 } as const
 
 type Send = (command: string[], key: string) => Promise<unknown>
 
@@ -71,20 +72,22 @@ export function connect(client: RedisClient): Connection {
   const shape = client as unknown as Shapes
   refuseCallbacks(client)
   const send = route(client, shape)
-  const { keyPrefix = '' } = has(client, 'call') ? (shape.options ?? {}) : {}
   return {
     ask: (command, key, then, fail = thrown) =>
       promised(send(command, key)).then(then, (error: unknown) => fail(discreet(error, command[0]))),
     sendToAll: broadcast(client, shape),
-    keyPrefix: typeof keyPrefix === 'string' ? keyPrefix : '',
   }
 }
 
 function route(client: RedisClient, shape: Shapes): Send {
-  if (has(client, 'customCommand')) return (command) => client.customCommand(command)
+  if (has(client, 'customCommand')) return (command) => shape.customCommand(command, BYTES)
   if (has(client, 'call')) {
-    if (shape.isCluster === true && shape.options?.enableAutoPipelining === true) return pipelined(shape)
-    return ([name = '', ...args]) => client.call(name, args)
+    const { enableAutoPipelining, keyPrefix } = shape.options ?? {}
+    if (shape.isCluster === true && enableAutoPipelining === true) return pipelined(shape)
+    // iovalkey, and ioredis before version 6, know commands in small letters only: of others they neither route a command
+    // by its key nor put a `keyPrefix` before that. Where there is one, keys stay as version 0.1 has them.
+    if (typeof keyPrefix === 'string' && keyPrefix !== '') return ([name = '', ...args]) => client.call(name, args)
+    return ([name = '', ...args]) => client.call(name.toLowerCase(), args)
   }
   if (has(client, 'sendCommand')) {
     if (has(client, 'getSlotRandomNode')) return (command, key) => client.sendCommand(key, false, command)
@@ -112,12 +115,12 @@ function broadcast(client: RedisClient, shape: Shapes): Connection['sendToAll'] 
     // Only the client of a Cluster has routes.
     if (!hasMethod(client, 'fcallWithRoute')) return undefined
     return async (command) => {
-      const answers = await shape.customCommand(command, { route: 'allPrimaries' })
+      const answers = await shape.customCommand(command, { ...BYTES, route: 'allPrimaries' })
       // One answer for each node, under its address; a lone node's comes by itself.
       if (isAnswerOfNodes(answers)) return answers.map(({ value }) => value)
       return Array.isArray(answers) || typeof answers !== 'object' || answers === null
         ? [answers]
-        : Object.values(answers)
+        : (Object.values(answers) as unknown[])
     }
   }
   if (has(client, 'call')) {

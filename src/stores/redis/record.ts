@@ -83,14 +83,14 @@ export function decode(key: string, value: string): SessionRecord {
   }
 }
 
-/** Whether a value that begins so is a live record of that owner; `false` for what cannot be read. */
-export function isLiveRecordOf(owner: string, value: string, now: number): boolean {
-  const [, expiresAt = '', , , , line] = value.split('\n', 6)
-  if (line === undefined || !HEAD.test(value)) return false
+/** When a record of that owner expires, by the lines up to its owner; `undefined` when they are of no such record. */
+export function expiryOf(owner: string, head: string): number | undefined {
+  const [, expiresAt = '', , , , line = ''] = head.split('\n', 6)
+  if (line === '' || !HEAD.test(head)) return undefined
   try {
-    return parse(expiresAt) > now && decodeOwner(line) === owner
+    return decodeOwner(line) === owner ? parse(expiresAt) : undefined
   } catch {
-    return false
+    return undefined // nothing but CorruptRecord comes from there
   }
 }
 

@@ -1,4 +1,4 @@
-// The scripts that run inside the server. Each touches one key and declares it, so that they run in a Cluster too.
+// The scripts that run inside the server. Each touches the keys that it declares: one, so that it runs in a Cluster too.
 import { createHash } from 'node:crypto'
 
 /** A script, and the hash by which a server that knows it runs it. */
@@ -43,7 +43,7 @@ if type(value) == 'table' then
   if not string.find(value.err, 'WRONGTYPE', 1, true) then return value end
   value = false
 elseif value then
-  kind, version, expires, seen, listed, tags, owner, rest = string.match(string.sub(value, 1, ${HEAD_LENGTH}),
+  kind, version, expires, seen, listed, tags, owner, rest = string.match(#value > ${HEAD_LENGTH} and string.sub(value, 1, ${HEAD_LENGTH}) or value,
     '^(%l)([^\\n]+)\\n([^\\n]+)\\n([^\\n]+)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n()')
   if not (rest and number(expires) and number(seen)) then value = false end
 end
@@ -125,6 +125,20 @@ export const DELETE: Script = script(`${PARSE}
 if redis.call('DEL', KEYS[1]) == 0 then return '-' end
 redis.pcall('PUBLISH', ARGV[1], ARGV[2])
 return '+' .. (value and owner or '')
+`)
+
+// KEYS: records, any number on one server. Answers the lines of each up to the owner; '' for none, or no text.
+export const HEADS: Script = script(`
+local heads = {}
+for at, name in ipairs(KEYS) do
+  local head = redis.pcall('GETRANGE', name, 0, ${HEAD_LENGTH - 1})
+  if type(head) == 'table' then
+    if not string.find(head.err, 'WRONGTYPE', 1, true) then return head end
+    head = ''
+  end
+  heads[at] = string.match(head, '^[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n') or ''
+end
+return heads
 `)
 
 // The index of an owner is a sorted set of keys. The score of an entry is a whole number, up to which it counts, and a

@@ -31,7 +31,8 @@ export async function walkServer(
   cursor: string | undefined,
 ): Promise<NamePage> {
   const pattern = `${real.replace(/[*?[\]\\^-]/g, '\\$&')}*`
-  let [id = '', restarts = '0', position = '0'] = cursor?.split(' ') ?? []
+  const [before = '', restarts = '0', begin = '0'] = cursor?.split(' ') ?? []
+  let [id, position] = [before, begin]
   const names: string[] = []
   for (let round = 0; round < ROUNDS && names.length < limit; round++) {
     // The command may not be allowed: then nobody can tell that another server answers.

@@ -1,18 +1,23 @@
-// A log of writes that has become long. SQLite copies the whole of it into the file within one unlucky commit, once the
-// last reader that held it up is gone: for hundreds of megabytes that stops the process for seconds. Such a log is copied
-// by a thread beside this one, with the same library; short ones stay with SQLite, whose way is quicker.
+// The log of writes. SQLite copies it into the file within one unlucky commit: at its usual length that waits for the disk
+// once more, and where a reader has kept it long, hundreds of megabytes stop the process for seconds. So a thread beside
+// this one copies it, with the same library, and SQLite itself only where the thread does not keep up.
 import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { prepared, type SqliteDatabase } from './database.ts'
 import type { Row } from './rows.ts'
 
-// Bytes of a log that SQLite copies by itself in some ten milliseconds; its own limit, 1000 pages, is a quarter of it.
-const LONG = 16 * 1024 * 1024
-// After how many writes to look at the log's length, and how long to leave one alone after a copying that could not end.
-const INTERVAL = 64
-const PAUSE = 5000
+// The pages at which SQLite copies a log, unless an app has set another number, and how many it may come to beside a thread.
+const USUAL_LIMIT = 1000
+const RAISED_LIMIT = 4000
+// The bytes at which a thread begins: the usual limit, or where the app has set one, a length that was not meant.
+const LONG = 4 * 1024 * 1024
+const VERY_LONG = 16 * 1024 * 1024
+// How often to look at the log's length, in milliseconds, and how long to leave one alone after a copying.
+const INTERVAL = 50
+const PAUSE = 500
 
-// Copies what no reader needs any more, again and again until all is copied or a minute has passed.
+// Copies what no reader needs any more, again and again until all is copied or a minute has passed, and then shortens the
+// file, which takes the lock of writers for a moment: they wait for it as for any other.
 const COPY = `
   const { parentPort, workerData } = require('node:worker_threads')
   const found = workerData.module === undefined ? require('node:sqlite').DatabaseSync : require(workerData.module)
@@ -25,6 +30,7 @@ const COPY = `
     try {
       const answer = database.prepare('PRAGMA wal_checkpoint(PASSIVE)').get()
       isDone = answer.busy === 0 && answer.log === answer.checkpointed
+      isDone &&= database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get().busy === 0
     } catch {}
     if (!isDone && Date.now() < end) return setTimeout(copy, 100)
     database.close()
@@ -37,28 +43,32 @@ const COPY = `
 export class CheckpointKeeper {
   readonly #database: SqliteDatabase
   readonly #log: string
-  readonly #workerData: { file: string; module: string | undefined } | undefined
+  readonly #workerData: { file: string; module: string | undefined } | undefined = undefined
+  #limit = 0
   #worker: Worker | undefined
-  #writes = 0
-  #notBefore = 0
+  #notBefore = -Infinity
 
   constructor(database: SqliteDatabase, file: string) {
     this.#database = database
     this.#log = `${file}-wal`
     const module = moduleOf(database.constructor)
-    this.#workerData =
-      module === undefined ? undefined : { file, module: module === 'node:sqlite' ? undefined : module }
-    database.exec(`PRAGMA journal_size_limit = ${LONG / 2}`)
+    if (module === undefined) return
+    this.#workerData = { file, module: module === 'node:sqlite' ? undefined : module }
+    this.#limit = this.#autoCheckpoint()
+    if (this.#limit !== USUAL_LIMIT) return
+    this.#limit = RAISED_LIMIT
+    this.#setAutoCheckpoint(RAISED_LIMIT)
   }
 
-  /** To be called after each write. */
-  noteWrite(): void {
-    if (++this.#writes % INTERVAL !== 0 || this.#worker !== undefined || this.#workerData === undefined) return
+  /** To be called before each write: it is at its end that SQLite copies. */
+  beforeWrite(): void {
+    const now = performance.now()
+    if (now < this.#notBefore || this.#worker !== undefined || this.#workerData === undefined) return
+    // The app leaves the log to another program, a replicator for one.
+    if (this.#limit === 0) return
+    this.#notBefore = now + INTERVAL
     const length = statSync(this.#log, { throwIfNoEntry: false })?.size ?? 0
-    if (length <= LONG || performance.now() < this.#notBefore) return
-    const limit = this.#autoCheckpoint()
-    // 0: the app leaves it to another program, a replicator for one.
-    if (limit > 0) this.#copy(this.#workerData, limit)
+    if (length > (this.#limit === RAISED_LIMIT ? LONG : VERY_LONG)) this.#copy(this.#workerData)
   }
 
   close(): void {
@@ -71,25 +81,32 @@ export class CheckpointKeeper {
     return Number(row['wal_autocheckpoint'])
   }
 
-  #copy(workerData: { file: string; module: string | undefined }, limit: number): void {
+  #setAutoCheckpoint(limit: number): void {
+    this.#database.exec(`PRAGMA wal_autocheckpoint = ${limit}`)
+  }
+
+  #copy(workerData: { file: string; module: string | undefined }): void {
     let worker: Worker
     try {
       worker = new Worker(COPY, { eval: true, workerData, execArgv: [] })
     } catch {
       this.#notBefore = Infinity // no threads here: the copying stays with SQLite
+      if (this.#limit === RAISED_LIMIT) this.#setAutoCheckpoint(USUAL_LIMIT)
       return
     }
     this.#worker = worker
-    this.#database.exec('PRAGMA wal_autocheckpoint = 0')
+    this.#setAutoCheckpoint(0)
     worker.unref()
     worker.once('error', () => {
       this.#notBefore = Infinity
     })
     worker.once('exit', () => {
       this.#worker = undefined
-      this.#notBefore = Math.max(this.#notBefore, performance.now() + PAUSE)
+      const hasFailed = this.#notBefore === Infinity
+      if (hasFailed && this.#limit === RAISED_LIMIT) this.#limit = USUAL_LIMIT
+      else this.#notBefore = Math.max(this.#notBefore, performance.now() + PAUSE)
       try {
-        this.#database.exec(`PRAGMA wal_autocheckpoint = ${limit}`)
+        this.#setAutoCheckpoint(this.#limit)
       } catch {
         // the database was closed meanwhile, and its setting with it
       }

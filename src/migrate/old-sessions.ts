@@ -1,0 +1,245 @@
+// Sessions of koa-session and express-session, as their own middleware reads and writes them.
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import Keygrip from 'keygrip'
+import type { Context } from 'koa'
+import { invalidMix, invalidType, SessionError } from '../errors.ts'
+
+/** What an old session held. */
+export type OldData = Record<string, unknown>
+
+/** A session of another middleware. */
+export interface OldSession {
+  /** Its secret name in the old store; where the cookie itself holds the session, the cookie's value. */
+  readonly name: string
+  readonly data: OldData
+  /** When it ends, in epoch milliseconds; `Infinity` where it does not say. */
+  readonly expiresAt: number
+  /** Its whole lifetime in milliseconds, as its cookie was given it; `undefined` for one that lives while the browser runs. */
+  readonly maxAge: number | undefined
+}
+
+/** Where a request's old session is found: `fromKoaSession()` or `fromExpressSession()`. */
+export interface OldSessions {
+  /** The old cookie, and what else belonged to it. */
+  readonly cookies: readonly string[]
+  /** Whether a store holds them: otherwise the cookie itself does, and nothing on the server can end one. */
+  readonly isStored: boolean
+  /** The name in the request's cookie, if the signature is good. */
+  nameIn(ctx: Context): string | undefined
+  /** The session of that name. @throws {SessionError} `ERR_SESSION_STORE` when the old store failed. */
+  find(name: string, ctx: Context): Promise<OldSession | undefined>
+  /** Lets it end in so many milliseconds, which is earlier than it would. @throws {SessionError} `ERR_SESSION_STORE`. */
+  endIn(old: OldSession, left: number, ctx: Context): Promise<void>
+}
+
+/** As far as it is used, a store for koa-session. */
+export interface OldKoaStore {
+  get(key: string, maxAge: number, options: object): unknown
+  set(key: string, session: object, maxAge: number, options: object): unknown
+  destroy?(key: string, options: object): unknown
+}
+
+/** What `koa-session` was given. */
+export interface KoaSessionOptions {
+  /** @default 'koa.sess' */
+  readonly key?: string | undefined
+  /** Left out where the cookie itself holds the data. */
+  readonly store?: OldKoaStore | undefined
+  /** The old secrets. @default app.keys, where these are among them */
+  readonly keys?: readonly string[] | Keygrip | undefined
+}
+
+// A store that never answers must not keep a request waiting.
+const TIMEOUT = 5000
+
+/**
+ * The sessions of koa-session; `key` and `store` are its options of these names, `keys` the secrets it signed with.
+ *
+ * Without a store the cookie itself holds the data. Nothing on the server can end such a session: a copy of the cookie is
+ * good until it expires, or `until` is over, as it was with koa-session.
+ *
+ * @throws {TypeError} for options of other names or types.
+ */
+export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
+  checkOptions('fromKoaSession()', options, ['key', 'store', 'keys'])
+  const { key = 'koa.sess', store, keys } = options
+  if (typeof key !== 'string') throw invalidType('options.key', 'the name of the old cookie', key)
+  if (store !== undefined) checkStore(store, 'a store for koa-session')
+  const keygrip = keys === undefined ? undefined : keygripOf(keys)
+  return {
+    cookies: [key, `${key}.sig`],
+    isStored: store !== undefined,
+    nameIn(ctx) {
+      const value = ctx.cookies.get(key, { signed: false })
+      const signature = ctx.cookies.get(`${key}.sig`, { signed: false })
+      if (value === undefined || signature === undefined) return undefined
+      // Verified here: the cookies module would sign it anew, with keys that older processes do not know.
+      return (keygrip ?? keygripOf(ctx.app.keys)).verify(`${key}=${value}`, signature) ? value : undefined
+    },
+    async find(name, ctx) {
+      const held =
+        store === undefined
+          ? decoded(name)
+          : await answered(() => Promise.resolve(store.get(name, 86_400_000, { ctx, rolling: false })))
+      if (!isObject(held)) return undefined
+      const { _expire, _maxAge, _session } = held
+      return {
+        name,
+        // Names that begin so are koa-session's own.
+        data: Object.fromEntries(Object.entries(held).filter(([property]) => !property.startsWith('_'))),
+        expiresAt: typeof _expire === 'number' ? _expire : Infinity,
+        maxAge: typeof _maxAge === 'number' && _session !== true ? _maxAge : undefined,
+      }
+    },
+    async endIn({ name, data }, left, ctx) {
+      if (store === undefined) return
+      if (left <= 0 && typeof store.destroy === 'function') {
+        await answered(() => Promise.resolve(store.destroy?.(name, { ctx })))
+        return
+      }
+      const ending = { ...data, _expire: Date.now() + left, _maxAge: left }
+      await answered(() =>
+        Promise.resolve(store.set(name, ending, Math.max(left, 1), { ctx, rolling: false, changed: true })),
+      )
+    },
+  }
+}
+
+function keygripOf(keys: unknown): Keygrip {
+  if (keys instanceof Keygrip) return keys
+  // Another copy's Keygrip is one by its shape.
+  if (typeof (keys as Partial<Keygrip> | undefined)?.verify === 'function') return keys as Keygrip
+  if (Array.isArray(keys) && keys.length > 0 && keys.every((key) => typeof key === 'string' && key !== ''))
+    return new Keygrip(keys as string[])
+  throw invalidType('options.keys', 'a Keygrip or a non-empty list of the secrets that koa-session signed with', keys)
+}
+
+function decoded(value: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(value, 'base64').toString())
+  } catch {
+    return undefined // of an app with an `encode` of its own
+  }
+}
+
+/** As far as it is used, a store for express-session. */
+export interface OldExpressStore {
+  get(sid: string, callback: (error: unknown, session?: unknown) => void): unknown
+  // Stores write a session as it is; their types ask for express-session's own class.
+  set(sid: string, session: never, callback: (error?: unknown) => void): unknown
+  destroy?(sid: string, callback: (error?: unknown) => void): unknown
+}
+
+/** What `express-session` was given. */
+export interface ExpressSessionOptions {
+  /** @default 'connect.sid' */
+  readonly name?: string | undefined
+  readonly secret: string | readonly string[]
+  readonly store: OldExpressStore
+}
+
+/**
+ * The sessions of express-session; `name`, `secret` and `store` are its options of these names.
+ *
+ * @throws {TypeError} for options of other names or types.
+ */
+export function fromExpressSession(options: ExpressSessionOptions): OldSessions {
+  checkOptions('fromExpressSession()', options, ['name', 'secret', 'store'])
+  const { name: cookieName = 'connect.sid', secret, store } = options
+  if (typeof cookieName !== 'string') throw invalidType('options.name', 'the name of the old cookie', cookieName)
+  const secrets: unknown[] = [secret].flat()
+  if (secrets.length === 0 || !secrets.every((one) => typeof one === 'string' && one !== ''))
+    throw invalidType('options.secret', 'a secret or a list of them', secret)
+  checkStore(store, 'a store for express-session')
+  return {
+    cookies: [cookieName],
+    isStored: true,
+    nameIn: (ctx) => unsigned(ctx.cookies.get(cookieName, { signed: false }), secrets as string[]),
+    async find(name) {
+      const held = await called((callback) => store.get(name, callback))
+      if (!isObject(held)) return undefined
+      const { cookie, ...data } = held
+      const { expires, originalMaxAge } = isObject(cookie) ? cookie : {}
+      return {
+        name,
+        data,
+        expiresAt: typeof expires === 'string' || expires instanceof Date ? new Date(expires).valueOf() : Infinity,
+        maxAge: typeof originalMaxAge === 'number' && originalMaxAge > 0 ? originalMaxAge : undefined,
+      }
+    },
+    async endIn({ name, data }, left) {
+      if (left <= 0 && typeof store.destroy === 'function') {
+        await called((callback) => store.destroy?.(name, callback))
+        return
+      }
+      const cookie = {
+        originalMaxAge: left,
+        maxAge: left,
+        expires: new Date(Date.now() + left),
+        path: '/',
+        httpOnly: true,
+      }
+      await called((callback) => store.set(name, { ...data, cookie } as never, callback))
+    },
+  }
+}
+
+/** The id in `s:<id>.<signature>`, if one of the secrets signed it. */
+function unsigned(value = '', secrets: readonly string[]): string | undefined {
+  const text = value.replace(/%[\da-f]{2}/gi, (hex) => String.fromCharCode(parseInt(hex.slice(1), 16)))
+  const [, sid, signature] = /^s:(.+)\.([\w+/]{43})$/.exec(text) ?? []
+  if (sid === undefined || signature === undefined) return undefined
+  const isSigned = secrets.some((secret) => {
+    const right = createHmac('sha256', secret).update(sid).digest('base64').slice(0, 43)
+    return timingSafeEqual(Buffer.from(signature), Buffer.from(right))
+  })
+  return isSigned ? sid : undefined
+}
+
+function called(call: (callback: (error: unknown, value?: unknown) => void) => unknown): Promise<unknown> {
+  return answered(
+    () =>
+      new Promise((resolve, reject) => {
+        const refuse = (error: unknown): void => reject(error instanceof Error ? error : new Error(String(error)))
+        const answer = call((error, value) => {
+          // What a missing file is to express-session: no such session.
+          if (error && (error as NodeJS.ErrnoException).code === 'ENOENT') resolve(undefined)
+          else if (error) refuse(error)
+          else resolve(value)
+        })
+        if (answer instanceof Promise) answer.catch(refuse)
+      }),
+  )
+}
+
+async function answered<T>(call: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${TIMEOUT} ms`)), TIMEOUT)
+  })
+  try {
+    return await Promise.race([call(), late])
+  } catch (cause) {
+    throw new SessionError('ERR_SESSION_STORE', 'the store of the old sessions failed: error.cause says why', { cause })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function checkStore(store: unknown, rule: string): void {
+  const { get, set } = (store ?? {}) as { get?: unknown; set?: unknown }
+  if (typeof get !== 'function' || typeof set !== 'function')
+    throw invalidType('options.store', `${rule}, with get and set`, store)
+}
+
+/** @throws {TypeError} for something else than an object with some of these names. */
+export function checkOptions(what: string, options: unknown, names: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) throw invalidType(`the options of ${what}`, 'an object', options)
+  const unknown = Object.keys(options).find((name) => !names.includes(name))
+  if (unknown !== undefined)
+    throw invalidMix(`options.${unknown} is no option of ${what}: the options are ${names.join(', ')}`)
+}
+
+function isObject(value: unknown): value is OldData {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

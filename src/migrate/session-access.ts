@@ -1,0 +1,67 @@
+// What a take-over needs of a request's session beyond its public face: the store behind it, and to go over to another
+// session, or to none, before the handlers see it.
+import { publicIdOf } from '../cookie/id.ts'
+import { endSession } from '../session/destroy.ts'
+import { requestSessionOf, type SessionManager } from '../session/manager.ts'
+import { readLive } from '../session/newest.ts'
+import type { Replaced, SessionRecord } from '../store.ts'
+
+/** What claims are kept in. */
+export interface ClaimStore {
+  create(record: SessionRecord, now: number): Promise<boolean>
+  /** A damaged record is removed, and counts as none. */
+  read(key: string, now: number): Promise<SessionRecord | undefined>
+  replace(record: SessionRecord, version: number, now: number): Promise<Replaced>
+}
+
+/** The session store behind a manager, with its deadline and its one kind of error. */
+export function storeOf(session: SessionManager): ClaimStore {
+  const { store } = requestSessionOf(session).core
+  return {
+    create: async (record, now) => store.create(record, now),
+    async read(key, now) {
+      const held = await store.read(key, now)
+      if (held !== 'corrupt') return held
+      await store.delete(key)
+      return undefined
+    },
+    replace: async (record, version, now) => store.replace(record, version, now),
+  }
+}
+
+/** Whether use renews the lifetime. */
+export function isRolling(session: SessionManager): boolean {
+  return requestSessionOf(session).core.settings.lifetime.rolling
+}
+
+/**
+ * Makes the session of this request that of an id, as if its cookie had come, and sends the cookie.
+ *
+ * @returns `false`, changing nothing, when no session lives there, or one that is bound to a device: an old cookie is no
+ * proof of that.
+ */
+export async function adopt(session: SessionManager, id: string): Promise<boolean> {
+  const request = requestSessionOf(session)
+  const { core, info } = request
+  const known = await readLive(core, publicIdOf(id))
+  if (known === undefined) return false
+  const { record, stored, dataError } = known
+  const { binding } = stored.metadata
+  if (binding !== undefined && core.binding?.isProven(info, binding, request.now) === false) return false
+  request.resume(id, record, stored.metadata)
+  request.setRecord(record, stored)
+  request.dataError = dataError
+  request.pending.reset(stored.data)
+  request.cookie.issue()
+  return true
+}
+
+/** Ends the session that this request came with, and makes it a visitor's. */
+export async function leave(session: SessionManager): Promise<void> {
+  const request = requestSessionOf(session)
+  if (request.record === undefined) return
+  await endSession(request.core, request.record, 'elsewhere')
+  request.startAnew('expired')
+  request.dataError = undefined
+  request.pending.reset(request.stored.data)
+}

@@ -1,0 +1,206 @@
+// takeOver while old and new processes serve the same people: one logout for both.
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import test from 'ava'
+import expressSession from 'express-session'
+import { MemoryStore } from '../../src/index.ts'
+import { fromExpressSession, fromKoaSession } from '../../src/migrate.ts'
+import { ada, after, ours } from '../support/deployed.ts'
+import { DAY, inCookie, OldStore, signed } from '../support/old-sessions.ts'
+
+test('who did not get the first answer joins the same session with the old cookie, and finds what was stored since', async (t) => {
+  const app = await after(t, fromKoaSession({ store: new OldStore(ada()) }))
+  await app.browser().send('/count', signed('k1'))
+
+  t.is((await app.browser().send('/count', signed('k1'))).body, 'ada {"cart":["book"],"n":2}')
+  t.is(app.copies(), 1)
+})
+
+test('during the overlap the old cookie and record stay as they are', async (t) => {
+  const old = new OldStore(ada())
+  const before = structuredClone(old.records.get('k1'))
+  const app = await after(t, fromKoaSession({ store: old }))
+  const answer = await app.browser().send('/', signed('k1'))
+  const again = await app.browser().send('/', `${ours(answer)}; ${signed('k1')}`)
+
+  t.deepEqual(
+    answer.setCookie.filter((line) => line.startsWith('koa.')),
+    [],
+  )
+  t.deepEqual(again.setCookie, [])
+  t.deepEqual(old.records.get('k1'), before)
+})
+
+test('a session ends with its old record: nobody stays signed in here who has signed out there', async (t) => {
+  const old = new OldStore(ada())
+  const app = await after(t, fromKoaSession({ store: old }))
+  const mine = ours(await app.browser().send('/', signed('k1')))
+  old.records.delete('k1')
+  const answer = await app.browser().send('/', `${mine}; ${signed('k1')}`)
+
+  t.is(answer.body, 'nobody {}')
+  t.is((await app.browser().send('/', mine)).body, 'nobody {}')
+})
+
+test('destroy ends both, and neither cookie opens anything afterwards', async (t) => {
+  const old = new OldStore(ada())
+  const copy = structuredClone(old.records.get('k1'))
+  const app = await after(t, fromKoaSession({ store: old }))
+  const mine = ours(await app.browser().send('/', signed('k1')))
+  const answer = await app.browser().send('/logout', `${mine}; ${signed('k1')}`)
+
+  t.deepEqual(answer.setCookie.map((line) => line.split('=')[0]).sort(), ['koa.sess', 'koa.sess.sig', 'sid'])
+  t.false(old.records.has('k1'))
+  // Even if a process of before writes its record again: it was under way.
+  if (copy !== undefined) old.records.set('k1', copy)
+  t.is((await app.browser().send('/', signed('k1'))).body, 'nobody {}')
+  t.is((await app.browser().send('/', `${mine}; ${signed('k1')}`)).body, 'nobody {}')
+})
+
+test('destroy in the very request that took over, or joined, ends both', async (t) => {
+  for (const joins of [false, true]) {
+    const old = new OldStore(ada())
+    const app = await after(t, fromKoaSession({ store: old }))
+    if (joins) await app.browser().send('/', signed('k1'))
+    await app.browser().send('/logout', signed('k1'))
+
+    t.false(old.records.has('k1'))
+    t.is((await app.browser().send('/', signed('k1'))).body, 'nobody {}')
+  }
+})
+
+test('of two logouts at once both succeed', async (t) => {
+  const old = new OldStore(ada())
+  const app = await after(t, fromKoaSession({ store: old }))
+  const mine = ours(await app.browser().send('/', signed('k1')))
+  const answers = await Promise.all([1, 2, 3].map(() => app.browser().send('/logout', `${mine}; ${signed('k1')}`)))
+
+  t.deepEqual(
+    answers.map(({ body }) => body),
+    ['done', 'done', 'done'],
+  )
+  t.is((await app.browser().send('/', signed('k1'))).body, 'nobody {}')
+})
+
+test('a claim that was damaged in the store keeps nobody out', async (t) => {
+  const store = new MemoryStore()
+  const create = store.create.bind(store)
+  store.create = (record, now) => create(record.payload === '' ? { ...record, meta: 'damaged' } : record, now)
+  const from = fromKoaSession({ store: new OldStore(ada()) })
+  t.is((await (await after(t, from, { store })).browser().send('/', signed('k1'))).body, 'ada {"cart":["book"]}')
+  store.create = create
+
+  t.not((await (await after(t, from, { store })).browser().send('/', signed('k1'))).status, 503)
+})
+
+test('a new id keeps both together, and a sign-in as somebody else ends the old session', async (t) => {
+  const old = new OldStore(ada())
+  const app = await after(t, fromKoaSession({ store: old }))
+  const first = ours(await app.browser().send('/', signed('k1')))
+  const second = ours(await app.browser().send('/again', `${first}; ${signed('k1')}`))
+  t.not(second, first)
+  t.is((await app.browser().send('/', signed('k1'))).body, 'ada {"cart":["book"]}')
+  t.is(app.copies(), 1)
+
+  const answer = await app.browser().send('/other', `${second}; ${signed('k1')}`)
+  t.is(answer.body, 'eve {}')
+  t.false(old.records.has('k1'))
+  t.is((await app.browser().send('/', ours(answer))).body, 'eve {}')
+
+  const record = ada()
+  old.records.set('k2', record[1])
+  const third = ours(await app.browser().send('/again', ours(await app.browser().send('/', signed('k2')))))
+  old.records.delete('k2')
+  t.is((await app.browser().send('/', third)).body, 'nobody {}')
+})
+
+test('who signed out here and in again there is taken over again', async (t) => {
+  const old = new OldStore(ada())
+  const app = await after(t, fromKoaSession({ store: old }))
+  const mine = ours(await app.browser().send('/', signed('k1')))
+  await app.browser().send('/logout', `${mine}; ${signed('k1')}`)
+  old.records.set('k2', { user: 'bob', _expire: Date.now() + DAY, _maxAge: DAY })
+
+  t.is((await app.browser().send('/', `${mine}; ${signed('k2')}`)).body, 'bob {}')
+})
+
+test('after the overlap the old record ends and the old cookies are cleared, and the session goes on', async (t) => {
+  const old = new OldStore(['k1', { user: 'ada', _expire: Date.now() + 9 * DAY, _maxAge: 9 * DAY }])
+  let now = Date.now()
+  const app = await after(t, fromKoaSession({ store: old }), { now: () => now }, { now: () => now })
+  const mine = ours(await app.browser().send('/', signed('k1')))
+  now += DAY + 1
+  const answer = await app.browser().send('/', `${mine}; ${signed('k1')}`)
+
+  t.is(answer.body, 'ada {}')
+  t.deepEqual(answer.setCookie.map((line) => line.split('=')[0]).sort(), ['koa.sess', 'koa.sess.sig'])
+  t.false(old.records.has('k1'))
+  t.is((await app.browser().send('/', signed('k1'))).body, 'nobody {}')
+})
+
+test('an old session that merely expires does not take the new one along, where that lives longer', async (t) => {
+  const old = new OldStore(['k1', { user: 'ada', _expire: Date.now() + DAY / 24, _maxAge: DAY / 24 }])
+  let now = Date.now()
+  const app = await after(
+    t,
+    fromKoaSession({ store: old }),
+    { now: () => now, rolling: true, maxAge: '1h' },
+    { now: () => now },
+  )
+  let mine = ours(await app.browser().send('/', signed('k1')))
+  for (let minute = 0; minute < 90; minute += 30) {
+    now += DAY / 48
+    const answer = await app.browser().send('/', mine)
+    t.is(answer.body, 'ada {}')
+    if (answer.setCookie.length > 0) mine = ours(answer)
+  }
+})
+
+test('a cookie that holds the session itself: signing out there takes the cookie away, and the session ends here', async (t) => {
+  const app = await after(t, fromKoaSession())
+  const cookie = inCookie({ user: 'ada' })
+  const mine = ours(await app.browser().send('/', cookie))
+  t.is((await app.browser().send('/', `${mine}; ${cookie}`)).body, 'ada {}')
+
+  t.is((await app.browser().send('/', mine)).body, 'nobody {}')
+  t.is((await app.browser().send('/', `${mine}; ${cookie}`)).body, 'nobody {}')
+})
+
+test('express-session: a rolling deploy, a rollback and a logout on either side', async (t) => {
+  const secret = 'what express-session signed with'
+  const store = new expressSession.MemoryStore()
+  const middleware = expressSession({ secret, store, resave: false, saveUninitialized: false })
+  const server = createServer((request, response) => {
+    // Written for Express's request and response, it needs no more than Node's.
+    middleware(request as never, response as never, () => {
+      const carrier = request as unknown as { session: { user?: string; destroy(done: () => void): void } }
+      if (request.url === '/login') carrier.session.user = 'ada'
+      if (request.url === '/logout') {
+        carrier.session.destroy(() => response.end('done'))
+        return
+      }
+      response.end(carrier.session.user ?? 'nobody')
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const before = async (path: string, cookie = ''): Promise<{ body: string; cookie: string }> => {
+    const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`, {
+      headers: { cookie },
+    })
+    return { body: await response.text(), cookie: response.headers.getSetCookie()[0]?.split(';')[0] ?? '' }
+  }
+  const app = await after(t, fromExpressSession({ secret, store }))
+
+  const one = (await before('/login')).cookie
+  const mine = ours(await app.browser().send('/', one))
+  t.is((await before('/', `${mine}; ${one}`)).body, 'ada') // the deploy rolls, or is rolled back
+  t.is((await app.browser().send('/', `${mine}; ${one}`)).body, 'ada {}')
+  await before('/logout', `${mine}; ${one}`)
+  t.is((await app.browser().send('/', mine)).body, 'nobody {}')
+
+  const two = (await before('/login')).cookie
+  const theirs = ours(await app.browser().send('/', two))
+  await app.browser().send('/logout', `${theirs}; ${two}`)
+  t.is((await before('/', two)).body, 'nobody')
+})

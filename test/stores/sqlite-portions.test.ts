@@ -1,0 +1,271 @@
+// Portions of a SqliteStore's sessions: complete, without what is over or damaged, and never long at a time.
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import test from 'ava'
+import { CorruptRecord, type SessionRecord } from '../../src/store.ts'
+import { SqliteStore } from '../../src/stores/sqlite.ts'
+import { newRecord, NOW } from '../support/records.ts'
+import { temporaryFolder } from '../support/service.ts'
+import { drivers, type Database, type Driver } from '../support/sqlite.ts'
+
+async function listed(store: SqliteStore, owner: string, limit: number): Promise<SessionRecord[]> {
+  const all: SessionRecord[] = []
+  let cursor: string | undefined
+  do {
+    const page = await store.list(owner, NOW, limit, cursor)
+    all.push(...page.records)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return all
+}
+
+async function keysListed(store: SqliteStore, owner: string, limit: number): Promise<string[]> {
+  const all: string[] = []
+  let cursor: string | undefined
+  do {
+    const page = await store.listKeys(owner, NOW, limit, cursor)
+    all.push(...page.keys)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return all
+}
+
+async function scanned(store: SqliteStore, limit: number, between?: () => unknown): Promise<SessionRecord[]> {
+  const all: SessionRecord[] = []
+  let cursor: string | undefined
+  do {
+    const page = await store.scan(NOW, limit, cursor)
+    all.push(...page.records)
+    cursor = page.cursor
+    await between?.()
+  } while (cursor !== undefined)
+  return all
+}
+
+/** Many sessions at once, in one transaction of another connection. */
+function fill(
+  database: Database,
+  count: number,
+  fields: { owner: string | null; expiresAt: number; payload: string },
+): void {
+  database.exec('BEGIN')
+  const insert = database.prepare(
+    `INSERT INTO sessions (key, version, owner, created_at, last_seen_at, expires_at, sweep_at, payload)
+     VALUES (?, 1, ?, ${NOW}, ${NOW}, ?, ?, ?)`,
+  )
+  for (let index = 0; index < count; index++) {
+    const { key } = newRecord()
+    insert.run(key, fields.owner, fields.expiresAt, fields.expiresAt, fields.payload)
+  }
+  database.exec('COMMIT')
+}
+
+function storeOf(driver: Driver): { store: SqliteStore; database: Database; own: Database; path: string } {
+  const path = join(temporaryFolder(), 'sessions.db')
+  const own = driver.open(path)
+  const store = new SqliteStore(own)
+  void store.read('a', NOW)
+  const database = driver.open(path)
+  database.exec('PRAGMA synchronous = OFF')
+  return { store, database, own, path }
+}
+
+/** What a piece of work answers, the turns of the event loop in it, and the longest of them in milliseconds. */
+async function during<Answer>(
+  work: () => Promise<Answer>,
+): Promise<{ answer: Answer; turns: number; longest: number }> {
+  let [turns, longest, last, isOver] = [0, 0, performance.now(), false]
+  const turn = (): void => {
+    const now = performance.now()
+    longest = Math.max(longest, now - last)
+    last = now
+    turns++
+    if (!isOver) setImmediate(turn)
+  }
+  setImmediate(turn)
+  const answer = await work()
+  isOver = true
+  return { answer, turns, longest }
+}
+
+for (const driver of drivers) {
+  test(`${driver.name}: portions of every size give each live session once, and no other`, async (t) => {
+    const { store } = storeOf(driver)
+    const mine = Array.from({ length: 120 }, () => newRecord({ owner: 'ada', meta: undefined }))
+    const others = Array.from({ length: 30 }, () => newRecord({ owner: 'bob', meta: undefined }))
+    const anonymous = Array.from({ length: 30 }, () => newRecord({ meta: undefined }))
+    const over = Array.from({ length: 100 }, () => newRecord({ owner: 'ada', expiresAt: NOW }))
+    for (const record of [...mine, ...over, ...others, ...anonymous]) await store.create(record, NOW - 1)
+    const sorted = (records: readonly SessionRecord[]) => [...records].sort((a, b) => (a.key < b.key ? -1 : 1))
+
+    for (const limit of [1, 7, 50, 120, 121, 1000]) {
+      t.deepEqual(await listed(store, 'ada', limit), sorted(mine), `list by ${limit}`)
+      t.deepEqual(
+        await keysListed(store, 'ada', limit),
+        sorted(mine).map(({ key }) => key),
+        `listKeys by ${limit}`,
+      )
+      t.deepEqual(await scanned(store, limit), sorted([...mine, ...others, ...anonymous]), `scan by ${limit}`)
+    }
+    t.deepEqual(await listed(store, 'nobody', 10), [])
+  })
+
+  test(`${driver.name}: a session that lives through a scan comes once, whatever else comes and goes`, async (t) => {
+    const { store, database } = storeOf(driver)
+    const living = Array.from({ length: 200 }, () => newRecord())
+    const going = Array.from({ length: 200 }, () => newRecord())
+    for (const record of [...living, ...going]) await store.create(record, NOW)
+    let round = 0
+
+    const seen = await scanned(store, 20, async () => {
+      for (const { key } of going.splice(0, 10)) await store.delete(key)
+      await store.create(newRecord(), NOW)
+      const touched = living[round++ % living.length]
+      if (touched !== undefined) await store.touch(touched.key, 1, NOW + round, NOW + 1000 + round, NOW)
+      if (round === 5) database.exec('VACUUM')
+    })
+
+    const count = new Map<string, number>()
+    for (const { key } of seen) count.set(key, (count.get(key) ?? 0) + 1)
+    t.deepEqual([...new Set(living.map(({ key }) => count.get(key)))], [1])
+  })
+
+  test(`${driver.name}: what was damaged is one ended session, passed over by list and scan, and holds up no verb`, async (t) => {
+    const { store, database } = storeOf(driver)
+    const whole = newRecord({ owner: 'ada', meta: undefined })
+    await store.create(whole, NOW)
+    const values = [
+      '9223372036854775807',
+      '-9223372036854775808',
+      '9007199254740993',
+      '1e300',
+      '0.5',
+      "'x'",
+      "CAST(x'ff00' AS TEXT)",
+      "x'ff00'",
+      "char(1) || '{'",
+      'zeroblob(100)',
+    ]
+    for (const column of [
+      'version',
+      'owner',
+      'created_at',
+      'last_seen_at',
+      'expires_at',
+      'meta',
+      'payload',
+      'sweep_at',
+    ]) {
+      for (const value of values) {
+        const damaged = newRecord({ owner: 'ada' })
+        await store.create(damaged, NOW)
+        database.exec(`UPDATE sessions SET ${column} = ${value} WHERE key = '${damaged.key}'`)
+        const what = `${column} = ${value}`
+
+        try {
+          await store.read(damaged.key, NOW)
+        } catch (error) {
+          t.true(error instanceof CorruptRecord, `${what}: ${String(error)}`)
+        }
+        t.true(
+          (await listed(store, 'ada', 10)).some(({ key }) => key === whole.key),
+          what,
+        )
+        t.true(
+          (await scanned(store, 10)).some(({ key }) => key === whole.key),
+          what,
+        )
+        t.true((await keysListed(store, 'ada', 10)).includes(whole.key), what)
+        await store.create(damaged, NOW)
+        await store.replace({ ...damaged, version: 2 }, 1, NOW)
+        await store.touch(damaged.key, 2, NOW, NOW + 1000, NOW)
+        await store.deleteExpired(NOW, 10)
+        t.true(await store.delete(damaged.key), what)
+        t.is(await store.read(damaged.key, NOW), undefined, what)
+      }
+    }
+    const keyed = newRecord({ owner: 'ada' })
+    await store.create(keyed, NOW)
+    database.exec(`UPDATE sessions SET key = x'ff' WHERE key = '${keyed.key}'`)
+    t.deepEqual(await listed(store, 'ada', 10), [whole])
+    t.deepEqual(await scanned(store, 10), [whole])
+  })
+
+  test.serial(`${driver.name}: 100,000 sessions of one owner leave the process its turns`, async (t) => {
+    t.timeout(120_000)
+    const { store, database } = storeOf(driver)
+    fill(database, 100_000, { owner: 'ada', expiresAt: NOW + 1000, payload: 'x'.repeat(300) })
+
+    const keys = await during(() => keysListed(store, 'ada', 500))
+    const list = await during(() => listed(store, 'ada', 500))
+    const scan = await during(() => scanned(store, 500))
+
+    t.log(driver.name, { keys: keys.longest, list: list.longest, scan: scan.longest })
+    t.deepEqual([keys.answer.length, list.answer.length, scan.answer.length], [100_000, 100_000, 100_000])
+    t.true(keys.turns >= 400, `${keys.turns} turns for 100,000 keys`)
+    t.true(list.turns >= 2000 && scan.turns >= 2000, `${list.turns}, ${scan.turns} turns for 100,000 sessions`)
+  })
+
+  test.serial(
+    `${driver.name}: sessions that have expired are passed by in batches, and their payloads not read`,
+    async (t) => {
+      const { store, database } = storeOf(driver)
+      fill(database, 10_000, { owner: 'ada', expiresAt: NOW, payload: 'x'.repeat(300) })
+
+      const list = await during(() => listed(store, 'ada', 10))
+
+      t.deepEqual(list.answer, [])
+      t.true(list.turns >= 200)
+    },
+  )
+
+  test.serial(`${driver.name}: a sweep of 20,000 sessions leaves the process its turns, and ends`, async (t) => {
+    t.timeout(120_000)
+    const { store, database } = storeOf(driver)
+    fill(database, 20_000, { owner: 'ada', expiresAt: NOW, payload: 'x'.repeat(1000) })
+
+    const sweep = await during(async () => {
+      let removed = 0
+      while (removed < 20_000) removed += await store.deleteExpired(NOW, 5000)
+      return removed
+    })
+
+    t.log(driver.name, sweep.longest)
+    t.is(sweep.answer, 20_000)
+    t.true(sweep.turns >= 800)
+  })
+
+  test.serial(
+    `${driver.name}: a log that a reader has kept long is copied beside the process, and is short again`,
+    async (t) => {
+      t.timeout(120_000)
+      const { store, database, path, own } = storeOf(driver)
+      fill(database, 2000, { owner: null, expiresAt: NOW + 1000, payload: 'x'.repeat(1500) })
+      const reader = driver.open(path)
+      reader.exec('BEGIN')
+      reader.prepare('SELECT count(*) AS count FROM sessions').get()
+      database.exec('PRAGMA wal_autocheckpoint = 0')
+      for (let round = 0; round < 6; round++) {
+        database.exec("UPDATE sessions SET version = version + 1, payload = payload || 'y'")
+      }
+      reader.exec('COMMIT')
+      t.true(statSync(`${path}-wal`).size > 16 * 1024 * 1024)
+      const limit = () =>
+        Number((own.prepare('PRAGMA wal_autocheckpoint').get() as Record<string, unknown>)['wal_autocheckpoint'])
+      t.is(limit(), 4000)
+
+      await sleep(60) // the length is looked at this often
+      await store.create(newRecord(), NOW)
+      t.is(limit(), 0) // SQLite copies nothing by itself meanwhile
+      while (limit() === 0) {
+        await store.create(newRecord(), NOW)
+        await sleep(10)
+      }
+
+      t.is(limit(), 4000)
+      t.true(statSync(`${path}-wal`).size < 4 * 1024 * 1024)
+      database.close()
+    },
+  )
+}

@@ -1,0 +1,81 @@
+// Faults that show with large, odd or many values: what is cut, wraps around, is lost on the way, or runs out.
+import type { Replaced, SessionRecord } from '../../src/store.ts'
+import { broken, isText, keeping, type BrokenStore } from './broken-store.ts'
+import { PlainStore } from './plain-store.ts'
+
+export const brokenLimits: readonly BrokenStore[] = [
+  broken(
+    'payloads are cut at 128 kB',
+    keeping((record) => ({ ...record, payload: record.payload.slice(0, 131_072) })),
+    'a payload of 300 kB comes back whole, as text and as bytes',
+  ),
+  broken(
+    'meta is cut at 255 characters',
+    keeping((record) => ({ ...record, meta: record.meta?.slice(0, 255) })),
+    'a meta text of 2000 characters comes back whole',
+  ),
+  ...[8, 16].map((bits) =>
+    broken(
+      `versions are kept in ${bits} bits`,
+      class extends PlainStore {
+        protected override put(record: SessionRecord): void {
+          super.put({ ...record, version: record.version % 2 ** bits })
+        }
+
+        override replace(record: SessionRecord, version: number, now: number): Replaced | Promise<Replaced> {
+          return super.replace(record, version % 2 ** bits, now)
+        }
+      },
+      'versions are whole numbers of more than 16 bits',
+    ),
+  ),
+  broken(
+    'NUL is dropped from text',
+    keeping((record) => ({
+      ...record,
+      payload: isText(record.payload) ? record.payload.replaceAll('\0', '') : record.payload,
+      owner: record.owner?.replaceAll('\0', ''),
+    })),
+    'a text payload comes back letter by letter, however odd or empty',
+    'an owner comes back letter by letter, up to 255 characters',
+  ),
+  broken(
+    'text is kept in UTF-8, which has no half of a surrogate pair',
+    keeping((record) => ({
+      ...record,
+      payload: isText(record.payload) ? Buffer.from(record.payload).toString() : record.payload,
+      owner: record.owner === undefined ? undefined : Buffer.from(record.owner).toString(),
+      meta: record.meta === undefined ? undefined : Buffer.from(record.meta).toString(),
+    })),
+    'a text payload comes back letter by letter, however odd or empty',
+    'a meta text comes back letter by letter, however odd',
+    'an owner comes back letter by letter, up to 255 characters',
+    'where the store has list, owners that look alike are kept apart',
+  ),
+  broken(
+    "delete goes by the store's own clock",
+    class extends PlainStore {
+      override delete(key: string): boolean | Promise<boolean> {
+        return super.live(key, Date.now()) !== undefined && super.delete(key)
+      }
+    },
+    'a record that is live by the clock of a caller a year behind can be deleted',
+  ),
+  broken(
+    'instants are kept in 32 bits of seconds',
+    keeping((record) => ({ ...record, expiresAt: Math.min(record.expiresAt, 2 ** 31 * 1000) })),
+    'instants after the year 2038 come back to the millisecond',
+  ),
+  broken(
+    'read throws once it was called too often',
+    class extends PlainStore {
+      private calls = 0
+
+      override read(key: string, now: number): SessionRecord | undefined | Promise<SessionRecord | undefined> {
+        if (++this.calls > 4000) throw new Error('no more cursors')
+        return super.read(key, now)
+      }
+    },
+    'of thousands of reads all are answered, a hundred at a time',
+  ),
+]

@@ -1,0 +1,64 @@
+// A process of after a deploy, which takes over what koa-session or express-session left.
+import type { ExecutionContext } from 'ava'
+import Koa from 'koa'
+import { MemoryStore, session, type SessionManager, type SessionOptions } from '../../src/index.ts'
+import { takeOver, type OldSessions, type TakeOverOptions } from '../../src/migrate.ts'
+import { KEYS, serve, type Answer, type Running } from './app.ts'
+import { valueIn } from './mounted.ts'
+import { DAY } from './old-sessions.ts'
+
+export interface Visitor {
+  cart?: unknown
+  n?: number
+}
+
+export interface Site extends Running {
+  /** How often goOn ran. */
+  readonly copies: () => number
+}
+
+/** A process of after the deploy. */
+export async function after(
+  t: ExecutionContext,
+  from: OldSessions,
+  { store = new MemoryStore(), ...options }: SessionOptions<Visitor> = {},
+  over: Partial<TakeOverOptions<Visitor>> = {},
+): Promise<Site> {
+  let copies = 0
+  const app = new Koa()
+  app.use(session<Visitor>({ keys: [...KEYS], store, logger: {}, ...options }))
+  app.use(
+    takeOver<Visitor>({
+      from,
+      until: Date.now() + 30 * DAY,
+      overlap: '1d',
+      goOn: async (current, { user, cart }) => {
+        copies++
+        if (cart !== undefined) current.data.cart = cart
+        if (typeof user === 'string') await current.signIn(user)
+      },
+      ...over,
+    }),
+  )
+  app.use(async (ctx) => {
+    const current = ctx.state.session as SessionManager<Visitor>
+    if (ctx.path === '/logout') await current.destroy()
+    if (ctx.path === '/other') await current.signIn('eve')
+    if (ctx.path === '/again') await current.regenerate()
+    if (ctx.path === '/count') await current.update((data) => (data.n = (data.n ?? 0) + 1))
+    if (ctx.path === '/life') ctx.body = String(current.maxAge)
+    else ctx.body = ctx.path === '/logout' ? 'done' : `${current.owner ?? 'nobody'} ${JSON.stringify(current.data)}`
+  })
+  const running = await serve(app)
+  t.teardown(() => running.close())
+  return { ...running, browser: () => running.browser(), copies: () => copies }
+}
+
+export function ours(answer: Answer): string {
+  return `sid=${valueIn(answer.setCookie.find((line) => line.startsWith('sid=')))}`
+}
+
+export const ada = (): [string, Record<string, unknown>] => [
+  'k1',
+  { user: 'ada', cart: ['book'], _expire: Date.now() + DAY, _maxAge: DAY },
+]
