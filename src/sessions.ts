@@ -8,7 +8,7 @@ import type { DeviceFacts } from './record/payload.ts'
 import { isEnded } from './record/tombstone.ts'
 import { decodeRecord, type Stored } from './record/record.ts'
 import type { Core } from './session/core.ts'
-import { endSession } from './session/destroy.ts'
+import { CLOCKS_APART, endSession } from './session/destroy.ts'
 import { applySchema } from './session/newest.ts'
 import { followRecord, followSuccessors } from './session/successors.ts'
 import { updateRecord } from './session/update-record.ts'
@@ -158,7 +158,7 @@ export class Sessions {
     for (let pass = 0; pass < MAX_PASSES; pass++) {
       let pages = 0
       let ended = 0
-      for await (const { records } of this.#recordsOf(owner)) {
+      for await (const { records } of this.#recordsOf(owner, CLOCKS_APART)) {
         pages++
         const others = records.filter(({ key }) => key !== except)
         ended += await eachOf(others, (record) => this.#end(record, 'elsewhere'))
@@ -175,7 +175,7 @@ export class Sessions {
     let count = 0
     for (let pass = 0; pass < MAX_PASSES; pass++) {
       const start = performance.now()
-      for await (const { records } of portions((cursor) => store.scan(settings.now(), PORTION, cursor))) {
+      for await (const { records } of portions((cursor) => store.scan(settings.now() - CLOCKS_APART, PORTION, cursor))) {
         count += await eachOf(records, (record) => this.#end(record, 'everything'))
       }
       if (performance.now() - start < TOMBSTONE_SURELY_LIES) break
@@ -183,14 +183,16 @@ export class Sessions {
     return count
   }
 
-  #recordsOf(owner: string): AsyncGenerator<RecordPage, void, undefined> {
+  /** With `before`, as they were so many milliseconds ago: the clock of another process may be behind. */
+  #recordsOf(owner: string, before = 0): AsyncGenerator<RecordPage, void, undefined> {
     const { store, settings } = this.#core
-    const now = settings.now()
+    const now = settings.now() - before
     return portions((cursor) => store.list(owner, now, PORTION, cursor))
   }
 
   async #end(record: SessionRecord, reason: DestroyReason): Promise<boolean> {
-    return endSession(this.#core, record, reason)
+    const isLive = record.expiresAt > this.#core.settings.now()
+    return (await endSession(this.#core, record, reason)) && isLive
   }
 
   /** Whether a text from outside can name a session: anything else is no session's, and the store is not asked. */

@@ -42,7 +42,12 @@ export function historyApp(options: SessionOptions<Contents>): { app: Koa; sessi
     ctx.body = answer
   })
   app.use(sessions)
-  app.use((ctx) => inside(ctx.state.session as unknown as Session, ctx, ctx.state['answer'] as Answer))
+  app.use((ctx) => {
+    const manager = ctx.state.session as unknown as Session
+    // Every visitor has a session at once, and so it has its tag.
+    if (options.lazy === false && manager.isNew) manager.data.tag = `t${String(ctx.query['n'])}`
+    return inside(manager, ctx, ctx.state['answer'] as Answer)
+  })
   return { app, sessions }
 }
 
