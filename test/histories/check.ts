@@ -275,7 +275,9 @@ class Check {
         else if (list.end < made.begin) this.#violate('nowhere', `the append ${n} was read before it began`, made, list)
       }
     }
-    const acknowledged = operations.filter((one) => one.log !== undefined && one.outcome === 'acknowledged' && this.#tagOfAppend(one) === tag)
+    const acknowledged = operations.filter(
+      (one) => one.log !== undefined && one.outcome === 'acknowledged' && this.#tagOfAppend(one) === tag,
+    )
     for (const list of lists) {
       for (const made of acknowledged) {
         if (made.end < list.begin && !list.log.includes(made.n)) {
@@ -318,7 +320,8 @@ class Check {
         const write = this.#byValue.get(value)
         if (write?.key !== key) this.#violate('nowhere', `nobody set ${key} of ${tag} to ${value}`, reading)
         else if (write.outcome === 'refused') this.#violate('refused', `${key} of ${tag} is ${value}`, write, reading)
-        else if (reading.end < write.begin) this.#violate('nowhere', `${value} was read before it was set`, write, reading)
+        else if (reading.end < write.begin)
+          this.#violate('nowhere', `${value} was read before it was set`, write, reading)
         else showAt(value, reading)
       }
     }
@@ -343,17 +346,32 @@ class Check {
         const other = lasting[next]
         if (other === undefined || other.from.end >= to.begin) break
         if (from.end < other.to.begin) {
-          this.#violate('register', `${key} of ${tag} was ${value} and ${other.value} at one time`, from, to, other.from, other.to)
+          this.#violate(
+            'register',
+            `${key} of ${tag} was ${value} and ${other.value} at one time`,
+            from,
+            to,
+            other.from,
+            other.to,
+          )
         }
       }
       for (const other of zones) {
         if (other === zone || other.from.end < other.to.begin) continue
         if (from.end < other.to.begin && other.from.end < to.begin) {
-          this.#violate('register', `${key} of ${tag} was ${value} all the while, and ${other.value} in between`, from, other.from, other.to, to)
+          this.#violate(
+            'register',
+            `${key} of ${tag} was ${value} all the while, and ${other.value} in between`,
+            from,
+            other.from,
+            other.to,
+            to,
+          )
         }
       }
       for (const none of absent) {
-        if (inside(none)) this.#violate('register', `${key} of ${tag} was ${value} all the while, and missing`, from, none, to)
+        if (inside(none))
+          this.#violate('register', `${key} of ${tag} was ${value} all the while, and missing`, from, none, to)
       }
       for (const { isSure, change } of removals) {
         if (isSure && inside(change)) {
@@ -379,7 +397,8 @@ class Check {
     if (ends.length === 0) return
     const first = ends.reduce((a, b) => (b.end < a.end ? b : a))
     for (const reading of readings) {
-      if (precedes(first, reading)) this.#violate('ended', `${tag} is read after its end (${first.kind})`, first, reading)
+      if (precedes(first, reading))
+        this.#violate('ended', `${tag} is read after its end (${first.kind})`, first, reading)
     }
   }
 
@@ -401,7 +420,9 @@ class Check {
   }
 
   #checkEverywhere(): void {
-    const ends = this.#history.operations.filter(({ kind, outcome }) => kind === 'end all' && outcome === 'acknowledged')
+    const ends = this.#history.operations.filter(
+      ({ kind, outcome }) => kind === 'end all' && outcome === 'acknowledged',
+    )
     for (const reading of this.#readings) {
       const signIn = this.#signInOf(reading.seen)
       if (signIn?.outcome !== 'acknowledged' || this.#isVague(reading.seen.data['tag'])) continue
@@ -476,7 +497,8 @@ class Check {
         const before = about.find((reading) => precedes(reading, one))
         if (before === undefined) continue
         const after = about.find(
-          (reading) => precedes(one, reading) && (one.kind === 'scan' || before.seen.data['login'] === reading.seen.data['login']),
+          (reading) =>
+            precedes(one, reading) && (one.kind === 'scan' || before.seen.data['login'] === reading.seen.data['login']),
         )
         if (after === undefined || found.has(one.kind === 'scan' ? tag : before.seen.data['login'])) continue
         this.#violate('unlisted', `${tag} lives, and is in no ${one.kind}`, before, one, after)
@@ -490,7 +512,10 @@ class Check {
     for (const one of operations) {
       if (one.kind !== 'expire' || one.outcome !== 'acknowledged' || one.left?.data['tag'] !== tag) continue
       const restarts = operations.some(
-        (other) => other !== one && (other.kind === 'expire' || other.kind === 'sign in') && !(other.end < one.begin && other.outcome !== 'unknown'),
+        (other) =>
+          other !== one &&
+          (other.kind === 'expire' || other.kind === 'sign in') &&
+          !(other.end < one.begin && other.outcome !== 'unknown'),
       )
       if (restarts) continue
       const last = one.end + (one.lifetime ?? Infinity) + 2 * skew

@@ -59,6 +59,7 @@ const MOST_OLD = 4
 export class Clients {
   readonly #around: Surroundings
   readonly #known: string[] = []
+  readonly #browsers: Browser[] = []
   #operations = 0
 
   constructor(around: Surroundings) {
@@ -67,11 +68,27 @@ export class Clients {
 
   /** All of them until it is over. */
   async run(browsers: number, tabs: number, outside: number): Promise<void> {
-    const work = Array.from({ length: browsers }, (_, at) => new Browser(`browser ${at}`)).flatMap((browser) =>
-      Array.from({ length: tabs }, () => this.#tab(browser)),
-    )
+    for (let at = 0; at < browsers; at++) this.#browsers.push(new Browser(`browser ${at}`))
+    const work = this.#browsers.flatMap((browser) => Array.from({ length: tabs }, () => this.#tab(browser)))
     for (let at = 0; at < outside; at++) work.push(this.#outside(`outside ${at}`))
     await Promise.all(work)
+  }
+
+  /** Reads every session that a browser still has a cookie of, when all is mended. @returns how many could not be read. */
+  async readAll(tries: number): Promise<number> {
+    const cookies = this.#browsers.flatMap(({ cookie, old }) => (cookie === undefined ? old : [cookie, ...old]))
+    let failed = 0
+    for (const { value, id } of cookies) {
+      let left = tries
+      for (; left > 0; left--) {
+        const about: Partial<Operation> = { client: 'at the end', sent: id }
+        const reply = await this.#ask('/', ++this.#operations, 'read', about, {}, value)
+        if (reply?.isAcknowledged === true) break
+        await this.#around.sleep(200)
+      }
+      if (left === 0) failed++
+    }
+    return failed
   }
 
   async #tab(browser: Browser): Promise<void> {
@@ -122,7 +139,9 @@ export class Clients {
     about: Partial<Operation>,
     more: Readonly<Record<string, string | number | undefined>>,
     cookie: string | undefined,
-  ): Promise<{ setCookie: readonly string[]; id: string | undefined; sawLive: boolean } | undefined> {
+  ): Promise<
+    { setCookie: readonly string[]; id: string | undefined; sawLive: boolean; isAcknowledged: boolean } | undefined
+  > {
     const { clock, ask, record, random, processes } = this.#around
     const { key, value, owner, lifetime } = about
     const query = new URLSearchParams()
@@ -136,7 +155,12 @@ export class Clients {
     const { client = '', sent } = about
     record({ ...about, client, sent, n, kind, process, begin, end: clock(), ...told, outcome: outcomeOf(reply) })
     if (reply === undefined) return undefined
-    return { setCookie: reply.setCookie, id: told.left?.id, sawLive: told.saw != null }
+    return {
+      setCookie: reply.setCookie,
+      id: told.left?.id,
+      sawLive: told.saw != null,
+      isAcknowledged: reply.status === 200,
+    }
   }
 
   #meet(id: string): void {

@@ -86,7 +86,10 @@ export interface History {
 export const REGISTERS: readonly string[] = ['a', 'b', 'c']
 
 /** Writes a history to a file as it happens. */
-export function writeHistory(path: string, about: About): { record: (one: Operation) => void; end: () => Promise<void> } {
+export function writeHistory(
+  path: string,
+  about: About,
+): { record: (one: Operation) => void; end: () => Promise<void> } {
   const file = createWriteStream(path)
   file.write(`${JSON.stringify(about)}\n`)
   return {

@@ -188,7 +188,9 @@ class World {
       create: (record, now) => call(`create ${record.key}`, () => inner.create(record, now)),
       read: (key, now) => call(`read ${key}`, () => inner.read(key, now)),
       replace: (record, version, now) =>
-        call(`replace ${record.key} ${version} by ${String(record.payload)}`, () => inner.replace(record, version, now)),
+        call(`replace ${record.key} ${version} by ${String(record.payload)}`, () =>
+          inner.replace(record, version, now),
+        ),
       touch: (key, version, seenAt, expiresAt, now) =>
         call(`touch ${key} ${version}`, () => inner.touch(key, version, seenAt, expiresAt, now)),
       delete: (key) => call(`delete ${key}`, () => inner.delete(key)),
