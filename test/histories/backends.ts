@@ -97,8 +97,8 @@ async function behindProxies(
     if (mode === 'refuse') proxy.cut()
     await sleep(milliseconds)
     proxy.mode = 'pass'
-    // What lost bytes must not be taken up.
-    if (mode !== 'delay') proxy.cut()
+    // What lost bytes, or would be overtaken, must not be taken up.
+    proxy.cut()
   }
   const faults: Record<string, Fault> = {
     cut: async (random) => Promise.resolve(one(random).cut()),

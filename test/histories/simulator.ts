@@ -59,10 +59,13 @@ export class Simulator {
 
   /** Runs until there is nothing left to do, or `most` steps are over. @returns whether all is done. */
   async run(most: number): Promise<boolean> {
-    const { setTimeout: timeout, clearTimeout: clear } = globalThis
+    const { setTimeout: timeout, clearTimeout: clear, setImmediate: immediate } = globalThis
     const sleep = timers.setTimeout
     const mathRandom = Math.random
     Object.assign(globalThis, {
+      setImmediate: (run: (...given: unknown[]) => void, ...given: unknown[]) => {
+        this.after(0, () => run(...given))
+      },
       setTimeout: (run: () => void, delay = 0) => new Timer(this.after(Number(delay), run)),
       clearTimeout: (timer: unknown) => {
         if (timer instanceof Timer) timer.event.run = undefined
@@ -82,14 +85,14 @@ export class Simulator {
         this.current = event.process
         event.run()
         // All that follows at once.
-        await new Promise((resolve) => setImmediate(resolve))
+        await new Promise((resolve) => immediate(resolve))
       }
       return false
     } finally {
       Math.random = mathRandom
       Reflect.deleteProperty(performance, 'now')
       Object.assign(timers, { setTimeout: sleep })
-      Object.assign(globalThis, { setTimeout: timeout, clearTimeout: clear })
+      Object.assign(globalThis, { setTimeout: timeout, clearTimeout: clear, setImmediate: immediate })
       syncBuiltinESMExports()
     }
   }
