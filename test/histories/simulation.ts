@@ -13,6 +13,8 @@ import { Simulator } from './simulator.ts'
 
 const NOON = 1_800_000_000_000
 const PROCESSES = 3
+/** The store gives fewer records at a time than it is asked for, so that sessions change while they are listed. */
+const PORTION = 4
 const STORE_TIMEOUT = 500
 /** Clients give up after that. */
 const PATIENCE = 30_000
@@ -194,9 +196,9 @@ class World {
       touch: (key, version, seenAt, expiresAt, now) =>
         call(`touch ${key} ${version}`, () => inner.touch(key, version, seenAt, expiresAt, now)),
       delete: (key) => call(`delete ${key}`, () => inner.delete(key)),
-      list: (owner, now, limit, cursor) => call('list', () => inner.list(owner, now, limit, cursor)),
+      list: (owner, now, limit, cursor) => call('list', () => inner.list(owner, now, Math.min(limit, PORTION), cursor)),
       listKeys: (owner, now, limit, cursor) => call('listKeys', () => inner.listKeys(owner, now, limit, cursor)),
-      scan: (now, limit, cursor) => call('scan', () => inner.scan(now, limit, cursor)),
+      scan: (now, limit, cursor) => call('scan', () => inner.scan(now, Math.min(limit, PORTION), cursor)),
     }
   }
 
