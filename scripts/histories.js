@@ -36,7 +36,9 @@ if (values.judge === undefined) {
 }
 const { violations, ...counts } = check(readHistory(path))
 const byRule = {}
-for (const { rule } of violations) byRule[rule] = (byRule[rule] ?? 0) + 1
+// One lost change may be missed by thousands of readings: what counts is how many changes, ends and sessions it concerns.
+for (const { rule, by } of violations) (byRule[rule] ??= new Set()).add(by[0])
+for (const [rule, operations] of Object.entries(byRule)) byRule[rule] = operations.size
 for (const { rule, what, by } of violations.slice(0, 12)) console.log(`${rule}: ${what} (operations ${by.join(', ')})`)
 console.log(
   JSON.stringify({

@@ -4,14 +4,13 @@ import Koa, { type Context } from 'koa'
 import { session, type SessionManager, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
 import type { Kind, Seen } from './history.ts'
 
-interface Contents {
+type Contents = Record<string, unknown> & {
   /** Given to the session when it begins, and never changed: says which session this is. */
   tag?: string
   /** The appends, in their order. */
   log?: number[]
   /** Which sign-in made the owner. */
   login?: string
-  [key: string]: unknown
 }
 
 type Session = SessionManager<Contents>

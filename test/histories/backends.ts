@@ -101,8 +101,14 @@ async function behindProxies(
     proxy.cut()
   }
   const faults: Record<string, Fault> = {
-    cut: async (random) => Promise.resolve(one(random).cut()),
-    reset: async (random) => Promise.resolve(one(random).reset()),
+    cut: (random) => {
+      one(random).cut()
+      return Promise.resolve()
+    },
+    reset: (random) => {
+      one(random).reset()
+      return Promise.resolve()
+    },
     'black hole': (random) => spell(one(random), 'black hole', 300 + random() * 1200),
     refuse: (random) => spell(one(random), 'refuse', 100 + random() * 700),
     delay: async (random) => {

@@ -135,8 +135,8 @@ function ask(
       response.on('error', isLost)
       response.on('aborted', isLost)
       response.on('end', () => {
-        if (!response.complete) return isLost()
-        resolve({ status: response.statusCode ?? 0, setCookie: response.headers['set-cookie'] ?? [], body })
+        if (!response.complete) isLost()
+        else resolve({ status: response.statusCode ?? 0, setCookie: response.headers['set-cookie'] ?? [], body })
       })
     })
     asked.end()

@@ -48,7 +48,7 @@ const WEATHERS: readonly Weather[] = [
   { ...STORM, atOnce: 300, way: 20 },
 ]
 
-const POLICIES: readonly SessionOptions<Record<string, unknown>>[] = [
+const POLICIES: readonly SessionOptions[] = [
   {},
   { rolling: true, maxAge: '1h' },
   { onConflict: 'throw' },
@@ -75,7 +75,7 @@ class World {
   readonly #seed: number
   readonly #inner = new MemoryStore()
   readonly #weather: Weather
-  readonly #policy: SessionOptions<Record<string, unknown>>
+  readonly #policy: SessionOptions
   readonly #skew: number
   readonly #operations: Operation[] = []
   readonly #told: string[] | undefined
@@ -261,7 +261,7 @@ async function answered({ answer }: House, path: string, cookie: string | undefi
   let body = ''
   const end = response.end.bind(response) as (chunk?: unknown) => ServerResponse
   response.end = ((chunk?: unknown) => {
-    body = String(chunk ?? '')
+    body = typeof chunk === 'string' ? chunk : ''
     return end(chunk)
   }) as typeof response.end
   await answer(request, response)

@@ -66,7 +66,7 @@ export class Simulator {
       setImmediate: (run: (...given: unknown[]) => void, ...given: unknown[]) => {
         this.after(0, () => run(...given))
       },
-      setTimeout: (run: () => void, delay = 0) => new Timer(this.after(Number(delay), run)),
+      setTimeout: (run: () => void, delay = 0) => new Timer(this.after(delay, run)),
       clearTimeout: (timer: unknown) => {
         if (timer instanceof Timer) timer.event.run = undefined
         else clear(timer as NodeJS.Timeout)
