@@ -14,7 +14,7 @@ type Contents = Record<string, unknown> & {
 }
 
 type Session = SessionManager<Contents>
-type Answer = { -readonly [Field in 'saw' | 'left' | 'log' | 'found' | 'ended' | 'beganAnew' | 'code']?: unknown }
+type Answer = Partial<Record<'saw' | 'left' | 'log' | 'found' | 'ended' | 'beganAnew' | 'code', unknown>>
 
 const SECRETS = ['the secret of the histories, which is long enough']
 

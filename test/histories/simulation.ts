@@ -16,6 +16,13 @@ const PROCESSES = 3
 /** The store gives fewer records at a time than it is asked for, so that sessions change while they are listed. */
 const PORTION = 4
 const STORE_TIMEOUT = 500
+/** Browsers, and tabs of each: the more tabs, the more happens in one session at one time. */
+const CROWDS: readonly (readonly [number, number])[] = [
+  [2, 3],
+  [1, 8],
+  [2, 8],
+  [1, 20],
+]
 /** Clients give up after that. */
 const PATIENCE = 30_000
 const SOCKET = new Socket()
@@ -111,7 +118,8 @@ class World {
         },
         ask: (at, path, cookie) => this.#ask(at, path, cookie),
       })
-      void clients.run(2, 3, 1)
+      const [browsers = 1, tabs = 1] = CROWDS[Math.floor(simulator.random() * CROWDS.length)] ?? []
+      void clients.run(browsers, tabs, 1)
       if (simulator.random() < 0.4) simulator.after(simulator.random() * 2000, () => this.#crash())
     })
     await simulator.run(steps)
