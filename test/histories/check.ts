@@ -26,7 +26,7 @@
 //  outlived   A session does not live longer than it was told to, by more than the clocks may be apart.
 // Where clocks are apart, or a use is late on its way, a session of a short life has ended for one and lives for another:
 // `old id`, `everywhere` and `unlisted` do not judge these.
-//  broken     No request is answered by an error that means that the program is wrong.
+//  broken     No request is answered by an error that means that the program is wrong, or never by a process that lives.
 import { REGISTERS, type History, type Operation, type Seen } from './history.ts'
 
 export type Rule =

@@ -174,7 +174,8 @@ class World {
     if (house === undefined) return undefined
     const client = simulator.current
     return new Promise((resolve) => {
-      simulator.after(PATIENCE, () => resolve(undefined))
+      // A process that lives must answer.
+      simulator.after(PATIENCE, () => resolve({ status: 504, setCookie: [], body: '{}' }))
       const serve = (): void => {
         // A connection to a dead process is refused, or breaks.
         void answered(house, path, cookie).then((reply) =>
