@@ -5,10 +5,11 @@ import type { DestroyReason } from './events.ts'
 import { eachOf, PORTION, portions } from './portions.ts'
 import { effectiveEnd } from './record/lifetime.ts'
 import type { DeviceFacts } from './record/payload.ts'
-import { isEnded } from './record/tombstone.ts'
+import { decodeMetadata } from './record/metadata.ts'
+import { isEnded, successorOf } from './record/tombstone.ts'
 import { decodeRecord, type Stored } from './record/record.ts'
 import type { Core } from './session/core.ts'
-import { endSession } from './session/destroy.ts'
+import { CLOCKS_APART, endSession } from './session/destroy.ts'
 import { assertOutsideUpdate, assertOutsideUpdates } from './session/inside-update.ts'
 import type { SessionData } from './session/manager.ts'
 import { applySchema } from './session/newest.ts'
@@ -48,6 +49,9 @@ const MAX_PASSES = 5
 const TOMBSTONE_SURELY_LIES = 50_000
 // A session that gets a new id again and again while it is updated is left alone.
 const MAX_MOVES = 16
+
+// So many sessions that got a new id during a scan are shown once; more of them may come twice.
+const MAX_MOVED = 10_000
 
 export class Sessions {
   readonly #core: Core
@@ -137,12 +141,23 @@ export class Sessions {
 
   async *scan(): AsyncGenerator<SessionInfo, void, undefined> {
     const { store, settings } = this.#core
+    const since = settings.now() - CLOCKS_APART
+    const moved = new Set<string>()
     for await (const { records } of portions((cursor) => store.scan(settings.now(), PORTION, cursor))) {
       for (const record of records) {
-        const info = await this.#infoOf(record)
+        const found = isEnded(record) ? await this.#movedSince(since, record) : record
+        if (found === undefined || moved.has(found.key)) continue
+        if (moved.size < MAX_MOVED && (found !== record || hasMovedSince(since, record))) moved.add(found.key)
+        const info = await this.#infoOf(found)
         if (info !== undefined) yield info
       }
     }
+  }
+
+  /** A session that got a new id while it was looked for may stand where the scan has been already: its tombstone leads there. */
+  async #movedSince(since: number, tombstone: SessionRecord): Promise<SessionRecord | undefined> {
+    if (tombstone.lastSeenAt < since || successorOf(tombstone) === undefined) return undefined
+    return followRecord(this.#core, tombstone)
   }
 
   async destroy(publicId: string, owner: string | undefined): Promise<boolean> {
@@ -161,7 +176,7 @@ export class Sessions {
     for (let pass = 0; pass < MAX_PASSES; pass++) {
       let pages = 0
       let ended = 0
-      for await (const { records } of this.#recordsOf(owner)) {
+      for await (const { records } of this.#recordsOf(owner, CLOCKS_APART)) {
         pages++
         const others = records.filter(({ key }) => key !== except)
         for (const { key } of others) assertOutsideUpdate({ core: this.#core, publicId: key }, 'sessions.destroyAll()')
@@ -180,7 +195,9 @@ export class Sessions {
     let count = 0
     for (let pass = 0; pass < MAX_PASSES; pass++) {
       const start = performance.now()
-      for await (const { records } of portions((cursor) => store.scan(settings.now(), PORTION, cursor))) {
+      for await (const { records } of portions((cursor) =>
+        store.scan(settings.now() - CLOCKS_APART, PORTION, cursor),
+      )) {
         count += await eachOf(records, (record) => this.#end(record, 'everything'))
       }
       if (performance.now() - start < TOMBSTONE_SURELY_LIES) break
@@ -188,14 +205,16 @@ export class Sessions {
     return count
   }
 
-  #recordsOf(owner: string): AsyncGenerator<RecordPage, void, undefined> {
+  /** With `before`, as they were so many milliseconds ago: the clock of another process may be behind. */
+  #recordsOf(owner: string, before = 0): AsyncGenerator<RecordPage, void, undefined> {
     const { store, settings } = this.#core
-    const now = settings.now()
+    const now = settings.now() - before
     return portions((cursor) => store.list(owner, now, PORTION, cursor))
   }
 
   async #end(record: SessionRecord, reason: DestroyReason): Promise<boolean> {
-    return endSession(this.#core, record, reason)
+    const isLive = record.expiresAt > this.#core.settings.now()
+    return (await endSession(this.#core, record, reason)) && isLive
   }
 
   /** Whether a text from outside can name a session: anything else is no session's, and the store is not asked. */
@@ -244,6 +263,17 @@ export class Sessions {
     const data = dataError === undefined ? (payload.codec.lend(checked.data, []) as Record<string, unknown>) : undefined
     const { authenticatedAt, binding } = metadata
     return { ...shown, expiresAt, authenticatedAt, device, isBound: binding !== undefined, data }
+  }
+}
+
+/** Whether a record took the place of another one lately. */
+function hasMovedSince(since: number, record: SessionRecord): boolean {
+  if (record.lastSeenAt < since) return false
+  try {
+    return decodeMetadata(record).predecessor !== undefined
+  } catch (error) {
+    if (error instanceof CorruptRecord) return false
+    throw error
   }
 }
 

@@ -22,6 +22,12 @@ export async function destroy(session: RequestSession): Promise<void> {
 }
 
 /**
+ * How far the clocks of two processes may be apart, in milliseconds: what has expired by this one's may be used and renewed by
+ * another one's, and a logout ends it all the same.
+ */
+export const CLOCKS_APART = 10_000
+
+/**
  * Ends the session of a record, or what took its place: a logout is a logout. One step: an empty record takes the place,
  * and lies there for a minute, so that a slow request learns that the session has ended.
  *
@@ -33,11 +39,11 @@ export async function endSession(core: Core, record: SessionRecord, reason: Dest
   const attempt = async (): Promise<Replaced> => {
     if (target === undefined) return 'gone'
     const now = settings.now()
-    return store.replace(endedRecord(target, now), target.version, now)
+    return store.replace(endedRecord(target, now), target.version, now - CLOCKS_APART)
   }
   const refresh = async (): Promise<boolean> => {
     if (target === undefined) return false
-    const newest = await store.read(target.key, settings.now())
+    const newest = await store.read(target.key, settings.now() - CLOCKS_APART)
     target = newest === undefined || newest === 'corrupt' ? undefined : await followRecord(core, newest)
     return target !== undefined
   }

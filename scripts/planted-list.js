@@ -1,0 +1,186 @@
+// Faults that concern what happens at the same time, each one slip away: a text that its file holds exactly once, and what
+// takes its place. scripts/planted.js plants them one by one; simulation or histories must find them without any other test.
+const p = (name, file, before, after) => ({ name, file, before, after })
+
+export const planted = [
+  // ---- compare and set
+  p(
+    'a refused write counts as done',
+    'session/retry.ts',
+    "if (outcome !== 'stale') return outcome === 'done'",
+    "return outcome !== 'gone'",
+  ),
+  p('a gone record counts as written', 'session/retry.ts', "return outcome === 'done'", 'return true'),
+  p(
+    'a retry starts from what this process took for the newest',
+    'session/newest.ts',
+    '  const newest = await readLive(session.core, key)\n  if (newest === undefined) return false\n  takeNewer(session, newest)\n  return true',
+    '  if ((await readLive(session.core, key)) === undefined) return false\n  session.setRecord({ ...requireRecord(session), version: requireRecord(session).version + 1 })\n  return true',
+  ),
+  p(
+    'an ended record is read as a live one',
+    'session/newest.ts',
+    "record === 'corrupt' || isEnded(record)) return undefined",
+    "record === 'corrupt') return undefined",
+  ),
+  p(
+    'a write takes the version of the newest record and the contents that the request read',
+    'session/newest.ts',
+    '  takeNewer(session, { record: newest.record, stored, dataError: undefined })',
+    '  session.setRecord(newest.record, stored.data === undefined ? stored : session.stored)',
+  ),
+  p(
+    'what was refused is remembered as the newest',
+    'session/replace.ts',
+    '  return { record, answer: core.store.replace(record, previous.version, now) }',
+    '  core.payload.remember(record, draft)\n  return { record, answer: core.store.replace(record, previous.version, now) }',
+  ),
+  // ---- group commit
+  p(
+    'changes that are written together start from the first request, not from the one before',
+    'session/replace.ts',
+    '    ground = own.draft\n',
+    '',
+  ),
+  p(
+    'of changes that are written together the first one is written',
+    'session/replace.ts',
+    '  const last = attempts.at(-1)\n  if (first === undefined || last === undefined) throw new NotTogether()',
+    '  const last = attempts[0]\n  if (first === undefined || last === undefined) throw new NotTogether()',
+  ),
+  p(
+    'a group that the store refused is acknowledged',
+    'session/replace.ts',
+    'if (!isDone || last === undefined || written === undefined) return false',
+    'if (last === undefined || written === undefined) return false',
+  ),
+  p(
+    'a group whose write failed is written again, one by one',
+    'session/replace.ts',
+    'if (!(error instanceof SessionError) || error.status !== 503) return false',
+    'if (error !== undefined) return false',
+  ),
+  p(
+    'changes beyond a group are dropped',
+    'session/queues.ts',
+    'const members = writing.waiting.splice(0, MAX_GROUP)',
+    'const members = writing.waiting.splice(0, MAX_GROUP).slice(0, 2)',
+  ),
+  p(
+    'only the first of a group learns of the newer record',
+    'session/replace.ts',
+    'for (const { session } of [first, ...others]) takeNewer(session, newest)',
+    'for (const { session } of others.length > 0 ? [first] : [first]) takeNewer(session, newest)',
+  ),
+  // ---- update
+  p(
+    'an update that was refused is not computed again',
+    'session/update.ts',
+    'const run = await runUpdate(session.core, session.publicId, session.stored.data, pending.changes, this.#fn)',
+    'const run = this.#run ?? (await runUpdate(session.core, session.publicId, session.stored.data, pending.changes, this.#fn))',
+  ),
+  p(
+    'an update is written over the newest version, whatever it was computed from',
+    'session/update.ts',
+    "if (session.record !== ground) return 'stale'",
+    '',
+  ),
+  p(
+    'an update from outside that was refused counts as done',
+    'session/update-record.ts',
+    "    if (answer !== 'done') return answer\n",
+    '',
+  ),
+  p(
+    'an update from outside is computed once',
+    'session/update-record.ts',
+    'run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, fn)',
+    'run ??= await runUpdate(core, key, stored.data, NO_CHANGES.changes, fn)',
+  ),
+  // ---- new ids and ends
+  p(
+    'a new id takes over what the request knows, not what is stored',
+    'session/regenerate.ts',
+    'const isDone = await retryOnConflict(attempt, () => refresh(session))\n  if (isDone) return true',
+    'const isDone = await retryOnConflict(attempt, async () => {\n    const { stored } = session\n    const lives = await refresh(session)\n    if (lives && session.record !== undefined) session.setRecord(session.record, stored)\n    return lives\n  })\n  if (isDone) return true',
+  ),
+  p(
+    'a new id is given although the old record did not give way',
+    'session/regenerate.ts',
+    "  if (answer !== 'done') {\n    await deleteUnused",
+    "  if (answer === 'gone') {\n    await deleteUnused",
+  ),
+  p(
+    'the old record of a new id stays',
+    'session/regenerate.ts',
+    'const answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)',
+    "const answer: Replaced = tombstoneOf(previous, record.key, now, isFreshStart).version > 0 ? 'done' : await store.replace(previous, 0, now)",
+  ),
+  p(
+    'a logout that met a change gives up',
+    'session/destroy.ts',
+    'if (!(await retryOnConflict(attempt, refresh)) || target === undefined) return false',
+    "if (target === undefined || (await attempt()) !== 'done' || !refresh) return false",
+  ),
+  p(
+    'a logout ends the old id, and not what took its place',
+    'session/successors.ts',
+    'target = await store.read(successor, settings.now())',
+    'target = settings.now() > 0 ? undefined : await store.read(successor, 0)',
+  ),
+  p(
+    'a logout writes over what it did not read',
+    'session/destroy.ts',
+    'endedRecord(target, now), target.version, now - CLOCKS_APART',
+    'endedRecord(target, now), target.version - 1, now - CLOCKS_APART',
+  ),
+  p(
+    'the record of an ended session is a live one',
+    'record/tombstone.ts',
+    "    payload: '',\n    owner: undefined,",
+    "    payload: '{}',\n    owner: undefined,",
+  ),
+  p(
+    'a change to a session that ended begins another one under its id',
+    'record/tombstone.ts',
+    'return record.payload.length === 0',
+    'return record.payload.length === 0 && record.version === 0',
+  ),
+  p(
+    'a logout asks with a clock that is ahead of the others',
+    'session/destroy.ts',
+    'export const CLOCKS_APART = 10_000',
+    'export const CLOCKS_APART = 0',
+  ),
+  p(
+    'the end of all sessions of an owner leaves out the first',
+    'sessions.ts',
+    'const others = records.filter(({ key }) => key !== except)',
+    'const others = records.filter(({ key }, at) => key !== except && at > 0)',
+  ),
+  // ---- merge
+  p(
+    'a request stores all that it saw, not what it changed',
+    'record/record.ts',
+    'data: applyChanges(stored.data, pending.changes),',
+    'data: applyChanges(pending.changes.length > 0 ? Object.fromEntries(pending.changes.map(({ key, value }) => [key, value])) : stored.data, pending.changes),',
+  ),
+  p(
+    'of two changes of one key the earlier wins',
+    'record/merge.ts',
+    '    if (value === ABSENT) Reflect.deleteProperty(next, key)\n    else setOwn(next, key, value)',
+    "    if (value === ABSENT) Reflect.deleteProperty(next, key)\n    else if (!Object.hasOwn(next, key) || key !== 'b') setOwn(next, key, value)",
+  ),
+  p(
+    'a removed key stays',
+    'record/merge.ts',
+    'if (value === ABSENT) Reflect.deleteProperty(next, key)',
+    'if (value === ABSENT) continue',
+  ),
+  p(
+    'a failed write counts as one that may be tried again',
+    'checked-store.ts',
+    'throw this.#failed(operation, key, cause)',
+    "if (operation === 'replace') return 'stale' as T\n    throw this.#failed(operation, key, cause)",
+  ),
+]
