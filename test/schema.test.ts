@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import test from 'ava'
 import { jsonCodec } from '../src/record/codec.ts'
-import type { SchemaIssue, SchemaResult, StandardSchema } from '../src/options.ts'
+import type { SchemaIssue, SchemaResult, StandardSchema } from '../src/record/schema.ts'
 import { validated } from '../src/record/schema.ts'
 import { hear, keyIn, mounted, type Things } from './support/mounted.ts'
 
