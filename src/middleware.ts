@@ -327,6 +327,8 @@ export class MountedSession {
     const session = isPromise(loading) ? await loading : loading
     if (session.status === 'live') assertAdmitted(session)
     else if (ctx === undefined && session.origin === 'unbound') throw unboundError()
+    // Not before: neither an outage nor a refused request, nor a session that was passed over, may send a cookie.
+    if (session.cookie.due !== 'none' || session.pending.mustStore) session.cookie.watchHeaders()
     const manager = new SessionManager(session)
     const facade = ctx === undefined ? undefined : this.#expose(ctx, session, manager)
     const scope = new ContextScope(manager, this.#settings.stateKey, cookie.name, outer, request)
@@ -360,7 +362,13 @@ export class MountedSession {
   async #serveForwarded(ctx: Context, manager: SessionManager, next: Next): Promise<void> {
     const session = requestSessionOf(manager)
     const facade = this.#expose(ctx, session, manager)
-    await next()
+    try {
+      await next()
+    } catch (error) {
+      if (isAnswer(error)) await commitPending(session)
+      else session.drop()
+      throw error
+    }
     await facade?.finish()
     await commitPending(session)
   }
@@ -379,7 +387,7 @@ export class MountedSession {
 
   /** Commits what the handlers changed. */
   #finish(session: RequestSession, facade: KoaSessionFacade | undefined): void | Promise<void> {
-    if (facade !== undefined) return facade.finish().then(() => this.#commit(session))
+    if (facade !== undefined) return finishFacade(session, facade).then(() => this.#commit(session))
     return this.#commit(session)
   }
 
@@ -479,6 +487,15 @@ export class MountedSession {
       }
     }
     return around
+  }
+}
+
+async function finishFacade(session: RequestSession, facade: KoaSessionFacade): Promise<void> {
+  try {
+    await facade.finish()
+  } catch (error) {
+    session.close()
+    throw error
   }
 }
 

@@ -56,7 +56,11 @@ export class KoaSessionFacade {
     this.#noticeLostWrites()
     if (this.pendingEnd === 'ended') await this.manager.destroy()
     // Another object after null is another session: the id that the old one had must not open it.
-    if (this.pendingEnd === 'replaced' && !this.manager.isNew) await this.manager.regenerate()
+    if (this.pendingEnd === 'replaced' && (!this.manager.isNew || this.manager.owner !== undefined)) {
+      const data = copyOf({ ...this.manager.data })
+      await this.manager.regenerate({ keep: false })
+      this.manager.data = data
+    }
   }
 
   /** Node's callback where there is one, else a promise. */

@@ -12,6 +12,8 @@ export interface KnownRecord<Contents> {
 
 interface Entry<Contents> extends KnownRecord<Contents> {
   readonly key: string
+  /** When it was written or read, by `performance.now()`. */
+  readonly at: number
 }
 
 const SLOTS = 4096
@@ -36,10 +38,16 @@ export class DecodeCache<Contents> {
     if (known === undefined || known.record.version <= record.version) this.#set(record, contents)
   }
 
-  /** The record that took this one's place, if this process wrote or read it. */
-  newestKnown({ key, version }: SessionRecord): KnownRecord<Contents> | undefined {
+  /**
+   * The record that took this one's place since that instant of `performance.now()`, if this process wrote or read it. A
+   * higher version that was known before means that the store has gone back, and that others may count anew from there.
+   */
+  newestKnown({ key, version }: SessionRecord, since: number): KnownRecord<Contents> | undefined {
     const entry = this.#entries.get(key)
-    return entry !== undefined && entry.record.version > version ? entry : undefined
+    if (entry === undefined || entry.record.version <= version) return undefined
+    if (entry.at >= since) return entry
+    this.forget(key)
+    return undefined
   }
 
   /** A store that was restored, or failed over, may have gone back: what was known does not count any more. */
@@ -51,7 +59,7 @@ export class DecodeCache<Contents> {
     const { key, payload } = record
     // A store may use its buffer again.
     const kept = typeof payload === 'string' ? record : { ...record, payload: new Uint8Array(payload) }
-    const replaced = this.#entries.set({ key, record: kept, contents })
+    const replaced = this.#entries.set({ key, record: kept, contents, at: performance.now() })
     this.#length += payload.length - (replaced?.record.payload.length ?? 0)
     if (this.#length <= MAX_LENGTH) return
     this.#entries.clear()

@@ -100,8 +100,8 @@ export class Payload {
   }
 
   /** What this process wrote or read last of that key, if its version is higher than this one's. */
-  newestKnown(record: SessionRecord): KnownRecord<Contents> | undefined {
-    return this.#cache.newestKnown(record)
+  newestKnown(record: SessionRecord, since: number): KnownRecord<Contents> | undefined {
+    return this.#cache.newestKnown(record, since)
   }
 
   /** Drops what is known of a key, after a store refused a write that started from it. */

@@ -4,7 +4,7 @@ import { headersSentError, SessionError } from '../errors.ts'
 import { expiry } from '../record/lifetime.ts'
 import { recordOf, type Draft, type Instants } from '../record/record.ts'
 import { isEnded } from '../record/tombstone.ts'
-import { isPromise, type MaybePromise, type SessionRecord } from '../store.ts'
+import { CorruptRecord, isPromise, type MaybePromise, type SessionRecord } from '../store.ts'
 import { create } from './create.ts'
 import { orDrop, runExclusive } from './exclusive.ts'
 import { readLive, refuse, takeNewer } from './newest.ts'
@@ -123,14 +123,15 @@ async function touch(session: RequestSession): Promise<void> {
       if ((cookie.due === 'renew' || rolling) && cookie.canSend) cookie.issue()
       return
     }
+    if (session.status !== 'live') return
     if (!cookie.canSend || !(cookie.due === 'renew' || (isDue && rolling))) return
     const newest = await core.store.read(record.key, now)
     if (newest === undefined || newest === 'corrupt' || isEnded(newest)) {
       cookie.withdraw()
       return
     }
-    session.setRecord({ ...record, lastSeenAt: newest.lastSeenAt, expiresAt: newest.expiresAt })
-    cookie.issue()
+    // Another request may have given it a lifetime of its own: the cookie must have that one.
+    if (session.takeLifetime(newest)) cookie.issue()
   } catch (error) {
     if (!(error instanceof SessionError)) throw error
   } finally {
@@ -152,13 +153,28 @@ async function moveExpiry(
     if (isMoved) session.setRecord({ ...record, ...instants })
     return isMoved
   }
-  session.open()
-  if (session.record === undefined) return false
-  const draft: Draft = { ...session.stored, createdAt: record.createdAt, owner: record.owner }
-  const next = recordOf(payload, draft, record.key, record.version + 1, instants)
+  const next = reencoded(session, record, instants)
+  if (next === undefined)
+    return session.status === 'live' && store.touch(record, instants.lastSeenAt, instants.expiresAt, now)
   const isDone = (await store.replace(next, record.version, now)) === 'done'
   if (isDone) session.setRecord(next)
   return isDone
+}
+
+/** The same record as it would be written now; `undefined` where it cannot be read, or has become too large. */
+function reencoded(session: RequestSession, record: SessionRecord, instants: Instants): SessionRecord | undefined {
+  session.open()
+  if (session.record === undefined) return undefined
+  const { payload } = session.core
+  try {
+    // What is stored, not what a schema makes of it.
+    const contents = payload.decode(record)
+    const draft: Draft = { ...contents, metadata: session.metadata, createdAt: record.createdAt, owner: record.owner }
+    return recordOf(payload, draft, record.key, record.version + 1, instants)
+  } catch (error) {
+    if (error instanceof SessionError || error instanceof CorruptRecord) return undefined
+    throw error
+  }
 }
 
 /**

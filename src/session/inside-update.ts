@@ -15,8 +15,12 @@ export class RunningUpdate {
   readonly outer: RunningUpdate | undefined
   isOver = false
 
-  constructor(core: Core, publicId: string, data: Data | undefined) {
+  /** The request's session, where there is one: its public id may change while the function runs. */
+  readonly session: object | undefined
+
+  constructor(core: Core, publicId: string, data: Data | undefined, session?: object) {
     this.core = core
+    this.session = session
     this.publicId = publicId
     this.data = data
     this.outer = running()
@@ -45,10 +49,12 @@ function running(): RunningUpdate | undefined {
 }
 
 /** The update of that session in whose function the code runs. */
-export function updateAround({ core, publicId }: Named): RunningUpdate | undefined {
+export function updateAround(session: Named): RunningUpdate | undefined {
+  const { core, publicId } = session
   if (core.running === 0) return undefined
   for (let update = running(); update !== undefined; update = update.outer) {
-    if (update.core === core && update.publicId === publicId && !update.isOver) return update
+    const isOfIt = update.session === session || (update.core === core && update.publicId === publicId)
+    if (isOfIt && !update.isOver) return update
   }
   return undefined
 }

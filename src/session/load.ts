@@ -38,6 +38,7 @@ export class Loader {
       const verified = this.#verify(info, only)
       if (verified === undefined) return new RequestSession(core, info, now, 'invalid')
       const session = new RequestSession(core, info, now, 'expired')
+      session.readAt = performance.now()
       const found = core.store.read(verified.publicId, now)
       return isPromise(found)
         ? found.then((record) => this.#take(session, verified, record))
@@ -63,6 +64,7 @@ export class Loader {
     let best = new RequestSession(core, info, now, ids.length === 0 ? 'invalid' : 'expired')
     for (const [at, verified] of ids.entries()) {
       const session = new RequestSession(core, info, now, 'expired')
+      session.readAt = performance.now()
       await this.#take(session, verified, await core.store.read(verified.publicId, now))
       // Only what can be read lives: a corrupt one must not hide the next.
       session.open()
@@ -105,7 +107,7 @@ export class Loader {
     }
     session.resume(verified.id, record, metadata)
     const isRenewed = settings.lifetime.rolling && session.isTouchDue(record, now)
-    if (verified.needsResign || isRenewed) session.cookie.renew()
+    if (verified.needsResign || isRenewed) session.cookie.due = 'renew'
     if (settings.schema !== undefined) return this.#applySchema(session, record)
     this.#resumed(record)
     return session

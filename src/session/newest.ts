@@ -104,7 +104,7 @@ export async function applySchema(core: Core, record: SessionRecord, stored: Sto
 export function useNewestKnown(session: RequestSession): void {
   const { record, core } = session
   if (record === undefined || core.settings.schema !== undefined || core.settings.throwsOnConflict) return
-  const newest = core.payload.newestKnown(record)
+  const newest = core.payload.newestKnown(record, session.readAt)
   if (newest === undefined || isEnded(newest.record)) return
   const stored = { ...newest.contents, metadata: decodeMetadata(newest.record) }
   takeNewer(session, { record: newest.record, stored, dataError: undefined })

@@ -1,6 +1,7 @@
 // A session goes on under a new id: what no slow request may undo.
 import { goneError, headersSentError } from '../errors.ts'
 import { applyChanges, ABSENT, type PendingChanges, type Snapshot } from '../record/merge.ts'
+import { withMaxAge } from '../record/lifetime.ts'
 import { draftOf, emptyDraft, recordOf, type Draft } from '../record/record.ts'
 import { tombstoneOf } from '../record/tombstone.ts'
 import type { Replaced } from '../store.ts'
@@ -13,6 +14,7 @@ import type { RequestSession } from './request-session.ts'
 import { conflictingKeys, nextInstants } from './rules.ts'
 import { retryOnConflict } from './retry.ts'
 import { followSuccessors } from './successors.ts'
+import { validate } from './validation.ts'
 
 /** Which keys of data go on under a new id: all, none, or these. */
 export type Keep = boolean | readonly string[]
@@ -47,7 +49,7 @@ async function rotate(
     const now = session.core.settings.now()
     const clashes = conflictingKeys(session, pending, session.stored)
     const ground = draftOf(session.stored, requireRecord(session), pending, now)
-    const draft = carryOver(session, ground, keep, owner, now)
+    const draft = carryOver(session, ground, keep, owner, pending, now)
     const isFreshStart = keep === false || isSomebodyElse(ground.owner, owner)
     return rotateOnce(session, draft, clashes, owner !== undefined, isFreshStart)
   }
@@ -68,14 +70,21 @@ async function begin(
   const now = session.core.settings.now()
   const hasEnded = session.status !== 'new'
   const ground = hasEnded ? emptyDraft(now) : draftOf(session.stored, undefined, pending, now)
-  const draft = carryOver(session, ground, hasEnded ? false : keep, owner, now)
-  if (hasEnded) session.record = undefined
+  const draft = carryOver(session, ground, hasEnded ? false : keep, owner, pending, now)
+  if (hasEnded) session.forgetEnded()
   session.forgetId()
   await insert(session, draft, now)
 }
 
 /** What of a session goes on under its new id, signed in where an owner is given. */
-function carryOver(session: RequestSession, draft: Draft, keep: Keep, owner: string | undefined, now: number): Draft {
+function carryOver(
+  session: RequestSession,
+  draft: Draft,
+  keep: Keep,
+  owner: string | undefined,
+  { maxAge }: PendingChanges,
+  now: number,
+): Draft {
   const isAnother = isSomebodyElse(draft.owner, owner)
   const kept: Draft =
     keep === false || (keep === true && isAnother)
@@ -85,7 +94,11 @@ function carryOver(session: RequestSession, draft: Draft, keep: Keep, owner: str
           data: keep === true ? draft.data : pick(draft.data, keep),
           flash: isAnother ? [] : draft.flash,
         }
-  return owner === undefined ? kept : signedIn(session, kept, owner, now)
+  if (owner === undefined) return kept
+  // "Remember me" that this request set is meant for the owner who signs in.
+  const metadata =
+    maxAge === undefined ? kept.metadata : { ...kept.metadata, ...withMaxAge(kept.metadata, maxAge, now) }
+  return signedIn(session, { ...kept, metadata }, owner, now)
 }
 
 function isSomebodyElse(previous: string | undefined, owner: string | undefined): boolean {
@@ -113,13 +126,20 @@ export async function rotateOnce(
   isSignIn: boolean,
   isFreshStart: boolean,
 ): Promise<Replaced> {
-  const { settings, store, events } = session.core
+  const { settings, store, events, watches } = session.core
   const previous = requireRecord(session)
   const now = settings.now()
   // Until the old record gives way both are listed: with its name, the limit of an owner counts them once.
   const marked = { ...draft, metadata: { ...draft.metadata, predecessor: previous.key } }
   const { id, record, draft: stored } = await createRecord(session, marked, now, session.newId())
-  const answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)
+  // The announcement of a fresh start ends the signals of other requests, not of the one that makes it.
+  watches.remove(session)
+  let answer: Replaced = 'gone'
+  try {
+    answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)
+  } finally {
+    if (answer !== 'done') session.watch()
+  }
   if (answer !== 'done') {
     await deleteUnused(session, record.key)
     return answer
@@ -132,7 +152,7 @@ export async function rotateOnce(
     events.emit('regenerate', { publicId, previousPublicId: previous.key, owner })
   }
   tellCommitted(session, record, conflicts)
-  session.core.watches.moved(previous.key, record, isFreshStart, session)
+  watches.moved(previous.key, record, isFreshStart)
   await finishSignIn(session, previous.key, isSignIn)
   return 'done'
 }
@@ -177,8 +197,10 @@ export async function storeInSuccessor(session: RequestSession, pending: Pending
   if (core.settings.owner === undefined || record === undefined) return refuse(session)
   const now = core.settings.now()
   const wanted = applyOwner(session, draftOf(session.stored, record, pending, now), pending, now).owner
+  // Only who signs in as that owner by this very change follows: a request of before a new id must not reach beyond it.
+  if (wanted === undefined || wanted === record.owner) return refuse(session)
   const key = await followSuccessors(core, record.key)
-  if (wanted === undefined || key === undefined) return refuse(session)
+  if (key === undefined) return refuse(session)
   const written = await changeSuccessor(session, pending, key, wanted)
   if (!written) refuse(session)
 }
@@ -195,15 +217,18 @@ async function changeSuccessor(
     if (known?.record.owner !== owner) return 'gone'
     const { record: ground, stored } = known
     const now = core.settings.now()
-    conflictingKeys(session, pending, stored)
+    const clashes = conflictingKeys(session, pending, stored)
     const draft = draftOf(stored, ground, pending, now)
+    if (core.settings.schema !== undefined) await validate(core, key, draft.data)
     const instants = nextInstants(session, ground, draft, pending, now)
     const next = recordOf(core.payload, draft, ground.key, ground.version + 1, instants)
     const answer = await core.store.replace(next, ground.version, now)
     if (answer === 'done') {
       takeNewer(session, { record: next, stored: draft, dataError: undefined })
+      // Its id is known to the browser alone, from the other response.
+      session.isFollower = true
       session.cookie.withdraw()
-      tellCommitted(session, next, [])
+      tellCommitted(session, next, clashes)
     }
     return answer
   }

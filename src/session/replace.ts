@@ -10,6 +10,7 @@ import { applyOwner, finishSignIn, needsNewId } from './owner.ts'
 import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
 import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
+import { MAX_WAIT } from './queues.ts'
 import { conflictingKeys, nextInstants, scheduleRenewal } from './rules.ts'
 import { checkDraft } from './validation.ts'
 
@@ -100,6 +101,7 @@ function conclude(
 ): MaybePromise<void> {
   session.setRecord(record, stored)
   session.core.payload.remember(record, stored)
+  session.core.watches.expires(record.key, record.expiresAt)
   settle(session, pending)
   scheduleRenewal(session, pending, record.lastSeenAt !== previous.lastSeenAt)
   tellCommitted(session, record, clashes)
@@ -138,9 +140,15 @@ async function replaceAlone(
  */
 export async function writeTogether(changes: readonly Change[]): Promise<void> {
   if (changes.length > 1 && (await tryTogether(changes))) return
+  const end = performance.now() + MAX_WAIT
+  const rest = []
   for (const { session, pending, resolve, reject } of changes) {
-    await replaceAlone(session, pending).then(resolve, reject)
+    const done = replaceAlone(session, pending).then(resolve, reject)
+    // One after another as long as that is quick: side by side they would overtake one another.
+    if (performance.now() < end) await done
+    else rest.push(done)
   }
+  await Promise.all(rest)
 }
 
 /** These changes cannot be stored by one write. */
@@ -200,9 +208,10 @@ function prepareTogether(changes: readonly Change[]): readonly Attempt[] {
   let instants: Instants | undefined
   for (const { session, pending } of changes) {
     if (record === undefined || ground === undefined) throw new NotTogether()
-    const own = prepare(session, pending, record, ground)
+    // The instants of the changes before it are the newest: a passive change must not take them back.
+    const own = prepare(session, pending, { ...record, ...instants }, ground)
     if (own.draft.owner !== record.owner) throw new NotTogether()
-    instants = instants === undefined || own.instants.lastSeenAt >= instants.lastSeenAt ? own.instants : instants
+    instants = own.instants
     attempts.push({ ...own, instants })
     ground = own.draft
   }

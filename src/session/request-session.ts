@@ -1,10 +1,11 @@
 // One session in one request: what is stored, what is pending, which state it is in, and what a commit has to do.
 // No store call, no waiting.
+import { AsyncResource } from 'node:async_hooks'
 import { isId, publicIdOf } from '../cookie/id.ts'
 import { closedError, describe, destroyedError, goneError, invalidMix, type SessionError } from '../errors.ts'
-import { expiry, isTouchDue } from '../record/lifetime.ts'
+import { effectiveEnd, expiry, isTouchDue } from '../record/lifetime.ts'
 import { ABSENT, isEmpty, type PendingChanges } from '../record/merge.ts'
-import { newMetadata, type Metadata } from '../record/metadata.ts'
+import { newMetadata, readMetadata, type Metadata } from '../record/metadata.ts'
 import { decodeRecord, nothingStored, type Stored } from '../record/record.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 import type { Core, RequestInfo } from './core.ts'
@@ -57,6 +58,10 @@ export class RequestSession implements AccessCheck {
   dataError: SessionError | undefined = undefined
   /** This request gave the session a new id. */
   hasNewId = false
+  /** When the record was asked for, by `performance.now()`. */
+  readAt = 0
+  /** Its changes went into a session whose id another response carries: this one sends no cookie. */
+  isFollower = false
   /** Keys of data that other requests had changed by the time that this one stored its changes. */
   mergedKeys: readonly string[] = NO_KEYS
   /** The work on this session that has to end before the next begins. */
@@ -69,6 +74,7 @@ export class RequestSession implements AccessCheck {
   #publicId: string | undefined = undefined
   #stored: Stored | undefined = undefined
   #metadata: Metadata | undefined = undefined
+  #abort: ((reason: unknown) => void) | undefined = undefined
 
   constructor(core: Core, info: RequestInfo, now: number, origin: Origin) {
     this.core = core
@@ -78,7 +84,6 @@ export class RequestSession implements AccessCheck {
     const mustStore = !core.settings.lazy && info.ctx?.method !== 'OPTIONS'
     this.pending = new Pending(mustStore)
     this.cookie = new ResponseCookie(this)
-    if (mustStore) this.cookie.watchHeaders()
   }
 
   // ---- what the session is
@@ -128,16 +133,27 @@ export class RequestSession implements AccessCheck {
     this.#publicId = record.key
     this.status = 'live'
     this.setRecord(record, stored)
-    if (this.ending !== undefined && !this.#isOver()) this.core.watches.add(this)
+    this.watch()
   }
 
   /** A newer record of the same session. `stored` may be left out where only the instants moved. */
   setRecord(record: SessionRecord, stored: Stored | undefined = this.#stored): void {
     this.record = record
+    this.#publicId = record.key
     if (stored !== undefined) {
       this.#stored = stored
       this.#metadata = stored.metadata
     }
+  }
+
+  /** Another record of the same session says how long it lives. @returns whether that can be read. */
+  takeLifetime(newest: SessionRecord): boolean {
+    const metadata = readMetadata(newest)
+    if (metadata === undefined || this.record === undefined) return false
+    this.record = { ...this.record, lastSeenAt: newest.lastSeenAt, expiresAt: newest.expiresAt }
+    this.#metadata = metadata
+    if (this.#stored !== undefined) this.#stored = { ...this.#stored, metadata }
+    return true
   }
 
   /** What is stored; `open` has been called before where a record is there. */
@@ -215,7 +231,7 @@ export class RequestSession implements AccessCheck {
   get expiresAt(): number {
     const { record, pending } = this
     const { lifetime, now } = this.core.settings
-    if (record !== undefined && pending.maxAge === undefined) return record.expiresAt
+    if (record !== undefined && pending.maxAge === undefined) return effectiveEnd(lifetime, this.metadata, record)
     const seenAt = record === undefined ? this.now : now()
     return expiry(lifetime, this.cookie.lifetime(seenAt), seenAt)
   }
@@ -225,13 +241,32 @@ export class RequestSession implements AccessCheck {
     if (this.ending !== undefined) return this.ending.signal
     this.ending = new AbortController()
     const { ending, status, info, core } = this
+    this.#abort = AsyncResource.bind((reason: unknown) => ending.abort(reason))
     if (status === 'gone' || status === 'destroyed') ending.abort(goneError())
     if (status !== 'live' && status !== 'new') return ending.signal
     if (this.#isOver()) return ending.signal
     core.watches.add(this)
-    const until = info.ctx?.res ?? info.request.socket
-    until.once('close', () => core.watches.remove(this))
+    core.watches.removeOnClose(this, info.ctx?.res ?? info.request.socket)
     return ending.signal
+  }
+
+  /** Waits for the end of the session, where somebody looked at its signal and the response is not over. */
+  watch(): void {
+    if (this.ending !== undefined && !this.#isOver()) this.core.watches.add(this)
+  }
+
+  /** The session ended and its owner signs in anew: what waits for the end of the old one is told, and nothing else. */
+  forgetEnded(): void {
+    this.record = undefined
+    this.core.watches.remove(this)
+    this.end(goneError())
+    this.ending = undefined
+    this.#abort = undefined
+  }
+
+  /** Aborts the signal, if there is one, in the async context of the code that looked at it first. */
+  end(reason: unknown): void {
+    this.#abort?.(reason)
   }
 
   /** Whether the response is over; outside the chain, whether the connection is closed. */
@@ -246,6 +281,12 @@ export class RequestSession implements AccessCheck {
   seal(): void {
     this.phase = 'sealed'
     this.pending.freeze()
+  }
+
+  /** Drops what is pending, for it was part of something that failed. */
+  drop(): void {
+    this.pending.reset(this.#stored?.data ?? nothingStored(this.now).data)
+    this.pending.mustStore = false
   }
 
   /** Nothing more is committed for this request; what was not stored is dropped. */

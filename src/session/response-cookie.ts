@@ -33,7 +33,7 @@ export class ResponseCookie implements HeaderSource {
   /** Whether the response's headers are still to come, and with them a cookie. */
   get canSend(): boolean {
     const { ctx, request } = this.#session.info
-    if (ctx === undefined || ctx.res.headersSent) return false
+    if (ctx === undefined || ctx.res.headersSent || this.#session.isFollower) return false
     // A handler that took the connection over for a WebSocket (koa-easy-ws) gave its response no socket to write to.
     return request.headers.upgrade === undefined || ctx.res.socket !== null
   }
@@ -61,7 +61,7 @@ export class ResponseCookie implements HeaderSource {
 
   /** Sends it once the store has confirmed that the session lives, or with the headers of a handler that answers itself. */
   renew(): void {
-    if (this.due === 'issue') return
+    if (this.due === 'issue' || this.#session.isFollower) return
     this.due = 'renew'
     this.watchHeaders()
   }

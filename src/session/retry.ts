@@ -5,20 +5,26 @@ import type { MaybePromise, Replaced } from '../store.ts'
 
 // Each round one writer wins, so n writers need at most n rounds: 10 s is enough for hundreds.
 const PATIENCE = 10_000
+// No try begins that would end later than this if it took as long as the one before.
+const MAX_TIME = 15_000
 const MAX_PAUSE = 64
 
 /** Waits between tries: not at all before the second one, then for random times that grow. */
 export class Backoff {
-  readonly #end = performance.now() + PATIENCE
+  readonly #start = performance.now()
+  #tryStart = this.#start
   #tries = 0
 
   /** @throws {SessionError} `ERR_SESSION_CONFLICT` after ten seconds of tries. */
   async wait(): Promise<void> {
     this.#tries++
-    if (performance.now() > this.#end) throw outOfTries(this.#tries)
+    const now = performance.now()
+    const elapsed = now - this.#start
+    if (elapsed > PATIENCE || elapsed + (now - this.#tryStart) > MAX_TIME) throw outOfTries(this.#tries)
     // The first retry yields as well: a store that answers at once must not keep the event loop.
     if (this.#tries === 1) await Promise.resolve()
     else await sleep(Math.random() * Math.min(2 ** this.#tries, MAX_PAUSE))
+    this.#tryStart = performance.now()
   }
 }
 

@@ -3,18 +3,22 @@ import { isEnded, successorOf } from '../record/tombstone.ts'
 import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 
-// A session that gets a new id more often than this within a minute is none; tombstones that name one another end here.
-const MAX_STEPS = 16
+// A chase of a session that gets new ids all the time ends after ten seconds, in milliseconds.
+const PATIENCE = 10_000
 
 /** The record itself, or the one at the end of its successors; `undefined` where there is none. */
 export async function followRecord(core: Core, record: SessionRecord): Promise<SessionRecord | undefined> {
   const { store, settings } = core
+  if (!isEnded(record)) return record
   let target: SessionRecord | undefined | 'corrupt' = record
-  for (let steps = 0; steps < MAX_STEPS; steps++) {
-    if (target === undefined || target === 'corrupt') return undefined
+  // Tombstones that name one another in a circle have no end.
+  const seen = new Set<string>()
+  const end = performance.now() + PATIENCE
+  while (target !== undefined && target !== 'corrupt' && performance.now() < end) {
     if (!isEnded(target)) return target
     const successor = successorOf(target)
-    if (successor === undefined) return undefined
+    if (successor === undefined || seen.has(successor)) return undefined
+    seen.add(successor)
     target = await store.read(successor, settings.now())
   }
   return undefined

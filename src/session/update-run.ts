@@ -4,6 +4,7 @@ import type { Changes, Snapshot } from '../record/merge.ts'
 import type { Core } from './core.ts'
 import { Data } from './data.ts'
 import { RunningUpdate } from './inside-update.ts'
+import type { RequestSession } from './request-session.ts'
 
 /** What came of a run. */
 export type Run<Result> = { readonly result: Result; readonly changes: Changes } | { readonly error: unknown }
@@ -15,6 +16,7 @@ export async function runUpdate<Result>(
   stored: Snapshot,
   pending: Changes,
   fn: (data: object) => Result | Promise<Result>,
+  session?: RequestSession,
 ): Promise<Run<Result>> {
   let isOver = false
   const data = new Data(stored, core.payload.codec, {
@@ -24,7 +26,7 @@ export async function runUpdate<Result>(
     },
   })
   data.adopt(pending)
-  const update = new RunningUpdate(core, publicId, data)
+  const update = new RunningUpdate(core, publicId, data, session)
   try {
     const result = await update.run(() => fn(data.proxy))
     return { result, changes: data.changes() }

@@ -9,7 +9,7 @@ import { orDrop, runExclusive } from './exclusive.ts'
 import { updateAround } from './inside-update.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer, useNewestKnown } from './newest.ts'
 import { applyOwner, finishSignIn, needsNewId } from './owner.ts'
-import { rotateForOwner } from './regenerate.ts'
+import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
 import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
 import { conflictingKeys, nextInstants, scheduleRenewal } from './rules.ts'
@@ -39,6 +39,11 @@ class Update<Result> {
   /** Whether the next try has its ground already. */
   #isRefreshed = false
   #run: Run<Result> | undefined = undefined
+  /** What the last try started from, and what was pending in it. */
+  #ground: SessionRecord | undefined = undefined
+  #pending: PendingChanges | undefined = undefined
+  /** The change is stored in the session that took the place of this one. */
+  #isFollowed = false
 
   constructor(session: RequestSession, fn: (data: object) => Result | Promise<Result>) {
     this.#session = session
@@ -56,6 +61,7 @@ class Update<Result> {
         () => this.#attempt(note),
         () => this.#refresh(),
       )
+      // A session that has ended was refused in its turn.
       return isDone && this.#run !== undefined ? this.#run : refuse(session)
     })
     if ('error' in run) throw run.error
@@ -64,26 +70,49 @@ class Update<Result> {
 
   async #attempt(note: (pending: PendingChanges) => void): Promise<Replaced> {
     const session = this.#session
+    if (this.#isFollowed) return 'done'
     session.readable()
     if (session.status === 'gone' || session.status === 'unbound') return refuse(session)
     if (session.dataError !== undefined) throw session.dataError
     const ground = session.record
     const pending = session.pending.collect()
     note(pending)
-    const run = await runUpdate(session.core, session.publicId, session.stored.data, pending.changes, this.#fn)
+    this.#ground = ground
+    this.#pending = pending
+    const run = await runUpdate(session.core, session.publicId, session.stored.data, pending.changes, this.#fn, session)
     this.#run = run
     // The function ran outside of the session's turn: it may use other sessions, and take its time.
-    return runExclusive(session, () => this.#store(ground, pending, run))
+    return runExclusive(session, async () => {
+      const answer = await this.#store(ground, pending, run)
+      return answer === 'gone' ? this.#follow() : answer
+    })
   }
 
+  /** In the session's turn, as every verb of this request: another one may have given the session a new id meanwhile. */
   async #refresh(): Promise<boolean> {
     const session = this.#session
-    this.#isFresh = true
-    if (this.#isRefreshed || session.status === 'new') {
-      this.#isRefreshed = false
+    return runExclusive(session, async () => {
+      this.#isFresh = true
+      if (this.#isRefreshed || session.record !== this.#ground || session.status === 'new') {
+        this.#isRefreshed = false
+        return true
+      }
+      if (await refresh(session)) return true
+      await this.#follow()
+      this.#isFollowed = true
       return true
-    }
-    return refresh(session)
+    })
+  }
+
+  /** The session ended; where a parallel request signed the same owner in, the change is stored in what took its place. */
+  async #follow(): Promise<Replaced> {
+    const session = this.#session
+    const pending = this.#pending
+    const run = this.#run
+    if (pending === undefined || run === undefined || 'error' in run) return refuse(session)
+    await storeInSuccessor(session, { ...pending, changes: run.changes })
+    session.pending.detach(session.stored, pending)
+    return 'done'
   }
 
   async #store(ground: SessionRecord | undefined, pending: PendingChanges, run: Run<Result>): Promise<Replaced> {
@@ -146,6 +175,7 @@ class Update<Result> {
     if (answer !== 'done') return answer
     session.setRecord(record, draft)
     payload.remember(record, draft)
+    session.core.watches.expires(record.key, record.expiresAt)
     scheduleRenewal(session, pending, record.lastSeenAt !== ground.lastSeenAt)
     tellCommitted(session, record, clashes)
     await finishSignIn(session, undefined, record.owner !== ground.owner)

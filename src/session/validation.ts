@@ -37,7 +37,9 @@ export async function validate(core: Core, publicId: string, data: Snapshot): Pr
 export function checkDraft(session: RequestSession, draft: Draft): Promise<unknown> | undefined {
   const { core, record } = session
   if (core.settings.schema === undefined) return undefined
-  // What was loaded has been checked.
-  if (record !== undefined && session.dataError === undefined && draft.data === session.stored.data) return undefined
+  // What was loaded has been looked at: nobody is locked out by what they did not change.
+  if (record !== undefined && draft.data === session.stored.data) return undefined
+  // The empty data of a session that begins is filled by the handlers, and checked at the commit.
+  if (session.phase === 'open' && Object.keys(draft.data).length === 0) return undefined
   return validate(core, session.publicId, draft.data)
 }

@@ -1,5 +1,7 @@
 // Sessions whose end is waited for (`session.signal`): in whichever process and for whatever reason they end.
+import type { EventEmitter } from 'node:events'
 import type { CheckedStore } from '../checked-store.ts'
+import { outsideRequests } from '../context.ts'
 import { goneError } from '../errors.ts'
 import { eachOf } from '../portions.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
@@ -13,7 +15,8 @@ import { CorruptRecord, type SessionRecord } from '../store.ts'
 export interface Watcher {
   /** The record that stands for its session now. */
   readonly record: SessionRecord | undefined
-  readonly ending: AbortController | undefined
+  /** Aborts its signal. */
+  end(reason: unknown): void
 }
 
 interface Watched {
@@ -29,7 +32,7 @@ const POLL = 5000
 /** How often they are read where it does: an announcement may have been lost without a sign. */
 const RECHECK = 600_000
 // A session that gets a new id more often while it is read is looked at again later.
-const MAX_STEPS = 16
+const MAX_STEPS = 1000
 
 export class Watches {
   readonly #store: CheckedStore
@@ -42,6 +45,8 @@ export class Watches {
   #timer: NodeJS.Timeout | undefined = undefined
   #readAt = 0
   #isReading = false
+  #isClosed = false
+  readonly #closing = new WeakMap<EventEmitter, Set<Watcher>>()
 
   constructor(store: CheckedStore, payload: Payload, settings: Settings) {
     this.#store = store
@@ -53,6 +58,8 @@ export class Watches {
   add(watcher: Watcher): void {
     const { record } = watcher
     if (record === undefined) return
+    if (this.#isClosed) return
+    this.remove(watcher)
     if (this.#watched.size === 0) this.#start()
     this.#put(watcher, record.key, record.expiresAt)
     // It may have ended since it was loaded: of that nothing is announced any more.
@@ -76,22 +83,43 @@ export class Watches {
     this.#of.set(watcher, watched)
   }
 
+  /** Waits no longer once `until` has closed: one listener each, for a connection may serve many requests. */
+  removeOnClose(watcher: Watcher, until: EventEmitter): void {
+    const known = this.#closing.get(until)
+    if (known !== undefined) {
+      known.add(watcher)
+      return
+    }
+    const watchers = new Set([watcher])
+    this.#closing.set(until, watchers)
+    until.once('close', () => {
+      this.#closing.delete(until)
+      for (const one of watchers) this.remove(one)
+    })
+  }
+
+  /** A session has another end now. */
+  expires(key: string, expiresAt: number): void {
+    const watched = this.#watched.get(key)
+    if (watched !== undefined) watched.expiresAt = expiresAt
+  }
+
   /** A session has ended in this process. */
   ended(key: string): void {
     const watched = this.#watched.get(key)
     if (watched !== undefined) this.#abort(watched)
   }
 
-  /** A session has got a new id in this process, by the request of `by`, whose session it stays. */
-  moved(key: string, successor: SessionRecord, isFreshStart: boolean, by: Watcher): void {
+  /** A session has got a new id in this process. */
+  moved(key: string, successor: SessionRecord, isFreshStart: boolean): void {
     const watched = this.#watched.get(key)
     if (watched === undefined) return
-    if (watched.watchers.delete(by)) this.#put(by, successor.key, successor.expiresAt)
     if (isFreshStart) this.#abort(watched)
     else this.#move(watched, successor.key, successor.expiresAt)
   }
 
   close(): void {
+    this.#isClosed = true
     this.#stop()
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
@@ -102,12 +130,15 @@ export class Watches {
 
   #start(): void {
     this.#readAt = performance.now()
-    if (!this.#hasSubscribed) {
-      this.#hasSubscribed = true
-      this.#unsubscribe = this.#store.subscribe((key) => this.#announced(key))
-    }
-    this.#timer ??= setInterval(() => this.#tick(), TICK)
-    this.#timer.unref()
+    // Outside of the request that happens to be the first: it must not be kept alive.
+    outsideRequests(() => {
+      if (!this.#hasSubscribed) {
+        this.#hasSubscribed = true
+        this.#unsubscribe = this.#store.subscribe((key) => this.#announced(key))
+      }
+      this.#timer ??= setInterval(() => this.#tick(), TICK)
+      this.#timer.unref()
+    })
   }
 
   #stop(): void {
@@ -195,7 +226,7 @@ export class Watches {
     const watchers = [...watched.watchers]
     watched.watchers.clear()
     for (const watcher of watchers) this.#of.delete(watcher)
-    for (const { ending } of watchers) ending?.abort(reason)
+    for (const watcher of watchers) watcher.end(reason)
     if (this.#watched.size === 0) this.#stop()
   }
 }

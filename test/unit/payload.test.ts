@@ -275,19 +275,19 @@ test('the newest version that was written here is known, and an older read that 
   payload.remember(at(2, '{"a":2}'), CONTENTS)
   t.deepEqual(payload.decode(at(1)).data, { a: 1 })
 
-  t.deepEqual(payload.newestKnown(at(1)), { key: BOUND.key, record: at(2, '{"a":2}'), contents: CONTENTS })
-  t.is(payload.newestKnown(at(2)), undefined)
-  t.is(payload.newestKnown({ ...at(1), key: 'another key' }), undefined)
+  t.deepEqual(payload.newestKnown(at(1), 0), { key: BOUND.key, record: at(2, '{"a":2}'), contents: CONTENTS })
+  t.is(payload.newestKnown(at(2), 0), undefined)
+  t.is(payload.newestKnown({ ...at(1), key: 'another key' }, 0), undefined)
 })
 
 test('once the store has refused it, what was known is forgotten', (t) => {
   const payload = clear()
   payload.remember(at(2), CONTENTS)
   payload.forget('another key')
-  t.not(payload.newestKnown(at(1)), undefined)
+  t.not(payload.newestKnown(at(1), 0), undefined)
   payload.forget(BOUND.key)
 
-  t.is(payload.newestKnown(at(1)), undefined)
+  t.is(payload.newestKnown(at(1), 0), undefined)
 })
 
 test('what is remembered stays bounded: after megabytes of others a record is parsed again', (t) => {
