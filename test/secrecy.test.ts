@@ -159,6 +159,7 @@ test('a logger hears of a whole life without an id, a signature or data', async 
     'a',
     'create',
     'commit',
+    'sign-in',
     'the',
     'resume',
     'resume',

@@ -115,7 +115,8 @@ test('no signature or digest is compared with an operator', (t) => {
   const lines = sources.flatMap(({ name, text }) =>
     text
       .split('\n')
-      .filter((line) => compared.test(line))
+      // Whether there is one at all is no secret.
+      .filter((line) => compared.test(line.replace(/\w+ === undefined/g, '')))
       .map((line) => `${name}: ${line.trim()}`),
   )
 
