@@ -41,7 +41,8 @@ export function challengeInstant(
   if (instant === undefined || nonce === undefined || signature === undefined) return undefined
   const madeAt = parseInt(instant, 36)
   if (madeAt - now > MAX_SKEW || now - madeAt >= CHALLENGE_LIFE) return undefined
-  return signing.keyring.index(textOf(signing, purpose, id, instant, nonce), signature) === -1 ? undefined : madeAt
+  const key = signing.keyring.index(textOf(signing, purpose, id, instant, nonce), signature)
+  return key === -1 ? undefined : madeAt
 }
 
 // A space and no equals sign before it: never what is signed for a cookie.
