@@ -257,8 +257,8 @@ export class CheckedStore {
         try {
           resolve(this.#recover(operation, key, cause))
         } catch (error) {
-          // What it throws is a SessionError.
-          reject(error as SessionError)
+          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- what it throws is a SessionError
+          reject(error)
         }
       }
       answer.then(

@@ -3,7 +3,7 @@
 import { channel, type Channel } from 'node:diagnostics_channel'
 import { keyNames, printable } from './errors.ts'
 
-export { isTraced, trace, type SpanName } from './trace.ts'
+export { isTraced, trace } from './trace.ts'
 
 const NAMES = [
   'create',

@@ -39,6 +39,9 @@ test.serial('a request over the memory store allocates no more than it did', asy
   const { bytes } = await run()
 
   for (const [workload, limit] of Object.entries(BYTES)) {
-    t.true((bytes[workload] ?? Infinity) <= limit * 1.05, `${workload} took ${bytes[workload]} bytes, ${limit} are known`)
+    t.true(
+      (bytes[workload] ?? Infinity) <= limit * 1.05,
+      `${workload} took ${bytes[workload]} bytes, ${limit} are known`,
+    )
   }
 })

@@ -185,7 +185,7 @@ for (const how of ['defineProperty', 'assignment'] as const)
     const app = new Koa()
     app.use(session({ keys: ['a secret of more than sixteen characters'] }))
     app.use(async (ctx, next) => {
-      if ('session' in ctx && ctx['session'] !== undefined) return next()
+      if ('session' in ctx && ctx['session'] !== undefined) return next() as Promise<unknown>
       if (how === 'assignment') ctx['session'] = {}
       else Object.defineProperty(ctx, 'session', { get: () => ({}) })
       await next()

@@ -1,4 +1,5 @@
 // session.signal: it aborts when the session ends, in whichever way, and leaves nothing behind.
+import type { SessionRecord } from '../src/store.ts'
 import test, { type ExecutionContext } from 'ava'
 import { session, type SessionManager, type SessionMiddleware, type SessionOptions } from '../src/index.ts'
 import { Barrier, FaultyStore } from './support/faults.ts'
@@ -145,7 +146,7 @@ test('the signal aborts at the absolute end, however active its user is', async 
 })
 
 test('an end in another process reaches a store that announces nothing, within some seconds', async (t) => {
-  const records = new Map()
+  const records = new Map<string, SessionRecord>()
   const polled = new SilentStore(records)
   Object.assign(polled, { subscribe: undefined })
   const scene = await watching(t, { store: polled })

@@ -200,25 +200,3 @@ Object.defineProperty(KoaSession.prototype, inspect.custom, {
     return this.toJSON()
   },
 })
-
-/**
- * Says once that a package looks for `ctx.session`, where there is none: koa-csrf, for one, protects nothing then.
- *
- * On the prototype of all contexts of the app, so it costs a request nothing; code that sets `ctx.session` gets its own.
- */
-export function watchForKoaSession(prototype: object, events: Events): void {
-  if ('session' in prototype) return
-  Object.defineProperty(prototype, 'session', {
-    configurable: true,
-    get() {
-      events.notice(
-        'NO_CTX_SESSION',
-        'ctx.session was read, but the session is at ctx.state: a package such as koa-csrf or koa-passport needs session({ koaSession: true }) and does nothing, or fails, without it',
-      )
-      return undefined
-    },
-    set(this: object, value: unknown) {
-      Object.defineProperty(this, 'session', { configurable: true, enumerable: true, writable: true, value })
-    },
-  })
-}

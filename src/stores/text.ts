@@ -26,18 +26,6 @@ export function fromText(text: unknown): string {
   }
 }
 
-/** The payload in a column: any column of SQLite may hold a number, which would be taken for a length. */
-export function toPayload(value: string | Uint8Array | ArrayBuffer | number | bigint): string | Uint8Array {
-  if (typeof value === 'string') return fromText(value)
-  // A typed array is copied, a buffer wrapped; the constructor's overloads do not take the union of both.
-  return typeof value === 'object' ? new Uint8Array(value as ArrayBuffer) : String(value)
-}
-
-/** The version in a column of SQLite: text that looks like a number is none, and never equals what it is compared with. */
-export function toVersion(value: unknown): number {
-  return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : NaN
-}
-
 /**
  * The text in a JSON string.
  *

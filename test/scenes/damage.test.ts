@@ -195,7 +195,7 @@ claim(
   encrypted,
   async (t, { visitor, scene }) => {
     await visitor.does(({ data }) => (data.a = 1))
-    const plain = await scene.mount({ encryptionKeys: undefined } as unknown as Options)
+    const plain = await scene.mount({ encryptionKeys: undefined })
 
     const reply = await (await plain.visitor(await visitor.cookie())).does(({ data }) => ({ ...data }))
 

@@ -119,7 +119,10 @@ export class FaultyStore implements SessionStore {
   }
 
   listKeys(owner: string, now: number, limit: number, cursor: string | undefined): KeyPage | Promise<KeyPage> {
-    return this.#call('listKeys', () => this.inner.listKeys?.(owner, now, limit, cursor) ?? { keys: [], cursor: undefined })
+    return this.#call(
+      'listKeys',
+      () => this.inner.listKeys?.(owner, now, limit, cursor) ?? { keys: [], cursor: undefined },
+    )
   }
 
   scan(now: number, limit: number, cursor: string | undefined): RecordPage | Promise<RecordPage> {

@@ -5,7 +5,6 @@ import { literal } from './values.ts'
 // What a conditional write says of the row that it met, through LAST_INSERT_ID(expression): the server puts that into its
 // answer, beside the number of rows, which means one thing or another by a flag of the connection (FOUND_ROWS). It is
 // worked out on the very state of the row that the write locks, so the answer and the write are one step.
-export const ABSENT = 0
 export const DONE = 1
 /** Met the condition at first, and was removed while the statement waited for the row. */
 export const REMOVED = 2

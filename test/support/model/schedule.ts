@@ -112,5 +112,5 @@ WriteQueue.prototype.isBusy = function (this: WriteQueue<unknown>, key: string):
 }
 
 Turns.prototype.take = function <T>(this: Turns, key: unknown, work: () => Promise<T>): Promise<T> {
-  return current === undefined ? (take.call(this, key, work as () => Promise<unknown>) as Promise<T>) : work()
+  return current === undefined ? (take.call(this, key, work) as Promise<T>) : work()
 }
