@@ -64,7 +64,8 @@ const FEW = 32
 
 /** The sessions of an owner who has had more than one at a time, in the order of their last use. */
 export class Owner implements Link<DetailedEntry | Owner> {
-  readonly entries = new Queue<DetailedEntry | Owner>()
+  // eslint-disable-next-line @typescript-eslint/consistent-generic-constructors -- isolated declarations need the type
+  readonly entries: Queue<DetailedEntry | Owner> = new Queue()
   readonly name: string
   count = 0
   before: DetailedEntry | Owner | undefined = undefined
