@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 
-/** What the titles of a test file may be, as test/security.test.ts reads them. */
+/** What the titles of a test file may be, as test/security/security.test.ts reads them. */
 function titlesIn(source) {
   const calls = source.matchAll(/\b[\w.]+\(\s*(?:'((?:[^'\\\n]|\\.)+)'|"((?:[^"\\\n]|\\.)+)"|`((?:[^`\\]|\\.)+)`),/g)
   const fixed = (template) => template.replace(/\$\{[^}]*\}|\W/g, '').length

@@ -1,5 +1,5 @@
 // npm test: runs AVA and ends with one plain line, `N passed, N failed`, for machines. The exit code is AVA's.
-// Arguments go to AVA: npm test -- test/cookie.test.ts --match '*forged*'
+// Arguments go to AVA: npm test -- test/unit/cookie.test.ts --match '*forged*'
 // All that the tests print is searched for session cookies and signing secrets: one of them is a failure, too.
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -20,6 +20,9 @@ let passed = 0
 let failed = 0
 let summary = 0
 let leaks = 0
+/** The lines that say what went wrong, again at the end: what a log shows of a long run is often only its last page. */
+const recap = []
+let following = 0
 
 // An id, a full stop and a signature, as a cookie has them; and the secrets that most tests sign with.
 const cookie = /(?<![\w-])[\w-]{32}\.[\w-]{43}(?![\w-])/
@@ -44,12 +47,17 @@ for await (const line of createInterface({ input: child.stdout })) {
   console.log(line)
   const text = stripVTControlCharacters(line)
   look(text)
+  if (/^ {2}(?:[✘×] |Uncaught exception in |Unhandled rejection in )/.test(text))
+    following = /^ {2}U/.test(text) ? 30 : 1
+  if (following > 0 && recap.length < 200 && !/^ {2}[✔√] /.test(text)) recap.push(text)
+  if (following > 0) following -= 1
   if (/^ {2}[✔√] (?!\[expected fail\])/.test(text)) passed += 1
   else if (/^ {2}[✘×] /.test(text)) failed += 1
   else summary = Number(/^ {2}(\d+) tests? passed/.exec(text)?.[1] ?? summary)
 }
 const code = await exitCode()
 await printed
+if (recap.length > 0) console.log(`\nOnce more, what went wrong:\n\n${recap.join('\n')}\n`)
 
 // Where a test failed, what it compared is shown: its cookies are no leak.
 if (code !== 0) leaks = 0

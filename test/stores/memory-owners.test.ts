@@ -146,12 +146,13 @@ test('portions of an owner are in order and of their size, and a cursor goes on 
 test('an owner of 100,000 sessions costs no more than another', (t) => {
   const store = new MemoryStore({ maxSessions: 100_000 })
   const keys = Array.from({ length: 100_000 }, () => stored(store, { owner: 'ada' }))
+  const middle = keys.toSorted()[50_000]
   const start = process.cpuUsage()
   for (const key of keys.slice(50_000, 52_000)) {
     stored(store, { owner: 'ada' })
     stored(store, { owner: 'ada' })
     store.touch(key, 1, NOW + 1, NOW + 1000, NOW)
-    t.is(store.listKeys('ada', NOW, 10, key).keys.length, 10)
+    t.is(store.listKeys('ada', NOW, 10, middle).keys.length, 10)
     store.delete(key)
   }
   const { user, system } = process.cpuUsage(start)

@@ -86,7 +86,7 @@ async function serve({ port, shared }: Orders): Promise<void> {
     ctx.res.setHeader('Connection', 'close')
     await next()
   })
-  // The deadline is the business of test/faults.test.ts: here a slow machine must not be an outage.
+  // The deadline is the business of test/processes/faults.test.ts: here a slow machine must not be an outage.
   app.use(session<Contents>({ store: await open(shared), storeTimeout: '20s', logger: {} }))
   app.use(async (ctx: Context) => {
     const [, verb = '', name = ''] = ctx.path.split('/')

@@ -1,6 +1,6 @@
 // What the compiler must know of a session's data, and what it must refuse. `npm run typecheck` runs this file: each
 // expected error that does not come is an error itself. Extending SessionData reaches every file of a program, so that
-// is tested in a consumer of its own (test/package.test.ts).
+// is tested in a consumer of its own (test/repo/package.test.ts).
 import {
   bindSession,
   currentSession,

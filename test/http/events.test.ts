@@ -1,0 +1,261 @@
+// What the diagnostics channels say of requests. Channels belong to the process, so these tests are serial.
+import { inspect } from 'node:util'
+import test, { type ExecutionContext } from 'ava'
+import { ROOT } from '../support/consumer.ts'
+import { hear, keyIn, mounted, valueIn, type Handler, type Heard } from '../support/mounted.ts'
+import { start } from '../support/service.ts'
+
+const ALL = [
+  'create',
+  'resume',
+  'reject',
+  'commit',
+  'conflict',
+  'gone',
+  'regenerate',
+  'sign-in',
+  'destroy',
+  'store-error',
+]
+
+const handlers: Readonly<Record<string, Handler>> = {
+  '/n': ({ data }) => (data.n = (data.n ?? 0) + 1),
+  '/look': ({ data }) => data,
+  '/regenerate': (session) => session.regenerate(),
+  '/in': (session) => session.signIn('ada'),
+  '/out': (session) => session.destroy(),
+  '/save': async (session) => {
+    session.data.name = 'ada'
+    await session.save()
+    session.data.name = 'eve'
+  },
+}
+
+/** A browser with a stored session, its public id, and the events from then on. */
+async function begun(t: ExecutionContext, more: Readonly<Record<string, Handler>> = {}) {
+  const app = await mounted(t, { logger: {} }, { ...handlers, ...more })
+  const browser = app.browser()
+  await browser.get('/n')
+  const cookie = await browser.cookie()
+  return { ...app, visitor: browser, cookie, publicId: keyIn(cookie), heard: hear(t, ...ALL) }
+}
+
+test.serial('a visitor for whom nothing is kept is no event', async (t) => {
+  const app = await mounted(t, {}, handlers)
+  const heard = hear(t, ...ALL)
+  await app.browser().get('/look')
+
+  t.deepEqual(heard, [])
+})
+
+test.serial('a first store is create and commit, a use resume, a change resume and commit', async (t) => {
+  const app = await mounted(t, {}, handlers)
+  const heard = hear(t, ...ALL)
+  const browser = app.browser()
+  const publicId = keyIn((await browser.get('/n')).setCookie[0])
+  for (const path of ['/look', '/n', '/save']) await browser.get(path)
+
+  t.deepEqual(heard, [
+    ['create', { publicId }],
+    ['commit', { publicId }],
+    ['resume', { publicId }],
+    ['resume', { publicId }],
+    ['commit', { publicId }],
+    ['resume', { publicId }],
+    ['commit', { publicId }],
+    ['commit', { publicId }],
+  ])
+})
+
+test.serial('regenerate names both public ids', async (t) => {
+  const { visitor, publicId, heard } = await begun(t)
+  const next = keyIn((await visitor.get('/regenerate')).setCookie[0])
+
+  t.deepEqual(heard, [
+    ['resume', { publicId }],
+    ['regenerate', { publicId: next, previousPublicId: publicId }],
+    ['commit', { publicId: next }],
+  ])
+})
+
+test.serial('a sign-in is a regenerate, and the first store of a visitor', async (t) => {
+  const { visitor, browser, publicId, heard } = await begun(t)
+  const next = keyIn((await visitor.get('/in')).setCookie[0])
+  const other = keyIn((await browser().get('/in')).setCookie[0])
+
+  t.deepEqual(heard.slice(1), [
+    ['regenerate', { publicId: next, previousPublicId: publicId, owner: 'ada' }],
+    ['commit', { publicId: next, owner: 'ada' }],
+    ['sign-in', { publicId: next, previousPublicId: publicId, owner: 'ada' }],
+    ['create', { publicId: other, owner: 'ada' }],
+    ['commit', { publicId: other, owner: 'ada' }],
+    ['sign-in', { publicId: other, owner: 'ada' }],
+  ])
+})
+
+test.serial('destroy is told once, from within and from elsewhere', async (t) => {
+  const { visitor, middleware, browser, cookie, publicId, heard } = await begun(t)
+  await visitor.get('/out')
+  await browser().send('/out', cookie)
+  await middleware.destroy(publicId)
+  const other = keyIn((await browser().get('/in')).setCookie[0])
+  await middleware.destroyAll('ada')
+
+  t.deepEqual(
+    heard.filter(([name]) => name === 'destroy'),
+    [
+      ['destroy', { publicId, reason: 'sign-out' }],
+      ['destroy', { publicId: other, owner: 'ada', reason: 'elsewhere' }],
+    ],
+  )
+})
+
+const rejected: Record<string, (cookie: string) => string> = {
+  malformed: () => 'sid=bad',
+  signature: (cookie) => cookie.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')),
+}
+
+for (const [reason, forge] of Object.entries(rejected)) {
+  test.serial(`a cookie that is rejected for ${reason} names no session`, async (t) => {
+    const { browser, cookie, heard } = await begun(t)
+    await browser().send('/look', forge(cookie))
+
+    t.deepEqual(heard, [['reject', { reason }]] as unknown as Heard[])
+  })
+}
+
+test.serial('a cookie of an ended session is rejected by name', async (t) => {
+  const { browser, middleware, cookie, publicId, heard } = await begun(t)
+  await middleware.destroy(publicId)
+  await browser().send('/look', cookie)
+
+  t.deepEqual(heard.at(-1), ['reject', { publicId, reason: 'ended' }])
+})
+
+test.serial('a session that cannot be read is rejected by name where a handler looks at it', async (t) => {
+  const { visitor, store, publicId, heard } = await begun(t, { '/unseen': () => 'unseen' })
+  const record = await store.read(publicId, Date.now())
+  if (record === undefined) return t.fail('not stored')
+  await store.replace({ ...record, version: 2, payload: '{"n":' }, 1, Date.now())
+  await visitor.get('/unseen')
+  t.deepEqual(heard, [['resume', { publicId }]])
+  await visitor.get('/look')
+
+  t.deepEqual(heard.slice(1), [
+    ['resume', { publicId }],
+    ['reject', { publicId, reason: 'corrupt' }],
+  ])
+})
+
+test.serial('a record that is not one is rejected by name before the handlers run', async (t) => {
+  const { browser, cookie, heard, store } = await begun(t)
+  const read = store.read.bind(store)
+  store.read = async (key, now) => ({ ...(await read(key, now)), version: 'one' }) as never
+  await browser().send('/look', cookie)
+
+  t.deepEqual(heard, [['reject', { publicId: keyIn(cookie), reason: 'corrupt' }]])
+})
+
+test.serial('notes that cannot be read reject a session before the handlers run', async (t) => {
+  const { visitor, store, publicId, heard } = await begun(t)
+  const record = await store.read(publicId, Date.now())
+  if (record === undefined) return t.fail('not stored')
+  await store.replace({ ...record, version: 2, meta: 'no notes' }, 1, Date.now())
+  await visitor.get('/look')
+
+  t.deepEqual(heard, [['reject', { publicId, reason: 'corrupt' }]])
+})
+
+test.serial('two live sessions in one header are a duplicate of the second', async (t) => {
+  const { browser, cookie, heard } = await begun(t)
+  const other = (await browser().get('/n')).setCookie[0]
+  heard.length = 0
+  await browser().send('/look', `${cookie}; sid=${valueIn(other)}`)
+
+  t.deepEqual(
+    heard.filter(([name]) => name === 'reject'),
+    [['reject', { publicId: keyIn(other), reason: 'duplicate' }]],
+  )
+})
+
+test.serial('a key that two requests changed is a conflict that names it', async (t) => {
+  const { visitor, browser, cookie, publicId, heard } = await begun(t, {
+    '/slow': async ({ data }) => {
+      data.n = 10
+      data.name = 'mine'
+      await browser().send('/n', cookie)
+    },
+  })
+  await visitor.get('/slow')
+
+  t.deepEqual(
+    heard.filter(([name]) => name === 'conflict'),
+    [['conflict', { publicId, keys: ['n'] }]],
+  )
+})
+
+test.serial('a change to a session that ended meanwhile is gone', async (t) => {
+  const { visitor, middleware, publicId, heard } = await begun(t, {
+    '/slow': async ({ data }) => {
+      data.n = 10
+      await middleware.destroy(publicId)
+    },
+  })
+  const { status } = await visitor.get('/slow')
+
+  t.is(status, 409)
+  t.deepEqual(
+    heard.filter(([name]) => name === 'gone'),
+    [['gone', { publicId }]],
+  )
+})
+
+test.serial('a store that fails is an event with its verb and its kind, and without what it said', async (t) => {
+  const { visitor, store, publicId, heard } = await begun(t)
+  const error = Object.assign(new Error('PRIVATE'), { code: 'ECONNREFUSED' })
+  store.next('read', { kind: 'fail', error })
+  await visitor.get('/look')
+
+  t.like(heard, [['store-error', { publicId, operation: 'read', kind: 'ECONNREFUSED' }]])
+  t.is(heard.length, 1)
+  t.false(inspect(heard, { depth: 9 }).includes('PRIVATE'))
+})
+
+test.serial('no event carries an id, a signature or data', async (t) => {
+  const { visitor, cookie, heard } = await begun(t)
+  for (const path of ['/save', '/regenerate', '/in', '/out', '/look']) await visitor.get(path)
+  const [id = '', signature = ''] = valueIn(cookie).split('.')
+
+  t.true(heard.length > 5)
+  for (const secret of [id, signature, 'eve', '"n":']) t.false(JSON.stringify(heard).includes(secret))
+})
+
+// In a process of its own: Node raises what a subscriber throws as an uncaught exception.
+test('a subscriber that throws does not break the request', async (t) => {
+  const program = start(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `
+    import { subscribe } from 'node:diagnostics_channel'
+    import Koa from 'koa'
+    import { session } from './dist/index.js'
+    let uncaught = 0
+    process.on('uncaughtException', () => uncaught++)
+    for (const name of ['create', 'commit']) subscribe('koa-fastsession:' + name, () => { throw new Error('a listener') })
+    const app = new Koa().use(session({ keys: ['a secret of some length'] })).use((ctx) => { ctx.state.session.data.n = 1; ctx.body = 'done' })
+    const server = app.listen(0, '127.0.0.1', async () => {
+      const response = await fetch('http://127.0.0.1:' + server.address().port)
+      console.log(response.status, await response.text(), response.headers.getSetCookie().length, uncaught)
+      server.close()
+      server.closeAllConnections()
+    })
+  `,
+    ],
+    { cwd: ROOT },
+  )
+  await new Promise((resolve) => program.process.once('close', resolve))
+
+  t.is(program.output().trim(), '200 done 1 2')
+})

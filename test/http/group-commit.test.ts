@@ -1,0 +1,205 @@
+// Changes that meet a write of their record under way are stored together: by count of calls, in order, each with its own fate.
+import test, { type ExecutionContext } from 'ava'
+import type { SessionOptions } from '../../src/index.ts'
+import { Barrier, FaultyStore } from '../support/faults.ts'
+import { PlainStore } from '../support/plain-store.ts'
+import { cookieOf, quick, type Bag, type Quick, type Reply } from '../support/quick.ts'
+
+/** As a server is: it answers in a later turn. */
+class RemoteStore extends FaultyStore {
+  override async read(...args: Parameters<FaultyStore['read']>) {
+    await new Promise((resolve) => setImmediate(resolve))
+    return super.read(...args)
+  }
+
+  override async replace(...args: Parameters<FaultyStore['replace']>) {
+    await new Promise((resolve) => setImmediate(resolve))
+    return super.replace(...args)
+  }
+}
+
+interface Crowd {
+  readonly app: Quick
+  readonly cookie: string
+  /** So many requests that have all loaded, then change, then commit in order. */
+  together<Result>(
+    count: number,
+    change: (data: Bag, at: number) => Result,
+    meanwhile?: () => Promise<unknown>,
+  ): Promise<Reply<Result>[]>
+}
+
+async function crowd(options: SessionOptions<Bag> = {}): Promise<Crowd> {
+  const app = quick({ store: new RemoteStore(new PlainStore()), ...options })
+  const cookie = cookieOf(await app.ask(undefined, ({ data }) => (data['begun'] = true)))
+  return {
+    app,
+    cookie,
+    async together(count, change, meanwhile) {
+      const barriers = Array.from({ length: count }, () => new Barrier())
+      const requests = barriers.map((barrier, at) =>
+        app.ask(cookie, async ({ data }) => {
+          await barrier.pass()
+          return change(data, at)
+        }),
+      )
+      await Promise.all(barriers.map(({ arrived }) => arrived))
+      await meanwhile?.()
+      app.store.counted()
+      for (const barrier of barriers) barrier.open()
+      return Promise.all(requests)
+    },
+  }
+}
+
+const statuses = (t: ExecutionContext, replies: readonly Reply<unknown>[], status = 200): void => {
+  t.deepEqual(new Set(replies.map((reply) => reply.status)), new Set([status]))
+}
+
+test('fifty changes that come at once are two writes and no read more', async (t) => {
+  const { app, cookie, together } = await crowd()
+
+  statuses(t, await together(50, (data, at) => (data[`key${at}`] = at)))
+
+  t.deepEqual(app.store.counted(), { replace: 2 })
+  const { result } = await app.ask(cookie, ({ data }) => Object.keys(data).length)
+  t.is(result, 51)
+})
+
+test('of changes of one key stored together the later commit wins', async (t) => {
+  const { app, cookie, together } = await crowd()
+
+  statuses(t, await together(10, (data, at) => Object.assign(data, { same: at, [`own${at}`]: true })))
+
+  const { result } = await app.ask(cookie, ({ data }) => ({ ...data }))
+  t.is(result?.['same'], 9)
+  t.is(Object.keys(result ?? {}).length, 12)
+})
+
+test('one change that cannot be stored does not fail the others', async (t) => {
+  const { app, cookie, together } = await crowd({ maxBytes: 500 })
+
+  const replies = await together(6, (data, at) => (data[`key${at}`] = at === 3 ? 'x'.repeat(600) : at))
+
+  t.deepEqual(
+    replies.map(({ status }) => status),
+    [200, 200, 200, 500, 200, 200],
+  )
+  const { result } = await app.ask(cookie, ({ data }) => ({ ...data }))
+  t.deepEqual(result, { begun: true, key0: 0, key1: 1, key2: 2, key4: 4, key5: 5 })
+})
+
+test('an owner that changes in the middle takes its own way, and nothing is lost or doubled', async (t) => {
+  const { app, together } = await crowd({ owner: (data) => data['user'] as string | undefined })
+
+  const replies = await together(5, (data, at) => {
+    if (at === 2) data['user'] = 'ada'
+    data[`key${at}`] = at
+  })
+
+  t.is(replies[2]?.status, 200)
+  const cookies = replies.filter(({ setCookie }) => setCookie.length > 0)
+  t.is(cookies.length, 1)
+  const signedIn = cookieOf(cookies[0] as Reply<unknown>)
+  const { result } = await app.ask(signedIn, ({ data, owner }) => ({ ...data, owner }))
+  t.like(result, { owner: 'ada', user: 'ada', key2: 2 })
+  // What was refused said so; what was answered with 200 is stored.
+  for (const [at, { status }] of replies.entries()) {
+    if (status === 200) t.is((result as Bag)[`key${at}`], at)
+    else t.is(status, 409)
+  }
+})
+
+test('another process between: the group reads once, and all survive', async (t) => {
+  const { app, cookie, together } = await crowd()
+  const elsewhere = quick({ store: app.store.inner })
+
+  const replies = await together(
+    20,
+    (data, at) => (data[`key${at}`] = at),
+    () => elsewhere.ask(cookie, ({ data }) => (data['other'] = true)),
+  )
+
+  statuses(t, replies)
+  const { read = 0, replace = 0 } = app.store.counted()
+  t.true(read <= 3 && replace <= 5, `${read} reads, ${replace} replaces`)
+  const { result } = await app.ask(cookie, ({ data }) => Object.keys(data).length)
+  t.is(result, 22)
+})
+
+test("with onConflict 'throw' those that change one key are refused but one, and others merge", async (t) => {
+  const { app, cookie, together } = await crowd({ onConflict: 'throw' })
+
+  const replies = await together(6, (data, at) => (data[at % 2 === 0 ? 'same' : `own${at}`] = at))
+
+  t.deepEqual(replies.map(({ status }) => status).sort(), [200, 200, 200, 200, 409, 409])
+  const { result } = await app.ask(cookie, ({ data }) => Object.keys(data).sort())
+  t.deepEqual(result, ['begun', 'own1', 'own3', 'own5', 'same'])
+})
+
+test('a write that is slow is not waited for', async (t) => {
+  const { app, cookie } = await crowd()
+  const loaded = new Barrier()
+  const second = app.ask(cookie, async ({ data }) => {
+    await loaded.pass()
+    data['b'] = 2
+  })
+  await loaded.arrived
+  const stop = app.store.pause('replace')
+  const first = app.ask(cookie, ({ data }) => (data['a'] = 1))
+  await stop.arrived
+  const began = performance.now()
+  loaded.open()
+
+  t.is((await second).status, 200)
+  t.true(performance.now() - began < 1000)
+  stop.open()
+  t.is((await first).status, 200)
+  const { result } = await app.ask(cookie, ({ data }) => ({ ...data }))
+  t.deepEqual(result, { begun: true, a: 1, b: 2 })
+})
+
+test('a write that hangs for ever fails alone, at its deadline', async (t) => {
+  const { app, cookie, together } = await crowd({ storeTimeout: 1000 })
+  app.store.next('replace', { kind: 'hang' })
+
+  const replies = await together(5, (data, at) => (data[`key${at}`] = at))
+
+  t.deepEqual(
+    replies.map(({ status }) => status),
+    [503, 200, 200, 200, 200],
+  )
+  const { result } = await app.ask(cookie, ({ data }) => Object.keys(data).length)
+  t.is(result, 5)
+})
+
+test('a session that ends elsewhere refuses all changes of a group', async (t) => {
+  const { app, cookie, together } = await crowd()
+
+  const replies = await together(
+    10,
+    (data, at) => (data[`key${at}`] = at),
+    () => app.ask(cookie, (session) => session.destroy()),
+  )
+
+  statuses(t, replies, 409)
+  t.is((await app.ask(cookie, ({ origin }) => origin)).result, 'expired')
+})
+
+test.serial('each change of a group is told as committed, with its own merges and conflicts', async (t) => {
+  const { hear } = await import('../support/mounted.ts')
+  const { cookie, together } = await crowd()
+  const heard = hear(t, 'commit', 'merge', 'conflict')
+
+  statuses(t, await together(3, (data, at) => Object.assign(data, { same: at, [`own${at}`]: 1 })))
+
+  t.is(heard.filter(([name]) => name === 'commit').length, 3)
+  const merged = heard.filter(([name]) => name === 'merge').map(([, { keys }]) => [...(keys ?? [])].sort())
+  t.deepEqual(merged, [
+    ['own0', 'same'],
+    ['own0', 'own1', 'same'],
+  ])
+  const conflicts = heard.filter(([name]) => name === 'conflict').map(([, { keys }]) => keys)
+  t.deepEqual(conflicts, [['same'], ['same']])
+  t.truthy(cookie)
+})

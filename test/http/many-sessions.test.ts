@@ -1,0 +1,259 @@
+// list, destroy, destroyAll, deleteExpired and close: sessions from outside of their requests.
+import test, { type ExecutionContext } from 'ava'
+import { MemoryStore, session } from '../../src/index.ts'
+import { KEYS } from '../support/app.ts'
+import { keyIn, mounted, type Handler, type Mounted } from '../support/mounted.ts'
+import { PlainStore } from '../support/plain-store.ts'
+
+const NOW = 1_800_000_000_000
+const UNSUPPORTED = { code: 'ERR_SESSION_UNSUPPORTED' }
+
+const handlers: Readonly<Record<string, Handler>> = {
+  '/in': (session, { query }) => {
+    session.data.name = String(query['owner'])
+    return session.signIn(String(query['owner']))
+  },
+  '/anonymous': ({ data }) => (data.n = 1),
+  '/origin': ({ origin }) => origin,
+  '/regenerate': (session) => session.regenerate(),
+}
+
+/** Signs owners in, each with a browser of his own; their public ids. */
+async function signedIn(
+  t: ExecutionContext,
+  owners: readonly string[],
+  options: Parameters<typeof mounted>[1] = {},
+): Promise<Mounted & { keys: string[]; cookies: string[] }> {
+  const app = await mounted(t, options, handlers)
+  const cookies: string[] = []
+  for (const owner of owners) {
+    const browser = app.browser()
+    await browser.get(`/in?owner=${owner}`)
+    cookies.push(await browser.cookie())
+  }
+  return { ...app, cookies, keys: cookies.map(keyIn) }
+}
+
+const origins = ({ browser }: Pick<Mounted, 'browser'>, cookies: readonly string[]): Promise<string[]> =>
+  Promise.all(cookies.map(async (cookie) => (await browser().send('/origin', cookie)).body))
+
+test('list() shows the live sessions of an owner, with their data and without their ids', async (t) => {
+  const { middleware, keys, cookies } = await signedIn(t, ['ada', 'ada', 'eve'], { now: () => NOW })
+  const listed = await middleware.list('ada')
+
+  t.deepEqual(listed.map(({ publicId }) => publicId).sort(), keys.slice(0, 2).sort())
+  t.deepEqual(listed[0], {
+    publicId: listed[0]?.publicId ?? '',
+    owner: 'ada',
+    createdAt: NOW,
+    lastSeenAt: NOW,
+    expiresAt: NOW + 7_200_000,
+    authenticatedAt: NOW,
+    device: undefined,
+    isBound: false,
+    data: { name: 'ada' },
+  })
+  t.deepEqual(await middleware.list('nobody'), [])
+  t.false(JSON.stringify(listed).includes(cookies[0]?.slice(4, 20) ?? ''))
+})
+
+test('what list() shows is a copy', async (t) => {
+  const { middleware } = await signedIn(t, ['ada'])
+  const [info] = await middleware.list('ada')
+  Object.assign(info?.data ?? {}, { name: 'changed' })
+
+  t.like((await middleware.list('ada'))[0], { data: { name: 'ada' } })
+})
+
+test('list() shows neither what has expired, nor what was regenerated, nor who is anonymous', async (t) => {
+  let now = NOW
+  const app = await signedIn(t, ['ada'], { now: () => now })
+  await app.browser().get('/anonymous')
+  const { setCookie } = await app.browser().send('/regenerate', app.cookies[0] ?? '')
+
+  t.deepEqual(
+    (await app.middleware.list('ada')).map(({ publicId }) => publicId),
+    [keyIn(setCookie[0])],
+  )
+  now += 7_200_000
+  t.deepEqual(await app.middleware.list('ada'), [])
+})
+
+test('list() shows a session whose data cannot be read, so that it can be ended', async (t) => {
+  const { middleware, store, keys } = await signedIn(t, ['ada'])
+  const record = await store.read(keys[0] ?? '', Date.now())
+  if (record === undefined) return t.fail('not stored')
+  await store.replace({ ...record, version: record.version + 1, payload: 'cut off' }, record.version, Date.now())
+
+  t.like((await middleware.list('ada'))[0], { publicId: keys[0], data: {} })
+  t.true(await middleware.destroy(keys[0] ?? ''))
+})
+
+test('list() leaves out what a store lists without an owner', async (t) => {
+  const { middleware, store, keys } = await signedIn(t, ['ada'])
+  const record = await store.read(keys[0] ?? '', Date.now())
+  if (record === undefined) return t.fail('not stored')
+  store.list = () => ({ records: [{ ...record, owner: undefined }, record], cursor: undefined })
+
+  t.deepEqual(
+    (await middleware.list('ada')).map(({ publicId }) => publicId),
+    keys,
+  )
+})
+
+test('list() shows sessions under an encryption key that is not configured, without data', async (t) => {
+  const store = new MemoryStore()
+  await signedIn(t, ['ada'], { store, encryptionKeys: ['the key of another server'] })
+
+  const elsewhere = session({ keys: KEYS, store, encryptionKeys: ['the key of this server'] })
+  t.like((await elsewhere.list('ada'))[0], { owner: 'ada', data: undefined })
+  t.is(await elsewhere.destroyAll('ada'), 1)
+})
+
+test('destroy() ends a session by its public id, once', async (t) => {
+  const app = await signedIn(t, ['ada', 'ada'])
+
+  t.true(await app.middleware.destroy(app.keys[0] ?? ''))
+  t.false(await app.middleware.destroy(app.keys[0] ?? ''))
+  t.deepEqual(await origins(app, app.cookies), ['expired', 'resumed'])
+})
+
+test('destroy() with an owner ends it only if it is his', async (t) => {
+  const app = await signedIn(t, ['ada'])
+  const [key] = app.keys
+
+  t.false(await app.middleware.destroy(key ?? '', { owner: 'eve' }))
+  t.deepEqual(await origins(app, app.cookies), ['resumed'])
+  t.true(await app.middleware.destroy(key ?? '', { owner: 'ada' }))
+  t.deepEqual(await origins(app, app.cookies), ['expired'])
+})
+
+test('destroy() of what never was says so, and of what is no public id is refused', async (t) => {
+  const { middleware } = await signedIn(t, [])
+
+  t.false(await middleware.destroy('never was'))
+  t.false(await middleware.destroy(''))
+  await t.throwsAsync(middleware.destroy(5 as unknown as string), {
+    code: 'ERR_INVALID_ARG_TYPE',
+    message: 'the first argument of destroy() must be a public id, got 5',
+  })
+})
+
+test('options of destroy() and destroyAll() that are none reject, with a sentence that says so', async (t) => {
+  // They are taken apart before there is a promise: null throws "Cannot destructure property" at once.
+  const { middleware } = await signedIn(t, [])
+  const calls = [
+    middleware.destroy('never was', null as unknown as object),
+    middleware.destroyAll('ada', null as unknown as object),
+  ]
+
+  for (const call of calls) await t.throwsAsync(call, { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+test('destroyAll() logs an owner out everywhere, and nobody else', async (t) => {
+  const app = await signedIn(t, ['ada', 'eve', 'ada', 'ada'])
+
+  t.is(await app.middleware.destroyAll('ada'), 3)
+  t.deepEqual(await origins(app, app.cookies), ['expired', 'resumed', 'expired', 'expired'])
+  t.is(await app.middleware.destroyAll('ada'), 0)
+})
+
+test('destroyAll() leaves the session out that it is told', async (t) => {
+  const app = await signedIn(t, ['ada', 'ada', 'ada'])
+  const [, except = ''] = app.keys
+
+  t.is(await app.middleware.destroyAll('ada', { except }), 2)
+  t.deepEqual(await origins(app, app.cookies), ['expired', 'resumed', 'expired'])
+})
+
+for (const [what, owner] of [
+  ['undefined', undefined],
+  ['an empty string', ''],
+  ['a number', 5],
+] as const) {
+  test(`list() and destroyAll() refuse ${what} for an owner`, async (t) => {
+    const { middleware } = await signedIn(t, [])
+    await t.throwsAsync(middleware.list(owner as string), { instanceOf: TypeError })
+    await t.throwsAsync(middleware.destroyAll(owner as string), { instanceOf: TypeError })
+  })
+}
+
+test('a store without an owner index rejects list, destroyAll and destroy with an owner', async (t) => {
+  const store = new PlainStore()
+  Object.assign(store, { list: undefined })
+  const { middleware, keys } = await signedIn(t, ['ada'], { store })
+
+  await t.throwsAsync(middleware.list('ada'), UNSUPPORTED)
+  await t.throwsAsync(middleware.destroyAll('ada'), UNSUPPORTED)
+  await t.throwsAsync(middleware.destroy(keys[0] ?? '', { owner: 'ada' }), UNSUPPORTED)
+  t.true(await middleware.destroy(keys[0] ?? ''))
+})
+
+test('deleteExpired() removes what has expired now, and tells how many', async (t) => {
+  let now = NOW
+  const { middleware } = await signedIn(t, ['ada', 'eve'], { now: () => now })
+  t.is(await middleware.deleteExpired(), 0)
+  now += 7_200_000
+
+  t.is(await middleware.deleteExpired(), 2)
+  t.is(await middleware.deleteExpired(), 0)
+})
+
+test('after close() a request with a session is ERR_SESSION_STORE, and a visitor is served', async (t) => {
+  const app = await signedIn(t, ['ada'])
+  await app.middleware.close()
+  await app.middleware.close()
+  const { status, setCookie } = await app.browser().send('/origin', app.cookies[0] ?? '')
+
+  t.is(status, 503)
+  t.deepEqual(setCookie, [])
+  t.like(app.errors[0], {
+    code: 'ERR_SESSION_STORE',
+    message:
+      'the session middleware is closed: stop the server first, for no request with a session is served after close()',
+  })
+  t.is((await app.browser().get('/origin')).body, 'new')
+  t.is((await app.browser().get('/anonymous')).status, 503)
+})
+
+test('close() closes the store once', async (t) => {
+  let closed = 0
+  const store = Object.assign(new MemoryStore(), { close: () => (closed += 1) })
+  const middleware = session({ keys: KEYS, store })
+  await middleware.close()
+  await middleware.close()
+
+  t.is(closed, 1)
+})
+
+test('with the owner option data tells the owner, at each commit', async (t) => {
+  const app = await mounted(
+    t,
+    { owner: ({ name }) => name },
+    {
+      '/in': ({ data }) => (data.name = 'ada'),
+      '/look': ({ owner }) => owner,
+      '/out': ({ data }) => delete data.name,
+      '/bad': ({ data }) => (data.name = ''),
+      '/number': ({ data }) => (data.name = 5 as unknown as string),
+      '/sign': (session) => session.signIn('ada'),
+    },
+  )
+  const browser = app.browser()
+  await browser.get('/in')
+  t.is((await browser.get('/look')).body, 'ada')
+  t.is((await app.middleware.list('ada')).length, 1)
+  for (const [path, code] of [
+    ['/bad', 'ERR_INVALID_ARG_VALUE'],
+    ['/number', 'ERR_INVALID_ARG_TYPE'],
+    ['/sign', 'ERR_SESSION_UNSUPPORTED'],
+  ] as const) {
+    t.true((await browser.get(path)).status >= 500)
+    t.like(app.errors.at(-1), { code })
+  }
+  t.is((await app.middleware.list('ada')).length, 1)
+  await browser.get('/out')
+
+  t.deepEqual(await app.middleware.list('ada'), [])
+  t.is((await browser.get('/look')).body, 'done')
+})

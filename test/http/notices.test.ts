@@ -1,0 +1,201 @@
+// Safety notices: what a developer should know, once, through process.emitWarning or the logger.
+import cluster from 'node:cluster'
+import { request } from 'node:http'
+import test from 'ava'
+import Koa from 'koa'
+import { MemoryStore, session, type CookieOptions } from '../../src/index.ts'
+import { serve } from '../support/app.ts'
+import { mounted } from '../support/mounted.ts'
+import { settle, warnings, type Warning } from '../support/warnings.ts'
+
+const codes = (seen: readonly Warning[]): (string | undefined)[] => seen.map(({ code }) => code)
+
+test.serial('an insecure cookie behind a proxy that says https is worth a notice, once', async (t) => {
+  const seen = warnings(t)
+  const app = await mounted(t, {}, { '/': ({ data }) => (data.n = 1) })
+  await app.browser().get('/')
+  await settle()
+  t.deepEqual(seen, [])
+  for (let turn = 0; turn < 3; turn++) await app.browser().get('/', { headers: { 'x-forwarded-proto': 'https' } })
+  await settle()
+
+  t.deepEqual(codes(seen), ['KOA_FASTSESSION_INSECURE_COOKIE'])
+  t.regex(seen[0]?.message ?? '', /set app\.proxy = true if you run behind that proxy$/)
+})
+
+test.serial('no notice comes where app.proxy is set, or Secure was decided', async (t) => {
+  const seen = warnings(t)
+  for (const secure of ['auto', true, false] as const) {
+    const app = await mounted(t, { cookie: { secure } }, { '/': ({ data }) => (data.n = 1) })
+    app.app.proxy = secure === 'auto'
+    await app.browser().get('/', { headers: { 'x-forwarded-proto': 'https' } })
+  }
+  await settle()
+
+  t.deepEqual(seen, [])
+})
+
+test.serial('a secret of under 16 characters is worth a notice that does not show it', async (t) => {
+  const seen = warnings(t)
+  session({ keys: ['a secret of more than sixteen characters', 'short secret'] })
+  session({ keys: [Buffer.alloc(15, 'x')] })
+  session({ keys: ['sixteen letters!', Buffer.alloc(16, 'x')] })
+  await settle()
+
+  t.deepEqual(codes(seen), ['KOA_FASTSESSION_SHORT_SECRET', 'KOA_FASTSESSION_SHORT_SECRET'])
+  t.false(seen.some(({ message }) => message.includes('short secret')))
+})
+
+test.serial('a short secret of app.keys is told at the first request', async (t) => {
+  const seen = warnings(t)
+  const app = await mounted(t, {}, { '/': () => 'done' })
+  app.app.keys = ['short secret']
+  await app.browser().get('/')
+  await app.browser().get('/')
+  await settle()
+
+  t.deepEqual(codes(seen), ['KOA_FASTSESSION_SHORT_SECRET'])
+})
+
+test.serial('a merged conflict is worth a notice, once', async (t) => {
+  const seen = warnings(t)
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async ({ data }, ctx) => {
+        data.n = (data.n ?? 0) + 1
+        if (ctx.query['nested'] === undefined) await app.browser().send('/?nested', ctx.get('cookie'))
+      },
+    },
+  )
+  const browser = app.browser()
+  await browser.get('/?nested')
+  for (let turn = 0; turn < 3; turn++) await browser.get('/')
+  await settle()
+
+  t.deepEqual(codes(seen), ['KOA_FASTSESSION_MERGED_CONFLICT'])
+})
+
+test.serial('with a logger notices are its warnings, and the process has none', async (t) => {
+  const seen = warnings(t)
+  const lines: string[] = []
+  session({ keys: ['short secret'], logger: { warn: (line) => void lines.push(line) } })
+  await settle()
+
+  t.deepEqual(seen, [])
+  t.regex(lines[0] ?? '', /^koa-fastsession: a secret of keys has fewer than 16 characters/)
+})
+
+test.serial('what a store cannot promise is said once', async (t) => {
+  const seen = warnings(t)
+  session({ store: Object.assign(new MemoryStore(), { limits: 'this store has no owner index' }) })
+  await settle()
+
+  t.deepEqual(
+    seen.map(({ code, message }) => [code, message]),
+    [['KOA_FASTSESSION_STORE_LIMITS', 'this store has no owner index']],
+  )
+})
+
+test.serial('a short encryption secret is told as a short signing secret is', async (t) => {
+  const seen = warnings(t)
+  session({ encryptionKeys: ['short secret'] })
+  await settle()
+
+  t.deepEqual(codes(seen), ['KOA_FASTSESSION_SHORT_SECRET'])
+  t.regex(seen[0]?.message ?? '', /^a secret of encryptionKeys has fewer than 16 characters/)
+})
+
+test.serial('sessions that may be forged, and timeouts that never come, are told', async (t) => {
+  const seen = warnings(t)
+  session({ encryptionKeys: { keys: ['a secret of more than sixteen characters'], acceptPlain: true } })
+  session({ idleTimeout: '2d' })
+  session({ idleTimeout: '2d', absoluteTimeout: '3d' })
+  session({ idleTimeout: '2d', absoluteTimeout: false })
+  await settle()
+
+  t.deepEqual(codes(seen), ['KOA_FASTSESSION_ACCEPT_PLAIN', 'KOA_FASTSESSION_IDLE_ABOVE_ABSOLUTE'])
+})
+
+test.serial('the default store in production is told, one that was chosen is not', async (t) => {
+  const seen = warnings(t)
+  const before = process.env['NODE_ENV']
+  process.env['NODE_ENV'] = 'production'
+  t.teardown(() => (process.env['NODE_ENV'] = before))
+  session({ store: new MemoryStore() })
+  session()
+  await settle()
+
+  t.deepEqual(codes(seen), ['KOA_FASTSESSION_MEMORY_STORE'])
+})
+
+test.serial('a memory store in a worker of node:cluster is told, whether chosen or not', async (t) => {
+  const seen = warnings(t)
+  const { isWorker } = cluster
+  Object.assign(cluster, { isWorker: true })
+  t.teardown(() => Object.assign(cluster, { isWorker }))
+  session({ store: new MemoryStore() })
+  session()
+  await settle()
+
+  t.deepEqual(codes(seen), ['KOA_FASTSESSION_MEMORY_STORE', 'KOA_FASTSESSION_MEMORY_STORE'])
+})
+
+/** One request with a Host header of its own, which fetch would not send. */
+function ask(url: string, headers: Record<string, string>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    request(url, { headers, agent: false }, (response) => response.resume().on('end', resolve))
+      .on('error', reject)
+      .end()
+  })
+}
+
+const begin = { '/': ({ data }: { data: { n?: number } }) => (data.n = 1) }
+const refused: readonly [string, CookieOptions, Record<string, string>, boolean][] = [
+  ['Secure over plain http', { secure: true }, { host: 'app.example' }, true],
+  ['Secure because of its name over plain http', { name: '__Host-sid' }, { host: 'app.example' }, true],
+  ['Secure on the own machine', { secure: true }, { host: 'localhost:3000' }, false],
+  [
+    'Secure behind a proxy that says https',
+    { secure: true },
+    { host: 'app.example', 'x-forwarded-proto': 'https' },
+    false,
+  ],
+  ['Secure to a browser that is on https', { secure: true }, { host: 'app.example', 'sec-fetch-site': 'none' }, false],
+  ['a foreign domain', { domain: 'other.example' }, { host: 'app.example' }, true],
+  ['a domain that is a part of the name only', { domain: 'pp.example' }, { host: 'app.example' }, true],
+  ['the own domain', { domain: '.app.example' }, { host: 'APP.example:80' }, false],
+  ['the domain above', { domain: 'example' }, { host: 'app.example' }, false],
+  ['a domain behind a proxy', { domain: 'app.example' }, { host: 'inner', 'x-forwarded-host': 'app.example' }, false],
+]
+for (const [what, cookie, headers, isRefused] of refused)
+  test.serial(`a cookie with ${what} is ${isRefused ? '' : 'not '}told as one that no browser keeps`, async (t) => {
+    const seen = warnings(t)
+    const app = await mounted(t, { cookie }, begin)
+    for (let turn = 0; turn < 2; turn++) await ask(app.url, headers)
+    await settle()
+
+    t.deepEqual(codes(seen), isRefused ? ['KOA_FASTSESSION_COOKIE_REFUSED'] : [])
+  })
+
+for (const how of ['defineProperty', 'assignment'] as const)
+  test.serial(`a package that looks for ctx.session and brings its own by ${how} is no news`, async (t) => {
+    const seen = warnings(t)
+    const app = new Koa()
+    app.use(session({ keys: ['a secret of more than sixteen characters'] }))
+    app.use(async (ctx, next) => {
+      if ('session' in ctx && ctx['session'] !== undefined) return next() as Promise<unknown>
+      if (how === 'assignment') ctx['session'] = {}
+      else Object.defineProperty(ctx, 'session', { get: () => ({}) })
+      await next()
+    })
+    app.use((ctx) => void (ctx.body = 'done'))
+    const running = await serve(app)
+    t.teardown(() => running.close())
+    await running.browser().get('/')
+    await settle()
+    await settle()
+
+    t.deepEqual(codes(seen), [])
+  })

@@ -1,0 +1,283 @@
+// Handlers that answer by themselves: past Koa, or before the chain returns.
+import { Readable } from 'node:stream'
+import test from 'ava'
+import { mounted, valueIn, type Handler } from '../support/mounted.ts'
+
+const look: Handler = ({ data, origin }) => [origin, data]
+
+const ways: Record<string, Handler> = {
+  'ctx.respond = false and res.end': (_session, ctx) => {
+    ctx.respond = false
+    ctx.status = 200
+    ctx.res.end('own')
+  },
+  'res.write before the chain returns': (_session, ctx) => {
+    ctx.respond = false
+    ctx.status = 200
+    ctx.res.write('ow')
+    ctx.res.end('n')
+  },
+  'res.writeHead with headers': (_session, ctx) => {
+    ctx.respond = false
+    ctx.res.writeHead(200, { 'Content-Type': 'text/plain', Vary: 'Accept' }).end('own')
+  },
+  'res.writeHead with a flat list': (_session, ctx) => {
+    ctx.respond = false
+    ctx.res.writeHead(200, 'Fine', ['Content-Type', 'text/plain', 'Vary', 'Accept']).end('own')
+  },
+  'res.flushHeaders': (_session, ctx) => {
+    ctx.respond = false
+    ctx.status = 200
+    ctx.res.flushHeaders()
+    ctx.res.end('own')
+  },
+}
+
+for (const [way, answer] of Object.entries(ways)) {
+  test(`with ${way} the cookie goes out with the headers, and data is committed when the chain returns`, async (t) => {
+    const app = await mounted(
+      t,
+      {},
+      {
+        '/': async (session, ctx) => {
+          session.data.n = 1
+          await answer(session, ctx)
+          session.data.n = 2
+        },
+        '/look': look,
+      },
+    )
+    const browser = app.browser()
+    const { status, body, setCookie, headers } = await browser.get('/')
+
+    t.deepEqual([status, body, setCookie.length], [200, 'own', 1])
+    t.regex(headers.get('vary') ?? '', /^(Accept, )?Cookie$/)
+    t.is(headers.get('cache-control'), 'no-store')
+    t.is((await browser.get('/look')).body, '["resumed",{"n":2}]')
+    t.deepEqual(app.errors, [])
+  })
+}
+
+test('where nothing is to be kept when the headers leave, no cookie goes out, and a later change is refused', async (t) => {
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': ({ data }, ctx) => {
+        ctx.respond = false
+        ctx.res.end('own')
+        data.n = 1
+      },
+    },
+  )
+  const { setCookie } = await app.browser().get('/')
+
+  t.deepEqual(setCookie, [])
+  t.like(app.errors[0], { code: 'ERR_SESSION_HEADERS_SENT' })
+  t.deepEqual(app.store.counted(), {})
+})
+
+test('a new session that is saved after the headers have left throws and stores nothing', async (t) => {
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async (session, ctx) => {
+        ctx.respond = false
+        ctx.res.end('own')
+        session.data.n = 1
+        await t.throwsAsync(session.save(), { code: 'ERR_SESSION_HEADERS_SENT' })
+        await t.throwsAsync(
+          session.update((data) => (data.n = 1)),
+          { code: 'ERR_SESSION_HEADERS_SENT' },
+        )
+        await t.throwsAsync(session.regenerate(), { code: 'ERR_SESSION_HEADERS_SENT' })
+        await t.throwsAsync(session.signIn('ada'), { code: 'ERR_SESSION_HEADERS_SENT' })
+        session.clear()
+      },
+    },
+  )
+  await app.browser().get('/')
+
+  t.deepEqual(app.store.counted(), {})
+})
+
+test('a stored session may be changed after the headers have left', async (t) => {
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/set': ({ data }) => (data.n = 1),
+      '/': ({ data }, ctx) => {
+        ctx.respond = false
+        ctx.res.end('own')
+        data.n = 2
+      },
+      '/look': look,
+    },
+  )
+  const browser = app.browser()
+  await browser.get('/set')
+  await browser.get('/')
+
+  t.is((await browser.get('/look')).body, '["resumed",{"n":2}]')
+})
+
+test('a session that is destroyed after the headers have left is gone, though its cookie cannot be cleared', async (t) => {
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/set': ({ data }) => (data.n = 1),
+      '/': async (session, ctx) => {
+        ctx.respond = false
+        ctx.res.end('own')
+        await session.destroy()
+      },
+      '/look': look,
+    },
+  )
+  const browser = app.browser()
+  await browser.get('/set')
+
+  t.deepEqual((await browser.get('/')).setCookie, [])
+  t.is((await browser.get('/look')).body, '["expired",{}]')
+})
+
+test('a maxAge set before the headers leave is in the cookie that goes out with them', async (t) => {
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': (session, ctx) => {
+        session.maxAge = '1h'
+        ctx.respond = false
+        ctx.res.end('own')
+      },
+      '/look': ({ maxAge }) => maxAge,
+    },
+  )
+  const browser = app.browser()
+  const { setCookie } = await browser.get('/')
+
+  t.regex(setCookie[0] ?? '', /; Max-Age=3600;/)
+  t.is((await browser.get('/look')).body, '3600000')
+})
+
+test('what was stored before the headers leave sends the cookie of what was stored', async (t) => {
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async (session, ctx) => {
+        await session.signIn('ada')
+        ctx.respond = false
+        ctx.res.end(session.id)
+      },
+      '/look': ({ owner }) => owner,
+    },
+  )
+  const browser = app.browser()
+  const { body, setCookie } = await browser.get('/')
+
+  t.is(valueIn(setCookie[0]).split('.')[0], body)
+  t.is((await browser.get('/look')).body, 'ada')
+})
+
+test('lazy false sends its cookie where the handler answers by itself and never looks', async (t) => {
+  const app = await mounted(
+    t,
+    { lazy: false },
+    {
+      '/': (_session, ctx) => {
+        ctx.respond = false
+        ctx.res.end('own')
+      },
+      '/look': ({ origin }) => origin,
+    },
+  )
+  const browser = app.browser()
+
+  t.is((await browser.get('/')).setCookie.length, 1)
+  t.is((await browser.get('/look')).body, 'resumed')
+})
+
+test('a cookie that the app gives to writeHead stays beside ours', async (t) => {
+  for (const headers of [{ 'Set-Cookie': ['a=1', 'b=2'] }, ['Set-Cookie', 'a=1', 'Set-Cookie', 'b=2']]) {
+    const app = await mounted(
+      t,
+      {},
+      {
+        '/': ({ data }, ctx) => {
+          data.n = 1
+          ctx.respond = false
+          ctx.res.writeHead(200, headers as string[]).end()
+        },
+      },
+    )
+
+    t.deepEqual(
+      (await app.browser().get('/')).setCookie.map((line) => line.split('=')[0]),
+      ['a', 'b', 'sid'],
+    )
+  }
+})
+
+test('an error after the headers have left commits nothing more', async (t) => {
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/set': ({ data }) => (data.n = 1),
+      '/': ({ data }, ctx) => {
+        ctx.respond = false
+        ctx.res.end('own')
+        data.n = 2
+        throw new Error('too late')
+      },
+      '/look': look,
+    },
+  )
+  const browser = app.browser()
+  await browser.get('/set')
+  await browser.get('/').catch(() => undefined)
+
+  t.is((await browser.get('/look')).body, '["resumed",{"n":1}]')
+})
+
+test('an answer whose headers Node refuses keeps the cookie for the error that Koa answers', async (t) => {
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async (session, ctx) => {
+        await session.signIn('ada')
+        ctx.body = 'done'
+        ctx.message = 'no\nmessage'
+      },
+    },
+  )
+  const { status, setCookie } = await app.browser().get('/')
+
+  t.deepEqual([status, setCookie.length], [500, 1])
+})
+
+test('a pipe into the response carries the cookie', async (t) => {
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async ({ data }, ctx) => {
+        data.n = 1
+        ctx.respond = false
+        await new Promise<void>((resolve) => {
+          ctx.res.once('finish', resolve)
+          Readable.from(['ow', 'n']).pipe(ctx.res)
+        })
+      },
+    },
+  )
+  const { body, setCookie } = await app.browser().get('/')
+
+  t.deepEqual([body, setCookie.length], ['own', 1])
+})

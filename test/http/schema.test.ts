@@ -1,0 +1,322 @@
+import { inspect } from 'node:util'
+import test from 'ava'
+import { jsonCodec } from '../../src/record/codec.ts'
+import type { SchemaIssue, SchemaResult, StandardSchema } from '../../src/record/schema.ts'
+import { validated } from '../../src/record/schema.ts'
+import { hear, keyIn, mounted, type Things } from '../support/mounted.ts'
+
+const codec = jsonCodec(1000)
+const schema = <Output>(
+  validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>,
+): StandardSchema<Output> => ({ '~standard': { validate } })
+const issuing = (...issues: SchemaIssue[]): StandardSchema => schema(() => ({ issues }))
+
+/** n is a number above 0, where it is there; a text is an older shape of it. */
+const counts = (isAsync: boolean): StandardSchema<Things> =>
+  schema((value) => {
+    const { n } = value as { n?: unknown }
+    const result: SchemaResult<Things> =
+      n === undefined || (typeof n === 'number' && n > 0)
+        ? { value: value as Things }
+        : typeof n === 'string'
+          ? { value: { ...(value as Things), n: Number(n) } }
+          : { issues: [{ message: `${JSON.stringify(n)} is a secret value`, path: ['n'] }] }
+    return isAsync ? Promise.resolve(result) : result
+  })
+
+test('the output of a schema is the data, be it promised', async (t) => {
+  t.deepEqual(
+    await validated(
+      schema(() => ({ value: { a: 1 } })),
+      {},
+      codec,
+    ),
+    { a: 1 },
+  )
+  t.deepEqual(
+    await validated(
+      schema(() => Promise.resolve({ value: { a: 1 } })),
+      {},
+      codec,
+    ),
+    { a: 1 },
+  )
+})
+
+test('a schema may write into what it is given: it is a copy', async (t) => {
+  const data = Object.freeze({ a: Object.freeze({ b: 1 }) })
+  await validated(
+    schema((value) => ({ value: Object.assign((value as typeof data).a, { b: 2 }) })),
+    data,
+    codec,
+  )
+
+  t.deepEqual(data, { a: { b: 1 } })
+})
+
+test('issues are told by their paths, each once, and never by their messages', async (t) => {
+  const issues: SchemaIssue[] = [
+    { message: 'a secret', path: ['user', { key: 'tags' }, 0] },
+    { message: 'a secret again', path: ['user', 'tags', 0] },
+    { message: 'another secret', path: [{ key: Symbol('mark') }] },
+    { message: 'and one more' },
+  ]
+  const error = await t.throwsAsync(validated(issuing(...issues), {}, codec), { code: 'ERR_SESSION_SCHEMA' })
+
+  t.true(
+    error.message.startsWith(
+      'session data does not satisfy options.schema at data.user.tags.0, data.Symbol(mark), data: ',
+    ),
+    error.message,
+  )
+  t.false(error.message.includes('secret'))
+})
+
+const noObjects: Record<string, unknown> = {
+  nothing: undefined,
+  null: null,
+  'a text': 'text',
+  'a list': [1],
+  'a Map': new Map([['a', 1]]),
+  'a Date': new Date(),
+  'an instance of a class': new (class Cart {})(),
+  'a function': () => 1,
+}
+
+for (const [what, output] of Object.entries(noObjects)) {
+  test(`a schema that makes ${what} of data is refused`, async (t) => {
+    await t.throwsAsync(
+      validated(
+        schema(() => ({ value: output })),
+        {},
+        codec,
+      ),
+      {
+        code: 'ERR_SESSION_SCHEMA',
+        message: 'options.schema must make a plain object of session data: not a list, a Map or an instance of a class',
+      },
+    )
+  })
+}
+
+test('a schema that throws or rejects by itself is ERR_SESSION_SCHEMA, without what it threw', async (t) => {
+  const faults: readonly [unknown, string][] = [
+    [new TypeError('cannot read hunter2'), 'options.schema threw a TypeError instead of answering'],
+    [new Error('hunter2'), 'options.schema threw instead of answering'],
+    ['hunter2', 'options.schema threw instead of answering'],
+    [undefined, 'options.schema threw instead of answering'],
+  ]
+  for (const [fault, message] of faults) {
+    const throwing = schema(() => {
+      // eslint-disable-next-line @typescript-eslint/only-throw-error -- a schema may throw anything
+      throw fault
+    })
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the same
+    const rejecting = schema(() => Promise.reject(fault))
+    for (const each of [throwing, rejecting]) {
+      const error = await t.throwsAsync(validated(each, {}, codec), { code: 'ERR_SESSION_SCHEMA' })
+      t.true(error.message.startsWith(message), error.message)
+      t.false(inspect(error, { depth: Infinity, showHidden: true }).includes('hunter2'))
+    }
+  }
+})
+
+test('a schema that answers something else than a result is refused, whatever its issues are', async (t) => {
+  const answers: unknown[] = [undefined, null, 5, 'valid', true]
+  for (const answer of answers) {
+    await t.throwsAsync(
+      validated(
+        schema(() => answer as { value: unknown }),
+        {},
+        codec,
+      ),
+      {
+        code: 'ERR_SESSION_SCHEMA',
+        message: /^options\.schema gave no result/,
+      },
+    )
+  }
+  const issues: unknown[] = [
+    null,
+    5,
+    'x',
+    {},
+    [],
+    [null, 5, { path: 7 }],
+    [{ path: [{ key: {} }, null, { toString: 5 }] }],
+  ]
+  for (const odd of issues) {
+    await t.throwsAsync(
+      validated(
+        schema(() => ({ issues: odd as readonly SchemaIssue[] })),
+        {},
+        codec,
+      ),
+      {
+        code: 'ERR_SESSION_SCHEMA',
+        message: /^session data does not satisfy options\.schema at data/,
+      },
+    )
+  }
+})
+
+test('of thousands of issues ten paths are named, on one line', async (t) => {
+  const many = Array.from({ length: 5000 }, (_, at) => ({ message: '', path: [`key\n${at}`.repeat(200)] }))
+  const { message } = await t.throwsAsync(validated(issuing(...many), {}, codec))
+
+  t.regex(message, / and 4990 more: /)
+  t.false(message.includes('\n'))
+  t.true(message.length < 6000)
+})
+
+for (const [how, isAsync] of [
+  ['a schema', false],
+  ['a schema that promises', true],
+] as const) {
+  test(`${how} refuses at commit what does not satisfy it, and the stored session stays as it was`, async (t) => {
+    const app = await mounted(
+      t,
+      { schema: counts(isAsync) },
+      {
+        '/good': (session) => (session.data.n = 1),
+        '/bad': (session) => (session.data.n = -1),
+        '/read': (session) => session.data,
+      },
+    )
+    const browser = app.browser()
+    await browser.get('/good')
+    const answer = await browser.get('/bad')
+
+    t.is(answer.status, 500)
+    t.like(app.errors[0], {
+      code: 'ERR_SESSION_SCHEMA',
+      message:
+        'session data does not satisfy options.schema at data.n: let the schema transform stored data of an older shape, or write data that fits',
+    })
+    t.is((await browser.get('/read')).body, '{"n":1}')
+  })
+
+  test(`${how} makes today's data of an older shape at load, without a write`, async (t) => {
+    const app = await mounted(
+      t,
+      { schema: counts(isAsync) },
+      { '/read': (session) => session.data, '/change': (session) => (session.data.name = 'ada') },
+    )
+    const browser = app.browser()
+    await browser.get('/change')
+    const key = keyIn(await browser.cookie())
+    const record = await app.store.read(key, Date.now())
+    if (record === undefined) return t.fail('not stored')
+    await app.store.replace({ ...record, version: 2, payload: '{"n":"7"}' }, 1, Date.now())
+    app.store.counted()
+
+    t.is((await browser.get('/read')).body, '{"n":7}')
+    t.deepEqual(app.store.counted(), { read: 1 })
+    await browser.get('/change')
+    t.is((await app.store.read(key, Date.now()))?.payload, '{"n":7,"name":"ada"}')
+  })
+}
+
+test('a stored session that a schema refuses is an error where its data is looked at, and is left alone', async (t) => {
+  let isStrict = false
+  const strict = schema<Things>((value) =>
+    isStrict ? { issues: [{ message: 'no', path: ['n'] }] } : { value: value as Things },
+  )
+  const app = await mounted(
+    t,
+    { schema: strict },
+    {
+      '/set': (session) => (session.data.n = 1),
+      '/read': (session) => ({ ...session.data }),
+      '/origin': ({ origin }) => origin,
+    },
+  )
+  const browser = app.browser()
+  await browser.get('/set')
+  isStrict = true
+  const answer = await browser.get('/read')
+
+  t.is(answer.status, 500)
+  t.like(app.errors[0], { code: 'ERR_SESSION_SCHEMA' })
+  t.deepEqual(answer.setCookie, [])
+  t.is((await browser.get('/origin')).body, 'resumed')
+  isStrict = false
+  t.is((await browser.get('/read')).body, '{"n":1}')
+})
+
+test('the empty data of a new session is checked only at commit', async (t) => {
+  const named = schema<Things>((value) =>
+    (value as Things).name === undefined ? { issues: [{ message: 'no', path: ['name'] }] } : { value: value as Things },
+  )
+  const app = await mounted(
+    t,
+    { schema: named },
+    {
+      '/look': (session) => session.data,
+      '/n': (session) => (session.data.n = 1),
+      '/name': (session) => (session.data.name = 'ada'),
+    },
+  )
+
+  t.is((await app.browser().get('/look')).status, 200)
+  t.is((await app.browser().get('/n')).status, 500)
+  t.is((await app.browser().get('/name')).status, 200)
+})
+
+test("a schema's output at commit is discarded", async (t) => {
+  const adding = schema<Things>((value) => ({ value: { ...(value as Things), other: 'added' } }))
+  const app = await mounted(t, { schema: adding }, { '/set': (session) => (session.data.n = 1) })
+  const { setCookie } = await app.browser().get('/set')
+
+  t.is((await app.store.read(keyIn(setCookie[0]), Date.now()))?.payload, '{"n":1}')
+})
+
+test('update() and regenerate() store nothing that does not satisfy the schema', async (t) => {
+  const app = await mounted(
+    t,
+    { schema: counts(false) },
+    {
+      '/good': (session) => (session.data.n = 1),
+      '/update': (session) => session.update((data) => void (data.n = -1)),
+      '/regenerate': async (session) => {
+        session.data.n = -1
+        await session.regenerate()
+      },
+    },
+  )
+  const browser = app.browser()
+  await browser.get('/good')
+  app.store.counted()
+
+  for (const path of ['/update', '/regenerate']) {
+    const answer = await browser.get(path)
+    t.is(answer.status, 500)
+    t.deepEqual(answer.setCookie, [])
+    t.deepEqual(app.store.counted(), { read: 1 })
+  }
+})
+
+test.serial(
+  'with a schema a session that cannot be read is rejected before the handlers run, and one that can is resumed',
+  async (t) => {
+    const heard = hear(t, 'reject', 'resume')
+    const app = await mounted(
+      t,
+      { schema: counts(true) },
+      { '/set': (session) => (session.data.n = 1), '/origin': ({ origin }) => origin },
+    )
+    const browser = app.browser()
+    await browser.get('/set')
+    const publicId = keyIn(await browser.cookie())
+    await browser.get('/origin')
+    const record = await app.store.read(publicId, Date.now())
+    if (record === undefined) return t.fail('not stored')
+    await app.store.replace({ ...record, version: 2, payload: 'cut off' }, 1, Date.now())
+
+    t.is((await browser.get('/origin')).body, 'expired')
+    t.deepEqual(heard, [
+      ['resume', { publicId }],
+      ['reject', { publicId, reason: 'corrupt' }],
+    ])
+  },
+)

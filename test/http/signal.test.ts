@@ -1,0 +1,301 @@
+// session.signal: it aborts when the session ends, in whichever way, and leaves nothing behind.
+import type { SessionRecord } from '../../src/store.ts'
+import test, { type ExecutionContext } from 'ava'
+import { session, type SessionManager, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
+import { Barrier, FaultyStore } from '../support/faults.ts'
+import { mounted, type Mounted, type Session, type Things } from '../support/mounted.ts'
+import { PlainStore } from '../support/plain-store.ts'
+import { KEYS, type Browser } from '../support/app.ts'
+
+/** Announces nothing. */
+class SilentStore extends PlainStore {
+  protected override announce(): void {
+    // another process would have to read
+  }
+}
+
+interface Watching {
+  readonly app: Mounted
+  readonly browser: Browser
+  readonly signal: AbortSignal
+  readonly manager: Session
+  /** Lets the watching request end. */
+  readonly finish: () => Promise<void>
+  readonly now: { value: number }
+}
+
+/** A request that watches its session and waits. */
+async function watching(t: ExecutionContext, options: SessionOptions<Things> = {}): Promise<Watching> {
+  const now = { value: 1_800_000_000_000 }
+  const held = new Barrier()
+  let manager: Session | undefined
+  const app = await mounted(
+    t,
+    { sweepInterval: false, logger: {}, now: () => now.value, ...options },
+    {
+      '/begin': (own) => own.signIn('ada'),
+      '/watch': async (own) => {
+        manager = own
+        void own.signal
+        await held.pass()
+      },
+      '/end': (own) => own.destroy(),
+      '/new-id': (own) => own.regenerate(),
+      '/afresh': (own) => own.regenerate({ keep: false }),
+      '/other': (own) => own.signIn('bob'),
+      '/same': (own) => own.signIn('ada'),
+      '/look': (own) => own.owner,
+    },
+  )
+  const browser = app.browser()
+  await browser.get('/begin')
+  const twin = await browser.twin()
+  const watched = twin.get('/watch')
+  await held.arrived
+  if (manager === undefined) throw new Error('nobody watches')
+  t.teardown(() => held.open())
+  const finish = async (): Promise<void> => {
+    held.open()
+    await watched
+  }
+  return { app, browser, signal: manager.signal, manager, finish, now }
+}
+
+/** Resolves when it aborts; rejects after so long. */
+function aborted(signal: AbortSignal, limit = 15_000): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return resolve()
+    const timer = setTimeout(() => reject(new Error('it did not abort')), limit)
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
+
+const ends: Readonly<Record<string, (watching: Watching) => Promise<unknown>>> = {
+  'a sign-out in another request': ({ browser }) => browser.get('/end'),
+  'destroy from elsewhere': ({ app, manager }) => app.middleware.destroy(manager.publicId),
+  destroyAll: ({ app }) => app.middleware.destroyAll('ada'),
+  destroyEverything: ({ app }) => app.middleware.destroyEverything(),
+  'a fresh start': ({ browser }) => browser.get('/afresh'),
+  'a sign-in of somebody else': ({ browser }) => browser.get('/other'),
+  'a deletion by hand': ({ app, manager }) => Promise.resolve(app.store.inner.delete(manager.publicId)),
+}
+
+for (const [what, end] of Object.entries(ends)) {
+  test(`the signal aborts after ${what}`, async (t) => {
+    const scene = await watching(t, { store: new PlainStore() })
+    t.false(scene.signal.aborted)
+
+    await end(scene)
+    await aborted(scene.signal)
+
+    t.is((scene.signal.reason as { code?: string }).code, 'ERR_SESSION_GONE')
+    await scene.finish()
+  })
+}
+
+test('the signal aborts when the limit of its owner ends it', async (t) => {
+  const scene = await watching(t, { maxPerOwner: 1 })
+  scene.now.value += 1000
+  await scene.app.browser().get('/begin')
+  await aborted(scene.signal, 100)
+  t.true(scene.signal.aborted)
+  await scene.finish()
+})
+
+for (const what of ['/new-id', '/same'] as const) {
+  test(`a new id is no end (${what}), and the end after it is one`, async (t) => {
+    const scene = await watching(t)
+    await scene.browser.get(what)
+    t.false(scene.signal.aborted)
+
+    await scene.browser.get('/end')
+    await aborted(scene.signal, 1000)
+    t.true(scene.signal.aborted)
+    await scene.finish()
+  })
+}
+
+test('the signal aborts when the session expires by the clock, not before, and a touch elsewhere moves that', async (t) => {
+  const scene = await watching(t, { idleTimeout: '1h' })
+  scene.now.value += 50 * 60_000
+  await scene.browser.get('/look')
+  scene.now.value += 20 * 60_000
+  await new Promise((resolve) => setTimeout(resolve, 1500))
+  t.false(scene.signal.aborted)
+
+  scene.now.value += 41 * 60_000
+  await aborted(scene.signal, 5000)
+  t.true(scene.signal.aborted)
+  await scene.finish()
+})
+
+test('the signal aborts at the absolute end, however active its user is', async (t) => {
+  const scene = await watching(t, { idleTimeout: '1h', absoluteTimeout: '90m' })
+  for (let turn = 0; turn < 2; turn++) {
+    scene.now.value += 40 * 60_000
+    await scene.browser.get('/look')
+  }
+  t.false(scene.signal.aborted)
+  scene.now.value += 10 * 60_000
+  await aborted(scene.signal, 5000)
+  t.true(scene.signal.aborted)
+  await scene.finish()
+})
+
+test('an end in another process reaches a store that announces nothing, within some seconds', async (t) => {
+  const records = new Map<string, SessionRecord>()
+  const polled = new SilentStore(records)
+  Object.assign(polled, { subscribe: undefined })
+  const scene = await watching(t, { store: polled })
+  const elsewhere = session<Things>({ keys: [...KEYS], store: new SilentStore(records), now: () => scene.now.value })
+  t.teardown(() => elsewhere.close())
+
+  t.true(await elsewhere.destroy(scene.manager.publicId))
+  await aborted(scene.signal, 12_000)
+  t.true(scene.signal.aborted)
+  await scene.finish()
+})
+
+test('a store that announces is read once for an end elsewhere, and not for those of others', async (t) => {
+  const store = new PlainStore()
+  const scene = await watching(t, { store })
+  const elsewhere = session<Things>({ keys: [...KEYS], store, now: () => scene.now.value })
+  t.teardown(() => elsewhere.close())
+  await scene.app.browser().get('/begin')
+  scene.app.store.counted()
+
+  for (const { publicId } of await elsewhere.list('ada')) {
+    if (publicId !== scene.manager.publicId) await elsewhere.destroy(publicId)
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  t.deepEqual(scene.app.store.counted(), {})
+  t.false(scene.signal.aborted)
+  await elsewhere.destroy(scene.manager.publicId)
+  await aborted(scene.signal, 1000)
+
+  t.deepEqual(scene.app.store.counted(), { read: 1 })
+  await scene.finish()
+})
+
+test('announcements that were lost are healed by one of undefined', async (t) => {
+  let announce: (key: string | undefined) => void = () => undefined
+  class LossyStore extends SilentStore {
+    override subscribe(onEnd: (key: string | undefined) => void): () => void {
+      announce = onEnd
+      return () => undefined
+    }
+  }
+  const store = new LossyStore()
+  const scene = await watching(t, { store })
+  const elsewhere = session<Things>({ keys: [...KEYS], store, now: () => scene.now.value })
+  t.teardown(() => elsewhere.close())
+  await elsewhere.destroy(scene.manager.publicId)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  t.false(scene.signal.aborted)
+
+  announce(undefined)
+  await aborted(scene.signal, 1000)
+  t.true(scene.signal.aborted)
+  await scene.finish()
+})
+
+test('an announcement alone aborts nothing, and neither does an outage', async (t) => {
+  let announce: (key: string | undefined) => void = () => undefined
+  class NoisyStore extends PlainStore {
+    override subscribe(onEnd: (key: string | undefined) => void): () => void {
+      announce = onEnd
+      return () => undefined
+    }
+  }
+  const scene = await watching(t, { store: new NoisyStore() })
+  announce(scene.manager.publicId)
+  announce(undefined)
+  scene.app.store.break('read')
+  announce(scene.manager.publicId)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  t.false(scene.signal.aborted)
+  scene.app.store.heal()
+  await scene.finish()
+})
+
+test('after the response nothing is watched, and no signal aborts', async (t) => {
+  const scene = await watching(t, { store: new PlainStore() })
+  await scene.finish()
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  scene.app.store.counted()
+  await scene.browser.get('/end')
+  await new Promise((resolve) => setTimeout(resolve, 50))
+
+  t.false(scene.signal.aborted)
+  t.deepEqual(scene.app.store.counted(), { read: 1, replace: 1 })
+})
+
+test('a session that has ended has an aborted signal, and one that is not stored has none that aborts', async (t) => {
+  const app = await mounted(
+    t,
+    { sweepInterval: false },
+    {
+      '/begin': ({ data }) => (data.n = 1),
+      '/ended': async (own) => {
+        await own.destroy()
+        return own.signal.aborted
+      },
+      '/new': (own) => own.signal.aborted,
+    },
+  )
+  const browser = app.browser()
+  t.is((await browser.get('/new')).body, 'false')
+  await browser.get('/begin')
+  t.is((await browser.get('/ended')).body, 'true')
+})
+
+test('a session that is stored after the first look at its signal is watched from then on', async (t) => {
+  const held = new Barrier()
+  let manager: SessionManager<Things> | undefined
+  const app = await mounted(
+    t,
+    { sweepInterval: false },
+    {
+      '/': async (own) => {
+        void own.signal
+        own.data.n = 1
+        await own.save()
+        manager = own
+        await held.pass()
+      },
+    },
+  )
+  const reply = app.browser().get('/')
+  await held.arrived
+  const { signal, publicId } = manager as unknown as SessionManager<Things>
+  t.true(await app.middleware.destroy(publicId))
+  await aborted(signal, 1000)
+  held.open()
+  await reply
+  t.true(signal.aborted)
+})
+
+test('in run() the signal is watched until the connection closes', async (t) => {
+  const store = new FaultyStore(new PlainStore())
+  const middleware: SessionMiddleware<Things> = session<Things>({ keys: [...KEYS], store, sweepInterval: false })
+  const { sessionCookie } = await import('../../src/testing.ts')
+  const { IncomingMessage } = await import('node:http')
+  const { Socket } = await import('node:net')
+  const begin = async () => {
+    const request = new IncomingMessage(new Socket())
+    request.headers.cookie = await sessionCookie(middleware, { n: 1 }, { owner: 'ada' })
+    return { request, signal: await middleware.run(request, (own) => own.signal) }
+  }
+  const [open, closed] = [await begin(), await begin()]
+  closed.request.socket.destroy()
+  await new Promise((resolve) => setImmediate(resolve))
+
+  await middleware.destroyAll('ada')
+
+  t.true(open.signal.aborted)
+  t.false(closed.signal.aborted)
+  await middleware.close()
+})

@@ -1,0 +1,69 @@
+// Two copies of the package in one process: the other one was there first, so nothing here may import this one before.
+import test, { type ExecutionContext } from 'ava'
+import Koa from 'koa'
+import { serve, type Running } from '../support/app.ts'
+import { secondCopy } from '../support/second-copy.ts'
+
+const KEY = Symbol.for('koa-fastsession.context')
+const storage = (): unknown => (globalThis as Record<symbol, unknown>)[KEY]
+const none = storage()
+const other = await secondCopy()
+const made = storage()
+const { bindSession, currentSession, session, tryCurrentSession } = await import('../../src/index.ts')
+
+async function served(t: ExecutionContext, ...middlewares: Koa.Middleware[]): Promise<Running> {
+  const app = new Koa()
+  for (const middleware of middlewares) app.use(middleware)
+  const running = await serve(app)
+  t.teardown(() => running.close())
+  return running
+}
+
+test('whichever copy comes first makes the one AsyncLocalStorage of the process', (t) => {
+  t.is(none, undefined)
+  t.not(made, undefined)
+  t.is(storage(), made)
+  t.not<unknown, unknown>(other.currentSession, currentSession)
+})
+
+test('each copy finds the session of the other', async (t) => {
+  const app = await served(t, session(), (ctx) => {
+    const mine: unknown = ctx.state.session
+    t.is<unknown, unknown>(other.currentSession(), mine)
+    t.is<unknown, unknown>(other.tryCurrentSession('session'), mine)
+    t.is<unknown, unknown>(other.bindSession(() => currentSession())(), mine)
+    t.is<unknown, unknown>(bindSession(() => other.tryCurrentSession())(), mine)
+    ctx.body = 'done'
+  })
+
+  t.is((await app.browser().get('/')).status, 200)
+  t.is(tryCurrentSession(), undefined)
+  t.throws(() => other.currentSession(), { code: 'ERR_SESSION_NO_CONTEXT' })
+})
+
+test('middlewares of both are each found by their state key', async (t) => {
+  const app = await served(t, session(), other.session({ stateKey: 'admin', cookie: { name: 'admin' } }), (ctx) => {
+    t.is<unknown, unknown>(currentSession('session'), ctx.state.session)
+    t.is<unknown, unknown>(other.currentSession('admin'), currentSession())
+    t.not<unknown, unknown>(currentSession(), ctx.state.session)
+    ctx.body = 'done'
+  })
+
+  t.is((await app.browser().get('/')).status, 200)
+})
+
+test('middlewares of both with one name are refused', async (t) => {
+  const app = await served(t, session(), other.session())
+
+  t.is((await app.browser().get('/')).status, 500)
+  t.like(app.errors[0], { code: 'ERR_SESSION_ALREADY_MOUNTED' })
+})
+
+test('a session error of the other copy is no answer of the handler: it commits nothing', async (t) => {
+  const app = await served(t, session(), (ctx) => {
+    t.is(typeof ctx.state.session.id, 'string')
+    throw new other.SessionError('ERR_SESSION_GONE', 'of a session of the other copy')
+  })
+
+  t.deepEqual((await app.browser().get('/')).setCookie, [])
+})

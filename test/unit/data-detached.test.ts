@@ -1,0 +1,115 @@
+// Objects that session.data handed out stay its own wherever the app puts them: what is written to them later is stored or throws.
+import test from 'ava'
+import * as devalue from 'devalue'
+import { ABSENT, type Changes, type Snapshot } from '../../src/record/merge.ts'
+import { customCodec, jsonCodec, type Codec } from '../../src/record/codec.ts'
+import { Data } from '../../src/session/data.ts'
+
+type Loose = Record<string, unknown>
+
+const OPEN = { readable: () => undefined, writable: () => undefined }
+const json = jsonCodec(1000)
+
+/** Data over a snapshot, and the object that a handler would hold. */
+function dataOf(snapshot: Snapshot, codec: Codec = json): { data: Data; view: Loose } {
+  const data = new Data(snapshot, codec, OPEN)
+  return { data, view: data.proxy as Loose }
+}
+
+/** A snapshot with changes made: what the next request would find. */
+function applyAll(snapshot: Snapshot, changes: Changes): Snapshot {
+  const next = Object.fromEntries(Object.entries(snapshot))
+  for (const { key, value } of changes) {
+    if (value === ABSENT) Reflect.deleteProperty(next, key)
+    else Object.defineProperty(next, key, { value, writable: true, enumerable: true, configurable: true })
+  }
+  return next
+}
+
+/** Changes without what was seen: deleted keys are `ABSENT`. */
+const wantedBy = (changes: Changes): Loose => Object.fromEntries(changes.map(({ key, value }) => [key, value]))
+const wanted = ({ data }: { data: Data }): Loose => wantedBy(data.changes())
+
+/** Writes as strict code does; what is thrown, or `undefined`. */
+const thrownBy = (write: () => unknown): unknown => {
+  try {
+    return void write()
+  } catch (error) {
+    return error
+  }
+}
+
+const putBack: Readonly<Record<string, (data: Data, view: Loose) => void>> = {
+  'left alone': () => undefined,
+  'spread into new data': (data, view) => data.replaceAll({ ...view, step: 2 }),
+  'replaced by themselves': (data, view) => data.replaceAll(view),
+  'assigned one by one': (_data, view) => Object.assign(view, { ...view }),
+  'kept under another name': (_data, view) => {
+    view['basket'] = view['cart']
+    delete view['cart']
+  },
+  "kept in an object of the app's own": (_data, view) => (view['order'] = { items: [view['cart']] }),
+}
+
+for (const [how, put] of Object.entries(putBack)) {
+  const held = (): { data: Data; cart: { items: string[] } } => {
+    const { data, view } = dataOf({ cart: { items: ['book'] } })
+    const cart = view['cart'] as { items: string[] }
+    put(data, view)
+    return { data, cart }
+  }
+
+  test(`objects that data handed out are read-only after the commit: ${how}`, (t) => {
+    const { data, cart } = held()
+    t.is(cart.items.push('pen'), 2)
+    data.freeze()
+
+    t.true(thrownBy(() => cart.items.push('late')) instanceof TypeError)
+    t.true(thrownBy(() => Object.assign(cart, { late: 1 })) instanceof TypeError)
+  })
+
+  test(`objects that data handed out are read-only after a reload: ${how}`, (t) => {
+    const { data, cart } = held()
+    data.reset({ cart: { items: [] } })
+
+    t.true(thrownBy(() => cart.items.push('late')) instanceof TypeError)
+  })
+
+  test(`a write to objects that data handed out is stored or throws after an update: ${how}`, (t) => {
+    const { data, cart } = held()
+    const changes = data.changes()
+    data.detach({ ...applyAll({ cart: { items: ['book'] } }, changes) }, changes)
+
+    const isRefused = thrownBy(() => cart.items.push('late')) instanceof TypeError
+    t.is(JSON.stringify(data.changes()).includes('late'), !isRefused)
+  })
+}
+
+test('objects of one key that were detached stay so when another key keeps its object', (t) => {
+  const snapshot = { one: { n: [1] }, two: { n: [2] } }
+  const { data, view } = dataOf(snapshot)
+  const { one, two } = view as typeof snapshot
+  two.n.push(3)
+  const wantedFirst = data.changes()
+  two.n.push(4)
+  data.detach(applyAll(snapshot, wantedFirst), wantedFirst)
+
+  t.true(thrownBy(() => one.n.push(5)) instanceof TypeError)
+  t.is(two.n.push(6), 4)
+  t.deepEqual(wanted({ data }), { two: { n: [2, 3, 4, 6] } })
+})
+
+test('a map, a set and a date of a codec are read-only after the commit, inside one another too', (t) => {
+  const { data, view } = dataOf(
+    { all: { map: new Map([['in', new Set([1])]]), when: new Date(0) } },
+    customCodec(devalue),
+  )
+  const { map, when } = view['all'] as { map: Map<string, Set<number>>; when: Date }
+  const set = map.get('in')
+  map.set('other', new Set())
+  data.freeze()
+
+  for (const write of [() => map.set('x', new Set()), () => map.clear(), () => set?.add(2), () => when.setTime(1)])
+    t.true(thrownBy(write) instanceof TypeError)
+  t.deepEqual([...map.keys(), when.getTime(), set?.size], ['in', 'other', 0, 1])
+})

@@ -1,0 +1,117 @@
+// The keys of session.data, and what an update or an heir of it shows.
+import test from 'ava'
+import { ABSENT, type Changes, type Snapshot } from '../../src/record/merge.ts'
+import { jsonCodec, type Codec } from '../../src/record/codec.ts'
+import { Data, type AccessCheck } from '../../src/session/data.ts'
+
+type Loose = Record<string, unknown>
+
+const OPEN: AccessCheck = { readable: () => undefined, writable: () => undefined }
+const json = jsonCodec(1000)
+
+/** Data over a snapshot, and the object that a handler would hold. */
+function dataOf(snapshot: Snapshot, codec: Codec = json, access = OPEN): { data: Data; view: Loose } {
+  const data = new Data(snapshot, codec, access)
+  return { data, view: data.proxy as Loose }
+}
+
+/** A snapshot with changes made: what the next request would find. */
+function applyAll(snapshot: Snapshot, changes: Changes): Snapshot {
+  const next = Object.fromEntries(Object.entries(snapshot))
+  for (const { key, value } of changes) {
+    if (value === ABSENT) Reflect.deleteProperty(next, key)
+    else Object.defineProperty(next, key, { value, writable: true, enumerable: true, configurable: true })
+  }
+  return next
+}
+
+/** Changes without what was seen: deleted keys are `ABSENT`. */
+const wantedBy = (changes: Changes): Loose => Object.fromEntries(changes.map(({ key, value }) => [key, value]))
+const wanted = ({ data }: { data: Data }): Loose => wantedBy(data.changes())
+
+const STORED: Snapshot = Object.freeze({
+  n: 1,
+  name: 'ada',
+  nested: Object.freeze({ list: Object.freeze([1, 2]) }),
+  nothing: null,
+})
+const plain = (): Loose => JSON.parse(JSON.stringify(STORED)) as Loose
+
+test('a key that this request and another one added is listed once', (t) => {
+  for (const move of [
+    (data: Data) => data.settle({ theme: 'dark', n: 1 }, []),
+    (data: Data) => data.detach({ theme: 'dark', n: 1 }, []),
+  ]) {
+    const { data, view } = dataOf({ n: 1 })
+    Object.assign(view, { theme: 'light', z: 1 })
+    move(data)
+
+    t.deepEqual(Object.keys(view), ['theme', 'n', 'z'])
+    t.is(JSON.stringify(view), '{"theme":"light","n":1,"z":1}')
+    t.deepEqual({ ...view }, { theme: 'light', n: 1, z: 1 })
+  }
+})
+
+test('a key that this request wrote is listed though another one deleted it meanwhile', (t) => {
+  for (const move of [(data: Data) => data.settle({}, []), (data: Data) => data.detach({}, [])]) {
+    const { data, view } = dataOf({ n: 1 })
+    view['n'] = 2
+    move(data)
+
+    t.deepEqual(Object.keys(view), ['n'])
+    t.deepEqual({ ...view }, { n: 2 })
+  }
+})
+
+test('keys are listed in the order in which the next request will find them: stored ones, then new ones, indexes first', (t) => {
+  const snapshot = { b: 1, 7: 1, a: 1 }
+  const { data, view } = dataOf(snapshot)
+  Object.assign(view, { z: 1, 3: 1 })
+  delete view['b']
+  view['b'] = 2
+
+  t.deepEqual(Object.keys(view), ['3', '7', 'b', 'a', 'z'])
+  t.deepEqual(Object.keys(applyAll(snapshot, data.changes())), Object.keys(view))
+})
+
+test('while an update runs, data shows what it works on, and afterwards its own again', (t) => {
+  let active: Data | undefined
+  let writes = 0
+  const { data, view } = dataOf(STORED, json, { ...OPEN, active: () => active })
+  const working = new Data({ n: 5 }, json, { readable: () => undefined, writable: () => (writes++, undefined) })
+  active = working
+  view['more'] = 1
+  delete view['n']
+  Object.defineProperty(view, 'defined', { value: 1, writable: true, enumerable: true, configurable: true })
+
+  t.deepEqual({ ...view }, { more: 1, defined: 1 })
+  t.is(writes, 3)
+  t.false('n' in view)
+  active = undefined
+  t.deepEqual({ ...view }, plain())
+  t.false(data.isTouched && data.changes().length > 0)
+  t.deepEqual(wanted({ data: working }), { n: ABSENT, more: 1, defined: 1 })
+})
+
+test('each write asks once whether it may', (t) => {
+  let asked = 0
+  const { data, view } = dataOf(STORED, json, { ...OPEN, writable: () => (asked++, undefined) })
+  view['n'] = 2
+  delete view['n']
+  Object.defineProperty(view, 'm', { value: 1, writable: true, enumerable: true, configurable: true })
+  data.replaceAll({ many: 1, keys: 2 })
+
+  t.is(asked, 4)
+})
+
+test('an object that inherits from data keeps its own properties itself, and heeds those that are fixed', (t) => {
+  const { data, view } = dataOf(STORED)
+  const child = Object.create(view) as Loose
+  child['n'] = 5
+  Object.defineProperty(child, 'fixed', { value: 1 })
+
+  t.is(child['n'], 5)
+  t.is(child['name'], 'ada')
+  t.false(Reflect.set(child, 'fixed', 2))
+  t.is(data.changes().length, 0)
+})

@@ -1,0 +1,57 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import test from 'ava'
+import { Deadlines } from '../../src/deadlines.ts'
+
+test.serial('many deadlines take one timer, and pass in their order', async (t) => {
+  const real = globalThis.setTimeout
+  let timers = 0
+  globalThis.setTimeout = ((fn: () => void, delay: number) => {
+    timers++
+    return real(fn, delay)
+  }) as typeof setTimeout
+  t.teardown(() => (globalThis.setTimeout = real))
+  const deadlines = new Deadlines(10)
+  const passed: number[] = []
+  let done!: () => void
+  const all = new Promise<void>((resolve) => (done = resolve))
+  const set = Array.from({ length: 100 }, (_, n) =>
+    deadlines.set(() => {
+      passed.push(n)
+      if (n === 99) done()
+    }),
+  )
+  t.is(timers, 1)
+  t.true(deadlines.clear(set[50] ?? t.fail()))
+  t.false(deadlines.clear(set[50] ?? t.fail()))
+  await all
+
+  t.deepEqual(
+    passed,
+    Array.from({ length: 100 }, (_, n) => n).filter((n) => n !== 50),
+  )
+  t.false(deadlines.clear(set[0] ?? t.fail()))
+})
+
+test('a deadline that was cleared leaves no timer that keeps the process alive', (t) => {
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  const deadlines = new Deadlines(60_000)
+  const [one, two] = [deadlines.set(() => undefined), deadlines.set(() => undefined)]
+  t.is(timers(), before + 1)
+  deadlines.clear(one)
+  t.is(timers(), before + 1)
+  deadlines.clear(two)
+  t.is(timers(), before)
+  deadlines.clear(deadlines.set(() => undefined))
+  t.is(timers(), before)
+})
+
+test('a deadline passes outside the async context of the call that set it', async (t) => {
+  const context = new AsyncLocalStorage<string>()
+  const deadlines = new Deadlines(1)
+  const seen = await new Promise((resolve) => {
+    context.run('a request', () => deadlines.set(() => resolve(context.getStore())))
+  })
+
+  t.is(seen, undefined)
+})

@@ -1,0 +1,99 @@
+// Ten thousand sessions whose end is waited for: no reads while nothing happens, one timer, and nothing left behind.
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import test from 'ava'
+import { CheckedStore } from '../../src/checked-store.ts'
+import { jsonCodec } from '../../src/record/codec.ts'
+import { Events } from '../../src/events.ts'
+import { Payload } from '../../src/record/payload.ts'
+import { Watches, type Watcher } from '../../src/session/watches.ts'
+import { settingsOf } from '../../src/settings.ts'
+import { MemoryStore } from '../../src/stores/memory.ts'
+import type { SessionRecord } from '../../src/store.ts'
+
+const MANY = 10_000
+
+class Waiting implements Watcher {
+  readonly record: SessionRecord
+  ended = 0
+
+  constructor(record: SessionRecord) {
+    this.record = record
+  }
+
+  end(): void {
+    this.ended++
+  }
+}
+
+class CountingStore extends MemoryStore {
+  reads = 0
+
+  override read(key: string, now: number): SessionRecord | undefined {
+    this.reads++
+    return super.read(key, now)
+  }
+}
+
+const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+const turn = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+/** Until it is so, for ten seconds at most. */
+async function eventually(isSo: () => boolean): Promise<boolean> {
+  for (let tries = 0; tries < 200 && !isSo(); tries++) await turn(50)
+  return isSo()
+}
+
+test.serial('ten thousand watched sessions cost one read each, one timer, and leave nothing behind', async (t) => {
+  const settings = settingsOf({ keys: ['a secret of more than sixteen characters'] })
+  const events = new Events(undefined)
+  const store = new CountingStore({ maxSessions: 2 * MANY })
+  const checked = new CheckedStore(store, 2000, events)
+  const watches = new Watches(checked, new Payload(jsonCodec(1000), 65_536, undefined), settings)
+  const now = Date.now()
+  const record = (at: number): SessionRecord => ({
+    key: `${at}`.padStart(43, 'k'),
+    version: 1,
+    payload: '{"n":1}',
+    owner: undefined,
+    createdAt: now,
+    lastSeenAt: now,
+    expiresAt: now + 3_600_000,
+    meta: undefined,
+  })
+  const before = timers()
+  let watchers: Waiting[] = []
+  for (let at = 0; at < MANY; at++) {
+    store.create(record(at), now)
+    watchers.push(new Waiting(record(at)))
+  }
+
+  for (const watcher of watchers) watches.add(watcher)
+  t.true(await eventually(() => store.reads >= MANY))
+  const reads = store.reads
+  // Longer than the tick that looks at the clock.
+  await turn(2500)
+
+  t.is(reads, MANY, 'one look each, when it is looked at first')
+  t.is(store.reads, reads, 'none while nothing happens')
+  t.true(timers() - before <= 1, 'one timer for all')
+
+  store.delete(record(7).key)
+  t.true(await eventually(() => watchers[7]?.ended === 1))
+
+  const left = watchers.map((watcher) => new WeakRef(watcher))
+  for (const watcher of watchers) watches.remove(watcher)
+  watchers = []
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  await turn(0)
+  t.true(
+    await eventually(() => {
+      collect()
+      // A few may still be in registers of this very function.
+      return left.filter((reference) => reference.deref() !== undefined).length < 5
+    }),
+  )
+  t.is(timers() - before, 0, 'without anybody to wait for there is no timer')
+  watches.close()
+})
