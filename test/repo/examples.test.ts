@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import test from 'ava'
 import type { Browser } from '../support/app.ts'
 import { ROOT } from '../support/consumer.ts'
+import { Device, REGISTER } from '../support/device.ts'
 import { example } from '../support/example.ts'
 import { mysqlServer } from '../support/mysql.ts'
 import { postgres } from '../support/postgres.ts'
@@ -280,6 +281,38 @@ test("07-observability: the audit log tells a user's day in OWASP's words, with 
     t.true(secret.length > 4)
     t.false(running.output().includes(secret), secret)
   }
+})
+
+test('07-observability: a bound session that comes without proof of its browser is an alert, and binding it is none', async (t) => {
+  const { browser, running } = await example(t, '07-observability.ts')
+  const device = new Device(browser())
+  const signedIn = await device.post('/login/ada')
+  t.is((await device.register(signedIn)).status, 200)
+  t.is((await device.get('/')).status, 200)
+  const stolen = await device.browser.cookie()
+  const alerts = (): Audited[] =>
+    (running.output().match(/^\{.*\}$/gm) ?? [])
+      .map((line) => JSON.parse(line) as Audited)
+      .filter(({ event, level = 0 }) => event !== undefined && level >= 40)
+  const metrics = async (): Promise<string> => (await browser().get('/metrics')).body
+  t.regex(await metrics(), /event="bind"\} 1/)
+
+  // Nothing is proven over plain HTTP, whatever cookies come.
+  t.is((await browser().send('/', stolen)).body, '{"views":1}')
+  t.regex(await metrics(), /event="reject",reason="unbound"\} 1/)
+  t.is((await new Device(device.browser).register(signedIn)).status, 403)
+  t.regex(await metrics(), /event="reject",reason="unbound"\} 2/)
+  for (const end = Date.now() + 10_000; alerts().length < 2 && Date.now() < end;) await metrics()
+
+  t.deepEqual(
+    alerts().map(({ event, reason, source_ip, request_uri }) => ({ event, reason, source_ip, request_uri })),
+    ['/', REGISTER].map((request_uri) => ({
+      event: 'authz_fail:ada,session',
+      reason: 'unbound',
+      source_ip: '127.0.0.1',
+      request_uri,
+    })),
+  )
 })
 
 testWithMariadb('11-mysql: a new password logs the other devices out, and this one stays', async (t) => {
