@@ -218,6 +218,42 @@ testInChromium('a browser that lost its key reads as a visitor, signs in again, 
   t.is(await scene.go('/'), 'resumed ada bound 0', 'the first browser goes on in its own session')
 })
 
+testInChromium('a browser that spent its signatures looks on as a visitor, and its user signs in again', async (t) => {
+  const scene = await open(t)
+  await scene.go('/in')
+  await scene.got('register 200')
+  scene.later(2 * MINUTE)
+  let title = await scene.go('/')
+  // Some six signatures in nine minutes; a Chromium that grants more is bound all the way.
+  for (let refreshes = 0; refreshes < 14 && title === 'resumed ada bound 0'; refreshes++) {
+    await expire(scene)
+    title = await scene.go('/')
+  }
+  t.log(scene.own.join(', '), title)
+  if (title === 'resumed ada bound 0') return t.pass()
+
+  t.is(title, 'unbound nobody unbound 0')
+  t.is(await scene.go('/in'), 'unbound ada unbound 0')
+  t.is(await scene.go('/add'), 'resumed ada unbound 1')
+  scene.later(20 * MINUTE)
+  t.regex(await scene.go('/add'), /^resumed ada (?:un)?bound 2$/)
+})
+
+testInChromium('cookies that the user deletes leave a visitor, who signs in and is bound again', async (t) => {
+  const scene = await open(t)
+  await scene.go('/in')
+  await scene.got('register 200')
+  scene.later(2 * MINUTE)
+  await scene.context.clearCookies({ domain: new URL(scene.at).hostname })
+  t.is(await scene.go('/'), 'new nobody unbound 0')
+
+  scene.own.length = 0
+  t.is(await scene.go('/in'), 'new ada unbound 0')
+  await scene.got('register 200')
+  scene.later(2 * MINUTE)
+  t.is(await scene.go('/add'), 'resumed ada bound 1')
+})
+
 testInChromium('an outage ends nothing in the browser', async (t) => {
   const { MemoryStore } = await import('../../src/index.ts')
   const { FaultyStore } = await import('../support/faults.ts')
