@@ -59,6 +59,17 @@ test('an encrypted payload shows nothing of the text, and is another one each ti
   t.notDeepEqual(one, other)
 })
 
+test('of ten thousand payloads of one record under one key no two have the same nonce', (t) => {
+  const encryption = room([NEWEST])
+  const nonces = Array.from({ length: 10_000 }, () => {
+    const bytes = encryption.encode(CONTENTS, BOUND)
+    return typeof bytes === 'string' ? '' : Buffer.from(bytes.subarray(11, 35)).toString('base64url')
+  })
+
+  t.is(new Set(nonces).size, nonces.length)
+  t.is(new Set(nonces.map((nonce) => nonce.slice(16))).size, nonces.length, 'nor the part of it that is the IV')
+})
+
 test('an older key decrypts, the newest encrypts', (t) => {
   t.deepEqual(room([NEWEST, OLDER]).decode(record(bytesOf([OLDER]))), CONTENTS)
   t.deepEqual(room([NEWEST]).decode(record(bytesOf([NEWEST, OLDER]))), CONTENTS)
