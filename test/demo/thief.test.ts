@@ -1,10 +1,9 @@
 // The demo plays the thief: what a copy of all cookies opens, where the browser binds its sessions and where it does not.
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { ExecutionContext } from 'ava'
 import type { BrowserContext, Page } from 'playwright-core'
-import { startBoundChromium } from '../support/bound-chromium.ts'
+import { boundCookie, startBoundChromium } from '../support/bound-chromium.ts'
 import { certificate } from '../support/certificate.ts'
 import { EMAIL, MINUTE, openShop, PASSWORD, testInChromium, type OpenShop } from '../support/shop.ts'
 
@@ -59,24 +58,14 @@ async function signedIn(t: ExecutionContext, isKnown: boolean): Promise<Member> 
   return { shop, page, context, host, press, text: () => page.getByRole('main').innerText() }
 }
 
-/** Resolves once a session was bound. */
-function bound(t: ExecutionContext): Promise<void> {
-  return new Promise((resolve) => {
-    const hear = (): void => resolve()
-    subscribe('koa-fastsession:bind', hear)
-    t.teardown(() => unsubscribe('koa-fastsession:bind', hear))
-  })
-}
-
 async function open({ page }: Member, path: string): Promise<void> {
   await page.goto(new URL(path, page.url()).href)
 }
 
 testInChromium('the thief of a bound session gets 401, and its browser goes on', async (t) => {
-  const isBound = bound(t)
   const member = await signedIn(t, true)
   const { shop, page, context, host, press, text } = member
-  await isBound
+  await boundCookie(context, host)
 
   await open(member, '/devices')
   t.regex(await page.getByRole('listitem').filter({ hasText: 'this browser' }).innerText(), /bound to this browser/)

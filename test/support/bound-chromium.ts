@@ -4,13 +4,23 @@ import { spawn } from 'node:child_process'
 import { createHash, X509Certificate } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
-import { chromium, type Browser } from 'playwright-core'
+import { setTimeout as pause } from 'node:timers/promises'
+import { chromium, type Browser, type BrowserContext } from 'playwright-core'
 import { chromiumPath } from './chromium.ts'
 import { temporaryFolder } from './service.ts'
 
 export interface BoundChromium {
   readonly browser: Browser
   close(): Promise<void>
+}
+
+/** Resolves once a browser keeps a cookie that proves, of that host. */
+export async function boundCookie(context: BrowserContext, host: string): Promise<void> {
+  for (const end = Date.now() + 15_000; Date.now() < end; await pause(20)) {
+    const cookies = await context.cookies()
+    if (cookies.some(({ name, domain }) => name.endsWith('-bound') && domain === host)) return
+  }
+  throw new Error(`the browser keeps no bound cookie of ${host}`)
 }
 
 /** A certificate that signed itself counts as valid by its key alone: to ignore its errors would end the protocol in silence. */
