@@ -13,7 +13,7 @@ import { Browser, KEYS, serve } from '../support/app.ts'
 import { Barrier } from '../support/faults.ts'
 import { postgres } from '../support/postgres.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
-import { temporaryFolder } from '../support/service.ts'
+import { endWithUs, temporaryFolder } from '../support/service.ts'
 import { MOST, type Shared } from '../support/signal-worker.ts'
 
 const PROGRAM = fileURLToPath(new URL('../support/signal-worker.ts', import.meta.url))
@@ -33,12 +33,8 @@ async function launch(t: ExecutionContext, shared: Shared): Promise<Process> {
   const child = fork(PROGRAM, [JSON.stringify(shared)], {
     execArgv: ['--import', LOADER, '--disable-warning=ExperimentalWarning'],
   })
-  const kill = () => child.kill('SIGKILL')
-  process.once('exit', kill)
-  t.teardown(() => {
-    process.off('exit', kill)
-    kill()
-  })
+  endWithUs(child)
+  t.teardown(() => child.kill('SIGKILL'))
   const [{ port }] = (await once(child, 'message', { signal: AbortSignal.timeout(30_000) })) as [{ port: number }]
   return { url: `http://127.0.0.1:${port}`, child }
 }

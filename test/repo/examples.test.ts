@@ -346,7 +346,7 @@ test('npm run example 2 is enough for 02', async (t) => {
   const port = await freePort()
   const running = start('env', [`PORT=${port}`, process.execPath, 'scripts/example.js', '2'], { cwd: ROOT })
   t.teardown(() => running.stop())
-  await listening(port, 30_000)
+  await listening(port, running)
 
   t.is((await fetch(`http://127.0.0.1:${port}/cart`)).status, 200)
 })

@@ -114,7 +114,7 @@ test('the file to paste answers as the transcript shows', async (t) => {
   const [, ...exchanges] = transcript.split(/^\$ curl .*\n/m)
   const app = start(process.execPath, ['app.mjs'], { cwd: project.folder })
   t.teardown(() => app.stop())
-  await listening(port)
+  await listening(port, app)
   const browser = new Browser(`http://127.0.0.1:${port}`)
 
   for (const exchange of exchanges) {
@@ -526,7 +526,7 @@ for (const make of redisMakes()) {
     const open = async (): Promise<Running> => {
       const app = start(process.execPath, ['shop.mjs'], { cwd: project.folder, env })
       t.teardown(() => app.stop())
-      await listening(port)
+      await listening(port, app)
       return app
     }
     const app = await open()

@@ -96,7 +96,7 @@ testWithServer('a database in LATIN1 keeps what it has no letter for, and finds 
 })
 
 test('PGlite can be passed as it is', async (t) => {
-  t.timeout(60_000)
+  t.timeout(300_000)
   const database = new PGlite()
   closing.push(() => database.close())
 

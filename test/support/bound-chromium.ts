@@ -6,7 +6,7 @@ import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium, type Browser } from 'playwright-core'
 import { chromiumPath } from './chromium.ts'
-import { temporaryFolder } from './service.ts'
+import { endWithUs, temporaryFolder } from './service.ts'
 
 export interface BoundChromium {
   readonly browser: Browser
@@ -45,6 +45,7 @@ export async function startBoundChromium(cert: string, isKnown: boolean): Promis
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   )
+  endWithUs(process)
   const over = new Promise<void>((resolve) => process.once('exit', () => resolve()))
   const endpoint = await new Promise<string>((resolve, reject) => {
     let said = ''

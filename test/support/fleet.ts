@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Browser } from './app.ts'
 import type { Orders, Shared } from './fleet-worker.ts'
-import { freePort } from './service.ts'
+import { endWithUs, freePort } from './service.ts'
 
 const PROCESSES = 4
 const PROGRAM = fileURLToPath(new URL('fleet-worker.ts', import.meta.url))
@@ -53,12 +53,10 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
     })
     const worker = cluster.fork()
     workers.add(worker)
-    const kill = () => worker.process.kill('SIGKILL')
-    process.once('exit', kill)
-    worker.once('exit', () => {
-      process.off('exit', kill)
-      workers.delete(worker)
-    })
+    endWithUs(worker.process)
+    worker.once('exit', () => workers.delete(worker))
+    // What could not be handed to a process that was killed meanwhile: its requests are answered by nobody, and that is told.
+    worker.on('error', () => undefined)
     worker.on('message', () => {
       holding++
       holdingEnough()
@@ -77,7 +75,7 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
   await Promise.all(Array.from({ length: PROCESSES }, launch))
 
   const fleet: Fleet = {
-    async send(path, cookie = '', limit = 50_000) {
+    async send(path, cookie = '', limit = 120_000) {
       let answer
       try {
         // A connection that was on its way to a process when that was killed stays open, and nobody ever serves it.
@@ -92,7 +90,7 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
     },
     async ofEach(path, cookie) {
       const answers = new Map<number, Told>()
-      for (const end = Date.now() + 10_000; answers.size < PROCESSES;) {
+      for (const end = Date.now() + 120_000; answers.size < PROCESSES;) {
         if (Date.now() > end) throw new Error(`only ${answers.size} processes answer`)
         for (const told of await Promise.all(Array.from({ length: PROCESSES }, () => fleet.send(path, cookie)))) {
           if (told?.process !== undefined) answers.set(told.process, told)
