@@ -316,7 +316,7 @@ async function follow(
 }
 
 test('12-streams: events and an answer that is being written end when their session does, in order', async (t) => {
-  const { browser } = await example(t, '12-streams.ts', { KEEP_ALIVE: '50', PACE: '200' })
+  const { browser } = await example(t, '12-streams.ts', { KEEP_ALIVE: '50', PACE: '1000' })
   const visitor = browser()
   await visitor.get('/login/ada', { method: 'POST' })
   const events = await follow(visitor, '/events', ': still here')
@@ -327,7 +327,7 @@ test('12-streams: events and an answer that is being written end when their sess
   await visitor.get('/logout', { method: 'POST' })
   const [told, written] = await Promise.all([events.whole, answer.whole])
 
-  t.true(performance.now() - start < 1000)
+  t.true(performance.now() - start < 5000) // the rest of the answer would take longer
   t.regex(told, /^event: hello\ndata: \{"owner":"ada"\}\n\n(?:: still here\n\n)+event: end\ndata: \{\}\n\n$/)
   t.regex(written, /^To ada: the sea /)
   t.notRegex(written, /time\./)
@@ -364,7 +364,7 @@ test('npm run example without a number names the examples', async (t) => {
 testWithRedis(
   '13-production: SIGTERM ends it by itself within its grace: answers whole, commits stored, streams told',
   async (t) => {
-    const environment = { REDIS_URL, WORK: '700', GRACE: '4000' }
+    const environment = { REDIS_URL, WORK: '4000', GRACE: '16000' }
     const { browser, running, url } = await example(t, '13-production.ts', environment)
     const visitor = browser()
     await visitor.get('/login/ada', { method: 'POST' }) // its connection is kept alive, and idle
@@ -376,17 +376,13 @@ testWithRedis(
     await once(half, 'connect')
     half.write('GET / HTTP/1.1\r\n')
     const order = visitor.get('/orders', { method: 'POST' })
-    await pause(200)
+    await pause(1500) // on a busy machine it may be on its way for so long
     const exit = once(running.process, 'exit')
-    const start = performance.now()
-
     running.process.kill('SIGTERM')
 
     t.is((await order).body, '{"orders":1}')
     t.is(await stream.whole, 'event: hello\ndata: {}\n\nevent: end\ndata: {}\n\n')
-    t.deepEqual(await exit, [0, null])
-    const took = performance.now() - start
-    t.true(took >= 400 && took < 3500, `${took} ms`)
+    t.deepEqual(await exit, [0, null]) // at the end of its grace it would be 1
     t.is(running.output().trim(), `http://localhost:${new URL(url).port}`)
     const again = await example(t, '13-production.ts', environment)
     t.is((await again.browser().send('/orders', await visitor.cookie())).body, '{"orders":1}')
@@ -394,7 +390,7 @@ testWithRedis(
 )
 
 testWithRedis('13-production: without anything open it ends at once', async (t) => {
-  const { browser, running } = await example(t, '13-production.ts', { REDIS_URL })
+  const { browser, running } = await example(t, '13-production.ts', { REDIS_URL, GRACE: '60000' })
   await browser().get('/login/ada', { method: 'POST' })
   t.is((await browser().get('/health')).status, 204)
   const exit = once(running.process, 'exit')
@@ -403,5 +399,5 @@ testWithRedis('13-production: without anything open it ends at once', async (t) 
   running.process.kill('SIGTERM')
 
   t.deepEqual(await exit, [0, null])
-  t.true(performance.now() - start < 1500)
+  t.true(performance.now() - start < 20_000)
 })

@@ -80,6 +80,9 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
       try {
         // A connection that was on its way to a process when that was killed stays open, and nobody ever serves it.
         answer = await browser.send(path, cookie, { signal: AbortSignal.timeout(limit) })
+        // SQLite's lock was held for 1.8 seconds by the others, as happens on a busy machine, and nothing was written.
+        for (let tries = 0; tries < 30 && shared.kind === 'sqlite' && answer.status === 503; tries++)
+          answer = await browser.send(path, cookie, { signal: AbortSignal.timeout(limit) })
       } catch {
         return undefined // nobody knows what became of the request
       }
