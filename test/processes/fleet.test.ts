@@ -85,10 +85,10 @@ for (const { name, shared } of stores) {
     const cookie = await fleet.begin('/put/begun')
     const began = performance.now()
 
-    // Twenty at a time: each tries for ten seconds at most, in which a slow machine does not serve hundreds.
-    const senders = numbers(20).map(async () => {
+    // Eight at a time: each tries for ten seconds at most, in which a slow machine does not serve hundreds.
+    const senders = numbers(8).map(async () => {
       const told: (Told | undefined)[] = []
-      while (told.length < 10) told.push(await fleet.send('/increment/count', cookie))
+      while (told.length < 25) told.push(await fleet.send('/increment/count', cookie))
       return told
     })
     const answers = (await Promise.all(senders)).flat()

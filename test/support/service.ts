@@ -91,6 +91,14 @@ export async function listening(port: number, running: Running): Promise<void> {
   }
 }
 
+/** Resolves once a program has printed it: a line may arrive after the port has opened, or an answer. */
+export async function printed(running: Running, what: RegExp): Promise<void> {
+  for (const end = Date.now() + LONGEST_START; !what.test(running.output());) {
+    if (Date.now() > end) throw new Error(`${what.source} was not printed, only: ${running.output()}`)
+    await sleep(20)
+  }
+}
+
 // What is left when this process ends; one listener for all of it.
 const children = new Set<ChildProcess>()
 const folders = new Set<string>()
