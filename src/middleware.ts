@@ -65,6 +65,7 @@ export interface SessionMiddleware<Data extends object = SessionData, StateKey e
    *
    * ```ts
    * server.on('upgrade', (request, socket, head) => {
+   *   socket.on('error', () => socket.destroy())
    *   void sessions.run(request, ({ owner }) => {
    *     if (owner === undefined) return socket.destroy()
    *     sockets.handleUpgrade(request, socket, head, (client) => greet(client, owner))

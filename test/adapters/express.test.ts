@@ -59,7 +59,7 @@ const [make] = redisMakes()
 const [redis, database] = await Promise.all([make && startRedis(make), postgres()])
 
 if (redis !== undefined) {
-  const client = createClient({ url: `redis://127.0.0.1:${redis.port}` })
+  const client = createClient({ url: `redis://127.0.0.1:${redis.port}` }).on('error', () => undefined)
   const connected = client.connect()
   test.before(async () => {
     await connected
@@ -72,7 +72,7 @@ if (redis !== undefined) {
 }
 
 if (database !== undefined) {
-  const pool = new pg.Pool({ connectionString: database.url })
+  const pool = new pg.Pool({ connectionString: database.url }).on('error', () => undefined)
   const store = new (connectPgSimple(expressSession))({ pool, createTableIfMissing: true, pruneSessionInterval: false })
   test.after.always(async () => {
     await pool.end()

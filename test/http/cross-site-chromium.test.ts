@@ -80,6 +80,7 @@ async function scene(
   const sockets = new WebSocketServer({ noServer: true })
   const { port, server } = await listen(t, app, sockets)
   server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy())
     sessions
       .run(request, ({ origin }) => {
         served.push(`WebSocket ${origin}`)

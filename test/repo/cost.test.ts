@@ -20,7 +20,7 @@ const PROMISES = { W1: 7, W2: 13, W3: 22, W4: 16, W7: 22 }
 const BYTES = { W1: 12_300, W2: 14_500, W3: 16_700, W4: 19_100, W5: 14_500, W6: 14_100, W7: 16_700 }
 
 const run = async (): Promise<Counts> => {
-  const { stdout } = await promisify(execFile)(process.execPath, RUN, { cwd: join(ROOT), timeout: 50_000 })
+  const { stdout } = await promisify(execFile)(process.execPath, RUN, { cwd: join(ROOT), timeout: 250_000 })
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Counts
 }
 

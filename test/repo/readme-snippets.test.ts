@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -114,7 +115,7 @@ test('the file to paste answers as the transcript shows', async (t) => {
   const [, ...exchanges] = transcript.split(/^\$ curl .*\n/m)
   const app = start(process.execPath, ['app.mjs'], { cwd: project.folder })
   t.teardown(() => app.stop())
-  await listening(port)
+  await listening(port, app)
   const browser = new Browser(`http://127.0.0.1:${port}`)
 
   for (const exchange of exchanges) {
@@ -301,6 +302,7 @@ test('the snippet for WebSockets serves the socket of a signed-in page, and no o
   const browser = server.browser()
   const dial = (cookie: string, origin: string): WebSocket => {
     const socket = new WebSocket(server.url.replace('http', 'ws'), { headers: { cookie, origin } })
+    socket.on('error', () => undefined) // what waits for it hears of it as well
     t.teardown(() => socket.terminate())
     return socket
   }
@@ -321,6 +323,14 @@ test('the snippet for WebSockets serves the socket of a signed-in page, and no o
   await stored
 
   t.is((await browser.get('/')).body, '{"cart":["book"]}')
+
+  // Whoever breaks the protocol loses the socket, and ends nothing else: an error that is not heard would end this process.
+  const rude = dial(cookie, server.url)
+  await once(rude, 'open')
+  const raw = (rude as unknown as { _socket: Socket })._socket // ws has no public way to send what is no frame
+  raw.write(Buffer.from([0x8f, 0x80, 0, 0, 0, 0]))
+  await once(rude, 'close')
+  t.is((await browser.get('/')).status, 200)
 })
 
 test('the snippet for those who come from koa-session takes its session over until its last day', async (t) => {
@@ -526,7 +536,7 @@ for (const make of redisMakes()) {
     const open = async (): Promise<Running> => {
       const app = start(process.execPath, ['shop.mjs'], { cwd: project.folder, env })
       t.teardown(() => app.stop())
-      await listening(port)
+      await listening(port, app)
       return app
     }
     const app = await open()

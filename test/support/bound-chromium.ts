@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { chromium, type Browser, type BrowserContext } from 'playwright-core'
 import { chromiumPath } from './chromium.ts'
-import { temporaryFolder } from './service.ts'
+import { endWithUs, temporaryFolder } from './service.ts'
 
 export interface BoundChromium {
   readonly browser: Browser
@@ -55,6 +55,7 @@ export async function startBoundChromium(cert: string, isKnown: boolean): Promis
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   )
+  endWithUs(process)
   const over = new Promise<void>((resolve) => process.once('exit', () => resolve()))
   const endpoint = await new Promise<string>((resolve, reject) => {
     let said = ''

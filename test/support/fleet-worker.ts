@@ -35,7 +35,11 @@ async function open(shared: Shared): Promise<SessionStore> {
         import('../../src/stores/redis.ts'),
         import('redis'),
       ])
-      return new RedisStore(await createClient({ url: `redis://127.0.0.1:${shared.port}` }).connect())
+      return new RedisStore(
+        await createClient({ url: `redis://127.0.0.1:${shared.port}` })
+          .on('error', () => undefined)
+          .connect(),
+      )
     }
     case 'redis cluster': {
       const [{ RedisStore }, { Cluster }] = await Promise.all([import('../../src/stores/redis.ts'), import('ioredis')])

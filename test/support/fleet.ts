@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Browser } from './app.ts'
 import type { Orders, Shared } from './fleet-worker.ts'
-import { freePort } from './service.ts'
+import { endWithUs, freePort } from './service.ts'
 
 const PROCESSES = 4
 const PROGRAM = fileURLToPath(new URL('fleet-worker.ts', import.meta.url))
@@ -53,12 +53,10 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
     })
     const worker = cluster.fork()
     workers.add(worker)
-    const kill = () => worker.process.kill('SIGKILL')
-    process.once('exit', kill)
-    worker.once('exit', () => {
-      process.off('exit', kill)
-      workers.delete(worker)
-    })
+    endWithUs(worker.process)
+    worker.once('exit', () => workers.delete(worker))
+    // What could not be handed to a process that was killed meanwhile: its requests are answered by nobody, and that is told.
+    worker.on('error', () => undefined)
     worker.on('message', () => {
       holding++
       holdingEnough()
@@ -77,11 +75,14 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
   await Promise.all(Array.from({ length: PROCESSES }, launch))
 
   const fleet: Fleet = {
-    async send(path, cookie = '', limit = 50_000) {
+    async send(path, cookie = '', limit = 120_000) {
       let answer
       try {
         // A connection that was on its way to a process when that was killed stays open, and nobody ever serves it.
         answer = await browser.send(path, cookie, { signal: AbortSignal.timeout(limit) })
+        // SQLite's lock was held for 1.8 seconds by the others, as happens on a busy machine, and nothing was written.
+        for (let tries = 0; tries < 30 && shared.kind === 'sqlite' && answer.status === 503; tries++)
+          answer = await browser.send(path, cookie, { signal: AbortSignal.timeout(limit) })
       } catch {
         return undefined // nobody knows what became of the request
       }
@@ -92,7 +93,7 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
     },
     async ofEach(path, cookie) {
       const answers = new Map<number, Told>()
-      for (const end = Date.now() + 10_000; answers.size < PROCESSES;) {
+      for (const end = Date.now() + 120_000; answers.size < PROCESSES;) {
         if (Date.now() > end) throw new Error(`only ${answers.size} processes answer`)
         for (const told of await Promise.all(Array.from({ length: PROCESSES }, () => fleet.send(path, cookie)))) {
           if (told?.process !== undefined) answers.set(told.process, told)

@@ -38,9 +38,9 @@ class CountingStore extends MemoryStore {
 const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
 const turn = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-/** Until it is so, for ten seconds at most. */
+/** Until it is so, for a minute at most. */
 async function eventually(isSo: () => boolean): Promise<boolean> {
-  for (let tries = 0; tries < 200 && !isSo(); tries++) await turn(50)
+  for (let tries = 0; tries < 1200 && !isSo(); tries++) await turn(50)
   return isSo()
 }
 
