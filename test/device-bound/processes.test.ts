@@ -17,7 +17,7 @@ async function startProcess(t: ExecutionContext): Promise<Browser> {
   const program = ['--import', './test/support/loader.js', 'test/support/bound-process.ts']
   const running = start(process.execPath, [...program, String(port), String(redis?.port ?? 0)], { cwd: ROOT })
   t.teardown(() => running.stop())
-  await listening(port, 30_000)
+  await listening(port, running)
   return new Browser(`http://127.0.0.1:${port}`)
 }
 
