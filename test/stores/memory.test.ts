@@ -3,21 +3,7 @@ import test from 'ava'
 import { storeChecks } from 'koa-fastsession/conformance'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import type { SessionRecord } from '../../src/store.ts'
-
-const NOW = 1_800_000_000_000
-
-function record(changes: Partial<SessionRecord> = {}): SessionRecord {
-  return {
-    key: randomBytes(32).toString('base64url'),
-    version: 1,
-    payload: '{"visits":1}',
-    owner: undefined,
-    createdAt: NOW,
-    lastSeenAt: NOW,
-    expiresAt: NOW + 1000,
-    ...changes,
-  }
-}
+import { newRecord as record, NOW } from '../support/records.ts'
 
 /** Stores a record; its key. */
 function stored(store: MemoryStore, changes: Partial<SessionRecord> = {}): string {
