@@ -5,7 +5,7 @@ import * as devalue from 'devalue'
 import fc from 'fast-check'
 import { ABSENT, type Snapshot } from '../../src/record/merge.ts'
 import { customCodec } from '../../src/record/codec.ts'
-import type { Data, type AccessCheck } from '../../src/session/data.ts'
+import type { AccessCheck, Data } from '../../src/session/data.ts'
 import { counterexample } from '../support/holds.ts'
 import { applyAll, dataOf, json, OPEN, plain, STORED, wanted, wantedBy, type Loose } from '../support/data.ts'
 
