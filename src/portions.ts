@@ -11,7 +11,8 @@ const WIDTH = 16
  * The portions one after another, each asked for when the one before was dealt with.
  *
  * A store whose cursors go in a circle would never end: one cursor is remembered, a later one each time that the walk has
- * become twice as long, so that every circle is found (Brent's algorithm).
+ * become twice as long, so that every circle is found (Brent's algorithm). A walk ends when the cursors do; a store that has
+ * a new one for ever cannot be told from a large one, and the caller sees each portion.
  *
  * @throws {SessionError} `ERR_SESSION_STORE` for cursors that go in a circle, and what `ask` throws.
  */

@@ -227,6 +227,7 @@ export class PostgresStore implements SessionStore {
     const { name, text } = statement
     let values = this.#keepsAsciiOnly ? withAscii(given, statement.opaque) : given
     let hasMade = false
+    // Ends with an answer, or a throw when tries is RETRIES at the latest.
     for (let tries = 0; ; tries++) {
       const withName = name !== undefined && this.#keepsNames
       try {

@@ -22,11 +22,11 @@ interface Crowd {
   readonly app: Quick
   readonly cookie: string
   /** So many requests that have all loaded, then change, then commit in order. */
-  together<Result>(
+  readonly together: <Result>(
     count: number,
     change: (data: Bag, at: number) => Result,
     meanwhile?: () => Promise<unknown>,
-  ): Promise<Reply<Result>[]>
+  ) => Promise<Reply<Result>[]>
 }
 
 async function crowd(options: SessionOptions<Bag> = {}): Promise<Crowd> {

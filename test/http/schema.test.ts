@@ -79,7 +79,7 @@ const noObjects: Record<string, unknown> = {
   'a list': [1],
   'a Map': new Map([['a', 1]]),
   'a Date': new Date(),
-  'an instance of a class': new (class Cart {})(),
+  'an instance of a class': new URL('http://cart.example'),
   'a function': () => 1,
 }
 

@@ -36,7 +36,7 @@ async function watching(t: ExecutionContext, options: SessionOptions<Things> = {
       '/begin': (own) => own.signIn('ada'),
       '/watch': async (own) => {
         manager = own
-        void own.signal
+        t.false(own.signal.aborted)
         await held.pass()
       },
       '/end': (own) => own.destroy(),
@@ -67,7 +67,10 @@ const SOON = 4000
 /** Resolves when it aborts; rejects after so long. */
 function aborted(signal: AbortSignal, limit = 60_000): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return resolve()
+    if (signal.aborted) {
+      resolve()
+      return
+    }
     const timer = setTimeout(() => reject(new Error('it did not abort')), limit)
     signal.addEventListener('abort', () => {
       clearTimeout(timer)
@@ -263,7 +266,7 @@ test('a session that is stored after the first look at its signal is watched fro
     { sweepInterval: false },
     {
       '/': async (own) => {
-        void own.signal
+        t.false(own.signal.aborted)
         own.data.n = 1
         await own.save()
         manager = own

@@ -17,6 +17,12 @@ interface Answer {
   readonly asked: number
 }
 
+/** Calls it with any arguments, as JavaScript may. */
+function writeHead(response: ServerResponse, args: unknown[]): unknown {
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is applied to its own response
+  return Reflect.apply(response.writeHead, response, args) as unknown
+}
+
 function source(answers: Partial<HeaderSource>): HeaderSource {
   return {
     isConsulted: false,
@@ -296,7 +302,7 @@ const forms: Record<string, unknown[]> = {
 for (const [form, args] of Object.entries(forms)) {
   test(`writeHead${form} sends what it sends in Node, and ours beside it`, async (t) => {
     const write = (response: ServerResponse): void => {
-      Reflect.apply(response.writeHead, response, args)
+      writeHead(response, args)
       response.end()
     }
     const plain = await raw(t, write)
@@ -340,17 +346,17 @@ for (const [what, args] of Object.entries(refusals)) {
     const changing = source({
       setCookieLines: () => `sid=ours; Max-Age=${100 - tries++}`,
       otherHeaders: () => [['Clear-Site-Data', `"cache", "try ${tries}"`]],
-      onSent: () => void sent++,
+      onSent: () => (sent += 1),
     })
     let plain: unknown
     await raw(t, (response) => {
-      plain = t.throws(() => Reflect.apply(response.writeHead, response, args) as unknown)
+      plain = t.throws(() => writeHead(response, args))
       response.removeHeader('x-mine')
       response.writeHead(500).end()
     })
     const lines = await raw(t, (response) => {
       onHeaders(response, changing)
-      const error: unknown = t.throws(() => Reflect.apply(response.writeHead, response, args) as unknown)
+      const error: unknown = t.throws(() => writeHead(response, args))
       t.is((error as { code?: string }).code, (plain as { code?: string }).code)
       t.is(sent, 0)
       response.writeHead(500).end()
@@ -488,7 +494,7 @@ test('several cookies and other headers of ours leave together, beside those of 
           ['Secure-Session-Registration', '(ES256)'],
           ['Clear-Site-Data', '"cache"'],
         ],
-        onSent: () => void sent++,
+        onSent: () => (sent += 1),
       }),
     )
     response.setHeader('Set-Cookie', APP)
