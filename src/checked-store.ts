@@ -124,6 +124,16 @@ export class CheckedStore {
     return this.#call('deleteExpired', undefined, () => this.#store.deleteExpired?.(now, limit), count)
   }
 
+  /** What the clock of the store's server shows; `undefined` where it has none, or does not say: no verb has failed. */
+  async serverTime(): Promise<number | undefined> {
+    try {
+      const answer: unknown = await this.#store.serverTime?.()
+      return typeof answer === 'number' && Number.isFinite(answer) ? answer : undefined
+    } catch {
+      return undefined
+    }
+  }
+
   // ---- what the store announces
 
   /**
@@ -171,6 +181,11 @@ export class CheckedStore {
   /** @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no `scan`. */
   assertScan(): void {
     if (this.#store.scan === undefined) throw unsupportedScan()
+  }
+
+  /** Whether it has a server whose clock can be asked. */
+  get hasServerTime(): boolean {
+    return this.#store.serverTime !== undefined
   }
 
   get isSweepable(): boolean {

@@ -4,7 +4,7 @@ import { SessionError } from './errors.ts'
 /** How many records a portion has. */
 export const PORTION = 200
 
-/** How many pieces of work are under way at the same time. */
+/** How many pieces of work are under way at the same time, or follow each other in one turn of the event loop. */
 const WIDTH = 16
 
 /**
@@ -47,7 +47,7 @@ export async function eachOf<Item>(items: Iterable<Item>, work: (item: Item) => 
   let count = 0
   const failures: unknown[] = []
   const worker = async (): Promise<void> => {
-    for (let turns = 1; ; turns++) {
+    for (;;) {
       const next = queue.next()
       if (next.done === true) return
       try {
@@ -55,13 +55,18 @@ export async function eachOf<Item>(items: Iterable<Item>, work: (item: Item) => 
       } catch (error) {
         failures.push(error)
       }
-      // A store that answers at once would otherwise keep the event loop.
-      if (turns % WIDTH === 0) await nextTurn()
+      // A store that answers at once would otherwise keep the event loop: as many pieces as are under way make a turn.
+      await nextTurn()
     }
   }
   await Promise.all(Array.from({ length: WIDTH }, worker))
   if (failures.length > 0) throw failures[0]
   return count
+}
+
+/** Lets everything else that is waiting have its turn before a piece of a portion that comes after `WIDTH` others. */
+export function turnAfter(at: number): Promise<void> | undefined {
+  return at % WIDTH === WIDTH - 1 ? nextTurn() : undefined
 }
 
 /** Lets everything else that is waiting have its turn. */

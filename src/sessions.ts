@@ -2,7 +2,7 @@
 import { goneError, invalidType, invalidMix } from './errors.ts'
 import { isPublicId } from './cookie/id.ts'
 import type { DestroyReason } from './events.ts'
-import { eachOf, PORTION, portions } from './portions.ts'
+import { eachOf, PORTION, portions, turnAfter } from './portions.ts'
 import { effectiveEnd } from './record/lifetime.ts'
 import type { DeviceFacts } from './record/payload.ts'
 import { decodeMetadata } from './record/metadata.ts'
@@ -64,7 +64,8 @@ export class Sessions {
     checkedOwner(owner, 'the owner of list()')
     const listed = new Map<string, SessionInfo>()
     for await (const { records } of this.#recordsOf(owner)) {
-      for (const record of records) {
+      for (const [at, record] of records.entries()) {
+        await turnAfter(at)
         const info = await this.#infoOf(record)
         if (info !== undefined) listed.set(info.publicId, info)
       }
@@ -95,7 +96,10 @@ export class Sessions {
     let count = 0
     const now = settings.now()
     for await (const { keys } of portions((cursor) => store.listKeys(owner, now, PORTION, cursor))) {
-      for (const key of keys) if (await this.#updateOne(owner, key, fn, done)) count++
+      for (const [at, key] of keys.entries()) {
+        await turnAfter(at)
+        if (await this.#updateOne(owner, key, fn, done)) count++
+      }
     }
     return count
   }
@@ -144,7 +148,8 @@ export class Sessions {
     const since = settings.now() - CLOCKS_APART
     const moved = new Set<string>()
     for await (const { records } of portions((cursor) => store.scan(settings.now(), PORTION, cursor))) {
-      for (const record of records) {
+      for (const [at, record] of records.entries()) {
+        await turnAfter(at)
         const found = isEnded(record) ? await this.#movedSince(since, record) : record
         if (found === undefined || moved.has(found.key)) continue
         if (moved.size < MAX_MOVED && (found !== record || hasMovedSince(since, record))) moved.add(found.key)

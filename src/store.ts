@@ -150,6 +150,12 @@ export interface SessionStore {
   /** Removes up to `limit` expired records, and no other; how many. Optional where the server expires records itself. */
   deleteExpired?(now: number, limit: number): number | Promise<number>
 
+  /**
+   * What the clock of the server shows, in epoch milliseconds. It decides nothing: where it is far from `now`, a notice says
+   * so. `undefined` where it cannot be asked. Optional; left out where there is no server.
+   */
+  serverTime?(): number | undefined | Promise<number | undefined>
+
   /** Ends timers and whatever the store opened itself, never a caller's client. A second call does nothing. */
   close?(): void | Promise<void>
 }

@@ -1,5 +1,6 @@
 // From the Cookie header to the session: which cookie counts, whose record it names, and what is said of the others. What
 // cannot be resumed is a fresh session; an id that a client sent is never adopted.
+import { FAR, warnOfFutureUse } from '../clock-check.ts'
 import { parseSessionCookies } from '../cookie/cookie.ts'
 import { CookieVerifier, type VerifiedId } from '../cookie/signature-cache.ts'
 import { unknownEncryptionKeyError } from '../errors.ts'
@@ -94,6 +95,7 @@ export class Loader {
     }
     const metadata = readMetadata(record)
     if (metadata === undefined) return this.#ended(session, 'corrupt', publicId, record.owner)
+    if (record.lastSeenAt - now > FAR) warnOfFutureUse(record.lastSeenAt, now, this.#core.events)
     if (effectiveEnd(settings.lifetime, metadata, record, now) <= now) {
       const isIdle = record.lastSeenAt + idleTimeout(settings.lifetime, metadata) <= now
       return this.#ended(session, isIdle ? 'idle' : 'absolute', publicId, record.owner)

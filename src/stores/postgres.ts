@@ -69,6 +69,8 @@ const MOST_BATCHES = 200
 // often a replace looks again at a record that changed under it.
 const RETRIES = 20
 
+const CLOCK = { text: 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint::text AS now' }
+
 /**
  * Keeps sessions in PostgreSQL, for any number of machines.
  *
@@ -200,6 +202,11 @@ export class PostgresStore implements SessionStore {
       if (removed + countIn(counts, 'postponed') === 0) break
     }
     return total
+  }
+
+  async serverTime(): Promise<number> {
+    const [row] = await this.#run(CLOCK, [])
+    return countIn(row, 'now')
   }
 
   /** Ends subscriptions, and with them a connection that the store made. The store goes on working. */

@@ -234,6 +234,13 @@ export class RedisStore implements SessionStore {
     }
   }
 
+  serverTime(): Promise<number> {
+    return this.#connection.ask(['TIME'], this.#prefix, (answer) => {
+      const [seconds, microseconds] = textsOf(answer)
+      return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
+    })
+  }
+
   /** Ends the subscription; the clients are the caller's, and stay as they are. */
   close(): void {
     this.#subscription?.close()
