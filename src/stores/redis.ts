@@ -9,7 +9,7 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { CorruptRecord, type KeyPage, type RecordPage, type Replaced } from '../store.ts'
 import type { SessionRecord, SessionStore } from '../store.ts'
-import { connect, textOf, unexpected, type Connection, type RedisClient } from './redis/client.ts'
+import { connect, textOf, textsOf, unexpected, type Connection, type RedisClient } from './redis/client.ts'
 import { isLate, listedUntil, OwnerIndex, SLACK, type Entry } from './redis/owners.ts'
 import { back, damaged, decode, decodeOwner, encodeNumber, front, expiryOf } from './redis/record.ts'
 import { prefixOf } from './redis/prefix.ts'
