@@ -256,6 +256,18 @@ claim('a limit that is shortened holds for stored sessions at once, and ends rea
   t.deepEqual(await scene.live(), [])
 })
 
+claim('destroyAll() by a clock that is ahead ends what has expired by it and lives by the others', async (t, stage) => {
+  const { visitor, scene, clock } = stage
+  await visitor.does((session) => session.signIn('ada'))
+  const ahead = await scene.mount({ now: () => clock.now + 5000 })
+  clock.advance(120 * MINUTE - 1000)
+
+  await ahead.middleware.destroyAll('ada')
+
+  t.is(await visitor.origin(), 'expired')
+  t.deepEqual(await scene.live(), [])
+})
+
 claim('events name the owner and the reason of an end', async (t, { site, scene }) => {
   const { middleware } = site
   const [out, elsewhere, all] = [await signedIn(site, 'ada'), await signedIn(site, 'ada'), await signedIn(site, 'ada')]
