@@ -5,25 +5,27 @@
 import { spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { edited, staleIn } from './anchors.js'
 import { mutants } from './mutants-list.js'
 
 const WORKERS = 2
+/** How long the tests of one fault may take, and those of all together without any, in milliseconds. */
 const LONGEST = 300_000
+const LONGEST_GROUND = 1_200_000
+/** What Node or its loader says of a source that is none. */
+const UNREADABLE = /SyntaxError|Transform failed/
 const COPIED = ['src', 'test', 'scripts', 'package.json', 'tsconfig.json']
 
 // The stores have their own suite: for the core the one in memory is enough, and no server is looked for.
+const common = { ...process.env, CI: '', REQUIRE_SERVICES: '', NO_COLOR: '1' }
 const env = {
-  ...process.env,
-  CI: '',
-  REQUIRE_SERVICES: '',
+  ...common,
   TEST_STORE: 'Memory',
   TEST_POSTGRES_URL: 'postgres://127.0.0.1:1/none',
   TEST_MYSQL_URL: 'mysql://127.0.0.1:1/none',
   PATH: '',
-  NO_COLOR: '1',
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -46,18 +48,30 @@ process.once('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 
 const began = Date.now()
+const missing = new Set(
+  mutants.map(({ needs }) => needs).filter((program) => program !== undefined && !isThere(program)),
+)
+for (const program of missing) console.log(`there is no ${program} here: the faults that need it are left out`)
 const [, part = 1, parts = 1] = /^(\d+)\/(\d+)$/.exec(words[0]) ?? []
 const chosen = mutants.filter(
-  ({ name }, at) => words.every((word) => /^\d+\/\d+$/.test(word) || name.includes(word)) && at % parts === part - 1,
+  ({ name, needs }, at) =>
+    words.every((word) => /^\d+\/\d+$/.test(word) || name.includes(word)) &&
+    at % parts === part - 1 &&
+    !missing.has(needs),
 )
 const homes = Array.from({ length: WORKERS }, (_, at) => copied(join(folder, String(at))))
 
 // What is red on a busy machine, and green at the second try, is no fault that somebody put there.
-const files = [...new Set(chosen.flatMap(({ tests }) => tests))]
-let ground = await tested(homes[0], files)
-if (ground.code !== 0) ground = await tested(homes[0], files)
-if (ground.code !== 0)
-  throw new Error(`the tests are red without any fault: ${ground.failures.join('; ') || ground.output}`)
+for (const isServed of [false, true]) {
+  const files = [
+    ...new Set(chosen.filter(({ needs }) => (needs !== undefined) === isServed).flatMap(({ tests }) => tests)),
+  ]
+  if (files.length === 0) continue
+  let ground = await tested(homes[0], files, isServed, LONGEST_GROUND)
+  if (ground.code !== 0) ground = await tested(homes[0], files, isServed, LONGEST_GROUND)
+  if (ground.code !== 0)
+    throw new Error(`the tests are red without any fault: ${ground.failures.join('; ') || ground.output}`)
+}
 
 const table = new Map()
 const waiting = [...chosen]
@@ -79,6 +93,10 @@ console.log(
 )
 process.exitCode = left.length === 0 && chosen.length > 0 ? 0 : 1
 
+function isThere(program) {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)))
+}
+
 /** A copy of the project that may be broken. */
 function copied(home) {
   mkdirSync(home)
@@ -88,7 +106,7 @@ function copied(home) {
 }
 
 /** Breaks the copy, runs the tests and mends it. */
-async function tried(home, { edits, tests }) {
+async function tried(home, { edits, tests, needs }) {
   const originals = new Map()
   try {
     for (const [file, before, after] of edits) {
@@ -99,14 +117,11 @@ async function tried(home, { edits, tests }) {
       if (!originals.has(path)) originals.set(path, source)
       writeFileSync(path, broken)
     }
-    return judged(await tested(home, tests))
+    return judged(await tested(home, tests, needs !== undefined))
   } finally {
     for (const [path, source] of originals) writeFileSync(path, source)
   }
 }
-
-/** What Node or its loader says of a source that is none. */
-const UNREADABLE = /SyntaxError|Transform failed/
 
 function judged({ code, failures, output }) {
   if (code === 0) return { isCaught: false, by: 'no test' }
@@ -118,21 +133,21 @@ function judged({ code, failures, output }) {
 }
 
 /** Runs test files until one test fails. */
-function tested(home, tests) {
+function tested(home, tests, isServed, longest = LONGEST) {
   const files = tests.map((name) => `test/${name}.test.ts`)
   const child = spawn(
     process.execPath,
     ['node_modules/ava/entrypoints/cli.mjs', '--tap', '--fail-fast', '--timeout=30s', ...files],
     {
       cwd: home,
-      env,
+      env: isServed ? common : env,
       stdio: ['ignore', 'pipe', 'pipe'],
       // A group of its own: its test files are processes too.
       detached: true,
     },
   )
   running.add(child)
-  const timer = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), LONGEST)
+  const timer = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), longest)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)))
   return new Promise((resolve) => {

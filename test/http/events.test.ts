@@ -149,7 +149,7 @@ test.serial('a session that is there and does not count is rejected by its reaso
     absolute: await mounted(t, { ...common, absoluteTimeout: '5m' }, handlers),
     key: await mounted(t, { ...common, encryptionKeys: others }, handlers),
   }
-  const cookies = []
+  const cookies: string[] = []
   for (const site of [second, second, first]) {
     const browser = site.browser()
     await browser.get('/in')
