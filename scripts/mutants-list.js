@@ -165,9 +165,9 @@ export const mutants = [
   ),
   m(
     'a cookie is cleared without its attributes',
-    'session/response-cookie.ts',
-    "formatSetCookie(info.cookie, '', 0, this.#isSecure())",
-    '`${info.cookie.name}=; Max-Age=0`',
+    'cookie/cookie.ts',
+    '${lifetime}${cookie.isAuto',
+    "${lifetime}${maxAge === 0 ? '' : cookie.isAuto",
     'http/middleware',
   ),
   m(
@@ -242,22 +242,18 @@ export const mutants = [
   ),
 
   // ---- what ended stays ended
-  {
-    name: 'a session that ended while it was changed is stored again',
-    tests: ['scenes/endings'],
-    edits: [
-      ['session/replace.ts', "import { settle } from './create.ts'", "import { create, settle } from './create.ts'"],
-      [
-        'session/replace.ts',
-        'if (!isDone) await storeInSuccessor(session, pending)',
-        `if (!isDone) {
+  m(
+    'a session that ended while it was changed is stored again',
+    'session/replace.ts',
+    'if (!isDone) await storeInSuccessor(session, pending)',
+    `if (!isDone) {
     session.record = undefined
     session.status = 'new'
+    const { create } = await import('./create.ts')
     await create(session, pending)
   }`,
-      ],
-    ],
-  },
+    'scenes/endings',
+  ),
   m(
     'a change of a session that ended is dropped without a word',
     'session/replace.ts',
@@ -1067,8 +1063,8 @@ export const mutants = [
   m(
     'updateAll() passes over a session that gets a new id',
     'sessions.ts',
-    'key = await followSuccessors(this.#core, publicId)',
-    'key = undefined',
+    "'ERR_SESSION_GONE') throw error key = await",
+    "'ERR_SESSION_GONE') throw error\n        key = undefined && await",
     'scenes/outside',
   ),
   m(
@@ -1083,6 +1079,13 @@ export const mutants = [
     'sessions.ts',
     'return isPublicId(publicId)',
     'return true',
+    'scenes/outside',
+  ),
+  m(
+    'a scan shows a session that gets a new id meanwhile twice',
+    'sessions.ts',
+    'found === undefined || moved.has(found.key)',
+    'found === undefined',
     'scenes/outside',
   ),
   m(
@@ -1128,6 +1131,14 @@ export const mutants = [
     'Promise.resolve(written).catch(ignore)',
     'Promise.resolve(written)',
     'unit/events',
+  ),
+
+  m(
+    'a span shows what a driver said, which may quote data',
+    'trace.ts',
+    '{ error: shown(error) }',
+    '{ error }',
+    'unit/trace',
   ),
 
   // ---- stores: deadlines, answers, outages
@@ -1259,6 +1270,13 @@ export const mutants = [
     'scope.stateKey === stateKey || scope.cookieName === cookie.name',
     'scope.stateKey === stateKey',
     'http/mounted-twice',
+  ),
+  m(
+    'a bound function runs in the session of its caller',
+    'context.ts',
+    'return sessionContext.run(scope, () => fn.apply(this, args))',
+    'return fn.apply(this, args)',
+    'http/context',
   ),
   m(
     'routes before session() fail without a word',
@@ -1536,5 +1554,28 @@ export const mutants = [
     'Math.ceil(expiresAt - now) + SLACK',
     'Math.ceil(expiresAt - now)',
     'adapters/express',
+  ),
+  m(
+    'an adapted store: one that swallows what it is given is not noticed',
+    'adapters/key-value-store.ts',
+    'if (!this.#isProven && record.expiresAt > now)',
+    'if (this.#isProven === undefined)',
+    'adapters/koa',
+  ),
+
+  // ---- old sessions
+  m(
+    'takeOver(): a forged cookie of koa-session is taken over',
+    'migrate/old-sessions.ts',
+    'signature) ? value : undefined',
+    'signature) ? value : value',
+    'migrate/take-over',
+  ),
+  m(
+    'moveSessions(): a session that ends while it moves lives on in the second store',
+    'migrate/move.ts',
+    'await this.#ask(() => this.#to.delete(record.key))',
+    '',
+    'migrate/move',
   ),
 ]

@@ -144,6 +144,20 @@ claim('scan shows all live sessions once, anonymous ones too', async (t, { site,
   t.deepEqual(seen.map(({ owner }) => owner ?? '').sort(), ['', 'ada'])
 })
 
+claim('scan shows a session that has just got new ids once, under the last', async (t, { site }) => {
+  const visitors = []
+  for (let n = 0; n < 3; n++) {
+    const visitor = await site.visitor()
+    visitors.push(visitor)
+    await visitor.does(({ data }) => (data.a = n))
+    for (let times = 0; times < 2; times++) await visitor.does((session) => session.regenerate())
+  }
+  const seen: string[] = []
+  for await (const { publicId } of site.middleware.scan()) seen.push(publicId)
+
+  t.deepEqual(seen.sort(), (await Promise.all(visitors.map((visitor) => visitor.publicId()))).sort())
+})
+
 claim('destroyEverything ends all, what cannot be read too, with the reason', async (t, { site, scene, visitor }) => {
   const { middleware } = site
   const owned = await signedIn(site, 'ada', { a: 1 })
