@@ -169,8 +169,8 @@ export const planted = [
   p(
     'of two changes of one key the earlier wins',
     'record/merge.ts',
-    '    if (value === ABSENT) Reflect.deleteProperty(next, key)\n    else setOwn(next, key, value)',
-    "    if (value === ABSENT) Reflect.deleteProperty(next, key)\n    else if (!Object.hasOwn(next, key) || key !== 'b') setOwn(next, key, value)",
+    'if (value === ABSENT) Reflect.deleteProperty(next, key) else',
+    "if (value === ABSENT) Reflect.deleteProperty(next, key)\n    else if (Object.hasOwn(next, key) && key === 'b') continue\n    else",
   ),
   p(
     'a removed key stays',
