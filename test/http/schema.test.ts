@@ -244,6 +244,18 @@ test('a stored session that a schema refuses is an error where its data is looke
   t.is((await browser.get('/read')).body, '{"n":1}')
 })
 
+test('a schema that never answers is ERR_SESSION_SCHEMA after storeTimeout, and nothing is stored', async (t) => {
+  t.timeout(20_000)
+  const silent = schema<Things>(() => new Promise<never>(() => undefined))
+  const app = await mounted(t, { schema: silent, storeTimeout: 50 }, { '/n': (session) => (session.data.n = 1) })
+
+  const { status, setCookie } = await app.browser().get('/n')
+
+  t.deepEqual([status, setCookie], [500, []])
+  t.like(app.errors[0], { code: 'ERR_SESSION_SCHEMA' })
+  t.is(app.store.calls.create, 0)
+})
+
 test('the empty data of a new session is checked only at commit', async (t) => {
   const named = schema<Things>((value) =>
     (value as Things).name === undefined ? { issues: [{ message: 'no', path: ['name'] }] } : { value: value as Things },
