@@ -19,6 +19,7 @@ export interface Entries {
   readonly postgres: string
   readonly sqlite: string
   readonly adapters: string
+  readonly migrate: string
 }
 
 function entriesIn(folder: string, extension: 'js' | 'ts', version: string): Entries {
@@ -30,15 +31,17 @@ function entriesIn(folder: string, extension: 'js' | 'ts', version: string): Ent
     postgres: at('stores/postgres'),
     sqlite: at('stores/sqlite'),
     adapters: at('adapters/index'),
+    migrate: at('migrate'),
   }
 }
 
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
+
 /** The source of this checkout. */
-export const current: Entries = entriesIn(
-  join(ROOT, 'src'),
-  'ts',
-  (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version,
-)
+export const current: Entries = entriesIn(join(ROOT, 'src'), 'ts', version)
+
+/** The same, as `npm run build` makes it. */
+export const built: Entries = entriesIn(join(ROOT, 'dist'), 'js', version)
 
 /** Unpacks a release; its dependencies are those of this checkout. */
 export function release(version: string): Entries {
