@@ -1,7 +1,7 @@
 // A rolling deploy of this version over the one before, and back: both serve the same browsers over one database, while
 // they go on changing their sessions. And keys that are rotated from process to process.
 import test from 'ava'
-import { Deploy, launch, Visitor, type Orders, type Outcome, type Told } from '../support/deploy.ts'
+import { Deploy, launch, stopAll, Visitor, type Orders, type Outcome, type Told } from '../support/deploy.ts'
 import { postgres } from '../support/postgres.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
 import { built, PREVIOUS, release } from '../support/releases.ts'
@@ -27,7 +27,10 @@ async function postgresServer(): Promise<Shared[]> {
 }
 
 const stores = (await Promise.all([redisServer(), postgresServer()])).flat()
-test.after.always(() => Promise.all(stores.map(({ stop }) => stop())))
+test.after.always(async () => {
+  await stopAll()
+  await Promise.all(stores.map(({ stop }) => stop()))
+})
 
 const previous = release(PREVIOUS)
 const KEYS = ['the secret of a deploy, which is long enough']

@@ -1,13 +1,16 @@
 // takeOver in a rolling deploy: processes with the real koa-session, or express-session, and processes of after it serve the
 // same browsers over one Redis, in any order, and back again.
 import test from 'ava'
-import { launch, Visitor, type Orders, type Server } from '../support/deploy.ts'
+import { launch, stopAll, Visitor, type Orders, type Server } from '../support/deploy.ts'
 import { redisMakes, startRedis, type RedisServer } from '../support/redis.ts'
 import { built } from '../support/releases.ts'
 
 const [make] = redisMakes()
 const redis: RedisServer | undefined = make && (await startRedis(make))
-test.after.always(() => redis?.running.stop())
+test.after.always(async () => {
+  await stopAll()
+  await redis?.running.stop()
+})
 
 const oldSecrets = ['the secret of the app of before, long enough']
 

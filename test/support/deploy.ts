@@ -68,20 +68,31 @@ export class Server {
   }
 }
 
+const running = new Set<() => Promise<unknown>>()
+
+/** Ends the processes that a failed test left. */
+export async function stopAll(): Promise<void> {
+  await Promise.all([...running].map((kill) => kill()))
+}
+
 /** Starts a process; it ends with this one. */
 export async function launch(orders: Orders): Promise<Server> {
   const child = fork(PROGRAM, [JSON.stringify(orders)], { execArgv: [] })
-  const kill = (): boolean => child.kill('SIGKILL')
-  process.once('exit', kill)
-  const gone = once(child, 'exit')
+  const end = (): boolean => child.kill('SIGKILL')
+  process.once('exit', end)
+  const gone = once(child, 'exit').finally(() => {
+    process.off('exit', end)
+    running.delete(kill)
+  })
+  const kill = async (): Promise<void> => {
+    end()
+    await gone
+  }
+  running.add(kill)
   const died = gone.then(() => Promise.reject(new Error('a process of the deploy did not start')))
   const [{ port }] = (await Promise.race([once(child, 'message'), died])) as [{ port: number }]
   died.catch(() => undefined) // from now on it may end
-  return new Server(`http://127.0.0.1:${port}`, async () => {
-    process.off('exit', kill)
-    kill()
-    await gone
-  })
+  return new Server(`http://127.0.0.1:${port}`, kill)
 }
 
 /** A browser whose requests may reach any process: cookies know no ports. */
