@@ -1,4 +1,4 @@
-// npm run docs:citations: puts the files of SECURITY.md's cited tests right after tests were moved; says which are nowhere.
+// npm run docs:citations: puts the files of the tests that pages cite right after tests were moved; says which are nowhere.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -24,7 +24,7 @@ const files = readdirSync(`${ROOT}test`, { recursive: true, encoding: 'utf8' })
 const titles = new Map(files.map((file) => [file, titlesIn(readFileSync(ROOT + file, 'utf8'))]))
 const has = (file, title) => titles.get(file)?.some((pattern) => pattern.test(title)) === true
 
-for (const page of ['SECURITY.md', 'docs/guarantees.md']) {
+for (const page of ['SECURITY.md', 'docs/guarantees.md', 'docs/production.md']) {
   let text
   try {
     text = readFileSync(ROOT + page, 'utf8')

@@ -31,40 +31,48 @@ for (const { version, sessions, stores: contents } of releases)
   for (const { name, raw } of stores) {
     let store: SessionStore
     const content = contents[name]
-    const title = (claim: string): string => `${name}, written by ${version}: ${claim}`
     if (content === undefined) continue // the release had no such store
 
-    test.serial(title('each cookie finds what that release found, encrypted or not'), async (t) => {
-      await raw.put(content)
-      store = await raw.open(current)
+    test.serial(
+      `${name}, written by ${version}: each cookie finds what that release found, encrypted or not`,
+      async (t) => {
+        await raw.put(content)
+        store = await raw.open(current)
 
-      for (const one of sessions) t.is(told(one, await read(session, store, one)), told(one, one.state))
-    })
+        for (const one of sessions) t.is(told(one, await read(session, store, one)), told(one, one.state))
+      },
+    )
 
-    test.serial(title('a change keeps all else, and the owner has their sessions'), async (t) => {
-      for (const one of sessions.filter(lives)) {
-        const state = await change(session, store, one)
-        t.like(state, { origin: 'resumed', publicId: one.state['publicId'], createdAt: one.state['createdAt'] })
-        t.deepEqual([state['owner'], state['authenticatedAt']], [one.state['owner'], one.state['authenticatedAt']])
-        t.is(state['maxAge'], one.state['maxAge'])
-        t.regex(String(state['data']), /"added":/)
-        for (const key of ['views', 'text', 'passport', 'day', 'map'].filter((key) =>
-          String(one.state['data']).includes(`"${key}":`),
-        ))
-          t.true(String(state['data']).includes(`"${key}":`), told(one, state))
-      }
-      if (store.list === undefined) return
-      const owned = sessions.filter(({ state }) => state['owner'] === 'ada')
-      const { records } = await store.list('ada', owned[0]?.at ?? 0, 100, undefined)
-      t.deepEqual(records.map(({ key }) => key).sort(), owned.map(({ state }) => String(state['publicId'])).sort())
-    })
+    test.serial(
+      `${name}, written by ${version}: a change keeps all else, and the owner has their sessions`,
+      async (t) => {
+        for (const one of sessions.filter(lives)) {
+          const state = await change(session, store, one)
+          t.like(state, { origin: 'resumed', publicId: one.state['publicId'], createdAt: one.state['createdAt'] })
+          t.deepEqual([state['owner'], state['authenticatedAt']], [one.state['owner'], one.state['authenticatedAt']])
+          t.is(state['maxAge'], one.state['maxAge'])
+          t.regex(String(state['data']), /"added":/)
+          for (const key of ['views', 'text', 'passport', 'day', 'map'].filter((key) =>
+            String(one.state['data']).includes(`"${key}":`),
+          ))
+            t.true(String(state['data']).includes(`"${key}":`), told(one, state))
+        }
+        if (store.list === undefined) return
+        const owned = sessions.filter(({ state }) => state['owner'] === 'ada')
+        const { records } = await store.list('ada', owned[0]?.at ?? 0, 100, undefined)
+        t.deepEqual(records.map(({ key }) => key).sort(), owned.map(({ state }) => String(state['publicId'])).sort())
+      },
+    )
 
-    test.serial(title('after that, the release reads plain JSON as the current version does'), async (t) => {
-      const entries = release(version)
-      const older = (await import(entries.index)) as { session: typeof session }
-      const theirs = await raw.open(entries)
+    test.serial(
+      `${name}, written by ${version}: after that, the release reads plain JSON as the current version does`,
+      async (t) => {
+        const entries = release(version)
+        const older = (await import(entries.index)) as { session: typeof session }
+        const theirs = await raw.open(entries)
 
-      for (const one of sessions.filter(({ group }) => !/encrypted|codec/.test(group)))
-        t.is(told(one, await read(older.session, theirs, one)), told(one, await read(session, store, one)))
-    })
+        for (const one of sessions.filter(({ group }) => !/encrypted|codec/.test(group)))
+          t.is(told(one, await read(older.session, theirs, one)), told(one, await read(session, store, one)))
+      },
+    )
   }
