@@ -84,7 +84,7 @@ project.write({
   'shop.mjs': textOf('shop.mjs'),
   'passport-app.mjs': textOf('passport-app.mjs'),
   'passport-csrf.mjs': textOf('passport-app.mjs')
-    .replace("import passport from", "import CSRF from 'koa-csrf'\nimport passport from")
+    .replace('import passport from', "import CSRF from 'koa-csrf'\nimport passport from")
     .replace('// app.use(new CSRF())', 'app.use(new CSRF())'),
   'package.json': JSON.stringify({ type: 'module' }),
   'tsconfig.json': JSON.stringify({
