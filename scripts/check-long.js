@@ -29,7 +29,7 @@ const parts = {
   /** Faults that the judge of the histories must find. */
   planted: { runs: [npm('test:planted', ...(isQuick ? ['a refused write counts as done'] : []))] },
   /** Memory and latency over a long run. */
-  soak: { runs: [npm('soak', ...(isQuick ? ['--requests', '5000', '--visitors', '20000'] : []))] },
+  soak: { runs: [npm('soak', ...(isQuick ? ['--requests', '2000', '--visitors', '2000'] : []))] },
 }
 
 const named = process.argv.slice(2).filter((name) => name !== '--quick')
@@ -39,6 +39,13 @@ if (unknown.length > 0) {
   console.error(`No such part: ${unknown.join(', ')}. There are: ${Object.keys(parts).join(', ')}`)
   process.exit(1)
 }
+
+let running
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, () => {
+    running?.kill(signal)
+    process.exit(1)
+  })
 
 const table = []
 for (const name of wanted) {
@@ -58,17 +65,12 @@ process.exitCode = table.every(({ result }) => result === 'passed') ? 0 : 1
 
 function run(args, env) {
   return new Promise((resolve) => {
-    const child = spawn('npm', args, {
+    running = spawn('npm', args, {
       cwd: root,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'inherit', 'inherit'],
     })
-    const end = (signal) => child.kill(signal)
-    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, end)
-    child.once('error', () => resolve(1))
-    child.once('close', (code) => {
-      for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, end)
-      resolve(code ?? 1)
-    })
+    running.once('error', () => resolve(1))
+    running.once('close', (code) => resolve(code ?? 1))
   })
 }

@@ -10,7 +10,7 @@ interface Fixtures {
   readonly version: string
   readonly sessions: readonly Written[]
   /** What each store held; a store that came later has nothing. */
-  readonly stores: Readonly<Partial<Record<string, never>>>
+  readonly stores: Readonly<Record<string, unknown>>
 }
 
 const folder = new URL('fixtures/', import.meta.url)
@@ -36,7 +36,8 @@ for (const { version, sessions, stores: contents } of releases)
     test.serial(
       `${name}, written by ${version}: each cookie finds what that release found, encrypted or not`,
       async (t) => {
-        await raw.put(content)
+        // Each store knows what it gave.
+        await raw.put(content as never)
         store = await raw.open(current)
 
         for (const one of sessions) t.is(told(one, await read(session, store, one)), told(one, one.state))
