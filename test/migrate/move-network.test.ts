@@ -75,7 +75,7 @@ const show = async (app: Quick, cookie: string): Promise<unknown> => {
 test.serial(
   `encrypted sessions move ${journey.map((at) => places[at]?.name).join(', ')}, each move interrupted and resumed`,
   async (t) => {
-    t.timeout(180_000)
+    t.timeout(300_000)
     const [first] = places
     if (first === undefined || journey.length === 0) {
       t.pass('there are no two servers on this machine')

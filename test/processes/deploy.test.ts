@@ -47,7 +47,7 @@ for (const { name, store } of stores) {
   test.serial(
     `${name}: a rolling deploy from ${PREVIOUS} and a rollback lose no change and log nobody out`,
     async (t) => {
-      t.timeout(120_000)
+      t.timeout(300_000)
       const deploy = await Deploy.begin([old, old])
       t.teardown(() => deploy.close())
       await deploy.further(11)
@@ -70,7 +70,7 @@ for (const { name, store } of stores) {
   )
 
   test.serial(`${name}: ${PREVIOUS} and this version agree on one session, whichever of them changes it`, async (t) => {
-    t.timeout(120_000)
+    t.timeout(300_000)
     const servers = await Promise.all([launch(old), launch(next)])
     t.teardown(() => Promise.all(servers.map((server) => server.stop())))
 
@@ -110,7 +110,7 @@ for (const { name, store } of stores) {
   })
 
   test.serial(`${name}: this version reads what ${PREVIOUS} encrypted, and goes on with it`, async (t) => {
-    t.timeout(120_000)
+    t.timeout(300_000)
     const encryptionKeys = ['what encrypts the sessions of a deploy']
     const deploy = await Deploy.begin([
       { ...old, encryptionKeys },
@@ -152,7 +152,7 @@ for (const [what, withKeys] of Object.entries({
     const orders: Orders = { app: built, store, keys: KEYS }
 
     test.serial(`${what} is rotated in three steps through two processes, and nobody is logged out`, async (t) => {
-      t.timeout(120_000)
+      t.timeout(300_000)
       const first = withKeys(orders, [OLD])
       const deploy = await Deploy.begin([first, first])
       t.teardown(() => deploy.close())
@@ -169,7 +169,7 @@ for (const [what, withKeys] of Object.entries({
     })
 
     test.serial(`${what} that is put in front at once is unknown to the process of before`, async (t) => {
-      t.timeout(120_000)
+      t.timeout(300_000)
       const [before, after] = await Promise.all([launch(withKeys(orders, [OLD])), launch(withKeys(orders, [NEW, OLD]))])
       t.teardown(() => Promise.all([before.stop(), after.stop()]))
       const visitor = new Visitor()

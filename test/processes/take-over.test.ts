@@ -21,7 +21,7 @@ for (const from of ['koa-session', 'express-session'] as const) {
   const after: Orders = { app: built, store, keys: ['the secret of this package, long enough'], from, oldSecrets }
 
   test.serial(`${from}: six first requests at once, over two processes of after, give one session`, async (t) => {
-    t.timeout(120_000)
+    t.timeout(300_000)
     const servers = await Promise.all([launch(before), launch(after), launch(after)])
     t.teardown(() => Promise.all(servers.map((server) => server.stop())))
     const [old, one, other] = servers
@@ -41,7 +41,7 @@ for (const from of ['koa-session', 'express-session'] as const) {
   })
 
   test.serial(`${from}: through a rolling deploy and a rollback nobody is logged out, on either side`, async (t) => {
-    t.timeout(120_000)
+    t.timeout(300_000)
     const [places, standby]: [Server[], Server[]] = [
       await Promise.all([launch(before), launch(before)]),
       await Promise.all([launch(after), launch(after)]),
@@ -88,7 +88,7 @@ for (const from of ['koa-session', 'express-session'] as const) {
   })
 
   test.serial(`${from}: a logout on either side of a rolling deploy is one on both`, async (t) => {
-    t.timeout(120_000)
+    t.timeout(300_000)
     const servers = await Promise.all([launch(before), launch(after)])
     t.teardown(() => Promise.all(servers.map((server) => server.stop())))
     const [old, next] = servers
