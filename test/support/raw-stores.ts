@@ -38,7 +38,7 @@ async function redis(): Promise<RawStore | undefined> {
     async take() {
       const [strings, sorted]: [Record<string, string>, Record<string, string[]>] = [{}, {}]
       for (const key of (await client.keys('*')).sort()) {
-        if ((await client.type(key)) === 'zset') sorted[key] = await client.zrange(key, 0, -1, 'WITHSCORES')
+        if ((await client.type(key)) === 'zset') sorted[key] = await client.zrange(key, '0', '-1', 'WITHSCORES')
         else strings[key] = (await client.get(key)) ?? ''
       }
       return { strings, sorted } satisfies Content
