@@ -46,8 +46,7 @@ async function redis(): Promise<RawStore | undefined> {
     async put({ strings, sorted }: Content) {
       for (const [key, value] of Object.entries(strings)) await client.set(key, value)
       for (const [key, members] of Object.entries(sorted))
-        for (let at = 0; at < members.length; at += 2)
-          await client.zadd(key, `${members[at + 1]}`, `${members[at]}`)
+        for (let at = 0; at < members.length; at += 2) await client.zadd(key, `${members[at + 1]}`, `${members[at]}`)
     },
     async close() {
       client.disconnect()
