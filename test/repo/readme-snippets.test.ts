@@ -73,12 +73,20 @@ const project = await consumer([
   'ws',
   'mysql2',
   'zod',
+  'koa-bodyparser',
+  'koa-csrf',
+  'koa-passport',
+  'passport-local',
 ])
 project.write({
   ...YOURS,
   ...Object.fromEntries(snippets.map(({ name, text }, at) => [name ?? `snippet-${at}.ts`, text])),
   'app.mjs': textOf('app.mjs'),
   'shop.mjs': textOf('shop.mjs'),
+  'passport-app.mjs': textOf('passport-app.mjs'),
+  'passport-csrf.mjs': textOf('passport-app.mjs')
+    .replace('import passport from', "import CSRF from 'koa-csrf'\nimport passport from")
+    .replace('// app.use(new CSRF())', 'app.use(new CSRF())'),
   'package.json': JSON.stringify({ type: 'module' }),
   'tsconfig.json': JSON.stringify({
     compilerOptions: {
@@ -605,3 +613,35 @@ for (const name of ['cart.test.js', 'account.test.js', 'my-store.test.js']) {
     t.regex(stdout, /^# fail 0$/m)
   })
 }
+
+test('the app with passport keeps the cart, sets authenticatedAt, and a planted id is dead after the login', async (t) => {
+  const { app, sessions } = await imported<{ app: Koa; sessions: SessionMiddleware }>('passport-app.mjs')
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  const browser = server.browser()
+  const form = (fields: Record<string, string>): RequestInit => ({ method: 'POST', body: new URLSearchParams(fields) })
+  const ada = form({ username: 'ada', password: 'right' })
+  await browser.get('/cart', form({ item: 'book' }))
+  const planted = await browser.cookie()
+
+  t.is((await browser.get('/login', form({ username: 'ada', password: 'wrong' }))).status, 401)
+  const elsewhere = await browser.get('/login', { ...ada, headers: { 'sec-fetch-site': 'cross-site' } })
+  t.is(elsewhere.status, 403)
+  t.is((await browser.get('/login', ada)).status, 302)
+  const account = JSON.parse((await browser.get('/account')).body) as { authenticatedAt: number }
+  t.like(account, { user: 'ada', cart: ['book'] })
+  t.true(Math.abs(Date.now() - account.authenticatedAt) < 60_000)
+  t.not(await browser.cookie(), planted)
+  t.is((await browser.send('/account', planted)).status, 401)
+  t.is((await sessions.list('ada')).length, 1)
+
+  const theirs = await browser.cookie()
+  t.is((await browser.get('/logout', { method: 'POST' })).status, 302)
+  t.is((await browser.send('/account', theirs)).status, 401)
+  t.is((await sessions.list('ada')).length, 0)
+
+  const { app: withTokens } = await imported<{ app: Koa }>('passport-csrf.mjs')
+  const guarded = await serve(withTokens)
+  t.teardown(() => guarded.close())
+  t.is((await guarded.browser().get('/login', ada)).status, 403)
+})
