@@ -11,7 +11,7 @@ const PORTION = 500
 const MAX_SWEEP = 600_000
 
 /** How long after the first request the clock of the store's server is asked for, in milliseconds: no request waits for it. */
-const CLOCK_DELAY = 1000
+const CLOCK_DELAY = 30_000
 
 export class Sweeper {
   readonly #store: CheckedStore
