@@ -12,7 +12,16 @@ import { CorruptRecord, type KeyPage, type RecordPage, type Replaced } from '../
 import type { SessionRecord, SessionStore } from '../store.ts'
 import { connect, textOf, textsOf, unexpected, type Connection, type RedisClient } from './redis/client.ts'
 import { isLate, listedUntil, OwnerIndex, SLACK, type Entry } from './redis/owners.ts'
-import { back, damaged, decode, decodeOwner, encodeNumber, front, expiryOf } from './redis/record.ts'
+import {
+  back,
+  damaged,
+  decode,
+  decodeOwner,
+  encodeNumber,
+  front,
+  expiryOf,
+  expiryWithoutOwner,
+} from './redis/record.ts'
 import { inPortions, runScript } from './redis/run.ts'
 import { CREATE, DELETE, HEAD_LENGTH, HEADS, LONGEST, REPLACE, TOUCH, type Script } from './redis/scripts.ts'
 import { feedOf, Subscription, type RedisSubscriber } from './redis/subscription.ts'
@@ -202,7 +211,9 @@ export class RedisStore implements SessionStore {
     for (const [index, entry] of page.entries.entries()) {
       const record = readable(entry.key, values[index])
       if (record?.owner !== owner) without.push(entry)
-      else if (record.expiresAt > now) records.push(record)
+      // One that ended after its entry was read comes all the same: it may name the record that goes on in its place.
+      if (record !== undefined && record.expiresAt > now && (record.owner === owner || record.payload.length === 0))
+        records.push(record)
     }
     this.#owners.clean(owner, without)
     return { records, cursor: page.cursor }
@@ -216,8 +227,8 @@ export class RedisStore implements SessionStore {
       owner,
       page.entries.filter((_, index) => ends[index] === undefined),
     )
-    const keys = page.entries.filter((_, index) => (ends[index] ?? now) > now).map(({ key }) => key)
-    return { keys, cursor: page.cursor }
+    const isLive = (index: number): boolean => (ends[index] ?? expiryWithoutOwner(heads[index] ?? '') ?? now) > now
+    return { keys: page.entries.filter((_, index) => isLive(index)).map(({ key }) => key), cursor: page.cursor }
   }
 
   async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
