@@ -15,6 +15,8 @@ const steps = {
   model: { command: npm('test:model') },
   /** Faults put into the source, each of which a test must find. */
   mutants: { command: npm('test:mutants') },
+  /** Stores of many sessions, walked from one end to the other. */
+  walks: { command: npm('walks', '--', '--sessions', '200000', '--store', 'all') },
   /** Memory and latency over a long run. */
   soak: { command: npm('soak') },
 }
