@@ -28,6 +28,8 @@ const parts = {
   mutants: { runs: [npm('test:mutants', ...(isQuick ? ['the signature covers the id and not the name'] : []))] },
   /** Faults that the judge of the histories must find. */
   planted: { runs: [npm('test:planted', ...(isQuick ? ['a refused write counts as done'] : []))] },
+  /** Stores of many sessions, walked from one end to the other. */
+  walks: { runs: [npm('walks', '--sessions', isQuick ? '2000' : '200000', '--store', isQuick ? 'memory' : 'all')] },
   /** Memory and latency over a long run. */
   soak: { runs: [npm('soak', ...(isQuick ? ['--requests', '2000', '--visitors', '2000'] : []))] },
 }

@@ -5,7 +5,7 @@ import type { DestroyReason } from './events.ts'
 import { eachOf, PORTION, portions, turnAfter } from './portions.ts'
 import { effectiveEnd } from './record/lifetime.ts'
 import type { DeviceFacts } from './record/payload.ts'
-import { decodeMetadata } from './record/metadata.ts'
+import { decodeMetadata, readMetadata } from './record/metadata.ts'
 import { isEnded, successorOf } from './record/tombstone.ts'
 import { decodeRecord, type Stored } from './record/record.ts'
 import type { Core } from './session/core.ts'
@@ -13,10 +13,11 @@ import { CLOCKS_APART, endSession } from './session/destroy.ts'
 import { assertOutsideUpdate, assertOutsideUpdates } from './session/inside-update.ts'
 import type { SessionData } from './session/manager.ts'
 import { applySchema } from './session/newest.ts'
-import { followRecord, followSuccessors } from './session/successors.ts'
+import { keysOf, recordsOf } from './session/owned.ts'
+import { followRecord } from './session/successors.ts'
 import { updateRecord } from './session/update-record.ts'
 import { checkedOwner } from './settings.ts'
-import { CorruptRecord, type RecordPage, type SessionRecord } from './store.ts'
+import { CorruptRecord, type SessionRecord } from './store.ts'
 
 /** A session as `list`, `get` and `scan` show it. Instants are epoch milliseconds. */
 export interface SessionInfo<Data extends object = SessionData> {
@@ -63,14 +64,25 @@ export class Sessions {
   async list(owner: string): Promise<SessionInfo[]> {
     checkedOwner(owner, 'the owner of list()')
     const listed = new Map<string, SessionInfo>()
-    for await (const { records } of this.#recordsOf(owner)) {
+    const predecessors: string[] = []
+    for await (const records of recordsOf(this.#core, owner)) {
       for (const [at, record] of records.entries()) {
         await turnAfter(at)
         const info = await this.#infoOf(record)
-        if (info !== undefined) listed.set(info.publicId, info)
+        if (info === undefined) continue
+        listed.set(info.publicId, info)
+        const predecessor = readMetadata(record)?.predecessor
+        if (predecessor !== undefined) predecessors.push(predecessor)
       }
     }
+    // Between two ids, a session stands under both, and either may be the one that lives on.
+    for (const key of predecessors) if (listed.has(key) && (await this.#hasEnded(key))) listed.delete(key)
     return [...listed.values()]
+  }
+
+  async #hasEnded(key: string): Promise<boolean> {
+    const record = await this.#core.store.read(key, this.#core.settings.now())
+    return record === undefined || record === 'corrupt' || isEnded(record)
   }
 
   async get(publicId: string, owner: string | undefined): Promise<SessionInfo | undefined> {
@@ -91,15 +103,12 @@ export class Sessions {
   async updateAll(owner: string, fn: (data: object, publicId: string) => unknown): Promise<number> {
     checkedOwner(owner, 'the owner of updateAll()')
     if (typeof fn !== 'function') throw invalidType('the second argument of updateAll()', 'a function', fn)
-    const { store, settings } = this.#core
     const done = new Set<string>()
     let count = 0
-    const now = settings.now()
-    for await (const { keys } of portions((cursor) => store.listKeys(owner, now, PORTION, cursor))) {
-      for (const [at, key] of keys.entries()) {
-        await turnAfter(at)
-        if (await this.#updateOne(owner, key, fn, done)) count++
-      }
+    // All keys first: a session that gets a new id once it was updated is none to be updated.
+    for (const [at, key] of [...(await keysOf(this.#core, owner))].entries()) {
+      await turnAfter(at)
+      if (await this.#updateOne(owner, key, fn, done)) count++
     }
     return count
   }
@@ -137,10 +146,16 @@ export class Sessions {
         if (mark.isReached || !(error instanceof Error && 'code' in error)) throw error
         if (error.code === 'ERR_SESSION_SCHEMA') return false
         if (error.code !== 'ERR_SESSION_GONE') throw error
-        key = await followSuccessors(this.#core, publicId)
+        key = await this.#successorOf(publicId)
       }
     }
     return false
+  }
+
+  /** What took the place of a session, one step on: each may have been updated already. */
+  async #successorOf(key: string): Promise<string | undefined> {
+    const record = await this.#core.store.read(key, this.#core.settings.now())
+    return record === undefined || record === 'corrupt' || !isEnded(record) ? undefined : successorOf(record)
   }
 
   async *scan(): AsyncGenerator<SessionInfo, void, undefined> {
@@ -178,18 +193,10 @@ export class Sessions {
     if (except !== undefined && typeof except !== 'string')
       throw invalidType('except of destroyAll()', 'a public id', except)
     let count = 0
-    for (let pass = 0; pass < MAX_PASSES; pass++) {
-      let pages = 0
-      let ended = 0
-      for await (const { records } of this.#recordsOf(owner, CLOCKS_APART)) {
-        pages++
-        const others = records.filter(({ key }) => key !== except)
-        for (const { key } of others) assertOutsideUpdate({ core: this.#core, publicId: key }, 'sessions.destroyAll()')
-        ended += await eachOf(others, (record) => this.#end(record, 'elsewhere'))
-      }
-      count += ended
-      // One portion shows all at one instant. Of several, a session may have got a new id on a page that was read.
-      if (pages < 2 || ended === 0) break
+    for await (const records of recordsOf(this.#core, owner, CLOCKS_APART)) {
+      const others = records.filter(({ key }) => key !== except)
+      for (const { key } of others) assertOutsideUpdate({ core: this.#core, publicId: key }, 'sessions.destroyAll()')
+      count += await eachOf(others, (record) => this.#end(record, 'elsewhere'))
     }
     return count
   }
@@ -208,13 +215,6 @@ export class Sessions {
       if (performance.now() - start < TOMBSTONE_SURELY_LIES) break
     }
     return count
-  }
-
-  /** With `before`, as they were so many milliseconds ago: the clock of another process may be behind. */
-  #recordsOf(owner: string, before = 0): AsyncGenerator<RecordPage, void, undefined> {
-    const { store, settings } = this.#core
-    const now = settings.now() - before
-    return portions((cursor) => store.list(owner, now, PORTION, cursor))
   }
 
   async #end(record: SessionRecord, reason: DestroyReason): Promise<boolean> {

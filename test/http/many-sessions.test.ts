@@ -166,6 +166,22 @@ test('destroyAll() leaves the session out that it is told', async (t) => {
   t.deepEqual(await origins(app, app.cookies), ['expired', 'resumed', 'expired'])
 })
 
+test('list() and destroyAll() follow an ended record that a store gives, as long as it leads to the same owner', async (t) => {
+  const app = await signedIn(t, ['ada', 'ada'])
+  const [moved = '', gone = ''] = app.cookies
+  const renewed = (await app.browser().send('/regenerate', moved)).setCookie[0]?.split(';')[0] ?? ''
+  const others = (await app.browser().send('/in?owner=eve', gone)).setCookie[0]?.split(';')[0] ?? ''
+  const ended = await Promise.all(app.keys.map(async (key) => app.store.read(key, Date.now())))
+  app.store.list = () => ({ records: ended.filter((record) => record !== undefined), cursor: undefined })
+
+  t.deepEqual(
+    (await app.middleware.list('ada')).map(({ publicId }) => publicId),
+    [keyIn(renewed)],
+  )
+  t.is(await app.middleware.destroyAll('ada'), 1)
+  t.deepEqual(await origins(app, [renewed, others]), ['expired', 'resumed'])
+})
+
 for (const [what, owner] of [
   ['undefined', undefined],
   ['an empty string', ''],

@@ -208,6 +208,33 @@ test('announcements that were lost are healed by one of undefined', async (t) =>
   await scene.finish()
 })
 
+test('a look that fails is made again within some seconds, although the store announces', async (t) => {
+  let announce: (key: string | undefined) => void = () => undefined
+  class LossyStore extends SilentStore {
+    override subscribe(onEnd: (key: string | undefined) => void): () => void {
+      announce = onEnd
+      return () => undefined
+    }
+  }
+  const store = new LossyStore()
+  const scene = await watching(t, { store })
+  const elsewhere = session<Things>({ keys: [...KEYS], store, now: () => scene.now.value })
+  t.teardown(() => elsewhere.close())
+  await elsewhere.destroy(scene.manager.publicId)
+  scene.app.store.counted()
+
+  scene.app.store.break('read')
+  announce(undefined)
+  t.deepEqual(scene.app.store.counted(), { read: 1 })
+  t.false(scene.signal.aborted)
+  scene.app.store.heal()
+
+  await aborted(scene.signal, 30_000)
+  t.true(scene.signal.aborted)
+  t.deepEqual(scene.app.store.counted(), { read: 1 })
+  await scene.finish()
+})
+
 test('an announcement alone aborts nothing, and neither does an outage', async (t) => {
   let announce: (key: string | undefined) => void = () => undefined
   class NoisyStore extends PlainStore {

@@ -16,9 +16,10 @@ export interface BoundChromium {
 
 /** Resolves once a browser keeps a cookie that proves, of that host. */
 export async function boundCookie(context: BrowserContext, host: string): Promise<void> {
-  for (const end = Date.now() + 15_000; Date.now() < end; await pause(20)) {
+  for (const end = Date.now() + 15_000; Date.now() < end;) {
     const cookies = await context.cookies()
     if (cookies.some(({ name, domain }) => name.endsWith('-bound') && domain === host)) return
+    await pause(20)
   }
   throw new Error(`the browser keeps no bound cookie of ${host}`)
 }

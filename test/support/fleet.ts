@@ -7,6 +7,8 @@ import type { Orders, Shared } from './fleet-worker.ts'
 import { endWithUs, freePort } from './service.ts'
 
 const PROCESSES = 4
+/** The most live sessions of one owner. */
+export const MOST = 5
 const PROGRAM = fileURLToPath(new URL('fleet-worker.ts', import.meta.url))
 const LOADER = new URL('loader.js', import.meta.url).href
 
@@ -38,7 +40,7 @@ export interface Fleet {
 /** Starts the processes; resolves when all of them listen. */
 export async function startFleet(shared: Shared): Promise<Fleet> {
   const port = await freePort()
-  const orders: Orders = { port, shared }
+  const orders: Orders = { port, shared, maxPerOwner: MOST }
   const url = `http://127.0.0.1:${port}`
   const browser = new Browser(url)
   const workers = new Set<Worker>()

@@ -78,6 +78,21 @@ test.serial('ten thousand watched sessions cost one read each, one timer, and le
   t.is(store.reads, reads, 'none while nothing happens')
   t.true(timers() - before <= 1, 'one timer for all')
 
+  // Made shorter behind our back, which is no end that a store announces.
+  store.replace({ ...record(8), version: 2, expiresAt: Date.now() + 1000 }, 1, now)
+  const { now: timeOf } = performance
+  let ahead = 500_000
+  performance.now = () => timeOf.call(performance) + ahead
+  t.teardown(() => (performance.now = timeOf))
+  await turn(2500)
+  t.is(store.reads, reads, 'none for eight minutes')
+  t.is(watchers[8]?.ended, 0)
+  ahead = 600_000
+  t.true(await eventually(() => store.reads >= 2 * MANY))
+  await turn(2500)
+  t.is(store.reads, 2 * MANY, 'one each in ten minutes: a thousand a minute')
+  t.is(watchers[8]?.ended, 1)
+
   store.delete(record(7).key)
   t.true(await eventually(() => watchers[7]?.ended === 1))
 
