@@ -5,7 +5,7 @@ import type { DestroyReason } from './events.ts'
 import { eachOf, PORTION, portions } from './portions.ts'
 import { effectiveEnd } from './record/lifetime.ts'
 import type { DeviceFacts } from './record/payload.ts'
-import { decodeMetadata } from './record/metadata.ts'
+import { readMetadata } from './record/metadata.ts'
 import { isEnded, successorOf } from './record/tombstone.ts'
 import { decodeRecord, type Stored } from './record/record.ts'
 import type { Core } from './session/core.ts'
@@ -268,13 +268,7 @@ export class Sessions {
 
 /** Whether a record took the place of another one lately. */
 function hasMovedSince(since: number, record: SessionRecord): boolean {
-  if (record.lastSeenAt < since) return false
-  try {
-    return decodeMetadata(record).predecessor !== undefined
-  } catch (error) {
-    if (error instanceof CorruptRecord) return false
-    throw error
-  }
+  return record.lastSeenAt >= since && readMetadata(record)?.predecessor !== undefined
 }
 
 /**

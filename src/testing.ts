@@ -123,7 +123,7 @@ function infoOf(mounted: MountedSession, cookie: string | undefined): RequestInf
   const request = new IncomingMessage(new Socket())
   request.method = 'GET'
   if (cookie !== undefined) request.headers.cookie = cookie
-  return mounted.infoOutside(request)
+  return mounted.requests.infoOutside(request)
 }
 
 async function store(

@@ -24,6 +24,23 @@ const run = async (): Promise<Counts> => {
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Counts
 }
 
+/** What one request passes that changes one key in the memory store. */
+const PASSED = { calls: 103, moves: 89 }
+
+test.serial(
+  'a request that changes one key passes no more functions than it did, and no more often from file to file',
+  async (t) => {
+    const { stdout } = await promisify(execFile)(process.execPath, ['scripts/count-calls.js'], {
+      cwd: join(ROOT),
+      timeout: 50_000,
+    })
+
+    const [, calls, moves] = /^(\d+) calls of \d+ functions in \d+ files, (\d+) moves/m.exec(stdout) ?? []
+    t.true(Number(calls) <= PASSED.calls, `${calls} calls`)
+    t.true(Number(moves) <= PASSED.moves, `${moves} moves`)
+  },
+)
+
 const behindRedis = redisMakes().length === 0 ? test.skip : test.serial
 
 behindRedis('a request behind Redis makes so many promises, and no timer', async (t) => {

@@ -3,11 +3,11 @@ import test from 'ava'
 import * as devalue from 'devalue'
 import { ABSENT, type Changes, type Snapshot } from '../../src/record/merge.ts'
 import { customCodec, jsonCodec, type Codec } from '../../src/record/codec.ts'
-import { Data } from '../../src/session/data.ts'
+import { Data, type Access } from '../../src/session/data.ts'
 
 type Loose = Record<string, unknown>
 
-const OPEN = { readable: () => undefined, writable: () => undefined }
+const OPEN: Access = { toRead: (own) => own, toWrite: (own) => own }
 const json = jsonCodec(1000)
 
 /** Data over a snapshot, and the object that a handler would hold. */

@@ -5,12 +5,12 @@ import * as devalue from 'devalue'
 import fc from 'fast-check'
 import { ABSENT, type Changes, type Snapshot } from '../../src/record/merge.ts'
 import { customCodec, jsonCodec, type Codec } from '../../src/record/codec.ts'
-import { Data, type AccessCheck } from '../../src/session/data.ts'
+import { Data, type Access } from '../../src/session/data.ts'
 import { counterexample } from '../support/holds.ts'
 
 type Loose = Record<string, unknown>
 
-const OPEN: AccessCheck = { readable: () => undefined, writable: () => undefined }
+const OPEN: Access = { toRead: (own) => own, toWrite: (own) => own }
 const json = jsonCodec(1000)
 
 /** Data over a snapshot, and the object that a handler would hold. */
@@ -300,7 +300,7 @@ test('data can be neither frozen, sealed, given another prototype nor cloned', (
 })
 
 test('a print-out that asks for everything shows neither the snapshot nor who made it', (t) => {
-  const { view } = dataOf({ secret: 'hunter2' }, json, { ...OPEN, visit: 'an id' } as AccessCheck)
+  const { view } = dataOf({ secret: 'hunter2' }, json, { ...OPEN, visit: 'an id' } as Access)
 
   t.false(inspect(view, { customInspect: false, showHidden: true, showProxy: true, depth: 9 }).includes('hunter2'))
 })
