@@ -1,7 +1,7 @@
 // Any store behind a deadline and one kind of error; what it answers is checked. An answer that comes at once is passed on
 // at once.
 import { count, keyPage, liveRecord, recordPage, replaced, WrongAnswer, yesOrNo } from './answers.ts'
-import { Deadlines } from './deadlines.ts'
+import { atMost, Deadlines } from './deadlines.ts'
 import { SessionError, storeClosedError, unsupportedIndex, unsupportedScan } from './errors.ts'
 import type { Events } from './events.ts'
 import { spans, trace } from './trace.ts'
@@ -20,7 +20,6 @@ import {
 /** How long `close` waits for what is under way, and for the store to close, in milliseconds. */
 const MAX_CLOSING = 15_000
 
-/** The arguments of a verb of the store. */
 type Arguments<Verb extends keyof SessionStore> = Parameters<Extract<SessionStore[Verb], (...args: never) => unknown>>
 
 /** What an answer of the store means; throws what it may not be. */
@@ -149,8 +148,6 @@ export class CheckedStore {
       }
     }
   }
-
-  // ---- what the store can do
 
   /** @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner. */
   assertIndex(): void {
@@ -297,16 +294,5 @@ export class CheckedStore {
         error: new SessionError('ERR_SESSION_STORE', message),
       })
     return new SessionError('ERR_SESSION_STORE', message, options)
-  }
-}
-
-/** Waits for a promise, but not longer than that. What it rejects with is passed on if it comes in time. */
-async function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds)))
-  try {
-    await Promise.race([promise, timeout])
-  } finally {
-    clearTimeout(timer)
   }
 }
