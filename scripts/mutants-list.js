@@ -10,6 +10,13 @@ const redis = (name, before, after) => ({
 })
 
 export const mutants = [
+  m(
+    'after close() the sessions of an owner are still listed',
+    'sessions.ts',
+    'if (this.#core.store.isClosed) throw storeClosedError()',
+    '',
+    'http/many-sessions',
+  ),
   // ---- ids, signatures and keys
   m(
     'the id of a cookie that we signed is adopted when its session has ended',
@@ -180,8 +187,8 @@ export const mutants = [
   m(
     'the cookies of the app give way to ours',
     'cookie/on-headers.ts',
-    '[...without(present, cookies), ...listed(cookies)]',
-    '[...listed(cookies)]',
+    '[...without(present, value), value]',
+    'name === SET_COOKIE ? [value] : [...without(present, value), value]',
     'unit/on-headers',
   ),
   m(
@@ -201,21 +208,21 @@ export const mutants = [
   m(
     'a page for a visitor without a cookie does not vary',
     'cookie/on-headers.ts',
-    'return isConsulted || hasSome',
-    'return hasSome',
+    'const isDue = isConsulted || hook.#due.length > 0',
+    'const isDue = hook.#due.length > 0',
     'unit/on-headers',
   ),
   m(
     'a head that Node refuses takes our cookie along',
     'cookie/on-headers.ts',
-    'this.#isOver = response.headersSent',
+    'hook.#isOver = this.headersSent',
     '',
     'unit/on-headers',
   ),
   m(
     'a head that Node refused leaves its cookie in the next one',
     'cookie/on-headers.ts',
-    'this.#withdraw(response)',
+    'for (const header of hook.#due) remove(this, header)',
     '',
     'unit/on-headers',
   ),
@@ -393,22 +400,22 @@ export const mutants = [
   m(
     'the idle timeout ends nothing',
     'record/lifetime.ts',
-    'return Math.min(seenAt + idleTimeout(policy, lifetime), absoluteEnd(policy, lifetime))',
-    'return absoluteEnd(policy, lifetime)',
+    'Math.min(seenAt + policy.idleTimeout, startedAt + policy.absoluteTimeout)',
+    'startedAt + policy.absoluteTimeout',
     'unit/lifetime',
   ),
   m(
     'the absolute timeout ends nothing',
     'record/lifetime.ts',
-    'return Math.min(seenAt + idleTimeout(policy, lifetime), absoluteEnd(policy, lifetime))',
-    'return seenAt + idleTimeout(policy, lifetime)',
+    'Math.min(seenAt + policy.idleTimeout, startedAt + policy.absoluteTimeout)',
+    'seenAt + policy.idleTimeout',
     'unit/lifetime',
   ),
   m(
     'an explicit absolute timeout does not cap the own lifetime of a session',
     'record/lifetime.ts',
-    'return Math.min(own, lifetime.startedAt + policy.absoluteCap)',
-    'return own',
+    'Math.min(seenAt + maxAge, ownEnd, startedAt + policy.absoluteCap)',
+    'Math.min(seenAt + maxAge, ownEnd)',
     'unit/lifetime',
   ),
   m(
@@ -490,16 +497,16 @@ export const mutants = [
   ),
   m(
     'what a passive request changes keeps its session alive',
-    'session/rules.ts',
-    'session.info.isPassive && !isNewStart',
-    'session.info.isPassive && now < 0',
+    'session/change.ts',
+    'if (isPassive || lifetime.rolling)',
+    'if (lifetime.rolling)',
     'scenes/passive',
   ),
   m(
     'a change moves the end of a rolling session, and not its cookie',
-    'session/rules.ts',
-    'const moves = !lifetime.rolling ||',
-    'const moves = true ||',
+    'session/change.ts',
+    'if (!isNewStart && !session.isTouchDue(previous, now)) lastSeenAt = previous.lastSeenAt',
+    '',
     'scenes/lifetimes',
   ),
 
@@ -541,21 +548,21 @@ export const mutants = [
   ),
   m(
     'a conflict is not refused',
-    'session/rules.ts',
+    'session/change.ts',
     'keys.length > 0 && core.settings.throwsOnConflict',
     'keys.length > 99',
     'scenes/merge',
   ),
   m(
     'no event tells a conflict',
-    'session/events.ts',
-    'if (conflicts.length > 0)',
-    'if (conflicts.length > 99)',
+    'session/change.ts',
+    'if (clashes.length > 0)',
+    'if (clashes.length > 99)',
     'scenes/merge',
   ),
   m(
     'no event tells a merge',
-    'session/events.ts',
+    'session/change.ts',
     'session.mergedKeys.length > 0',
     'session.mergedKeys.length > 99',
     'http/attacked',
@@ -753,15 +760,15 @@ export const mutants = [
   m(
     'a write after the commit is swallowed',
     'session/request-session.ts',
-    "if (this.phase !== 'open') throw closedError()",
-    '',
+    "if (this.phase !== 'open') throw closedError() return own",
+    'return own',
     'http/after-commit',
   ),
   m(
     'a write during the last commit is swallowed',
-    'session/request-session.ts',
-    "this.phase = 'sealed'",
-    '',
+    'session/commit.ts',
+    "session.phase = 'sealed' if (plan.kind",
+    'if (plan.kind',
     'http/after-commit',
   ),
 
@@ -825,8 +832,8 @@ export const mutants = [
   m(
     'a read that comes in late takes the place of what is newer',
     'record/decode-cache.ts',
-    'known === undefined || known.record.version <= record.version',
-    'record.version > 0',
+    'if (known?.key === key && known.version > version) return',
+    '',
     'unit/payload',
   ),
   m(
@@ -1069,7 +1076,7 @@ export const mutants = [
   ),
   m(
     'an owner of undefined is no owner, and any session is ended',
-    'sessions.ts',
+    'option-functions.ts',
     'if (value === undefined) throw invalidType(',
     'if (value === null) throw invalidType(',
     'scenes/outside',
@@ -1260,8 +1267,8 @@ export const mutants = [
   m(
     'the session of a request is seen by the next one',
     'middleware.ts',
-    'result = await sessionContext.run(scope, fn, manager)',
-    'sessionContext.enterWith(scope)\n      result = await fn(manager)',
+    'sessionContext.run(scope, fn as () => Result | Promise<Result>)',
+    '(sessionContext.enterWith(scope), (fn as () => Result | Promise<Result>)())',
     'model/mutant-regressions',
   ),
   m(
@@ -1326,9 +1333,9 @@ export const mutants = [
   // ---- other sites
   m(
     'an unsafe request of another site is served',
-    'session/cross-site.ts',
-    'crossSite === undefined || !isUnsafe(request)',
-    'request.method !== undefined',
+    'middleware.ts',
+    "session.status === 'live' && isUnsafe(request)",
+    "session.status === 'live' && request.method === ''",
     'http/cross-site',
   ),
   m(
@@ -1489,9 +1496,9 @@ export const mutants = [
   ),
   m(
     'MemoryStore: what expires first is not what is swept first',
-    'stores/memory/columns.ts',
-    'this.#siftDown(this.#siftUp(index))',
-    'this.#siftUp(index)',
+    'stores/memory/expiry-heap.ts',
+    'else this.#siftDown(place, slot, expiresAt)',
+    '',
     'stores/memory',
   ),
   m(

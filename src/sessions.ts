@@ -1,11 +1,11 @@
 // What is done to sessions from outside a request: shown, changed, ended.
-import { goneError, invalidType, invalidMix } from './errors.ts'
+import { goneError, invalidType, storeClosedError } from './errors.ts'
 import { isPublicId } from './cookie/id.ts'
 import type { DestroyReason } from './events.ts'
 import { eachOf, PORTION, portions, turnAfter } from './portions.ts'
 import { effectiveEnd } from './record/lifetime.ts'
 import type { DeviceFacts } from './record/payload.ts'
-import { decodeMetadata, readMetadata } from './record/metadata.ts'
+import { readMetadata } from './record/metadata.ts'
 import { isEnded, successorOf } from './record/tombstone.ts'
 import { decodeRecord, type Stored } from './record/record.ts'
 import type { Core } from './session/core.ts'
@@ -62,6 +62,7 @@ export class Sessions {
   }
 
   async list(owner: string): Promise<SessionInfo[]> {
+    this.#assertOpen()
     checkedOwner(owner, 'the owner of list()')
     const listed = new Map<string, SessionInfo>()
     const predecessors: string[] = []
@@ -86,6 +87,7 @@ export class Sessions {
   }
 
   async get(publicId: string, owner: string | undefined): Promise<SessionInfo | undefined> {
+    this.#assertOpen()
     const record = await this.#read(publicId, 'get()', owner)
     return record === undefined || isEnded(record) ? undefined : this.#infoOf(record)
   }
@@ -95,12 +97,14 @@ export class Sessions {
     fn: (data: object) => Result | Promise<Result>,
     owner: string | undefined,
   ): Promise<Result> {
+    this.#assertOpen()
     if (typeof fn !== 'function') throw invalidType('the second argument of update()', 'a function', fn)
     if (!this.#isName(publicId, 'update()', owner)) throw goneError()
     return updateRecord(this.#core, publicId, fn, owner)
   }
 
   async updateAll(owner: string, fn: (data: object, publicId: string) => unknown): Promise<number> {
+    this.#assertOpen()
     checkedOwner(owner, 'the owner of updateAll()')
     if (typeof fn !== 'function') throw invalidType('the second argument of updateAll()', 'a function', fn)
     const done = new Set<string>()
@@ -159,6 +163,7 @@ export class Sessions {
   }
 
   async *scan(): AsyncGenerator<SessionInfo, void, undefined> {
+    this.#assertOpen()
     const { store, settings } = this.#core
     const since = settings.now() - CLOCKS_APART
     const moved = new Set<string>()
@@ -181,6 +186,7 @@ export class Sessions {
   }
 
   async destroy(publicId: string, owner: string | undefined): Promise<boolean> {
+    this.#assertOpen()
     const found = await this.#read(publicId, 'destroy()', owner, false)
     const record = found === undefined ? undefined : await followRecord(this.#core, found)
     if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
@@ -189,6 +195,7 @@ export class Sessions {
   }
 
   async destroyAll(owner: string, except: string | undefined): Promise<number> {
+    this.#assertOpen()
     checkedOwner(owner, 'the owner of destroyAll()')
     if (except !== undefined && typeof except !== 'string')
       throw invalidType('except of destroyAll()', 'a public id', except)
@@ -202,6 +209,7 @@ export class Sessions {
   }
 
   async destroyEverything(): Promise<number> {
+    this.#assertOpen()
     assertOutsideUpdates(this.#core, 'sessions.destroyEverything()')
     const { store, settings } = this.#core
     let count = 0
@@ -215,6 +223,11 @@ export class Sessions {
       if (performance.now() - start < TOMBSTONE_SURELY_LIES) break
     }
     return count
+  }
+
+  /** @throws {SessionError} `ERR_SESSION_STORE` after `close`. */
+  #assertOpen(): void {
+    if (this.#core.store.isClosed) throw storeClosedError()
   }
 
   async #end(record: SessionRecord, reason: DestroyReason): Promise<boolean> {
@@ -273,35 +286,5 @@ export class Sessions {
 
 /** Whether a record took the place of another one lately. */
 function hasMovedSince(since: number, record: SessionRecord): boolean {
-  if (record.lastSeenAt < since) return false
-  try {
-    return decodeMetadata(record).predecessor !== undefined
-  } catch (error) {
-    if (error instanceof CorruptRecord) return false
-    throw error
-  }
-}
-
-/**
- * The options of a method: an object of these names alone, and none of them set to `undefined`, which would let through
- * what the caller meant to hold back.
- *
- * @throws {TypeError}
- */
-export function methodOptions<Name extends string>(
-  given: unknown,
-  caller: string,
-  names: readonly Name[],
-): Partial<Record<Name, unknown>> {
-  if (given === undefined) return {}
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw invalidType(`the options of ${caller}`, 'an object', given)
-  }
-  for (const [name, value] of Object.entries(given)) {
-    if (!(names as readonly string[]).includes(name)) {
-      throw invalidMix(`${name} is no option of ${caller}: it takes ${names.join(', ')}`)
-    }
-    if (value === undefined) throw invalidType(`${name} of ${caller}`, 'a string, or left out', value)
-  }
-  return given
+  return record.lastSeenAt >= since && readMetadata(record)?.predecessor !== undefined
 }

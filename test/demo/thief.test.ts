@@ -19,9 +19,9 @@ interface Member {
   readonly page: Page
   readonly context: BrowserContext
   readonly host: string
-  press(name: string): Promise<void>
+  readonly press: (name: string) => Promise<void>
   /** What the thief got, and what is said of it. */
-  text(): Promise<string>
+  readonly text: () => Promise<string>
 }
 
 /** The demo behind HTTPS, and Ada signed in to it with a Chromium that knows the protocol, or does not. */

@@ -232,6 +232,29 @@ test('after close() a request with a session is ERR_SESSION_STORE, and a visitor
   t.is((await app.browser().get('/anonymous')).status, 503)
 })
 
+test('after close() every method of the middleware is ERR_SESSION_STORE', async (t) => {
+  const { middleware, keys } = await signedIn(t, ['ada'])
+  const key = keys[0] ?? ''
+  await middleware.close()
+  const scanned = async () => {
+    for await (const { publicId } of middleware.scan()) t.fail(publicId)
+  }
+  const methods: Record<string, () => Promise<unknown>> = {
+    list: () => middleware.list('ada'),
+    get: () => middleware.get(key),
+    update: () => middleware.update(key, () => undefined),
+    updateAll: () => middleware.updateAll('ada', () => undefined),
+    scan: scanned,
+    destroy: () => middleware.destroy(key),
+    destroyAll: () => middleware.destroyAll('ada'),
+    destroyEverything: () => middleware.destroyEverything(),
+    deleteExpired: () => middleware.deleteExpired(),
+  }
+
+  for (const [name, call] of Object.entries(methods))
+    await t.throwsAsync(call(), { code: 'ERR_SESSION_STORE', message: /is closed/ }, name)
+})
+
 test('close() closes the store once', async (t) => {
   let closed = 0
   const store = Object.assign(new MemoryStore(), { close: () => (closed += 1) })

@@ -1,11 +1,11 @@
 // session.data over a snapshot, without a session around it.
 import { jsonCodec, type Codec } from '../../src/record/codec.ts'
 import { ABSENT, type Changes, type Snapshot } from '../../src/record/merge.ts'
-import { Data, type AccessCheck } from '../../src/session/data.ts'
+import { Data, type Access } from '../../src/session/data.ts'
 
 export type Loose = Record<string, unknown>
 
-export const OPEN: AccessCheck = { readable: () => undefined, writable: () => undefined }
+export const OPEN: Access = { toRead: (own) => own, toWrite: (own) => own }
 export const json = jsonCodec(1000)
 
 /** Data over a snapshot, and the object that a handler would hold. */

@@ -44,8 +44,11 @@ test('keys are listed in the order in which the next request will find them: sto
 test('while an update runs, data shows what it works on, and afterwards its own again', (t) => {
   let active: Data | undefined
   let writes = 0
-  const { data, view } = dataOf(STORED, json, { ...OPEN, active: () => active })
-  const working = new Data({ n: 5 }, json, { readable: () => undefined, writable: () => (writes++, undefined) })
+  const { data, view } = dataOf(STORED, json, {
+    toRead: (own) => active ?? own,
+    toWrite: (own) => (active === undefined ? own : (writes++, active)),
+  })
+  const working = new Data({ n: 5 }, json, OPEN)
   active = working
   view['more'] = 1
   delete view['n']
@@ -62,7 +65,7 @@ test('while an update runs, data shows what it works on, and afterwards its own 
 
 test('each write asks once whether it may', (t) => {
   let asked = 0
-  const { data, view } = dataOf(STORED, json, { ...OPEN, writable: () => (asked++, undefined) })
+  const { data, view } = dataOf(STORED, json, { ...OPEN, toWrite: (own) => (asked++, own) })
   view['n'] = 2
   delete view['n']
   Object.defineProperty(view, 'm', { value: 1, writable: true, enumerable: true, configurable: true })

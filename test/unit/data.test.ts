@@ -5,7 +5,7 @@ import * as devalue from 'devalue'
 import fc from 'fast-check'
 import { ABSENT, type Snapshot } from '../../src/record/merge.ts'
 import { customCodec } from '../../src/record/codec.ts'
-import type { AccessCheck, Data } from '../../src/session/data.ts'
+import type { Access, Data } from '../../src/session/data.ts'
 import { counterexample } from '../support/holds.ts'
 import { applyAll, dataOf, json, OPEN, plain, STORED, wanted, wantedBy, type Loose } from '../support/data.ts'
 
@@ -268,7 +268,7 @@ test('data can be neither frozen, sealed, given another prototype nor cloned', (
 })
 
 test('a print-out that asks for everything shows neither the snapshot nor who made it', (t) => {
-  const { view } = dataOf({ secret: 'hunter2' }, json, { ...OPEN, visit: 'an id' } as AccessCheck)
+  const { view } = dataOf({ secret: 'hunter2' }, json, { ...OPEN, visit: 'an id' } as Access)
 
   t.false(inspect(view, { customInspect: false, showHidden: true, showProxy: true, depth: 9 }).includes('hunter2'))
 })

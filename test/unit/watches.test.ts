@@ -80,6 +80,7 @@ test.serial('ten thousand watched sessions cost one read each, one timer, and le
 
   // Made shorter behind our back, which is no end that a store announces.
   store.replace({ ...record(8), version: 2, expiresAt: Date.now() + 1000 }, 1, now)
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called on performance
   const { now: timeOf } = performance
   let ahead = 500_000
   performance.now = () => timeOf.call(performance) + ahead
