@@ -354,7 +354,7 @@ for (const [verb, begin] of Object.entries<(session: Session, options?: object) 
             code: 'ERR_INVALID_ARG_TYPE',
             message: new RegExp(`^the options of session\\.${verb}\\(\\) must be an object, got `),
           })
-        await t.throwsAsync(begin(session, { keeps: ['name'] } as never), {
+        await t.throwsAsync(begin(session, { keeps: ['name'] }), {
           code: 'ERR_INVALID_ARG_VALUE',
           message: `keeps is no option of session.${verb}(): it takes keep`,
         })
