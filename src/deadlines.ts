@@ -50,6 +50,8 @@ export class Deadlines {
     else previous.next = next
     if (next === undefined) this.#last = previous
     else next.previous = previous
+    // The timer still knows the deadline that it was started for, which must not keep alive all that came after it.
+    deadline.previous = deadline.next = undefined
     if (this.#first === undefined) this.#timer?.unref?.()
     return true
   }

@@ -5,7 +5,7 @@ import { CheckedStore } from './checked-store.ts'
 import { KoaSessionFacade } from './compat/koa-session.ts'
 import { ContextScope, sessionContext } from './context.ts'
 import { isUnsafe } from './cookie/cross-site.ts'
-import { invalidType, SessionError, unboundError } from './errors.ts'
+import { invalidType, SessionError, storeClosedError, unboundError } from './errors.ts'
 import { Events } from './events.ts'
 import { markReached, warnIfNeverReached } from './mount-check.ts'
 import { DeviceBinding } from './device-bound/policy.ts'
@@ -180,6 +180,7 @@ export class MountedSession {
   ): Promise<Result> {
     if (typeof fn !== 'function') throw invalidType('the second argument of run()', 'a function', fn)
     if (!isRequest(request)) throw invalidType('the first argument of run()', 'an http.IncomingMessage', request)
+    if (this.core.store.isClosed) throw storeClosedError()
     if (!this.#hasBegun) this.#begin()
     return this.#serve(this.requests.infoOutside(request), fn)
   }

@@ -141,7 +141,7 @@ export interface SessionMiddleware<Data extends object = SessionData, StateKey e
 
   /**
    * Waits for running commits (15 s at most), stops timers, closes what the store opened itself, never a client of the caller's. A second
-   * call does nothing; a later request with a session is `ERR_SESSION_STORE` (503).
+   * call does nothing; a later request with a session is `ERR_SESSION_STORE` (503), and so are the other methods.
    */
   close(): Promise<void>
 }

@@ -14,13 +14,16 @@ import type { RequestSession } from './request-session.ts'
  * @throws {SessionError} `ERR_SESSION_CONFLICT` where the app wants to be told.
  */
 export function conflictingKeys(
-  { core }: RequestSession,
+  { core, record }: RequestSession,
   { changes }: PendingChanges,
   ground: Stored,
 ): readonly string[] {
   const keys = conflicts(ground.data, changes, core.payload.codec)
-  if (keys.length > 0 && core.settings.throwsOnConflict) throw conflictError(keys)
-  return keys
+  if (keys.length === 0 || !core.settings.throwsOnConflict) return keys
+  const { events } = core
+  if (record !== undefined && events.hasSubscribers('conflict'))
+    events.emit('conflict', { publicId: record.key, owner: record.owner, keys })
+  throw conflictError(keys)
 }
 
 /** When the changed session was used, and when it ends. */

@@ -238,6 +238,32 @@ test.serial('a key that two requests changed is a conflict that names it', async
   )
 })
 
+test.serial('a key that two requests changed is a conflict also where the later one is refused', async (t) => {
+  const heard = hear(t, 'conflict')
+  const app = await mounted(
+    t,
+    { onConflict: 'throw' },
+    {
+      ...handlers,
+      '/in': async (session) => {
+        session.data.n = 1
+        await session.signIn('ada')
+      },
+      '/slow': async ({ data }) => {
+        data.n = 10
+        await app.browser().send('/n', cookie)
+      },
+    },
+  )
+  const visitor = app.browser()
+  await visitor.get('/in')
+  const cookie = await visitor.cookie()
+  const { status } = await visitor.get('/slow')
+
+  t.is(status, 409)
+  t.deepEqual(heard, [['conflict', { publicId: keyIn(cookie), owner: 'ada', keys: ['n'] }]])
+})
+
 test.serial('a change to a session that ended meanwhile is gone', async (t) => {
   const { visitor, middleware, publicId, heard } = await begun(t, {
     '/slow': async ({ data }) => {

@@ -1,4 +1,6 @@
 // list, destroy, destroyAll, deleteExpired and close: sessions from outside of their requests.
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import { MemoryStore, session } from '../../src/index.ts'
 import { KEYS } from '../support/app.ts'
@@ -240,6 +242,7 @@ test('after close() every method of the middleware is ERR_SESSION_STORE', async 
     for await (const { publicId } of middleware.scan()) t.fail(publicId)
   }
   const methods: Record<string, () => Promise<unknown>> = {
+    run: () => middleware.run(new IncomingMessage(new Socket()), () => t.fail()),
     list: () => middleware.list('ada'),
     get: () => middleware.get(key),
     update: () => middleware.update(key, () => undefined),

@@ -46,6 +46,19 @@ test('a deadline that was cleared leaves no timer that keeps the process alive',
   t.is(timers(), before)
 })
 
+test('a deadline that was cleared keeps no other one alive, though the timer still knows it', (t) => {
+  const deadlines = new Deadlines(60_000)
+  const first = deadlines.set(() => undefined)
+  const second = deadlines.set(() => undefined)
+  const third = deadlines.set(() => undefined)
+  for (const deadline of [first, second]) deadlines.clear(deadline)
+
+  t.is(first.next, undefined)
+  t.is(second.next, undefined)
+  t.is(second.previous, undefined)
+  t.true(deadlines.clear(third))
+})
+
 test('a deadline passes outside the async context of the call that set it', async (t) => {
   const context = new AsyncLocalStorage<string>()
   const deadlines = new Deadlines(1)
