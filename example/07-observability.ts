@@ -47,8 +47,8 @@ async function exposition(): Promise<string> {
   return lines.join('')
 }
 
-// Koa's own option: the request that is running is known below, and with it a path and an address.
-const app = new Koa({ asyncLocalStorage: true })
+// Koa's own options: the request that is running is known below, and with it a path and an address; a proxy ends TLS.
+const app = new Koa({ asyncLocalStorage: true, proxy: true })
 
 // ---- events: a counter of all, and an audit log of those that an auditor asks for
 
@@ -194,6 +194,7 @@ app.use(
   session({
     keys: ['a secret that only this server knows'],
     maxPerOwner: 2,
+    deviceBound: true,
     logger: { warn: (text) => log.warn(text) }, // safety notices, and conflicts with the names of their keys
   }),
 )

@@ -1,50 +1,78 @@
-// npm run check:long: what takes too long for .ci/run. Every step runs even if one before it failed; it ends with a table.
-// npm run check:long stores nodes: these steps alone.
+// npm run check:long: what takes too long for .ci/run. Every part runs even if one before it failed; it ends with a table.
+// npm run check:long stores nodes: these parts alone. --quick: each for a moment, which shows that it works.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const npm = (...args) => ['npm', ['run', '--silent', ...args]]
+const isQuick = process.argv.includes('--quick')
+const npm = (name, ...args) => ['run', '--silent', name, '--', ...args]
+/** One test file stands for all of them. */
+const tests = isQuick ? ['test/http/cookies.test.ts'] : []
+const histories = (store) => npm('histories', '--store', store, '--seconds', isQuick ? '3' : '60')
 
-const steps = {
+/** Each part: what npm runs, one after another. */
+const parts = {
   /** The tests of .ci/run, and the scenes over every store that this machine can run. */
-  stores: { command: npm('test'), env: { TEST_STORES: 'all' } },
+  stores: { runs: [npm('test', ...(isQuick ? ['test/scenes/rotation.test.ts'] : []))], env: { TEST_STORES: 'all' } },
   /** The tests of .ci/run under each supported Node. */
-  nodes: { command: npm('test:nodes') },
-  /** Random histories against a model, for minutes instead of seconds. */
-  model: { command: npm('test:model') },
+  nodes: { runs: [npm('test:nodes', ...tests)] },
+  /** The same over the oldest supported major of Koa. */
+  koa2: { runs: [npm('test:koa', '2', ...tests)] },
+  /** Random interleavings against a model, for minutes instead of seconds. */
+  model: { runs: [isQuick ? npm('test:model', '--runs', '100') : npm('test:model', '--store', 'all')] },
+  /** Days of a service in one process. */
+  simulate: { runs: [npm('simulate', '--steps', isQuick ? '10000' : '5000000')] },
+  /** Processes over real databases, killed and cut. */
+  histories: { runs: isQuick ? [histories('memory')] : ['redis', 'postgres', 'mysql', 'sqlite'].map(histories) },
   /** Faults put into the source, each of which a test must find. */
-  mutants: { command: npm('test:mutants') },
+  mutants: { runs: [npm('test:mutants', ...(isQuick ? ['the signature covers the id and not the name'] : []))] },
+  /** Faults that the judge of the histories must find. */
+  planted: { runs: [npm('test:planted', ...(isQuick ? ['a refused write counts as done'] : []))] },
+  /** Stores of many sessions, walked from one end to the other. */
+  walks: { runs: [npm('walks', '--sessions', isQuick ? '2000' : '200000', '--store', isQuick ? 'memory' : 'all')] },
   /** Memory and latency over a long run. */
-  soak: { command: npm('soak') },
+  soak: { runs: [npm('soak', ...(isQuick ? ['--requests', '2000', '--visitors', '2000'] : []))] },
 }
 
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(steps)
-const unknown = wanted.filter((name) => !Object.hasOwn(steps, name))
+const named = process.argv.slice(2).filter((name) => name !== '--quick')
+const wanted = named.length > 0 ? named : Object.keys(parts)
+const unknown = wanted.filter((name) => !Object.hasOwn(parts, name))
 if (unknown.length > 0) {
-  console.error(`No such step: ${unknown.join(', ')}. There are: ${Object.keys(steps).join(', ')}`)
+  console.error(`No such part: ${unknown.join(', ')}. There are: ${Object.keys(parts).join(', ')}`)
   process.exit(1)
 }
+
+let running
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, () => {
+    running?.kill(signal)
+    process.exit(1)
+  })
 
 const table = []
 for (const name of wanted) {
   console.log(`\n==== ${name}\n`)
   const began = Date.now()
-  const code = await run(steps[name])
-  table.push({ step: name, result: code === 0 ? 'passed' : 'FAILED', seconds: Math.round((Date.now() - began) / 1000) })
+  const { runs, env } = parts[name]
+  let failed = 0
+  for (const args of runs) if ((await run(args, env)) !== 0) failed++
+  table.push({
+    part: name,
+    result: failed === 0 ? 'passed' : 'FAILED',
+    seconds: Math.round((Date.now() - began) / 1000),
+  })
 }
 console.table(table)
 process.exitCode = table.every(({ result }) => result === 'passed') ? 0 : 1
 
-function run({ command: [program, args], env }) {
+function run(args, env) {
   return new Promise((resolve) => {
-    const child = spawn(program, args, {
+    running = spawn('npm', args, {
       cwd: root,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'inherit', 'inherit'],
     })
-    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child.kill(signal))
-    child.once('error', () => resolve(1))
-    child.once('close', (code) => resolve(code ?? 1))
+    running.once('error', () => resolve(1))
+    running.once('close', (code) => resolve(code ?? 1))
   })
 }

@@ -1,7 +1,9 @@
-// npm run docs:citations: puts the files of SECURITY.md's cited tests right after tests were moved; says which are nowhere.
+// npm run docs:citations: puts the files of the tests that pages cite right after tests were moved; says which are nowhere.
+// --check writes nothing, and fails where a file is wrong or a title is nowhere.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
+const isCheck = process.argv.includes('--check')
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 
 /** What the titles of a test file may be, as test/security/security.test.ts reads them. */
@@ -24,7 +26,7 @@ const files = readdirSync(`${ROOT}test`, { recursive: true, encoding: 'utf8' })
 const titles = new Map(files.map((file) => [file, titlesIn(readFileSync(ROOT + file, 'utf8'))]))
 const has = (file, title) => titles.get(file)?.some((pattern) => pattern.test(title)) === true
 
-for (const page of ['SECURITY.md', 'docs/guarantees.md']) {
+for (const page of ['SECURITY.md', 'docs/guarantees.md', 'docs/production.md']) {
   let text
   try {
     text = readFileSync(ROOT + page, 'utf8')
@@ -33,10 +35,14 @@ for (const page of ['SECURITY.md', 'docs/guarantees.md']) {
   }
   const fixed = text.replaceAll(/\[(test\/[^\]]+)\]\(((?:\.\.\/)*)\S+\) “([^”]+)”/g, (cited, file, up, title) => {
     if (has(file, title)) return cited
+    process.exitCode = isCheck ? 1 : process.exitCode
     const [found, other] = files.filter((one) => has(one, title))
-    if (found !== undefined && other === undefined) return `[${found}](${up}${found}) “${title}”`
+    if (found !== undefined && other === undefined) {
+      if (isCheck) console.log(`${page}: ${file} “${title}” is in ${found}`)
+      return `[${found}](${up}${found}) “${title}”`
+    }
     console.log(`${page}: ${file} “${title}” ${found === undefined ? 'is nowhere' : `is in ${found} and ${other}`}`)
     return cited
   })
-  if (fixed !== text) writeFileSync(ROOT + page, fixed)
+  if (fixed !== text && !isCheck) writeFileSync(ROOT + page, fixed)
 }

@@ -1,5 +1,5 @@
 // npm run test:nodes: runs the tests under each supported Node, or under those named (npm run test:nodes 22 24), with
-// binaries from npm in a temporary folder, and ends with a table.
+// binaries from npm in a temporary folder, and ends with a table. Arguments that are no numbers go to npm test.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,7 +7,10 @@ import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const majors = process.argv.length > 2 ? process.argv.slice(2) : ['20.19', '22', '24', '26']
+const given = process.argv.slice(2)
+const named = given.filter((one) => /^\d/.test(one))
+const majors = named.length > 0 ? named : ['20.19', '22', '24', '26']
+const args = given.filter((one) => !named.includes(one))
 const binaries = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`
 const folder = mkdtempSync(join(tmpdir(), 'koa-fastsession-nodes-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -29,7 +32,7 @@ for (const major of majors) {
   const env = { ...process.env, PATH: join(home, 'node_modules', binaries, 'bin') + delimiter + process.env.PATH }
   const version = await run('node', ['--version'], env)
   const began = Date.now()
-  const tests = await run('npm', ['test'], env)
+  const tests = await run('npm', ['test', '--', ...args], env)
   table.push({
     node: version.lastLine,
     tests: tests.lastLine,

@@ -1,5 +1,6 @@
-// Faults that concern what happens at the same time, each one slip away: a text that its file holds exactly once, and what
-// takes its place. scripts/planted.js plants them one by one; simulation or histories must find them without any other test.
+// Faults that concern what happens at the same time, each one slip away: a text that its file holds exactly once, whatever
+// its line breaks are, and what takes its place. scripts/planted.js plants them one by one; simulation or histories must
+// find them without any other test.
 const p = (name, file, before, after) => ({ name, file, before, after })
 
 export const planted = [
@@ -76,8 +77,8 @@ export const planted = [
   p(
     'an update that was refused is not computed again',
     'session/update.ts',
-    'const run = await runUpdate(session.core, session.publicId, session.stored.data, pending.changes, this.#fn)',
-    'const run = this.#run ?? (await runUpdate(session.core, session.publicId, session.stored.data, pending.changes, this.#fn))',
+    'const run = await runUpdate(',
+    'const run = this.#run ?? await runUpdate(',
   ),
   p(
     'an update is written over the newest version, whatever it was computed from',
@@ -113,8 +114,8 @@ export const planted = [
   p(
     'the old record of a new id stays',
     'session/regenerate.ts',
-    'const answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)',
-    "const answer: Replaced = tombstoneOf(previous, record.key, now, isFreshStart).version > 0 ? 'done' : await store.replace(previous, 0, now)",
+    'answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)',
+    "answer = previous.version > 0 ? 'done' : await store.replace(previous, 0, now)",
   ),
   p(
     'a logout that met a change gives up',
@@ -168,8 +169,8 @@ export const planted = [
   p(
     'of two changes of one key the earlier wins',
     'record/merge.ts',
-    '    if (value === ABSENT) Reflect.deleteProperty(next, key)\n    else setOwn(next, key, value)',
-    "    if (value === ABSENT) Reflect.deleteProperty(next, key)\n    else if (!Object.hasOwn(next, key) || key !== 'b') setOwn(next, key, value)",
+    'if (value === ABSENT) Reflect.deleteProperty(next, key) else',
+    "if (value === ABSENT) Reflect.deleteProperty(next, key)\n    else if (Object.hasOwn(next, key) && key === 'b') continue\n    else",
   ),
   p(
     'a removed key stays',

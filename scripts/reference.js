@@ -37,7 +37,7 @@ const PAGES = {
     title: 'Methods of the middleware',
     intro: "What the function that `session()` gives does outside of Koa's chain.",
     parts: [
-      ['Methods', 'src/middleware.ts', 'SessionMiddleware', 'members'],
+      ['Methods', 'src/session-middleware.ts', 'SessionMiddleware', 'members'],
       ['What `list`, `get` and `scan` show', 'src/sessions.ts', 'SessionInfo'],
       ['What the event channels carry', 'src/events.ts', 'EventMessage'],
     ],

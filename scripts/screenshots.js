@@ -1,9 +1,13 @@
 // npm run demo:screenshots: opens the demo in Chromium, plays a short story and draws the pictures of the README anew.
+import { subscribe } from 'node:diagnostics_channel'
 import { mkdirSync, statSync } from 'node:fs'
+import { createServer } from 'node:https'
 import { fileURLToPath } from 'node:url'
 import { MemoryStore } from 'koa-fastsession'
 import { openDemo } from '../example/demo/app.ts'
 import { MemoryShelf, Users } from '../example/demo/users.ts'
+import { startBoundChromium } from '../test/support/bound-chromium.ts'
+import { certificate } from '../test/support/certificate.ts'
 import { startChromium } from '../test/support/chromium.ts'
 
 const FOLDER = fileURLToPath(new URL('../example/demo/screenshots/', import.meta.url))
@@ -27,12 +31,19 @@ const demo = openDemo({
   users: new Users(new MemoryShelf()),
   keys: ['a secret for pictures alone'],
   now: () => now,
+  deviceBound: true,
   print: () => printing,
 })
 await new Promise((resolve) => demo.server.listen(0, '127.0.0.1', resolve))
 const url = `http://localhost:${demo.server.address().port}`
 const chromium = await startChromium()
-if (chromium === undefined) process.exit(1)
+const { key, cert } = certificate()
+const bound = await startBoundChromium(cert, true)
+if (chromium === undefined || bound === undefined) process.exit(1)
+const front = createServer({ key, cert }, (request, response) => {
+  request.headers['x-forwarded-proto'] = 'https'
+  demo.server.emit('request', request, response)
+})
 
 try {
   mkdirSync(FOLDER, { recursive: true })
@@ -115,7 +126,26 @@ try {
   await draw(phone, 'phone-shop-dark')
   await phone.goto('/devices')
   await draw(phone, 'phone-dark')
+
+  // A session that its browser bound, which it does over HTTPS alone; and the thief of it, two minutes later.
+  demo.app.proxy = true
+  await new Promise((resolve) => front.listen(0, '127.0.0.1', resolve))
+  const context = bound.browser.contexts()[0]
+  const page = await context.newPage()
+  await page.setViewportSize(WIDE.viewport)
+  await (await context.newCDPSession(page)).send('Emulation.setScrollbarsHidden', { hidden: true })
+  const isBound = new Promise((resolve) => subscribe('koa-fastsession:bind', resolve))
+  await signIn(page, `https://shop.example:${front.address().port}/sign-in`)
+  await isBound
+  pass(2)
+  await page.goto(new URL('/thief', page.url()).href)
+  const press = page.getByRole('main').getByRole('button')
+  await Promise.all([page.waitForEvent('load'), press.click()])
+  await draw(page, 'thief')
 } finally {
   await chromium.close()
+  await bound.close()
+  front.closeAllConnections()
+  front.close()
   await demo.close()
 }

@@ -47,7 +47,11 @@ for await (const line of createInterface({ input: child.stdout })) {
   console.log(line)
   const text = stripVTControlCharacters(line)
   look(text)
-  if (/^ {2}(?:[✘×] |Uncaught exception in |Unhandled rejection in )/.test(text))
+  if (
+    /^ {2}(?:[✘×◌] |Uncaught exception in |Unhandled rejection in |\d+ tests? were pending in |Failed to exit )/.test(
+      text,
+    )
+  )
     following = /^ {2}U/.test(text) ? 30 : 1
   if (following > 0 && recap.length < 200 && !/^ {2}[✔√] /.test(text)) recap.push(text)
   if (following > 0) following -= 1

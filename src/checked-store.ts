@@ -1,9 +1,10 @@
 // Any store behind a deadline and one kind of error; what it answers is checked. An answer that comes at once is passed on
 // at once.
 import { count, keyPage, liveRecord, recordPage, replaced, WrongAnswer, yesOrNo } from './answers.ts'
-import { Deadlines } from './deadlines.ts'
+import { atMost, Deadlines } from './deadlines.ts'
 import { SessionError, storeClosedError, unsupportedIndex, unsupportedScan } from './errors.ts'
-import { isTraced, trace, type Events } from './events.ts'
+import type { Events } from './events.ts'
+import { spans, trace } from './trace.ts'
 import { failureKind } from './store-failure.ts'
 import {
   CorruptRecord,
@@ -19,10 +20,17 @@ import {
 /** How long `close` waits for what is under way, and for the store to close, in milliseconds. */
 const MAX_CLOSING = 15_000
 
+type Arguments<Verb extends keyof SessionStore> = Parameters<Extract<SessionStore[Verb], (...args: never) => unknown>>
+
+/** What an answer of the store means; throws what it may not be. */
+type Check<Args extends readonly unknown[], Answer> = (answer: unknown, ...args: Args) => Answer
+
 export class CheckedStore {
   readonly #store: SessionStore
   readonly #deadlines: Deadlines
   readonly #events: Events
+  /** Whether `close` was called: new work is refused. */
+  isClosed = false
   #running = 0
   #closing: Promise<void> | undefined = undefined
   #onIdle: (() => void) | undefined = undefined
@@ -37,21 +45,16 @@ export class CheckedStore {
   // ---- the verbs of one record
 
   create(record: SessionRecord, now: number): MaybePromise<boolean> {
-    return this.#call('create', record.key, () => this.#store.create(record, now), yesOrNo)
+    return this.#call('create', record.key, [record, now], yesOrNo)
   }
 
   /** The live record of that key; `'corrupt'` where the store holds something else there. */
   read(key: string, now: number): MaybePromise<SessionRecord | undefined | 'corrupt'> {
-    return this.#call(
-      'read',
-      key,
-      () => this.#store.read(key, now),
-      (answer) => liveRecord(answer, key, now),
-    )
+    return this.#call('read', key, [key, now], liveRecord)
   }
 
   replace(record: SessionRecord, version: number, now: number): MaybePromise<Replaced> {
-    return this.#call('replace', record.key, () => this.#store.replace(record, version, now), replaced)
+    return this.#call('replace', record.key, [record, version, now], replaced)
   }
 
   touch(
@@ -60,11 +63,11 @@ export class CheckedStore {
     expiresAt: number,
     now: number,
   ): MaybePromise<boolean> {
-    return this.#call('touch', key, () => this.#store.touch(key, version, lastSeenAt, expiresAt, now), yesOrNo)
+    return this.#call('touch', key, [key, version, lastSeenAt, expiresAt, now], yesOrNo)
   }
 
   delete(key: string): MaybePromise<boolean> {
-    return this.#call('delete', key, () => this.#store.delete(key), yesOrNo)
+    return this.#call('delete', key, [key], yesOrNo)
   }
 
   // ---- the verbs of many records
@@ -76,12 +79,7 @@ export class CheckedStore {
    */
   async list(owner: string, now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
     this.assertIndex()
-    return this.#call(
-      'list',
-      undefined,
-      () => this.#store.list?.(owner, now, limit, cursor),
-      (answer) => recordPage(answer, now, cursor),
-    )
+    return this.#call('list', undefined, [owner, now, limit, cursor], (answer) => recordPage(answer, now, cursor))
   }
 
   /**
@@ -95,12 +93,7 @@ export class CheckedStore {
       return { keys: records.map(({ key }) => key), cursor: next }
     }
     this.assertIndex()
-    return this.#call(
-      'listKeys',
-      undefined,
-      () => this.#store.listKeys?.(owner, now, limit, cursor),
-      (answer) => keyPage(answer, cursor),
-    )
+    return this.#call('listKeys', undefined, [owner, now, limit, cursor], (answer) => keyPage(answer, cursor))
   }
 
   /**
@@ -110,18 +103,23 @@ export class CheckedStore {
    */
   async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
     this.assertScan()
-    return this.#call(
-      'scan',
-      undefined,
-      () => this.#store.scan?.(now, limit, cursor),
-      (answer) => recordPage(answer, now, cursor),
-    )
+    return this.#call('scan', undefined, [now, limit, cursor], (answer) => recordPage(answer, now, cursor))
   }
 
   /** How many were deleted; 0 where the store expires records itself. */
   deleteExpired(now: number, limit: number): MaybePromise<number> {
     if (!this.isSweepable) return 0
-    return this.#call('deleteExpired', undefined, () => this.#store.deleteExpired?.(now, limit), count)
+    return this.#call('deleteExpired', undefined, [now, limit], count)
+  }
+
+  /** What the clock of the store's server shows; `undefined` where it has none, or does not say: no verb has failed. */
+  async serverTime(): Promise<number | undefined> {
+    try {
+      const answer: unknown = await this.#store.serverTime?.()
+      return typeof answer === 'number' && Number.isFinite(answer) ? answer : undefined
+    } catch {
+      return undefined
+    }
   }
 
   // ---- what the store announces
@@ -161,8 +159,6 @@ export class CheckedStore {
     }
   }
 
-  // ---- what the store can do
-
   /** @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner. */
   assertIndex(): void {
     if (this.#store.list === undefined) throw unsupportedIndex()
@@ -171,6 +167,11 @@ export class CheckedStore {
   /** @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no `scan`. */
   assertScan(): void {
     if (this.#store.scan === undefined) throw unsupportedScan()
+  }
+
+  /** Whether it has a server whose clock can be asked. */
+  get hasServerTime(): boolean {
+    return this.#store.serverTime !== undefined
   }
 
   get isSweepable(): boolean {
@@ -185,7 +186,7 @@ export class CheckedStore {
    * @throws {SessionError} `ERR_SESSION_STORE` after `close`.
    */
   begin(): void {
-    this.assertOpen()
+    if (this.isClosed) throw storeClosedError()
     this.#running++
   }
 
@@ -193,17 +194,9 @@ export class CheckedStore {
     if (--this.#running === 0) this.#onIdle?.()
   }
 
-  get isClosed(): boolean {
-    return this.#closing !== undefined
-  }
-
-  /** @throws {SessionError} `ERR_SESSION_STORE` after `close`. */
-  assertOpen(): void {
-    if (this.#closing !== undefined) throw storeClosedError()
-  }
-
   /** Waits for the work that is under way, 15 seconds at most, then closes the store. */
   close(): Promise<void> {
+    this.isClosed = true
     return (this.#closing ??= this.#close())
   }
 
@@ -215,33 +208,26 @@ export class CheckedStore {
 
   // ---- one call
 
-  #call<T>(
-    operation: string,
+  #call<Verb extends keyof SessionStore, Answer>(
+    operation: Verb,
     key: string | undefined,
-    ask: () => unknown,
-    check: (answer: unknown) => T,
-  ): MaybePromise<T> {
-    return isTraced('store')
-      ? trace('store', { operation }, () => this.#ask(operation, key, ask, check))
-      : this.#ask(operation, key, ask, check)
-  }
-
-  #ask<T>(
-    operation: string,
-    key: string | undefined,
-    ask: () => unknown,
-    check: (answer: unknown) => T,
-  ): MaybePromise<T> {
+    args: Arguments<Verb>,
+    check: Check<Arguments<Verb>, Answer>,
+    isTraced = false,
+  ): MaybePromise<Answer> {
+    if (!isTraced && spans.store.hasSubscribers)
+      return trace('store', { operation }, () => this.#call(operation, key, args, check, true))
     let answer: unknown
     try {
-      answer = ask()
-      if (!isPromise(answer)) return check(answer)
+      // The compiler loses sight of which verb these arguments are for.
+      answer = (this.#store[operation] as (...given: readonly unknown[]) => unknown)(...args)
+      if (typeof answer !== 'object' || !isPromise(answer)) return check(answer, ...args)
     } catch (cause) {
       return this.#recover(operation, key, cause)
     }
     // Query builders are awaited, but are no promises.
     const promise = answer instanceof Promise ? answer : Promise.resolve(answer)
-    return this.#wait(operation, key, promise, check)
+    return this.#wait(operation, key, promise, (value) => check(value, ...args))
   }
 
   // A late answer changes nothing: the promise that the caller holds is settled by then.
@@ -323,16 +309,5 @@ export class CheckedStore {
         error: new SessionError('ERR_SESSION_STORE', message),
       })
     return new SessionError('ERR_SESSION_STORE', message, options)
-  }
-}
-
-/** Waits for a promise, but not longer than that. What it rejects with is passed on if it comes in time. */
-async function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds)))
-  try {
-    await Promise.race([promise, timeout])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -72,3 +72,14 @@ export class Deadlines {
     if (this.#first !== undefined) this.#start(this.#first, Math.max(1, this.#first.at - performance.now()))
   }
 }
+
+/** Waits for a promise, but not longer than that. What it rejects with is passed on if it comes in time. */
+export async function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds)))
+  try {
+    await Promise.race([promise, timeout])
+  } finally {
+    clearTimeout(timer)
+  }
+}

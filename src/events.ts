@@ -3,8 +3,6 @@
 import { channel, type Channel } from 'node:diagnostics_channel'
 import { keyNames, printable } from './errors.ts'
 
-export { isTraced, trace } from './trace.ts'
-
 const NAMES = [
   'create',
   'resume',

@@ -1,7 +1,7 @@
 // Functions among the options: each answers at once, and what it answers is checked at each use. A promise taken for a value
 // would mean `true`, or nothing at all.
 import type { Context } from 'koa'
-import { invalidType } from './errors.ts'
+import { invalidMix, invalidType } from './errors.ts'
 import { isPromise } from './store.ts'
 
 /** @throws {TypeError} unless it is a function or `undefined`. */
@@ -54,4 +54,28 @@ export function clockOf(now: (() => number) | undefined): () => number {
     if (typeof instant === 'number' && Number.isFinite(instant)) return Math.floor(instant)
     throw invalidType('the result of options.now', 'a finite number, epoch milliseconds', answer, remedyFor(answer))
   }
+}
+
+/**
+ * The options of a method: an object of these names alone, and none of them set to `undefined`, which would let through
+ * what the caller meant to hold back.
+ *
+ * @throws {TypeError}
+ */
+export function methodOptions<Name extends string>(
+  given: unknown,
+  caller: string,
+  names: readonly Name[],
+): Partial<Record<Name, unknown>> {
+  if (given === undefined) return {}
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw invalidType(`the options of ${caller}`, 'an object', given)
+  }
+  for (const [name, value] of Object.entries(given)) {
+    if (!(names as readonly string[]).includes(name)) {
+      throw invalidMix(`${name} is no option of ${caller}: it takes ${names.join(', ')}`)
+    }
+    if (value === undefined) throw invalidType(`${name} of ${caller}`, 'a string, or left out', value)
+  }
+  return given
 }

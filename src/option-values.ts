@@ -16,7 +16,16 @@ import type { DeviceFacts } from './record/payload.ts'
 import type { SessionStore } from './store.ts'
 
 const VERBS = ['create', 'read', 'replace', 'touch', 'delete'] as const
-const OPTIONAL_VERBS = ['list', 'listKeys', 'scan', 'subscribe', 'watchEvictions', 'deleteExpired', 'close'] as const
+const OPTIONAL_VERBS = [
+  'list',
+  'listKeys',
+  'scan',
+  'subscribe',
+  'watchEvictions',
+  'serverTime',
+  'deleteExpired',
+  'close',
+] as const
 
 export function storeOf(store: unknown): SessionStore {
   if (typeof store !== 'object' || store === null)

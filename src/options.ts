@@ -67,8 +67,9 @@ export interface DeviceBoundOptions {
 export interface SessionOptions<Data extends object = Record<string, unknown>> {
   /**
    * What signs the cookie: secrets, newest first (HMAC-SHA256), or a Keygrip. All verify, the first signs; a cookie signed
-   * with an older one is issued anew. To rotate, put a new secret in front: an array that changes counts from the next
-   * request on.
+   * with an older one is issued anew. To rotate among several processes: add the new secret last everywhere, then put it
+   * first, and drop the old one when its sessions have ended. A process that does not know the key of a cookie takes it for
+   * a stranger's. An array that changes counts from the next request on.
    *
    * @default `app.keys`, which must be set before the first request then
    */
@@ -157,8 +158,9 @@ export interface SessionOptions<Data extends object = Record<string, unknown>> {
   /**
    * Secrets, newest first: data, flash messages and `device` are encrypted (AES-256-GCM, under a key of the record's own) before
    * they reach the store, bound to their record, owner and `createdAt`. The first encrypts, all decrypt; a session under an
-   * older one is written anew when it is used. {@link EncryptionOptions} instead of a list to switch encryption on or off
-   * while sessions live, or to drop a key.
+   * older one is written anew when it is used. To rotate among several processes: add the new secret last everywhere, then
+   * put it first, then drop the old one; a process that does not know the key of a session answers 503.
+   * {@link EncryptionOptions} instead of a list to switch encryption on or off while sessions live, or to drop a key.
    *
    * @default none: data is stored in the clear
    */

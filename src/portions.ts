@@ -4,14 +4,15 @@ import { SessionError } from './errors.ts'
 /** How many records a portion has. */
 export const PORTION = 200
 
-/** How many pieces of work are under way at the same time. */
+/** How many pieces of work are under way at the same time, or follow each other in one turn of the event loop. */
 const WIDTH = 16
 
 /**
  * The portions one after another, each asked for when the one before was dealt with.
  *
  * A store whose cursors go in a circle would never end: one cursor is remembered, a later one each time that the walk has
- * become twice as long, so that every circle is found (Brent's algorithm).
+ * become twice as long, so that every circle is found (Brent's algorithm). A walk ends when the cursors do; a store that has
+ * a new one for ever cannot be told from a large one, and the caller sees each portion.
  *
  * @throws {SessionError} `ERR_SESSION_STORE` for cursors that go in a circle, and what `ask` throws.
  */
@@ -46,7 +47,7 @@ export async function eachOf<Item>(items: Iterable<Item>, work: (item: Item) => 
   let count = 0
   const failures: unknown[] = []
   const worker = async (): Promise<void> => {
-    for (let turns = 1; ; turns++) {
+    for (;;) {
       const next = queue.next()
       if (next.done === true) return
       try {
@@ -54,13 +55,18 @@ export async function eachOf<Item>(items: Iterable<Item>, work: (item: Item) => 
       } catch (error) {
         failures.push(error)
       }
-      // A store that answers at once would otherwise keep the event loop.
-      if (turns % WIDTH === 0) await nextTurn()
+      // A store that answers at once would otherwise keep the event loop: as many pieces as are under way make a turn.
+      await nextTurn()
     }
   }
   await Promise.all(Array.from({ length: WIDTH }, worker))
   if (failures.length > 0) throw failures[0]
   return count
+}
+
+/** Lets everything else that is waiting have its turn before a piece of a portion that comes after `WIDTH` others. */
+export function turnAfter(at: number): Promise<void> | undefined {
+  return at % WIDTH === WIDTH - 1 ? nextTurn() : undefined
 }
 
 /** Lets everything else that is waiting have its turn. */

@@ -1,11 +1,11 @@
 // What is done to sessions from outside a request: shown, changed, ended.
-import { goneError, invalidType, invalidMix } from './errors.ts'
+import { goneError, invalidType, storeClosedError } from './errors.ts'
 import { isPublicId } from './cookie/id.ts'
 import type { DestroyReason } from './events.ts'
-import { eachOf, PORTION, portions } from './portions.ts'
+import { eachOf, PORTION, portions, turnAfter } from './portions.ts'
 import { effectiveEnd } from './record/lifetime.ts'
 import type { DeviceFacts } from './record/payload.ts'
-import { decodeMetadata } from './record/metadata.ts'
+import { readMetadata } from './record/metadata.ts'
 import { isEnded, successorOf } from './record/tombstone.ts'
 import { decodeRecord, type Stored } from './record/record.ts'
 import type { Core } from './session/core.ts'
@@ -13,10 +13,11 @@ import { CLOCKS_APART, endSession } from './session/destroy.ts'
 import { assertOutsideUpdate, assertOutsideUpdates } from './session/inside-update.ts'
 import type { SessionData } from './session/manager.ts'
 import { applySchema } from './session/newest.ts'
-import { followRecord, followSuccessors } from './session/successors.ts'
+import { keysOf, recordsOf } from './session/owned.ts'
+import { followRecord } from './session/successors.ts'
 import { updateRecord } from './session/update-record.ts'
 import { checkedOwner } from './settings.ts'
-import { CorruptRecord, type RecordPage, type SessionRecord } from './store.ts'
+import { CorruptRecord, type SessionRecord } from './store.ts'
 
 /** A session as `list`, `get` and `scan` show it. Instants are epoch milliseconds. */
 export interface SessionInfo<Data extends object = SessionData> {
@@ -61,18 +62,32 @@ export class Sessions {
   }
 
   async list(owner: string): Promise<SessionInfo[]> {
+    this.#assertOpen()
     checkedOwner(owner, 'the owner of list()')
     const listed = new Map<string, SessionInfo>()
-    for await (const { records } of this.#recordsOf(owner)) {
-      for (const record of records) {
+    const predecessors: string[] = []
+    for await (const records of recordsOf(this.#core, owner)) {
+      for (const [at, record] of records.entries()) {
+        await turnAfter(at)
         const info = await this.#infoOf(record)
-        if (info !== undefined) listed.set(info.publicId, info)
+        if (info === undefined) continue
+        listed.set(info.publicId, info)
+        const predecessor = readMetadata(record)?.predecessor
+        if (predecessor !== undefined) predecessors.push(predecessor)
       }
     }
+    // Between two ids, a session stands under both, and either may be the one that lives on.
+    for (const key of predecessors) if (listed.has(key) && (await this.#hasEnded(key))) listed.delete(key)
     return [...listed.values()]
   }
 
+  async #hasEnded(key: string): Promise<boolean> {
+    const record = await this.#core.store.read(key, this.#core.settings.now())
+    return record === undefined || record === 'corrupt' || isEnded(record)
+  }
+
   async get(publicId: string, owner: string | undefined): Promise<SessionInfo | undefined> {
+    this.#assertOpen()
     const record = await this.#read(publicId, 'get()', owner)
     return record === undefined || isEnded(record) ? undefined : this.#infoOf(record)
   }
@@ -82,20 +97,22 @@ export class Sessions {
     fn: (data: object) => Result | Promise<Result>,
     owner: string | undefined,
   ): Promise<Result> {
+    this.#assertOpen()
     if (typeof fn !== 'function') throw invalidType('the second argument of update()', 'a function', fn)
     if (!this.#isName(publicId, 'update()', owner)) throw goneError()
     return updateRecord(this.#core, publicId, fn, owner)
   }
 
   async updateAll(owner: string, fn: (data: object, publicId: string) => unknown): Promise<number> {
+    this.#assertOpen()
     checkedOwner(owner, 'the owner of updateAll()')
     if (typeof fn !== 'function') throw invalidType('the second argument of updateAll()', 'a function', fn)
-    const { store, settings } = this.#core
     const done = new Set<string>()
     let count = 0
-    const now = settings.now()
-    for await (const { keys } of portions((cursor) => store.listKeys(owner, now, PORTION, cursor))) {
-      for (const key of keys) if (await this.#updateOne(owner, key, fn, done)) count++
+    // All keys first: a session that gets a new id once it was updated is none to be updated.
+    for (const [at, key] of [...(await keysOf(this.#core, owner))].entries()) {
+      await turnAfter(at)
+      if (await this.#updateOne(owner, key, fn, done)) count++
     }
     return count
   }
@@ -133,18 +150,26 @@ export class Sessions {
         if (mark.isReached || !(error instanceof Error && 'code' in error)) throw error
         if (error.code === 'ERR_SESSION_SCHEMA') return false
         if (error.code !== 'ERR_SESSION_GONE') throw error
-        key = await followSuccessors(this.#core, publicId)
+        key = await this.#successorOf(publicId)
       }
     }
     return false
   }
 
+  /** What took the place of a session, one step on: each may have been updated already. */
+  async #successorOf(key: string): Promise<string | undefined> {
+    const record = await this.#core.store.read(key, this.#core.settings.now())
+    return record === undefined || record === 'corrupt' || !isEnded(record) ? undefined : successorOf(record)
+  }
+
   async *scan(): AsyncGenerator<SessionInfo, void, undefined> {
+    this.#assertOpen()
     const { store, settings } = this.#core
     const since = settings.now() - CLOCKS_APART
     const moved = new Set<string>()
     for await (const { records } of portions((cursor) => store.scan(settings.now(), PORTION, cursor))) {
-      for (const record of records) {
+      for (const [at, record] of records.entries()) {
+        await turnAfter(at)
         const found = isEnded(record) ? await this.#movedSince(since, record) : record
         if (found === undefined || moved.has(found.key)) continue
         if (moved.size < MAX_MOVED && (found !== record || hasMovedSince(since, record))) moved.add(found.key)
@@ -161,6 +186,7 @@ export class Sessions {
   }
 
   async destroy(publicId: string, owner: string | undefined): Promise<boolean> {
+    this.#assertOpen()
     const found = await this.#read(publicId, 'destroy()', owner, false)
     const record = found === undefined ? undefined : await followRecord(this.#core, found)
     if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
@@ -169,27 +195,21 @@ export class Sessions {
   }
 
   async destroyAll(owner: string, except: string | undefined): Promise<number> {
+    this.#assertOpen()
     checkedOwner(owner, 'the owner of destroyAll()')
     if (except !== undefined && typeof except !== 'string')
       throw invalidType('except of destroyAll()', 'a public id', except)
     let count = 0
-    for (let pass = 0; pass < MAX_PASSES; pass++) {
-      let pages = 0
-      let ended = 0
-      for await (const { records } of this.#recordsOf(owner, CLOCKS_APART)) {
-        pages++
-        const others = records.filter(({ key }) => key !== except)
-        for (const { key } of others) assertOutsideUpdate({ core: this.#core, publicId: key }, 'sessions.destroyAll()')
-        ended += await eachOf(others, (record) => this.#end(record, 'elsewhere'))
-      }
-      count += ended
-      // One portion shows all at one instant. Of several, a session may have got a new id on a page that was read.
-      if (pages < 2 || ended === 0) break
+    for await (const records of recordsOf(this.#core, owner, CLOCKS_APART)) {
+      const others = records.filter(({ key }) => key !== except)
+      for (const { key } of others) assertOutsideUpdate({ core: this.#core, publicId: key }, 'sessions.destroyAll()')
+      count += await eachOf(others, (record) => this.#end(record, 'elsewhere'))
     }
     return count
   }
 
   async destroyEverything(): Promise<number> {
+    this.#assertOpen()
     assertOutsideUpdates(this.#core, 'sessions.destroyEverything()')
     const { store, settings } = this.#core
     let count = 0
@@ -205,11 +225,9 @@ export class Sessions {
     return count
   }
 
-  /** With `before`, as they were so many milliseconds ago: the clock of another process may be behind. */
-  #recordsOf(owner: string, before = 0): AsyncGenerator<RecordPage, void, undefined> {
-    const { store, settings } = this.#core
-    const now = settings.now() - before
-    return portions((cursor) => store.list(owner, now, PORTION, cursor))
+  /** @throws {SessionError} `ERR_SESSION_STORE` after `close`. */
+  #assertOpen(): void {
+    if (this.#core.store.isClosed) throw storeClosedError()
   }
 
   async #end(record: SessionRecord, reason: DestroyReason): Promise<boolean> {
@@ -268,35 +286,5 @@ export class Sessions {
 
 /** Whether a record took the place of another one lately. */
 function hasMovedSince(since: number, record: SessionRecord): boolean {
-  if (record.lastSeenAt < since) return false
-  try {
-    return decodeMetadata(record).predecessor !== undefined
-  } catch (error) {
-    if (error instanceof CorruptRecord) return false
-    throw error
-  }
-}
-
-/**
- * The options of a method: an object of these names alone, and none of them set to `undefined`, which would let through
- * what the caller meant to hold back.
- *
- * @throws {TypeError}
- */
-export function methodOptions<Name extends string>(
-  given: unknown,
-  caller: string,
-  names: readonly Name[],
-): Partial<Record<Name, unknown>> {
-  if (given === undefined) return {}
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw invalidType(`the options of ${caller}`, 'an object', given)
-  }
-  for (const [name, value] of Object.entries(given)) {
-    if (!(names as readonly string[]).includes(name)) {
-      throw invalidMix(`${name} is no option of ${caller}: it takes ${names.join(', ')}`)
-    }
-    if (value === undefined) throw invalidType(`${name} of ${caller}`, 'a string, or left out', value)
-  }
-  return given
+  return record.lastSeenAt >= since && readMetadata(record)?.predecessor !== undefined
 }

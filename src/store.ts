@@ -114,11 +114,15 @@ export interface SessionStore {
    * The first call has no cursor; each later one takes the cursor of the portion before, until that is `undefined`. A
    * portion may be empty before the end. A record whose `create` or `replace` has been acknowledged before the first
    * call is listed, at least once, unless it ends meanwhile; one that is being written is listed or not, but never live
-   * and unlisted afterwards: index entries are written before records.
+   * and unlisted afterwards: index entries are written before records. A store that reads its index first, and then the
+   * records, also gives one that was replaced by an empty one in between: it may name the record in which its session goes on.
    */
   list?(owner: string, now: number, limit: number, cursor: string | undefined): RecordPage | Promise<RecordPage>
 
-  /** As `list`, but gives the keys alone: no payload is read. Optional beside `list`; the core uses `list` without it. */
+  /**
+   * As `list`, but gives the keys alone: no payload is read, and what lost its owner meanwhile may come. Optional beside
+   * `list`; the core uses `list` without it.
+   */
   listKeys?(owner: string, now: number, limit: number, cursor: string | undefined): KeyPage | Promise<KeyPage>
 
   /**
@@ -149,6 +153,12 @@ export interface SessionStore {
 
   /** Removes up to `limit` expired records, and no other; how many. Optional where the server expires records itself. */
   deleteExpired?(now: number, limit: number): number | Promise<number>
+
+  /**
+   * What the clock of the server shows, in epoch milliseconds. It decides nothing: where it is far from `now`, a notice says
+   * so. `undefined` where it cannot be asked. Optional; left out where there is no server.
+   */
+  serverTime?(): number | undefined | Promise<number | undefined>
 
   /** Ends timers and whatever the store opened itself, never a caller's client. A second call does nothing. */
   close?(): void | Promise<void>

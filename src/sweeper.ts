@@ -1,5 +1,6 @@
 // Deletes expired records now and then, in small portions, where the store does not do so itself.
 import type { CheckedStore } from './checked-store.ts'
+import { ClockCheck } from './clock-check.ts'
 import { outsideRequests } from './context.ts'
 import { MAX_TIMER } from './duration.ts'
 import type { Events } from './events.ts'
@@ -9,13 +10,18 @@ const PORTION = 500
 /** A sweep ends after ten minutes, in milliseconds: a store that always answers a full portion must not hold it for ever. */
 const MAX_SWEEP = 600_000
 
+/** How long after the first request the clock of the store's server is asked for, in milliseconds: no request waits for it. */
+const CLOCK_DELAY = 30_000
+
 export class Sweeper {
   readonly #store: CheckedStore
   readonly #interval: number
   readonly #now: () => number
   readonly #events: Events
+  readonly #clock: ClockCheck
   #timer: NodeJS.Timeout | undefined = undefined
-  #isStarted: boolean
+  #clockTimer: NodeJS.Timeout | undefined = undefined
+  #isStarted = false
 
   /** `interval` in milliseconds; 0 for never. */
   constructor(store: CheckedStore, interval: number, now: () => number, events: Events) {
@@ -23,20 +29,24 @@ export class Sweeper {
     this.#interval = interval
     this.#now = now
     this.#events = events
-    this.#isStarted = interval === 0 || !store.isSweepable
+    this.#clock = new ClockCheck(store, now, events)
   }
 
   /** Begins with the first request; a timer that never keeps the process alive, nor the request that started it. */
   start(): void {
     if (this.#isStarted) return
     this.#isStarted = true
-    outsideRequests(() => this.#schedule())
+    outsideRequests(() => {
+      if (this.#interval > 0 && (this.#store.isSweepable || this.#store.hasServerTime)) this.#schedule()
+      if (this.#store.hasServerTime) this.#clockTimer = unrefed(setTimeout(() => void this.#clock.check(), CLOCK_DELAY))
+    })
   }
 
   stop(): void {
     this.#isStarted = true
     clearTimeout(this.#timer)
     this.#timer = undefined
+    clearTimeout(this.#clockTimer)
   }
 
   /**
@@ -47,6 +57,8 @@ export class Sweeper {
    */
   async sweep(maxTime: number = MAX_SWEEP): Promise<number> {
     this.#store.begin()
+    // Not awaited: a server that does not tell the time keeps no sweep from its work.
+    if (this.#store.hasServerTime) void this.#clock.check()
     try {
       const begun = performance.now()
       // One instant for all portions: what expires meanwhile is for the next sweep, so this one has an end.
@@ -72,9 +84,7 @@ export class Sweeper {
           if (this.#timer === timer) this.#schedule()
         })
     }, delay)
-    // A number where a test environment replaces the timers of Node.
-    ;(timer as Partial<NodeJS.Timeout>).unref?.()
-    this.#timer = timer
+    this.#timer = unrefed(timer)
   }
 
   #warnOfFailure(error: unknown): void {
@@ -85,4 +95,11 @@ export class Sweeper {
       `expired sessions were not deleted, which is tried again at each interval${why}`,
     )
   }
+}
+
+/** A timer that keeps no process alive. */
+function unrefed(timer: NodeJS.Timeout): NodeJS.Timeout {
+  // A number where a test environment replaces the timers of Node.
+  ;(timer as Partial<NodeJS.Timeout>).unref?.()
+  return timer
 }

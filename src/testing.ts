@@ -16,7 +16,7 @@ import { createRecord, type CreatedRecord } from './session/create.ts'
 import type { RequestInfo } from './session/core.ts'
 import { SessionManager, type SessionData } from './session/manager.ts'
 import { RequestSession } from './session/request-session.ts'
-import { methodOptions } from './sessions.ts'
+import { methodOptions } from './option-functions.ts'
 import { checkedOwner } from './settings.ts'
 
 /** What a session of a test has beside its data. */
@@ -55,6 +55,7 @@ export async function withSession<Result, Data extends object = SessionData>(
   fn: (session: SessionManager<Data>) => Result | Promise<Result>,
   options: WithSessionOptions<Data> = {},
 ): Promise<Result> {
+  if (typeof fn !== 'function') throw invalidType('the second argument of withSession()', 'a function', fn)
   methodOptions(options, 'withSession()', ['owner', 'authenticatedAt', 'codec', 'schema', 'now'])
   const { owner, authenticatedAt, ...rest } = options
   const keys = ['the sessions of these tests leave no process']
@@ -123,7 +124,7 @@ function infoOf(mounted: MountedSession, cookie: string | undefined): RequestInf
   const request = new IncomingMessage(new Socket())
   request.method = 'GET'
   if (cookie !== undefined) request.headers.cookie = cookie
-  return mounted.infoOutside(request)
+  return mounted.requests.infoOutside(request)
 }
 
 async function store(

@@ -8,7 +8,8 @@ import { isPromise, type MaybePromise } from './store.ts'
 /** The name of a span; its channels are those of `tracingChannel('koa-fastsession:' + name)`. */
 export type SpanName = 'load' | 'commit' | 'store'
 
-const spans: Readonly<Record<SpanName, TracingChannel>> = {
+/** Whether a span has subscribers is asked here: it spares a caller the context and the closure. */
+export const spans: Readonly<Record<SpanName, TracingChannel>> = {
   load: tracingChannel('koa-fastsession:load'),
   commit: tracingChannel('koa-fastsession:commit'),
   store: tracingChannel('koa-fastsession:store'),
@@ -22,11 +23,6 @@ const spans: Readonly<Record<SpanName, TracingChannel>> = {
 export function trace<T>(name: SpanName, context: object, fn: () => MaybePromise<T>): MaybePromise<T> {
   const span = spans[name]
   return span.hasSubscribers ? traced(span, context, fn) : fn()
-}
-
-/** Whether a span of that name has subscribers: spares a caller the context and the closure. */
-export function isTraced(name: SpanName): boolean {
-  return spans[name].hasSubscribers
 }
 
 function traced<T>(span: TracingChannel, context: object, fn: () => MaybePromise<T>): MaybePromise<T> {

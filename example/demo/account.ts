@@ -134,7 +134,7 @@ export function accountRoutes(shop: Shop, frame: Frame): Router {
 }
 
 //#region in
-/** The session gets a new id and an owner. What an anonymous visitor had in the cart stays; another member's does not. */
+/** The session gets a new id and an owner. A visitor's cart stays; another member's does not. */
 async function enter(user: User, isRemembered: boolean): Promise<void> {
   const session = visitor()
   await session.signIn(user.id)

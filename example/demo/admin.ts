@@ -86,8 +86,9 @@ function adminPage({ users, now }: Shop, list: readonly SessionInfo<Visitor>[], 
               ${name}${isHere && html` <span class="badge">this session</span>`}${data?.role !== undefined && html` <span class="badge">${data.role}</span>`}
             </h2>
             <p>
-              ${owner === undefined ? 'Not signed in' : html`${browserOf(info)}${addressOf(info)}`}. Seen
-              ${ago(lastSeenAt, now())}. ${items === 1 ? '1 thing' : `${items} things`} in the cart.
+              ${owner === undefined ? 'Not signed in' : html`${browserOf(info)}${addressOf(info)}`}.
+              ${isHere ? 'In use now' : html`Seen ${ago(lastSeenAt, now())}`}.
+              ${items === 1 ? '1 thing' : `${items} things`} in the cart.
             </p>
             <p class="id">${publicId}</p>
           </div>

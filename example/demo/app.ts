@@ -1,5 +1,6 @@
 // The shop, put together.
 import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { bodyParser } from '@koa/bodyparser'
 import Koa from 'koa'
@@ -13,6 +14,7 @@ import { ownFormsOnly, safeHeaders } from './guard.ts'
 import { Ledger } from './ledger.ts'
 import { liveRoutes, LiveView } from './live.ts'
 import { Frame } from './page.ts'
+import { thiefRoutes } from './thief.ts'
 import { errorPages, troubleRoutes } from './trouble.ts'
 import type { Users } from './users.ts'
 import { MOST_DEVICES, type Shop, type Visitor } from './visitor.ts'
@@ -50,7 +52,8 @@ export function openDemo(options: DemoOptions): Demo {
     now,
     ...(logger && { logger }),
   })
-  const shop: Shop = { sessions, users, now, print, unplug: (milliseconds) => ledger.unplug(milliseconds) }
+  const address = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const shop: Shop = { sessions, users, now, print, address, unplug: (milliseconds) => ledger.unplug(milliseconds) }
   const frame = new Frame(ledger, now)
 
   const app = new Koa()
@@ -61,7 +64,7 @@ export function openDemo(options: DemoOptions): Demo {
   app.use(ownFormsOnly)
   app.use(sessions)
   app.use(bodyParser({ enableTypes: ['form'], formLimit: '8kb' }))
-  for (const routes of [cartRoutes, accountRoutes, deviceRoutes, liveRoutes, adminRoutes, troubleRoutes])
+  for (const routes of [cartRoutes, accountRoutes, deviceRoutes, thiefRoutes, liveRoutes, adminRoutes, troubleRoutes])
     app.use(routes(shop, frame).routes())
 
   // Koa's handler answers every error itself: its promise is nobody's business.

@@ -127,6 +127,13 @@ function shopWindow(): Html {
           </p>
         </li>
         <li>
+          <h3>A stolen cookie</h3>
+          <p>
+            See what <a href="/thief">a thief</a> gets with a copy of your cookies, and what a bound session leaves
+            them.
+          </p>
+        </li>
+        <li>
           <h3>Trouble</h3>
           <p>See what happens when <a href="/trouble">the store is unplugged</a>, and after it.</p>
         </li>

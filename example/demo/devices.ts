@@ -113,7 +113,7 @@ function devicesPage(list: readonly SessionInfo<Visitor>[], here: string, now: n
         return html` <li class="${isHere && 'here'}">
           <div>
             <h2>
-              ${name}${isHere && html` <span class="badge">this browser</span>`}${isBound && html` <span class="badge bound">bound to its device</span>`}
+              ${name}${isHere && html` <span class="badge">this browser</span>`}${isBound && html` <span class="badge bound">${isHere ? 'bound to this browser' : 'bound to its browser'}</span>`}
             </h2>
             <p>
               ${isHere ? 'In use now' : html`Seen ${ago(lastSeenAt, now)}`}, since
@@ -129,5 +129,6 @@ function devicesPage(list: readonly SessionInfo<Visitor>[], here: string, now: n
       ${MOST_DEVICES} devices at most: who signs in on another one signs out the one used longest ago. When a device was
       last seen is written at most every twelve minutes, or every hour where you are remembered, so the real time may be
       later.
-    </p>`
+    </p>
+    <p class="hint">What would a copied cookie open? <a href="/thief">Play the thief</a>.</p>`
 }

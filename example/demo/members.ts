@@ -15,8 +15,9 @@ const PLACES: Readonly<Record<string, string | undefined>> = {
   '/account': 'see your account',
   '/account/email': 'change your e-mail',
   '/account/password': 'change your password',
-  '/devices': 'see where you are signed in',
+  '/devices': 'see your devices',
   '/live': 'open the live view',
+  '/thief': 'see what a stolen cookie opens',
   '/admin': 'see everybody’s sessions',
 }
 

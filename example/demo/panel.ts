@@ -79,7 +79,7 @@ function facts(session: SessionManager<object>, now: number): Html {
   return html` <dl>
     <div>
       <dt>Session</dt>
-      <dd>${ORIGINS[origin]}${isBound && html` <span class="badge bound">bound to this device</span>`}</dd>
+      <dd>${ORIGINS[origin]}${isBound && html` <span class="badge bound">bound to this browser</span>`}</dd>
     </div>
     <div>
       <dt>Public id, which is no cookie</dt>

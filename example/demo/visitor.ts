@@ -27,6 +27,8 @@ export interface Shop {
   readonly now: () => number
   /** Prints a gift card, which takes its time. */
   readonly print: () => Promise<void>
+  /** Where this very server listens, as a program on this machine dials it. */
+  readonly address: () => string
   /** Makes the store of the sessions fail for so long. */
   readonly unplug: (milliseconds: number) => void
 }

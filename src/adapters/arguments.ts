@@ -1,8 +1,19 @@
 // What is handed to an adapter: refused with words where it is something else, for most of it has methods of these names.
 import { invalidType } from '../errors.ts'
 
-/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` unless `store` has these methods and is nothing else that is known. */
-export function assertStore(adapter: string, store: unknown, rule: string, methods: readonly string[]): void {
+/**
+ * Adapters have no options: the lifetime is the session's, a prefix the foreign store's.
+ *
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for options, which come behind the store, and unless `store` has these methods
+ * and is nothing else that is known.
+ */
+export function assertStore(
+  adapter: string,
+  store: unknown,
+  rule: string,
+  methods: readonly string[],
+  [options]: readonly unknown[],
+): void {
   const name = `the argument of ${adapter}`
   const given = (typeof store === 'object' || typeof store === 'function' ? (store ?? {}) : {}) as Readonly<
     Record<string, unknown>
@@ -19,11 +30,6 @@ export function assertStore(adapter: string, store: unknown, rule: string, metho
   if (store instanceof Map) throw invalidType(name, rule, store, 'a Map forgets nothing, new Keyv() does')
   const missing = methods.find((method) => !has(method))
   if (missing !== undefined) throw invalidType(name, `${rule}, with a method ${missing}`, store)
-}
-
-/** Adapters have no options: the lifetime is the session's, a prefix the foreign store's. */
-export function assertNoOptions(adapter: string, given: readonly unknown[]): void {
-  const [options] = given
   if (typeof options === 'object')
     throw invalidType(`a second argument of ${adapter}`, 'left out', options, 'an adapter has no options')
 }

@@ -1,6 +1,6 @@
 // Stores written for express-session: callbacks, and a lifetime that they read from the session's cookie.
 import type { SessionStore } from '../store.ts'
-import { assertNoOptions, assertStore } from './arguments.ts'
+import { assertStore } from './arguments.ts'
 import { KeyValueStore, type KeyValueClient } from './key-value-store.ts'
 
 /** What an express-session store is given for a session: the cookie that it takes the lifetime from, and the record. */
@@ -40,8 +40,7 @@ export interface ExpressStore {
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for something without `get`, `set` and `destroy`, or a database client.
  */
 export function fromExpressStore(store: ExpressStore, ...none: readonly []): SessionStore {
-  assertStore('fromExpressStore()', store, 'a store for express-session', ['get', 'set', 'destroy'])
-  assertNoOptions('fromExpressStore()', none)
+  assertStore('fromExpressStore()', store, 'a store for express-session', ['get', 'set', 'destroy'], none)
   return new KeyValueStore('fromExpressStore()', store, new ExpressClient(store))
 }
 

@@ -1,19 +1,15 @@
 // Calls of one foreign store: one after another for each key, all at once for different keys. That makes a step of several
 // calls whole within one process. Every wait ends, for a foreign store may never answer a call.
 
-/** The longest line of one key. */
-const MAX_WAITING = 1000
+// How many calls of one key wait at the most, and after how long, whatever the calls do, waiting and turn together end; so
+// does a read outside a turn.
+const [MAX_WAITING, MAX_TURN] = [1000, 10_000]
 
-/** Waiting and turn together end after this, whatever the calls do; so does a read outside a turn. */
-const MAX_TURN = 10_000
+// A call that took so long counts as lost once a later call has been answered: the store works, and others wait.
+const [LOST_AFTER, CHECK_EVERY] = [500, 100]
 
-// A call that took this long counts as lost once a later call has been answered: the store works, and others wait.
-const LOST_AFTER = 500
-const CHECK_EVERY = 100
-
-/** For this long after a turn has lapsed, its write may still land and is then written over. */
-const MAX_OVERDUE = 60_000
-const MAX_OVERDUE_KEYS = 1000
+// For so long after a turn has lapsed, its write may still land and is then written over; for so many keys.
+const [MAX_OVERDUE, MAX_OVERDUE_KEYS] = [60_000, 1000]
 
 type Call<T = unknown> = () => Promise<T>
 

@@ -2,7 +2,7 @@
 // emits, throws or keeps to itself differs from version to version, and an outage must never be an absent session.
 import { invalidMix } from '../errors.ts'
 import type { SessionStore } from '../store.ts'
-import { assertNoCallback, assertNoOptions, assertStore } from './arguments.ts'
+import { assertNoCallback, assertStore } from './arguments.ts'
 import { KeyValueStore, type KeyValueClient } from './key-value-store.ts'
 
 /** A Keyv, or anything else with these methods. */
@@ -28,8 +28,7 @@ export interface KeyvLike {
  * `ERR_INVALID_ARG_VALUE` for a Keyv 5.4 without `throwOnErrors: true`, which conceals outages.
  */
 export function fromKeyv(keyv: KeyvLike, ...none: readonly []): SessionStore {
-  assertStore('fromKeyv()', keyv, 'a Keyv', ['get', 'set', 'delete'])
-  assertNoOptions('fromKeyv()', none)
+  assertStore('fromKeyv()', keyv, 'a Keyv', ['get', 'set', 'delete'], none)
   if (typeof keyv.getRaw !== 'function' && keyv.throwOnErrors === false) {
     throw invalidMix(
       'this Keyv answers an outage as an absent session: update it to 5.5 or later, or make it with throwOnErrors: true',

@@ -1,6 +1,6 @@
 // Stores written for koa-session and koa-generic-session: promises, and a lifetime as an argument and in the value.
 import type { SessionStore } from '../store.ts'
-import { assertNoCallback, assertNoOptions, assertStore } from './arguments.ts'
+import { assertNoCallback, assertStore } from './arguments.ts'
 import { recordIn } from './express.ts'
 import { KeyValueStore, MAX_TTL, type KeyValueClient } from './key-value-store.ts'
 
@@ -33,8 +33,7 @@ export interface KoaStore {
  * store for koa-session2 or express-session.
  */
 export function fromKoaStore(store: KoaStore, ...none: readonly []): SessionStore {
-  assertStore('fromKoaStore()', store, 'a store for koa-session', ['get', 'set', 'destroy'])
-  assertNoOptions('fromKoaStore()', none)
+  assertStore('fromKoaStore()', store, 'a store for koa-session', ['get', 'set', 'destroy'], none)
   return new KeyValueStore('fromKoaStore()', store, new KoaClient(store))
 }
 

@@ -31,8 +31,12 @@ async function assertListed(
     )
 }
 
+function checkList(title: string, body: (store: With<'list'>) => Promise<void>): StoreCheck {
+  return checkWhere('list', title, body)
+}
+
 export const listChecks: readonly StoreCheck[] = [
-  checkWhere('list', "it gives an owner's live records in full, and nobody else's", async (store) => {
+  checkList("it gives an owner's live records in full, and nobody else's", async (store) => {
     const now = Date.now()
     const owner = newKey()
     const records = [
@@ -46,7 +50,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, records, now)
   }),
 
-  checkWhere('list', 'it is empty for an owner without records', async (store) => {
+  checkList('it is empty for an owner without records', async (store) => {
     const now = Date.now()
     await created(store, now)
     await created(store, now, { owner: newKey() })
@@ -54,7 +58,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, newKey(), [], now)
   }),
 
-  checkWhere('list', 'it leaves expired records out', async (store) => {
+  checkList('it leaves expired records out', async (store) => {
     const now = Date.now()
     const owner = newKey()
     const brief = await created(store, now, { owner, expiresAt: now + 1000 })
@@ -64,7 +68,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [long], now + 1000)
   }),
 
-  checkWhere('list', 'it leaves deleted records out', async (store) => {
+  checkList('it leaves deleted records out', async (store) => {
     const now = Date.now()
     const owner = newKey()
     const kept = await created(store, now, { owner })
@@ -75,7 +79,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [kept], now)
   }),
 
-  checkWhere('list', 'it leaves records out that a replace has ended', async (store) => {
+  checkList('it leaves records out that a replace has ended', async (store) => {
     const now = Date.now()
     const owner = newKey()
     const record = await created(store, now - 1, { owner })
@@ -85,7 +89,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [], now)
   }),
 
-  checkWhere('list', 'it shows the newest version after a replace', async (store) => {
+  checkList('it shows the newest version after a replace', async (store) => {
     const now = Date.now()
     const owner = newKey()
     const next = successor(await created(store, now, { owner }))
@@ -95,26 +99,22 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [next], now)
   }),
 
-  checkWhere(
-    'list',
-    'it shows the instants that a touch moved, and keeps the record listed until then',
-    async (store) => {
-      const now = Date.now()
-      const owner = newKey()
-      const record = await created(store, now, { owner })
+  checkList('it shows the instants that a touch moved, and keeps the record listed until then', async (store) => {
+    const now = Date.now()
+    const owner = newKey()
+    const record = await created(store, now, { owner })
 
-      await store.touch(record.key, 1, now + 5, now + 3 * HOUR, now + 5)
+    await store.touch(record.key, 1, now + 5, now + 3 * HOUR, now + 5)
 
-      await assertListed(
-        store,
-        owner,
-        [{ ...record, lastSeenAt: now + 5, expiresAt: now + 3 * HOUR }],
-        now + 3 * HOUR - 1,
-      )
-    },
-  ),
+    await assertListed(
+      store,
+      owner,
+      [{ ...record, lastSeenAt: now + 5, expiresAt: now + 3 * HOUR }],
+      now + 3 * HOUR - 1,
+    )
+  }),
 
-  checkWhere('list', 'a record that outlives the ones before it in the index stays listed', async (store) => {
+  checkList('a record that outlives the ones before it in the index stays listed', async (store) => {
     const now = Date.now()
     const owner = newKey()
     const long = await created(store, now, { owner, expiresAt: now + 9 * HOUR })
@@ -123,7 +123,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [long], now + 8 * HOUR)
   }),
 
-  checkWhere('list', 'a record follows its owner when a replace gives it to another', async (store) => {
+  checkList('a record follows its owner when a replace gives it to another', async (store) => {
     const now = Date.now()
     const [first, second] = [newKey(), newKey()]
     const moved = successor(await created(store, now, { owner: first }), { owner: second })
@@ -134,7 +134,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, second, [moved], now)
   }),
 
-  checkWhere('list', 'a replace may give an owner to an anonymous record and take it away again', async (store) => {
+  checkList('a replace may give an owner to an anonymous record and take it away again', async (store) => {
     const now = Date.now()
     const owner = newKey()
     const owned = successor(await created(store, now), { owner })
@@ -146,7 +146,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [], now)
   }),
 
-  checkWhere('list', 'a refused create or replace changes no index', async (store) => {
+  checkList('a refused create or replace changes no index', async (store) => {
     const now = Date.now()
     const [owner, mallory] = [newKey(), newKey()]
     const record = await created(store, now, { owner })
@@ -159,7 +159,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, mallory, [], now)
   }),
 
-  checkWhere('list', 'a key that is created anew belongs to its new owner only', async (store) => {
+  checkList('a key that is created anew belongs to its new owner only', async (store) => {
     const now = Date.now()
     const [first, second] = [newKey(), newKey()]
     const expired = await created(store, now, { owner: first, expiresAt: now + 1000 })
@@ -169,7 +169,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, second, [record], now + 1000)
   }),
 
-  checkWhere('list', 'owners that look alike are kept apart', async (store) => {
+  checkList('owners that look alike are kept apart', async (store) => {
     const now = Date.now()
     const stem = newKey()
     const ends = [
@@ -210,7 +210,7 @@ export const listChecks: readonly StoreCheck[] = [
     for (const [owner, record] of records) await assertListed(store, owner, [record], now)
   }),
 
-  checkWhere('list', 'of ten sessions that one owner opens at once all are listed', async (store) => {
+  checkList('of ten sessions that one owner opens at once all are listed', async (store) => {
     const now = Date.now()
     const owner = newKey()
     const records = Array.from({ length: 10 }, () => newRecord(now, { owner }))
@@ -220,7 +220,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, records, now)
   }),
 
-  checkWhere('list', 'of ten sessions that are deleted at once none is listed', async (store) => {
+  checkList('of ten sessions that are deleted at once none is listed', async (store) => {
     const now = Date.now()
     const owner = newKey()
     const records = await Promise.all(Array.from({ length: 11 }, async () => created(store, now, { owner })))
@@ -232,34 +232,30 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [kept], now)
   }),
 
-  checkWhere(
-    'list',
-    'a record that can be read is listed, also while its create or replace is under way',
-    async (store) => {
-      const now = Date.now()
-      for (let round = 0; round < 5; round++) {
-        const owner = newKey()
-        const anonymous = await created(store, now)
-        const [fresh, owned] = [newRecord(now, { owner }), successor(anonymous, { owner })]
-        let written = 0
-        const write = async (verb: () => unknown) => {
-          await verb()
-          written++
-        }
-        const look = async () => {
-          for (let looks = 0; written < 2 && looks < 1000; looks++) {
-            const live = [await store.read(fresh.key, now), await store.read(owned.key, now)]
-            const found = new Set(keysOf(await listed(store, owner, now, 100)))
-            for (const record of live) {
-              if (record?.owner === owner)
-                assert.ok(found.has(record.key), 'a record must be in the index before it can be read')
-            }
+  checkList('a record that can be read is listed, also while its create or replace is under way', async (store) => {
+    const now = Date.now()
+    for (let round = 0; round < 5; round++) {
+      const owner = newKey()
+      const anonymous = await created(store, now)
+      const [fresh, owned] = [newRecord(now, { owner }), successor(anonymous, { owner })]
+      let written = 0
+      const write = async (verb: () => unknown) => {
+        await verb()
+        written++
+      }
+      const look = async () => {
+        for (let looks = 0; written < 2 && looks < 1000; looks++) {
+          const live = [await store.read(fresh.key, now), await store.read(owned.key, now)]
+          const found = new Set(keysOf(await listed(store, owner, now, 100)))
+          for (const record of live) {
+            if (record?.owner === owner)
+              assert.ok(found.has(record.key), 'a record must be in the index before it can be read')
           }
         }
-
-        await Promise.all([write(() => store.create(fresh, now)), write(() => store.replace(owned, 1, now)), look()])
-        await assertListed(store, owner, [fresh, owned], now)
       }
-    },
-  ),
+
+      await Promise.all([write(() => store.create(fresh, now)), write(() => store.replace(owned, 1, now)), look()])
+      await assertListed(store, owner, [fresh, owned], now)
+    }
+  }),
 ]

@@ -1,7 +1,7 @@
 // list, listKeys and scan in portions: all of them come, while records come and go, and a scan comes to those of every owner.
 import assert from 'node:assert/strict'
 import type { SessionRecord, SessionStore } from '../store.ts'
-import { checkWhere, type StoreCheck } from './run.ts'
+import { checkWhere, type StoreCheck, type With } from './run.ts'
 import { assertSame, created, createdMany, listed, listedKeys, newKey, scanned, successor } from './scene.ts'
 
 // More than the pages that databases, their clients and people choose when nobody says a size: 10, 50, 100.
@@ -36,7 +36,7 @@ function assertNotAmong(found: readonly string[], records: readonly SessionRecor
 function disturbance(
   store: SessionStore,
   now: number,
-  owner: string | undefined,
+  owner: string,
   staying: readonly SessionRecord[],
   leaving: readonly SessionRecord[],
 ): () => Promise<void> {
@@ -50,6 +50,24 @@ function disturbance(
     if (index % 2 === 0) await store.replace(successor(stays, { payload: 'x'.repeat(200 * index) }), 1, now)
     else await store.touch(stays.key, 1, now + 1, stays.expiresAt + 1, now)
   }
+}
+
+/** That a walk in portions of five finds each record that lives throughout, whatever comes and goes meanwhile. */
+function checkThroughout<Verb extends 'list' | 'listKeys' | 'scan'>(
+  verb: Verb,
+  title: string,
+  message: string,
+  walk: (store: With<Verb>, now: number, owner: string, between: () => Promise<void>) => Promise<string[]>,
+): StoreCheck {
+  return checkWhere(verb, title, async (store) => {
+    const [now, owner] = [Date.now(), newKey()]
+    const records = await createdMany(store, now, MANY, () => ({ owner }))
+    const [staying, leaving] = [records.slice(MANY / 2), records.slice(0, MANY / 2)]
+
+    const found = await walk(store, now, owner, disturbance(store, now, owner, staying, leaving))
+
+    assertAmong(found, staying, message)
+  })
 }
 
 const PORTIONED: readonly StoreCheck[] = [
@@ -67,19 +85,11 @@ const PORTIONED: readonly StoreCheck[] = [
       )
   }),
 
-  checkWhere(
+  checkThroughout(
     'list',
     'a record that lives throughout is listed, whatever comes and goes between portions',
-    async (store) => {
-      const now = Date.now()
-      const owner = newKey()
-      const records = await createdMany(store, now, MANY, () => ({ owner }))
-      const [staying, leaving] = [records.slice(MANY / 2), records.slice(0, MANY / 2)]
-
-      const found = await listed(store, owner, now, 5, disturbance(store, now, owner, staying, leaving))
-
-      assertAmong(keysOf(found), staying, 'a record that lives from the first portion to the last must be listed')
-    },
+    'a record that lives from the first portion to the last must be listed',
+    async (store, now, owner, between) => keysOf(await listed(store, owner, now, 5, between)),
   ),
 
   checkWhere('listKeys', 'portions of any size add up to the keys of all live records of the owner', async (store) => {
@@ -118,19 +128,11 @@ const PORTIONED: readonly StoreCheck[] = [
     },
   ),
 
-  checkWhere(
+  checkThroughout(
     'listKeys',
     'a record that lives throughout is among them, whatever comes and goes between',
-    async (store) => {
-      const now = Date.now()
-      const owner = newKey()
-      const records = await createdMany(store, now, MANY, () => ({ owner }))
-      const [staying, leaving] = [records.slice(MANY / 2), records.slice(0, MANY / 2)]
-
-      const found = await listedKeys(store, owner, now, 5, disturbance(store, now, owner, staying, leaving))
-
-      assertAmong(found, staying, 'a record that lives from the first portion to the last must be among the keys')
-    },
+    'a record that lives from the first portion to the last must be among the keys',
+    (store, now, owner, between) => listedKeys(store, owner, now, 5, between),
   ),
 ]
 
@@ -185,18 +187,11 @@ const SCANNED: readonly StoreCheck[] = [
     assert.ok(largest <= MANY / 2, `a portion of about 5 records must not have ${largest}`)
   }),
 
-  checkWhere(
+  checkThroughout(
     'scan',
     'it comes to a record that lives throughout, whatever comes and goes between portions',
-    async (store) => {
-      const now = Date.now()
-      const records = await createdMany(store, now, MANY)
-      const [staying, leaving] = [records.slice(MANY / 2), records.slice(0, MANY / 2)]
-
-      const found = await scanned(store, now, 5, disturbance(store, now, undefined, staying, leaving))
-
-      assertAmong(keysOf(found), staying, 'scan must come to a record that lives from the first portion to the last')
-    },
+    'scan must come to a record that lives from the first portion to the last',
+    async (store, now, _owner, between) => keysOf(await scanned(store, now, 5, between)),
   ),
 ]
 

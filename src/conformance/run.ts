@@ -134,20 +134,9 @@ class Stores {
 
   /** The same store, with its calls noted. */
   #watched(store: SessionStore): SessionStore {
-    const names = [
-      'create',
-      'read',
-      'replace',
-      'touch',
-      'delete',
-      'list',
-      'listKeys',
-      'scan',
-      'subscribe',
-      'deleteExpired',
-      'close',
-    ] as const
-    const verbs = names
+    const always = ['create', 'read', 'replace', 'touch', 'delete'] as const
+    const sometimes = ['list', 'listKeys', 'scan', 'subscribe', 'deleteExpired', 'close'] as const
+    const verbs = [...always, ...sometimes]
       .filter((name) => typeof store[name] === 'function')
       .map((name) => {
         const verb = (...args: unknown[]): unknown => {

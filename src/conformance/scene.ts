@@ -105,35 +105,23 @@ async function portions<Item>(
   return assert.fail(`${verb} must come to an end: a cursor that is undefined`)
 }
 
-/** All that list gives of an owner, in portions of about `limit`. */
-export function listed(
-  store: With<'list'>,
-  owner: string,
-  now: number,
-  limit: number,
-  between?: (records: readonly SessionRecord[]) => Promise<void>,
-): Promise<SessionRecord[]> {
+/** The instant, about how many a portion has, and what happens between two of them. */
+type Walk<Item> = [now: number, limit: number, between?: (items: readonly Item[]) => Promise<void>]
+
+/** All that list gives of an owner. */
+export function listed(store: With<'list'>, owner: string, ...walk: Walk<SessionRecord>): Promise<SessionRecord[]> {
+  const [now, limit, between] = walk
   return portions('list', 'records', (cursor) => store.list(owner, now, limit, cursor), between)
 }
 
-/** All that listKeys gives of an owner, in portions of about `limit`. */
-export function listedKeys(
-  store: With<'listKeys'>,
-  owner: string,
-  now: number,
-  limit: number,
-  between?: (keys: readonly string[]) => Promise<void>,
-): Promise<string[]> {
+/** All that listKeys gives of an owner. */
+export function listedKeys(store: With<'listKeys'>, owner: string, ...walk: Walk<string>): Promise<string[]> {
+  const [now, limit, between] = walk
   return portions('listKeys', 'keys', (cursor) => store.listKeys(owner, now, limit, cursor), between)
 }
 
-/** All that scan gives, in portions of about `limit`. */
-export function scanned(
-  store: With<'scan'>,
-  now: number,
-  limit: number,
-  between?: (records: readonly SessionRecord[]) => Promise<void>,
-): Promise<SessionRecord[]> {
+/** All that scan gives. */
+export function scanned(store: With<'scan'>, ...[now, limit, between]: Walk<SessionRecord>): Promise<SessionRecord[]> {
   return portions('scan', 'records', (cursor) => store.scan(now, limit, cursor), between)
 }
 

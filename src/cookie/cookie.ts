@@ -84,11 +84,11 @@ export function parseSessionCookies(
   const values: string[] = []
   let malformed = false
   for (let at = first; at !== -1; at = header.indexOf(prefix, at + 1)) {
-    if (!startsPair(header, at)) continue
+    if (at > 0 && !header.startsWith('; ', at - 2) && !startsPair(header, at)) continue
     const from = at + name.length + 1
     const semicolon = header.indexOf(';', from)
     let to = semicolon === -1 ? header.length : semicolon
-    while (to > from && isSpace(header.charCodeAt(to - 1))) to--
+    while (to > from && SPACE.test(header.charAt(to - 1))) to--
     const dot = to - signatureLength - 1
     const isLong = dot - from >= 22 && dot - from <= 128 && header.charCodeAt(dot) === DOT
     const value = isLong ? header.slice(from, to) : ''
@@ -99,18 +99,15 @@ export function parseSessionCookies(
 }
 
 const DOT = 46
+const SPACE = /[ \t]/
 // A regular expression over the copy takes 10 ns; a loop over the characters in the header took 130.
 const SHAPE = /^[\w-]+\.[\w-]+$/
 const NOTHING: ParsedCookies = Object.freeze({ values: Object.freeze([]), malformed: false })
 
 function startsPair(header: string, at: number): boolean {
   let before = at - 1
-  while (before >= 0 && isSpace(header.charCodeAt(before))) before--
+  while (before >= 0 && SPACE.test(header.charAt(before))) before--
   return before < 0 || header[before] === ';'
-}
-
-function isSpace(code: number): boolean {
-  return code === 32 || code === 9
 }
 
 /**

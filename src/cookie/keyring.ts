@@ -128,7 +128,10 @@ class SecretKeyring implements Keyring {
 
   isOf(secrets: Secrets): boolean {
     const own = this.#secrets
-    return own.length === secrets.length && own.every((secret, at) => isEqualSecret(secret, secrets[at]))
+    if (own.length !== secrets.length) return false
+    for (let at = 0; at < own.length; at++)
+      if (own[at] !== secrets[at] && !isEqualBytes(own[at], secrets[at])) return false
+    return true
   }
 
   sign(text: string): string {
@@ -141,9 +144,8 @@ class SecretKeyring implements Keyring {
   }
 }
 
-function isEqualSecret(secret: string | Uint8Array, other: unknown): boolean {
-  if (typeof secret === 'string') return secret === other
-  return other instanceof Uint8Array && Buffer.compare(secret, other) === 0
+function isEqualBytes(secret: unknown, other: unknown): boolean {
+  return secret instanceof Uint8Array && other instanceof Uint8Array && Buffer.compare(secret, other) === 0
 }
 
 /** Our own HMAC if it signs as Keygrip does, else Keygrip: OpenSSL may be configured in ways that we do not know. */

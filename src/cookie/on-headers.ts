@@ -2,14 +2,17 @@
 // error handler drops every header set before, and a handler may answer by itself: both pass here.
 import type { OutgoingHttpHeader, ServerResponse } from 'node:http'
 
-/** Where the headers of a session come from. The first three are pure questions, asked when the headers are about to leave. */
+export type Header = readonly [name: string, value: string]
+
+export const SET_COOKIE = 'Set-Cookie'
+export const NO_HEADERS: readonly Header[] = []
+
+/** Where the headers of a session come from. */
 export interface HeaderSource {
   /** Whether the response depends on the session. */
   readonly isConsulted: boolean
-  /** Our Set-Cookie lines that are due, if any. */
-  setCookieLines(): readonly string[] | string | undefined
-  /** Other headers that are due: names and values, one name more than once if need be. */
-  otherHeaders(): readonly (readonly [name: string, value: string])[] | undefined
+  /** What is due, one name more than once if need be: a pure question, asked when the headers are about to leave. */
+  dueHeaders(): readonly Header[]
   /** The headers have left. */
   onSent(): void
 }
@@ -32,60 +35,59 @@ export function onHeaders(response: ServerResponse, source: HeaderSource): void 
   hooked[HOOK] = new Hook(hooked.writeHead, source)
   // An own property, for this response alone. One function for all responses: a closure for each would cost more than
   // everything else here, when the garbage collector comes to it.
-  hooked.writeHead = writeHeadWithSession
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is a method of the response from now on
+  hooked.writeHead = Hook.writeHead
 }
-
-function writeHeadWithSession(this: HookedResponse, ...args: unknown[]): unknown {
-  const hook = this[HOOK]
-  // A copy of a response (Object.create, a proxy) has none of its own.
-  if (hook === undefined) return (Object.getPrototypeOf(this) as HookedResponse).writeHead.apply(this, args)
-  return hook.writeHead(this, args)
-}
-
-type Cookies = ReturnType<HeaderSource['setCookieLines']>
-type Others = ReturnType<HeaderSource['otherHeaders']>
 
 // Private fields: printing a response must show neither session nor settings.
 class Hook {
   readonly #writeHead: WriteHead
-  readonly #source: HeaderSource
-  /** The sources of other middlewares. */
-  #more: readonly HeaderSource[] = NO_SOURCES
-  /** What an earlier try has written: Node refused that head, and the next try may write something else. */
-  #cookies: Cookies = undefined
-  #others: Others = undefined
+  /** One for each middleware. */
+  readonly #sources: HeaderSource[]
+  /** What is due; after a try that Node refused, what it has written: the next try may write something else. */
+  #due: readonly Header[] = NO_HEADERS
   #isOver = false
 
   constructor(writeHead: WriteHead, source: HeaderSource) {
     this.#writeHead = writeHead
-    this.#source = source
+    this.#sources = [source]
   }
 
   add(source: HeaderSource): void {
-    this.#more = [...this.#more, source]
+    this.#sources.push(source)
   }
 
-  writeHead(response: HookedResponse, args: unknown[]): unknown {
+  /** Takes the place of a response's own `writeHead`. */
+  static writeHead(this: HookedResponse, ...args: unknown[]): unknown {
+    const hook = this[HOOK]
+    // A copy of a response (Object.create, a proxy) has none of its own.
+    if (hook === undefined) return (Object.getPrototypeOf(this) as HookedResponse).writeHead.apply(this, args)
     // Called again: the headers have left, and Node's own function says so. Or a listener called it.
-    if (this.#isOver || response.headersSent) return this.#writeHead.apply(response, args)
-    this.#isOver = true
-    this.#withdraw(response)
-    // A source that throws is not asked again: the answer that tells of it must be able to leave.
-    const isDue = this.#ask()
+    if (hook.#isOver || this.headersSent) return hook.#writeHead.apply(this, args)
+    hook.#isOver = true
+    for (const header of hook.#due) remove(this, header)
+    hook.#due = NO_HEADERS
+    let isConsulted = false
+    for (const source of hook.#sources) {
+      // A source that throws is not asked again: the answer that tells of it must be able to leave.
+      const headers = source.dueHeaders()
+      hook.#due = hook.#due.length === 0 ? headers : [...hook.#due, ...headers]
+      isConsulted ||= source.isConsulted
+    }
     try {
-      const result = isDue ? this.#send(response, args) : this.#writeHead.apply(response, args)
-      this.#source.onSent()
-      for (const source of this.#more) source.onSent()
+      const isDue = isConsulted || hook.#due.length > 0
+      const result = isDue ? hook.#send(this, args) : hook.#writeHead.apply(this, args)
+      for (const source of hook.#sources) source.onSent()
       return result
     } catch (error) {
       // Node refused a header: the headers have not left, and another answer follows.
-      this.#isOver = response.headersSent
+      hook.#isOver = this.headersSent
       throw error
     }
   }
 
   #send(response: HookedResponse, args: unknown[]): unknown {
-    const rest = setGiven(response, args)
+    const rest = args.length > 1 ? setGiven(response, args) : args
     this.#write(response)
     // Node's own function comes next, so nothing changes what was written.
     if (this.#writeHead === (Object.getPrototypeOf(response) as HookedResponse).writeHead)
@@ -122,58 +124,25 @@ class Hook {
     }
   }
 
-  /** Asks what is due now, and returns whether anything is. */
-  #ask(): boolean {
-    const source = this.#source
-    this.#cookies = source.setCookieLines()
-    this.#others = source.otherHeaders()
-    let { isConsulted } = source
-    for (const each of this.#more) {
-      this.#cookies = joined(this.#cookies, each.setCookieLines())
-      this.#others = [...(this.#others ?? []), ...(each.otherHeaders() ?? [])]
-      isConsulted ||= each.isConsulted
-    }
-    return isConsulted || hasSome(this.#cookies) || hasSome(this.#others)
-  }
-
-  // Doing so twice changes nothing. Names are written in small letters where they are looked up: Node would make a new
-  // text of each.
+  // Doing so twice changes nothing.
   #write(response: HookedResponse): void {
-    const cookies = this.#cookies
-    if (hasSome(cookies)) {
-      const present = response.getHeader('set-cookie')
-      if (present === undefined && typeof cookies === 'string') response.setHeader('Set-Cookie', cookies)
-      else response.setHeader('Set-Cookie', [...without(present, cookies), ...listed(cookies)])
-      forbidCaching(response)
+    let hasCookie = false
+    for (const [name, value] of this.#due) {
+      const present = response.getHeader(name)
+      response.setHeader(name, present === undefined ? value : [...without(present, value), value])
+      if (name === SET_COOKIE) hasCookie = true
     }
-    for (const [name, value] of this.#others ?? [])
-      response.setHeader(name, [...without(response.getHeader(name), value), value])
+    if (hasCookie) forbidCaching(response)
+    // In small letters: Node would make a new text of the name.
     const vary = response.getHeader('vary')
     if (vary === undefined) response.setHeader('Vary', 'Cookie')
     else addVary(response, listed(vary).join(', '))
   }
-
-  /** Takes away what an earlier try has written. */
-  #withdraw(response: HookedResponse): void {
-    if (this.#cookies !== undefined) remove(response, 'set-cookie', this.#cookies)
-    for (const [name, value] of this.#others ?? []) remove(response, name, value)
-  }
 }
 
-const NO_SOURCES: readonly HeaderSource[] = []
-
-function hasSome<T extends { readonly length: number }>(lines: T | undefined): lines is T {
-  return lines !== undefined && lines.length > 0
-}
-
-function joined(cookies: Cookies, others: Cookies): Cookies {
-  if (cookies === undefined) return others
-  return others === undefined ? cookies : [...listed(cookies), ...listed(others)]
-}
-
-function remove(response: HookedResponse, name: string, lines: string | readonly string[]): void {
+function remove(response: HookedResponse, [name, value]: Header): void {
   const present = listed(response.getHeader(name))
-  const kept = without(present, lines)
+  const kept = without(present, value)
   if (kept.length === present.length) return
   if (kept.length === 0) response.removeHeader(name)
   else response.setHeader(name, kept)
@@ -240,12 +209,8 @@ function listed(header: OutgoingHttpHeader | readonly string[] | undefined): rea
   return typeof header === 'object' ? header : [String(header)]
 }
 
-function without(
-  header: OutgoingHttpHeader | readonly string[] | undefined,
-  lines: string | readonly string[],
-): string[] {
-  const unwanted = listed(lines)
-  return listed(header).filter((line) => !unwanted.includes(line))
+function without(header: OutgoingHttpHeader | readonly string[], unwanted: string): string[] {
+  return listed(header).filter((line) => line !== unwanted)
 }
 
 // RFC 9111, section 5.2.2.7: `private="field"` keeps that field private and lets the rest be stored.

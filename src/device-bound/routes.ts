@@ -164,14 +164,14 @@ export class DeviceRoutes {
       const written = recordOf(payload, { ...next, createdAt, owner }, key, version + 1, { lastSeenAt, expiresAt })
       const answer = await writes.hold(key, Promise.resolve(store.replace(written, version, settings.now())))
       if (answer === 'done') {
-        payload.remember(written, next)
+        payload.known.remember(written, next)
         known = { record: written, stored: next, isWritten: true }
       }
       return answer
     }
     const refresh = async (): Promise<boolean> => {
       const { key } = known.record
-      payload.forget(key)
+      payload.known.forget(key)
       const newest = await readFound(this.#core, key)
       if (newest !== undefined) known = { ...newest, isWritten: false }
       return newest !== undefined

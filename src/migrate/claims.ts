@@ -25,16 +25,7 @@ export type Claim =
 /** Claims an old session: of any number of callers, in whichever process, one gets `'ours'`. */
 export async function claim(store: Store, name: string, until: number, now: number): Promise<Claim> {
   const key = keyOf('claim', name)
-  const record: SessionRecord = {
-    key,
-    version: 1,
-    payload: '',
-    owner: undefined,
-    createdAt: now,
-    lastSeenAt: now,
-    expiresAt: Math.max(until, now + MAX_WORK),
-    meta: undefined,
-  }
+  const record = noteOf(key, now, Math.max(until, now + MAX_WORK), undefined)
   if (await store.create(record, now)) return { kind: 'ours', record }
   const held = await store.read(key, now)
   if (held === undefined) return { kind: 'busy' }
@@ -90,17 +81,7 @@ export interface Tie {
 export async function tie(store: Store, id: string, { name, expiresAt, until }: Tie, now: number): Promise<void> {
   const key = keyOf('tie', id)
   const content = [name, Number.isFinite(expiresAt) ? expiresAt : 0]
-  const meta = seal(content, 'tie', id)
-  const record = {
-    key,
-    version: 1,
-    payload: '',
-    owner: undefined,
-    createdAt: now,
-    lastSeenAt: now,
-    expiresAt: until,
-    meta,
-  }
+  const record = noteOf(key, now, until, seal(content, 'tie', id))
   if (await store.create(record, now)) return
   const held = await store.read(key, now)
   // Of two that know something newer one may win.
@@ -114,6 +95,10 @@ export async function tieOf(store: Store, id: string, now: number): Promise<Tie 
   const [name, expiresAt] = found as unknown[]
   if (typeof name !== 'string' || typeof expiresAt !== 'number') return undefined
   return { name, expiresAt: expiresAt === 0 ? Infinity : expiresAt, until: held.expiresAt }
+}
+
+function noteOf(key: string, now: number, expiresAt: number, meta: string | undefined): SessionRecord {
+  return { key, version: 1, payload: '', owner: undefined, createdAt: now, lastSeenAt: now, expiresAt, meta }
 }
 
 type Kind = 'claim' | 'tie'

@@ -1,6 +1,7 @@
 // All live sessions of one store into another. A session lives in one of the two at any time, or in both for a moment with
 // the same version; one that ended in either never comes back.
 import { invalidMix, invalidType, SessionError } from '../errors.ts'
+import { PORTION, portions } from '../portions.ts'
 import { CorruptRecord, type RecordPage, type SessionRecord, type SessionStore } from '../store.ts'
 
 /** Options of {@link moveSessions}. */
@@ -11,7 +12,6 @@ export interface MoveOptions {
   readonly now?: (() => number) | undefined
 }
 
-const PORTION = 200
 const WIDTH = 16
 
 // A session that gets a new id while the scan goes on may be missed by it: the next pass finds it. The last one moves none.
@@ -78,15 +78,14 @@ class Move {
   async pass(): Promise<boolean> {
     const before = this.moved
     this.#hasMissed = false
-    let cursor: string | undefined
-    do {
-      const page: RecordPage | undefined = await this.#ask(() => this.#from.scan?.(this.#now(), PORTION, cursor))
-      if (page === undefined || (page.cursor !== undefined && page.cursor === cursor))
-        throw failed(new Error('scan did not go on'))
-      await this.#portion(page.records)
-      ;({ cursor } = page)
-    } while (cursor !== undefined)
+    for await (const page of portions((cursor) => this.#page(cursor))) await this.#portion(page.records)
     return this.moved > before || this.#hasMissed
+  }
+
+  async #page(cursor: string | undefined): Promise<RecordPage> {
+    const page = await this.#ask(() => this.#from.scan?.(this.#now(), PORTION, cursor))
+    if (page === undefined) throw failed(new Error('scan gave nothing'))
+    return page
   }
 
   async #portion(records: readonly SessionRecord[]): Promise<void> {

@@ -83,10 +83,12 @@ export function koaJsonCodec(maxNodes: number): Codec {
 }
 
 function jsonText(): Pick<Codec, 'stringify' | 'stringifyContents' | 'parse' | 'lend'> {
-  // The texts of objects in data that is long; undefined where one was not needed yet. The objects are stored values, which
+  // The texts of objects in data that is long, if any was; undefined where one was not needed yet. The objects are stored values, which
   // are never changed, and the same ones from one version of a session to the next.
   const texts = new WeakMap<object, string | undefined>()
+  let isLong = false
   const remember = (data: Snapshot): void => {
+    isLong = true
     for (const value of Object.values(data))
       if (typeof value === 'object' && value !== null) texts.set(value, undefined)
   }
@@ -110,7 +112,7 @@ function jsonText(): Pick<Codec, 'stringify' | 'stringifyContents' | 'parse' | '
     stringify: (value) => JSON.stringify(value),
     stringifyContents(data, beside) {
       const keys = Object.keys(data)
-      if (keys.length <= FEW_KEYS && keys.some((key) => isIn(texts, data[key]))) {
+      if (isLong && keys.length <= FEW_KEYS && keys.some((key) => isIn(texts, data[key]))) {
         const text = join(data, keys)
         return beside.length === 0 ? text : `[${text},${JSON.stringify(beside).slice(1)}`
       }

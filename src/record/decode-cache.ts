@@ -1,7 +1,7 @@
 // What this process wrote or read last of a record, and what it holds: an equal payload is not parsed again, and a write
 // can start from the newest version that is known. A payload of 850 bytes takes 0.02 µs instead of 1.5, an encrypted one 0.1
 // instead of 18 (Node 20).
-import { DirectMappedCache } from '../direct-mapped-cache.ts'
+import { slotOf } from '../direct-mapped-cache.ts'
 import type { SessionRecord } from '../store.ts'
 
 /** A record and its contents, which nobody may write to. */
@@ -11,7 +11,6 @@ export interface KnownRecord<Contents> {
 }
 
 interface Entry<Contents> extends KnownRecord<Contents> {
-  readonly key: string
   /** When it was written or read, by `performance.now()`. */
   readonly at: number
 }
@@ -21,61 +20,64 @@ const MAX_LENGTH = 8_388_608
 
 /** Bounded: 4096 records, 8 MiB of payload. */
 export class DecodeCache<Contents> {
-  readonly #entries = new DirectMappedCache<Entry<Contents>>(SLOTS)
+  #slots = new Array<Entry<Contents> | undefined>(SLOTS)
   #length = 0
 
   /** The contents of a record, if an equal payload of it was decoded before. */
   contentsOf(record: SessionRecord): Contents | undefined {
-    const entry = this.#entries.get(record.key)
-    if (entry === undefined || !isSame(entry.record, record)) return undefined
-    if (record.version > entry.record.version) this.#set(record, entry.contents)
+    const entry = this.#slots[slotOf(record.key) & (SLOTS - 1)]
+    if (entry?.record.key !== record.key) return undefined
+    const known = entry.record
+    if (known.payload !== record.payload && !isSameSecret(known, record)) return undefined
+    if (record.version > known.version) this.remember(record, entry.contents)
     return entry.contents
   }
 
-  /** Remembers a record, unless a newer version of it is known: this read came in late. */
+  /** Remembers a record that was read or written, unless a newer version of it is known: this read came in late. */
   remember(record: SessionRecord, contents: Contents): void {
-    const known = this.#entries.get(record.key)
-    if (known === undefined || known.record.version <= record.version) this.#set(record, contents)
+    const { key, payload, version } = record
+    const slot = slotOf(key) & (SLOTS - 1)
+    const known = this.#slots[slot]?.record
+    if (known?.key === key && known.version > version) return
+    // A store may use its buffer again.
+    const kept = typeof payload === 'string' ? record : { ...record, payload: new Uint8Array(payload) }
+    this.#slots[slot] = { record: kept, contents, at: performance.now() }
+    this.#length += payload.length - (known?.payload.length ?? 0)
+    if (this.#length <= MAX_LENGTH) return
+    this.#slots = new Array<Entry<Contents> | undefined>(SLOTS)
+    this.#length = 0
   }
 
   /**
    * The record that took this one's place since that instant of `performance.now()`, if this process wrote or read it. A
    * higher version that was known before means that the store has gone back, and that others may count anew from there.
    */
-  newestKnown({ key, version }: SessionRecord, since: number): KnownRecord<Contents> | undefined {
-    const entry = this.#entries.get(key)
-    if (entry === undefined || entry.record.version <= version) return undefined
+  newest({ key, version }: SessionRecord, since: number): KnownRecord<Contents> | undefined {
+    const entry = this.#slots[slotOf(key) & (SLOTS - 1)]
+    if (entry?.record.key !== key || entry.record.version <= version) return undefined
     if (entry.at >= since) return entry
     this.forget(key)
     return undefined
   }
 
-  /** A store that was restored, or failed over, may have gone back: what was known does not count any more. */
+  /** The store refused what started from it: one that was restored, or failed over, may have gone back. */
   forget(key: string): void {
-    this.#length -= this.#entries.delete(key)?.record.payload.length ?? 0
-  }
-
-  #set(record: SessionRecord, contents: Contents): void {
-    const { key, payload } = record
-    // A store may use its buffer again.
-    const kept = typeof payload === 'string' ? record : { ...record, payload: new Uint8Array(payload) }
-    const replaced = this.#entries.set({ key, record: kept, contents, at: performance.now() })
-    this.#length += payload.length - (replaced?.record.payload.length ?? 0)
-    if (this.#length <= MAX_LENGTH) return
-    this.#entries.clear()
-    this.#length = 0
+    const slot = slotOf(key) & (SLOTS - 1)
+    const known = this.#slots[slot]?.record
+    if (known?.key !== key) return
+    this.#slots[slot] = undefined
+    this.#length -= known.payload.length
   }
 }
 
-// An encrypted payload is bound to the fields around it: with another owner it must fail.
-function isSame(known: SessionRecord, record: SessionRecord): boolean {
-  const { payload } = record
-  if (typeof payload === 'string') return known.payload === payload
+// Bytes are bound to the fields around them: with another owner they must fail.
+function isSameSecret(known: SessionRecord, record: SessionRecord): boolean {
   return (
     typeof known.payload !== 'string' &&
+    typeof record.payload !== 'string' &&
     known.owner === record.owner &&
     known.meta === record.meta &&
     known.createdAt === record.createdAt &&
-    Buffer.compare(known.payload, payload) === 0
+    Buffer.compare(known.payload, record.payload) === 0
   )
 }

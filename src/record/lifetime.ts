@@ -61,14 +61,15 @@ export function idleTimeout(policy: LifetimePolicy, lifetime: SessionLifetime): 
 
 /** The instant that no activity carries the session past; `Infinity` for none. */
 export function absoluteEnd(policy: LifetimePolicy, lifetime: SessionLifetime): number {
-  if (lifetime.maxAge === 0) return lifetime.startedAt + policy.absoluteTimeout
-  const own = lifetime.maxAgeSince + (policy.rolling ? MAX_COOKIE_AGE : lifetime.maxAge)
-  return Math.min(own, lifetime.startedAt + policy.absoluteCap)
+  return expiry(policy, lifetime, Infinity)
 }
 
 /** The instant at which a session that was seen at `seenAt` ends. */
 export function expiry(policy: LifetimePolicy, lifetime: SessionLifetime, seenAt: number): number {
-  return Math.min(seenAt + idleTimeout(policy, lifetime), absoluteEnd(policy, lifetime))
+  const { startedAt, maxAge, maxAgeSince } = lifetime
+  if (maxAge === 0) return Math.min(seenAt + policy.idleTimeout, startedAt + policy.absoluteTimeout)
+  const ownEnd = maxAgeSince + (policy.rolling ? MAX_COOKIE_AGE : maxAge)
+  return Math.min(seenAt + maxAge, ownEnd, startedAt + policy.absoluteCap)
 }
 
 /**

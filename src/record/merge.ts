@@ -55,7 +55,8 @@ export function applyChanges(snapshot: Snapshot, changes: Changes): Snapshot {
   const next: Record<string, unknown> = { ...snapshot }
   for (const { key, value } of changes) {
     if (value === ABSENT) Reflect.deleteProperty(next, key)
-    else setOwn(next, key, value)
+    else if (key === '__proto__') setOwn(next, key, value)
+    else next[key] = value
   }
   return next
 }
@@ -72,7 +73,7 @@ export function conflicts(
 ): string[] {
   const keys: string[] = []
   for (const { key, base } of changes) {
-    const stored = valueOf(newer, key)
+    const stored = Object.hasOwn(newer, key) ? newer[key] : ABSENT
     if (stored === base) continue
     if (stored === ABSENT || base === ABSENT || !codec.same(stored, base)) keys.push(key)
   }

@@ -1,7 +1,7 @@
 // Contents <-> the payload of a record: codec, size, encryption, and which codec wrote it.
 import { hash } from 'node:crypto'
 import { isPlainObject, jsonCodec, type Codec } from './codec.ts'
-import { DecodeCache, type KnownRecord } from './decode-cache.ts'
+import { DecodeCache } from './decode-cache.ts'
 import { Encryption, OVERHEAD, type BoundTo, type EncryptionSettings } from './encryption.ts'
 import type { Flash, Snapshot } from './merge.ts'
 import { SessionError } from '../errors.ts'
@@ -32,7 +32,8 @@ export class Payload {
   readonly #encrypts: boolean
   readonly #acceptsPlain: boolean
   readonly #mark: string
-  readonly #cache = new DecodeCache<Contents>()
+  /** What this process wrote or read last: it need not be parsed again. */
+  readonly known: DecodeCache<Contents> = new DecodeCache<Contents>()
 
   constructor(codec: Codec, maxBytes: number, encryption: EncryptionSettings | undefined) {
     this.codec = codec
@@ -76,10 +77,10 @@ export class Payload {
    * 'end'` a `CorruptRecord` of the class `UnknownKey`.
    */
   decode(record: SessionRecord): Contents {
-    const known = this.#cache.contentsOf(record)
+    const known = this.known.contentsOf(record)
     if (known !== undefined) return known
     const contents = this.#contentsOf(this.#textOf(record))
-    this.#cache.remember(record, contents)
+    this.known.remember(record, contents)
     return contents
   }
 
@@ -92,21 +93,6 @@ export class Payload {
   isCurrent({ payload }: SessionRecord): boolean {
     if (!this.#encrypts) return true
     return payload instanceof Uint8Array && this.#encryption.isNewest(payload)
-  }
-
-  /** Remembers what was just written, so that it is not parsed when it is read. */
-  remember(record: SessionRecord, contents: Contents): void {
-    this.#cache.remember(record, contents)
-  }
-
-  /** What this process wrote or read last of that key, if its version is higher than this one's. */
-  newestKnown(record: SessionRecord, since: number): KnownRecord<Contents> | undefined {
-    return this.#cache.newestKnown(record, since)
-  }
-
-  /** Drops what is known of a key, after a store refused a write that started from it. */
-  forget(key: string): void {
-    this.#cache.forget(key)
   }
 
   #textOf(record: SessionRecord): string {

@@ -4,7 +4,7 @@ import { headersSentError, SessionError } from '../errors.ts'
 import { expiry } from '../record/lifetime.ts'
 import { recordOf, type Draft, type Instants } from '../record/record.ts'
 import { isEnded } from '../record/tombstone.ts'
-import { CorruptRecord, isPromise, type MaybePromise, type SessionRecord } from '../store.ts'
+import { CorruptRecord, type MaybePromise, type SessionRecord } from '../store.ts'
 import { create } from './create.ts'
 import { orDrop, runExclusive } from './exclusive.ts'
 import { readLive, refuse, takeNewer } from './newest.ts'
@@ -14,21 +14,23 @@ import type { Plan, RequestSession } from './request-session.ts'
 /** Commits a request whose handlers have returned: at once where the store answers at once. */
 export function commit(session: RequestSession): MaybePromise<void> {
   try {
-    let done: MaybePromise<void>
+    let done: MaybePromise<void> = undefined
     if (session.busy === undefined) {
       const plan = session.plan(true)
-      session.seal()
-      done = plan.kind === 'nothing' ? undefined : runExclusive(session, () => carryOut(session, plan))
+      session.phase = 'sealed'
+      if (plan.kind !== 'nothing') done = runExclusive(session, carryOut, plan)
     } else {
       done = runExclusive(session, () => {
         const plan = session.plan(true)
-        session.seal()
+        session.phase = 'sealed'
+        session.pending.data?.freeze()
         return carryOut(session, plan)
       })
     }
+    if (done === undefined) session.close()
     // Work that is waited for closes the session as it ends.
-    if (isPromise(done)) return done
-    session.close()
+    else session.pending.data?.freeze()
+    return done
   } catch (error) {
     session.close()
     throw error

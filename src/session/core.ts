@@ -24,10 +24,7 @@ export interface Core<Member = unknown> {
   readonly watches: Watches
   /** The binding of sessions to a key of their browser's own; `undefined` without `options.deviceBound`. */
   readonly binding: BindingCheck | undefined
-  /** A context for a request outside Koa's chain, for functions of the app's that take one. */
-  readonly contextOf: (request: IncomingMessage) => Context
-  /** The host that a request outside Koa's chain asks for: behind a proxy the one that the browser knows. */
-  readonly hostOf: (request: IncomingMessage) => string
+  readonly requests: OutsideRequests
   /** How many functions of `update`, or schemas, run now: where none does, no verb has to ask whether it is inside one. */
   running: number
 }
@@ -39,6 +36,12 @@ export interface BindingCheck {
   hasSkippedRefresh(info: RequestInfo): boolean
   /** The header by which the response of a sign-in offers that registration. */
   offer(info: RequestInfo, registration: string, now: number): readonly [name: string, value: string]
+}
+
+/** What functions of the app's are given for a request outside Koa's chain. */
+export interface OutsideRequests {
+  contextOf(request: IncomingMessage): Context
+  hostOf(request: IncomingMessage): string
 }
 
 /** The request that a session is held for. */

@@ -3,8 +3,8 @@ import { headersSentError, idsTakenError } from '../errors.ts'
 import { publicIdOf } from '../cookie/id.ts'
 import type { PendingChanges } from '../record/merge.ts'
 import { draftOf, recordOf, usedAt, type Draft } from '../record/record.ts'
-import { isPromise, type MaybePromise, type SessionRecord } from '../store.ts'
-import { tellCommitted } from './events.ts'
+import type { MaybePromise, SessionRecord } from '../store.ts'
+import { tellCommitted } from './change.ts'
 import { applyOwner, finishSignIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
 import { checkDraft } from './validation.ts'
@@ -16,14 +16,10 @@ export function create(session: RequestSession, pending: PendingChanges): MaybeP
   const now = session.core.settings.now()
   const draft = applyOwner(session, draftOf(session.stored, undefined, pending, now), pending, now)
   const done = insert(session, draft, now)
-  if (isPromise(done) && session.phase === 'open') return done.then(() => settle(session, pending))
-  settle(session, pending)
-  return done
-}
-
-/** What was pending is stored. After the last commit nothing reads data any more. */
-export function settle(session: RequestSession, pending: PendingChanges): void {
-  if (session.phase === 'open') session.pending.settle(session.stored, pending)
+  // After the last commit nothing reads data any more.
+  if (session.phase !== 'open') return done
+  if (done instanceof Promise) return done.then(() => session.pending.settle(session.stored, pending))
+  session.pending.settle(session.stored, pending)
 }
 
 /**
@@ -36,7 +32,7 @@ export function insert(session: RequestSession, draft: Draft, now: number): Mayb
   if (!cookie.canSend && !cookie.hasIntroduced) throw headersSentError('a new session was stored')
   // An id that has left with the headers can no longer be exchanged for another one.
   const created = createRecord(session, draft, now, session.id, cookie.hasIntroduced ? 0 : MAX_ID_COLLISIONS)
-  return isPromise(created) ? created.then((one) => introduce(session, one)) : introduce(session, created)
+  return created instanceof Promise ? created.then((one) => introduce(session, one)) : introduce(session, created)
 }
 
 function introduce(session: RequestSession, { id, record, draft }: CreatedRecord): MaybePromise<void> {
@@ -47,7 +43,7 @@ function introduce(session: RequestSession, { id, record, draft }: CreatedRecord
   else session.cookie.issue()
   if (events.hasSubscribers('create')) events.emit('create', { publicId: record.key, owner: record.owner })
   tellCommitted(session, record, [])
-  return finishSignIn(session, undefined, true)
+  return finishSignIn(session)
 }
 
 /** A record that was written under an id that the browser does not know yet. */

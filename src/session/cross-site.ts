@@ -1,5 +1,5 @@
 // A session is used by the pages of its own site alone.
-import { isCrossSite, isUnsafe } from '../cookie/cross-site.ts'
+import { isCrossSite } from '../cookie/cross-site.ts'
 import { crossSiteError } from '../errors.ts'
 import type { SessionRecord } from '../store.ts'
 import type { Core, RequestInfo } from './core.ts'
@@ -21,7 +21,7 @@ export function assertAdmitted({ core, info, record, cookie }: RequestSession): 
 }
 
 /**
- * Refuses an unsafe request of another site: here, one that signs an owner in.
+ * Refuses an unsafe request of another site; its caller has asked whether it is unsafe.
  *
  * @throws {SessionError} `ERR_SESSION_CROSS_SITE`, with an event.
  */
@@ -29,10 +29,10 @@ export function assertSameSite(core: Core, info: RequestInfo, record: SessionRec
   const { events, settings } = core
   const { crossSite } = settings
   const { request } = info
-  if (crossSite === undefined || !isUnsafe(request)) return
+  if (crossSite === undefined) return
   const { headers } = request
-  if (!isCrossSite(headers, () => info.ctx?.host ?? core.hostOf(request))) return
-  if (crossSite.trusts(() => info.ctx ?? core.contextOf(request), headers.origin)) return
+  if (!isCrossSite(headers, () => info.ctx?.host ?? core.requests.hostOf(request))) return
+  if (crossSite.trusts(() => info.ctx ?? core.requests.contextOf(request), headers.origin)) return
   events.emit('reject', { publicId: record?.key, owner: record?.owner, reason: 'cross-site' })
   throw crossSiteError()
 }

@@ -1,18 +1,16 @@
 // What `session.data` is: a proxy that behaves as a plain object over an immutable snapshot and the keys that this request
 // touched. Cost follows what was touched: an untouched key is neither copied nor compared.
 import { inspect } from 'node:util'
-import { ABSENT, valueOf, type Change, type Changes, type Snapshot } from '../record/merge.ts'
+import { ABSENT, NO_CHANGES, valueOf, type Change, type Changes, type Snapshot } from '../record/merge.ts'
 import type { Codec } from '../record/codec.ts'
 import { freeze, objectsOf } from '../record/objects.ts'
 import { invalidMix, SessionError } from '../errors.ts'
 import { Entries, type Entry } from './entries.ts'
 
-/** Decides whether data may be used now; throws the error that says why not. */
-export interface AccessCheck {
-  readable(): void
-  writable(): void
-  /** The data that the proxy shows instead: what `session.update` works on, while its function runs. */
-  active?(): Data | undefined
+/** Says which data is used now: `own`, or what `session.update` works on, while its function runs. Throws where none may be. */
+export interface Access {
+  toRead(own: Data): Data
+  toWrite(own: Data): Data
 }
 
 const NO_ENTRIES: readonly Entry[] = []
@@ -20,22 +18,19 @@ const NO_ENTRIES: readonly Entry[] = []
 export class Data {
   #snapshot: Snapshot
   readonly #codec: Codec
-  readonly #access: AccessCheck
+  readonly #access: Access
+  /** The object that a handler holds. */
+  readonly proxy: object
   #entries: Entries | undefined = undefined
-  #proxy: object | undefined = undefined
   /** The objects that were handed out as copies, wherever the app put them since. */
   #lent: object[] | undefined = undefined
   #isFrozen = false
 
-  constructor(snapshot: Snapshot, codec: Codec, access: AccessCheck) {
+  constructor(snapshot: Snapshot, codec: Codec, access: Access) {
     this.#snapshot = snapshot
     this.#codec = codec
     this.#access = access
-  }
-
-  /** The object that a handler holds; the same one for the life of this. */
-  get proxy(): object {
-    return (this.#proxy ??= new Proxy(this, Data.#handler))
+    this.proxy = new Proxy(this, Data.#handler)
   }
 
   /** Whether any key was touched; if not there is nothing to compare. */
@@ -46,7 +41,7 @@ export class Data {
   /** Whether data holds no key: a new session without one need not be kept. */
   get isEmpty(): boolean {
     for (const key of Object.keys(this.#snapshot)) if (this.#entries?.get(key) === undefined) return false
-    for (const { value } of this.#list) if (!isGone(value)) return false
+    for (const { value } of this.#entries?.list ?? NO_ENTRIES) if (!isGone(value)) return false
     return true
   }
 
@@ -56,11 +51,12 @@ export class Data {
    * @throws {SessionError} `ERR_SESSION_VALUE` where a changed value cannot be stored as it is.
    */
   changes(): Changes {
+    if (this.#entries === undefined) return NO_CHANGES.changes
     const changes: Change[] = []
-    for (const entry of this.#list) {
+    for (const entry of this.#entries.list) {
       if (!this.#isChanged(entry)) continue
       const { key, base, value } = entry
-      const kept = isGone(value) ? undefined : this.#codec.copy(value, 'session.data', key)
+      const kept = value === ABSENT || value === undefined ? undefined : this.#codec.copy(value, 'session.data', key)
       if (kept === undefined && base === ABSENT) continue
       changes.push({ key, base, value: kept === undefined ? ABSENT : kept })
     }
@@ -74,10 +70,10 @@ export class Data {
 
   /** Replaces everything; keys that are not in `contents` are deleted. Keys that stay keep their place in the order. */
   replaceAll(contents: object): void {
-    this.#access.writable()
+    const data = this.#access.toWrite(this)
     const next = Object.entries(contents)
-    for (const key of this.#keys()) this.#write(key, ABSENT)
-    for (const [key, value] of next) this.#write(key, value)
+    for (const key of data.#keys()) data.#write(key, ABSENT)
+    for (const [key, value] of next) data.#write(key, value)
   }
 
   /** After a commit: `changes` are stored, in `snapshot`. What the handler holds stays attached. */
@@ -126,9 +122,16 @@ export class Data {
 
   /** From now on what was handed out and what will be is frozen. */
   freeze(): void {
-    if (this.#isFrozen) return
     this.#isFrozen = true
-    this.#freezeLent(NO_ENTRIES)
+    if (this.#lent !== undefined) this.#freezeLent(NO_ENTRIES)
+  }
+
+  /** The same, and what this request changed is forgotten. */
+  close(snapshot: Snapshot): void {
+    this.#snapshot = snapshot
+    this.#entries = undefined
+    this.#isFrozen = true
+    if (this.#lent !== undefined) this.#freezeLent(NO_ENTRIES)
   }
 
   /** Only what we made, and nothing that is still part of these values: an object of the app's own is never frozen. */
@@ -139,27 +142,18 @@ export class Data {
     this.#lent = kept === undefined ? undefined : this.#lent.filter((object) => kept.has(object))
   }
 
-  get #list(): readonly Entry[] {
-    return this.#entries?.list ?? NO_ENTRIES
-  }
-
   #isChanged({ value, base }: Entry): boolean {
-    if (isGone(value) || base === ABSENT) return isGone(value) !== (base === ABSENT)
-    return !this.#codec.same(value, base)
+    const isDeleted = value === ABSENT || value === undefined
+    return isDeleted || base === ABSENT ? isDeleted !== (base === ABSENT) : !this.#codec.same(value, base)
   }
 
   #lend(key: string, stored: unknown, base: unknown): unknown {
     const value = stored === ABSENT ? ABSENT : this.#codec.lend(stored, (this.#lent ??= []))
     if (this.#isFrozen) this.#freezeLent(NO_ENTRIES)
     const entry = this.#entries?.get(key)
-    if (entry === undefined) this.#touch({ key, value, base })
+    if (entry === undefined) (this.#entries ??= new Entries()).add({ key, value, base })
     else Object.assign(entry, { value, base })
     return value
-  }
-
-  #touch(entry: Entry): void {
-    this.#entries ??= new Entries()
-    this.#entries.add(entry)
   }
 
   #has(key: string): boolean {
@@ -170,15 +164,19 @@ export class Data {
   #read(key: string): unknown {
     const entry = this.#entries?.get(key)
     if (entry !== undefined) return entry.value === ABSENT ? inherited(key) : entry.value
-    const base = valueOf(this.#snapshot, key)
-    if (base === ABSENT) return inherited(key)
-    return isObject(base) ? this.#lend(key, base, base) : base
+    if (!Object.hasOwn(this.#snapshot, key)) return inherited(key)
+    const base = this.#snapshot[key]
+    return typeof base === 'object' && base !== null ? this.#lend(key, base, base) : base
   }
 
   #write(key: string, value: unknown): void {
     const entry = this.#entries?.get(key)
-    if (entry === undefined) this.#touch({ key, value, base: valueOf(this.#snapshot, key) })
-    else entry.value = value
+    if (entry !== undefined) {
+      entry.value = value
+      return
+    }
+    const base = Object.hasOwn(this.#snapshot, key) ? this.#snapshot[key] : ABSENT
+    ;(this.#entries ??= new Entries()).add({ key, value, base })
   }
 
   /** Each key once, in the order in which they will be stored: stored ones keep their place, new ones follow. */
@@ -191,61 +189,48 @@ export class Data {
     return Object.keys(keys)
   }
 
-  /** What the proxy shows now. */
-  get #current(): Data {
-    return this.#access.active?.() ?? this
-  }
-
-  // One handler for all requests: the target is the Data itself, its state is private and so never among the keys.
+  // One handler for all requests: the target is the Data itself, and what it has of its own is never shown.
   static readonly #handler: ProxyHandler<Data> = {
     get(target, key) {
-      if (typeof key === 'symbol') return undefined
-      const data = target.#current
-      data.#access.readable()
-      return data.#read(key)
+      return typeof key === 'symbol' ? undefined : target.#access.toRead(target).#read(key)
     },
     set(target, key, value, receiver) {
       // An object that inherits from data keeps its own properties itself.
-      if (receiver !== target.#proxy) return Reflect.set(Object.create(null) as object, key, value, receiver)
-      const data = target.#current
-      data.#access.writable()
-      data.#write(named(key), value)
+      if (receiver !== target.proxy) return Reflect.set(Object.create(null) as object, key, value, receiver)
+      const data = target.#access.toWrite(target)
+      if (typeof key === 'symbol') throw symbolKey()
+      data.#write(key, value)
       return true
     },
     deleteProperty(target, key) {
-      const data = target.#current
-      data.#access.writable()
+      const data = target.#access.toWrite(target)
       if (typeof key === 'string' && data.#has(key)) data.#write(key, ABSENT)
       return true
     },
     has(target, key) {
-      const data = target.#current
-      data.#access.readable()
+      const data = target.#access.toRead(target)
       return typeof key === 'string' && (data.#has(key) || inherited(key) !== undefined)
     },
     ownKeys(target) {
-      const data = target.#current
-      data.#access.readable()
+      const data = target.#access.toRead(target)
       return data.#keys()
     },
     getOwnPropertyDescriptor(target, key) {
-      const data = target.#current
-      data.#access.readable()
+      const data = target.#access.toRead(target)
       if (typeof key === 'symbol' || !data.#has(key)) return undefined
       return { value: data.#read(key), writable: true, enumerable: true, configurable: true }
     },
     defineProperty(target, key, property) {
-      const data = target.#current
-      data.#access.writable()
-      const name = named(key)
+      const data = target.#access.toWrite(target)
+      if (typeof key === 'symbol') throw symbolKey()
       // Left out, an attribute stays as it is; for a new property it is false.
-      const fallback = data.#has(name)
+      const fallback = data.#has(key)
       const { writable = fallback, enumerable = fallback, configurable = fallback } = property
       if ('get' in property || 'set' in property || !writable || !enumerable || !configurable)
         throw invalidMix(
           `session.data keeps plain properties alone, which are writable, enumerable and configurable: assign the value instead of defining it`,
         )
-      if ('value' in property || !fallback) data.#write(name, property.value)
+      if ('value' in property || !fallback) data.#write(key, property.value)
       return true
     },
     preventExtensions() {
@@ -266,9 +251,8 @@ Object.defineProperty(Data.prototype, inspect.custom, {
   },
 })
 
-function named(key: string | symbol): string {
-  if (typeof key === 'string') return key
-  throw new SessionError('ERR_SESSION_VALUE', 'session.data takes strings for keys: a symbol cannot be stored')
+function symbolKey(): SessionError {
+  return new SessionError('ERR_SESSION_VALUE', 'session.data takes strings for keys: a symbol cannot be stored')
 }
 
 /** What any plain object has. Not `__proto__`: through it a key that a client chose could reach every object. */

@@ -14,7 +14,7 @@ export async function destroy(session: RequestSession): Promise<void> {
   const { record, core, origin, cookie } = session
   const hasEnded = record !== undefined && (await endSession(core, record, 'sign-out'))
   session.status = 'destroyed'
-  session.end(goneError())
+  session.ending?.end(goneError())
   // Only what this request came with and ended itself is cleared: where another request ended it, the browser may hold
   // a fresh cookie by now. Of a bound session whose browser could not prove itself the cookies are cleared, and it lives on.
   if (origin === 'unbound' ? record === undefined : hasEnded && origin === 'resumed') cookie.clear()

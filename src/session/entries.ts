@@ -13,34 +13,31 @@ export interface Entry {
 const FEW = 16
 
 export class Entries {
-  #list: Entry[] = []
+  /** In the order in which they were touched. */
+  list: Entry[] = []
   #byKey: Map<string, Entry> | undefined = undefined
-
-  get list(): readonly Entry[] {
-    return this.#list
-  }
 
   get(key: string): Entry | undefined {
     if (this.#byKey !== undefined) return this.#byKey.get(key)
-    for (const entry of this.#list) if (entry.key === key) return entry
+    for (const entry of this.list) if (entry.key === key) return entry
     return undefined
   }
 
   /** An entry for a key that has none. */
   add(entry: Entry): void {
-    this.#list.push(entry)
+    this.list.push(entry)
     if (this.#byKey !== undefined) this.#byKey.set(entry.key, entry)
-    else if (this.#list.length > FEW) this.#index()
+    else if (this.list.length > FEW) this.#index()
   }
 
   /** Keeps those that `isKept` says so of. */
   filter(isKept: (entry: Entry) => boolean): void {
-    this.#list = this.#list.filter(isKept)
-    if (this.#list.length > FEW) this.#index()
+    this.list = this.list.filter(isKept)
+    if (this.list.length > FEW) this.#index()
     else this.#byKey = undefined
   }
 
   #index(): void {
-    this.#byKey = new Map(this.#list.map((entry) => [entry.key, entry]))
+    this.#byKey = new Map(this.list.map((entry) => [entry.key, entry]))
   }
 }

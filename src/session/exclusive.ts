@@ -1,6 +1,7 @@
 // One piece of work on a session at a time.
+import { storeClosedError } from '../errors.ts'
 import type { PendingChanges } from '../record/merge.ts'
-import { isPromise, type MaybePromise } from '../store.ts'
+import type { MaybePromise } from '../store.ts'
 import type { RequestSession } from './request-session.ts'
 
 /**
@@ -9,20 +10,24 @@ import type { RequestSession } from './request-session.ts'
  *
  * @throws {SessionError} `ERR_SESSION_STORE` after the middleware was closed.
  */
-export function runExclusive<T>(session: RequestSession, work: () => MaybePromise<T>): MaybePromise<T> {
-  const { store } = session.core
-  if (session.busy !== undefined) return (session.busy = runAfter(session, session.busy, work))
-  store.begin()
-  let done: MaybePromise<T>
-  try {
-    done = work()
-  } catch (error) {
-    store.end()
-    throw error
-  }
-  if (isPromise(done)) return (session.busy = finishWork(session, done))
-  store.end()
-  return done
+export function runExclusive<T>(
+  session: RequestSession,
+  work: (session: RequestSession) => MaybePromise<T>,
+): MaybePromise<T>
+export function runExclusive<T, Argument>(
+  session: RequestSession,
+  work: (session: RequestSession, argument: Argument) => MaybePromise<T>,
+  argument: Argument,
+): MaybePromise<T>
+export function runExclusive<T>(
+  session: RequestSession,
+  work: (session: RequestSession, argument: unknown) => MaybePromise<T>,
+  argument?: unknown,
+): MaybePromise<T> {
+  if (session.busy !== undefined) return (session.busy = runAfter(session, session.busy, () => work(session, argument)))
+  if (session.core.store.isClosed) throw storeClosedError()
+  const done = work(session, argument)
+  return done instanceof Promise ? (session.busy = finishWork(session, done)) : done
 }
 
 async function runAfter<T>(session: RequestSession, before: Promise<unknown>, work: () => MaybePromise<T>): Promise<T> {
@@ -42,6 +47,7 @@ async function runAfter<T>(session: RequestSession, before: Promise<unknown>, wo
 }
 
 async function finishWork<T>(session: RequestSession, done: Promise<T>): Promise<T> {
+  session.core.store.begin()
   session.working++
   try {
     return await done
@@ -75,7 +81,7 @@ export function orDrop<T>(
   }
   try {
     const done = work((pending) => (noted = pending))
-    return isPromise(done) ? done.catch(drop) : done
+    return done instanceof Promise ? done.catch(drop) : done
   } catch (error) {
     return drop(error)
   }

@@ -1,18 +1,7 @@
 // The flash messages that one request puts and takes; those that are stored are the request session's.
-import { type Flash } from '../record/merge.ts'
+import { NO_CHANGES, type Flash, type FlashChanges } from '../record/merge.ts'
 import type { Codec } from '../record/codec.ts'
 import { newTag } from '../cookie/id.ts'
-
-const NO_FLASH: readonly Flash[] = Object.freeze([])
-const NO_TAGS: ReadonlySet<string> = new Set()
-
-/** What a request did with flash messages: those it put, and the tags of the stored ones that it took. */
-export interface FlashChanges {
-  readonly put: readonly Flash[]
-  readonly taken: ReadonlySet<string>
-}
-
-export const NO_FLASH_CHANGES: FlashChanges = { put: NO_FLASH, taken: NO_TAGS }
 
 export class FlashMessages {
   readonly #codec: Codec
@@ -21,11 +10,6 @@ export class FlashMessages {
 
   constructor(codec: Codec) {
     this.#codec = codec
-  }
-
-  /** Whether there is nothing to store. */
-  get isEmpty(): boolean {
-    return this.#put.length === 0 && this.#taken.size === 0
   }
 
   /** Whether there are messages for a later request. */
@@ -55,7 +39,8 @@ export class FlashMessages {
 
   /** As they are now: what is put and taken from here on is not among them. */
   pending(): FlashChanges {
-    return this.isEmpty ? NO_FLASH_CHANGES : { put: [...this.#put], taken: new Set(this.#taken) }
+    if (this.#put.length === 0 && this.#taken.size === 0) return NO_CHANGES
+    return { put: [...this.#put], taken: new Set(this.#taken) }
   }
 
   /** They are dealt with. What was put while the store was asked is still to come. */

@@ -1,13 +1,14 @@
 // From the Cookie header to the session: which cookie counts, whose record it names, and what is said of the others. What
 // cannot be resumed is a fresh session; an id that a client sent is never adopted.
+import { FAR, warnOfFutureUse } from '../clock-check.ts'
 import { parseSessionCookies } from '../cookie/cookie.ts'
 import { CookieVerifier, type VerifiedId } from '../cookie/signature-cache.ts'
-import { unknownEncryptionKeyError } from '../errors.ts'
+import { storeClosedError, unknownEncryptionKeyError } from '../errors.ts'
 import type { RejectReason } from '../events.ts'
 import { effectiveEnd, idleTimeout } from '../record/lifetime.ts'
 import { readMetadata } from '../record/metadata.ts'
 import { isEnded, isUnderWay, successorOf } from '../record/tombstone.ts'
-import { isPromise, type MaybePromise, type SessionRecord } from '../store.ts'
+import type { MaybePromise, SessionRecord } from '../store.ts'
 import type { Core, RequestInfo } from './core.ts'
 import { applySchema, takeNewer } from './newest.ts'
 import { RequestSession } from './request-session.ts'
@@ -32,30 +33,28 @@ export class Loader {
     if (malformed) this.#reject('malformed')
     const [only] = values
     if (only === undefined) return new RequestSession(core, info, now, malformed ? 'invalid' : 'new')
-    core.store.assertOpen()
+    if (core.store.isClosed) throw storeClosedError()
     // Nearly every request: one cookie, and nothing to choose from.
     if (values.length === 1) {
-      const verified = this.#verify(info, only)
-      if (verified === undefined) return new RequestSession(core, info, now, 'invalid')
+      const verified = this.#verifier.verify(info.cookie, info.keyring, only)
+      if (verified === undefined) {
+        this.#reject('signature')
+        return new RequestSession(core, info, now, 'invalid')
+      }
       const session = new RequestSession(core, info, now, 'expired')
       session.readAt = performance.now()
       const found = core.store.read(verified.publicId, now)
-      return isPromise(found)
+      return found instanceof Promise
         ? found.then((record) => this.#take(session, verified, record))
         : this.#take(session, verified, found)
     }
     const ids: VerifiedId[] = []
     for (const value of values) {
-      const verified = this.#verify(info, value)
-      if (verified !== undefined && !ids.some(({ id }) => id === verified.id)) ids.push(verified)
+      const verified = this.#verifier.verify(info.cookie, info.keyring, value)
+      if (verified === undefined) this.#reject('signature')
+      else if (!ids.some(({ id }) => id === verified.id)) ids.push(verified)
     }
     return this.#loadFirst(info, now, ids)
-  }
-
-  #verify({ cookie, keyring }: RequestInfo, value: string): VerifiedId | undefined {
-    const verified = this.#verifier.verify(cookie, keyring, value)
-    if (verified === undefined) this.#reject('signature')
-    return verified
   }
 
   /** The first live session, in the order of the header. */
@@ -88,12 +87,13 @@ export class Loader {
       if (isUnderWay(record, now)) session.status = 'gone'
       return this.#ended(session, successorOf(record) === undefined ? 'ended' : 'replaced', publicId)
     }
-    if (payload.isLocked(record)) {
+    if (typeof record.payload !== 'string' && payload.isLocked(record)) {
       if (settings.encryption?.onUnknownKey !== 'end') throw unknownEncryptionKeyError()
       return this.#ended(session, 'key', publicId, record.owner)
     }
     const metadata = readMetadata(record)
     if (metadata === undefined) return this.#ended(session, 'corrupt', publicId, record.owner)
+    if (record.lastSeenAt - now > FAR) warnOfFutureUse(record.lastSeenAt, now, this.#core.events)
     if (effectiveEnd(settings.lifetime, metadata, record, now) <= now) {
       const isIdle = record.lastSeenAt + idleTimeout(settings.lifetime, metadata) <= now
       return this.#ended(session, isIdle ? 'idle' : 'absolute', publicId, record.owner)

@@ -8,6 +8,7 @@ import type { Duration } from '../options.ts'
 import type { DeviceFacts } from '../record/payload.ts'
 import { checkedOwner, duration, lifetime } from '../settings.ts'
 import { destroy } from './destroy.ts'
+import { FlashMessages } from './flash.ts'
 import { runExclusive } from './exclusive.ts'
 import { assertOutsideUpdate } from './inside-update.ts'
 import { regenerate } from './regenerate.ts'
@@ -262,7 +263,7 @@ export class SessionManager<Data extends object = SessionData> {
   async save(...args: unknown[]): Promise<void> {
     if (refusesCallback(args, 'save')) return
     const session = this.#verb('save()')
-    await runExclusive(session, () => save(session))
+    await runExclusive(session, save)
   }
 
   /**
@@ -279,7 +280,7 @@ export class SessionManager<Data extends object = SessionData> {
    */
   async update<Result>(fn: (data: Data) => Result | Promise<Result>): Promise<Result> {
     if (typeof fn !== 'function') throw invalidType('the argument of session.update()', 'a function', fn)
-    return update(this.#look(), fn as (data: object) => Result | Promise<Result>)
+    return update(this.#open(), fn as (data: object) => Result | Promise<Result>)
   }
 
   /**
@@ -289,7 +290,7 @@ export class SessionManager<Data extends object = SessionData> {
    */
   async reload(): Promise<void> {
     const session = this.#verb('reload()')
-    await runExclusive(session, () => reload(session))
+    await runExclusive(session, reload)
   }
 
   /**
@@ -340,7 +341,7 @@ export class SessionManager<Data extends object = SessionData> {
    */
   async destroy(): Promise<void> {
     const session = this.#verb('destroy()')
-    await runExclusive(session, () => destroy(session))
+    await runExclusive(session, destroy)
   }
 
   /**
@@ -366,7 +367,7 @@ export class SessionManager<Data extends object = SessionData> {
     const { stored, pending, core } = session
     const isThere = args.length > 1 || stored.flash.some(([, name]) => name === key)
     if (isThere) session.writable()
-    const messages = pending.flash(core.payload.codec)
+    const messages = (pending.flash ??= new FlashMessages(core.payload.codec))
     if (args.length === 1) return messages.take(key, stored.flash)
     messages.put(key, args[1])
     return undefined
@@ -398,15 +399,14 @@ export class SessionManager<Data extends object = SessionData> {
     return record === undefined ? { origin } : { origin, publicId: record.key }
   }
 
-  /** The response depends on the session from now on. */
-  #look(): RequestSession {
-    this.#session.cookie.consult()
-    return this.#session
-  }
-
-  /** The same, with what is stored decoded: a record that cannot be read counts as none, and what is said must be true. */
+  /**
+   * The response depends on the session from now on, and what is stored is decoded: a record that cannot be read counts as
+   * none, and what is said must be true.
+   */
   #open(): RequestSession {
-    const session = this.#look()
+    const session = this.#session
+    session.cookie.isConsulted = true
+    session.cookie.watchHeaders()
     session.open()
     return session
   }
@@ -449,7 +449,10 @@ function keepOf(
   name: string,
 ): boolean | readonly string[] {
   const given: unknown = options
-  if (typeof given !== 'object' || given === null) throw invalidType(`the options of ${name}`, 'an object', given)
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw invalidType(`the options of ${name}`, 'an object', given)
+  const unknown = Object.keys(given).find((key) => key !== 'keep')
+  if (unknown !== undefined) throw invalidMix(`${unknown} is no option of ${name}: it takes keep`)
   const { keep = true } = options
   if (typeof keep === 'boolean') return keep
   if (Array.isArray(keep) && keep.every((key) => typeof key === 'string')) return keep

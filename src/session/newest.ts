@@ -54,7 +54,7 @@ export function noteMerge(session: RequestSession, newer: Stored): void {
 export async function refresh(session: RequestSession): Promise<boolean> {
   const { key } = requireRecord(session)
   // What this process took for the newest is not: the store refused it.
-  session.core.payload.forget(key)
+  session.core.payload.known.forget(key)
   const newest = await readLive(session.core, key)
   if (newest === undefined) return false
   takeNewer(session, newest)
@@ -104,7 +104,7 @@ export async function applySchema(core: Core, record: SessionRecord, stored: Sto
 export function useNewestKnown(session: RequestSession): void {
   const { record, core } = session
   if (record === undefined || core.settings.schema !== undefined || core.settings.throwsOnConflict) return
-  const newest = core.payload.newestKnown(record, session.readAt)
+  const newest = core.payload.known.newest(record, session.readAt)
   if (newest === undefined || isEnded(newest.record)) return
   const stored = { ...newest.contents, metadata: decodeMetadata(newest.record) }
   takeNewer(session, { record: newest.record, stored, dataError: undefined })

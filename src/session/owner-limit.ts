@@ -1,12 +1,13 @@
 // The limit of an owner's sessions: as another one signs in, those used longest ago end.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SessionError } from '../errors.ts'
-import { eachOf, PORTION, portions } from '../portions.ts'
+import { eachOf } from '../portions.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
 import { readMetadata } from '../record/metadata.ts'
 import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import { endSession } from './destroy.ts'
+import { keysOf, recordsOf } from './owned.ts'
 
 // Sign-ins that run at the same time see one another's sessions: what one round leaves, the next one finds.
 const ROUNDS = 2
@@ -22,12 +23,7 @@ const MAX_AWAITED = 200
 export async function enforceLimit(core: Core, owner: string, limit: number, own: string): Promise<void> {
   try {
     for (let round = 0; round < ROUNDS; round++) {
-      const { store, settings } = core
-      let count = 0
-      const now = settings.now()
-      for await (const { keys } of portions((cursor) => store.listKeys(owner, now, PORTION, cursor)))
-        count += keys.length
-      if (count <= limit) return
+      if ((await keysOf(core, owner)).size <= limit) return
       // What is over the limit still has as late a use as this sign-in: parallel ones may be settling it.
       if (round > 0) await sleep(SETTLING)
       const ranked = await rankByUse(core, owner)
@@ -53,10 +49,10 @@ export async function enforceLimit(core: Core, owner: string, limit: number, own
 
 /** The live sessions of an owner, those used longest ago first. */
 async function rankByUse(core: Core, owner: string): Promise<SessionRecord[]> {
-  const { store, settings } = core
+  const { settings } = core
   const now = settings.now()
   const live = new Map<string, { record: SessionRecord; predecessor: string | undefined }>()
-  for await (const { records } of portions((cursor) => store.list(owner, now, PORTION, cursor))) {
+  for await (const records of recordsOf(core, owner)) {
     for (const record of records) {
       const metadata = readMetadata(record)
       if (metadata !== undefined && effectiveEnd(settings.lifetime, metadata, record) <= now) continue

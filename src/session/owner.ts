@@ -1,4 +1,5 @@
 // The owner of a session: as `signIn` names it or as `options.owner` reads it from data, and how many sessions one may have.
+import { isUnsafe } from '../cookie/cross-site.ts'
 import { newId } from '../cookie/id.ts'
 import { canBeBound } from '../device-bound/bound-cookie.ts'
 import { checkedOwner } from '../settings.ts'
@@ -19,7 +20,7 @@ import type { RequestSession } from './request-session.ts'
 export function signedIn(session: RequestSession, draft: Draft, owner: string, now: number): Draft {
   const { ctx, cookie } = session.info
   const { device } = session.core.settings
-  assertSameSite(session.core, session.info, undefined)
+  if (isUnsafe(session.info.request)) assertSameSite(session.core, session.info, undefined)
   const { maxAge } = draft.metadata
   const metadata = {
     ...newMetadata(now),
@@ -40,7 +41,6 @@ export function signedIn(session: RequestSession, draft: Draft, owner: string, n
  * @throws {TypeError} when the option gives no owner.
  */
 export function applyOwner(session: RequestSession, draft: Draft, pending: PendingChanges, now: number): Draft {
-  if (session.core.settings.owner === undefined) return draft
   const owner = ownerInData(session.core, draft)
   if (owner === draft.owner) return draft
   if (owner === undefined) return signedOut(draft)
@@ -74,13 +74,9 @@ export function needsNewId(session: RequestSession, { owner }: Draft): boolean {
 }
 
 /** What follows when an owner has signed in to a stored session: an event, and the limit of that owner. */
-export function finishSignIn(
-  session: RequestSession,
-  previousPublicId: string | undefined,
-  isSignIn: boolean,
-): MaybePromise<void> {
+export function finishSignIn(session: RequestSession, previousPublicId?: string): MaybePromise<void> {
   const { record, core } = session
-  if (!isSignIn || record?.owner === undefined) return
+  if (record?.owner === undefined) return
   const { key: publicId, owner } = record
   session.cookie.hasSignedIn = true
   if (core.events.hasSubscribers('sign-in')) core.events.emit('sign-in', { publicId, previousPublicId, owner })

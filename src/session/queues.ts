@@ -1,5 +1,6 @@
 // Who writes a record in this process now, and whose turn an update is. Only a help: compare-and-set decides what is
 // right, and no request holds up others longer than the limit.
+import { atMost } from '../deadlines.ts'
 
 /** How long one request waits for another of the same session, in milliseconds: longer than a healthy write, not felt. */
 export const MAX_WAIT = 50
@@ -105,7 +106,7 @@ export class Turns {
       // The limit counts from the beginning of the work before: a long queue must not begin all at once.
       if (before !== undefined) {
         await before.begun
-        await atMost(before.over, before.begunAt + MAX_WAIT - performance.now())
+        await atMost(before.begunAt + MAX_WAIT - performance.now(), before.over)
       }
       mine.begunAt = performance.now()
       begin()
@@ -119,12 +120,4 @@ export class Turns {
 
 function noop(): void {
   // replaced at once
-}
-
-/** Resolves when `promise` does, or after so many milliseconds. */
-async function atMost(promise: Promise<void>, milliseconds: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds)))
-  await Promise.race([promise, late])
-  clearTimeout(timer)
 }

@@ -6,12 +6,11 @@ import { draftOf, emptyDraft, recordOf, type Draft } from '../record/record.ts'
 import { tombstoneOf } from '../record/tombstone.ts'
 import type { Replaced } from '../store.ts'
 import { createRecord, insert } from './create.ts'
-import { tellCommitted } from './events.ts'
 import { orDrop } from './exclusive.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
 import { applyOwner, finishSignIn, signedIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
-import { conflictingKeys, nextInstants } from './rules.ts'
+import { conflictingKeys, nextInstants, tellCommitted } from './change.ts'
 import { retryOnConflict } from './retry.ts'
 import { followSuccessors } from './successors.ts'
 import { validate } from './validation.ts'
@@ -133,12 +132,12 @@ export async function rotateOnce(
   const marked = { ...draft, metadata: { ...draft.metadata, predecessor: previous.key } }
   const { id, record, draft: stored } = await createRecord(session, marked, now, session.newId())
   // The announcement of a fresh start ends the signals of other requests, not of the one that makes it.
-  watches.remove(session)
+  session.ending?.unwatch()
   let answer: Replaced = 'gone'
   try {
     answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)
   } finally {
-    if (answer !== 'done') session.watch()
+    if (answer !== 'done') session.ending?.watch()
   }
   if (answer !== 'done') {
     await deleteUnused(session, record.key)
@@ -153,7 +152,7 @@ export async function rotateOnce(
   }
   tellCommitted(session, record, conflicts)
   watches.moved(previous.key, record, isFreshStart)
-  await finishSignIn(session, previous.key, isSignIn)
+  if (isSignIn) await finishSignIn(session, previous.key)
   return 'done'
 }
 

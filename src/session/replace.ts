@@ -3,15 +3,13 @@ import { SessionError } from '../errors.ts'
 import type { PendingChanges } from '../record/merge.ts'
 import { draftOf, recordOf, type Draft, type Instants, type Stored } from '../record/record.ts'
 import { isPromise, type MaybePromise, type Replaced, type SessionRecord } from '../store.ts'
-import { settle } from './create.ts'
-import { tellCommitted } from './events.ts'
-import { noteMerge, readLive, refresh, requireRecord, takeNewer, useNewestKnown } from './newest.ts'
-import { applyOwner, finishSignIn, needsNewId } from './owner.ts'
+import { conflictingKeys, finishChange, nextInstants } from './change.ts'
+import { noteMerge, readLive, refresh, refuse, requireRecord, takeNewer, useNewestKnown } from './newest.ts'
+import { applyOwner, needsNewId } from './owner.ts'
 import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
 import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
 import { MAX_WAIT } from './queues.ts'
-import { conflictingKeys, nextInstants, scheduleRenewal } from './rules.ts'
 import { checkDraft } from './validation.ts'
 
 /** A change that waits for a write of its record. */
@@ -41,7 +39,8 @@ interface Written {
 /** Stores what is pending in a stored session: at once where the store answers at once. */
 export function replace(session: RequestSession, pending: PendingChanges): MaybePromise<void> {
   const { writes, settings } = session.core
-  const { key } = requireRecord(session)
+  const known = session.record ?? refuse(session)
+  const { key } = known
   if (writes.isBusy(key)) {
     return new Promise<void>((resolve, reject) => {
       writes.join(key, { session, pending, resolve, reject } satisfies Change)
@@ -49,8 +48,9 @@ export function replace(session: RequestSession, pending: PendingChanges): Maybe
   }
   if (settings.schema !== undefined) return writes.hold(key, replaceAlone(session, pending))
   useNewestKnown(session)
-  const attempt = prepare(session, pending, requireRecord(session), session.stored)
-  if (needsNewId(session, attempt.draft)) return writes.hold(key, replaceAlone(session, pending))
+  const attempt = prepare(session, pending, session.record ?? known, session.stored)
+  if (settings.owner !== undefined && needsNewId(session, attempt.draft))
+    return writes.hold(key, replaceAlone(session, pending))
   const written = write(session, attempt)
   if (written.answer === 'done') return conclude(session, pending, attempt, written.record)
   return finishReplace(session, pending, attempt, written)
@@ -80,9 +80,11 @@ async function finishReplace(
 
 /** @throws {SessionError} `ERR_SESSION_CONFLICT` where the app wants to be told. */
 function prepare(session: RequestSession, pending: PendingChanges, previous: SessionRecord, ground: Stored): Attempt {
-  const now = session.core.settings.now()
+  const { settings } = session.core
+  const now = settings.now()
   const clashes = conflictingKeys(session, pending, ground)
-  const draft = applyOwner(session, draftOf(ground, previous, pending, now), pending, now)
+  const plain = draftOf(ground, previous, pending, now)
+  const draft = settings.owner === undefined ? plain : applyOwner(session, plain, pending, now)
   return { previous, ground, draft, clashes, instants: nextInstants(session, previous, draft, pending, now), now }
 }
 
@@ -99,13 +101,10 @@ function conclude(
   record: SessionRecord,
   stored: Stored = draft,
 ): MaybePromise<void> {
-  session.setRecord(record, stored)
-  session.core.payload.remember(record, stored)
-  session.core.watches.expires(record.key, record.expiresAt)
-  settle(session, pending)
-  scheduleRenewal(session, pending, record.lastSeenAt !== previous.lastSeenAt)
-  tellCommitted(session, record, clashes)
-  return finishSignIn(session, undefined, record.owner !== previous.owner)
+  const done = finishChange(session, pending, previous, record, stored, clashes)
+  // After the last commit nothing reads data any more.
+  if (session.phase === 'open') session.pending.settle(stored, pending)
+  return done
 }
 
 /** One change by itself, with retries; `attempt` and `written` are of a write that is under way. */
@@ -222,7 +221,7 @@ async function refreshAll([first, ...others]: readonly Change[]): Promise<boolea
   if (first === undefined) return false
   const { core } = first.session
   const { key } = requireRecord(first.session)
-  core.payload.forget(key)
+  core.payload.known.forget(key)
   const newest = await readLive(core, key)
   if (newest === undefined) return false
   for (const { session } of [first, ...others]) takeNewer(session, newest)

@@ -1,15 +1,15 @@
 // One session in one request: what is stored, what is pending, which state it is in, and what a commit has to do.
 // No store call, no waiting.
-import { AsyncResource } from 'node:async_hooks'
 import { isId, publicIdOf } from '../cookie/id.ts'
 import { closedError, describe, destroyedError, goneError, invalidMix, type SessionError } from '../errors.ts'
 import { effectiveEnd, expiry, isTouchDue } from '../record/lifetime.ts'
-import { ABSENT, isEmpty, type PendingChanges } from '../record/merge.ts'
+import { ABSENT, NO_CHANGES, type PendingChanges } from '../record/merge.ts'
 import { newMetadata, readMetadata, type Metadata } from '../record/metadata.ts'
 import { decodeRecord, nothingStored, type Stored } from '../record/record.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 import type { Core, RequestInfo } from './core.ts'
-import type { AccessCheck, Data } from './data.ts'
+import { Data, type Access } from './data.ts'
+import { Ending } from './ending.ts'
 import { updateAround } from './inside-update.ts'
 import { Pending } from './pending.ts'
 import { ResponseCookie } from './response-cookie.ts'
@@ -42,7 +42,7 @@ const NOTHING: Plan = { kind: 'nothing' }
 const TOUCH: Plan = { kind: 'touch' }
 const REFUSE: Plan = { kind: 'refuse' }
 
-export class RequestSession implements AccessCheck {
+export class RequestSession implements Access {
   readonly core: Core
   readonly info: RequestInfo
   /** The instant at which the request came. */
@@ -68,13 +68,12 @@ export class RequestSession implements AccessCheck {
   busy: Promise<unknown> | undefined = undefined
   /** How many pieces of work have not ended. */
   working = 0
-  /** Aborts when the session ends; `undefined` until somebody looked at `signal`. */
-  ending: AbortController | undefined = undefined
+  /** `undefined` until a handler looked at `signal`. */
+  ending: Ending | undefined = undefined
   #id: string | undefined = undefined
   #publicId: string | undefined = undefined
   #stored: Stored | undefined = undefined
   #metadata: Metadata | undefined = undefined
-  #abort: ((reason: unknown) => void) | undefined = undefined
 
   constructor(core: Core, info: RequestInfo, now: number, origin: Origin) {
     this.core = core
@@ -133,7 +132,7 @@ export class RequestSession implements AccessCheck {
     this.#publicId = record.key
     this.status = 'live'
     this.setRecord(record, stored)
-    this.watch()
+    this.ending?.watch()
   }
 
   /** A newer record of the same session. `stored` may be left out where only the instants moved. */
@@ -156,19 +155,15 @@ export class RequestSession implements AccessCheck {
     return true
   }
 
-  /** What is stored; `open` has been called before where a record is there. */
+  /** What is stored; {@link open} has been called before where a record is there. */
   get stored(): Stored {
-    return (this.#stored ??= this.record === undefined ? nothingStored(this.now) : this.#decode(this.record))
+    if (this.#stored === undefined) this.open()
+    return (this.#stored ??= nothingStored(this.now))
   }
 
   /** Lifetimes and sign-in of the session, known without decoding its data. */
   get metadata(): Metadata {
     return this.#stored?.metadata ?? (this.#metadata ??= newMetadata(this.now))
-  }
-
-  /** @throws {CorruptRecord} when the record is not what was written. */
-  #decode(record: SessionRecord): Stored {
-    return decodeRecord(this.core.payload, record, this.#metadata)
   }
 
   /**
@@ -178,7 +173,7 @@ export class RequestSession implements AccessCheck {
   open(): void {
     if (this.#stored !== undefined || this.record === undefined) return
     try {
-      this.#stored = this.#decode(this.record)
+      this.#stored = decodeRecord(this.core.payload, this.record, this.#metadata)
     } catch (error) {
       if (!(error instanceof CorruptRecord)) throw error
       const { key } = this.record
@@ -201,12 +196,22 @@ export class RequestSession implements AccessCheck {
   // ---- what the handlers may do
 
   get data(): Data {
-    return this.pending.data(this.stored.data, this.core.payload.codec, this)
+    return (this.pending.data ??= new Data((this.#stored ?? this.stored).data, this.core.payload.codec, this))
   }
 
-  /** The data of the update in whose function the code runs, if it is of this session. */
-  active(): Data | undefined {
-    return this.core.running === 0 ? undefined : updateAround(this)?.data
+  toRead(own: Data): Data {
+    const active = this.core.running === 0 ? undefined : updateAround(this)?.data
+    if (active !== undefined) return active
+    if (this.status === 'destroyed') throw destroyedError()
+    return own
+  }
+
+  toWrite(own: Data): Data {
+    const active = this.core.running === 0 ? undefined : updateAround(this)?.data
+    if (active !== undefined) return active
+    if (this.status === 'destroyed') throw destroyedError()
+    if (this.phase !== 'open') throw closedError()
+    return own
   }
 
   readable(): void {
@@ -236,64 +241,34 @@ export class RequestSession implements AccessCheck {
     return expiry(lifetime, this.cookie.lifetime(seenAt), seenAt)
   }
 
-  /** Aborts when the session ends; watched until the response is over, or the connection closes. */
+  /** Aborts when the session ends. */
   get signal(): AbortSignal {
-    if (this.ending !== undefined) return this.ending.signal
-    this.ending = new AbortController()
-    const { ending, status, info, core } = this
-    this.#abort = AsyncResource.bind((reason: unknown) => ending.abort(reason))
-    if (status === 'gone' || status === 'destroyed') ending.abort(goneError())
-    if (status !== 'live' && status !== 'new') return ending.signal
-    if (this.#isOver()) return ending.signal
-    core.watches.add(this)
-    core.watches.removeOnClose(this, info.ctx?.res ?? info.request.socket)
-    return ending.signal
-  }
-
-  /** Waits for the end of the session, where somebody looked at its signal and the response is not over. */
-  watch(): void {
-    if (this.ending !== undefined && !this.#isOver()) this.core.watches.add(this)
+    return (this.ending ??= new Ending(this)).signal
   }
 
   /** The session ended and its owner signs in anew: what waits for the end of the old one is told, and nothing else. */
   forgetEnded(): void {
     this.record = undefined
-    this.core.watches.remove(this)
-    this.end(goneError())
+    this.ending?.unwatch()
+    this.ending?.end(goneError())
     this.ending = undefined
-    this.#abort = undefined
-  }
-
-  /** Aborts the signal, if there is one, in the async context of the code that looked at it first. */
-  end(reason: unknown): void {
-    this.#abort?.(reason)
-  }
-
-  /** Whether the response is over; outside the chain, whether the connection is closed. */
-  #isOver(): boolean {
-    const { ctx, request } = this.info
-    return ctx === undefined ? request.socket.destroyed : ctx.res.destroyed || ctx.res.writableFinished
   }
 
   // ---- what a commit has to do
 
-  /** What is pending can no longer change: the last commit begins. */
-  seal(): void {
-    this.phase = 'sealed'
-    this.pending.freeze()
-  }
-
   /** Drops what is pending, for it was part of something that failed. */
   drop(): void {
-    this.pending.reset(this.#stored?.data ?? nothingStored(this.now).data)
+    this.pending.reset(this.stored.data)
     this.pending.mustStore = false
   }
 
   /** Nothing more is committed for this request; what was not stored is dropped. */
   close(): void {
+    const { pending } = this
     this.phase = 'closed'
-    this.pending.freeze()
-    if (this.pending.isTouched) this.pending.reset(this.#stored?.data ?? nothingStored(this.now).data)
+    pending.data?.close((this.#stored ?? this.stored).data)
+    pending.flash = undefined
+    pending.maxAge = undefined
   }
 
   /** Whether a use of a stored session moves its expiry now. */
@@ -304,10 +279,8 @@ export class RequestSession implements AccessCheck {
 
   /** What the commit does at the end of the request, or `save()` before it. */
   plan(isLast: boolean): Plan {
-    // What is stored comes before what is pending: a record that cannot be read counts as none.
-    if (this.pending.isTouched) this.open()
-    const pending = this.pending.isTouched ? this.pending.collect() : undefined
-    const hasChanges = pending !== undefined && !isEmpty(pending)
+    const pending = this.pending.collect()
+    const hasChanges = pending !== NO_CHANGES
     switch (this.status) {
       case 'destroyed':
         return NOTHING
@@ -322,7 +295,7 @@ export class RequestSession implements AccessCheck {
         if (!this.pending.hasContents) return NOTHING
         // Outside Koa's chain no cookie can be sent, so a session is not stored for its mere existence.
         if (isLast && !hasChanges && this.info.ctx === undefined) return NOTHING
-        return { kind: 'create', pending: pending ?? this.pending.collect() }
+        return { kind: 'create', pending }
     }
   }
 

@@ -1,6 +1,6 @@
 // Which cookie the response carries, and whether it has left. The rules of the cookie's text are in cookie/.
 import { formatSetCookie } from '../cookie/cookie.ts'
-import { onHeaders, type HeaderSource } from '../cookie/on-headers.ts'
+import { NO_HEADERS, onHeaders, SET_COOKIE, type Header, type HeaderSource } from '../cookie/on-headers.ts'
 import { clearedBoundCookie, hasBoundCookie } from '../device-bound/bound-cookie.ts'
 import { cookieMaxAge, withMaxAge, type SessionLifetime } from '../record/lifetime.ts'
 import { newMetadata } from '../record/metadata.ts'
@@ -36,13 +36,6 @@ export class ResponseCookie implements HeaderSource {
     if (ctx === undefined || ctx.res.headersSent || this.#session.isFollower) return false
     // A handler that took the connection over for a WebSocket (koa-easy-ws) gave its response no socket to write to.
     return request.headers.upgrade === undefined || ctx.res.socket !== null
-  }
-
-  /** The response depends on the session from now on. */
-  consult(): void {
-    if (this.isConsulted) return
-    this.isConsulted = true
-    this.watchHeaders()
   }
 
   /** Asks to be called when the headers leave. */
@@ -83,29 +76,20 @@ export class ResponseCookie implements HeaderSource {
     return pending.maxAge === undefined ? stored : withMaxAge(stored, pending.maxAge, now)
   }
 
-  setCookieLines(): string | readonly string[] | undefined {
-    const { info, status, phase, pending } = this.#session
+  dueHeaders(): readonly Header[] {
+    const { status, phase, pending } = this.#session
     switch (this.due) {
-      case 'clear':
-        return this.#withoutProof(formatSetCookie(info.cookie, '', 0, this.#isSecure()))
-      case 'issue':
-        return this.hasSignedIn ? this.#withoutProof(this.#line()) : this.#line()
-      case 'renew':
-        // The handler answers by itself: the read at the load is the word that the session lives.
-        return status === 'live' && phase === 'open' ? this.#line() : undefined
       case 'none':
-        // The same: what the handler made will be stored when the chain returns.
-        return status === 'new' && phase === 'open' && pending.hasContents ? this.#line() : undefined
+        // The handler answers by itself: what it made will be stored when the chain returns.
+        return status === 'new' && phase === 'open' && pending.hasContents ? [this.#ours()] : NO_HEADERS
+      case 'renew':
+        // The same: the read at the load is the word that the session lives.
+        return status === 'live' && phase === 'open' ? [this.#ours()] : NO_HEADERS
+      case 'issue':
+        return this.hasSignedIn ? [this.#ours(), ...this.#endOfBinding(), ...this.#offer()] : [this.#ours()]
+      case 'clear':
+        return [this.#cleared(), ...this.#endOfBinding(), ...this.#clearSiteData()]
     }
-  }
-
-  otherHeaders(): readonly (readonly [string, string])[] | undefined {
-    if (this.due === 'clear') {
-      const { clearSiteData } = this.#session.core.settings
-      return clearSiteData === undefined ? undefined : [['Clear-Site-Data', clearSiteData]]
-    }
-    const offer = this.hasSignedIn ? this.#offer() : undefined
-    return offer === undefined ? undefined : [offer]
   }
 
   onSent(): void {
@@ -115,7 +99,7 @@ export class ResponseCookie implements HeaderSource {
     this.onEarlyHeaders?.(this.#session)
   }
 
-  #line(): string {
+  #ours(): Header {
     const { info, core, record, id } = this.#session
     const { cookie, keyring } = info
     const { lifetime: policy } = core.settings
@@ -123,25 +107,35 @@ export class ResponseCookie implements HeaderSource {
     const seenAt = record === undefined || this.#session.isTouchDue(record, now) ? now : record.lastSeenAt
     // Within the first second the full lifetime: 3600 seconds, not 3599.
     const maxAge = cookieMaxAge(policy, this.lifetime(now), seenAt, now - seenAt < 1000 ? seenAt : now)
-    return formatSetCookie(cookie, `${id}.${keyring.sign(cookie.prefix + id)}`, maxAge, this.#isSecure())
+    const value = `${id}.${keyring.sign(cookie.prefix + id)}`
+    return [SET_COOKIE, formatSetCookie(cookie, value, maxAge, this.#isSecure())]
+  }
+
+  #cleared(): Header {
+    return [SET_COOKIE, formatSetCookie(this.#session.info.cookie, '', 0, this.#isSecure())]
+  }
+
+  #clearSiteData(): readonly Header[] {
+    const { clearSiteData } = this.#session.core.settings
+    return clearSiteData === undefined ? NO_HEADERS : [['Clear-Site-Data', clearSiteData]]
   }
 
   /** The offer to register a device: in this response and in no other. */
-  #offer(): readonly [string, string] | undefined {
+  #offer(): readonly Header[] {
     const { info, core, status, metadata } = this.#session
     const { registration } = metadata
-    if (registration === undefined || status !== 'live') return undefined
-    return core.binding?.offer(info, registration, core.settings.now())
+    if (core.binding === undefined || registration === undefined || status !== 'live') return NO_HEADERS
+    return [core.binding.offer(info, registration, core.settings.now())]
   }
 
-  /** The line, and one that clears the proof of a binding which ends here. */
-  #withoutProof(line: string): string | readonly string[] {
+  /** Clears the proof of a binding which ends here. */
+  #endOfBinding(): readonly Header[] {
     const { info, core, origin, metadata } = this.#session
     const { cookie, request } = info
-    if (core.binding === undefined) return line
+    if (core.binding === undefined) return NO_HEADERS
     const isBound = metadata.binding !== undefined || origin === 'unbound'
-    if (!isBound && !hasBoundCookie(request.headers.cookie, cookie)) return line
-    return [line, clearedBoundCookie(cookie, this.#isSecure())]
+    if (!isBound && !hasBoundCookie(request.headers.cookie, cookie)) return NO_HEADERS
+    return [[SET_COOKIE, clearedBoundCookie(cookie, this.#isSecure())]]
   }
 
   #isSecure(): boolean {

@@ -1,4 +1,5 @@
 // From a record that has ended to the session that took its place.
+import { turnAfter } from '../portions.ts'
 import { isEnded, successorOf } from '../record/tombstone.ts'
 import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
@@ -14,11 +15,14 @@ export async function followRecord(core: Core, record: SessionRecord): Promise<S
   // Tombstones that name one another in a circle have no end.
   const seen = new Set<string>()
   const end = performance.now() + PATIENCE
+  let steps = 0
   while (target !== undefined && target !== 'corrupt' && performance.now() < end) {
     if (!isEnded(target)) return target
     const successor = successorOf(target)
     if (successor === undefined || seen.has(successor)) return undefined
     seen.add(successor)
+    // A store that answers at once would otherwise keep the event loop.
+    await turnAfter(steps++)
     target = await store.read(successor, settings.now())
   }
   return undefined

@@ -62,7 +62,7 @@ async function changeRecord<Result>(
     const next = recordOf(payload, draft, key, record.version + 1, { lastSeenAt, expiresAt })
     const answer = await writes.hold(key, Promise.resolve(store.replace(next, record.version, settings.now())))
     if (answer !== 'done') return answer
-    payload.remember(next, draft)
+    payload.known.remember(next, draft)
     if (events.hasSubscribers('commit')) events.emit('commit', { publicId: key, owner: next.owner })
     return answer
   }

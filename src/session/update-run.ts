@@ -20,9 +20,10 @@ export async function runUpdate<Result>(
 ): Promise<Run<Result>> {
   let isOver = false
   const data = new Data(stored, core.payload.codec, {
-    readable: () => undefined,
-    writable: () => {
+    toRead: (own) => own,
+    toWrite(own) {
       if (isOver) throw writtenTooLate()
+      return own
     },
   })
   data.adopt(pending)

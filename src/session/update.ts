@@ -4,15 +4,14 @@ import { applyChanges, isEmpty, type PendingChanges } from '../record/merge.ts'
 import { draftOf, hasContents, recordOf, type Draft } from '../record/record.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 import { insert } from './create.ts'
-import { tellCommitted } from './events.ts'
 import { orDrop, runExclusive } from './exclusive.ts'
 import { updateAround } from './inside-update.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer, useNewestKnown } from './newest.ts'
-import { applyOwner, finishSignIn, needsNewId } from './owner.ts'
+import { applyOwner, needsNewId } from './owner.ts'
 import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
 import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
-import { conflictingKeys, nextInstants, scheduleRenewal } from './rules.ts'
+import { conflictingKeys, finishChange, nextInstants } from './change.ts'
 import { runUpdate, type Run } from './update-run.ts'
 import { checkDraft } from './validation.ts'
 
@@ -173,12 +172,7 @@ class Update<Result> {
     const record = recordOf(payload, draft, key, version + 1, nextInstants(session, ground, draft, pending, now))
     const answer = await writes.hold(key, Promise.resolve(store.replace(record, version, now)))
     if (answer !== 'done') return answer
-    session.setRecord(record, draft)
-    payload.remember(record, draft)
-    session.core.watches.expires(record.key, record.expiresAt)
-    scheduleRenewal(session, pending, record.lastSeenAt !== ground.lastSeenAt)
-    tellCommitted(session, record, clashes)
-    await finishSignIn(session, undefined, record.owner !== ground.owner)
+    await finishChange(session, pending, ground, record, draft, clashes)
     return answer
   }
 }

@@ -22,6 +22,8 @@ export interface Watcher {
 interface Watched {
   key: string
   expiresAt: number
+  /** The last look at it failed. */
+  isUnsure: boolean
   readonly watchers: Set<Watcher>
 }
 
@@ -44,6 +46,7 @@ export class Watches {
   #hasSubscribed = false
   #timer: NodeJS.Timeout | undefined = undefined
   #readAt = 0
+  #failedAt = Infinity
   #isReading = false
   #isClosed = false
   readonly #closing = new WeakMap<EventEmitter, Set<Watcher>>()
@@ -78,7 +81,8 @@ export class Watches {
 
   #put(watcher: Watcher, key: string, expiresAt: number): void {
     let watched = this.#watched.get(key)
-    if (watched === undefined) this.#watched.set(key, (watched = { key, expiresAt, watchers: new Set() }))
+    if (watched === undefined)
+      this.#watched.set(key, (watched = { key, expiresAt, isUnsure: false, watchers: new Set() }))
     watched.watchers.add(watcher)
     this.#of.set(watcher, watched)
   }
@@ -155,10 +159,15 @@ export class Watches {
     // One look at a time: where the store is slow, the next one does not come on top.
     if (this.#isReading) return
     const now = this.#settings.now()
-    const isDue = performance.now() - this.#readAt >= (this.#unsubscribe === undefined ? POLL : RECHECK)
+    const time = performance.now()
+    const isDue = time - this.#readAt >= (this.#unsubscribe === undefined ? POLL : RECHECK)
+    // What was to be seen when an announcement came, or a connection was back, is not put off to the next time of all.
+    const isAgain = time - this.#failedAt >= POLL
     const due: Watched[] = []
-    for (const watched of this.#watched.values()) if (isDue || watched.expiresAt <= now) due.push(watched)
-    if (isDue) this.#readAt = performance.now()
+    for (const watched of this.#watched.values())
+      if (isDue || watched.expiresAt <= now || (isAgain && watched.isUnsure)) due.push(watched)
+    if (isDue) this.#readAt = time
+    if (isAgain) this.#failedAt = Infinity
     if (due.length === 0) return
     this.#isReading = true
     this.#read(due, () => (this.#isReading = false))
@@ -166,7 +175,14 @@ export class Watches {
 
   #read(watched: readonly Watched[], then?: () => void): void {
     const look = async (one: Watched): Promise<boolean> => {
-      await this.#look(one)
+      one.isUnsure = true
+      try {
+        await this.#look(one)
+        one.isUnsure = false
+      } catch (error) {
+        this.#failedAt = performance.now()
+        throw error
+      }
       return true
     }
     // An outage is no end: the failure is an event, and the next look comes.

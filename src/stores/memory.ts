@@ -1,7 +1,8 @@
 // Keeps sessions in this process: bounded, expiring, and gone when it ends. It knows bounds and what is live;
 // how records lie in memory is the business of the columns.
-import { invalidMix, invalidType, invalidValue } from '../errors.ts'
+import { invalidValue } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
+import { bound, checkOptions, listener } from './memory/arguments.ts'
 import { Columns } from './memory/columns.ts'
 import { isEnded, isOwned, ownerOf, toEntry, type Entry } from './memory/entries.ts'
 import { hashOf, NONE } from './memory/key-table.ts'
@@ -75,7 +76,8 @@ export class MemoryStore implements SessionStore {
    * whole number from 1 on.
    */
   constructor(options: MemoryStoreOptions = {}) {
-    const { maxSessions, maxBytes } = checked(options)
+    checkOptions(options)
+    const { maxSessions, maxBytes } = options
     this.#maxSessions = bound('maxSessions', maxSessions, 2_000_000)
     this.#maxBytes = bound('maxBytes', maxBytes, 512 * 1024 * 1024)
     let parts = 1
@@ -280,7 +282,10 @@ export class MemoryStore implements SessionStore {
     return keys.length < wanted ? undefined : keys.at(-1)
   }
 
-  /** Evicts until the bounds hold. What was just written is the last in its order, so it goes only when it is expired. */
+  /**
+   * Evicts until the bounds hold, which ends: each turn removes a record, and the last one fits. What was just written is
+   * the last in its order, so it goes only when it is expired.
+   */
   #makeRoom(written: SessionRecord, now: number): void {
     while (this.#count > this.#maxSessions || this.#bytes > this.#maxBytes) this.#evict(written, now)
   }
@@ -316,28 +321,6 @@ export class MemoryStore implements SessionStore {
     this.#ends.announce(key)
     if (!isEnded(entry)) this.#evictions.announce({ key, owner: ownerOf(entry) })
   }
-}
-
-function checked(options: unknown): MemoryStoreOptions {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw invalidType('options', 'an object', options)
-  const unknown = Object.keys(options).find((name) => name !== 'maxSessions' && name !== 'maxBytes')
-  if (unknown !== undefined)
-    throw invalidMix(`options.${unknown} is no option of a MemoryStore: the options are maxSessions, maxBytes`)
-  return options
-}
-
-function bound(name: string, value: unknown, fallback: number): number {
-  if (value === undefined) return fallback
-  if (typeof value !== 'number') throw invalidType(`options.${name}`, 'a whole number from 1 on', value)
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw invalidValue(`options.${name}`, 'a whole number from 1 on', value)
-  return value
-}
-
-function listener<Listener>(name: string, value: Listener): Listener {
-  if (typeof value !== 'function') throw invalidType(name, 'a function', value)
-  return value
 }
 
 /** A portion of no records would come again and again. */

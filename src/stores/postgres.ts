@@ -69,6 +69,8 @@ const MOST_BATCHES = 200
 // often a replace looks again at a record that changed under it.
 const RETRIES = 20
 
+const CLOCK = { text: 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint::text AS now' }
+
 /**
  * Keeps sessions in PostgreSQL, for any number of machines.
  *
@@ -202,6 +204,11 @@ export class PostgresStore implements SessionStore {
     return total
   }
 
+  async serverTime(): Promise<number> {
+    const [row] = await this.#run(CLOCK, [])
+    return countIn(row, 'now')
+  }
+
   /** Ends subscriptions, and with them a connection that the store made. The store goes on working. */
   close(): void {
     this.#listener?.close()
@@ -227,6 +234,7 @@ export class PostgresStore implements SessionStore {
     const { name, text } = statement
     let values = this.#keepsAsciiOnly ? withAscii(given, statement.opaque) : given
     let hasMade = false
+    // Ends with an answer, or a throw when tries is RETRIES at the latest.
     for (let tries = 0; ; tries++) {
       const withName = name !== undefined && this.#keepsNames
       try {

@@ -7,14 +7,24 @@
 // Keeps session records in Redis or Valkey: one string for each, changed by small scripts that touch one key, so that
 // they run in a Cluster too. It knows what a record is made of; not what it is for.
 import { randomBytes, randomInt } from 'node:crypto'
-import { invalidType, invalidValue } from '../errors.ts'
 import { CorruptRecord, type KeyPage, type RecordPage, type Replaced } from '../store.ts'
 import type { SessionRecord, SessionStore } from '../store.ts'
 import { connect, textOf, textsOf, unexpected, type Connection, type RedisClient } from './redis/client.ts'
 import { isLate, listedUntil, OwnerIndex, SLACK, type Entry } from './redis/owners.ts'
-import { back, damaged, decode, decodeOwner, encodeNumber, front, expiryOf } from './redis/record.ts'
-import { inPortions, runScript } from './redis/run.ts'
-import { CREATE, DELETE, HEAD_LENGTH, HEADS, LONGEST, REPLACE, TOUCH, type Script } from './redis/scripts.ts'
+import {
+  back,
+  damaged,
+  decode,
+  decodeOwner,
+  encodeNumber,
+  front,
+  expiryOf,
+  expiryWithoutOwner,
+} from './redis/record.ts'
+import { prefixOf } from './redis/prefix.ts'
+import { isWrongType, PortionReader } from './redis/portion-reader.ts'
+import { runScript } from './redis/run.ts'
+import { CREATE, DELETE, LONGEST, REPLACE, TOUCH, type Script } from './redis/scripts.ts'
 import { feedOf, Subscription, type RedisSubscriber } from './redis/subscription.ts'
 import { walkCluster, walkServer } from './redis/walk.ts'
 
@@ -39,11 +49,6 @@ export interface RedisStoreOptions {
    */
   readonly subscriber?: RedisSubscriber | undefined
 }
-
-const NAMES = ['prefix', 'subscriber']
-
-/** How many commands of one call are under way at once. */
-const WIDTH = 50
 
 /**
  * Keeps sessions in Redis (6.2 or later) or Valkey, on one server, a Sentinel set or a Cluster.
@@ -83,8 +88,7 @@ export class RedisStore implements SessionStore {
   readonly #writer = randomBytes(3).toString('base64url')
   readonly #call = Buffer.allocUnsafe(3)
   #calls = randomInt(0x1000000)
-  // Whether one command may read several keys: not in a Cluster, not with every proxy or ACL.
-  #readsTogether: boolean
+  readonly #reader: PortionReader
   // The prefix as the server sees it, once it was asked.
   #seen: string | undefined
 
@@ -97,7 +101,7 @@ export class RedisStore implements SessionStore {
     this.#prefix = prefixOf(options)
     this.#owners = new OwnerIndex(this.#connection, this.#prefix)
     this.#channel = `${this.#prefix}ended`
-    this.#readsTogether = this.#connection.sendToAll === undefined
+    this.#reader = new PortionReader(this.#connection, this.#prefix)
     if (options.subscriber !== undefined) {
       const subscription = new Subscription(feedOf(options.subscriber, client), this.#channel)
       this.#subscription = subscription
@@ -196,13 +200,15 @@ export class RedisStore implements SessionStore {
 
   async list(owner: string, now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
     const page = await this.#owners.page(owner, now, limit, cursor)
-    const values = await this.#valuesOf(page.entries.map(({ key }) => key))
+    const values = await this.#reader.values(page.entries.map(({ key }) => key))
     const records: SessionRecord[] = []
     const without: Entry[] = []
     for (const [index, entry] of page.entries.entries()) {
       const record = readable(entry.key, values[index])
       if (record?.owner !== owner) without.push(entry)
-      else if (record.expiresAt > now) records.push(record)
+      // One that ended after its entry was read comes all the same: it may name the record that goes on in its place.
+      if (record !== undefined && record.expiresAt > now && (record.owner === owner || record.payload.length === 0))
+        records.push(record)
     }
     this.#owners.clean(owner, without)
     return { records, cursor: page.cursor }
@@ -210,14 +216,14 @@ export class RedisStore implements SessionStore {
 
   async listKeys(owner: string, now: number, limit: number, cursor: string | undefined): Promise<KeyPage> {
     const page = await this.#owners.page(owner, now, limit, cursor)
-    const heads = await this.#headsOf(page.entries.map(({ key }) => key))
+    const heads = await this.#reader.heads(page.entries.map(({ key }) => key))
     const ends = heads.map((head) => expiryOf(owner, head))
     this.#owners.clean(
       owner,
       page.entries.filter((_, index) => ends[index] === undefined),
     )
-    const keys = page.entries.filter((_, index) => (ends[index] ?? now) > now).map(({ key }) => key)
-    return { keys, cursor: page.cursor }
+    const isLive = (index: number): boolean => (ends[index] ?? expiryWithoutOwner(heads[index] ?? '') ?? now) > now
+    return { keys: page.entries.filter((_, index) => isLive(index)).map(({ key }) => key), cursor: page.cursor }
   }
 
   async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
@@ -231,12 +237,19 @@ export class RedisStore implements SessionStore {
         ? await walkServer(this.#connection, real, count, cursor)
         : await walkCluster(this.#connection, sendToAll, real, count, cursor)
     const keys = page.names.map((name) => name.slice(real.length))
-    const values = await this.#valuesOf(keys)
+    const values = await this.#reader.values(keys)
     const records = keys.map((key, index) => readable(key, values[index]))
     return {
       records: records.filter((record): record is SessionRecord => record !== undefined && record.expiresAt > now),
       cursor: page.cursor,
     }
+  }
+
+  serverTime(): Promise<number> {
+    return this.#connection.ask(['TIME'], this.#prefix, (answer) => {
+      const [seconds, microseconds] = textsOf(answer)
+      return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
+    })
   }
 
   /** Ends the subscription; the clients are the caller's, and stay as they are. */
@@ -269,46 +282,6 @@ export class RedisStore implements SessionStore {
     return 'done'
   }
 
-  /** What lies under each key; `undefined` for nothing, or for what is no text. */
-  #valuesOf(keys: readonly string[]): Promise<readonly (string | undefined)[]> {
-    return this.#readAll(
-      keys,
-      (names, fail) => this.#connection.ask(['MGET', ...names], names[0] ?? '', listOf, fail),
-      (name) => this.#connection.ask(['GET', name], name, textOf, unlessWrongType),
-    )
-  }
-
-  /** The lines up to the owner of what lies under each key; no payload is sent, but for a short one's beginning. */
-  #headsOf(keys: readonly string[]): Promise<readonly string[]> {
-    return this.#readAll(
-      keys,
-      (names, fail) => runScript(this.#connection, HEADS, names, [], textsOf).catch(fail),
-      (name) => {
-        const head = (answer: unknown) => textOf(answer) ?? ''
-        const none = (error: unknown) => {
-          unlessWrongType(error)
-          return ''
-        }
-        return this.#connection.ask(['GETRANGE', name, '0', `${HEAD_LENGTH - 1}`], name, head, none)
-      },
-    )
-  }
-
-  /** Reads all at once where they are on one server, else each by itself, a few at once. */
-  async #readAll<T>(
-    keys: readonly string[],
-    together: (names: string[], fail: (error: unknown) => undefined) => Promise<readonly T[] | undefined>,
-    alone: (name: string) => Promise<T>,
-  ): Promise<readonly T[]> {
-    const names = keys.map((key) => this.#prefix + key)
-    if (this.#readsTogether && names.length > 1) {
-      const answers = await together(names, unlessApart)
-      if (answers !== undefined) return answers
-      this.#readsTogether = false
-    }
-    return inPortions(names, WIDTH, alone)
-  }
-
   #tag(): string {
     this.#calls = (this.#calls + 1) % 0x1000000
     this.#call.writeUIntBE(this.#calls, 0, 3)
@@ -324,54 +297,8 @@ export class RedisStore implements SessionStore {
   }
 }
 
-function prefixOf(options: RedisStoreOptions): string {
-  const given: unknown = options
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
-    throw invalidType('options', 'an object, such as { prefix }', given)
-  const unknown = Object.keys(given).find((name) => !NAMES.includes(name))
-  if (unknown !== undefined)
-    throw invalidValue(
-      `options.${printable(unknown)}`,
-      `left out: RedisStore knows ${NAMES.join(' and ')}`,
-      options[unknown as 'prefix'],
-    )
-  const { prefix = 'session:' } = options
-  if (typeof prefix !== 'string') throw invalidType('options.prefix', 'a string', prefix)
-  // Braces would put every key into one slot of a Cluster.
-  if (!/^[^\p{C}\p{Z}{}*?[\]\\]{1,64}$/u.test(prefix)) {
-    throw invalidValue(
-      'options.prefix',
-      '1 to 64 characters without braces, glob characters, blanks and control characters',
-      prefix,
-    )
-  }
-  return prefix
-}
-
-function printable(name: string): string {
-  return name.replace(/[^\w$-]/gu, '?').slice(0, 40)
-}
-
 function timeToLive(expiresAt: number, now: number): string {
   return `${Math.min(Math.max(0, Math.ceil(expiresAt - now)) + SLACK, LONGEST)}`
-}
-
-function isWrongType(error: unknown): boolean {
-  return error instanceof Error && /wrong ?type/i.test(error.message)
-}
-
-function unlessWrongType(error: unknown): undefined {
-  if (!isWrongType(error)) throw error
-}
-
-/** Passes over an error that says: one command must not read several keys. */
-function unlessApart(error: unknown): undefined {
-  if (!(error instanceof Error && /CROSSSLOT|NOPERM|unknown command/i.test(error.message))) throw error
-}
-
-function listOf(answer: unknown): (string | undefined)[] {
-  if (!Array.isArray(answer)) throw unexpected(answer)
-  return answer.map(textOf)
 }
 
 /** The record in a value; `undefined` where there is none, or none that can be read: it must not hide the others. */

@@ -4,7 +4,6 @@ import test from 'ava'
 import connectPgSimple from 'connect-pg-simple'
 import { RedisStore as ConnectRedis } from 'connect-redis'
 import expressSession from 'express-session'
-import Koa from 'koa'
 import { fromExpressStore, type ExpressSession, type ExpressStore } from '../../src/adapters/index.ts'
 import { storeChecks } from 'koa-fastsession/conformance'
 import memorystore from 'memorystore'
@@ -13,12 +12,12 @@ import { createClient } from 'redis'
 import sessionFileStore from 'session-file-store'
 import { MemoryStore as MemoryStoreOfOurs, session } from '../../src/index.ts'
 import { CorruptRecord } from '../../src/store.ts'
-import { serve } from '../support/app.ts'
 import { MongoShape, type Callback } from '../support/mongo-shape.ts'
 import { mounted } from '../support/mounted.ts'
 import { postgres } from '../support/postgres.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
 import { temporaryFolder } from '../support/service.ts'
+import { assertLives } from '../support/lives-over-http.ts'
 import { newRecord, NOW } from '../support/records.ts'
 
 /** As better-sqlite3-session-store does it: everything at once, and a lifetime from cookie.maxAge. */
@@ -59,7 +58,7 @@ const [make] = redisMakes()
 const [redis, database] = await Promise.all([make && startRedis(make), postgres()])
 
 if (redis !== undefined) {
-  const client = createClient({ url: `redis://127.0.0.1:${redis.port}` })
+  const client = createClient({ url: `redis://127.0.0.1:${redis.port}` }).on('error', () => undefined)
   const connected = client.connect()
   test.before(async () => {
     await connected
@@ -72,7 +71,7 @@ if (redis !== undefined) {
 }
 
 if (database !== undefined) {
-  const pool = new pg.Pool({ connectionString: database.url })
+  const pool = new pg.Pool({ connectionString: database.url }).on('error', () => undefined)
   const store = new (connectPgSimple(expressSession))({ pool, createTableIfMissing: true, pruneSessionInterval: false })
   test.after.always(async () => {
     await pool.end()
@@ -85,24 +84,7 @@ for (const [name, open] of Object.entries(foreign)) {
   for (const { title, run } of storeChecks)
     test(`${name}: ${title}`, (t) => t.notThrowsAsync(run(fromExpressStore(open()))))
 
-  test(`${name}: a session goes on, and ends, over HTTP`, async (t) => {
-    const app = new Koa()
-    app.use(session({ store: fromExpressStore(open()), logger: {} }))
-    app.use(async (ctx) => {
-      const data = ctx.state.session.data as { n?: number }
-      if (ctx.path === '/out') await ctx.state.session.destroy()
-      else ctx.body = data.n = (data.n ?? 0) + 1
-    })
-    const running = await serve(app)
-    t.teardown(() => running.close())
-    const browser = running.browser()
-
-    t.is((await browser.get('/')).body, '1')
-    t.is((await browser.get('/')).body, '2')
-    const cookie = await browser.cookie()
-    await browser.get('/out')
-    t.is((await browser.send('/', cookie)).body, '1')
-  })
+  test(`${name}: a session goes on, and ends, over HTTP`, (t) => assertLives(t, fromExpressStore(open())))
 }
 
 test('two adapters of one store take turns', async (t) => {

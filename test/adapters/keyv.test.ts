@@ -1,11 +1,9 @@
 import test from 'ava'
 import { Keyv as Keyv5 } from 'keyv'
 import { Keyv as Keyv6 } from 'keyv6'
-import Koa from 'koa'
 import { fromKeyv, type KeyvLike } from '../../src/adapters/index.ts'
 import { storeChecks } from 'koa-fastsession/conformance'
-import { session } from '../../src/index.ts'
-import { serve } from '../support/app.ts'
+import { assertLives } from '../support/lives-over-http.ts'
 import { newRecord, NOW } from '../support/records.ts'
 
 /** What Keyv keeps things in: texts with promises, failing on demand. */
@@ -92,24 +90,7 @@ for (const [name, open] of Object.entries(makes)) {
     await t.throwsAsync(async () => store.delete(record.key), down)
   })
 
-  test(`${name}: a session goes on, and ends, over HTTP`, async (t) => {
-    const app = new Koa()
-    app.use(session({ store: fromKeyv(open()), logger: {} }))
-    app.use(async (ctx) => {
-      const data = ctx.state.session.data as { n?: number }
-      if (ctx.path === '/out') await ctx.state.session.destroy()
-      else ctx.body = data.n = (data.n ?? 0) + 1
-    })
-    const running = await serve(app)
-    t.teardown(() => running.close())
-    const browser = running.browser()
-
-    t.is((await browser.get('/')).body, '1')
-    t.is((await browser.get('/')).body, '2')
-    const cookie = await browser.cookie()
-    await browser.get('/out')
-    t.is((await browser.send('/', cookie)).body, '1')
-  })
+  test(`${name}: a session goes on, and ends, over HTTP`, (t) => assertLives(t, fromKeyv(open())))
 }
 
 test('a Keyv whose set is false did not store', async (t) => {

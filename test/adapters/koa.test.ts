@@ -5,6 +5,7 @@ import { fromKoaStore, type KoaStore } from '../../src/adapters/index.ts'
 import { storeChecks } from 'koa-fastsession/conformance'
 import { MemoryStore, session } from '../../src/index.ts'
 import { serve } from '../support/app.ts'
+import { assertLives } from '../support/lives-over-http.ts'
 import { newRecord, NOW } from '../support/records.ts'
 
 /** As koa-redis keeps them: JSON, whole seconds, `null` for nothing. */
@@ -50,24 +51,7 @@ for (const [name, open] of Object.entries(foreign)) {
     test(`${name}: ${title}`, (t) => t.notThrowsAsync(run(fromKoaStore(open()))))
 }
 
-test('a session goes on, and ends, over HTTP', async (t) => {
-  const app = new Koa()
-  app.use(session({ store: fromKoaStore(new RedisShape()), logger: {} }))
-  app.use(async (ctx) => {
-    const data = ctx.state.session.data as { n?: number }
-    if (ctx.path === '/out') await ctx.state.session.destroy()
-    else ctx.body = data.n = (data.n ?? 0) + 1
-  })
-  const running = await serve(app)
-  t.teardown(() => running.close())
-  const browser = running.browser()
-
-  t.is((await browser.get('/')).body, '1')
-  t.is((await browser.get('/')).body, '2')
-  const cookie = await browser.cookie()
-  await browser.get('/out')
-  t.is((await browser.send('/', cookie)).body, '1')
-})
+test('a session goes on, and ends, over HTTP', (t) => assertLives(t, fromKoaStore(new RedisShape())))
 
 test('parallel requests of one session lose nothing', async (t) => {
   const app = new Koa()

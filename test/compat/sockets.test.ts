@@ -57,6 +57,7 @@ function chat(
   const sockets = new WebSocketServer({ noServer: true })
   const ofSession = new Map<string, Set<WebSocket>>()
   server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy())
     void middleware.run(request, ({ data, publicId }) => {
       if (data.user === undefined) {
         socket.end('HTTP/1.1 401 Unauthorized\r\n\r\n')
@@ -89,6 +90,7 @@ function chat(
 
 async function dial(t: ExecutionContext, app: Site, cookie: string): Promise<WebSocket> {
   const socket = new WebSocket(app.url.replace('http', 'ws'), { headers: { cookie } })
+  socket.on('error', () => undefined) // what waits for it hears of it as well
   t.teardown(() => socket.terminate())
   await once(socket, 'open')
   return socket
@@ -182,6 +184,7 @@ test('ws: reload() tells a socket of a session that ended in another process', a
   const ended = new Promise<void>((resolve) => (end = resolve))
   const browser = await signedIn(here)
   here.server.on('upgrade', (request, socket) => {
+    socket.on('error', () => socket.destroy())
     void here.middleware.run(request, async (held) => {
       asked()
       await ended
@@ -203,6 +206,7 @@ test('ws: a socket whose session ended cannot begin another one', async (t) => {
   chat(t, here, increment)
   const browser = await signedIn(here)
   const socket = new WebSocket(here.url.replace('http', 'ws'), { headers: { cookie: await browser.cookie() } })
+  socket.on('error', () => undefined)
   t.teardown(() => socket.terminate())
   await once(socket, 'open')
   // Deleted behind the middleware's back: nobody is told.
@@ -240,7 +244,7 @@ test('socket.io: handlers have the session, at the handshake and at each event',
   const cookie = await browser.cookie()
   const clients = [connected(cookie, ['websocket']), connected(cookie, ['polling'])]
   const counts = await Promise.all([
-    ...clients.map((client) => client.timeout(5000).emitWithAck('count') as Promise<number>),
+    ...clients.map((client) => client.timeout(60_000).emitWithAck('count') as Promise<number>),
     browser.get('/count').then(() => 0),
   ])
   t.is(counts.length, 3)

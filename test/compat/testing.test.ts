@@ -51,6 +51,10 @@ test('sessions of withSession do not see one another', async (t) => {
   t.deepEqual(names, ['hello Ada', 'hello Bob'])
 })
 
+test('withSession refuses what is no function', async (t) => {
+  await t.throwsAsync(withSession({}, 5 as never), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' })
+})
+
 test('withSession passes on what its function throws', async (t) => {
   await t.throwsAsync(
     withSession({}, () => Promise.reject(new Error('mine'))),

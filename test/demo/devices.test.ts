@@ -192,6 +192,7 @@ testInChromium('a socket that another site opens is refused, whatever cookie it 
   const cookie = `sid=${(await guest.cookie())?.value ?? ''}`
   const dial = async (origin: string) => {
     const socket = new WebSocket(`${shop.url.replace('http', 'ws')}/live/socket`, { headers: { cookie, origin } })
+    socket.on('error', () => undefined) // what waits for it hears of it as well
     t.teardown(() => socket.terminate())
     await once(socket, 'message')
   }
@@ -204,6 +205,7 @@ testInChromium('a socket that another site opens is refused, whatever cookie it 
 testInChromium('a socket without a session is closed with the reason', async (t) => {
   const shop = await openShop(t)
   const socket = new WebSocket(`${shop.url.replace('http', 'ws')}/live/socket`, { headers: { origin: shop.url } })
+  socket.on('error', () => undefined) // what waits for it hears of it as well
   t.teardown(() => socket.terminate())
 
   const [code] = (await once(socket, 'close')) as [number]

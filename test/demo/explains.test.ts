@@ -81,9 +81,10 @@ testInChromium('a sign-in page says what it is for', async (t) => {
   const guest = await shop.visitor()
 
   for (const [path, wish] of Object.entries({
-    '/devices': 'see where you are signed in',
+    '/devices': 'see your devices',
     '/live': 'open the live view',
     '/account/password': 'change your password',
+    '/thief': 'see what a stolen cookie opens',
     '/admin': 'see everybody’s sessions',
   })) {
     await guest.page.goto(path)

@@ -142,7 +142,7 @@ async function demo(t: ExecutionContext, database: string): Promise<{ running: R
     { cwd: ROOT },
   )
   t.teardown(() => running.stop())
-  await listening(port, 30_000)
+  await listening(port, running)
   return { running, port }
 }
 

@@ -671,3 +671,49 @@ serial('the two cookies follow a cookie function, whose path must lead to the ad
   path = '/elsewhere'
   t.is((await device.get('/')).status, 500)
 })
+
+serial(
+  'a thief who read the response of the sign-in itself is found out, and what they bound can be ended',
+  async (t) => {
+    const site = await boundSite(t)
+    const device = site.device()
+    const signedIn = await device.get('/in')
+    const thief = new Device(await device.browser.twin())
+    t.is((await thief.register(signedIn)).status, 200)
+    site.events.length = 0
+
+    t.is((await device.register(signedIn)).status, 403)
+    t.like(site.events, [{ name: 'reject', reason: 'unbound', owner: 'ada' }])
+    site.clock.now += 2 * MINUTE
+    t.is(seen(await device.get('/')).origin, 'unbound')
+    t.is((await device.register(await device.get('/in'))).status, 200)
+    site.clock.now += 2 * MINUTE
+    t.like(seen(await device.get('/')), { origin: 'resumed', owner: 'ada', isBound: true })
+    t.is(seen(await thief.get('/')).origin, 'resumed')
+
+    const here = (await site.middleware.list('ada')).find(({ createdAt }) => createdAt > site.clock.now - 3 * MINUTE)
+    t.is(await site.middleware.destroyAll('ada', { except: here?.publicId ?? '' }), 1)
+
+    t.is(seen(await thief.get('/')).origin, 'expired')
+    t.is(seen(await device.get('/')).origin, 'resumed')
+  },
+)
+
+serial('where the option is switched off again, bound sessions are served by their one cookie', async (t) => {
+  const store = new MemoryStore()
+  const on = await boundSite(t, { store })
+  const device = await boundDevice(on)
+  const cookie = withoutCookie(await device.browser.cookie(), 'sid-bound')
+  const off = await boundSite(t, { store, deviceBound: false })
+  off.clock.now += 20 * MINUTE
+
+  const answer = await off.running.browser().send('/add', cookie, { headers: HTTPS })
+
+  t.like(seen(answer), { origin: 'resumed', owner: 'ada', n: 1 })
+  t.deepEqual(answer.setCookie, [])
+  // And switched on once more they ask for proof as before.
+  on.clock.now += 20 * MINUTE
+  t.is(seen(await on.running.browser().send('/', cookie, { headers: HTTPS })).origin, 'unbound')
+  t.is((await device.refresh()).status, 200)
+  t.like(seen(await device.get('/')), { origin: 'resumed', n: 1 })
+})

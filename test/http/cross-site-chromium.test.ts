@@ -19,6 +19,7 @@ const { key, cert } = certificate()
 
 interface Things {
   n?: number
+  user?: string
 }
 
 async function listen(
@@ -69,14 +70,17 @@ async function scene(
   app.use(async (ctx) => {
     const manager = ctx.state.session as SessionManager<Things>
     served.push(`${ctx.method} ${manager.origin}`)
-    if (ctx.path === '/out') await manager.destroy()
-    else manager.data.n = (manager.data.n ?? 0) + 1
+    const { data } = manager
+    if (ctx.path === '/in') data.user = String(ctx.query['user'])
+    else if (ctx.path === '/out') await manager.destroy()
+    else if (ctx.path !== '/who') data.n = (data.n ?? 0) + 1
     ctx.type = 'html'
-    ctx.body = '<title>ours</title>'
+    ctx.body = ctx.path === '/who' ? `<title>ours ${data.user ?? 'nobody'}</title>` : '<title>ours</title>'
   })
   const sockets = new WebSocketServer({ noServer: true })
   const { port, server } = await listen(t, app, sockets)
   server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy())
     sessions
       .run(request, ({ origin }) => {
         served.push(`WebSocket ${origin}`)
@@ -180,3 +184,22 @@ testInChromium('with clearSiteData the end of a session takes the storage of its
     t.is(await page.evaluate("localStorage.getItem('draft')"), left)
   }
 })
+
+// ---- what crossSite does not cover
+
+for (const [how, options, statuses, left] of [
+  ['by data alone, which the middleware cannot see, is served', {}, 200, 'eve'],
+  ['by data that the owner option reads is refused', { owner: ({ user }: Things) => user }, 403, undefined],
+] as const) {
+  testInChromium(`a login that another site sends to an app whose users are signed in ${how}`, async (t) => {
+    const { page, ours, theirs } = await scene(t, () => options)
+    // A visitor without a session: there is none that could be misused, and the attacker's own is put in its place.
+    await page.goto(`${ours}/out`)
+    await page.goto(theirs)
+
+    t.is(await submit(page, `${ours}/in?user=eve`, 'post', 'application/x-www-form-urlencoded'), statuses)
+
+    await page.goto(`${ours}/who`)
+    t.is(await page.title(), `ours ${left ?? 'nobody'}`)
+  })
+}

@@ -1,8 +1,11 @@
 // What the diagnostics channels say of requests. Channels belong to the process, so these tests are serial.
 import { inspect } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
+import { MemoryStore, session } from '../../src/index.ts'
+import { sessionCookie } from '../../src/testing.ts'
+import { KEYS } from '../support/app.ts'
 import { ROOT } from '../support/consumer.ts'
-import { hear, keyIn, mounted, valueIn, type Handler, type Heard } from '../support/mounted.ts'
+import { hear, keyIn, mounted, valueIn, type Handler, type Heard, type Things } from '../support/mounted.ts'
 import { start } from '../support/service.ts'
 
 const ALL = [
@@ -132,6 +135,47 @@ test.serial('a cookie of an ended session is rejected by name', async (t) => {
   t.deepEqual(heard.at(-1), ['reject', { publicId, reason: 'ended' }])
 })
 
+test.serial('a session that is there and does not count is rejected by its reason', async (t) => {
+  let now = Date.now()
+  const common = { store: new MemoryStore(), now: () => now, logger: {} }
+  const encryptionKeys = ['an encryption secret of some length']
+  const others = { keys: ['another encryption secret'], acceptPlain: true, onUnknownKey: 'end' } as const
+  const [first, second] = [
+    await mounted(t, { ...common, encryptionKeys }, handlers),
+    await mounted(t, common, handlers),
+  ]
+  const sites = {
+    idle: await mounted(t, { ...common, idleTimeout: '5m' }, handlers),
+    absolute: await mounted(t, { ...common, absoluteTimeout: '5m' }, handlers),
+    key: await mounted(t, { ...common, encryptionKeys: others }, handlers),
+  }
+  const cookies: string[] = []
+  for (const site of [second, second, first]) {
+    const browser = site.browser()
+    await browser.get('/in')
+    cookies.push(await browser.cookie())
+  }
+  now += 300_000
+  const heard = hear(t, 'reject')
+  for (const [at, site] of Object.values(sites).entries()) await site.browser().send('/look', cookies[at] ?? t.fail())
+  await second.browser().send('/regenerate', cookies[0] ?? t.fail())
+  await second.browser().send('/look', cookies[0] ?? t.fail())
+
+  t.deepEqual(heard, [
+    ...Object.keys(sites).map((reason, at) => ['reject', { publicId: keyIn(cookies[at]), owner: 'ada', reason }]),
+    ['reject', { publicId: keyIn(cookies[0]), reason: 'replaced' }],
+  ])
+})
+
+test.serial('a session that a bounded store removed to make room is told as evicted, with its owner', async (t) => {
+  const middleware = session<Things>({ store: new MemoryStore({ maxSessions: 1 }), keys: KEYS, logger: {} })
+  const cookie = await sessionCookie(middleware, { n: 1 }, { owner: 'ada' })
+  const heard = hear(t, 'destroy')
+  await sessionCookie(middleware, { n: 2 })
+
+  t.deepEqual(heard, [['destroy', { publicId: keyIn(cookie), owner: 'ada', reason: 'evicted' }]])
+})
+
 test.serial('a session that cannot be read is rejected by name where a handler looks at it', async (t) => {
   const { visitor, store, publicId, heard } = await begun(t, { '/unseen': () => 'unseen' })
   const record = await store.read(publicId, Date.now())
@@ -235,12 +279,13 @@ test('a subscriber that throws does not break the request', async (t) => {
   const program = start(
     process.execPath,
     [
+      '--import=./test/support/loader.js',
       '--input-type=module',
       '-e',
       `
     import { subscribe } from 'node:diagnostics_channel'
     import Koa from 'koa'
-    import { session } from './dist/index.js'
+    import { session } from './src/index.ts'
     let uncaught = 0
     process.on('uncaughtException', () => uncaught++)
     for (const name of ['create', 'commit']) subscribe('koa-fastsession:' + name, () => { throw new Error('a listener') })

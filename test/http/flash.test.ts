@@ -1,4 +1,5 @@
 import test from 'ava'
+import { NO_CHANGES } from '../../src/record/merge.ts'
 import { jsonCodec } from '../../src/record/codec.ts'
 import { FlashMessages } from '../../src/session/flash.ts'
 import { mounted, type Handler } from '../support/mounted.ts'
@@ -232,19 +233,19 @@ test('stored messages are handed out as copies, each once', (t) => {
 
 test('what is put and taken while a commit is under way is still to come', (t) => {
   const messages = new FlashMessages(jsonCodec(1000))
-  t.true(messages.isEmpty)
+  t.is(messages.pending(), NO_CHANGES)
   messages.put('info', 1)
   const pending = messages.pending()
   messages.put('info', 2)
   messages.forget(pending)
 
-  t.false(messages.isEmpty)
+  t.not(messages.pending(), NO_CHANGES)
   t.deepEqual(
     messages.pending().put.map(([, , value]) => value),
     [2],
   )
   messages.forget(messages.pending())
-  t.true(messages.isEmpty)
+  t.is(messages.pending(), NO_CHANGES)
   t.false(messages.hasPut)
 })
 

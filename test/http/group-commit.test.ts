@@ -22,11 +22,11 @@ interface Crowd {
   readonly app: Quick
   readonly cookie: string
   /** So many requests that have all loaded, then change, then commit in order. */
-  together<Result>(
+  readonly together: <Result>(
     count: number,
     change: (data: Bag, at: number) => Result,
     meanwhile?: () => Promise<unknown>,
-  ): Promise<Reply<Result>[]>
+  ) => Promise<Reply<Result>[]>
 }
 
 async function crowd(options: SessionOptions<Bag> = {}): Promise<Crowd> {
@@ -138,7 +138,7 @@ test("with onConflict 'throw' those that change one key are refused but one, and
 })
 
 test('a write that is slow is not waited for', async (t) => {
-  const { app, cookie } = await crowd()
+  const { app, cookie } = await crowd({ storeTimeout: '1m' })
   const loaded = new Barrier()
   const second = app.ask(cookie, async ({ data }) => {
     await loaded.pass()
@@ -148,11 +148,10 @@ test('a write that is slow is not waited for', async (t) => {
   const stop = app.store.pause('replace')
   const first = app.ask(cookie, ({ data }) => (data['a'] = 1))
   await stop.arrived
-  const began = performance.now()
   loaded.open()
 
+  // Answered while the first write is still held up.
   t.is((await second).status, 200)
-  t.true(performance.now() - began < 1000)
   stop.open()
   t.is((await first).status, 200)
   const { result } = await app.ask(cookie, ({ data }) => ({ ...data }))

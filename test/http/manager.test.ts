@@ -340,7 +340,7 @@ for (const [verb, begin] of Object.entries<(session: Session, options?: object) 
     }
   })
 
-  test(`${verb}() refuses a keep that is none, and options that are no object`, async (t) => {
+  test(`${verb}() refuses a keep that is none, options that are no object, and names that it does not know`, async (t) => {
     await two(
       t,
       async (session) => {
@@ -349,11 +349,15 @@ for (const [verb, begin] of Object.entries<(session: Session, options?: object) 
             code: 'ERR_INVALID_ARG_TYPE',
             message: new RegExp(`^keep of session\\.${verb}\\(\\) must be true, false or a list of keys, got `),
           })
-        for (const options of [null, 'keep'])
+        for (const options of [null, 'keep', ['name']])
           await t.throwsAsync(begin(session, options as unknown as object), {
             code: 'ERR_INVALID_ARG_TYPE',
             message: new RegExp(`^the options of session\\.${verb}\\(\\) must be an object, got `),
           })
+        await t.throwsAsync(begin(session, { keeps: ['name'] }), {
+          code: 'ERR_INVALID_ARG_VALUE',
+          message: `keeps is no option of session.${verb}(): it takes keep`,
+        })
       },
       () => 'done',
     )

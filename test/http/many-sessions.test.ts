@@ -166,6 +166,22 @@ test('destroyAll() leaves the session out that it is told', async (t) => {
   t.deepEqual(await origins(app, app.cookies), ['expired', 'resumed', 'expired'])
 })
 
+test('list() and destroyAll() follow an ended record that a store gives, as long as it leads to the same owner', async (t) => {
+  const app = await signedIn(t, ['ada', 'ada'])
+  const [moved = '', gone = ''] = app.cookies
+  const renewed = (await app.browser().send('/regenerate', moved)).setCookie[0]?.split(';')[0] ?? ''
+  const others = (await app.browser().send('/in?owner=eve', gone)).setCookie[0]?.split(';')[0] ?? ''
+  const ended = await Promise.all(app.keys.map(async (key) => app.store.read(key, Date.now())))
+  app.store.list = () => ({ records: ended.filter((record) => record !== undefined), cursor: undefined })
+
+  t.deepEqual(
+    (await app.middleware.list('ada')).map(({ publicId }) => publicId),
+    [keyIn(renewed)],
+  )
+  t.is(await app.middleware.destroyAll('ada'), 1)
+  t.deepEqual(await origins(app, [renewed, others]), ['expired', 'resumed'])
+})
+
 for (const [what, owner] of [
   ['undefined', undefined],
   ['an empty string', ''],
@@ -214,6 +230,29 @@ test('after close() a request with a session is ERR_SESSION_STORE, and a visitor
   })
   t.is((await app.browser().get('/origin')).body, 'new')
   t.is((await app.browser().get('/anonymous')).status, 503)
+})
+
+test('after close() every method of the middleware is ERR_SESSION_STORE', async (t) => {
+  const { middleware, keys } = await signedIn(t, ['ada'])
+  const key = keys[0] ?? ''
+  await middleware.close()
+  const scanned = async () => {
+    for await (const { publicId } of middleware.scan()) t.fail(publicId)
+  }
+  const methods: Record<string, () => Promise<unknown>> = {
+    list: () => middleware.list('ada'),
+    get: () => middleware.get(key),
+    update: () => middleware.update(key, () => undefined),
+    updateAll: () => middleware.updateAll('ada', () => undefined),
+    scan: scanned,
+    destroy: () => middleware.destroy(key),
+    destroyAll: () => middleware.destroyAll('ada'),
+    destroyEverything: () => middleware.destroyEverything(),
+    deleteExpired: () => middleware.deleteExpired(),
+  }
+
+  for (const [name, call] of Object.entries(methods))
+    await t.throwsAsync(call(), { code: 'ERR_SESSION_STORE', message: /is closed/ }, name)
 })
 
 test('close() closes the store once', async (t) => {

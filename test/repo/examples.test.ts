@@ -7,11 +7,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import test from 'ava'
 import type { Browser } from '../support/app.ts'
 import { ROOT } from '../support/consumer.ts'
+import { Device, REGISTER } from '../support/device.ts'
 import { example } from '../support/example.ts'
 import { mysqlServer } from '../support/mysql.ts'
 import { postgres } from '../support/postgres.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
-import { freePort, listening, start, temporaryFolder } from '../support/service.ts'
+import { freePort, listening, printed, start, temporaryFolder } from '../support/service.ts'
 
 const [make] = redisMakes()
 const [redis, postgresServer, mariadb] = await Promise.all([make && startRedis(make), postgres(), mysqlServer()])
@@ -49,7 +50,7 @@ test('01-counter: each browser has a count of its own, and one cookie', async (t
 test('01-counter: it says where it listens, and kindly that a port is taken', async (t) => {
   const { running, url } = await example(t, '01-counter.ts')
   const { port } = new URL(url)
-  t.true(running.output().includes(`open http://localhost:${port}`))
+  await t.notThrowsAsync(printed(running, new RegExp(`open http://localhost:${port}`)))
   const command = ['--import', './test/support/loader.js', 'example/01-counter.ts']
   const second = start('env', [`PORT=${port}`, process.execPath, ...command], { cwd: ROOT })
   t.teardown(() => second.stop())
@@ -79,7 +80,7 @@ test('01-counter: it prints a name of the session that is not the secret', async
   const { setCookie } = await browser().get('/session_test')
 
   const id = /^sid=([\w-]+)\./.exec(setCookie[0] ?? '')?.[1] ?? ''
-  t.regex(running.output(), /^session: [\w-]{43}$/m)
+  await t.notThrowsAsync(printed(running, /^session: [\w-]{43}$/m))
   t.true(id.length > 20)
   t.false(running.output().includes(id))
 })
@@ -193,7 +194,7 @@ test('07-observability: OpenTelemetry gets a span of each load, commit and store
   await visitor.get('/')
 
   const spans = () => running.output().match(/^span .*$/gm) ?? []
-  for (const end = Date.now() + 10_000; spans().length < 7 && Date.now() < end;) await browser().get('/metrics')
+  for (const end = Date.now() + 60_000; spans().length < 7 && Date.now() < end;) await browser().get('/metrics')
 
   t.deepEqual(spans(), [
     'span session.load {}',
@@ -236,7 +237,7 @@ test("07-observability: the audit log tells a user's day in OWASP's words, with 
     (running.output().match(/^\{.*\}$/gm) ?? [])
       .map((line) => JSON.parse(line) as Audited)
       .filter(({ event }) => event !== undefined)
-  for (const end = Date.now() + 10_000; entries().length < 15 && Date.now() < end;) await browser().get('/metrics')
+  for (const end = Date.now() + 60_000; entries().length < 15 && Date.now() < end;) await browser().get('/metrics')
 
   const [created, renewed, signedIn, expired, used] = entries()
   t.deepEqual(
@@ -282,6 +283,38 @@ test("07-observability: the audit log tells a user's day in OWASP's words, with 
   }
 })
 
+test('07-observability: a bound session that comes without proof of its browser is an alert, and binding it is none', async (t) => {
+  const { browser, running } = await example(t, '07-observability.ts')
+  const device = new Device(browser())
+  const signedIn = await device.post('/login/ada')
+  t.is((await device.register(signedIn)).status, 200)
+  t.is((await device.get('/')).status, 200)
+  const stolen = await device.browser.cookie()
+  const alerts = (): Audited[] =>
+    (running.output().match(/^\{.*\}$/gm) ?? [])
+      .map((line) => JSON.parse(line) as Audited)
+      .filter(({ event, level = 0 }) => event !== undefined && level >= 40)
+  const metrics = async (): Promise<string> => (await browser().get('/metrics')).body
+  t.regex(await metrics(), /event="bind"\} 1/)
+
+  // Nothing is proven over plain HTTP, whatever cookies come.
+  t.is((await browser().send('/', stolen)).body, '{"views":1}')
+  t.regex(await metrics(), /event="reject",reason="unbound"\} 1/)
+  t.is((await new Device(device.browser).register(signedIn)).status, 403)
+  t.regex(await metrics(), /event="reject",reason="unbound"\} 2/)
+  for (const end = Date.now() + 10_000; alerts().length < 2 && Date.now() < end;) await metrics()
+
+  t.deepEqual(
+    alerts().map(({ event, reason, source_ip, request_uri }) => ({ event, reason, source_ip, request_uri })),
+    ['/', REGISTER].map((request_uri) => ({
+      event: 'authz_fail:ada,session',
+      reason: 'unbound',
+      source_ip: '127.0.0.1',
+      request_uri,
+    })),
+  )
+})
+
 testWithMariadb('11-mysql: a new password logs the other devices out, and this one stays', async (t) => {
   const { browser } = await example(t, '11-mysql.ts', { MYSQL_URL: mariadb?.uri ?? '' })
   const [phone, laptop] = [browser(), browser()]
@@ -316,7 +349,7 @@ async function follow(
 }
 
 test('12-streams: events and an answer that is being written end when their session does, in order', async (t) => {
-  const { browser } = await example(t, '12-streams.ts', { KEEP_ALIVE: '50', PACE: '200' })
+  const { browser } = await example(t, '12-streams.ts', { KEEP_ALIVE: '50', PACE: '1000' })
   const visitor = browser()
   await visitor.get('/login/ada', { method: 'POST' })
   const events = await follow(visitor, '/events', ': still here')
@@ -327,7 +360,7 @@ test('12-streams: events and an answer that is being written end when their sess
   await visitor.get('/logout', { method: 'POST' })
   const [told, written] = await Promise.all([events.whole, answer.whole])
 
-  t.true(performance.now() - start < 1000)
+  t.true(performance.now() - start < 5000) // the rest of the answer would take longer
   t.regex(told, /^event: hello\ndata: \{"owner":"ada"\}\n\n(?:: still here\n\n)+event: end\ndata: \{\}\n\n$/)
   t.regex(written, /^To ada: the sea /)
   t.notRegex(written, /time\./)
@@ -346,7 +379,7 @@ test('npm run example 2 is enough for 02', async (t) => {
   const port = await freePort()
   const running = start('env', [`PORT=${port}`, process.execPath, 'scripts/example.js', '2'], { cwd: ROOT })
   t.teardown(() => running.stop())
-  await listening(port, 30_000)
+  await listening(port, running)
 
   t.is((await fetch(`http://127.0.0.1:${port}/cart`)).status, 200)
 })
@@ -364,7 +397,7 @@ test('npm run example without a number names the examples', async (t) => {
 testWithRedis(
   '13-production: SIGTERM ends it by itself within its grace: answers whole, commits stored, streams told',
   async (t) => {
-    const environment = { REDIS_URL, WORK: '700', GRACE: '4000' }
+    const environment = { REDIS_URL, WORK: '4000', GRACE: '16000' }
     const { browser, running, url } = await example(t, '13-production.ts', environment)
     const visitor = browser()
     await visitor.get('/login/ada', { method: 'POST' }) // its connection is kept alive, and idle
@@ -376,17 +409,13 @@ testWithRedis(
     await once(half, 'connect')
     half.write('GET / HTTP/1.1\r\n')
     const order = visitor.get('/orders', { method: 'POST' })
-    await pause(200)
-    const exit = once(running.process, 'exit')
-    const start = performance.now()
-
+    await pause(1500) // on a busy machine it may be on its way for so long
+    const exit = once(running.process, 'close')
     running.process.kill('SIGTERM')
 
     t.is((await order).body, '{"orders":1}')
     t.is(await stream.whole, 'event: hello\ndata: {}\n\nevent: end\ndata: {}\n\n')
-    t.deepEqual(await exit, [0, null])
-    const took = performance.now() - start
-    t.true(took >= 400 && took < 3500, `${took} ms`)
+    t.deepEqual(await exit, [0, null]) // at the end of its grace it would be 1
     t.is(running.output().trim(), `http://localhost:${new URL(url).port}`)
     const again = await example(t, '13-production.ts', environment)
     t.is((await again.browser().send('/orders', await visitor.cookie())).body, '{"orders":1}')
@@ -394,7 +423,7 @@ testWithRedis(
 )
 
 testWithRedis('13-production: without anything open it ends at once', async (t) => {
-  const { browser, running } = await example(t, '13-production.ts', { REDIS_URL })
+  const { browser, running } = await example(t, '13-production.ts', { REDIS_URL, GRACE: '60000' })
   await browser().get('/login/ada', { method: 'POST' })
   t.is((await browser().get('/health')).status, 204)
   const exit = once(running.process, 'exit')
@@ -403,5 +432,5 @@ testWithRedis('13-production: without anything open it ends at once', async (t) 
   running.process.kill('SIGTERM')
 
   t.deepEqual(await exit, [0, null])
-  t.true(performance.now() - start < 1500)
+  t.true(performance.now() - start < 20_000)
 })

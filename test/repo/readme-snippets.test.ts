@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -72,12 +73,20 @@ const project = await consumer([
   'ws',
   'mysql2',
   'zod',
+  'koa-bodyparser',
+  'koa-csrf',
+  'koa-passport',
+  'passport-local',
 ])
 project.write({
   ...YOURS,
   ...Object.fromEntries(snippets.map(({ name, text }, at) => [name ?? `snippet-${at}.ts`, text])),
   'app.mjs': textOf('app.mjs'),
   'shop.mjs': textOf('shop.mjs'),
+  'passport-app.mjs': textOf('passport-app.mjs'),
+  'passport-csrf.mjs': textOf('passport-app.mjs')
+    .replace('import passport from', "import CSRF from 'koa-csrf'\nimport passport from")
+    .replace('// app.use(new CSRF())', 'app.use(new CSRF())'),
   'package.json': JSON.stringify({ type: 'module' }),
   'tsconfig.json': JSON.stringify({
     compilerOptions: {
@@ -114,7 +123,7 @@ test('the file to paste answers as the transcript shows', async (t) => {
   const [, ...exchanges] = transcript.split(/^\$ curl .*\n/m)
   const app = start(process.execPath, ['app.mjs'], { cwd: project.folder })
   t.teardown(() => app.stop())
-  await listening(port)
+  await listening(port, app)
   const browser = new Browser(`http://127.0.0.1:${port}`)
 
   for (const exchange of exchanges) {
@@ -301,6 +310,7 @@ test('the snippet for WebSockets serves the socket of a signed-in page, and no o
   const browser = server.browser()
   const dial = (cookie: string, origin: string): WebSocket => {
     const socket = new WebSocket(server.url.replace('http', 'ws'), { headers: { cookie, origin } })
+    socket.on('error', () => undefined) // what waits for it hears of it as well
     t.teardown(() => socket.terminate())
     return socket
   }
@@ -321,6 +331,14 @@ test('the snippet for WebSockets serves the socket of a signed-in page, and no o
   await stored
 
   t.is((await browser.get('/')).body, '{"cart":["book"]}')
+
+  // Whoever breaks the protocol loses the socket, and ends nothing else: an error that is not heard would end this process.
+  const rude = dial(cookie, server.url)
+  await once(rude, 'open')
+  const raw = (rude as unknown as { _socket: Socket })._socket // ws has no public way to send what is no frame
+  raw.write(Buffer.from([0x8f, 0x80, 0, 0, 0, 0]))
+  await once(rude, 'close')
+  t.is((await browser.get('/')).status, 200)
 })
 
 test('the snippet for those who come from koa-session takes its session over until its last day', async (t) => {
@@ -526,7 +544,7 @@ for (const make of redisMakes()) {
     const open = async (): Promise<Running> => {
       const app = start(process.execPath, ['shop.mjs'], { cwd: project.folder, env })
       t.teardown(() => app.stop())
-      await listening(port)
+      await listening(port, app)
       return app
     }
     const app = await open()
@@ -595,3 +613,35 @@ for (const name of ['cart.test.js', 'account.test.js', 'my-store.test.js']) {
     t.regex(stdout, /^# fail 0$/m)
   })
 }
+
+test('the app with passport keeps the cart, sets authenticatedAt, and a planted id is dead after the login', async (t) => {
+  const { app, sessions } = await imported<{ app: Koa; sessions: SessionMiddleware }>('passport-app.mjs')
+  const server = await serve(app)
+  t.teardown(() => server.close())
+  const browser = server.browser()
+  const form = (fields: Record<string, string>): RequestInit => ({ method: 'POST', body: new URLSearchParams(fields) })
+  const ada = form({ username: 'ada', password: 'right' })
+  await browser.get('/cart', form({ item: 'book' }))
+  const planted = await browser.cookie()
+
+  t.is((await browser.get('/login', form({ username: 'ada', password: 'wrong' }))).status, 401)
+  const elsewhere = await browser.get('/login', { ...ada, headers: { 'sec-fetch-site': 'cross-site' } })
+  t.is(elsewhere.status, 403)
+  t.is((await browser.get('/login', ada)).status, 302)
+  const account = JSON.parse((await browser.get('/account')).body) as { authenticatedAt: number }
+  t.like(account, { user: 'ada', cart: ['book'] })
+  t.true(Math.abs(Date.now() - account.authenticatedAt) < 60_000)
+  t.not(await browser.cookie(), planted)
+  t.is((await browser.send('/account', planted)).status, 401)
+  t.is((await sessions.list('ada')).length, 1)
+
+  const theirs = await browser.cookie()
+  t.is((await browser.get('/logout', { method: 'POST' })).status, 302)
+  t.is((await browser.send('/account', theirs)).status, 401)
+  t.is((await sessions.list('ada')).length, 0)
+
+  const { app: withTokens } = await imported<{ app: Koa }>('passport-csrf.mjs')
+  const guarded = await serve(withTokens)
+  t.teardown(() => guarded.close())
+  t.is((await guarded.browser().get('/login', ada)).status, 403)
+})

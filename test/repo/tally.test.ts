@@ -1,6 +1,7 @@
 // The closing line of `npm test`: it must be true, or a red run could pass for a green one.
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { KEYS } from '../support/app.ts'
 import { ROOT } from '../support/consumer.ts'
@@ -8,22 +9,32 @@ import { start, temporaryFolder } from '../support/service.ts'
 
 interface Run {
   readonly code: unknown
-  readonly lastLine: string | undefined
+  readonly output: string
 }
 
-/** Runs these test files as `npm test` would. */
-async function tally(files: Readonly<Record<string, string>>): Promise<Run> {
+// One run at a time, and more patience than AVA has by itself: ten seconds pass on a busy machine before a file is loaded.
+
+/** Runs these test files as `npm test` would, with this of AVA's settings. */
+async function run(files: Readonly<Record<string, string>>, settings: object = {}): Promise<Run> {
   const folder = temporaryFolder()
   mkdirSync(join(folder, 'test'))
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module', ava: { workerThreads: false } }))
+  const ava = { workerThreads: false, timeout: '4m', ...settings }
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module', ava }))
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, 'test', name), text)
   const running = start(process.execPath, [join(ROOT, 'scripts/test.js')], { cwd: folder })
   const code = await new Promise((resolve) => running.process.once('close', resolve))
-  return { code, lastLine: running.output().trimEnd().split('\n').at(-1) }
+  return { code, output: running.output().trimEnd() }
 }
 
-test('a green run ends with the number of passed tests; skipped ones do not count', async (t) => {
+async function tally(
+  files: Readonly<Record<string, string>>,
+): Promise<{ code: unknown; lastLine: string | undefined }> {
+  const { code, output } = await run(files)
+  return { code, lastLine: output.split('\n').at(-1) }
+}
+
+test.serial('a green run ends with the number of passed tests; skipped ones do not count', async (t) => {
   const run = await tally({
     'green.js': `
       import test from 'ava'
@@ -36,7 +47,7 @@ test('a green run ends with the number of passed tests; skipped ones do not coun
   t.deepEqual(run, { code: 0, lastLine: '2 passed, 0 failed' })
 })
 
-test('a red run ends with the number of failures, a crashed file and an empty one among them', async (t) => {
+test.serial('a red run ends with the number of failures, a crashed file and an empty one among them', async (t) => {
   const run = await tally({
     'red.js': `
       import test from 'ava'
@@ -50,9 +61,73 @@ test('a red run ends with the number of failures, a crashed file and an empty on
   t.deepEqual(run, { code: 1, lastLine: '1 passed, 3 failed' })
 })
 
-test('a run without tests is a failure', async (t) => {
+test.serial('a run without tests is a failure', async (t) => {
   t.deepEqual(await tally({}), { code: 1, lastLine: '0 passed, 1 failed' })
 })
+
+test.serial(
+  'what went wrong is told once more at the end: a crash outside of a test, and a rejection that is not heard',
+  async (t) => {
+    const { code, output } = await run({
+      'crashed.js': `
+      import test from 'ava'
+      test.serial('one', (t) => t.pass())
+      test.serial('two', () => new Promise(() => setImmediate(() => { throw new Error('out of any test') })))
+      test.serial('three', (t) => t.pass())
+    `,
+      'unheard.js': `
+      import test from 'ava'
+      test('four', (t) => { void Promise.reject(new Error('not heard')); t.pass() })
+    `,
+      'unloaded.js': `throw new Error('no service')`,
+    })
+    const [, again = ''] = output.split('Once more, what went wrong:')
+
+    t.is(code, 1)
+    for (const told of [
+      'Uncaught exception in test/crashed.js',
+      'out of any test',
+      'Unhandled rejection in',
+      'not heard',
+    ])
+      t.true(again.includes(told), told)
+    t.true(again.includes('Uncaught exception in test/unloaded.js') && again.includes('no service'))
+    t.is(output.split('\n').at(-1), '2 passed, 3 failed')
+  },
+)
+
+test.serial(
+  'a file that hangs is ended with the servers that it has started, and the end tells which test it was',
+  async (t) => {
+    const { code, output } = await run(
+      {
+        'hangs.js': `
+        import test from 'ava'
+        import { start } from ${JSON.stringify(join(ROOT, 'test/support/service.ts'))}
+        const server = start(process.execPath, ['-e', 'setInterval(() => undefined, 1000)'])
+        console.error('server ' + server.process.pid)
+        test('one', () => new Promise(() => undefined))
+      `,
+      },
+      { timeout: '30s', nodeArguments: [`--import=${join(ROOT, 'test/support/loader.js')}`] },
+    )
+    const [, again = ''] = output.split('Once more, what went wrong:')
+    const pid = Number(/^server (\d+)$/m.exec(output)?.[1])
+
+    t.is(code, 1)
+    t.regex(again, /Timed out[^]*hangs\.js[^]*◌ .*one/)
+    for (let tries = 0; tries < 200 && isAlive(pid); tries++) await sleep(50)
+    t.false(isAlive(pid))
+  },
+)
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
 
 const COOKIE = `'sid=' + 'i'.repeat(32) + '.' + 's'.repeat(43) + '; Path=/'`
 const SECRET = `'keys: ' + ${JSON.stringify(KEYS[1]?.slice(0, 9))} + ${JSON.stringify(KEYS[1]?.slice(9))}`
@@ -62,7 +137,7 @@ for (const [what, print] of Object.entries({
   'a signing secret to stderr': `console.error(${SECRET})`,
   'a session cookie into the report': `t.log(${COOKIE})`,
 })) {
-  test(`a run in which a test prints ${what} is a failure`, async (t) => {
+  test.serial(`a run in which a test prints ${what} is a failure`, async (t) => {
     const run = await tally({ 'leak.js': `import test from 'ava'\ntest('one', (t) => { ${print}; t.pass() })` })
 
     t.deepEqual(run, { code: 1, lastLine: '1 passed, 1 failed' })

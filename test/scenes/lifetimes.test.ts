@@ -384,6 +384,18 @@ claim(
   },
 )
 
+claim('a request finds ended what a limit that was shortened has ended', async (t, { scene, visitor, clock }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const cookie = await visitor.cookie()
+  clock.advance(5 * MINUTE)
+
+  for (const options of [{ idleTimeout: '5m' }, { absoluteTimeout: '5m' }] as const) {
+    const site = await scene.mount(options)
+    t.is(await (await site.visitor(cookie)).origin(), 'expired')
+  }
+  t.deepEqual(await visitor.sees(), { a: 1 })
+})
+
 claim('the limits are the same whether the data is changed or read', async (t, { visitor, clock }) => {
   await visitor.does(({ data }) => (data.a = 1))
   clock.advance(HOUR)

@@ -144,6 +144,20 @@ claim('scan shows all live sessions once, anonymous ones too', async (t, { site,
   t.deepEqual(seen.map(({ owner }) => owner ?? '').sort(), ['', 'ada'])
 })
 
+claim('scan shows a session that has just got new ids once, under the last', async (t, { site }) => {
+  const visitors = []
+  for (let n = 0; n < 3; n++) {
+    const visitor = await site.visitor()
+    visitors.push(visitor)
+    await visitor.does(({ data }) => (data.a = n))
+    for (let times = 0; times < 2; times++) await visitor.does((session) => session.regenerate())
+  }
+  const seen: string[] = []
+  for await (const { publicId } of site.middleware.scan()) seen.push(publicId)
+
+  t.deepEqual(seen.sort(), (await Promise.all(visitors.map((visitor) => visitor.publicId()))).sort())
+})
+
 claim('destroyEverything ends all, what cannot be read too, with the reason', async (t, { site, scene, visitor }) => {
   const { middleware } = site
   const owned = await signedIn(site, 'ada', { a: 1 })
@@ -253,6 +267,18 @@ claim('a limit that is shortened holds for stored sessions at once, and ends rea
   t.deepEqual(scanned, [])
   t.is((await site.middleware.list('ada')).length, 1)
   t.is(await middleware.destroyAll('ada'), 1)
+  t.deepEqual(await scene.live(), [])
+})
+
+claim('destroyAll() by a clock that is ahead ends what has expired by it and lives by the others', async (t, stage) => {
+  const { visitor, scene, clock } = stage
+  await visitor.does((session) => session.signIn('ada'))
+  const ahead = await scene.mount({ now: () => clock.now + 5000 })
+  clock.advance(120 * MINUTE - 1000)
+
+  await ahead.middleware.destroyAll('ada')
+
+  t.is(await visitor.origin(), 'expired')
   t.deepEqual(await scene.live(), [])
 })
 

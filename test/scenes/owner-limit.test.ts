@@ -81,6 +81,18 @@ claim(
 )
 
 claim(
+  'a sign-in by a clock that is behind the others ends them, and not itself',
+  { maxPerOwner: 1 },
+  async (t, { scene, site, clock }) => {
+    const ahead = await scene.mount({ now: () => clock.now + 5 * SECOND })
+    const first = await signedIn(ahead, scene, 'ada')
+    const second = await signedIn(site, scene, 'ada')
+
+    t.deepEqual([await ownerOf(first), await ownerOf(second)], [undefined, 'ada'])
+  },
+)
+
+claim(
   'the limit holds for owners that the owner option finds',
   { maxPerOwner: 1, owner: ({ profile }) => profile?.name },
   async (t, { site, clock }) => {

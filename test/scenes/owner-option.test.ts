@@ -111,6 +111,36 @@ claim(
   },
 )
 
+claim(
+  'who stored a change in the session of a parallel sign-in sends no cookie, whatever comes later',
+  options,
+  async (t, { visitor, scene, site }) => {
+    await visitor.does(({ data }) => (data.c = 3))
+    const tab = await visitor.snapshot()
+    const ready = [new Barrier(), new Barrier()]
+    const both = ready.map((barrier) =>
+      tab.does(async (session) => {
+        await barrier.pass()
+        session.data.profile = { name: 'ada' }
+        await session.save()
+        session.maxAge = '30d'
+      }),
+    )
+    await Promise.all(ready.map(({ arrived }) => arrived))
+    for (const barrier of ready) barrier.open()
+    const replies = await Promise.all(both)
+
+    t.deepEqual(
+      replies.map(({ status }) => status),
+      [200, 200],
+    )
+    const cookies = replies.flatMap(({ sid }) => sid)
+    t.is(cookies.length, 1)
+    t.is((await scene.live()).length, 1)
+    t.deepEqual(await account(await site.visitor(pairOf(cookies[0]))), { c: 3, profile: { name: 'ada' }, owner: 'ada' })
+  },
+)
+
 claim('where no cookie can be sent a change of the owner is refused and stores nothing', options, async (t, stage) => {
   const { visitor, site } = stage
   await visitor.does(({ data }) => (data.a = 1))

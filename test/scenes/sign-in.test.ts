@@ -127,15 +127,17 @@ claim('signing in over another owner keeps nothing', async (t, { visitor, clock 
   t.deepEqual(result, { owner: 'eve', maxAge: 0, createdAt: clock.now, note: [] })
 })
 
-claim('signing in over another owner keeps the keys that are listed', async (t, { visitor }) => {
+claim('signing in over another owner keeps the keys that are listed, and no message', async (t, { visitor }) => {
   await visitor.does(async (session) => {
     await session.signIn('ada')
     Object.assign(session.data, { a: 1, b: 2 })
+    session.flash('note', 'for ada')
   })
 
   await visitor.does((session) => session.signIn('eve', { keep: ['b'] }))
 
   t.deepEqual(await account(visitor), { b: 2, owner: 'eve' })
+  t.deepEqual((await visitor.does((session) => session.flash('note'))).result, [])
 })
 
 claim('signing in again as the same owner keeps everything', async (t, { visitor }) => {

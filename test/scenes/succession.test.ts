@@ -296,7 +296,10 @@ claim(
     const tab = await (await scene.mount({ storeTimeout: 300 })).visitor(await visitor.cookie())
     store.next('replace', { kind: 'hang' })
 
-    const reply = await tab.does((session) => session.regenerate())
+    let reply = await tab.does((session) => session.regenerate())
+    // On a busy machine a healthy call before it may miss the short deadline.
+    for (let tries = 0; tries < 20 && store.isFaultDue; tries++)
+      reply = await tab.does((session) => session.regenerate())
 
     t.deepEqual([reply.status, reply.code, reply.sid], [503, 'ERR_SESSION_STORE', []])
     t.deepEqual(await visitor.sees(), { a: 1 })

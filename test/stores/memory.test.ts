@@ -3,21 +3,7 @@ import test from 'ava'
 import { storeChecks } from 'koa-fastsession/conformance'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import type { SessionRecord } from '../../src/store.ts'
-
-const NOW = 1_800_000_000_000
-
-function record(changes: Partial<SessionRecord> = {}): SessionRecord {
-  return {
-    key: randomBytes(32).toString('base64url'),
-    version: 1,
-    payload: '{"visits":1}',
-    owner: undefined,
-    createdAt: NOW,
-    lastSeenAt: NOW,
-    expiresAt: NOW + 1000,
-    ...changes,
-  }
-}
+import { newRecord as record, NOW } from '../support/records.ts'
 
 /** Stores a record; its key. */
 function stored(store: MemoryStore, changes: Partial<SessionRecord> = {}): string {
@@ -235,6 +221,46 @@ test('200,000 sessions that come and expire leave no memory behind', (t) => {
   t.true(largest <= 1100)
   t.is(store.size, 0)
   t.is(store.bytes, 0)
+})
+
+test.serial('no call copies more than a part of the store, however many sessions it grows to and shrinks from', (t) => {
+  const SESSIONS = 60_000
+  const store = new MemoryStore()
+  const keys: string[] = []
+  let made = 0
+  let most = 0
+  const { Float64Array: Floats, Int32Array: Ints } = globalThis
+  class CountedFloats extends Floats {
+    static readonly [Symbol.species] = Floats
+
+    constructor(length: number) {
+      super(length)
+      made += length
+    }
+  }
+  class CountedInts extends Ints {
+    static readonly [Symbol.species] = Ints
+
+    constructor(length: number) {
+      super(length)
+      made += length
+    }
+  }
+  Object.assign(globalThis, { Float64Array: CountedFloats, Int32Array: CountedInts })
+  const measured = (call: () => void): void => {
+    made = 0
+    call()
+    most = Math.max(most, made)
+  }
+  try {
+    for (let index = 0; index < SESSIONS; index++) measured(() => void keys.push(stored(store)))
+    t.true(most > 0)
+    for (const key of keys) measured(() => void store.delete(key))
+  } finally {
+    Object.assign(globalThis, { Float64Array: Floats, Int32Array: Ints })
+  }
+  // Some ten numbers a session in all, in 64 parts.
+  t.true(most < SESSIONS, `one call made room for ${most} numbers`)
 })
 
 test('a sweep takes the records that expired first, part by part, and never more than its limit', (t) => {

@@ -95,7 +95,8 @@ testWithServer('a lock that is held too long is an error with its code, and noth
 
   await t.throwsAsync(impatient.delete('d'), { code: 'ER_LOCK_WAIT_TIMEOUT' as never })
 
-  t.true(performance.now() - began < 5000)
+  // Without the setting it would be fifty seconds.
+  t.true(performance.now() - began < 40_000)
   await holder.query('ROLLBACK')
   holder.release()
   t.is((await store.read('d', NOW))?.version, 1)

@@ -9,7 +9,7 @@ import { newRecord, NOW } from '../support/records.ts'
 
 const server = await postgres()
 const testWithServer = server === undefined ? test.skip : test
-const pool = new pg.Pool({ connectionString: server?.url })
+const pool = new pg.Pool({ connectionString: server?.url }).on('error', () => undefined)
 pool.on('error', () => undefined) // the server is stopped under it in the end
 
 test.after.always(async () => {

@@ -188,7 +188,7 @@ test('a full queue of announcements is asked again with the next end', async (t)
 })
 
 testWithServer('a function as subscriber: a connection that was cut comes back, and that is told', async (t) => {
-  t.timeout(30_000)
+  t.timeout(120_000)
   const proxy = await startProxy(Number(url.port))
   closing.push(() => proxy.close())
   const clients: pg.Client[] = []
@@ -221,7 +221,7 @@ function through(port: number, made: pg.Client[]): () => pg.Client {
 }
 
 testWithServer('a connection that was cut without a word is noticed, and another one is made', async (t) => {
-  t.timeout(30_000)
+  t.timeout(120_000)
   const proxy = await startProxy(Number(url.port))
   closing.push(() => proxy.close())
   const made: pg.Client[] = []

@@ -56,7 +56,7 @@ class Heard {
     for (const wake of this.#waiting.splice(0)) wake()
   }
 
-  async until(holds: (told: readonly (string | undefined)[]) => boolean, within = 15_000): Promise<void> {
+  async until(holds: (told: readonly (string | undefined)[]) => boolean, within = 60_000): Promise<void> {
     const end = Date.now() + within
     while (!holds(this.told)) {
       if (Date.now() > end) throw new Error(`not told within ${within} ms, only ${this.told.length} others`)
@@ -205,7 +205,7 @@ for (const { make, port, admin, clients, freshPrefix, stop: stopServer } of serv
   })
 
   test(`${make.name}: where channels are not allowed sessions end all the same, and subscribers are told to look`, async (t) => {
-    t.timeout(30_000)
+    t.timeout(120_000)
     const prefix = freshPrefix()
     const commands = [
       'get mget getrange set del eval evalsha pexpire time zadd zrem zscore zcount zrange zrevrange zremrangebyscore',
@@ -284,7 +284,7 @@ for (const { make, port, admin, clients, freshPrefix, stop: stopServer } of serv
   }
 
   test(`${make.name} Cluster: an end at any node reaches who subscribes, also after the node of the subscription is gone`, async (t) => {
-    t.timeout(60_000)
+    t.timeout(240_000)
     const nodes = await startCluster(make)
     t.teardown(() => Promise.all(nodes.map(({ running }) => running.stop())))
     const hosts = nodes.map((node) => ({ host: '127.0.0.1', port: node.port }))

@@ -251,6 +251,34 @@ for (const { make, admin, freshPrefix, stop } of servers) {
     t.deepEqual(await listed(store, 'ada', NOW), [successor(record, { version: 3 })])
   })
 
+  for (const verb of ['list', 'listKeys'] as const) {
+    test(`${make.name}: ${verb} gives what ended after its entry was read, for it may name what goes on in its place`, async (t) => {
+      const prefix = freshPrefix()
+      const store = new RedisStore(admin, { prefix })
+      const record = newRecord(NOW, { owner: 'ada' })
+      const tombstone = successor(record, { payload: '', owner: undefined, meta: 'the key of the next' })
+      await store.create(record, NOW)
+      await store[verb]('ada', NOW, 100, undefined)
+      const slow = new RedisStore(
+        around(admin, async (send, n) => {
+          // The index has been read, and the records not yet.
+          if (n === 2) {
+            t.true(await store.create(newRecord(NOW, { owner: 'ada' }), NOW))
+            t.is(await store.replace(tombstone, 1, NOW), 'done')
+          }
+          return send()
+        }),
+        { prefix },
+      )
+
+      const page = await slow[verb]('ada', NOW, 100, undefined)
+
+      if ('records' in page) t.deepEqual(page.records, [tombstone])
+      else t.deepEqual(page.keys, [record.key])
+      t.is((await listed(store, 'ada', NOW)).length, 1)
+    })
+  }
+
   test(`${make.name}: a process of version 0.1 and one of this version list the same, and neither hides a session`, async (t) => {
     const prefix = freshPrefix()
     const store = new RedisStore(admin, { prefix })

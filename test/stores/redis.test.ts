@@ -91,6 +91,7 @@ for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
 
   test(`${make.name}: a client that gives bytes will do`, async (t) => {
     const client = await createClient({ url: `redis://127.0.0.1:${port}` })
+      .on('error', () => undefined)
       .withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
       .connect()
     const store = new RedisStore(client, { prefix: freshPrefix() })

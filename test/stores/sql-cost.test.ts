@@ -24,7 +24,7 @@ async function fill(store: SessionStore): Promise<void> {
 
 const server = await postgres()
 const testWithServer = server === undefined ? test.skip : test
-const pool = new pg.Pool({ connectionString: server?.url })
+const pool = new pg.Pool({ connectionString: server?.url }).on('error', () => undefined)
 test.after.always(async () => {
   await pool.end()
   await server?.stop()

@@ -4,13 +4,24 @@ import { spawn } from 'node:child_process'
 import { createHash, X509Certificate } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
-import { chromium, type Browser } from 'playwright-core'
+import { setTimeout as pause } from 'node:timers/promises'
+import { chromium, type Browser, type BrowserContext } from 'playwright-core'
 import { chromiumPath } from './chromium.ts'
-import { temporaryFolder } from './service.ts'
+import { endWithUs, temporaryFolder } from './service.ts'
 
 export interface BoundChromium {
   readonly browser: Browser
   close(): Promise<void>
+}
+
+/** Resolves once a browser keeps a cookie that proves, of that host. */
+export async function boundCookie(context: BrowserContext, host: string): Promise<void> {
+  for (const end = Date.now() + 15_000; Date.now() < end;) {
+    const cookies = await context.cookies()
+    if (cookies.some(({ name, domain }) => name.endsWith('-bound') && domain === host)) return
+    await pause(20)
+  }
+  throw new Error(`the browser keeps no bound cookie of ${host}`)
 }
 
 /** A certificate that signed itself counts as valid by its key alone: to ignore its errors would end the protocol in silence. */
@@ -45,6 +56,7 @@ export async function startBoundChromium(cert: string, isKnown: boolean): Promis
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   )
+  endWithUs(process)
   const over = new Promise<void>((resolve) => process.once('exit', () => resolve()))
   const endpoint = await new Promise<string>((resolve, reject) => {
     let said = ''

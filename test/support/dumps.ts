@@ -103,7 +103,7 @@ const postgresStores: readonly Dumpable[] =
         {
           name: 'PostgresStore',
           open() {
-            const pool = new pg.Pool({ connectionString: server.url })
+            const pool = new pg.Pool({ connectionString: server.url }).on('error', () => undefined)
             const table = `dump_${process.pid.toString(36)}${Date.now().toString(36)}_${tables++}`
             return Promise.resolve({
               store: new PostgresStore(pool, { table }),

@@ -45,7 +45,7 @@ async function startExample(
     { cwd: ROOT },
   )
   t.teardown(() => running.stop())
-  await listening(port, 30_000)
+  await listening(port, running)
   const url = `http://127.0.0.1:${port}`
   return { running, url, browser: () => new Browser(url) }
 }

@@ -83,6 +83,11 @@ export class FaultyStore implements SessionStore {
     for (const verb of verbs) this.next(verb, { kind: 'fail' }, Infinity)
   }
 
+  /** Whether a planned fault has not struck yet. */
+  get isFaultDue(): boolean {
+    return this.#faults.length > 0
+  }
+
   heal(): void {
     this.#faults.length = 0
   }

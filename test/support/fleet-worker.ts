@@ -1,6 +1,7 @@
 // One process of a fleet (test/support/fleet.ts): an app over a store that all of them share. Its first argument says which.
+import { subscribe } from 'node:diagnostics_channel'
 import Koa, { type Context } from 'koa'
-import { session, type SessionManager, type SessionStore } from '../../src/index.ts'
+import { session, type SessionManager, type SessionMiddleware, type SessionStore } from '../../src/index.ts'
 import { KEYS } from './app.ts'
 
 /** How every process of a fleet reaches the store. */
@@ -15,9 +16,19 @@ export type Shared =
 export interface Orders {
   readonly port: number
   readonly shared: Shared
+  readonly maxPerOwner: number
 }
 
+/** An end that this process told: which session's, whose, and why. */
+export type End = readonly [publicId: string, owner: string, reason: string]
+
 type Contents = Record<string, unknown>
+
+const ends: End[] = []
+subscribe('koa-fastsession:destroy', (message) => {
+  const { publicId, owner = '', reason } = message as { publicId: string; owner?: string; reason: string }
+  ends.push([publicId, owner, reason])
+})
 
 async function open(shared: Shared): Promise<SessionStore> {
   switch (shared.kind) {
@@ -35,7 +46,11 @@ async function open(shared: Shared): Promise<SessionStore> {
         import('../../src/stores/redis.ts'),
         import('redis'),
       ])
-      return new RedisStore(await createClient({ url: `redis://127.0.0.1:${shared.port}` }).connect())
+      return new RedisStore(
+        await createClient({ url: `redis://127.0.0.1:${shared.port}` })
+          .on('error', () => undefined)
+          .connect(),
+      )
     }
     case 'redis cluster': {
       const [{ RedisStore }, { Cluster }] = await Promise.all([import('../../src/stores/redis.ts'), import('ioredis')])
@@ -63,7 +78,8 @@ const released = new Promise<void>((resolve) => {
 })
 
 /** What answers `/verb/name`. */
-const verbs: Readonly<Record<string, (session: SessionManager<Contents>, name: string) => unknown>> = {
+type Sessions = SessionMiddleware<Contents>
+const verbs: Readonly<Record<string, (session: SessionManager<Contents>, name: string, all: Sessions) => unknown>> = {
   put: ({ data }, name) => (data[name] = name),
   increment: (session, name) => session.update((data) => (data[name] = Number(data[name] ?? 0) + 1)),
   /** A change whose handler goes on until the fleet releases it. */
@@ -72,12 +88,17 @@ const verbs: Readonly<Record<string, (session: SessionManager<Contents>, name: s
     process.send?.('held')
     await released
   },
-  login: (session, name) => session.signIn(name),
+  login: async (session, name) => {
+    await session.signIn(name)
+    return session.publicId
+  },
   logout: (session) => session.destroy(),
   look: ({ origin, data }) => ({ origin, data }),
+  live: async (_session, name, all) => (await all.list(name)).map(({ publicId }) => publicId),
+  ends: (_session, name) => ends.filter(([, owner]) => owner === name),
 }
 
-async function serve({ port, shared }: Orders): Promise<void> {
+async function serve({ port, shared, maxPerOwner }: Orders): Promise<void> {
   const app = new Koa()
   app.keys = [...KEYS]
   app.silent = true
@@ -87,10 +108,11 @@ async function serve({ port, shared }: Orders): Promise<void> {
     await next()
   })
   // The deadline is the business of test/processes/faults.test.ts: here a slow machine must not be an outage.
-  app.use(session<Contents>({ store: await open(shared), storeTimeout: '20s', logger: {} }))
+  const sessions = session<Contents>({ store: await open(shared), storeTimeout: '20s', maxPerOwner, logger: {} })
+  app.use(sessions)
   app.use(async (ctx: Context) => {
     const [, verb = '', name = ''] = ctx.path.split('/')
-    const body = await verbs[verb]?.(ctx.state.session as SessionManager<Contents>, name)
+    const body = await verbs[verb]?.(ctx.state.session as SessionManager<Contents>, name, sessions)
     ctx.body = { process: process.pid, body }
   })
   app.listen(port, '127.0.0.1')

@@ -4,9 +4,11 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Browser } from './app.ts'
 import type { Orders, Shared } from './fleet-worker.ts'
-import { freePort } from './service.ts'
+import { endWithUs, freePort } from './service.ts'
 
 const PROCESSES = 4
+/** The most live sessions of one owner. */
+export const MOST = 5
 const PROGRAM = fileURLToPath(new URL('fleet-worker.ts', import.meta.url))
 const LOADER = new URL('loader.js', import.meta.url).href
 
@@ -38,7 +40,7 @@ export interface Fleet {
 /** Starts the processes; resolves when all of them listen. */
 export async function startFleet(shared: Shared): Promise<Fleet> {
   const port = await freePort()
-  const orders: Orders = { port, shared }
+  const orders: Orders = { port, shared, maxPerOwner: MOST }
   const url = `http://127.0.0.1:${port}`
   const browser = new Browser(url)
   const workers = new Set<Worker>()
@@ -53,12 +55,10 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
     })
     const worker = cluster.fork()
     workers.add(worker)
-    const kill = () => worker.process.kill('SIGKILL')
-    process.once('exit', kill)
-    worker.once('exit', () => {
-      process.off('exit', kill)
-      workers.delete(worker)
-    })
+    endWithUs(worker.process)
+    worker.once('exit', () => workers.delete(worker))
+    // What could not be handed to a process that was killed meanwhile: its requests are answered by nobody, and that is told.
+    worker.on('error', () => undefined)
     worker.on('message', () => {
       holding++
       holdingEnough()
@@ -77,11 +77,14 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
   await Promise.all(Array.from({ length: PROCESSES }, launch))
 
   const fleet: Fleet = {
-    async send(path, cookie = '', limit = 50_000) {
+    async send(path, cookie = '', limit = 120_000) {
       let answer
       try {
         // A connection that was on its way to a process when that was killed stays open, and nobody ever serves it.
         answer = await browser.send(path, cookie, { signal: AbortSignal.timeout(limit) })
+        // SQLite's lock was held for 1.8 seconds by the others, as happens on a busy machine, and nothing was written.
+        for (let tries = 0; tries < 30 && shared.kind === 'sqlite' && answer.status === 503; tries++)
+          answer = await browser.send(path, cookie, { signal: AbortSignal.timeout(limit) })
       } catch {
         return undefined // nobody knows what became of the request
       }
@@ -92,7 +95,7 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
     },
     async ofEach(path, cookie) {
       const answers = new Map<number, Told>()
-      for (const end = Date.now() + 10_000; answers.size < PROCESSES;) {
+      for (const end = Date.now() + 120_000; answers.size < PROCESSES;) {
         if (Date.now() > end) throw new Error(`only ${answers.size} processes answer`)
         for (const told of await Promise.all(Array.from({ length: PROCESSES }, () => fleet.send(path, cookie)))) {
           if (told?.process !== undefined) answers.set(told.process, told)

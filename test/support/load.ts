@@ -34,7 +34,7 @@ export interface Load {
 }
 
 const VISITORS = 4
-const LONGEST = 30_000
+const LONGEST = 120_000
 
 /** Serves an app over a store and begins to count. */
 export async function startLoad(store: SessionStore, storeTimeout: number): Promise<Load> {

@@ -4,7 +4,16 @@ import { chownSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { freePort, listening, missing, program, start, temporaryFolder, type Running } from './service.ts'
+import {
+  freePort,
+  listening,
+  LONGEST_START,
+  missing,
+  program,
+  start,
+  temporaryFolder,
+  type Running,
+} from './service.ts'
 
 export interface PostgresServer {
   /** What `new Pool({ connectionString })` takes. */
@@ -38,9 +47,11 @@ export async function postgres(): Promise<PostgresServer | undefined> {
   const port = await freePort()
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
   const launch = async (): Promise<Running> => {
-    const args = ['-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=']
+    // What it has handed to the system outlives its own death, which is all that these tests bring about: no waiting for a disk.
+    const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'full_page_writes=off']
+    const args = ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])]
     // After a SIGKILL its workers hold the shared memory for a moment longer, and a new server refuses to start.
-    for (const end = Date.now() + 10_000; ;) {
+    for (const end = Date.now() + LONGEST_START; ;) {
       const running = start(server, args, { ...user, cwd: data })
       const ended = once(running.process, 'exit').then(() => false)
       if (await Promise.race([answering(running, url, port), ended])) return running
@@ -117,8 +128,8 @@ async function finished(running: Running): Promise<void> {
 
 /** The port opens before the server is ready: until then it answers that it is starting up. */
 async function answering(running: Running, url: string, port: number): Promise<true> {
-  await listening(port)
-  for (const end = Date.now() + 10_000; ;) {
+  await listening(port, running)
+  for (const end = Date.now() + LONGEST_START; ;) {
     const client = new pg.Client({ connectionString: url })
     client.on('error', () => undefined) // a connection lost here is tried again
     try {
@@ -126,7 +137,9 @@ async function answering(running: Running, url: string, port: number): Promise<t
       await client.query('SELECT 1')
       return true
     } catch (error) {
-      if (Date.now() > end) throw new Error(`postgres does not answer: ${running.output()}`, { cause: error })
+      const { exitCode, signalCode } = running.process
+      if (exitCode !== null || signalCode !== null || Date.now() > end)
+        throw new Error(`postgres does not answer: ${running.output()}`, { cause: error })
     } finally {
       await client.end().catch(() => undefined)
     }

@@ -9,6 +9,12 @@ import type { RedisClient, RedisStore } from '../../src/stores/redis.ts'
 // Its core writes a line for every error that a server answers with.
 Logger.init('error')
 
+// On a busy machine a connection or an answer may take longer than the clients wait by themselves.
+const PATIENCE = 60_000
+const patient = { requestTimeout: PATIENCE, advancedConfiguration: { connectionTimeout: PATIENCE } }
+// A client of `redis` whose error nobody hears ends the process, and the file with it; the command that suffers rejects anyway.
+const ignore = (): void => undefined
+
 export interface OpenClient {
   readonly name: string
   readonly client: RedisClient
@@ -18,12 +24,13 @@ export interface OpenClient {
 /** Connected to one server. */
 export async function openClients(port: number): Promise<readonly OpenClient[]> {
   const url = `redis://127.0.0.1:${port}`
-  const redis = await createClient({ url }).connect()
-  const pool = createClientPool({ url }, { minimum: 1, maximum: 3 })
+  const socket = { connectTimeout: PATIENCE }
+  const redis = await createClient({ url, socket }).on('error', ignore).connect()
+  const pool = createClientPool({ url, socket }, { minimum: 1, maximum: 3 }).on('error', ignore)
   await pool.connect()
   const ioredis = new Redis(port, '127.0.0.1')
   const iovalkey = new Valkey(port, '127.0.0.1')
-  const glide = await GlideClient.createClient({ addresses: [{ host: '127.0.0.1', port }], requestTimeout: 5000 })
+  const glide = await GlideClient.createClient({ addresses: [{ host: '127.0.0.1', port }], ...patient })
   return [
     { name: 'redis', client: redis, close: () => redis.destroy() },
     { name: 'ioredis', client: ioredis, close: () => ioredis.disconnect() },
@@ -36,11 +43,14 @@ export async function openClients(port: number): Promise<readonly OpenClient[]> 
 /** Connected to a Cluster. */
 export async function openClusterClients(ports: readonly number[]): Promise<readonly OpenClient[]> {
   const addresses = ports.map((port) => ({ host: '127.0.0.1', port }))
-  const redis = createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })) })
+  const redis = createCluster({
+    rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })),
+    defaults: { socket: { connectTimeout: PATIENCE } },
+  }).on('error', ignore)
   await redis.connect()
   const ioredis = new Cluster(addresses)
   const iovalkey = new ValkeyCluster(addresses)
-  const glide = await GlideClusterClient.createClient({ addresses, requestTimeout: 5000 })
+  const glide = await GlideClusterClient.createClient({ addresses, ...patient })
   return [
     { name: 'redis', client: redis, close: () => redis.destroy() },
     { name: 'ioredis', client: ioredis, close: () => ioredis.disconnect() },

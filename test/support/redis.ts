@@ -5,7 +5,16 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
-import { freePort, listening, missing, program, start, temporaryFolder, type Running } from './service.ts'
+import {
+  freePort,
+  listening,
+  LONGEST_START,
+  missing,
+  program,
+  start,
+  temporaryFolder,
+  type Running,
+} from './service.ts'
 
 const run = promisify(execFile)
 
@@ -55,7 +64,7 @@ export async function startRedis(
   const chosen = port ?? (await freePort())
   const common = ['--port', `${chosen}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]
   const running = start(server, [...common, ...args])
-  await listening(chosen)
+  await listening(chosen, running)
   return { port: chosen, running }
 }
 
@@ -125,7 +134,7 @@ export async function startSentinels(make: RedisPrograms): Promise<RedisSentinel
         ].join('\n'),
       )
       const running = start(make.server, [file, '--sentinel'])
-      await listening(port)
+      await listening(port, running)
       return { port, running }
     }),
   )
@@ -148,13 +157,13 @@ export async function startSentinels(make: RedisPrograms): Promise<RedisSentinel
   }
 }
 
-/** Resolves when a server says that it is so; asks every 20 ms for at most 15 s. */
+/** Resolves when a server says that it is so; asks every 20 ms for as long as a start may take. */
 async function until(port: number, holds: (node: Redis) => Promise<boolean>): Promise<void> {
   const node = new Redis(port, '127.0.0.1')
   try {
-    const end = Date.now() + 15_000
+    const end = Date.now() + LONGEST_START
     while (!(await holds(node))) {
-      if (Date.now() > end) throw new Error(`the server on port ${port} did not get ready within 15 s`)
+      if (Date.now() > end) throw new Error(`the server on port ${port} did not get ready within ${LONGEST_START} ms`)
       await sleep(20)
     }
   } finally {

@@ -309,7 +309,7 @@ const stores = await openableStores()
 test.after.always(closeStores)
 
 /** A store call that never comes must not look like a slow one. */
-const LONGEST = 30_000
+const LONGEST = 120_000
 
 function claimWith(declare: typeof test.serial): Claim {
   return (title: string, ...rest: [Play] | [Options, Play]) => {

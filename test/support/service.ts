@@ -1,7 +1,9 @@
 // Starts a real server for a test file on free loopback ports, and stops it with the process.
 import { spawn, type ChildProcess } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { createSocket } from 'node:dgram'
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -31,31 +33,68 @@ export function missing(what: string, remedy: string): undefined {
   return undefined
 }
 
-/** A port of 127.0.0.1 that nobody listens on, below 55536 (a Redis Cluster's bus adds 10000). */
+// Below the ports that systems hand out by themselves (Linux from 32768 on, others from 49152): while a program starts, no
+// connection and no other server is given its port. What a Redis Cluster adds for its bus, 10000, stays below them as well.
+const [LOWEST_PORT, PORTS, BUS] = [11_000, 9_000, 10_000]
+
+/** A port of 127.0.0.1 that nobody listens on, and that no other process of the tests takes while this one lives. */
 export async function freePort(): Promise<number> {
-  for (;;) {
-    const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as AddressInfo
-    await new Promise((resolve) => server.close(resolve))
-    if (port < 55536) return port
+  for (let tries = 0; tries < 200; tries++) {
+    const port = LOWEST_PORT + randomInt(PORTS)
+    if ((await reserved(port)) && (await isFree(port)) && (await isFree(port + BUS))) return port
   }
+  throw new Error('no port is free')
 }
 
-/** Resolves once something accepts connections there. */
-export async function listening(port: number, limit = 10_000): Promise<void> {
-  const end = Date.now() + limit
-  for (;;) {
-    const open = await new Promise<boolean>((resolve) => {
+/** Marks a port as taken for the other processes: its UDP half, which no server here uses, is held as long as this one lives. */
+function reserved(port: number): Promise<boolean> {
+  const mark = createSocket('udp4')
+  mark.unref()
+  return new Promise((resolve) => {
+    mark.once('error', () => {
+      mark.close()
+      resolve(false)
+    })
+    mark.bind({ port, address: '127.0.0.1', exclusive: true }, () => resolve(true))
+  })
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}
+
+/** How long a program may take until it serves, in milliseconds: a busy machine starts several at once. */
+export const LONGEST_START = 120_000
+
+/** Resolves once something accepts connections there; rejects at once when the program that is to do so has ended. */
+export async function listening(port: number, running: Running): Promise<void> {
+  for (const end = Date.now() + LONGEST_START; ;) {
+    const { exitCode, signalCode } = running.process
+    if (exitCode !== null || signalCode !== null)
+      throw new Error(`what was to listen on port ${port} has ended: ${running.output()}`)
+    const isOpen = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1')
-      socket.once('connect', () => {
+      socket.on('connect', () => {
         socket.destroy()
         resolve(true)
       })
-      socket.once('error', () => resolve(false))
+      socket.on('error', () => resolve(false))
     })
-    if (open) return
-    if (Date.now() > end) throw new Error(`nothing listens on port ${port} after ${limit} ms`)
+    if (isOpen) return
+    if (Date.now() > end)
+      throw new Error(`nothing listens on port ${port} after ${LONGEST_START} ms: ${running.output()}`)
+    await sleep(20)
+  }
+}
+
+/** Resolves once a program has printed it: a line may arrive after the port has opened, or an answer. */
+export async function printed(running: Running, what: RegExp): Promise<void> {
+  for (const end = Date.now() + LONGEST_START; !what.test(running.output());) {
+    if (Date.now() > end) throw new Error(`${what.source} was not printed, only: ${running.output()}`)
     await sleep(20)
   }
 }
@@ -63,10 +102,28 @@ export async function listening(port: number, limit = 10_000): Promise<void> {
 // What is left when this process ends; one listener for all of it.
 const children = new Set<ChildProcess>()
 const folders = new Set<string>()
-process.once('exit', () => {
+function cleanUp(): void {
   for (const child of children) child.kill('SIGKILL')
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+  for (const folder of folders) {
+    try {
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+    } catch {
+      // a program that was killed a moment ago still writes: the system's temporary folder keeps the rest
+    }
+  }
+}
+process.once('exit', cleanUp)
+// AVA ends a file that hangs by a signal, of which a process dies without an exit.
+process.once('SIGTERM', () => {
+  cleanUp()
+  process.kill(process.pid, 'SIGKILL')
 })
+
+/** Kills a child when this process ends before it. */
+export function endWithUs(child: ChildProcess): void {
+  children.add(child)
+  child.once('exit', () => children.delete(child))
+}
 
 /** A folder of its own under the system's temporary one, removed when the process ends. */
 export function temporaryFolder(): string {
@@ -93,9 +150,14 @@ export function start(
   const child = spawn(path, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
   child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()))
-  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  children.add(child)
-  void gone.then(() => children.delete(child))
+  const gone = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve())
+    child.on('error', (error) => {
+      printed += String(error)
+      if (child.pid === undefined) resolve() // it never was a process
+    })
+  })
+  endWithUs(child)
   return {
     process: child,
     output: () => printed,

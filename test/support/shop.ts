@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import type { BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
 import { MemoryStore } from 'koa-fastsession'
-import { openDemo, type DemoOptions } from '../../example/demo/app.ts'
+import { openDemo, type Demo, type DemoOptions } from '../../example/demo/app.ts'
 import { MemoryShelf, Users } from '../../example/demo/users.ts'
 import { startChromium } from './chromium.ts'
 import { FaultyStore } from './faults.ts'
@@ -20,6 +20,7 @@ export const MEMBERS = [
   '/cart',
   '/live',
   '/devices',
+  '/thief',
   '/account',
   '/account/email',
   '/account/password',
@@ -43,6 +44,7 @@ export interface OpenShop {
   readonly url: string
   readonly store: FaultyStore
   readonly users: Users
+  readonly demo: Demo
   /** Moves the shop's clock. */
   pass(milliseconds: number): void
   /** Somebody with a browser of his own, on the first page. */
@@ -79,6 +81,7 @@ export async function openShop(t: ExecutionContext, options: Partial<DemoOptions
     url,
     store,
     users,
+    demo,
     pass: (milliseconds) => void (ahead += milliseconds),
     async visitor(given = {}) {
       const context = await chromium?.newContext({ baseURL: url, ...given })

@@ -122,6 +122,7 @@ async function serve(shared: Shared): Promise<void> {
   const sockets = new WebSocketServer({ noServer: true })
   server.on('upgrade', (request, socket, head) => {
     if (request.url !== '/ws') return // socket.io's
+    socket.on('error', () => socket.destroy())
     void sessions.run(request, ({ signal }) => {
       sockets.handleUpgrade(request, socket, head, (client) => {
         signal.addEventListener('abort', () => client.close(4001))

@@ -55,7 +55,7 @@ async function redisStores(): Promise<OpenableStore[]> {
 async function postgresStores(): Promise<OpenableStore[]> {
   const server = await postgres()
   if (server === undefined) return []
-  const pool = new pg.Pool({ connectionString: server.url })
+  const pool = new pg.Pool({ connectionString: server.url }).on('error', () => undefined)
   closing.push(async () => {
     await pool.end()
     await server.stop()

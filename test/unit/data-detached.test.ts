@@ -1,34 +1,9 @@
 // Objects that session.data handed out stay its own wherever the app puts them: what is written to them later is stored or throws.
 import test from 'ava'
 import * as devalue from 'devalue'
-import { ABSENT, type Changes, type Snapshot } from '../../src/record/merge.ts'
-import { customCodec, jsonCodec, type Codec } from '../../src/record/codec.ts'
-import { Data } from '../../src/session/data.ts'
-
-type Loose = Record<string, unknown>
-
-const OPEN = { readable: () => undefined, writable: () => undefined }
-const json = jsonCodec(1000)
-
-/** Data over a snapshot, and the object that a handler would hold. */
-function dataOf(snapshot: Snapshot, codec: Codec = json): { data: Data; view: Loose } {
-  const data = new Data(snapshot, codec, OPEN)
-  return { data, view: data.proxy as Loose }
-}
-
-/** A snapshot with changes made: what the next request would find. */
-function applyAll(snapshot: Snapshot, changes: Changes): Snapshot {
-  const next = Object.fromEntries(Object.entries(snapshot))
-  for (const { key, value } of changes) {
-    if (value === ABSENT) Reflect.deleteProperty(next, key)
-    else Object.defineProperty(next, key, { value, writable: true, enumerable: true, configurable: true })
-  }
-  return next
-}
-
-/** Changes without what was seen: deleted keys are `ABSENT`. */
-const wantedBy = (changes: Changes): Loose => Object.fromEntries(changes.map(({ key, value }) => [key, value]))
-const wanted = ({ data }: { data: Data }): Loose => wantedBy(data.changes())
+import { customCodec } from '../../src/record/codec.ts'
+import type { Data } from '../../src/session/data.ts'
+import { applyAll, dataOf, wanted, type Loose } from '../support/data.ts'
 
 /** Writes as strict code does; what is thrown, or `undefined`. */
 const thrownBy = (write: () => unknown): unknown => {

@@ -1,41 +1,8 @@
 // The keys of session.data, and what an update or an heir of it shows.
 import test from 'ava'
-import { ABSENT, type Changes, type Snapshot } from '../../src/record/merge.ts'
-import { jsonCodec, type Codec } from '../../src/record/codec.ts'
-import { Data, type AccessCheck } from '../../src/session/data.ts'
-
-type Loose = Record<string, unknown>
-
-const OPEN: AccessCheck = { readable: () => undefined, writable: () => undefined }
-const json = jsonCodec(1000)
-
-/** Data over a snapshot, and the object that a handler would hold. */
-function dataOf(snapshot: Snapshot, codec: Codec = json, access = OPEN): { data: Data; view: Loose } {
-  const data = new Data(snapshot, codec, access)
-  return { data, view: data.proxy as Loose }
-}
-
-/** A snapshot with changes made: what the next request would find. */
-function applyAll(snapshot: Snapshot, changes: Changes): Snapshot {
-  const next = Object.fromEntries(Object.entries(snapshot))
-  for (const { key, value } of changes) {
-    if (value === ABSENT) Reflect.deleteProperty(next, key)
-    else Object.defineProperty(next, key, { value, writable: true, enumerable: true, configurable: true })
-  }
-  return next
-}
-
-/** Changes without what was seen: deleted keys are `ABSENT`. */
-const wantedBy = (changes: Changes): Loose => Object.fromEntries(changes.map(({ key, value }) => [key, value]))
-const wanted = ({ data }: { data: Data }): Loose => wantedBy(data.changes())
-
-const STORED: Snapshot = Object.freeze({
-  n: 1,
-  name: 'ada',
-  nested: Object.freeze({ list: Object.freeze([1, 2]) }),
-  nothing: null,
-})
-const plain = (): Loose => JSON.parse(JSON.stringify(STORED)) as Loose
+import { ABSENT } from '../../src/record/merge.ts'
+import { Data } from '../../src/session/data.ts'
+import { applyAll, dataOf, json, OPEN, plain, STORED, wanted, type Loose } from '../support/data.ts'
 
 test('a key that this request and another one added is listed once', (t) => {
   for (const move of [
@@ -77,8 +44,11 @@ test('keys are listed in the order in which the next request will find them: sto
 test('while an update runs, data shows what it works on, and afterwards its own again', (t) => {
   let active: Data | undefined
   let writes = 0
-  const { data, view } = dataOf(STORED, json, { ...OPEN, active: () => active })
-  const working = new Data({ n: 5 }, json, { readable: () => undefined, writable: () => (writes++, undefined) })
+  const { data, view } = dataOf(STORED, json, {
+    toRead: (own) => active ?? own,
+    toWrite: (own) => (active === undefined ? own : (writes++, active)),
+  })
+  const working = new Data({ n: 5 }, json, OPEN)
   active = working
   view['more'] = 1
   delete view['n']
@@ -95,7 +65,7 @@ test('while an update runs, data shows what it works on, and afterwards its own 
 
 test('each write asks once whether it may', (t) => {
   let asked = 0
-  const { data, view } = dataOf(STORED, json, { ...OPEN, writable: () => (asked++, undefined) })
+  const { data, view } = dataOf(STORED, json, { ...OPEN, toWrite: (own) => (asked++, own) })
   view['n'] = 2
   delete view['n']
   Object.defineProperty(view, 'm', { value: 1, writable: true, enumerable: true, configurable: true })

@@ -3,43 +3,11 @@ import { inspect } from 'node:util'
 import test from 'ava'
 import * as devalue from 'devalue'
 import fc from 'fast-check'
-import { ABSENT, type Changes, type Snapshot } from '../../src/record/merge.ts'
-import { customCodec, jsonCodec, type Codec } from '../../src/record/codec.ts'
-import { Data, type AccessCheck } from '../../src/session/data.ts'
+import { ABSENT, type Snapshot } from '../../src/record/merge.ts'
+import { customCodec } from '../../src/record/codec.ts'
+import type { Access, Data } from '../../src/session/data.ts'
 import { counterexample } from '../support/holds.ts'
-
-type Loose = Record<string, unknown>
-
-const OPEN: AccessCheck = { readable: () => undefined, writable: () => undefined }
-const json = jsonCodec(1000)
-
-/** Data over a snapshot, and the object that a handler would hold. */
-function dataOf(snapshot: Snapshot, codec: Codec = json, access = OPEN): { data: Data; view: Loose } {
-  const data = new Data(snapshot, codec, access)
-  return { data, view: data.proxy as Loose }
-}
-
-/** A snapshot with changes made: what the next request would find. */
-function applyAll(snapshot: Snapshot, changes: Changes): Snapshot {
-  const next = Object.fromEntries(Object.entries(snapshot))
-  for (const { key, value } of changes) {
-    if (value === ABSENT) Reflect.deleteProperty(next, key)
-    else Object.defineProperty(next, key, { value, writable: true, enumerable: true, configurable: true })
-  }
-  return next
-}
-
-/** Changes without what was seen: deleted keys are `ABSENT`. */
-const wantedBy = (changes: Changes): Loose => Object.fromEntries(changes.map(({ key, value }) => [key, value]))
-const wanted = ({ data }: { data: Data }): Loose => wantedBy(data.changes())
-
-const STORED: Snapshot = Object.freeze({
-  n: 1,
-  name: 'ada',
-  nested: Object.freeze({ list: Object.freeze([1, 2]) }),
-  nothing: null,
-})
-const plain = (): Loose => JSON.parse(JSON.stringify(STORED)) as Loose
+import { applyAll, dataOf, json, OPEN, plain, STORED, wanted, wantedBy, type Loose } from '../support/data.ts'
 
 test('data reads, lists, spreads, prints and compares as the plain object that it stands for', (t) => {
   const { view } = dataOf(STORED)
@@ -300,7 +268,7 @@ test('data can be neither frozen, sealed, given another prototype nor cloned', (
 })
 
 test('a print-out that asks for everything shows neither the snapshot nor who made it', (t) => {
-  const { view } = dataOf({ secret: 'hunter2' }, json, { ...OPEN, visit: 'an id' } as AccessCheck)
+  const { view } = dataOf({ secret: 'hunter2' }, json, { ...OPEN, visit: 'an id' } as Access)
 
   t.false(inspect(view, { customInspect: false, showHidden: true, showProxy: true, depth: 9 }).includes('hunter2'))
 })

@@ -1,4 +1,4 @@
-import { createCipheriv, hkdfSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from 'node:crypto'
 import { inspect } from 'node:util'
 import test from 'ava'
 import { jsonCodec } from '../../src/record/codec.ts'
@@ -59,6 +59,17 @@ test('an encrypted payload shows nothing of the text, and is another one each ti
   t.notDeepEqual(one, other)
 })
 
+test('of ten thousand payloads of one record under one key no two have the same nonce', (t) => {
+  const encryption = room([NEWEST])
+  const nonces = Array.from({ length: 10_000 }, () => {
+    const bytes = encryption.encode(CONTENTS, BOUND)
+    return typeof bytes === 'string' ? '' : Buffer.from(bytes.subarray(11, 35)).toString('base64url')
+  })
+
+  t.is(new Set(nonces).size, nonces.length)
+  t.is(new Set(nonces.map((nonce) => nonce.slice(16))).size, nonces.length, 'nor the part of it that is the IV')
+})
+
 test('an older key decrypts, the newest encrypts', (t) => {
   t.deepEqual(room([NEWEST, OLDER]).decode(record(bytesOf([OLDER]))), CONTENTS)
   t.deepEqual(room([NEWEST]).decode(record(bytesOf([NEWEST, OLDER]))), CONTENTS)
@@ -87,6 +98,26 @@ for (const [field, value] of [
     t.throws(() => room([NEWEST]).decode(moved), corrupt('fails authentication'))
   })
 }
+
+test('a payload opens with the key that its nonce and the key of its record make of the secret, and is bound to all fields', (t) => {
+  const payload = Buffer.from(bytesOf([NEWEST]))
+  const [salt, iv, tag, body] = [
+    payload.subarray(11, 23),
+    payload.subarray(23, 35),
+    payload.subarray(35, 51),
+    payload.subarray(51),
+  ]
+  const secretKey = Buffer.from(hkdfSync('sha256', NEWEST, '', 'koa-fastsession record key', 32))
+  const key = createHmac('sha256', secretKey).update(salt).update(BOUND.key).digest()
+  const decipher = createDecipheriv('aes-256-gcm', key, iv)
+  decipher.setAAD(Buffer.from(JSON.stringify([BOUND.key, BOUND.owner, BOUND.meta, BOUND.createdAt])))
+  decipher.setAuthTag(tag)
+
+  t.is(
+    decipher.update(body, undefined, 'utf8') + decipher.final('utf8'),
+    JSON.stringify([CONTENTS.data, CONTENTS.flash]),
+  )
+})
 
 test('each record and each message has a key of its own: with equal nonces the ciphertexts differ by record', (t) => {
   const mine = bytesOf([NEWEST])

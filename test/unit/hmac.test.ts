@@ -48,6 +48,14 @@ for (const length of [63, 64, 65]) {
   })
 }
 
+// Three bytes a character: 512 of them fill the buffer to the last byte.
+for (const length of [512, 513, 5000]) {
+  test(`a text of ${length} characters, at the edge of the buffer and beyond it`, (t) => {
+    const text = '\u20ac'.repeat(length)
+    t.is(new Hmac('key').sign(text), createHmac('sha256', 'key').update(text).digest('base64url'))
+  })
+}
+
 test('texts are equal in full or not at all', (t) => {
   t.true(isEqualText('', ''))
   for (const text of ['abc', 'x'.repeat(43), 'y'.repeat(128)]) {

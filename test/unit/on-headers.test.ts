@@ -4,7 +4,7 @@ import { Socket, type AddressInfo } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import { inspect } from 'node:util'
 import onHeadersPackage from 'on-headers'
-import { onHeaders, type HeaderSource } from '../../src/cookie/on-headers.ts'
+import { onHeaders, type Header, type HeaderSource } from '../../src/cookie/on-headers.ts'
 
 const OURS = 'sid=ours; Path=/'
 
@@ -17,11 +17,20 @@ interface Answer {
   readonly asked: number
 }
 
+/** Calls it with any arguments, as JavaScript may. */
+function writeHead(response: ServerResponse, args: unknown[]): unknown {
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is applied to its own response
+  return Reflect.apply(response.writeHead, response, args) as unknown
+}
+
+function cookies(...lines: string[]): Header[] {
+  return lines.map((line) => ['Set-Cookie', line])
+}
+
 function source(answers: Partial<HeaderSource>): HeaderSource {
   return {
     isConsulted: false,
-    setCookieLines: () => undefined,
-    otherHeaders: () => undefined,
+    dueHeaders: () => [],
     onSent: () => undefined,
     ...answers,
   }
@@ -36,7 +45,7 @@ async function answered(
 ): Promise<Answer> {
   let asked = 0
   const server = createServer((_request, response) => {
-    onHeaders(response, source({ isConsulted, setCookieLines: () => (asked++, line ?? undefined) }))
+    onHeaders(response, source({ isConsulted, dueHeaders: () => (asked++, line === null ? [] : cookies(line)) }))
     handler(response)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -200,8 +209,8 @@ test("without our cookie, Cache-Control is the app's", async (t) => {
 
 test('two sources are both asked, in the order in which they were', async (t) => {
   const server = createServer((_request, response) => {
-    onHeaders(response, source({ setCookieLines: () => 'outer=1' }))
-    onHeaders(response, source({ setCookieLines: () => 'inner=1' }))
+    onHeaders(response, source({ dueHeaders: () => cookies('outer=1') }))
+    onHeaders(response, source({ dueHeaders: () => cookies('inner=1') }))
     response.end()
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -238,7 +247,7 @@ test('headers that Node refuses have not left: the cookie goes out with the answ
 
 test('a response over HTTP/2 carries all of it too', async (t) => {
   const server = createServer2((_request, response) => {
-    onHeaders(response as unknown as ServerResponse, source({ isConsulted: true, setCookieLines: () => OURS }))
+    onHeaders(response as unknown as ServerResponse, source({ isConsulted: true, dueHeaders: () => cookies(OURS) }))
     response.setHeader('Set-Cookie', APP)
     response.end('body')
   })
@@ -277,7 +286,7 @@ async function raw(
 const valuesOf = (lines: readonly [string, string][], name: string) =>
   lines.filter(([each]) => each === name).map(([, value]) => value)
 
-const ours = source({ isConsulted: true, setCookieLines: () => OURS })
+const ours = source({ isConsulted: true, dueHeaders: () => cookies(OURS) })
 
 // ---- each form of writeHead means what it means in Node
 
@@ -296,7 +305,7 @@ const forms: Record<string, unknown[]> = {
 for (const [form, args] of Object.entries(forms)) {
   test(`writeHead${form} sends what it sends in Node, and ours beside it`, async (t) => {
     const write = (response: ServerResponse): void => {
-      Reflect.apply(response.writeHead, response, args)
+      writeHead(response, args)
       response.end()
     }
     const plain = await raw(t, write)
@@ -338,19 +347,21 @@ for (const [what, args] of Object.entries(refusals)) {
     let tries = 0
     let sent = 0
     const changing = source({
-      setCookieLines: () => `sid=ours; Max-Age=${100 - tries++}`,
-      otherHeaders: () => [['Clear-Site-Data', `"cache", "try ${tries}"`]],
-      onSent: () => void sent++,
+      dueHeaders: () => [
+        ...cookies(`sid=ours; Max-Age=${100 - tries++}`),
+        ['Clear-Site-Data', `"cache", "try ${tries}"`],
+      ],
+      onSent: () => (sent += 1),
     })
     let plain: unknown
     await raw(t, (response) => {
-      plain = t.throws(() => Reflect.apply(response.writeHead, response, args) as unknown)
+      plain = t.throws(() => writeHead(response, args))
       response.removeHeader('x-mine')
       response.writeHead(500).end()
     })
     const lines = await raw(t, (response) => {
       onHeaders(response, changing)
-      const error: unknown = t.throws(() => Reflect.apply(response.writeHead, response, args) as unknown)
+      const error: unknown = t.throws(() => writeHead(response, args))
       t.is((error as { code?: string }).code, (plain as { code?: string }).code)
       t.is(sent, 0)
       response.writeHead(500).end()
@@ -365,7 +376,7 @@ for (const [what, args] of Object.entries(refusals)) {
 test('a head that was refused, after which nothing is due any more, leaves no cookie of ours', async (t) => {
   let isDue = true
   const lines = await raw(t, (response) => {
-    onHeaders(response, source({ setCookieLines: () => (isDue ? OURS : undefined) }))
+    onHeaders(response, source({ dueHeaders: () => (isDue ? cookies(OURS) : []) }))
     response.setHeader('Set-Cookie', APP)
     t.throws(() => response.writeHead(200, { 'bad name': 'x' }))
     isDue = false
@@ -426,7 +437,7 @@ test('listeners of on-headers around two sources are each called once', async (t
   const lines = await raw(t, (response) => {
     for (const name of ['one', 'two', 'three']) {
       onHeadersPackage(response, () => void called.push(name))
-      onHeaders(response, source({ setCookieLines: () => `${name}=1` }))
+      onHeaders(response, source({ dueHeaders: () => cookies(`${name}=1`) }))
     }
     response.end()
   })
@@ -463,8 +474,8 @@ for (const name of TARGETED) {
 
 // ---- what else a source says
 
-test('sources that say nothing, in whatever words, change nothing', async (t) => {
-  const silent = [source({}), source({ setCookieLines: () => [], otherHeaders: () => [] }), source({})]
+test('sources that say nothing change nothing', async (t) => {
+  const silent = [source({}), source({}), source({})]
   const lines = await raw(t, (response) => {
     for (const each of silent) onHeaders(response, each)
     response.writeHead(200, { 'Cache-Control': 'public' }).end()
@@ -483,12 +494,12 @@ test('several cookies and other headers of ours leave together, beside those of 
     onHeaders(
       response,
       source({
-        setCookieLines: () => two,
-        otherHeaders: () => [
+        dueHeaders: () => [
+          ...cookies(...two),
           ['Secure-Session-Registration', '(ES256)'],
           ['Clear-Site-Data', '"cache"'],
         ],
-        onSent: () => void sent++,
+        onSent: () => (sent += 1),
       }),
     )
     response.setHeader('Set-Cookie', APP)
@@ -508,7 +519,7 @@ test('a source that throws fails one head: the answer that follows leaves withou
     onHeaders(
       response,
       source({
-        setCookieLines: () => {
+        dueHeaders: () => {
           throw new Error('no cookie')
         },
       }),

@@ -258,52 +258,52 @@ test('an equal encrypted payload is not decrypted again, but under another owner
   for (const other of [{ owner: 'eve' }, { meta: undefined }, { createdAt: 8 }])
     t.throws(() => payload.decode(record(bytes, { ...BOUND, ...other })), corrupt('fails authentication'))
   // A store may hand out its own buffer, and use it again.
-  bytes[60]! ^= 1
+  bytes.set([(bytes.at(60) ?? 0) ^ 1], 60)
   t.throws(() => payload.decode(record(bytes)), corrupt('fails authentication'))
 })
 
 test('what was just written need not be parsed', (t) => {
   const payload = clear()
   const written = record('never parsed')
-  payload.remember(written, CONTENTS)
+  payload.known.remember(written, CONTENTS)
 
   t.is(payload.decode(written), CONTENTS)
 })
 
 test('the newest version that was written here is known, and an older read that comes in later does not drop it', (t) => {
   const payload = clear()
-  payload.remember(at(2, '{"a":2}'), CONTENTS)
+  payload.known.remember(at(2, '{"a":2}'), CONTENTS)
   t.deepEqual(payload.decode(at(1)).data, { a: 1 })
 
-  t.like(payload.newestKnown(at(1), 0), { record: at(2, '{"a":2}'), contents: CONTENTS })
-  t.is(payload.newestKnown(at(2), 0), undefined)
-  t.is(payload.newestKnown({ ...at(1), key: 'another key' }, 0), undefined)
+  t.like(payload.known.newest(at(1), 0), { record: at(2, '{"a":2}'), contents: CONTENTS })
+  t.is(payload.known.newest(at(2), 0), undefined)
+  t.is(payload.known.newest({ ...at(1), key: 'another key' }, 0), undefined)
 })
 
 test('a newer version that was known before a read began is of a store that has gone back since, and forgotten', (t) => {
   const payload = clear()
-  payload.remember(at(2), CONTENTS)
+  payload.known.remember(at(2), CONTENTS)
   const later = performance.now() + 1
 
-  t.is(payload.newestKnown(at(1), later), undefined)
-  t.is(payload.newestKnown(at(1), 0), undefined)
+  t.is(payload.known.newest(at(1), later), undefined)
+  t.is(payload.known.newest(at(1), 0), undefined)
 })
 
 test('once the store has refused it, what was known is forgotten', (t) => {
   const payload = clear()
-  payload.remember(at(2), CONTENTS)
-  payload.forget('another key')
-  t.not(payload.newestKnown(at(1), 0), undefined)
-  payload.forget(BOUND.key)
+  payload.known.remember(at(2), CONTENTS)
+  payload.known.forget('another key')
+  t.not(payload.known.newest(at(1), 0), undefined)
+  payload.known.forget(BOUND.key)
 
-  t.is(payload.newestKnown(at(1), 0), undefined)
+  t.is(payload.known.newest(at(1), 0), undefined)
 })
 
 test('what is remembered stays bounded: after megabytes of others a record is parsed again', (t) => {
   const payload = clear()
   const contents = payload.decode(at(1))
   for (let other = 0; other < 20; other++)
-    payload.remember(record('a'.repeat(1_048_576), { ...BOUND, key: publicIdOf(`other ${other}`) }), CONTENTS)
+    payload.known.remember(record('a'.repeat(1_048_576), { ...BOUND, key: publicIdOf(`other ${other}`) }), CONTENTS)
 
   t.not(payload.decode(at(1)), contents)
 })

@@ -47,7 +47,7 @@ for (const meta of [
   null,
   {},
 ]) {
-  test(`a tombstone whose meta is ${String(JSON.stringify(meta)).slice(0, 20)} names no successor, and asking throws nothing`, (t) => {
+  test(`a tombstone whose meta is ${JSON.stringify(meta).slice(0, 20)} names no successor, and asking throws nothing`, (t) => {
     // What a database may hold.
     const damaged = { ...tombstoneOf(LIVE, 'next', NOW), meta: meta as string }
 

@@ -1,5 +1,6 @@
 // From keys to slots: a hash table with linear probing. A cell is a pair of a key's hash and its slot plus one, 0 where it is
-// empty: with the hash beside the slot, most searches look at no other key.
+// empty: with the hash beside the slot, most searches look at no other key. At least a third of the cells are empty, so every
+// search ends, at the first of them.
 //
 // A key's home is told by the upper bits of its hash, so the order of homes is the order of hashes, however large the table is.
 // A walk in that order can stop at a hash and go on from there: it meets each key once, whatever comes, goes, or moves to another
@@ -24,13 +25,13 @@ export class KeyTable {
   #bits = SMALLEST_BITS
   #cells = new Int32Array(2 << SMALLEST_BITS)
 
-  /** The slot of a key, or NONE. `keys` has the key of each slot. */
-  find(key: string, hash: number, keys: readonly string[]): number {
+  /** The slot of a key, or NONE. The key of a slot is at twice the slot in `held`. */
+  find(key: string, hash: number, held: readonly unknown[]): number {
     const cells = this.#cells
     const mask = cells.length - 1
     for (let at = this.#home(hash); ; at = (at + 2) & mask) {
       const slot = cells[at + 1]! - 1
-      if (slot === NONE || (cells[at] === hash && keys[slot] === key)) return slot
+      if (slot === NONE || (cells[at] === hash && held[2 * slot] === key)) return slot
     }
   }
 

@@ -46,7 +46,7 @@ export class SortedKeys {
   }
 }
 
-/** Where the first key lies that is not below the given one. */
+/** Where the first key lies that is not below the given one. The search halves what is left with each turn, as above. */
 function positionOf(keys: readonly string[], key: string): number {
   let low = 0
   let high = keys.length

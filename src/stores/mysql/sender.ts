@@ -118,6 +118,7 @@ export class Sender {
   async #run({ sql, values }: Statement): Promise<unknown> {
     const end = performance.now() + PATIENCE
     let makes = this.#schema !== undefined
+    // Ends with an answer, or a throw when tries is RETRIES at the latest.
     for (let tries = 0; ; tries++) {
       const prepares = values !== undefined && this.#prepares
       try {

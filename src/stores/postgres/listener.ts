@@ -38,8 +38,7 @@ export interface ListenerTimes {
 }
 
 const TIMES: ListenerTimes = { interval: 5000, patience: 10_000 }
-const HEARTBEATS = 4
-const FIRST_PAUSE = 100
+const [HEARTBEATS, FIRST_PAUSE] = [4, 100]
 
 /** One `LISTEN` for all who subscribe to a store. */
 export class Listener {

@@ -94,6 +94,17 @@ export function expiryOf(owner: string, head: string): number | undefined {
   }
 }
 
+/** When a record without an owner expires, by its first lines: perhaps one that ended; `undefined` for any other. */
+export function expiryWithoutOwner(head: string): number | undefined {
+  const [, expiresAt = '', , , , line] = head.split('\n', 6)
+  if (line !== '' || !HEAD.test(head)) return undefined
+  try {
+    return parse(expiresAt)
+  } catch {
+    return undefined // nothing but CorruptRecord comes from there
+  }
+}
+
 /**
  * The owner in a line that is not empty.
  *

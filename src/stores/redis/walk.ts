@@ -87,6 +87,7 @@ export async function walkCluster(
   const [from = '0', after] = cursor?.split(' ') ?? []
   const first = Number(from)
   const command = ['EVAL', SLOTS, '0', real, from, `${limit}`]
+  // Ends with a portion, or a throw after so many TRIES.
   for (let attempt = 0; ; attempt++) {
     const rounds = [rangeOf(await sendToAll(command)), rangeOf(await sendToAll(command))]
     const unknown = rounds.flatMap(({ owners, ids }) => [...owners].filter(([id]) => !ids.has(id)))
@@ -127,7 +128,7 @@ async function learn({ ask }: Connection, prefix: string, slot: number): Promise
   await sleep(100)
 }
 
-/** A text of that slot. */
+/** A text of that slot. Each of the 16,384 slots has a number below 200,000. */
 function tagOf(slot: number): string {
   let tag = 0
   while (crc16(`${tag}`) % 16384 !== slot) tag++

@@ -104,7 +104,9 @@ syncBuiltinESMExports()
 
 // Waiting for one another is a help that compare-and-set does not need: under a schedule nobody does, so that every order
 // of store calls comes up.
+// eslint-disable-next-line @typescript-eslint/unbound-method -- called below with the queue that was asked
 const { isBusy } = WriteQueue.prototype
+// eslint-disable-next-line @typescript-eslint/unbound-method -- called below with the turns that were asked
 const { take } = Turns.prototype
 
 WriteQueue.prototype.isBusy = function (this: WriteQueue<unknown>, key: string): boolean {

@@ -1,0 +1,256 @@
+// The way of one request that has an old cookie, or a session that came from one: it goes on with the old session, joins the
+// request that did, or ends with it.
+import type { Context } from 'koa'
+import { SessionError } from '../errors.ts'
+import type { SessionManager } from '../session/manager.ts'
+import * as claims from './claims.ts'
+import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
+import { adopt, isRolling, leave, storeOf } from './session-access.ts'
+
+// A browser sends several requests at once, each with the old cookie and none yet with the new one: each must find its
+// session. After that an old cookie opens nothing, whoever kept a copy.
+const GRACE = 10_000
+
+/** How long a request waits for another that takes the same session over. */
+const MAX_WAIT = 10_000
+const POLL = 50
+const MAX_TRIES = 5
+
+const LONGEST = 400 * 86_400_000
+
+/** The options of `takeOver`, checked, with their defaults. */
+export interface Settings<Data extends object> {
+  readonly from: OldSessions
+  readonly until: number
+  readonly overlap: number
+  readonly goOn: (session: SessionManager<Data>, data: OldData) => unknown
+  readonly cookie: { readonly path?: string | undefined; readonly domain?: string | undefined }
+  readonly now: () => number
+}
+
+/** One request with an old cookie, or with a session that came from one. */
+export class Passage<Data extends object> {
+  readonly #settings: Settings<Data>
+  readonly #atWork: Map<string, Promise<unknown>>
+  readonly #ctx: Context
+  readonly #session: SessionManager<Data>
+  readonly #store: ReturnType<typeof storeOf>
+  /** What ties this request's session to an old one, during an overlap. */
+  #tied:
+    | { readonly tie: claims.Tie; readonly old: OldSession; readonly id: string; readonly owner?: string | undefined }
+    | undefined = undefined
+
+  constructor(
+    settings: Settings<Data>,
+    atWork: Map<string, Promise<unknown>>,
+    ctx: Context,
+    session: SessionManager<Data>,
+  ) {
+    this.#settings = settings
+    this.#atWork = atWork
+    this.#ctx = ctx
+    this.#session = session
+    this.#store = storeOf(session)
+  }
+
+  /** Before the handlers see the session. */
+  async enter(): Promise<void> {
+    const { from, until, overlap } = this.#settings
+    const hasCookie = from.cookies.some((name) => this.#ctx.cookies.get(name, { signed: false }) !== undefined)
+    const { origin } = this.#session
+    if (origin === 'resumed') {
+      if (overlap > 0 && (await this.#checkTie())) return
+      if (hasCookie && (await this.#isOver())) this.#clearCookies()
+      return
+    }
+    if (!hasCookie) return
+    const name = from.nameIn(this.#ctx)
+    // Without an overlap only for a browser without a cookie of ours: one whose session has ended, by a logout say, stays
+    // signed out. With it, somebody who logged out here may have signed in there since: the claim tells the two apart.
+    const mayGoOn = origin === 'new' || (overlap > 0 && from.isStored && ['expired', 'invalid'].includes(origin))
+    const isOpen = this.#now() < until
+    const goesOn = isOpen && mayGoOn && name !== undefined && (await this.#goOver(name))
+    if (!(overlap > 0 && isOpen && (goesOn || name === undefined))) this.#clearCookies()
+  }
+
+  /** After the handlers: what became of the session becomes of the old one. */
+  async leave(): Promise<void> {
+    if (this.#tied === undefined) return
+    const { tie, old, id, owner } = this.#tied
+    const newId = idOf(this.#session)
+    if (newId === id) return
+    // Who signed out, or in as somebody else, must not be found signed in by a process of before.
+    if (newId === undefined || (owner !== undefined && this.#session.owner !== owner)) return this.#end(old)
+    await claims.tie(this.#store, newId, tie, this.#now())
+    await this.#settle(old, newId)
+  }
+
+  // ---- a session that came from an old one
+
+  /** Whether this session is tied to an old one; if that has ended, so does this. */
+  async #checkTie(): Promise<boolean> {
+    const { from } = this.#settings
+    const { id, owner } = this.#session
+    const now = this.#now()
+    const tie = await claims.tieOf(this.#store, id, now)
+    if (tie === undefined) return false
+    const name = from.isStored ? tie.name : from.nameIn(this.#ctx)
+    const old = name === undefined ? undefined : await from.find(name, this.#ctx)
+    const lives = old !== undefined && old.expiresAt > now
+    if (!lives && now < tie.expiresAt && this.#wouldSend()) {
+      await leave(this.#session)
+      this.#clearCookies()
+      return true
+    }
+    if (!lives) return true
+    this.#tied = { tie, old, id, owner }
+    // A process of before prolonged it: that it is missing later is a logout all the same.
+    if (old.expiresAt > tie.expiresAt + 60_000)
+      await claims.tie(this.#store, id, { ...tie, expiresAt: old.expiresAt }, now)
+    return true
+  }
+
+  /** Whether the browser sends the old cookie with this request, where it has it. */
+  #wouldSend(): boolean {
+    const { from, cookie } = this.#settings
+    return from.isStored || this.#ctx.path.startsWith(cookie.path ?? '/')
+  }
+
+  /** Whether the old cookie of a live session of ours is of no more use to anybody. */
+  async #isOver(): Promise<boolean> {
+    const { from, until, overlap } = this.#settings
+    const now = this.#now()
+    if (overlap === 0 || now >= until) return true
+    const name = from.nameIn(this.#ctx)
+    const claim = name === undefined ? undefined : await claims.claimOf(this.#store, name, now)
+    // Not taken over: it belongs to processes of before. Or its overlap is not over yet.
+    if (name === undefined || claim === undefined || now < claim.takenAt + overlap) return false
+    const old = await from.find(name, this.#ctx)
+    if (old !== undefined) await from.endIn(old, 0, this.#ctx)
+    return true
+  }
+
+  async #end(old: OldSession): Promise<void> {
+    await this.#settings.from.endIn(old, 0, this.#ctx)
+    await this.#settle(old, undefined)
+    this.#clearCookies()
+  }
+
+  /** Says in which session the old one goes on from now on. */
+  async #settle({ name }: OldSession, id: string | undefined): Promise<void> {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const now = this.#now()
+      const claim = await claims.claim(this.#store, name, this.#settings.until, now)
+      // Ended meanwhile by another request: then it has ended.
+      if (claim.kind === 'taken' && claim.id === undefined) return
+      if (claim.kind !== 'busy' && (await claims.settle(this.#store, claim.record, name, id, now))) return
+      await pause(POLL)
+    }
+  }
+
+  // ---- an old session that goes on
+
+  /** Goes on with the old session of that name, or joins the request that did; whether it goes on. */
+  async #goOver(name: string): Promise<boolean> {
+    const { from, until } = this.#settings
+    const deadline = Date.now() + MAX_WAIT
+    while (Date.now() < deadline) {
+      const work = this.#atWork.get(name)
+      if (work !== undefined) await Promise.race([work, pause(deadline - Date.now())])
+      const old = await from.find(name, this.#ctx)
+      const now = this.#now()
+      if (old === undefined || old.expiresAt <= now) return false
+      const claim = await claims.claim(this.#store, name, until, now)
+      if (claim.kind === 'ours') {
+        const taking = this.#take(old, claim.record)
+        const settled = taking.catch(() => undefined)
+        this.#atWork.set(name, settled)
+        try {
+          await taking
+        } finally {
+          if (this.#atWork.get(name) === settled) this.#atWork.delete(name)
+        }
+        return true
+      }
+      if (claim.kind === 'taken') return this.#join(old, claim)
+      await pause(POLL)
+    }
+    throw new SessionError(
+      'ERR_SESSION_STORE',
+      'another request takes the same old session over, and has not finished within ten seconds',
+    )
+  }
+
+  /** Joins the session that the old one goes on in; one that has ended takes the old one along. */
+  async #join(old: OldSession, { id, takenAt }: { id: string | undefined; takenAt: number }): Promise<boolean> {
+    const { from, overlap } = this.#settings
+    const now = this.#now()
+    const isInTime = now < takenAt + Math.max(overlap, GRACE)
+    if (isInTime && id !== undefined && (await adopt(this.#session, id))) {
+      if (overlap > 0) await this.#checkTie()
+      return true
+    }
+    await from.endIn(old, 0, this.#ctx)
+    return false
+  }
+
+  async #take(old: OldSession, record: Parameters<typeof claims.settle>[1]): Promise<void> {
+    const { from, overlap, goOn } = this.#settings
+    const session = this.#session
+    const now = this.#now()
+    let id: string | undefined
+    try {
+      const lifetime = isRolling(session) ? old.maxAge : old.expiresAt - now
+      if (old.maxAge !== undefined && lifetime !== undefined)
+        session.maxAge = Math.round(
+          Math.min(Math.max(Number.isFinite(lifetime) ? lifetime : old.maxAge, 1000), LONGEST),
+        )
+      await goOn(session, old.data)
+      if (idOf(session) !== undefined) await session.save()
+      id = idOf(session)
+      if (id !== undefined && overlap > 0) {
+        const { expiresAt } = old
+        const tie = { name: from.isStored ? old.name : '', expiresAt, until: now + overlap }
+        await claims.tie(this.#store, id, tie, now)
+        this.#tied = { tie, old, id, owner: session.owner }
+      }
+      if (!(await claims.settle(this.#store, record, old.name, id, now)))
+        throw new SessionError('ERR_SESSION_CONFLICT', 'another request took the same old session over meanwhile')
+    } catch (error) {
+      this.#tied = undefined
+      // A half-made session must not stay. If this fails, too, the first error is what the caller must know.
+      await session.destroy().catch(() => undefined)
+      await claims.release(this.#store, record, now).catch(() => undefined)
+      throw error
+    }
+    if (id === undefined) await from.endIn(old, 0, this.#ctx)
+    else if (overlap === 0) await from.endIn(old, Math.min(old.expiresAt - now, GRACE), this.#ctx)
+  }
+
+  #clearCookies(): void {
+    const { from, cookie } = this.#settings
+    if (this.#ctx.headerSent) return
+    const { path, domain } = cookie
+    const attributes = { ...(path !== undefined && { path }), ...(domain !== undefined && { domain }) }
+    for (const name of from.cookies)
+      this.#ctx.cookies.set(name, null, { ...attributes, signed: false, overwrite: true })
+  }
+
+  #now(): number {
+    return this.#settings.now()
+  }
+}
+
+/** The id of a session; `undefined` once it was destroyed. */
+function idOf(session: { readonly id: string }): string | undefined {
+  try {
+    return session.id
+  } catch (error) {
+    if ((error as Partial<SessionError>).code === 'ERR_SESSION_DESTROYED') return undefined
+    throw error
+  }
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}

@@ -1,0 +1,84 @@
+// What a request brings along before its session is known: its cookie's attributes and the keys of its app.
+import { ServerResponse, type IncomingMessage } from 'node:http'
+import type { Context } from 'koa'
+import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/keyring.ts'
+import { invalidMix, invalidType } from './errors.ts'
+import type { Events } from './events.ts'
+import { warnOfShortSecret, watchForKoaSession } from './notices.ts'
+import type { RequestInfo } from './session/core.ts'
+import type { Settings } from './settings.ts'
+
+type App = Context['app']
+
+export class Requests {
+  readonly #settings: Settings
+  readonly #events: Events
+  /** The app whose request came last. */
+  #app: App | undefined = undefined
+  #appKeys: unknown = undefined
+  #appKeyring: LiveKeyring | undefined = undefined
+
+  constructor(settings: Settings, events: Events) {
+    this.#settings = settings
+    this.#events = events
+  }
+
+  /** A request of Koa's chain. */
+  infoOf(ctx: Context, isPassive: boolean): RequestInfo & { readonly ctx: Context } {
+    const { app, req: request } = ctx
+    const { cookie: given, keys, koaSession } = this.#settings
+    if (this.#app !== app) {
+      this.#app = app
+      if (!koaSession) watchForKoaSession(app.context, this.#events)
+    }
+    const cookie = typeof given === 'function' ? given(ctx) : given
+    return { request, cookie, keyring: keys?.current() ?? this.#keyringOf(app), ctx, isPassive }
+  }
+
+  /** A request outside the chain. */
+  infoOutside(request: IncomingMessage): RequestInfo {
+    const { cookie: given, keys, passive } = this.#settings
+    const cookie = typeof given === 'function' ? given(this.contextOf(request)) : given
+    const ring = keys?.current() ?? this.#keyringOf(this.#app)
+    return { request, cookie, keyring: ring, ctx: undefined, isPassive: passive?.(this.contextOf(request)) === true }
+  }
+
+  /** A context for a request outside the chain, for functions of the app's that take one. */
+  contextOf(request: IncomingMessage): Context {
+    if (this.#app === undefined) {
+      throw invalidMix(
+        'an option is a function of ctx: run() needs a Koa request before, or the option as a value (cookie as an object)',
+      )
+    }
+    return this.#app.createContext(request, new ServerResponse(request))
+  }
+
+  /** The host that a request outside the chain asks for: behind a proxy the one that the browser knows. */
+  hostOf(request: IncomingMessage): string {
+    return this.#app === undefined ? (request.headers.host ?? '') : this.contextOf(request).host
+  }
+
+  #keyringOf(app: App | undefined): Keyring {
+    if (app === undefined) {
+      throw invalidMix(
+        'options.keys must be given to session() when run() or sessionCookie() is used before the first request: app.keys is not known yet',
+      )
+    }
+    // Koa leaves it undefined until the app sets it.
+    const keys: unknown = app.keys
+    if (this.#appKeyring === undefined || keys !== this.#appKeys) {
+      if (keys === undefined) {
+        throw invalidType(
+          'options.keys or app.keys',
+          'a Keygrip or a non-empty list of secrets, newest first',
+          keys,
+          'give keys to session(), or set app.keys before the first request; the app below koa-mount needs keys of its own',
+        )
+      }
+      this.#appKeyring = keyring(keys, 'app.keys')
+      this.#appKeys = keys
+      if (hasShortSecret(keys)) warnOfShortSecret(this.#events)
+    }
+    return this.#appKeyring.current()
+  }
+}

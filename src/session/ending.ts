@@ -1,0 +1,49 @@
+// `session.signal`: the end of a session, as one request waits for it.
+import { AsyncResource } from 'node:async_hooks'
+import { goneError } from '../errors.ts'
+import type { SessionRecord } from '../store.ts'
+import type { RequestSession } from './request-session.ts'
+import type { Watcher } from './watches.ts'
+
+export class Ending implements Watcher {
+  readonly #session: RequestSession
+  readonly #controller = new AbortController()
+  /** Aborts the signal in the async context of the code that looked at it first. */
+  readonly #abort: (reason: unknown) => void = AsyncResource.bind((reason: unknown) => this.#controller.abort(reason))
+
+  /** Waits until the response is over, or outside the chain until the connection closes. */
+  constructor(session: RequestSession) {
+    this.#session = session
+    const { status, info, core } = session
+    if (status === 'gone' || status === 'destroyed') this.#controller.abort(goneError())
+    if ((status !== 'live' && status !== 'new') || this.#isOver()) return
+    core.watches.add(this)
+    core.watches.removeOnClose(this, info.ctx?.res ?? info.request.socket)
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  get record(): SessionRecord | undefined {
+    return this.#session.record
+  }
+
+  end(reason: unknown): void {
+    this.#abort(reason)
+  }
+
+  /** Waits again, for the end of what the session is now. */
+  watch(): void {
+    if (!this.#isOver()) this.#session.core.watches.add(this)
+  }
+
+  unwatch(): void {
+    this.#session.core.watches.remove(this)
+  }
+
+  #isOver(): boolean {
+    const { ctx, request } = this.#session.info
+    return ctx === undefined ? request.socket.destroyed : ctx.res.destroyed || ctx.res.writableFinished
+  }
+}

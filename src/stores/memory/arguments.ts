@@ -1,0 +1,25 @@
+// What the memory store is given: its bounds, and functions that want to hear of something.
+import { invalidMix, invalidType, invalidValue } from '../../errors.ts'
+
+/** @throws {TypeError} for what is no object, and for an unknown option. */
+export function checkOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw invalidType('options', 'an object', options)
+  const unknown = Object.keys(options).find((name) => name !== 'maxSessions' && name !== 'maxBytes')
+  if (unknown !== undefined)
+    throw invalidMix(`options.${unknown} is no option of a MemoryStore: the options are maxSessions, maxBytes`)
+}
+
+/** A bound, or its default. */
+export function bound(name: string, value: unknown, fallback: number): number {
+  if (value === undefined) return fallback
+  if (typeof value !== 'number') throw invalidType(`options.${name}`, 'a whole number from 1 on', value)
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw invalidValue(`options.${name}`, 'a whole number from 1 on', value)
+  return value
+}
+
+export function listener<Listener>(name: string, value: Listener): Listener {
+  if (typeof value !== 'function') throw invalidType(name, 'a function', value)
+  return value
+}

@@ -1,0 +1,78 @@
+// Reads the keys of a portion: with one command where they lie on one server, else each by itself.
+import { textOf, textsOf, unexpected, type Connection } from './client.ts'
+import { inPortions, runScript } from './run.ts'
+import { HEAD_LENGTH, HEADS } from './scripts.ts'
+
+/** How many commands of one call are under way at once. */
+const WIDTH = 50
+
+export class PortionReader {
+  readonly #connection: Connection
+  readonly #prefix: string
+  // Whether one command may read several keys: not in a Cluster, not with every proxy or ACL.
+  #readsTogether: boolean
+
+  constructor(connection: Connection, prefix: string) {
+    this.#connection = connection
+    this.#prefix = prefix
+    this.#readsTogether = connection.sendToAll === undefined
+  }
+
+  /** What lies under each key; `undefined` for nothing, or for what is no text. */
+  values(keys: readonly string[]): Promise<readonly (string | undefined)[]> {
+    return this.#readAll(
+      keys,
+      (names, fail) => this.#connection.ask(['MGET', ...names], names[0] ?? '', listOf, fail),
+      (name) => this.#connection.ask(['GET', name], name, textOf, unlessWrongType),
+    )
+  }
+
+  /** The lines up to the owner of what lies under each key; no payload is sent, but for a short one's beginning. */
+  heads(keys: readonly string[]): Promise<readonly string[]> {
+    return this.#readAll(
+      keys,
+      (names, fail) => runScript(this.#connection, HEADS, names, [], textsOf).catch(fail),
+      (name) => {
+        const head = (answer: unknown) => textOf(answer) ?? ''
+        const none = (error: unknown) => {
+          unlessWrongType(error)
+          return ''
+        }
+        return this.#connection.ask(['GETRANGE', name, '0', `${HEAD_LENGTH - 1}`], name, head, none)
+      },
+    )
+  }
+
+  /** Reads all at once where they are on one server, else each by itself, a few at once. */
+  async #readAll<T>(
+    keys: readonly string[],
+    together: (names: string[], fail: (error: unknown) => undefined) => Promise<readonly T[] | undefined>,
+    alone: (name: string) => Promise<T>,
+  ): Promise<readonly T[]> {
+    const names = keys.map((key) => this.#prefix + key)
+    if (this.#readsTogether && names.length > 1) {
+      const answers = await together(names, unlessApart)
+      if (answers !== undefined) return answers
+      this.#readsTogether = false
+    }
+    return inPortions(names, WIDTH, alone)
+  }
+}
+
+export function isWrongType(error: unknown): boolean {
+  return error instanceof Error && /wrong ?type/i.test(error.message)
+}
+
+function unlessWrongType(error: unknown): undefined {
+  if (!isWrongType(error)) throw error
+}
+
+/** Passes over an error that says: one command must not read several keys. */
+function unlessApart(error: unknown): undefined {
+  if (!(error instanceof Error && /CROSSSLOT|NOPERM|unknown command/i.test(error.message))) throw error
+}
+
+function listOf(answer: unknown): (string | undefined)[] {
+  if (!Array.isArray(answer)) throw unexpected(answer)
+  return answer.map(textOf)
+}

@@ -1,0 +1,195 @@
+// The stores that a release and the current source share, with what lies in them: taken out as JSON, and put in again.
+import { Keyv } from 'keyv'
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import type { SessionStore } from '../../src/index.ts'
+import { postgres } from './postgres.ts'
+import { redisMakes, startRedis } from './redis.ts'
+import { drivers } from './sqlite.ts'
+import type { Entries } from './releases.ts'
+
+/** A place for sessions: empty, or with what was taken out of one. */
+export interface RawStore {
+  /** The store of a version over it. */
+  open(entries: Entries): Promise<SessionStore>
+  /** Everything in it, as JSON has it. */
+  take(): Promise<unknown>
+  put(content: never): Promise<void>
+  close(): Promise<unknown>
+}
+
+// A version's own module: only its shape is known here.
+const load = async (address: string): Promise<Record<string, never>> => (await import(address)) as Record<string, never>
+const made = (Store: never, ...args: unknown[]): SessionStore =>
+  new (Store as new (...given: unknown[]) => SessionStore)(...args)
+const adapted = (adapter: never, store: unknown): SessionStore => (adapter as (given: unknown) => SessionStore)(store)
+
+async function redis(): Promise<RawStore | undefined> {
+  const [make] = redisMakes()
+  if (make === undefined) return undefined
+  const server = await startRedis(make)
+  const client = new Redis(server.port, '127.0.0.1')
+  interface Content {
+    readonly strings: Readonly<Record<string, string>>
+    readonly sorted: Readonly<Record<string, readonly string[]>>
+  }
+  return {
+    open: async ({ redis: address }) => made((await load(address))['RedisStore'] as never, client),
+    async take() {
+      const [strings, sorted]: [Record<string, string>, Record<string, string[]>] = [{}, {}]
+      for (const key of (await client.keys('*')).sort()) {
+        if ((await client.type(key)) === 'zset') sorted[key] = await client.zrange(key, '0', '-1', 'WITHSCORES')
+        else strings[key] = (await client.get(key)) ?? ''
+      }
+      return { strings, sorted } satisfies Content
+    },
+    async put({ strings, sorted }: Content) {
+      for (const [key, value] of Object.entries(strings)) await client.set(key, value)
+      for (const [key, members] of Object.entries(sorted))
+        for (let at = 0; at < members.length; at += 2) await client.zadd(key, `${members[at + 1]}`, `${members[at]}`)
+    },
+    async close() {
+      client.disconnect()
+      await server.running.stop()
+    },
+  }
+}
+
+interface Table {
+  /** As that version made it. */
+  readonly schema: string
+  readonly rows: readonly Readonly<Record<string, unknown>>[]
+}
+
+async function postgresTable(): Promise<RawStore | undefined> {
+  const server = await postgres()
+  if (server === undefined) return undefined
+  const pool = new pg.Pool({ connectionString: server.url })
+  let schema = ''
+  return {
+    async open({ postgres: address }) {
+      const { PostgresStore, postgresSchema } = await load(address)
+      schema = (postgresSchema as unknown as () => string)()
+      return made(PostgresStore as never, pool)
+    },
+    async take() {
+      const { rows } = await pool.query<{ row: Record<string, unknown> }>(
+        'SELECT row_to_json(sessions) AS row FROM sessions ORDER BY key',
+      )
+      return { schema, rows: rows.map(({ row }) => row) } satisfies Table
+    },
+    async put({ schema: statements, rows }: Table) {
+      await pool.query(statements)
+      for (const row of rows)
+        await pool.query('INSERT INTO sessions SELECT * FROM json_populate_record(NULL::sessions, $1)', [
+          JSON.stringify(row),
+        ])
+    },
+    async close() {
+      await pool.end()
+      await server.stop()
+    },
+  }
+}
+
+function sqlite(): RawStore {
+  const database = (drivers.at(-1) ?? drivers[0])?.open(':memory:')
+  if (database === undefined) throw new Error('there is always a SQLite')
+  const all = (sql: string): Record<string, unknown>[] => database.prepare(sql).all() as Record<string, unknown>[]
+  return {
+    open: async ({ sqlite: address }) => made((await load(address))['SqliteStore'] as never, database),
+    take: () =>
+      Promise.resolve({
+        schema: all('SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid')
+          .map(({ sql }) => `${String(sql)};`)
+          .join('\n'),
+        rows: all('SELECT * FROM sessions ORDER BY key').map((row) =>
+          Object.fromEntries(
+            Object.entries(row).map(([name, value]) => [
+              name,
+              // The drivers give bytes in views and buffers of several kinds.
+              typeof value === 'object' && value !== null
+                ? { hex: Buffer.from(value as Uint8Array).toString('hex') }
+                : value,
+            ]),
+          ),
+        ),
+      } satisfies Table),
+    put({ schema, rows }: Table) {
+      database.exec(schema)
+      for (const row of rows) {
+        const values = Object.values(row).map((value) =>
+          typeof value === 'object' && value !== null ? Buffer.from((value as { hex: string }).hex, 'hex') : value,
+        )
+        const names = Object.keys(row)
+        database
+          .prepare(`INSERT INTO sessions (${names.join()}) VALUES (${names.map(() => '?').join()})`)
+          .run(...(values as string[]))
+      }
+      return Promise.resolve()
+    },
+    close: () => Promise.resolve(database.close()),
+  }
+}
+
+type Entry = readonly [key: string, value: unknown]
+
+/** A store of another ecosystem, which keeps what it is given as JSON. */
+function foreign(adapter: string, over: (held: Map<string, string>) => unknown): RawStore {
+  const held = new Map<string, string>()
+  return {
+    open: async ({ adapters }) => adapted((await load(adapters))[adapter] as never, over(held)),
+    take: () => Promise.resolve([...held].sort().map(([key, text]) => [key, JSON.parse(text) as unknown])),
+    put(entries: readonly Entry[]) {
+      for (const [key, value] of entries) held.set(key, JSON.stringify(value))
+      return Promise.resolve()
+    },
+    close: () => Promise.resolve(),
+  }
+}
+
+const parsed = (text: string | undefined): unknown => (text === undefined ? undefined : JSON.parse(text))
+
+const koaStore = (held: Map<string, string>): unknown => ({
+  get: (key: string) => Promise.resolve(parsed(held.get(key))),
+  set: (key: string, value: unknown) => Promise.resolve(void held.set(key, JSON.stringify(value))),
+  destroy: (key: string) => Promise.resolve(void held.delete(key)),
+})
+
+const expressStore = (held: Map<string, string>): unknown => ({
+  get: (key: string, done: (error: unknown, value?: unknown) => void) => done(null, parsed(held.get(key)) ?? null),
+  set(key: string, value: unknown, done: (error?: unknown) => void) {
+    held.set(key, JSON.stringify(value))
+    done()
+  },
+  destroy(key: string, done: (error?: unknown) => void) {
+    held.delete(key)
+    done()
+  },
+})
+
+/** Without the ends that Keyv counts by its own clock: those of the records are what matters. */
+const keyv = (held: Map<string, string>): unknown =>
+  new Keyv({
+    store: {
+      get: (key: string) => held.get(key),
+      set: (key: string, text: string) => {
+        const { value } = JSON.parse(text) as { value: unknown }
+        held.set(key, JSON.stringify({ value }))
+      },
+      delete: (key: string) => held.delete(key),
+      clear: () => held.clear(),
+      opts: {},
+    },
+    throwOnErrors: true,
+  } as never)
+
+/** Each kind of them, empty; `undefined`, loudly, where its server is not on this machine. */
+export const rawStores: Readonly<Record<string, () => Promise<RawStore | undefined>>> = {
+  RedisStore: redis,
+  PostgresStore: postgresTable,
+  SqliteStore: () => Promise.resolve(sqlite()),
+  fromKoaStore: () => Promise.resolve(foreign('fromKoaStore', koaStore)),
+  fromExpressStore: () => Promise.resolve(foreign('fromExpressStore', expressStore)),
+  fromKeyv: () => Promise.resolve(foreign('fromKeyv', keyv)),
+}
