@@ -15,7 +15,7 @@ import { section, withSection } from './report/readme.js'
 import { newest, readResults } from './report/results.js'
 import { scale } from './report/scale.js'
 
-const PARTS = ['cpu', 'http', 'redis', 'memory', 'stores', 'parallel', 'awaits', 'footprint', 'profile']
+const PARTS = ['cpu', 'http', 'redis', 'memory', 'stores', 'parallel', 'processes', 'awaits', 'footprint', 'profile']
 const ROOT = new URL('../../', import.meta.url)
 const RESULTS = new URL('results/', import.meta.url)
 

@@ -5,7 +5,7 @@ import cookie from '@fastify/cookie'
 import session from '@fastify/session'
 import { createClient } from 'redis'
 import { RedisStore } from 'connect-redis'
-import { answer } from '../harness/workloads.js'
+import { answer, PATHS } from '../harness/workloads.js'
 
 export const floor = 'fastify'
 export const stores = ['memory', 'connect-redis']
@@ -22,7 +22,7 @@ export async function build({ store, keys, ttl, redisUrl }) {
     cookie: { maxAge: ttl, secure: false, path: '/' },
     store: client ? new RedisStore({ client }) : undefined,
   })
-  for (const path of ['/plain', '/read', '/count', '/login', '/fill']) {
+  for (const path of PATHS) {
     app.get(path, (req, reply) => {
       reply.type('text/plain; charset=utf-8').send(answer(path, () => req.session))
     })

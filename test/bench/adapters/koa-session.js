@@ -3,17 +3,32 @@ import Koa from 'koa'
 import session from 'koa-session'
 import Redis from 'ioredis'
 import koaRedis from 'koa-redis'
+import { createClient } from 'redis'
 import { JsonMapStore, RefMapStore } from '../harness/stores.js'
 import { answer } from '../harness/workloads.js'
 
 export const floor = 'koa'
-export const stores = ['memory', 'memory-ref', 'redis', 'koa-redis']
+export const stores = ['memory', 'memory-ref', 'redis', 'redis-pipelined', 'node-redis', 'koa-redis']
 
-export function build({ store, keys, ttl, redisUrl }) {
+export async function build({ store, keys, ttl, redisUrl }) {
   let client
   let chosen
-  if (store === 'redis') {
-    client = new Redis(redisUrl)
+  if (store === 'node-redis') {
+    client = await createClient({ url: redisUrl }).connect()
+    chosen = {
+      get: async (id) => {
+        const text = await client.get(id)
+        return text ? JSON.parse(text) : undefined
+      },
+      set: async (id, data, maxAge) => {
+        await client.set(id, JSON.stringify(data), { PX: maxAge })
+      },
+      destroy: async (id) => {
+        await client.del(id)
+      },
+    }
+  } else if (store.startsWith('redis')) {
+    client = new Redis(redisUrl, { enableAutoPipelining: store === 'redis-pipelined' })
     chosen = {
       get: async (id) => {
         const text = await client.get(id)
@@ -41,7 +56,8 @@ export function build({ store, keys, ttl, redisUrl }) {
   return {
     listener: app.callback(),
     close() {
-      client?.disconnect()
+      if (store === 'node-redis') client.destroy()
+      else client?.disconnect()
     },
   }
 }

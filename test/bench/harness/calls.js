@@ -17,6 +17,11 @@ const KINDS = {
       sweep: (now) => store.deleteExpired(now, PORTION),
     }
   },
+  /** Each session has an owner of its own. */
+  'MemoryStore, a million owners'() {
+    const { create, ...others } = KINDS.MemoryStore()
+    return { ...others, create: (record) => create(Object.freeze({ ...record, owner: `user-${record.key}` })) }
+  },
   Map() {
     const map = new Map()
     return { create: (record) => map.set(record.key, record), read: (key) => map.get(key) }
@@ -77,6 +82,22 @@ process.on('message', async () => {
     const gc = await pauses.seen()
     return { longestCall: longestBeside(slow, gc), longestWithGc: longest(slow), longestGc: longest(gc) }
   }
+  /** Microseconds of CPU to create one of a million in a store that is given up afterwards; making the record is not counted. */
+  async function creating() {
+    const filled = KINDS[process.argv[2]]()
+    let micros = 0
+    for (let at = 0; at < SESSIONS;) {
+      const portion = []
+      for (let end = at + 1000; at < end; at++) portion.push(recordOf(keyAt(at), at))
+      const cpu = process.cpuUsage()
+      for (const record of portion) filled.create(record)
+      const { user, system } = process.cpuUsage(cpu)
+      micros += user + system
+      await turn()
+    }
+    return micros / SESSIONS
+  }
+
   /** Nanoseconds of a read of one of so many, each a different one of all. */
   const read = (count) => {
     const picked = Array.from({ length: 50_000 }, () => keyAt(Math.floor(Math.random() * count) * (SESSIONS / count)))
@@ -87,6 +108,7 @@ process.on('message', async () => {
     return Number(process.hrtime.bigint() - began) / picked.length
   }
 
+  const createMicroseconds = await creating()
   const fill = await timed(SESSIONS, (at) => void store.create(recordOf(keyAt(at), at)))
   await settle()
   const bytes = (used() - base) / SESSIONS
@@ -97,6 +119,7 @@ process.on('message', async () => {
   await settle()
   process.send({
     bytes,
+    createMicroseconds,
     fillLongestCall: fill.longestCall,
     fillLongestWithGc: fill.longestWithGc,
     fillLongestGc: fill.longestGc,

@@ -135,6 +135,10 @@ export function leanApp({ keys, ttl, cache }) {
       case '/fill':
         fill(als.getStore(), big())
         ctx.body = 'ok'
+        return
+      case '/fill60':
+        fill(als.getStore(), big(600))
+        ctx.body = 'ok'
     }
   })
   return { listener: app.callback(), close() {} }

@@ -20,7 +20,7 @@ export async function load({ port, path, cookie, seconds, connections }) {
   const url = `http://127.0.0.1:${port}${path}`
   if (have) {
     const header = Array.isArray(cookie) ? ['-s', script(path, cookie)] : cookie ? ['-H', `Cookie: ${cookie}`] : []
-    const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...header, url]
+    const args = ['-t1', `-c${connections}`, `-d${Math.ceil(seconds)}s`, '--latency', ...header, url]
     const { stdout } = await run('wrk', args, { timeout: (seconds + 10) * 1000 })
     const at = (percent) => {
       const match = new RegExp(`${percent}%\\s+([\\d.]+)(us|ms|s)`).exec(stdout)
@@ -38,7 +38,12 @@ export async function load({ port, path, cookie, seconds, connections }) {
   const requests = [cookie].flat().map((one) => ({ path, headers: one ? { cookie: one } : {} }))
   const result = await autocannon({ url, connections, duration: seconds, requests })
   if (result.non2xx) throw new Error(`errors from ${url}`)
-  return { n: result.requests.total, rps: result.requests.average, p50: result.latency.p50, p99: result.latency.p99 }
+  return {
+    n: result.requests.total,
+    rps: result.requests.total / result.duration,
+    p50: result.latency.p50,
+    p99: result.latency.p99,
+  }
 }
 
 const scripts = temporaryFolder()

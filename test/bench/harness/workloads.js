@@ -1,13 +1,15 @@
-// The five routes every adapter serves, and the six workloads over them.
+// The routes that every adapter serves, and the workloads over them.
 import assert from 'node:assert/strict'
 import { inject, cookieHeader, forge } from './mock.js'
 
 export const SMALL = Object.freeze({ user: 'alice', n: 0, roles: ['reader', 'writer'], at: 1700000000000 })
 
-/** 100 keys, about 10 KB as JSON. */
-export function big() {
+export const PATHS = ['/plain', '/read', '/count', '/login', '/fill', '/fill60']
+
+/** 100 keys, about 10 KB as JSON; 600 keys are about 60 KB. */
+export function big(keys = 100) {
   const data = { user: 'alice', n: 0 }
-  for (let i = 0; i < 98; i++) data['key' + i] = 'v' + i + '-' + 'x'.repeat(88)
+  for (let i = 0; i < keys - 2; i++) data['key' + i] = 'v' + i + '-' + 'x'.repeat(88)
   return data
 }
 
@@ -34,6 +36,10 @@ export function answer(path, session) {
       Object.assign(session(), big())
       return 'ok'
     }
+    case '/fill60': {
+      Object.assign(session(), big(600))
+      return 'ok'
+    }
   }
   return 'no such route'
 }
@@ -58,6 +64,8 @@ export const WORKLOADS = {
   W6: { path: '/read', cookie: 'forged', what: 'forged signature' },
   // In W3 all requests under way write to one session. Most sessions have one writer at a time: this is W3 for them.
   W7: { path: '/count', cookie: 'own', what: 'valid cookie, counter written, each request its own session' },
+  W8: { path: '/count', cookie: 'large', what: 'valid cookie, counter written in 10 KB' },
+  W9: { path: '/count', cookie: 'huge', what: 'valid cookie, counter written in 60 KB' },
 }
 
 /** So many sessions take turns in W7: more than requests are under way. */
@@ -67,13 +75,23 @@ const STAND_IN = cookieHeader(['sid=0123456789abcdefghijklmnop; x', 'sid.sig=012
 
 /** Creates the sessions the workloads use; returns their Cookie headers. */
 export async function prepare(app) {
-  if (app.bare) return { small: STAND_IN, big: STAND_IN, forged: STAND_IN, own: Array(OWN).fill(STAND_IN) }
+  if (app.bare) {
+    const own = Array(OWN).fill(STAND_IN)
+    return { small: STAND_IN, big: STAND_IN, forged: STAND_IN, own, large: STAND_IN, huge: STAND_IN }
+  }
   const small = cookieHeader((await inject(app.listener, '/login')).setCookie)
   if (app.oneCookieState) return { small, forged: forge(small) }
   const own = []
   for (let i = 0; i < OWN; i++) own.push(cookieHeader((await inject(app.listener, '/login')).setCookie))
-  const large = cookieHeader((await inject(app.listener, '/fill')).setCookie)
-  return { small, big: large, forged: forge(small), own }
+  const filled = async (path) => cookieHeader((await inject(app.listener, path)).setCookie)
+  return {
+    small,
+    big: await filled('/fill'),
+    forged: forge(small),
+    own,
+    large: await filled('/fill'),
+    huge: await filled('/fill60'),
+  }
 }
 
 /** Fails when the app does not do the job of every workload. */
@@ -94,6 +112,10 @@ export async function check(app) {
   await is('/read', cookies.forged, 'none')
   if (app.oneCookieState) return
   await is('/read', cookies.big, 'alice')
+  for (const cookie of [cookies.large, cookies.huge]) {
+    await is('/count', cookie, '1')
+    await is('/count', cookie, '2')
+  }
   const one = Number((await inject(app.listener, '/count', cookies.small)).body)
   await is('/count', cookies.small, String(one + 1))
 }

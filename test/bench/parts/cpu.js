@@ -10,7 +10,7 @@ export const title = 'CPU per request'
 export async function measure({
   node,
   say,
-  rounds = 5,
+  rounds = 9,
   ms = 150,
   warm = 300,
   lanes = 8,

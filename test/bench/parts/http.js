@@ -21,8 +21,8 @@ const CANDIDATES = [
 export async function measure({
   node,
   say,
-  rounds = 3,
-  seconds = 1,
+  rounds = 9,
+  seconds = 0.5,
   connections = 32,
   only = CANDIDATES,
   workloads = ['W1', 'W2', 'W3', 'W7', 'W4'],

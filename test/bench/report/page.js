@@ -3,7 +3,7 @@ import { WORKLOADS } from '../harness/workloads.js'
 import { count, number, table, wrapped } from './markdown.js'
 import { isMet, targets } from './targets.js'
 
-const CPU_WORKLOADS = ['W1', 'W2', 'W3', 'W4', 'W5', 'W6', 'W7']
+const CPU_WORKLOADS = ['W1', 'W2', 'W3', 'W4', 'W5', 'W6', 'W7', 'W8', 'W9']
 
 export function page(results) {
   const sections = [head(results), targetSection(results)]
@@ -24,6 +24,7 @@ export function page(results) {
   add('memory', 'Memory', MEMORY_TEXT, memorySection)
   add('stores', 'SQL stores beside a bare client', STORES_TEXT, storesSection)
   add('parallel', 'Parallel requests of one session', PARALLEL_TEXT, parallelSection)
+  add('processes', 'Several processes', PROCESSES_TEXT, processesSection)
   add('awaits', 'Awaits under currentSession()', AWAITS_TEXT, awaitsSection)
   add('footprint', 'Footprint', FOOTPRINT_TEXT, footprintSection)
   add('profile', 'Where the time goes', PROFILE_TEXT, profileSection)
@@ -160,6 +161,7 @@ function memorySection({ fills, calls }) {
   const timed = calls.map((row) => [
     row.kind,
     number(row.bytes),
+    number(row.createMicroseconds),
     number(row.fillLongestCall),
     number(row.fillLongestGc),
     number(row.sweepLongestCall),
@@ -177,6 +179,7 @@ function memorySection({ fills, calls }) {
       [
         '',
         'bytes each',
+        'create us',
         'longest call filling ms',
         'longest GC ms',
         'longest call sweeping ms',
@@ -230,6 +233,26 @@ function parallelSection({ rows }) {
     ['', '', 'requests', 'all done after ms', 'CPU of each us', 'reads each', 'writes tried each', 'refused'],
     cells,
   )
+}
+
+const PROCESSES_TEXT = `One, four and eight processes of the app over one server of the store, eight requests under way in each, sent
+without a socket between: CPU of a request in the app, CPU of the store's server for it, and all requests per second together. Every process
+shares the machine with the store's server, so requests per second stop growing at its cores. \`W7\` changes sessions of the process's own,
+\`one session\` lets all processes change one key of the same one: what was refused with 409 after its retries is counted, and an
+acknowledged change is kept.`
+
+function processesSection({ rows, missing }) {
+  const cells = rows.map((row) => [
+    row.store,
+    row.workload,
+    row.processes,
+    number(row.cpu),
+    number(row.serverCpu),
+    count(row.perSecond),
+    row.refused,
+  ])
+  const head = ['', '', 'processes', 'CPU of each us', "store's CPU us", 'requests per second', 'refused']
+  return `${table(head, cells)}${missing ? `\n\nNot measured: no ${missing} on this machine.` : ''}`
 }
 
 const AWAITS_TEXT = `CPU of a request whose handler awaits so many times and asks for the session after each, over the same handler
