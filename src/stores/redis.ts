@@ -11,16 +11,7 @@ import { CorruptRecord, type KeyPage, type RecordPage, type Replaced } from '../
 import type { SessionRecord, SessionStore } from '../store.ts'
 import { connect, textOf, textsOf, unexpected, type Connection, type RedisClient } from './redis/client.ts'
 import { isLate, listedUntil, OwnerIndex, SLACK, type Entry } from './redis/owners.ts'
-import {
-  back,
-  damaged,
-  decode,
-  decodeOwner,
-  encodeNumber,
-  front,
-  expiryOf,
-  expiryWithoutOwner,
-} from './redis/record.ts'
+import { back, damaged, decode, decodeOwner, encodeNumber, front, expiryOf, expiryOfReplaced } from './redis/record.ts'
 import { prefixOf } from './redis/prefix.ts'
 import { isWrongType, PortionReader } from './redis/portion-reader.ts'
 import { runScript } from './redis/run.ts'
@@ -206,9 +197,9 @@ export class RedisStore implements SessionStore {
     for (const [index, entry] of page.entries.entries()) {
       const record = readable(entry.key, values[index])
       if (record?.owner !== owner) without.push(entry)
-      // One that ended after its entry was read comes all the same: it may name the record that goes on in its place.
-      if (record !== undefined && record.expiresAt > now && (record.owner === owner || record.payload.length === 0))
-        records.push(record)
+      // One that was replaced after its entry was read comes all the same: it names the record that goes on in its place.
+      const isReplaced = record?.payload.length === 0 && record.meta !== undefined
+      if (record !== undefined && record.expiresAt > now && (record.owner === owner || isReplaced)) records.push(record)
     }
     this.#owners.clean(owner, without)
     return { records, cursor: page.cursor }
@@ -222,7 +213,7 @@ export class RedisStore implements SessionStore {
       owner,
       page.entries.filter((_, index) => ends[index] === undefined),
     )
-    const isLive = (index: number): boolean => (ends[index] ?? expiryWithoutOwner(heads[index] ?? '') ?? now) > now
+    const isLive = (index: number): boolean => (ends[index] ?? expiryOfReplaced(heads[index] ?? '') ?? now) > now
     return { keys: page.entries.filter((_, index) => isLive(index)).map(({ key }) => key), cursor: page.cursor }
   }
 

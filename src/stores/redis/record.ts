@@ -94,10 +94,10 @@ export function expiryOf(owner: string, head: string): number | undefined {
   }
 }
 
-/** When a record without an owner expires, by its first lines: perhaps one that ended; `undefined` for any other. */
-export function expiryWithoutOwner(head: string): number | undefined {
-  const [, expiresAt = '', , , , line] = head.split('\n', 6)
-  if (line !== '' || !HEAD.test(head)) return undefined
+/** When a record without an owner expires that may name another one in its place, by its lines up to meta; `undefined` for any other. */
+export function expiryOfReplaced(head: string): number | undefined {
+  const [, expiresAt = '', , , , owner, , meta = ''] = head.split('\n', 8)
+  if (owner !== '' || meta === '' || !HEAD.test(head)) return undefined
   try {
     return parse(expiresAt)
   } catch {

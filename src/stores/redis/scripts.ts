@@ -127,7 +127,8 @@ redis.pcall('PUBLISH', ARGV[1], ARGV[2])
 return '+' .. (value and owner or '')
 `)
 
-// KEYS: records, any number on one server. Answers the lines of each up to the owner; '' for none, or no text.
+// KEYS: records, any number on one server. Answers the lines of each up to the owner, of one without owner up to its meta; ''
+// for none, or no text.
 export const HEADS: Script = script(`
 local heads = {}
 for at, name in ipairs(KEYS) do
@@ -136,7 +137,8 @@ for at, name in ipairs(KEYS) do
     if not string.find(head.err, 'WRONGTYPE', 1, true) then return head end
     head = ''
   end
-  heads[at] = string.match(head, '^[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n') or ''
+  heads[at] = string.match(head, '^[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n\\n[^\\n]*\\n[^\\n]*\\n') or
+    string.match(head, '^[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n') or ''
 end
 return heads
 `)
