@@ -48,8 +48,10 @@ export interface SessionInfo<Data extends object = SessionData> {
 // new id behind its back.
 const MAX_PASSES = 5
 const TOMBSTONE_SURELY_LIES = 50_000
-// A session that gets a new id again and again while it is updated is left alone.
+// A session that gets a new id again and again while it is updated is left alone. Those that it got before are followed
+// without a try: a list may be long, and its last session many ids further when its turn comes.
 const MAX_MOVES = 16
+const MAX_STEPS = 100
 
 // So many sessions that got a new id during a scan are shown once; more of them may come twice.
 const MAX_MOVED = 10_000
@@ -150,16 +152,26 @@ export class Sessions {
         if (mark.isReached || !(error instanceof Error && 'code' in error)) throw error
         if (error.code === 'ERR_SESSION_SCHEMA') return false
         if (error.code !== 'ERR_SESSION_GONE') throw error
-        key = await this.#successorOf(publicId)
+        key = await this.#successorOf(publicId, done)
       }
     }
     return false
   }
 
-  /** What took the place of a session, one step on: each may have been updated already. */
-  async #successorOf(key: string): Promise<string | undefined> {
-    const record = await this.#core.store.read(key, this.#core.settings.now())
-    return record === undefined || record === 'corrupt' || !isEnded(record) ? undefined : successorOf(record)
+  /** Where a session stands that got new ids; `undefined` where it has ended, or was updated on the way there. */
+  async #successorOf(key: string, done: ReadonlySet<string>): Promise<string | undefined> {
+    const { store, settings } = this.#core
+    let target = key
+    for (let step = 0; step < MAX_STEPS; step++) {
+      await turnAfter(step)
+      const record = await store.read(target, settings.now())
+      if (record === undefined || record === 'corrupt') return undefined
+      if (!isEnded(record)) return target
+      const successor = successorOf(record)
+      if (successor === undefined || done.has(successor)) return undefined
+      target = successor
+    }
+    return undefined
   }
 
   async *scan(): AsyncGenerator<SessionInfo, void, undefined> {

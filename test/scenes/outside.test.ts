@@ -125,6 +125,23 @@ claim('updateAll updates each session of an owner, follows a new id, passes over
   )
 })
 
+claim('updateAll follows a session that has got many new ids when its turn comes', async (t, { site }) => {
+  const visitors = await Promise.all(Array.from({ length: 2 }, () => signedIn(site, 'ada', { count: 0 })))
+  const names = await Promise.all(visitors.map((visitor) => visitor.publicId()))
+  let isFirst = true
+
+  const count = await site.middleware.updateAll('ada', async (data, publicId) => {
+    increment(data)
+    if (!isFirst) return
+    isFirst = false
+    const other = visitors.find((_visitor, at) => names[at] !== publicId)
+    for (let ids = 0; ids < 20; ids++) await other?.does((session) => session.regenerate())
+  })
+
+  t.is(count, 2)
+  for (const visitor of visitors) t.deepEqual(await visitor.sees(), { count: 1 })
+})
+
 claim('scan shows all live sessions once, anonymous ones too', async (t, { site, clock }) => {
   const { middleware } = site
   const expired = await site.visitor()
