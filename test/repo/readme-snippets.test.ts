@@ -24,7 +24,7 @@ import { WebSocket } from 'ws'
 import { Browser, KEYS, serve } from '../support/app.ts'
 import { consumer } from '../support/consumer.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
-import { freePort, listening, start, type Running } from '../support/service.ts'
+import { freePort, listening, printed, start, type Running } from '../support/service.ts'
 import { blocks, snippets, textOf } from '../support/readme.ts'
 
 // What the snippets say is the reader's own.
@@ -561,6 +561,7 @@ for (const make of redisMakes()) {
     }
     const app = await open()
     const browser = new Browser(`http://127.0.0.1:${port}`)
+    await printed(app, new RegExp(`^http://localhost:${port}$`, 'm'))
     // What the page's comments promise of its curl lines.
     const transcript =
       blocks.find(({ page, text }) => page === 'docs/guide.md' && text.includes('curl -b jar'))?.text ?? ''
@@ -625,6 +626,22 @@ for (const name of ['cart.test.js', 'account.test.js', 'my-store.test.js']) {
     t.regex(stdout, /^# fail 0$/m)
   })
 }
+
+test('the account page in TypeScript shows the user of passport and the cart, and refuses a visitor', async (t) => {
+  const { router } = await imported<{ router: Router }>('passport-account.ts')
+  const app = new Koa().use(session<{ cart?: string[] }>()).use((ctx, next) => {
+    // Where koa-passport puts the user.
+    if (ctx.query['user'] === 'ada') Object.assign(ctx.state, { user: { id: 'ada' } })
+    ctx.state.session.data.cart = ['book']
+    return next()
+  })
+  app.use(router.routes())
+  const server = await serve(app)
+  t.teardown(() => server.close())
+
+  t.is((await server.browser().get('/account')).status, 401)
+  t.deepEqual(JSON.parse((await server.browser().get('/account?user=ada')).body), { user: 'ada', cart: ['book'] })
+})
 
 test('the app with passport keeps the cart, sets authenticatedAt, and a planted id is dead after the login', async (t) => {
   const { app, sessions } = await imported<{ app: Koa; sessions: SessionMiddleware }>('passport-app.mjs')
