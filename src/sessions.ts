@@ -212,10 +212,18 @@ export class Sessions {
     if (except !== undefined && typeof except !== 'string')
       throw invalidType('except of destroyAll()', 'a public id', except)
     let count = 0
+    const ended = new Set<string>()
     for await (const records of recordsOf(this.#core, owner, CLOCKS_APART)) {
-      const others = records.filter(({ key }) => key !== except)
-      for (const { key } of others) assertOutsideUpdate({ core: this.#core, publicId: key }, 'sessions.destroyAll()')
-      count += await eachOf(others, (record) => this.#end(record, 'elsewhere'))
+      // A session that gets a new id stands under both of them for a moment: it is one, to be spared or counted once.
+      const before = new Map(records.map((record) => [record, readMetadata(record)?.predecessor ?? '']))
+      const others = records.filter((record) => record.key !== except && before.get(record) !== except)
+      for (const { key } of others) {
+        assertOutsideUpdate({ core: this.#core, publicId: key }, 'sessions.destroyAll()')
+        ended.add(key)
+      }
+      count += await eachOf(others, async (record) => {
+        return (await this.#end(record, 'elsewhere')) && !ended.has(before.get(record) ?? '')
+      })
     }
     return count
   }

@@ -41,14 +41,14 @@ export interface WithSessionOptions<Data extends object> extends TestSessionOpti
  * Runs `fn` with a session that holds `data`: `currentSession()` finds it at any async depth. Everything works,
  * `update`, `signIn` and `destroy` too, in a store of its own that is gone afterwards.
  *
- * @returns what `fn` returned; look at `session.data` before that, for nothing of it is kept.
- *
  * ```ts
  * await withSession({ cart: ['book'] }, async (session) => {
  *   await addToCart('pen') // calls currentSession()
  *   assert.deepEqual(session.data.cart, ['book', 'pen'])
  * }, { owner: 'u1' })
  * ```
+ *
+ * @returns what `fn` returned; look at `session.data` before that, for nothing of it is kept.
  */
 export async function withSession<Result, Data extends object = SessionData>(
   data: Data,
@@ -75,17 +75,17 @@ export async function withSession<Result, Data extends object = SessionData>(
 
 /**
  * Stores a session in the middleware's store and signs its cookie, for supertest, playwright and the like. Before the
- * first request of the app the middleware needs `keys` as an option.
- *
- * @returns the pair `name=value` for a Cookie header.
- * @throws {SessionError} what storing data throws: `ERR_SESSION_VALUE`, `ERR_SESSION_SCHEMA`, `ERR_SESSION_STORE` ...
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for something that `session()` did not make, or keys
- * that are not known yet.
+ * first request of the app the middleware needs `keys` as an option. The option `owner` is not asked: give the owner here.
  *
  * ```ts
  * const cookie = await sessionCookie(sessions, { cart: ['book'] }, { owner: 'u1' })
  * await fetch('http://127.0.0.1:3000/account', { headers: { cookie } })
  * ```
+ *
+ * @returns the pair `name=value` for a Cookie header.
+ * @throws {SessionError} what storing data throws: `ERR_SESSION_VALUE`, `ERR_SESSION_SCHEMA`, `ERR_SESSION_STORE` ...
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for something that `session()` did not make, or keys
+ * that are not known yet.
  */
 export async function sessionCookie<Data extends object>(
   middleware: SessionMiddleware<Data>,

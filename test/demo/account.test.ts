@@ -107,7 +107,7 @@ testInChromium('signing out takes the cookie from the browser, and a copy of it 
   t.is(guest.path(), '/sign-in')
 })
 
-testInChromium('who signs in comes where he wanted to go, and never to another site', async (t) => {
+testInChromium('who signs in comes where they wanted to go, and never to another site', async (t) => {
   const shop = await openShop(t)
   const guest = await shop.ada()
   const fill = async () => {

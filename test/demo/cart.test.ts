@@ -79,7 +79,7 @@ testInChromium('what is taken out of the cart is gone, and the last one takes it
   t.regex(await guest.text(), /Together\s+€ 2\.20/)
 })
 
-testInChromium('the cart of an anonymous visitor goes along when he signs in', async (t) => {
+testInChromium('the cart of an anonymous visitor goes along when they sign in', async (t) => {
   const shop = await openShop(t)
   const other = await shop.ada()
   const guest = await shop.visitor()

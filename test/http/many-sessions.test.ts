@@ -20,7 +20,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   '/regenerate': (session) => session.regenerate(),
 }
 
-/** Signs owners in, each with a browser of his own; their public ids. */
+/** Signs owners in, each with a browser of their own; their public ids. */
 async function signedIn(
   t: ExecutionContext,
   owners: readonly string[],

@@ -24,7 +24,7 @@ import { WebSocket } from 'ws'
 import { Browser, KEYS, serve } from '../support/app.ts'
 import { consumer } from '../support/consumer.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
-import { freePort, listening, start, type Running } from '../support/service.ts'
+import { freePort, listening, printed, start, type Running } from '../support/service.ts'
 import { blocks, snippets, textOf } from '../support/readme.ts'
 
 // What the snippets say is the reader's own.
@@ -59,6 +59,9 @@ const YOURS = {
   `,
 }
 
+// The settings that docs/typescript.md shows compile all of it; those that a stricter project has are added.
+const SHOWN = JSON.parse(blocks.find(({ language }) => language === 'json')?.text ?? '') as { compilerOptions: object }
+
 const project = await consumer([
   '@types/koa',
   '@types/koa-router',
@@ -90,15 +93,10 @@ project.write({
   'package.json': JSON.stringify({ type: 'module' }),
   'tsconfig.json': JSON.stringify({
     compilerOptions: {
-      target: 'ES2022',
-      module: 'NodeNext',
-      types: ['node'],
-      strict: true,
+      ...SHOWN.compilerOptions,
       exactOptionalPropertyTypes: true,
       noUncheckedIndexedAccess: true,
       noPropertyAccessFromIndexSignature: true,
-      skipLibCheck: true,
-      rewriteRelativeImportExtensions: true,
     },
     include: ['*.ts'],
   }),
@@ -177,11 +175,25 @@ test('the snippet for signing in and out does so', async (t) => {
   t.is((await browser.get('/login?password=right', post)).status, 302)
   t.deepEqual(JSON.parse((await browser.get('/account')).body), { owner: 'u1', notices: ['Welcome, Ada'] })
   t.deepEqual(JSON.parse((await browser.get('/account')).body), { owner: 'u1', notices: [] })
-  t.regex((await browser.get('/remember-me', post)).setCookie[0] ?? '', /Max-Age=259(2000|1999);/)
   const old = await browser.cookie()
   t.is((await browser.get('/logout', post)).status, 302)
   t.is(await browser.cookie(), '')
   t.is((await browser.send('/account', old)).status, 401)
+})
+
+test('the snippet for remembering a user gives them a cookie of thirty days, and others one that ends with the browser', async (t) => {
+  const { signInFor } = await imported<{ signInFor: (user: string, isRemembered: boolean) => Promise<void> }>(
+    'remember.ts',
+  )
+  const app = new Koa().use(session()).use(async (ctx) => {
+    await signInFor('u1', ctx.path === '/remember')
+    ctx.status = 204
+  })
+  const server = await serve(app)
+  t.teardown(() => server.close())
+
+  t.regex((await server.browser().get('/remember')).setCookie[0] ?? '', /Max-Age=259(2000|1999);/)
+  t.notRegex((await server.browser().get('/')).setCookie[0] ?? '', /Max-Age/)
 })
 
 test('the snippet for devices lists and ends sessions', async (t) => {
@@ -549,6 +561,7 @@ for (const make of redisMakes()) {
     }
     const app = await open()
     const browser = new Browser(`http://127.0.0.1:${port}`)
+    await printed(app, new RegExp(`^http://localhost:${port}$`, 'm'))
     // What the page's comments promise of its curl lines.
     const transcript =
       blocks.find(({ page, text }) => page === 'docs/guide.md' && text.includes('curl -b jar'))?.text ?? ''
@@ -613,6 +626,22 @@ for (const name of ['cart.test.js', 'account.test.js', 'my-store.test.js']) {
     t.regex(stdout, /^# fail 0$/m)
   })
 }
+
+test('the account page in TypeScript shows the user of passport and the cart, and refuses a visitor', async (t) => {
+  const { router } = await imported<{ router: Router }>('passport-account.ts')
+  const app = new Koa().use(session<{ cart?: string[] }>()).use((ctx, next) => {
+    // Where koa-passport puts the user.
+    if (ctx.query['user'] === 'ada') Object.assign(ctx.state, { user: { id: 'ada' } })
+    ctx.state.session.data.cart = ['book']
+    return next()
+  })
+  app.use(router.routes())
+  const server = await serve(app)
+  t.teardown(() => server.close())
+
+  t.is((await server.browser().get('/account')).status, 401)
+  t.deepEqual(JSON.parse((await server.browser().get('/account?user=ada')).body), { user: 'ada', cart: ['book'] })
+})
 
 test('the app with passport keeps the cart, sets authenticatedAt, and a planted id is dead after the login', async (t) => {
   const { app, sessions } = await imported<{ app: Koa; sessions: SessionMiddleware }>('passport-app.mjs')

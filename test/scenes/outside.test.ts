@@ -1,4 +1,5 @@
 // Sessions from outside a request: get, update, updateAll, scan, the ends, and what names nobody.
+import { encodeMetadata, newMetadata } from '../../src/record/metadata.ts'
 import { Barrier } from '../support/faults.ts'
 import { claim, HOUR, MINUTE, type Contents, type Options, type Site, type Visitor } from '../support/scene.ts'
 
@@ -297,6 +298,28 @@ claim('destroyAll() by a clock that is ahead ends what has expired by it and liv
 
   t.is(await visitor.origin(), 'expired')
   t.deepEqual(await scene.live(), [])
+})
+
+// Between the two steps by which a session gets a new id, it stands under both.
+claim('destroyAll() counts a session between two ids once, and spares it under either', async (t, stage) => {
+  const { site, store, clock } = stage
+  const [old, next] = ['o', 'n'].map((letter) => letter.repeat(43)) as [string, string]
+  const at = clock.now
+  const record = { version: 1, payload: '{}', owner: 'ada', createdAt: at, lastSeenAt: at, expiresAt: at + HOUR }
+  const meta = encodeMetadata({ ...newMetadata(at), predecessor: old }, at)
+  await store.create({ ...record, key: old, meta: undefined }, at)
+  await store.create({ ...record, key: next, meta }, at)
+
+  t.is(await site.middleware.destroyAll('ada', { except: old }), 0)
+  t.is((await site.middleware.destroyAll('ada', { except: next })) <= 1, true)
+  await store.delete(old)
+  t.deepEqual(
+    (await site.middleware.list('ada')).map(({ publicId }) => publicId),
+    [next],
+  )
+  await store.create({ ...record, key: old, meta: undefined }, at)
+  t.is(await site.middleware.destroyAll('ada'), 1)
+  t.deepEqual(await site.middleware.list('ada'), [])
 })
 
 claim('events name the owner and the reason of an end', async (t, { site, scene }) => {

@@ -103,7 +103,7 @@ test('a conflict is exactly a key that both sides changed', (t) => {
   t.is(counterexample(fc.property(snapshot, wanted, wanted, isExact)), undefined)
 })
 
-test('nobody conflicts with a state that he has seen', (t) => {
+test('nobody conflicts with a state that they have seen', (t) => {
   t.is(
     counterexample(
       fc.property(snapshot, wanted, (seen, pairs) => conflicts(seen, changesOf(seen, pairs), codec).length === 0),
