@@ -199,7 +199,8 @@ export interface SessionOptions<Data extends object = Record<string, unknown>> {
   readonly owner?: ((data: Data) => string | undefined) | undefined
   /**
    * The most live sessions of one owner, a whole number from 1 on: when another signs in, those that were used longest ago
-   * end. Nobody is ended by a sign-in of their own session. Needs a store with an index by owner.
+   * end. Nobody is ended by a sign-in of their own session. Where the store keeps no index by owner, a sign-in is
+   * `ERR_SESSION_UNSUPPORTED`.
    *
    * @default none: no limit
    */

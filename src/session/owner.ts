@@ -15,11 +15,14 @@ import type { RequestSession } from './request-session.ts'
 /**
  * The draft of a session that its owner signs in to: proved now, both lifetimes begun anew, on no device's key yet.
  *
- * @throws {SessionError} `ERR_SESSION_CROSS_SITE` when the request comes from another site; what `options.device` throws.
+ * @throws {SessionError} `ERR_SESSION_CROSS_SITE` when the request comes from another site; `ERR_SESSION_UNSUPPORTED` where a limit
+ * needs an index by owner that the store lacks; what `options.device` throws.
  */
 export function signedIn(session: RequestSession, draft: Draft, owner: string, now: number): Draft {
   const { ctx, cookie } = session.info
-  const { device } = session.core.settings
+  const { device, maxPerOwner } = session.core.settings
+  // Not as the limit is enforced: the sign-in would stand, and nothing limit it.
+  if (maxPerOwner !== undefined) session.core.store.assertIndex()
   if (isUnsafe(session.info.request)) assertSameSite(session.core, session.info, undefined)
   const { maxAge } = draft.metadata
   const metadata = {

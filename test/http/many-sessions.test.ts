@@ -207,6 +207,33 @@ test('a store without an owner index rejects list, destroyAll and destroy with a
   t.true(await middleware.destroy(keys[0] ?? ''))
 })
 
+for (const [how, option] of [
+  ['signIn()', {}],
+  ['the owner option', { owner: ({ name }: { name?: string }) => name }],
+] as const) {
+  test(`with maxPerOwner and a store without an owner index nobody is signed in, by ${how}`, async (t) => {
+    const store = Object.assign(new PlainStore(), { list: undefined })
+    const app = await mounted(
+      t,
+      { store, maxPerOwner: 1, ...option },
+      {
+        ...handlers,
+        '/in': async (session) => {
+          if (how === 'signIn()') await session.signIn('ada')
+          session.data.name = 'ada'
+        },
+        '/owner': ({ owner }) => owner ?? 'none',
+      },
+    )
+    const browser = app.browser()
+    await browser.get('/anonymous')
+
+    t.is((await browser.get('/in')).status, 501)
+    t.like(app.errors[0], UNSUPPORTED)
+    t.is((await browser.get('/owner')).body, 'none')
+  })
+}
+
 test('deleteExpired() removes what has expired now, and tells how many', async (t) => {
   let now = NOW
   const { middleware } = await signedIn(t, ['ada', 'eve'], { now: () => now })
