@@ -14,6 +14,7 @@ import type { SessionOptions } from './options.ts'
 import { draftOf } from './record/record.ts'
 import { createRecord, type CreatedRecord } from './session/create.ts'
 import type { RequestInfo } from './session/core.ts'
+import { ownerInData } from './session/owner.ts'
 import { SessionManager, type SessionData } from './session/manager.ts'
 import { RequestSession } from './session/request-session.ts'
 import { methodOptions } from './option-functions.ts'
@@ -21,7 +22,7 @@ import { checkedOwner } from './settings.ts'
 
 /** What a session of a test has beside its data. */
 export interface TestSessionOptions {
-  /** Signs that owner in: 1 to 255 characters. Left out: an anonymous session. */
+  /** Signs that owner in: 1 to 255 characters. Left out: whom the option `owner` of `session()` finds in data, else an anonymous session. */
   readonly owner?: string | undefined
   /** When the owner signed in, in epoch milliseconds. @default now */
   readonly authenticatedAt?: number | undefined
@@ -75,7 +76,7 @@ export async function withSession<Result, Data extends object = SessionData>(
 
 /**
  * Stores a session in the middleware's store and signs its cookie, for supertest, playwright and the like. Before the
- * first request of the app the middleware needs `keys` as an option. The option `owner` is not asked: give the owner here.
+ * first request of the app the middleware needs `keys` as an option. The option `owner` of `session()` is asked where none is given here.
  *
  * ```ts
  * const cookie = await sessionCookie(sessions, { cart: ['book'] }, { owner: 'u1' })
@@ -141,8 +142,8 @@ async function store(
   const made = new RequestSession(core, info, now, 'new')
   made.data.replaceAll(given)
   const draft = draftOf(made.stored, undefined, made.pending.collect(), now)
-  if (owner === undefined) return createRecord(made, draft, now, made.id)
-  checkedOwner(owner, 'the owner of a test session')
+  const signedIn = owner === undefined ? ownerInData(core, draft) : checkedOwner(owner, 'the owner of a test session')
+  if (signedIn === undefined) return createRecord(made, draft, now, made.id)
   const metadata = { ...draft.metadata, authenticatedAt: authenticatedAt ?? now }
-  return createRecord(made, { ...draft, owner, metadata }, now, made.id)
+  return createRecord(made, { ...draft, owner: signedIn, metadata }, now, made.id)
 }

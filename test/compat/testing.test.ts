@@ -118,6 +118,18 @@ test('sessionCookie splits into the name and the value that playwright takes, an
   )
 })
 
+test('sessionCookie asks the option owner, unless it is given one', async (t) => {
+  const middleware = session<{ user?: string }>({ keys: ['a secret for this test alone'], owner: ({ user }) => user })
+  await sessionCookie(middleware, { user: 'ada' })
+  await sessionCookie(middleware, { user: 'ada' }, { owner: 'eve' })
+  await sessionCookie(middleware, {})
+
+  t.deepEqual(
+    (await Promise.all(['ada', 'eve'].map((owner) => middleware.list(owner)))).map(({ length }) => length),
+    [1, 1],
+  )
+})
+
 test('sessionCookie refuses data that a handler could not store', async (t) => {
   const error = await t.throwsAsync(sessionCookie(app().middleware, { name: new Date() as unknown as string }))
 
