@@ -191,7 +191,7 @@ export class SessionManager<Data extends object = SessionData> {
   isFresh(age: Duration): boolean {
     const session = this.#open()
     const { authenticatedAt } = session.metadata
-    const longest = duration(age, 'the argument of session.isFresh()')
+    const longest = age === 0 ? 0 : duration(age, 'the argument of session.isFresh()')
     if (authenticatedAt === undefined || session.record?.owner === undefined) return false
     return session.core.settings.now() - authenticatedAt <= longest
   }

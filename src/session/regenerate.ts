@@ -49,8 +49,9 @@ async function rotate(
     const clashes = conflictingKeys(session, pending, session.stored)
     const ground = draftOf(session.stored, requireRecord(session), pending, now)
     const draft = carryOver(session, ground, keep, owner, pending, now)
-    const isFreshStart = keep === false || isSomebodyElse(ground.owner, owner)
-    return rotateOnce(session, draft, clashes, owner !== undefined, isFreshStart)
+    const isFreshStart = keep === false || isSomebodyElse(ground.owner, draft.owner)
+    const isSignIn = owner !== undefined || (draft.owner !== undefined && draft.owner !== ground.owner)
+    return rotateOnce(session, draft, clashes, isSignIn, isFreshStart)
   }
   const isDone = await retryOnConflict(attempt, () => refresh(session))
   if (isDone) return true
@@ -81,9 +82,10 @@ function carryOver(
   draft: Draft,
   keep: Keep,
   owner: string | undefined,
-  { maxAge }: PendingChanges,
+  pending: PendingChanges,
   now: number,
 ): Draft {
+  const { maxAge } = pending
   const isAnother = isSomebodyElse(draft.owner, owner)
   const kept: Draft =
     keep === false || (keep === true && isAnother)
@@ -93,7 +95,9 @@ function carryOver(
           data: keep === true ? draft.data : pick(draft.data, keep),
           flash: isAnother ? [] : draft.flash,
         }
-  if (owner === undefined) return kept
+  // With `options.owner`, what goes on tells the owner, as at any other commit.
+  if (owner === undefined)
+    return session.core.settings.owner === undefined ? kept : applyOwner(session, kept, keptOf(pending, keep), now)
   // "Remember me" that this request set is meant for the owner who signs in.
   const metadata =
     maxAge === undefined ? kept.metadata : { ...kept.metadata, ...withMaxAge(kept.metadata, maxAge, now) }
@@ -102,6 +106,12 @@ function carryOver(
 
 function isSomebodyElse(previous: string | undefined, owner: string | undefined): boolean {
   return owner !== undefined && previous !== undefined && previous !== owner
+}
+
+/** The changes that go on: over another owner nothing else does. */
+function keptOf(pending: PendingChanges, keep: Keep): PendingChanges {
+  if (keep === true) return pending
+  return { ...pending, changes: pending.changes.filter(({ key }) => keep !== false && keep.includes(key)) }
 }
 
 function pick(data: Snapshot, keys: readonly string[]): Snapshot {

@@ -187,7 +187,9 @@ claim(
 claim('isFresh tells how long ago the owner signed in, to the millisecond', async (t, { visitor, clock }) => {
   t.false((await visitor.does((session) => session.isFresh('5m'))).result)
   await visitor.does((session) => session.signIn('ada'))
+  t.true((await visitor.does((session) => session.isFresh(0))).result)
   clock.advance(5 * 60 * SECOND)
+  t.false((await visitor.does((session) => session.isFresh(0))).result)
   t.true((await visitor.does((session) => session.isFresh('5m'))).result)
   clock.advance(1)
   t.false((await visitor.does((session) => session.isFresh('5m'))).result)

@@ -48,6 +48,32 @@ claim('a regenerate of the request counts: there is one new id', options, async 
   t.deepEqual(await account(visitor), { a: 1, profile: { name: 'ada' }, owner: 'ada' })
 })
 
+claim('a regenerate reads the owner in the data that goes on, as a commit does', options, async (t, stage) => {
+  const { visitor, clock, site } = stage
+  await visitor.does(({ data }) => (data.a = 1))
+  clock.advance(MINUTE)
+
+  const reply = await visitor.does(async (session) => {
+    session.data.profile = { name: 'ada' }
+    await session.regenerate()
+    return [session.owner, session.authenticatedAt]
+  })
+  t.deepEqual([reply.sid.length, reply.result], [1, ['ada', clock.now]])
+  t.deepEqual(await account(visitor), { a: 1, profile: { name: 'ada' }, owner: 'ada' })
+  t.is((await site.middleware.list('ada')).length, 1)
+
+  await visitor.does(async (session) => {
+    Object.assign(session.data, { profile: { name: 'bob' }, b: 2, cart: ['new'] })
+    await session.regenerate({ keep: ['profile', 'a', 'b'] })
+  })
+  t.deepEqual(await account(visitor), { profile: { name: 'bob' }, b: 2, owner: 'bob' })
+  t.deepEqual(await site.middleware.list('ada'), [])
+
+  await visitor.does((session) => session.regenerate({ keep: ['b'] }))
+  t.deepEqual(await account(visitor), { b: 2, owner: undefined })
+  t.deepEqual(await site.middleware.list('bob'), [])
+})
+
 claim('over a different owner only what this request assigned is kept', options, async (t, { visitor, scene }) => {
   await visitor.does(({ data }) => Object.assign(data, { profile: { name: 'ada' }, a: 1, cart: ['secret'] }))
 
