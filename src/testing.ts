@@ -22,7 +22,7 @@ import { checkedOwner } from './settings.ts'
 
 /** What a session of a test has beside its data. */
 export interface TestSessionOptions {
-  /** Signs that owner in: 1 to 255 characters. Left out: whom the option `owner` of `session()` finds in data, else an anonymous session. */
+  /** Signs that owner in: 1 to 255 characters. Left out: as the option `owner` of `session()` finds it in data. */
   readonly owner?: string | undefined
   /** When the owner signed in, in epoch milliseconds. @default now */
   readonly authenticatedAt?: number | undefined
