@@ -86,6 +86,14 @@ export function closedError(): SessionError {
   )
 }
 
+/** `ERR_SESSION_CLOSED` where there is no id that any browser will have. */
+export function noIdError(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_CLOSED',
+    'session.id was read after the commit, of a session that was not kept: read it before the handler returns, which keeps the session',
+  )
+}
+
 /** `ERR_SESSION_GONE`. */
 export function goneError(): SessionError {
   return new SessionError(

@@ -199,6 +199,7 @@ export class MountedSession {
     const manager = new SessionManager(session)
     const facade = ctx === undefined ? undefined : this.#expose(ctx, session, manager)
     const scope = new ContextScope(manager, this.#settings.stateKey, cookie.name, outer, request)
+    session.scope = scope
     let result: Result
     try {
       // Whatever next is, it is called without an argument.
@@ -312,7 +313,11 @@ function onEarlyHeaders(session: RequestSession): void {
 
 function isRequest(request: unknown): request is IncomingMessage {
   if (typeof request !== 'object' || request === null || !('headers' in request)) return false
-  return typeof request.headers === 'object' && request.headers !== null
+  const { headers } = request
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return false
+  // The headers of a Request of fetch are no plain properties: its visitor would have no session, in silence.
+  const { cookie, get } = headers as { readonly cookie?: unknown; readonly get?: unknown }
+  return typeof get !== 'function' && (cookie === undefined || typeof cookie === 'string')
 }
 
 /** Whether a thrown error is the handler's answer: a status from 400 to 499, and not one of our own errors. */

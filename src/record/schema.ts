@@ -36,29 +36,44 @@ const MAX_PATHS = 10
 export async function validated(schema: StandardSchema, data: Snapshot, codec: Codec): Promise<Snapshot> {
   // A schema may write into what it is given.
   const copy = codec.lend(data, [])
-  let result: unknown
+  let answer: Answer | undefined
   try {
-    result = await schema['~standard'].validate(copy)
+    answer = answerOf(await schema['~standard'].validate(copy))
   } catch (error) {
     // What it threw may quote data, so it is no cause of this error: causes are logged.
     const kind = error instanceof TypeError || error instanceof RangeError ? ` a ${error.constructor.name}` : ''
     throw refusal(`options.schema threw${kind} instead of answering: mend the schema, or let it answer with issues`)
   }
-  if (typeof result !== 'object' || result === null)
+  if (answer === undefined)
     throw refusal(
       'options.schema gave no result: it must answer as the Standard Schema says, with a value or with issues',
     )
-  const { issues, value } = result as { readonly issues?: unknown; readonly value?: unknown }
-  if (issues !== undefined) {
+  if (answer.paths !== undefined) {
     throw refusal(
-      `session data does not satisfy options.schema at ${pathsOf(issues)}: let the schema transform stored data of an older shape, or write data that fits`,
+      `session data does not satisfy options.schema at ${answer.paths}: let the schema transform stored data of an older shape, or write data that fits`,
     )
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || !isPlainObject(value))
+  if (answer.data === undefined)
     throw refusal(
       'options.schema must make a plain object of session data: not a list, a Map or an instance of a class',
     )
-  return value as Snapshot
+  return answer.data
+}
+
+interface Answer {
+  /** Where data does not satisfy the schema. */
+  readonly paths: string | undefined
+  /** What the schema made, where that is a plain object. */
+  readonly data: Snapshot | undefined
+}
+
+/** Whatever a schema computes as it is looked at, it computes here. */
+function answerOf(result: unknown): Answer | undefined {
+  if (typeof result !== 'object' || result === null) return undefined
+  const { issues, value } = result as { readonly issues?: unknown; readonly value?: unknown }
+  if (issues !== undefined) return { paths: pathsOf(issues), data: undefined }
+  const isData = typeof value === 'object' && value !== null && !Array.isArray(value) && isPlainObject(value)
+  return { paths: undefined, data: isData ? (value as Snapshot) : undefined }
 }
 
 /**

@@ -26,11 +26,11 @@ export class RunningUpdate {
     this.outer = running()
   }
 
-  /** Runs `fn` as the function of this update. */
-  async run<Result>(fn: () => Result | Promise<Result>): Promise<Result> {
+  /** Runs `fn` as the function of this update, in that scope, or the one of the running code. */
+  async run<Result>(fn: () => Result | Promise<Result>, scope = sessionContext.getStore()): Promise<Result> {
     this.core.running++
     try {
-      return await sessionContext.run(sessionContext.getStore()?.inside(this) ?? scopeOutside(this), fn)
+      return await sessionContext.run(scope?.inside(this) ?? scopeOutside(this), fn)
     } finally {
       this.core.running--
       this.isOver = true

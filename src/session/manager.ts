@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { isPlainObject } from '../record/codec.ts'
 import { reload, save } from './commit.ts'
 import { sessionInContext } from '../context.ts'
-import { closedError, invalidMix, invalidType, noContext, SessionError } from '../errors.ts'
+import { invalidMix, invalidType, noContext, noIdError, SessionError } from '../errors.ts'
 import type { Duration } from '../options.ts'
 import type { DeviceFacts } from '../record/payload.ts'
 import { checkedOwner, duration, lifetime } from '../settings.ts'
@@ -128,7 +128,7 @@ export class SessionManager<Data extends object = SessionData> {
     const session = this.#open()
     session.readable()
     if (session.status === 'new') {
-      if (session.phase === 'closed') throw closedError()
+      if (session.phase === 'closed') throw noIdError()
       session.pending.mustStore = true
       session.cookie.watchHeaders()
     }

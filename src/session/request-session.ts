@@ -1,5 +1,6 @@
 // One session in one request: what is stored, what is pending, which state it is in, and what a commit has to do.
 // No store call, no waiting.
+import type { ContextScope } from '../context.ts'
 import { isId, publicIdOf } from '../cookie/id.ts'
 import { closedError, describe, destroyedError, goneError, invalidMix, type SessionError } from '../errors.ts'
 import { effectiveEnd, expiry, isTouchDue } from '../record/lifetime.ts'
@@ -64,6 +65,8 @@ export class RequestSession implements Access {
   isFollower = false
   /** Keys of data that other requests had changed by the time that this one stored its changes. */
   mergedKeys: readonly string[] = NO_KEYS
+  /** Where `currentSession()` finds it; `undefined` as long as it is loaded. */
+  scope: ContextScope | undefined = undefined
   /** The work on this session that has to end before the next begins. */
   busy: Promise<unknown> | undefined = undefined
   /** How many pieces of work have not ended. */

@@ -1,4 +1,5 @@
 // A schema over data: run as code of the app's that may do anything, but neither use the session nor take for ever.
+import type { ContextScope } from '../context.ts'
 import { SessionError } from '../errors.ts'
 import type { Snapshot } from '../record/merge.ts'
 import type { Draft } from '../record/record.ts'
@@ -8,11 +9,12 @@ import { RunningUpdate } from './inside-update.ts'
 import type { RequestSession } from './request-session.ts'
 
 /**
- * What the schema makes of data.
+ * What the schema makes of data. With a `scope` the schema finds the session that it checks by `currentSession()`, wherever
+ * the check runs: the last commit runs outside the request's own.
  *
  * @throws {SessionError} `ERR_SESSION_SCHEMA` when data does not satisfy it, or it gives no answer within `storeTimeout`.
  */
-export async function validate(core: Core, publicId: string, data: Snapshot): Promise<Snapshot> {
+export async function validate(core: Core, publicId: string, data: Snapshot, scope?: ContextScope): Promise<Snapshot> {
   const { schema, storeTimeout } = core.settings
   if (schema === undefined) return data
   let timer: NodeJS.Timeout | undefined
@@ -23,7 +25,7 @@ export async function validate(core: Core, publicId: string, data: Snapshot): Pr
   })
   const check = new RunningUpdate(core, publicId, undefined)
   try {
-    return await Promise.race([check.run(() => validated(schema, data, core.payload.codec)), late])
+    return await Promise.race([check.run(() => validated(schema, data, core.payload.codec), scope), late])
   } finally {
     clearTimeout(timer)
   }
@@ -41,5 +43,5 @@ export function checkDraft(session: RequestSession, draft: Draft): Promise<unkno
   if (record !== undefined && draft.data === session.stored.data) return undefined
   // The empty data of a session that begins is filled by the handlers, and checked at the commit.
   if (session.phase === 'open' && Object.keys(draft.data).length === 0) return undefined
-  return validate(core, session.publicId, draft.data)
+  return validate(core, session.publicId, draft.data, session.scope)
 }

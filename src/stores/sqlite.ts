@@ -29,7 +29,7 @@ import {
   type Value,
 } from './sqlite/database.ts'
 import { noticeOtherLibraries } from './sqlite/libraries.ts'
-import { liveKey, liveRecord, portion } from './sqlite/portion.ts'
+import { Batch, liveKey, liveRecord, portion } from './sqlite/portion.ts'
 import { toRecord, versionIn, type Row } from './sqlite/rows.ts'
 import { checkTable, statementTexts, type StatementName } from './sqlite/statements.ts'
 import { Turns } from './sqlite/turns.ts'
@@ -58,7 +58,7 @@ export interface SqliteStoreOptions {
   readonly createTable?: boolean | undefined
 }
 
-// Rows read or removed in one statement. Of the largest payloads (64 kB) fifty take some ten milliseconds.
+// Rows read or removed in one statement; fewer are read where they are large.
 const BATCH = 50
 // Rows of which only the key is read.
 const KEY_BATCH = 250
@@ -102,6 +102,8 @@ export class SqliteStore implements SessionStore {
   #file: string | undefined
   #checkpoints: CheckpointKeeper | undefined
   readonly #turns = new Turns()
+  readonly #records = new Batch(BATCH)
+  readonly #keys = new Batch(KEY_BATCH)
   /**
    * libsql does not reset a statement that found the database locked: what is read after that on the same connection is
    * a view of the past. There the lock is taken first, by `exec`, which leaves nothing behind.
@@ -176,20 +178,21 @@ export class SqliteStore implements SessionStore {
   }
 
   async list(owner: string, now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
-    const look = (after: string) => this.#read(({ list }) => list.all(now, toText(owner), after, BATCH))
-    const { found, next } = await portion(limit, cursor, BATCH, look, liveRecord)
+    const look = (after: string, rows: number) => this.#read(({ list }) => list.all(now, toText(owner), after, rows))
+    const { found, next } = await portion(limit, cursor, this.#records, look, liveRecord)
     return { records: found, cursor: next }
   }
 
   async listKeys(owner: string, now: number, limit: number, cursor: string | undefined): Promise<KeyPage> {
-    const look = (after: string) => this.#read(({ listKeys }) => listKeys.all(now, toText(owner), after, KEY_BATCH))
-    const { found, next } = await portion(limit, cursor, KEY_BATCH, look, liveKey)
+    const look = (after: string, rows: number) =>
+      this.#read(({ listKeys }) => listKeys.all(now, toText(owner), after, rows))
+    const { found, next } = await portion(limit, cursor, this.#keys, look, liveKey)
     return { keys: found, cursor: next }
   }
 
   async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
-    const look = (after: string) => this.#read(({ scan }) => scan.all(now, after, BATCH))
-    const { found, next } = await portion(limit, cursor, BATCH, look, liveRecord)
+    const look = (after: string, rows: number) => this.#read(({ scan }) => scan.all(now, after, rows))
+    const { found, next } = await portion(limit, cursor, this.#records, look, liveRecord)
     return { records: found, cursor: next }
   }
 

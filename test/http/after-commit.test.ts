@@ -110,6 +110,21 @@ test('after the commit a session that was never stored stays so: update() cannot
   t.deepEqual(app.store.counted(), {})
 })
 
+test('after the commit the id of a session that was not kept is no id, and the error says how to keep one', async (t) => {
+  let held: Session | undefined
+  const app = await mounted(t, {}, { '/': (session) => void (held = session) })
+  await app.browser().get('/')
+
+  for (const read of [(session?: Session) => session?.id, (session?: Session) => session?.getSessionId()]) {
+    t.throws(() => read(held), {
+      code: 'ERR_SESSION_CLOSED',
+      message: /^session\.id was read after the commit, of a session that was not kept: read it before /,
+    })
+  }
+  t.is(held?.publicId.length, 43)
+  t.deepEqual(app.store.counted(), {})
+})
+
 test('what is written while the last commit is under way is refused, for it would not be stored', async (t) => {
   let session: Session | undefined
   const app = await mounted(

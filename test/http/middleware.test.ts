@@ -229,6 +229,17 @@ test('lazy false gives every visitor a session at once, also where no handler lo
   t.deepEqual(app.store.counted(), { create: 1, read: 1 })
 })
 
+test('lazy false makes no session for an OPTIONS request, as a preflight is, unless a handler keeps something', async (t) => {
+  const app = await mounted(t, { lazy: false }, handlers)
+  for (const headers of [{}, { origin: 'https://other.example', 'access-control-request-method': 'PUT' }]) {
+    t.deepEqual((await app.browser().get('/unseen', { method: 'OPTIONS', headers })).setCookie, [])
+  }
+  t.deepEqual(app.store.counted(), {})
+
+  t.is((await app.browser().get('/n', { method: 'OPTIONS' })).setCookie.length, 1)
+  t.deepEqual(app.store.counted(), { create: 1 })
+})
+
 for (const [what, keep] of Object.entries<(session: SessionManager<Things>) => unknown>({
   data: (session) => (session.data.n = 1),
   'a flash message': (session) => session.flash('info', 'hello'),

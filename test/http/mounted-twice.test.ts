@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
-import { session, type SessionOptions } from '../../src/index.ts'
+import { session, type SessionManager, type SessionOptions } from '../../src/index.ts'
 import { serve, type Running } from '../support/app.ts'
 import type { Session, Things } from '../support/mounted.ts'
 
@@ -50,6 +50,29 @@ test('one middleware that is used twice is refused', async (t) => {
 
   t.is((await running.browser().get('/')).status, 500)
   t.like(running.errors[0], { code: 'ERR_SESSION_ALREADY_MOUNTED' })
+})
+
+test('a request that a handler hands to the same app once more keeps its session, and both chains store into it', async (t) => {
+  const app = new Koa()
+  app.use(session<Things>())
+  app.use(async (ctx) => {
+    const { data } = ctx.state.session as SessionManager<Things>
+    data.n = (data.n ?? 0) + 1
+    if (ctx.path === '/forward') {
+      ctx.respond = false
+      ctx.req.url = '/'
+      await app.callback()(ctx.req, ctx.res)
+      data.name = 'outer'
+    } else ctx.body = data
+  })
+  const running = await serve(app)
+  t.teardown(() => running.close())
+  const browser = running.browser()
+
+  t.is((await browser.get('/forward')).body, '{"n":2}')
+  const { body } = await browser.get('/')
+  t.like(JSON.parse(body), { n: 3 })
+  t.deepEqual(running.errors, [])
 })
 
 test('the third of three is compared with both', async (t) => {

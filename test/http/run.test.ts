@@ -193,6 +193,32 @@ test('run() without a function is refused', async (t) => {
   })
 })
 
+test('run() of what is no request of node:http is refused, where no cookie would be found in silence too', async (t) => {
+  const { middleware, cookie } = await stored(t)
+  const others: readonly unknown[] = [
+    {},
+    null,
+    'GET /',
+    { headers: null },
+    { headers: [] },
+    { headers: 'cookie' },
+    { headers: { cookie: 1 } },
+    { headers: { cookie: [cookie] } },
+    new Request('http://localhost/', { headers: { cookie } }),
+    { headers: new Map([['cookie', cookie]]) },
+  ]
+  for (const other of others) {
+    await t.throwsAsync(
+      middleware.run(other as IncomingMessage, () => 1),
+      {
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: /^the first argument of run\(\) must be an http\.IncomingMessage, got /,
+      },
+    )
+  }
+  t.is(await middleware.run({ headers: { cookie, get: 'a header' } } as never, ({ origin }) => origin), 'resumed')
+})
+
 test('before the first request run() needs keys as an option', async (t) => {
   await t.throwsAsync(
     session().run(requestWith(), () => 1),

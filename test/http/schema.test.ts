@@ -121,6 +121,30 @@ test('a schema that throws or rejects by itself is ERR_SESSION_SCHEMA, without w
   }
 })
 
+test('a schema whose answer throws as it is looked at is ERR_SESSION_SCHEMA, without what it threw', async (t) => {
+  const fail = (): never => {
+    throw new Error('hunter2')
+  }
+  const answers: readonly object[] = [
+    Object.defineProperty({}, 'value', { get: fail }),
+    Object.defineProperty({}, 'issues', { get: fail }),
+    { value: new Proxy({}, { getPrototypeOf: fail }) },
+    { issues: [Object.defineProperty({ message: '' }, 'path', { get: fail })] },
+    Object.defineProperty({}, 'then', { get: fail }),
+  ]
+  for (const answer of answers) {
+    const error = await t.throwsAsync(
+      validated(
+        schema(() => answer as SchemaResult<unknown>),
+        {},
+        codec,
+      ),
+      { code: 'ERR_SESSION_SCHEMA', message: /^options\.schema threw instead of answering/ },
+    )
+    t.notRegex(inspect(error), /hunter2/)
+  }
+})
+
 test('a schema that answers something else than a result is refused, whatever its issues are', async (t) => {
   const answers: unknown[] = [undefined, null, 5, 'valid', true]
   for (const answer of answers) {

@@ -403,3 +403,31 @@ claim('the limits are the same whether the data is changed or read', async (t, {
 
   t.is((await visitor.does(({ expiresAt }) => expiresAt)).result, clock.now + 2 * HOUR)
 })
+
+claim(
+  'a request that takes longer than the idle timeout keeps its session by a change that it stores in between',
+  { idleTimeout: '10m' },
+  async (t, { visitor, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const { status } = await visitor.does(async (session) => {
+      for (let step = 0; step < 4; step++) {
+        clock.advance(6 * MINUTE)
+        if (step % 2 === 0) await session.update((data) => void (data.b = step))
+        else {
+          session.data.b = step
+          await session.save()
+        }
+      }
+      session.data.c = 1
+    })
+
+    t.is(status, 200)
+    t.deepEqual(await visitor.sees(), { a: 1, b: 3, c: 1 })
+
+    const { code } = await visitor.does(({ data }) => {
+      clock.advance(11 * MINUTE)
+      data.c = 2
+    })
+    t.is(code, 'ERR_SESSION_GONE')
+  },
+)

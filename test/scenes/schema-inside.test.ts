@@ -1,5 +1,5 @@
 // A schema that uses the very session that it checks: it would wait for itself.
-import type { SessionManager, SessionMiddleware } from '../../src/index.ts'
+import { tryCurrentSession, type SessionManager, type SessionMiddleware } from '../../src/index.ts'
 import { claim, type Contents, type Options } from '../support/scene.ts'
 
 type Use = (session: SessionManager<Contents>, sessions: SessionMiddleware<Contents>, publicId: string) => unknown
@@ -100,3 +100,31 @@ claim('a schema that catches the refusal has its say, and what it checked is sto
   t.true(codes.length > 0 && codes.every((code) => code === 'ERR_SESSION_IN_UPDATE'), String(codes))
   t.deepEqual(await visitor.sees(), { a: 1 })
 })
+
+claim(
+  'a schema finds the session that it checks by currentSession(), wherever the check runs',
+  async (t, { scene }) => {
+    const found: unknown[] = []
+    const { schema, arm } = schemaThat(() => found.push(tryCurrentSession()?.publicId))
+    const site = await scene.mount({ schema })
+    const visitor = await site.visitor()
+    await visitor.does(({ data }) => void (data.a = 1))
+    const publicId = await visitor.publicId()
+    for (const how of ['at the commit', 'in save()', 'in update()']) {
+      await visitor.does(async (session) => {
+        arm(true)
+        if (how === 'in update()') await session.update((data) => void (data.c = 3))
+        else session.data.b = 3
+        if (how === 'in save()') await session.save()
+      })
+      arm(false)
+
+      t.true(found.length > 0, how)
+      t.deepEqual(new Set(found.splice(0)), new Set([publicId]), how)
+      await visitor.does(({ data }) => {
+        delete data.b
+        delete data.c
+      })
+    }
+  },
+)

@@ -220,6 +220,48 @@ for (const driver of drivers) {
     },
   )
 
+  test(`${driver.name}: a statement reads few rows where payloads are large, and many again where they are small`, async (t) => {
+    const { store, database, own } = storeOf(driver)
+    const looks: { rows: number; length: number }[] = []
+    const prepare = own.prepare.bind(own)
+    const watched = new SqliteStore({
+      exec: (sql) => own.exec(sql),
+      prepare: (sql) => {
+        const statement = prepare(sql)
+        return {
+          run: (...values) => statement.run(...values),
+          get: (...values) => statement.get(...values),
+          all: (...values) => {
+            const rows = statement.all(...values) as { payload?: string | Uint8Array | null }[]
+            looks.push({
+              rows: rows.length,
+              length: rows.reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0),
+            })
+            return rows
+          },
+        }
+      },
+    })
+    const large = 400_000
+    fill(database, 60, { owner: 'ada', expiresAt: NOW + 1000, payload: 'x'.repeat(large) })
+
+    t.is((await listed(watched, 'ada', 20)).length, 60)
+    t.is((await scanned(watched, 200)).length, 60)
+    const read = looks.splice(0).filter(({ length }) => length > 0)
+    t.true(read.every(({ rows }) => rows <= 16))
+    // Of sizes that are known a megabyte at most.
+    t.deepEqual(
+      read.slice(1).filter(({ length }) => length > 1024 * 1024),
+      [],
+    )
+
+    database.exec("UPDATE sessions SET payload = 'x'")
+    fill(database, 400, { owner: 'ada', expiresAt: NOW + 1000, payload: 'x' })
+    t.is((await listed(watched, 'ada', 500)).length, 460)
+    t.is(looks.at(-2)?.rows, 50)
+    await store.delete('a')
+  })
+
   test.serial(`${driver.name}: a sweep of 20,000 sessions leaves the process its turns, and ends`, async (t) => {
     t.timeout(120_000)
     const { store, database } = storeOf(driver)
@@ -265,6 +307,35 @@ for (const driver of drivers) {
 
       t.is(limit(), 4000)
       t.true(statSync(`${path}-wal`).size < 4 * 1024 * 1024)
+      database.close()
+    },
+  )
+
+  test.serial(
+    `${driver.name}: a log that a reader still holds when the copying gives up is not left to a commit, but after close()`,
+    async (t) => {
+      t.timeout(120_000)
+      const { store, database, path, own } = storeOf(driver)
+      fill(database, 2000, { owner: null, expiresAt: NOW + 1000, payload: 'x'.repeat(1500) })
+      const reader = driver.open(path)
+      reader.exec('BEGIN')
+      reader.prepare('SELECT count(*) AS count FROM sessions').get()
+      database.exec('PRAGMA wal_autocheckpoint = 0')
+      for (let round = 0; round < 6; round++) {
+        database.exec("UPDATE sessions SET version = version + 1, payload = payload || 'y'")
+      }
+      const limit = () =>
+        Number((own.prepare('PRAGMA wal_autocheckpoint').get() as Record<string, unknown>)['wal_autocheckpoint'])
+      await sleep(60) // the length is looked at this often
+      await store.create(newRecord(), NOW)
+      t.is(limit(), 0)
+
+      // The reader stays: the thread, asked to end, leaves the log as it is, and SQLite has it only as the store closes.
+      store.close()
+      while (limit() === 0) await sleep(10)
+      t.is(limit(), 4000)
+      t.true(statSync(`${path}-wal`).size > 16 * 1024 * 1024)
+      reader.exec('COMMIT')
       database.close()
     },
   )

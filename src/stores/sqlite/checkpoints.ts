@@ -12,9 +12,11 @@ const RAISED_LIMIT = 4000
 // The bytes at which a thread begins: the usual limit, or where the app has set one, a length that was not meant.
 const LONG = 4 * 1024 * 1024
 const VERY_LONG = 16 * 1024 * 1024
-// How often to look at the log's length, in milliseconds, and how long to leave one alone after a copying.
+// How often to look at the log's length, in milliseconds; how long to leave one alone after a copying, unless it comes to
+// so many times the length: a busy sweep writes tens of megabytes meanwhile, and SQLite itself must not copy them.
 const INTERVAL = 50
 const PAUSE = 500
+const HASTE = 2
 
 // Copies what no reader needs any more, again and again until all is copied or a minute has passed, and then shortens the
 // file, which takes the lock of writers for a moment: they wait for it as for any other.
@@ -47,6 +49,8 @@ export class CheckpointKeeper {
   #limit = 0
   #worker: Worker | undefined
   #notBefore = -Infinity
+  #pausedUntil = -Infinity
+  #isClosed = false
 
   constructor(database: SqliteDatabase, file: string) {
     this.#database = database
@@ -67,13 +71,22 @@ export class CheckpointKeeper {
     // The app leaves the log to another program, a replicator for one.
     if (this.#limit === 0) return
     this.#notBefore = now + INTERVAL
-    const length = statSync(this.#log, { throwIfNoEntry: false })?.size ?? 0
-    if (length > (this.#limit === RAISED_LIMIT ? LONG : VERY_LONG)) this.#copy(this.#workerData)
+    if (this.#length() > this.#long * (now < this.#pausedUntil ? HASTE : 1)) this.#copy(this.#workerData)
   }
 
   close(): void {
+    this.#isClosed = true
     // Ended in the middle of its work, it would take a lock of the file with it.
-    this.#worker?.postMessage('end')
+    if (this.#worker !== undefined) this.#worker.postMessage('end')
+    else if (this.#workerData !== undefined) this.#giveBack()
+  }
+
+  get #long(): number {
+    return this.#limit === RAISED_LIMIT ? LONG : VERY_LONG
+  }
+
+  #length(): number {
+    return statSync(this.#log, { throwIfNoEntry: false })?.size ?? 0
   }
 
   #autoCheckpoint(): number {
@@ -104,13 +117,22 @@ export class CheckpointKeeper {
       this.#worker = undefined
       const hasFailed = this.#notBefore === Infinity
       if (hasFailed && this.#limit === RAISED_LIMIT) this.#limit = USUAL_LIMIT
-      else this.#notBefore = Math.max(this.#notBefore, performance.now() + PAUSE)
-      try {
-        this.#setAutoCheckpoint(this.#limit)
-      } catch {
-        // the database was closed meanwhile, and its setting with it
-      }
+      this.#pausedUntil = performance.now() + PAUSE
+      // A reader held all of it back for a minute. Where the reader goes now, the next commit must not copy it: the next
+      // thread does.
+      const isLeft = !hasFailed && this.#length() > this.#long * HASTE
+      if (isLeft) this.#notBefore = this.#pausedUntil
+      if (!isLeft || this.#isClosed) this.#giveBack()
     })
+  }
+
+  /** The copying goes back to SQLite. */
+  #giveBack(): void {
+    try {
+      this.#setAutoCheckpoint(this.#limit)
+    } catch {
+      // the database was closed meanwhile, and its setting with it
+    }
   }
 }
 
