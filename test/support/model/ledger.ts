@@ -331,7 +331,7 @@ export class Ledger {
       entry.end = 'ended'
     }
     // It tries again under another id.
-    if (mind !== undefined && key === mind.made) mind.made = undefined
+    if (key === mind?.made) mind.made = undefined
     if (entry?.end === 'replaced') this.fail(mind, 'a tombstone was deleted')
     if (entry !== undefined) entry.record = { ...entry.record, expiresAt: -Infinity }
   }
