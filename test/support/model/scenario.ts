@@ -59,6 +59,8 @@ export interface Scenario {
   readonly calls: 'before' | 'around' | 'at once'
   /** Which browsers have a session already. */
   readonly begun: readonly boolean[]
+  /** Whose these are: one owner's, or nobody's. */
+  readonly owner: string | undefined
   readonly errands: readonly Errand[]
   readonly outside: readonly Call[]
   readonly events: readonly Event[]
@@ -151,6 +153,7 @@ export const someScenario: fc.Arbitrary<Scenario> = fc.record({
     fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
     fc.boolean(),
   ),
+  owner: fc.constantFrom(undefined, 'ada'),
   errands: fc.array(someErrand, { minLength: 2, maxLength: 5, size: 'max' }),
   outside: fc.oneof(
     { weight: 2, arbitrary: fc.constant([]) },
@@ -173,9 +176,9 @@ export function told({ errands, outside, ...rest }: Scenario): string {
       .join(', ')
     return `  request ${at}, browser ${browser}, middleware ${house}: ${text}; ${end === 'returns' ? end : `throws ${end}`}${catches ? ', going on after refusals' : ''}`
   })
-  const { onConflict, lifetime, calls, begun, events, choices } = rest
+  const { onConflict, lifetime, calls, begun, owner, events, choices } = rest
   return [
-    `  ${onConflict}, lifetimes ${JSON.stringify(LIFETIMES[lifetime]?.options)}, store calls wait ${calls}, sessions begun ${JSON.stringify(begun)}`,
+    `  ${onConflict}, owner ${String(owner)}, lifetimes ${JSON.stringify(LIFETIMES[lifetime]?.options)}, store calls wait ${calls}, sessions begun ${JSON.stringify(begun)}`,
     ...lines,
     ...outside.map((call) => `  from outside: ${JSON.stringify(call)}`),
     `  meanwhile ${JSON.stringify(events)}, turns ${JSON.stringify(choices)}`,

@@ -10,7 +10,7 @@ import { session, type SessionManager, type SessionMiddleware, type SessionStore
 import { Ledger } from './ledger.ts'
 import { Mind } from './mind.ts'
 import { callFromOutside } from './outside.ts'
-import { LIFETIMES, type Call, type Errand, type Lifetime, type Scenario } from './scenario.ts'
+import { LIFETIMES, type Call, type Errand, type Lifetime, type Scenario, type Step } from './scenario.ts'
 import { Schedule, withPauses } from './schedule.ts'
 import { play, type Data } from './steps.ts'
 import { ToldStore, type Stage } from './told-store.ts'
@@ -146,7 +146,9 @@ export class World implements Stage {
   /** A session that is there before anything else happens. */
   async #begin(browser: number): Promise<void> {
     const mind = new Mind(browser, -1)
-    const steps = [{ do: 'set', key: 'a' }, { do: 'push' }] as const
+    const { owner } = this.#scenario
+    const signIn: readonly Step[] = owner === undefined ? [] : [{ do: 'signIn', owner, keep: true }]
+    const steps: readonly Step[] = [{ do: 'set', key: 'a' }, { do: 'push' }, ...signIn]
     this.#minds[0] = mind
     await this.schedule.run([() => this.#run({ browser, house: 0, steps, end: 'returns', catches: false }, mind)])
   }
