@@ -297,7 +297,8 @@ export class Ledger {
     mind.key = made.record.key
     mind.hasNews = true
     mind.writes++
-    mind.restart(made.contents)
+    // What happened to the copy from outside it does not know yet.
+    mind.restart({ data: expected.data, flash: expected.flash })
     if (made.end === undefined) this.#expectSpan(mind, made, now)
   }
 
