@@ -35,7 +35,7 @@ export const planted = [
     'what was refused is remembered as the newest',
     'session/replace.ts',
     '  return { record, answer: core.store.replace(record, previous.version, now) }',
-    '  core.payload.remember(record, draft)\n  return { record, answer: core.store.replace(record, previous.version, now) }',
+    '  core.payload.known.remember(record, draft)\n  return { record, answer: core.store.replace(record, previous.version, now) }',
   ),
   // ---- group commit
   p(
