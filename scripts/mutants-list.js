@@ -933,7 +933,7 @@ export const mutants = [
   m(
     'what is committed is not held to the schema',
     'session/validation.ts',
-    'return validate(core, session.publicId, draft.data)',
+    'return validate(core, session.publicId, draft.data, session.scope)',
     'return undefined',
     'http/schema',
   ),

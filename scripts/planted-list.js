@@ -19,10 +19,11 @@ export const planted = [
     '  if ((await readLive(session.core, key)) === undefined) return false\n  session.setRecord({ ...requireRecord(session), version: requireRecord(session).version + 1 })\n  return true',
   ),
   p(
-    'an ended record is read as a live one',
+    // To leave out the question alone changes nothing: an empty payload is none that can be read.
+    'an ended record is read as a live, empty one',
     'session/newest.ts',
     "record === 'corrupt' || isEnded(record)) return undefined",
-    "record === 'corrupt') return undefined",
+    "record === 'corrupt') return undefined\n  if (isEnded(record)) return { record, stored: { data: {}, flash: [], device: undefined, metadata: decodeMetadata(record) }, dataError: undefined }",
   ),
   p(
     'a write takes the version of the newest record and the contents that the request read',
@@ -34,7 +35,7 @@ export const planted = [
     'what was refused is remembered as the newest',
     'session/replace.ts',
     '  return { record, answer: core.store.replace(record, previous.version, now) }',
-    '  core.payload.remember(record, draft)\n  return { record, answer: core.store.replace(record, previous.version, now) }',
+    '  core.payload.known.remember(record, draft)\n  return { record, answer: core.store.replace(record, previous.version, now) }',
   ),
   // ---- group commit
   p(
@@ -68,10 +69,11 @@ export const planted = [
     'const members = writing.waiting.splice(0, MAX_GROUP).slice(0, 2)',
   ),
   p(
-    'only the first of a group learns of the newer record',
+    // That only the first learns of the newer record changes nothing: the newest that one of them knows is the ground of all.
+    'a group that was refused learns of the newer version and not of its contents',
     'session/replace.ts',
     'for (const { session } of [first, ...others]) takeNewer(session, newest)',
-    'for (const { session } of others.length > 0 ? [first] : [first]) takeNewer(session, newest)',
+    'for (const { session } of [first, ...others]) session.setRecord(newest.record, session.stored)',
   ),
   // ---- update
   p(

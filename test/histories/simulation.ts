@@ -12,7 +12,8 @@ import type { History, Operation } from './history.ts'
 import { Simulator } from './simulator.ts'
 
 const NOON = 1_800_000_000_000
-const PROCESSES = 3
+/** How many there are of a day: where all requests of a session meet in one process, they are stored together. */
+const PROCESSES = [3, 3, 1]
 /** The store gives fewer records at a time than it is asked for, so that sessions change while they are listed. */
 const PORTION = 4
 const STORE_TIMEOUT = 500
@@ -43,6 +44,8 @@ interface Weather {
 }
 
 const CALM = { lostCall: 0, lostAnswer: 0, failedBefore: 0, failedAfter: 0, twice: 0, muchLater: 0 }
+/** The store is well, and what it answers often gets lost. */
+const DEAF = { ...CALM, lostAnswer: 40, failedAfter: 40 }
 const STORM = { lostCall: 6, lostAnswer: 10, failedBefore: 6, failedAfter: 10, twice: 10, muchLater: 8 }
 
 const WEATHERS: readonly Weather[] = [
@@ -50,6 +53,7 @@ const WEATHERS: readonly Weather[] = [
   { ...CALM, atOnce: 0, way: 3 },
   { ...CALM, atOnce: 0, way: 80 },
   { ...CALM, atOnce: 300, way: 5 },
+  { ...DEAF, atOnce: 0, way: 20 },
   { ...STORM, atOnce: 0, way: 3 },
   { ...STORM, atOnce: 0, way: 60 },
   { ...STORM, atOnce: 300, way: 20 },
@@ -84,6 +88,7 @@ class World {
   readonly #weather: Weather
   readonly #policy: SessionOptions
   readonly #skew: number
+  readonly #processes: number
   readonly #operations: Operation[] = []
   readonly #told: string[] | undefined
   #houses: House[] = []
@@ -99,15 +104,18 @@ class World {
     this.#weather = one(WEATHERS)
     this.#policy = simulator.random() < 0.5 ? {} : one(POLICIES)
     this.#skew = one([0, 0, 40, 1500])
+    this.#processes = one(PROCESSES)
   }
 
   async play(steps: number): Promise<Episode> {
     const simulator = this.#simulator
-    this.#tell(`weather ${JSON.stringify(this.#weather)}, policy ${JSON.stringify(this.#policy)}, skew ${this.#skew}`)
+    this.#tell(
+      `weather ${JSON.stringify(this.#weather)}, policy ${JSON.stringify(this.#policy)}, skew ${this.#skew}, processes ${this.#processes}`,
+    )
     simulator.after(0, () => {
-      this.#houses = Array.from({ length: PROCESSES }, () => this.#open())
+      this.#houses = Array.from({ length: this.#processes }, () => this.#open())
       const clients = new Clients({
-        processes: PROCESSES,
+        processes: this.#processes,
         random: simulator.random,
         clock: () => simulator.now,
         sleep: (milliseconds) => simulator.sleep(milliseconds),
@@ -145,7 +153,7 @@ class World {
   #crash(): void {
     if (this.#isOver) return
     const { random } = this.#simulator
-    const at = Math.floor(random() * PROCESSES)
+    const at = Math.floor(random() * this.#processes)
     const house = this.#houses[at]
     if (house !== undefined) this.#simulator.kill(house.process)
     this.#tell(`process ${at} is killed`)

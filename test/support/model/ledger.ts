@@ -13,11 +13,24 @@ interface Entry {
   chain: number
   /** The absolute timeout counts from here. */
   startedAt: number
+  /** A lifetime of its own, and since when. */
+  own: Own | undefined
+  /** Its owner, also once it has ended. */
+  ownedBy: string | undefined
+  /** The session has not moved to it yet: it may be left. */
+  isCopy: boolean
+  /** How often it was updated from outside while it was a copy. */
+  counted: number
   /** Why it is no session any more. */
   end: 'replaced' | 'ended' | undefined
   successor: string | undefined
   /** A browser was told its id. */
   isAnnounced: boolean
+}
+
+interface Own {
+  readonly maxAge: number
+  readonly since: number
 }
 
 /** How long a request with a replaced id counts as under way. */
@@ -84,7 +97,8 @@ export class Ledger {
   }
 
   absoluteEnd(key: string): number {
-    return (this.#entries.get(key)?.startedAt ?? -Infinity) + this.#lifetime.absolute
+    const entry = this.#entries.get(key)
+    return entry === undefined ? -Infinity : this.#absoluteEnd(entry)
   }
 
   /** A response tells a browser this id. */
@@ -152,6 +166,10 @@ export class Ledger {
       contents: contentsOf(record),
       chain: previous?.chain ?? this.#chains++,
       startedAt: now,
+      own: undefined,
+      ownedBy: record.owner,
+      isCopy: previous !== undefined,
+      counted: 0,
       end: undefined,
       successor: undefined,
       isAnnounced: false,
@@ -168,15 +186,17 @@ export class Ledger {
       mind.isLate = mind.isGone = false
       mind.hasNews = true
       mind.writes++
+      entry.own = ownAfter(mind, undefined, undefined, now, hasEnded)
       mind.restart(entry.contents)
     } else {
       this.expect(mind, mind.key === undefined, 'a session was stored beside the one that was loaded')
-      this.#change(mind, entry, NOTHING)
+      this.#change(mind, entry, NOTHING, now)
       this.expect(mind, record.owner === undefined, 'a session without a sign-in has an owner')
       mind.key = record.key
       mind.hasNews = true
     }
-    this.#expectSpan(mind, entry, now)
+    // How long a copy may live is known once the session has moved to it.
+    if (previous === undefined) this.#expectSpan(mind, entry, now)
     if (previous !== undefined) this.#look(mind, now)
     // Stored by a request that outlasts its session: nobody else can have ended it.
     else mind.wasAlive = true
@@ -199,11 +219,13 @@ export class Ledger {
       this.#replaced(mind, entry, record, now)
     }
     this.#look(mind, now)
+    // The store was not asked about the new id.
+    if (answer === 'done' && record.meta !== undefined && record.payload.length === 0) mind.wasAlive = true
   }
 
   #replaced(mind: Mind, entry: Entry, record: SessionRecord, now: number): void {
     const before = entry.contents
-    const owner = entry.record.owner
+    const { owner, lastSeenAt, expiresAt } = entry.record
     entry.record = record
     if (record.payload.length === 0) {
       this.expect(mind, record.owner === undefined, 'what is left of a session has an owner')
@@ -213,6 +235,12 @@ export class Ledger {
       return
     }
     entry.contents = contentsOf(record)
+    if (mind.isOutside) {
+      this.expect(mind, record.owner === owner, 'the owner is another one')
+      this.expect(mind, record.lastSeenAt <= lastSeenAt && record.expiresAt <= expiresAt, 'an end was put off')
+      this.#counted(mind, entry, before, owner)
+      return
+    }
     if (mind.made !== undefined && record.key === mind.made) {
       // A second try, whose contents are looked at when the old id gives way; or the old one ended, and this is a new session.
       entry.startedAt = now
@@ -224,12 +252,14 @@ export class Ledger {
         mind.isLate = mind.isGone = false
         mind.hasNews = true
         mind.writes++
+        entry.own = ownAfter(mind, undefined, undefined, now, true)
+        entry.isCopy = false
         mind.restart(entry.contents)
       }
     } else {
       this.expect(mind, record.key === mind.key, 'another session was written to')
       this.expect(mind, record.owner === owner, 'the owner is another one')
-      this.#change(mind, entry, before)
+      this.#change(mind, entry, before, now)
     }
     this.#expectSpan(mind, entry, now)
   }
@@ -237,6 +267,8 @@ export class Ledger {
   /** A session ends. */
   #ended(mind: Mind, entry: Entry): void {
     entry.end = 'ended'
+    mind.ended.push(entry.record.key)
+    if (mind.doing.do === 'destroyEverything') return
     this.expect(mind, mind.doing.do === 'destroy', 'a session was ended')
     this.expect(mind, entry.chain === this.#entries.get(mind.key ?? '')?.chain, 'another session was ended')
     mind.hasEnded = true
@@ -253,15 +285,21 @@ export class Ledger {
     entry.end = 'replaced'
     entry.successor = made.record.key
     this.#clash(mind, before)
+    made.isCopy = false
+    made.own = ownAfter(mind, entry.own, owner, now, false)
     const expected = kept(mind.merged(before), owner, move.keep, move.signIn)
-    this.#expectContents(mind, made, expected)
-    this.expect(mind, made.record.owner === expected.owner, 'the owner is another one')
+    // It may have ended at once, from outside, and nobody knows yet.
+    if (made.end === undefined) {
+      this.#expectContents(mind, made, withCount(expected, made.counted))
+      this.expect(mind, made.record.owner === expected.owner, 'the owner is another one')
+    }
     if (move.signIn === undefined && !expected.isFresh) made.startedAt = entry.startedAt
     mind.key = made.record.key
     mind.hasNews = true
     mind.writes++
-    mind.restart(made.contents)
-    this.#expectSpan(mind, made, now)
+    // What happened to the copy from outside it does not know yet.
+    mind.restart({ data: expected.data, flash: expected.flash })
+    if (made.end === undefined) this.#expectSpan(mind, made, now)
   }
 
   touch(
@@ -292,9 +330,9 @@ export class Ledger {
     if (this.live(key, now) !== undefined && entry !== undefined) {
       this.expect(mind, key === mind?.made, 'a live session was deleted')
       entry.end = 'ended'
-      // It tries again under another id.
-      if (mind !== undefined) mind.made = undefined
     }
+    // It tries again under another id.
+    if (key === mind?.made) mind.made = undefined
     if (entry?.end === 'replaced') this.fail(mind, 'a tombstone was deleted')
     if (entry !== undefined) entry.record = { ...entry.record, expiresAt: -Infinity }
   }
@@ -302,20 +340,63 @@ export class Ledger {
   // ---- what must be
 
   /** A change of a session that goes on, or the first record of one. */
-  #change(mind: Mind, entry: Entry, before: Contents): void {
+  #change(mind: Mind, entry: Entry, before: Contents, now: number): void {
     const { doing } = mind
     this.expect(mind, ['commit', 'save', 'update'].includes(doing.do), 'data was stored')
     this.#clash(mind, before)
     const merged = mind.merged(before)
-    const n = merged.data['n']
-    const expected =
-      doing.do === 'update' ? { ...merged, data: { ...merged.data, n: (typeof n === 'number' ? n : 0) + 1 } } : merged
-    this.#expectContents(mind, entry, expected)
+    this.#expectContents(mind, entry, withCount(merged, doing.do === 'update' ? 1 : 0))
     mind.writes++
     this.expect(mind, mind.writes === 1, 'it was stored twice')
     mind.isConfirmed = true
+    if (mind.maxAge !== undefined) {
+      entry.own = { maxAge: mind.maxAge, since: now }
+      mind.hasLifetime = true
+      const due = Math.min(now + mind.maxAge, entry.startedAt + this.#lifetime.cap)
+      this.expect(
+        mind,
+        entry.record.expiresAt >= due,
+        `ends ${due - entry.record.expiresAt} ms before its own lifetime`,
+      )
+    }
     if (doing.do === 'update') mind.restart(entry.contents)
     else mind.settle(entry.contents)
+  }
+
+  /** One update from outside. */
+  #counted(mind: Mind, entry: Entry, before: Contents, owner: string | undefined): void {
+    const { doing } = mind
+    const { key } = entry.record
+    if (doing.do === 'updateAll') this.expect(mind, owner === doing.owner, 'a session of another owner was updated')
+    else this.expect(mind, doing.do === 'update' && key === mind.key, 'another session was updated')
+    this.#expectContents(mind, entry, withCount(before, 1))
+    if (entry.isCopy) entry.counted++
+    mind.updated.push(key)
+  }
+
+  // ---- from outside
+
+  /** The sessions of an owner, or all, that can be used now. */
+  lives(now: number, owner?: string): string[] {
+    return this.keys.filter((key) => {
+      const entry = this.live(key, now)
+      return entry?.isCopy === false && (owner === undefined || entry.ownedBy === owner)
+    })
+  }
+
+  /** An update of all sessions of an owner is over: `lived` of theirs lived when it began, `known` is all that there was. */
+  expectUpdated(mind: Mind, owner: string, lived: readonly string[], known: ReadonlySet<string>, now: number): void {
+    const chainOf = (key: string): number | undefined => this.#entries.get(key)?.chain
+    const sure = mind.updated.filter((key) => this.#entries.get(key)?.isCopy === false).map(chainOf)
+    this.expect(mind, new Set(sure).size === sure.length, 'a session was updated twice')
+    const chains = mind.updated.map(chainOf)
+    for (const key of lived) {
+      const chain = chainOf(key)
+      const news = [...this.#entries].filter(([one, entry]) => entry.chain === chain && !known.has(one))
+      const stayed = news.every(([, { ownedBy, isCopy }]) => isCopy || ownedBy === owner)
+      if (!stayed || this.#liveSuccessor(key, now) === undefined) continue
+      this.expect(mind, chains.includes(chain), `the session ${key} was not updated`)
+    }
   }
 
   #clash(mind: Mind, before: Contents): void {
@@ -329,13 +410,17 @@ export class Ledger {
     this.expect(mind, isSame, `stored ${JSON.stringify(contents)} instead of ${JSON.stringify({ data, flash })}`)
   }
 
-  #expectSpan(mind: Mind | undefined, { record, startedAt }: Entry, now: number): void {
-    const { idle, absolute } = this.#lifetime
-    this.expect(
-      mind,
-      record.expiresAt <= startedAt + absolute,
-      `expires ${record.expiresAt - startedAt - absolute} ms past the absolute end`,
-    )
+  #absoluteEnd({ startedAt, own }: Entry): number {
+    const { absolute, cap, options } = this.#lifetime
+    if (own === undefined) return startedAt + absolute
+    return Math.min(options.rolling === true ? Infinity : own.since + own.maxAge, startedAt + cap)
+  }
+
+  #expectSpan(mind: Mind | undefined, entry: Entry, now: number): void {
+    const { record, own } = entry
+    const idle = own?.maxAge ?? this.#lifetime.idle
+    const past = record.expiresAt - this.#absoluteEnd(entry)
+    this.expect(mind, past <= 0, `expires ${past} ms past the absolute end`)
     this.expect(mind, record.expiresAt <= now + idle, `expires ${record.expiresAt - now - idle} ms past the idle end`)
   }
 
@@ -347,6 +432,31 @@ export class Ledger {
 function moveOf({ doing }: Mind): { readonly keep: Keep; readonly signIn: string | undefined } | undefined {
   if (doing.do === 'regenerate') return { keep: doing.keep, signIn: undefined }
   return doing.do === 'signIn' ? { keep: doing.keep, signIn: doing.owner } : undefined
+}
+
+/** The lifetime of its own that a session has after a new id; `before` and `owner` are of the old one. */
+function ownAfter(
+  mind: Mind,
+  before: Own | undefined,
+  owner: string | undefined,
+  now: number,
+  hasEnded: boolean,
+): Own | undefined {
+  const { keep, signIn } = moveOf(mind) ?? { keep: true, signIn: undefined }
+  const set = mind.maxAge === undefined ? undefined : { maxAge: mind.maxAge, since: now }
+  const isAnother = signIn !== undefined && owner !== undefined && owner !== signIn
+  const stays = !hasEnded && keep !== false && !(keep === true && isAnother)
+  const own = stays ? (set ?? before) : undefined
+  if (signIn === undefined) return own
+  const length = (set ?? own)?.maxAge
+  return length === undefined ? undefined : { maxAge: length, since: now }
+}
+
+function withCount<T extends Contents>(contents: T, times: number): T {
+  const { n } = contents.data as { n?: unknown }
+  return times === 0
+    ? contents
+    : { ...contents, data: { ...contents.data, n: (typeof n === 'number' ? n : 0) + times } }
 }
 
 function contentsOf({ payload }: SessionRecord): Contents {

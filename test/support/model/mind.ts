@@ -1,7 +1,7 @@
 // One request as the model sees it: which session it is in, what it saw there and what it wants to change. Says what
 // must be stored when its changes meet those of others; knows nothing of how the core does it.
 import { isDeepStrictEqual } from 'node:util'
-import type { Keep, Key, Plain, Step } from './scenario.ts'
+import type { Call, Keep, Key, Plain, Step } from './scenario.ts'
 
 export type Message = readonly [key: string, value: string]
 
@@ -20,13 +20,18 @@ interface Entry {
 }
 
 /** What a request is at. */
-export type Doing = Step | { readonly do: 'load' | 'commit' | 'nothing' }
+export type Doing =
+  | Step
+  | { readonly do: Exclude<Call['do'], 'update'>; readonly owner: string }
+  | { readonly do: 'load' | 'commit' | 'nothing' }
 
 export class Mind {
   readonly browser: number
   hasCookie = false
   /** Every value is set once, by one request of one browser. */
   readonly name: string
+  /** It is no request: it came with no session, and has no answer. */
+  isOutside = false
   /** The record of its session. */
   key: string | undefined = undefined
   isResumed = false
@@ -54,6 +59,13 @@ export class Mind {
   made: string | undefined = undefined
   /** Changes of an existing session, and first records, that were stored in this step. */
   writes = 0
+  /** The lifetime that it gave its session, in milliseconds, where that is not stored yet. */
+  maxAge: number | undefined = undefined
+  /** It stored a lifetime, of which the cookie must tell. */
+  hasLifetime = false
+  /** What it updated and what it ended from outside, by key. */
+  readonly updated: string[] = []
+  readonly ended: string[] = []
   /** Values of updates that failed. */
   readonly dropped: string[] = []
   /** Keys of others that it changed in this step, and those that events told. */
@@ -80,17 +92,26 @@ export class Mind {
   }
 
   get hasPending(): boolean {
-    return this.changes().size > 0 || this.#put.length > 0 || this.#taken.size > 0
+    return this.maxAge !== undefined || this.changes().size > 0 || this.#put.length > 0 || this.#taken.size > 0
   }
 
   /** Whether the commit of a session that is not stored has to store it. */
   get hasSomething(): boolean {
-    return this.isKept || this.#put.length > 0 || Object.keys(this.merged(NOTHING).data).length > 0
+    return (
+      this.isKept ||
+      this.maxAge !== undefined ||
+      this.#put.length > 0 ||
+      Object.keys(this.merged(NOTHING).data).length > 0
+    )
   }
 
   /** It only takes away: what was to be taken away is gone with the session. */
   get isEmptied(): boolean {
-    return this.#put.length === 0 && [...this.changes().values()].every(({ value }) => value === undefined)
+    return (
+      this.maxAge === undefined &&
+      this.#put.length === 0 &&
+      [...this.changes().values()].every(({ value }) => value === undefined)
+    )
   }
 
   /**
@@ -185,6 +206,7 @@ export class Mind {
 
   /** All changes are stored. */
   settle(written: Contents): void {
+    this.maxAge = undefined
     this.known = written
     this.read = undefined
     for (const key of this.changes().keys()) {
@@ -198,6 +220,7 @@ export class Mind {
 
   /** Goes on with what is stored: nothing that it held before counts. */
   restart(stored: Contents): void {
+    this.maxAge = undefined
     this.known = stored
     this.read = undefined
     this.#entries.clear()

@@ -20,6 +20,20 @@ export type Step =
   | { readonly do: 'fail' }
   | { readonly do: 'regenerate'; readonly keep: Keep }
   | { readonly do: 'signIn'; readonly owner: string; readonly keep: Keep }
+  /** A lifetime of the session's own. */
+  | { readonly do: 'maxAge'; readonly minutes: number }
+
+/** One call from outside of every request. */
+export interface Call {
+  readonly do: 'update' | 'updateAll' | 'destroyEverything'
+  /** Whose session is updated: the one that this browser has when the call begins. */
+  readonly browser: number
+  /** Whose sessions are updated. */
+  readonly owner: string
+  readonly house: number
+  /** The function of the update takes its time. */
+  readonly waits: boolean
+}
 
 /** One request. */
 export interface Errand {
@@ -45,7 +59,10 @@ export interface Scenario {
   readonly calls: 'before' | 'around' | 'at once'
   /** Which browsers have a session already. */
   readonly begun: readonly boolean[]
+  /** Whose these are: one owner's, or nobody's. */
+  readonly owner: string | undefined
   readonly errands: readonly Errand[]
+  readonly outside: readonly Call[]
   readonly events: readonly Event[]
   readonly choices: readonly number[]
 }
@@ -58,12 +75,14 @@ export interface Lifetime {
   readonly options: Pick<SessionOptions, 'maxAge' | 'rolling' | 'absoluteTimeout'>
   readonly idle: number
   readonly absolute: number
+  /** What no lifetime of a session's own carries past. */
+  readonly cap: number
 }
 
 export const LIFETIMES: readonly [Lifetime, ...Lifetime[]] = [
-  { options: {}, idle: 2 * HOUR, absolute: 24 * HOUR },
-  { options: { maxAge: '1h' }, idle: HOUR, absolute: HOUR },
-  { options: { maxAge: '1h', rolling: true, absoluteTimeout: '3h' }, idle: HOUR, absolute: 3 * HOUR },
+  { options: {}, idle: 2 * HOUR, absolute: 24 * HOUR, cap: Infinity },
+  { options: { maxAge: '1h' }, idle: HOUR, absolute: HOUR, cap: Infinity },
+  { options: { maxAge: '1h', rolling: true, absoluteTimeout: '3h' }, idle: HOUR, absolute: 3 * HOUR, cap: 3 * HOUR },
 ]
 
 // A moment, past a late request, past a tombstone, a due touch, past one idle timeout and the other, past the day.
@@ -95,7 +114,20 @@ const someStep: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('signIn'), owner: fc.constantFrom('ada', 'bob'), keep: someKeep }),
   },
   { weight: 1, arbitrary: fc.constant({ do: 'destroy' }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('maxAge'), minutes: fc.constantFrom(10, 150) }) },
 )
+
+const someCall: fc.Arbitrary<Call> = fc.record({
+  do: fc.oneof(
+    { weight: 3, arbitrary: fc.constant('update' as const) },
+    { weight: 3, arbitrary: fc.constant('updateAll' as const) },
+    { weight: 1, arbitrary: fc.constant('destroyEverything' as const) },
+  ),
+  browser: fc.constantFrom(0, 0, 0, 1),
+  owner: fc.constantFrom('ada', 'ada', 'bob'),
+  house: fc.nat(1),
+  waits: fc.boolean(),
+})
 
 const someErrand: fc.Arbitrary<Errand> = fc.record({
   browser: fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constant(1) }),
@@ -121,7 +153,12 @@ export const someScenario: fc.Arbitrary<Scenario> = fc.record({
     fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
     fc.boolean(),
   ),
+  owner: fc.constantFrom(undefined, 'ada'),
   errands: fc.array(someErrand, { minLength: 2, maxLength: 5, size: 'max' }),
+  outside: fc.oneof(
+    { weight: 2, arbitrary: fc.constant([]) },
+    { weight: 3, arbitrary: fc.array(someCall, { minLength: 1, maxLength: 2, size: 'max' }) },
+  ),
   events: fc.oneof(
     { weight: 1, arbitrary: fc.constant([]) },
     { weight: 1, arbitrary: fc.array(someEvent, { maxLength: 3, size: 'max' }) },
@@ -130,7 +167,7 @@ export const someScenario: fc.Arbitrary<Scenario> = fc.record({
 })
 
 /** A scenario as a person reads it: one request a line. */
-export function told({ errands, ...rest }: Scenario): string {
+export function told({ errands, outside, ...rest }: Scenario): string {
   const lines = errands.map(({ browser, house, steps, end, catches }, at) => {
     const text = steps
       .map(({ do: verb, ...details }) =>
@@ -139,10 +176,11 @@ export function told({ errands, ...rest }: Scenario): string {
       .join(', ')
     return `  request ${at}, browser ${browser}, middleware ${house}: ${text}; ${end === 'returns' ? end : `throws ${end}`}${catches ? ', going on after refusals' : ''}`
   })
-  const { onConflict, lifetime, calls, begun, events, choices } = rest
+  const { onConflict, lifetime, calls, begun, owner, events, choices } = rest
   return [
-    `  ${onConflict}, lifetimes ${JSON.stringify(LIFETIMES[lifetime]?.options)}, store calls wait ${calls}, sessions begun ${JSON.stringify(begun)}`,
+    `  ${onConflict}, owner ${String(owner)}, lifetimes ${JSON.stringify(LIFETIMES[lifetime]?.options)}, store calls wait ${calls}, sessions begun ${JSON.stringify(begun)}`,
     ...lines,
+    ...outside.map((call) => `  from outside: ${JSON.stringify(call)}`),
     `  meanwhile ${JSON.stringify(events)}, turns ${JSON.stringify(choices)}`,
   ].join('\n')
 }

@@ -22,9 +22,10 @@ export class Schedule {
   #turns = 0
   #used = 0
   #running = -1
+  #wideFrom = Infinity
   #over: () => void = () => undefined
-  /** Whether a store is at work: what it waits for is its own business. */
-  isCalling = false
+  /** How many calls a store works on: what it waits for is its own business. */
+  calling = 0
 
   /** Which of those that wait goes on, by turn; the first one when the choices are used up. */
   constructor(choices: readonly number[]) {
@@ -45,8 +46,9 @@ export class Schedule {
     })
   }
 
-  /** Runs all tasks to their ends. */
-  async run(tasks: readonly (() => Promise<void>)[]): Promise<void> {
+  /** Runs all tasks to their ends; those from `wideFrom` on may wait for several things at once. */
+  async run(tasks: readonly (() => Promise<void>)[], wideFrom = Infinity): Promise<void> {
+    this.#wideFrom = wideFrom
     for (const [at, task] of tasks.entries()) await this.#let(at, () => void task().then(() => this.#over()))
     while (this.#waiting.length > 0) {
       if (++this.#turns > MOST_TURNS) throw new Error(`no end after ${MOST_TURNS} turns`)
@@ -56,7 +58,18 @@ export class Schedule {
     this.#running = -1
   }
 
-  #let(task: number, go: () => void): Promise<void> {
+  async #let(task: number, go: () => void): Promise<void> {
+    if (task < this.#wideFrom) return this.#untilWaiting(task, go)
+    this.#running = task
+    this.#over = () => undefined
+    go()
+    // It has come to rest once no call is under way and all that follows at once has happened.
+    do await nextTurn()
+    while (this.calling > 0)
+    await nextTurn()
+  }
+
+  #untilWaiting(task: number, go: () => void): Promise<void> {
     return new Promise((resolve) => {
       this.#running = task
       this.#over = resolve
@@ -81,6 +94,10 @@ export class Schedule {
   }
 }
 
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
 let current: Schedule | undefined
 const sleep = timers.setTimeout
 
@@ -95,7 +112,7 @@ export async function withPauses<T>(schedule: Schedule, work: () => Promise<T>):
 }
 
 function pause<T>(milliseconds?: number, value?: T, options?: object): Promise<T | undefined> {
-  if (current === undefined || current.isCalling) return sleep(milliseconds, value, options)
+  if (current === undefined || current.calling > 0) return sleep(milliseconds, value, options)
   return current.wait('pause').then(() => value)
 }
 

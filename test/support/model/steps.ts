@@ -154,6 +154,10 @@ async function take(stage: Stage, mind: Mind, session: SessionManager<Data>, ste
       await session.signIn(step.owner, { keep: step.keep })
       ledger.expect(mind, mind.writes === 1, 'it resolved without being stored')
       break
+    case 'maxAge':
+      session.maxAge = `${step.minutes}m`
+      mind.maxAge = step.minutes * 60_000
+      break
     case 'destroy':
       await session.destroy()
       mind.isDestroyed = true

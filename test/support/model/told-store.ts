@@ -1,5 +1,5 @@
 // A store whose calls take their turns, and are told to the ledger one by one.
-import type { Replaced, SessionRecord, SessionStore } from '../../../src/store.ts'
+import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../../../src/store.ts'
 import type { Ledger } from './ledger.ts'
 import type { Mind } from './mind.ts'
 import type { Scenario } from './scenario.ts'
@@ -66,6 +66,40 @@ export class ToldStore implements SessionStore {
     )
   }
 
+  // A store may hold sessions of other worlds.
+  list(owner: string, now: number, limit: number, cursor: string | undefined): RecordPage | Promise<RecordPage> {
+    return this.#walk(() => this.#inner.list?.(owner, now, limit, cursor))
+  }
+
+  scan(now: number, limit: number, cursor: string | undefined): RecordPage | Promise<RecordPage> {
+    return this.#walk(() => this.#inner.scan?.(now, limit, cursor))
+  }
+
+  listKeys(owner: string, now: number, limit: number, cursor: string | undefined): KeyPage | Promise<KeyPage> {
+    const page = this.#ask(
+      () => this.#inner.listKeys?.(owner, now, limit, cursor) ?? { keys: [], cursor: undefined },
+      () => undefined,
+    )
+    const ours = (found: KeyPage): KeyPage => ({ ...found, keys: found.keys.filter((key) => this.#isOurs(key)) })
+    return page instanceof Promise ? page.then(ours) : ours(page)
+  }
+
+  #walk(call: () => RecordPage | Promise<RecordPage> | undefined): RecordPage | Promise<RecordPage> {
+    const page = this.#ask(
+      () => call() ?? { records: [], cursor: undefined },
+      () => undefined,
+    )
+    const ours = (found: RecordPage): RecordPage => ({
+      ...found,
+      records: found.records.filter(({ key }) => this.#isOurs(key)),
+    })
+    return page instanceof Promise ? page.then(ours) : ours(page)
+  }
+
+  #isOurs(key: string): boolean {
+    return this.#stage.ledger.record(key) !== undefined
+  }
+
   #ask<T>(call: () => T | Promise<T>, tell: (answer: T) => void): T | Promise<T> {
     const { calls, mind } = this.#stage
     if (mind !== undefined && calls !== 'at once') return this.#later(call, tell)
@@ -85,13 +119,13 @@ export class ToldStore implements SessionStore {
 
   async #settled<T>(call: T | Promise<T>, tell: (answer: T) => void): Promise<T> {
     const { schedule } = this.#stage
-    schedule.isCalling = true
+    schedule.calling++
     try {
       const answer = await call
       tell(answer)
       return answer
     } finally {
-      schedule.isCalling = false
+      schedule.calling--
     }
   }
 }

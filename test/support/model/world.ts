@@ -6,10 +6,11 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import Koa, { type Context } from 'koa'
-import { session, type SessionManager, type SessionStore } from '../../../src/index.ts'
+import { session, type SessionManager, type SessionMiddleware, type SessionStore } from '../../../src/index.ts'
 import { Ledger } from './ledger.ts'
 import { Mind } from './mind.ts'
-import { LIFETIMES, type Errand, type Lifetime, type Scenario } from './scenario.ts'
+import { callFromOutside } from './outside.ts'
+import { LIFETIMES, type Call, type Errand, type Lifetime, type Scenario, type Step } from './scenario.ts'
 import { Schedule, withPauses } from './schedule.ts'
 import { play, type Data } from './steps.ts'
 import { ToldStore, type Stage } from './told-store.ts'
@@ -18,6 +19,11 @@ import { ToldStore, type Stage } from './told-store.ts'
 interface Cookie {
   readonly value: string
   readonly keys: number
+}
+
+interface House {
+  readonly answer: ReturnType<Koa['callback']>
+  readonly sessions: SessionMiddleware<Data>
 }
 
 type Handler = (session: SessionManager<Data>) => Promise<void>
@@ -49,7 +55,7 @@ export class World implements Stage {
   readonly #scenario: Scenario
   readonly #lifetime: Lifetime
   readonly #keys = ['the first secret of the model, which is long enough']
-  readonly #houses: readonly ReturnType<Koa['callback']>[]
+  readonly #houses: readonly House[]
   readonly #jars: (Cookie | undefined)[] = [undefined, undefined]
   readonly #minds: Mind[] = []
   /** Every cookie that was ever set, by its value. */
@@ -79,7 +85,7 @@ export class World implements Stage {
 
   /** @throws {Error} where the core did what it must not do. */
   async play(): Promise<void> {
-    const { errands, events, begun } = this.#scenario
+    const { errands, outside, events, begun } = this.#scenario
     hear = (key) => this.mind?.told.add(key)
     const beginnings = begun.flatMap((has, browser) => (has ? [browser] : []))
     await withPauses(this.schedule, async () => {
@@ -88,33 +94,37 @@ export class World implements Stage {
         const mind = (this.#minds[at] = new Mind(errand.browser, at))
         return () => this.#run(errand, mind)
       })
-      await this.schedule.run(events.length === 0 ? requests : [...requests, () => this.#pass(events)])
+      const calls = outside.map((call, at) => {
+        const mind = (this.#minds[errands.length + at] = new Mind(call.browser, errands.length + at))
+        return () => this.#call(call, mind)
+      })
+      const tasks = [...requests, ...calls]
+      await this.schedule.run(events.length === 0 ? tasks : [...tasks, () => this.#pass(events)], errands.length)
     })
     await this.#lookBack()
     if (this.ledger.fault !== undefined) throw new Error(this.ledger.fault)
   }
 
-  #house(store: SessionStore): ReturnType<Koa['callback']> {
+  #house(store: SessionStore): House {
     const app = new Koa()
     app.silent = true
-    app.use(
-      session<Data>({
-        ...this.#lifetime.options,
-        keys: this.#keys,
-        store,
-        onConflict: this.#scenario.onConflict,
-        now: () => this.#now,
-        generateId: () => `model-${String(++ids).padStart(20, '0')}`,
-        sweepInterval: false,
-        storeTimeout: '10m',
-        logger: {},
-      }),
-    )
+    const sessions = session<Data>({
+      ...this.#lifetime.options,
+      keys: this.#keys,
+      store,
+      onConflict: this.#scenario.onConflict,
+      now: () => this.#now,
+      generateId: () => `model-${String(++ids).padStart(20, '0')}`,
+      sweepInterval: false,
+      storeTimeout: '10m',
+      logger: {},
+    })
+    app.use(sessions)
     app.use(async (ctx: Context) => {
       await this.#handlers[Number(ctx.path.slice(1))]?.(ctx.state.session)
       ctx.body = ''
     })
-    return app.callback()
+    return { answer: app.callback(), sessions }
   }
 
   /** One request through the middleware. */
@@ -125,7 +135,7 @@ export class World implements Stage {
     if (cookie !== undefined) request.headers.cookie = `sid=${cookie}`
     const response = new ServerResponse(request)
     // Koa's own types leave out that it waits for the answer.
-    await this.#houses[house]?.(request, response)
+    await this.#houses[house]?.answer(request, response)
     const lines = [response.getHeader('set-cookie') ?? []].flat() as string[]
     if (lines.length > 1) this.ledger.fail(this.mind, 'two cookies were set')
     const [, value, rest = ''] = /^sid=([^;]*)(.*)$/.exec(lines[0] ?? '') ?? []
@@ -136,7 +146,9 @@ export class World implements Stage {
   /** A session that is there before anything else happens. */
   async #begin(browser: number): Promise<void> {
     const mind = new Mind(browser, -1)
-    const steps = [{ do: 'set', key: 'a' }, { do: 'push' }] as const
+    const { owner } = this.#scenario
+    const signIn: readonly Step[] = owner === undefined ? [] : [{ do: 'signIn', owner, keep: true }]
+    const steps: readonly Step[] = [{ do: 'set', key: 'a' }, { do: 'push' }, ...signIn]
     this.#minds[0] = mind
     await this.schedule.run([() => this.#run({ browser, house: 0, steps, end: 'returns', catches: false }, mind)])
   }
@@ -147,6 +159,14 @@ export class World implements Stage {
       if (event === 'a new key') this.#keys.unshift(`secret number ${this.#keys.length} of the model, long enough`)
       else this.#now += event.passes
     }
+  }
+
+  async #call(call: Call, mind: Mind): Promise<void> {
+    await this.schedule.wait('start')
+    const sessions = this.#houses[call.house]?.sessions
+    const cookie = this.#jars[call.browser]
+    if (sessions !== undefined)
+      await callFromOutside(this, mind, sessions, call, cookie === undefined ? undefined : keyIn(cookie.value))
   }
 
   async #run(errand: Errand, mind: Mind): Promise<void> {
@@ -235,6 +255,8 @@ export class World implements Stage {
       ledger.expect(mind, !(mind.hasNews && isAlive), 'nobody is told the new id')
       const isDue = mind.hasOldKey && mind.isResumed && isCommitted && isAlive && mind.isConfirmed
       ledger.expect(mind, !isDue, 'the cookie was not signed with the new key')
+      const isTold = !(mind.hasLifetime && isCommitted && isAlive && mind.isConfirmed)
+      ledger.expect(mind, isTold, 'no cookie tells of the new lifetime')
       return
     }
     ledger.expect(mind, isAlive && keyIn(cookie) === mind.key, 'a cookie was set for a session that is not live')
