@@ -11,6 +11,13 @@ const redis = (name, before, after) => ({
 
 export const mutants = [
   m(
+    'a slow poll takes back a use that came meanwhile',
+    'session/touches.ts',
+    'return isLater ? touched : record',
+    'return record',
+    'scenes/passive',
+  ),
+  m(
     'after close() the sessions of an owner are still listed',
     'sessions.ts',
     'if (this.#core.store.isClosed) throw storeClosedError()',

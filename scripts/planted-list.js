@@ -158,8 +158,8 @@ export const planted = [
   p(
     'the end of all sessions of an owner leaves out the first',
     'sessions.ts',
-    'const others = records.filter(({ key }) => key !== except)',
-    'const others = records.filter(({ key }, at) => key !== except && at > 0)',
+    'const others = records.filter((record) => record.key !== except',
+    'const others = records.filter((record, at) => at > 0 && record.key !== except',
   ),
   // ---- merge
   p(

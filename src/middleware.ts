@@ -25,6 +25,7 @@ import { Turns, WriteQueue } from './session/queues.ts'
 import { writeTogether, type Change } from './session/replace.ts'
 import { RequestSession } from './session/request-session.ts'
 import { exposeOnState } from './session/state.ts'
+import { Touches } from './session/touches.ts'
 import { Watches } from './session/watches.ts'
 import { Sessions, type SessionInfo } from './sessions.ts'
 import { settingsOf, type Settings } from './settings.ts'
@@ -131,6 +132,7 @@ export class MountedSession {
       payload,
       writes: new WriteQueue<Change>(writeTogether) as Core['writes'],
       updates: new Turns(),
+      touches: new Touches(),
       watches: new Watches(store, payload, settings),
       binding: settings.deviceBound === undefined ? undefined : new DeviceBinding(settings.deviceBound),
       requests: this.requests,

@@ -38,10 +38,11 @@ export function nextInstants(
   const { isPassive } = session.info
   let lastSeenAt = Math.max(now, previous.lastSeenAt)
   if (isPassive || lifetime.rolling) {
+    const newest = session.core.touches.newest(previous)
     const isNewStart = pending.maxAge !== undefined || draft.metadata.startedAt !== session.metadata.startedAt
-    if (isPassive && !isNewStart) return { lastSeenAt: previous.lastSeenAt, expiresAt: previous.expiresAt }
+    if (isPassive && !isNewStart) return { lastSeenAt: newest.lastSeenAt, expiresAt: newest.expiresAt }
     // A rolling cookie must not end before its session: both move together, when a touch is due.
-    if (!isNewStart && !session.isTouchDue(previous, now)) lastSeenAt = previous.lastSeenAt
+    if (!isNewStart && !session.isTouchDue(previous, now)) lastSeenAt = newest.lastSeenAt
   }
   return { lastSeenAt, expiresAt: expiry(lifetime, draft.metadata, lastSeenAt) }
 }

@@ -152,8 +152,11 @@ async function moveExpiry(
   const { store, payload } = session.core
   if (payload.isCurrent(record)) {
     const isMoved = await store.touch(record, instants.lastSeenAt, instants.expiresAt, now)
-    if (isMoved) session.setRecord({ ...record, ...instants })
-    return isMoved
+    if (!isMoved) return false
+    const touched = { ...record, ...instants }
+    session.setRecord(touched)
+    session.core.touches.remember(touched)
+    return true
   }
   const next = reencoded(session, record, instants)
   if (next === undefined)

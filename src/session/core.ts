@@ -9,6 +9,7 @@ import type { Binding } from '../record/metadata.ts'
 import type { Payload } from '../record/payload.ts'
 import type { Settings } from '../settings.ts'
 import type { Turns, WriteQueue } from './queues.ts'
+import type { Touches } from './touches.ts'
 import type { Watches } from './watches.ts'
 
 /** What the sessions of one middleware share. `Member` is a change that waits to be written. */
@@ -20,6 +21,7 @@ export interface Core<Member = unknown> {
   readonly writes: WriteQueue<Member>
   /** Whose turn it is to compute an update of which session. */
   readonly updates: Turns
+  readonly touches: Touches
   /** Sessions whose end somebody waits for. */
   readonly watches: Watches
   /** The binding of sessions to a key of their browser's own; `undefined` without `options.deviceBound`. */

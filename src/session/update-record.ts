@@ -51,7 +51,7 @@ async function changeRecord<Result>(
     const { record, stored } = known
     run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, fn)
     if ('error' in run || run.changes.length === 0) return 'done'
-    const { createdAt, lastSeenAt, expiresAt } = record
+    const { createdAt } = record
     const draft = withOwner(core, {
       ...stored,
       data: applyChanges(stored.data, run.changes),
@@ -59,7 +59,7 @@ async function changeRecord<Result>(
       owner: record.owner,
     })
     if (settings.schema !== undefined) await validate(core, key, draft.data)
-    const next = recordOf(payload, draft, key, record.version + 1, { lastSeenAt, expiresAt })
+    const next = recordOf(payload, draft, key, record.version + 1, core.touches.newest(record))
     const answer = await writes.hold(key, Promise.resolve(store.replace(next, record.version, settings.now())))
     if (answer !== 'done') return answer
     payload.known.remember(next, draft)

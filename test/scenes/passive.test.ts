@@ -1,4 +1,5 @@
 // options.passive: a request that is no activity of its user.
+import { Barrier } from '../support/faults.ts'
 import { claim, HOUR, MINUTE, type Options } from '../support/scene.ts'
 
 const options: Options = { passive: (ctx) => ctx.get('x-poll') === '1', idleTimeout: '1h' }
@@ -55,3 +56,35 @@ claim('a poll that signs in, sets maxAge or destroys counts as ever', options, a
   await visitor.does((session) => session.destroy(), poll)
   t.deepEqual(await scene.live(), [])
 })
+
+claim(
+  'what a slow poll changes takes no use back that came meanwhile',
+  options,
+  async (t, { visitor, site, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const publicId = await visitor.publicId()
+    for (const change of ['commit', 'update', 'outside'] as const) {
+      clock.advance(30 * MINUTE)
+      const slow = new Barrier()
+      const waiting =
+        change === 'outside'
+          ? site.middleware.update(publicId, async (data) => {
+              await slow.pass()
+              Object.assign(data, { [change]: 1 })
+            })
+          : visitor.does(async (session) => {
+              if (change === 'update') await slow.pass()
+              if (change === 'update') await session.update((data) => void Object.assign(data, { [change]: 1 }))
+              else Object.assign(session.data, { [change]: 1 })
+              if (change === 'commit') await slow.pass()
+            }, poll)
+      await slow.arrived
+      await visitor.does(({ data }) => data.a)
+      slow.open()
+      await waiting
+
+      t.like(await site.middleware.get(publicId), { lastSeenAt: clock.now, expiresAt: clock.now + HOUR }, change)
+    }
+    t.like((await site.middleware.get(publicId))?.data, { a: 1, commit: 1, update: 1, outside: 1 })
+  },
+)
