@@ -512,7 +512,7 @@ export const mutants = [
   m(
     'a change moves the end of a rolling session, and not its cookie',
     'session/change.ts',
-    'if (!isNewStart && !session.isTouchDue(previous, now)) lastSeenAt = previous.lastSeenAt',
+    'if (!isNewStart && !session.isTouchDue(previous, now)) lastSeenAt = newest.lastSeenAt',
     '',
     'scenes/lifetimes',
   ),
@@ -737,8 +737,8 @@ export const mutants = [
   m(
     'an update from outside moves the timeout',
     'session/update-record.ts',
-    'const { createdAt, lastSeenAt, expiresAt } = record',
-    'const { createdAt, expiresAt } = record\n    const lastSeenAt = settings.now()',
+    'core.touches.newest(record)',
+    '{ lastSeenAt: settings.now(), expiresAt: record.expiresAt }',
     'scenes/outside',
   ),
 

@@ -1,6 +1,6 @@
 // Whether the running code is inside the function of an update, or inside a schema that checks a session: there the other
 // verbs of that session are refused, and an update joins.
-import { scopeOutside, sessionContext } from '../context.ts'
+import { scopeOutside, sessionContext, type ContextScope } from '../context.ts'
 import { inUpdateError } from '../errors.ts'
 import type { Core } from './core.ts'
 import type { Data } from './data.ts'
@@ -27,7 +27,10 @@ export class RunningUpdate {
   }
 
   /** Runs `fn` as the function of this update, in that scope, or the one of the running code. */
-  async run<Result>(fn: () => Result | Promise<Result>, scope = sessionContext.getStore()): Promise<Result> {
+  async run<Result>(
+    fn: () => Result | Promise<Result>,
+    scope: ContextScope | undefined = sessionContext.getStore(),
+  ): Promise<Result> {
     this.core.running++
     try {
       return await sessionContext.run(scope?.inside(this) ?? scopeOutside(this), fn)
