@@ -26,7 +26,8 @@ try {
     // One in memory is a new one each time: there is nothing to connect to.
     const store = open()
     const began = performance.now()
-    const found = await explore(name === 'MemoryStore' ? open : () => store, { runs, seed, path: values.path })
+    const isMemory = name === 'MemoryStore'
+    const found = await explore(isMemory ? open : () => store, { runs, seed, path: values.path, outside: isMemory })
     const seconds = (performance.now() - began) / 1000
     console.log(
       `${name}: ${found.runs} of ${runs} interleavings, seed ${seed}, ${seconds.toFixed(1)} s, ${((seconds / found.runs) * 1000).toFixed(2)} s per 1000`,

@@ -200,7 +200,7 @@ export class Sessions {
   async destroy(publicId: string, owner: string | undefined): Promise<boolean> {
     this.#assertOpen()
     const found = await this.#read(publicId, 'destroy()', owner, false)
-    const record = found === undefined ? undefined : await followRecord(this.#core, found)
+    const record = found === undefined ? undefined : await followRecord(this.#core, found, CLOCKS_APART)
     if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
     assertOutsideUpdate({ core: this.#core, publicId: record.key }, 'sessions.destroy()')
     return this.#end(record, 'elsewhere')

@@ -35,7 +35,7 @@ export const CLOCKS_APART = 10_000
  */
 export async function endSession(core: Core, record: SessionRecord, reason: DestroyReason): Promise<boolean> {
   const { settings, store, events } = core
-  let target = await followRecord(core, record)
+  let target = await followRecord(core, record, CLOCKS_APART)
   const attempt = async (): Promise<Replaced> => {
     if (target === undefined) return 'gone'
     const now = settings.now()
@@ -44,7 +44,7 @@ export async function endSession(core: Core, record: SessionRecord, reason: Dest
   const refresh = async (): Promise<boolean> => {
     if (target === undefined) return false
     const newest = await store.read(target.key, settings.now() - CLOCKS_APART)
-    target = newest === undefined || newest === 'corrupt' ? undefined : await followRecord(core, newest)
+    target = newest === undefined || newest === 'corrupt' ? undefined : await followRecord(core, newest, CLOCKS_APART)
     return target !== undefined
   }
   if (!(await retryOnConflict(attempt, refresh)) || target === undefined) return false

@@ -7,8 +7,11 @@ import type { Core } from './core.ts'
 // A chase of a session that gets new ids all the time ends after ten seconds, in milliseconds.
 const PATIENCE = 10_000
 
-/** The record itself, or the one at the end of its successors; `undefined` where there is none. */
-export async function followRecord(core: Core, record: SessionRecord): Promise<SessionRecord | undefined> {
+/**
+ * The record itself, or the one at the end of its successors; `undefined` where there is none. With `before`, as it was so
+ * many milliseconds ago: an end must reach what has expired by this process's clock and lives by another one's.
+ */
+export async function followRecord(core: Core, record: SessionRecord, before = 0): Promise<SessionRecord | undefined> {
   const { store, settings } = core
   if (!isEnded(record)) return record
   let target: SessionRecord | undefined | 'corrupt' = record
@@ -23,7 +26,7 @@ export async function followRecord(core: Core, record: SessionRecord): Promise<S
     seen.add(successor)
     // A store that answers at once would otherwise keep the event loop.
     await turnAfter(steps++)
-    target = await store.read(successor, settings.now())
+    target = await store.read(successor, settings.now() - before)
   }
   return undefined
 }

@@ -26,7 +26,12 @@ for (const kind of stores) {
       const runs = isMemory ? RUNS : FEW_RUNS
       const store = kind.open()
 
-      const found = await explore(() => (isMemory ? kind.open() : store), { runs, seed: SEED, limit: LIMIT })
+      const found = await explore(() => (isMemory ? kind.open() : store), {
+        runs,
+        seed: SEED,
+        limit: LIMIT,
+        outside: isMemory,
+      })
 
       t.is(found.counterexample, undefined)
       t.log(`${found.runs} of ${runs} interleavings, seed ${found.seed}`)
