@@ -11,6 +11,13 @@ const redis = (name, before, after) => ({
 
 export const mutants = [
   m(
+    'an end follows a new id by its own clock alone',
+    'sessions.ts',
+    'await followRecord(this.#core, found, CLOCKS_APART)',
+    'await followRecord(this.#core, found)',
+    'scenes/outside',
+  ),
+  m(
     'a slow poll takes back a use that came meanwhile',
     'session/touches.ts',
     'return isLater ? touched : record',
@@ -315,7 +322,7 @@ export const mutants = [
   m(
     'destroy() does not follow a session to its new id',
     'session/successors.ts',
-    'target = await store.read(successor, settings.now())',
+    'target = await store.read(successor, settings.now() - before)',
     'target = undefined',
     'scenes/late',
   ),

@@ -128,7 +128,7 @@ export const planted = [
   p(
     'a logout ends the old id, and not what took its place',
     'session/successors.ts',
-    'target = await store.read(successor, settings.now())',
+    'target = await store.read(successor, settings.now() - before)',
     'target = settings.now() > 0 ? undefined : await store.read(successor, 0)',
   ),
   p(

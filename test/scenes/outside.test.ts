@@ -300,6 +300,23 @@ claim('destroyAll() by a clock that is ahead ends what has expired by it and liv
   t.deepEqual(await scene.live(), [])
 })
 
+claim(
+  'an end by a clock that is ahead follows a new id to a session that lives by the others',
+  { idleTimeout: '30s' },
+  async (t, { visitor, scene, clock }) => {
+    await visitor.does((session) => session.signIn('ada'))
+    const old = await visitor.publicId()
+    await visitor.does((session) => session.regenerate())
+    const ahead = await scene.mount({ idleTimeout: '30s', now: () => clock.now + 5000 })
+    clock.advance(27_000)
+
+    await ahead.middleware.destroy(old)
+
+    t.is(await visitor.origin(), 'expired')
+    t.deepEqual(await scene.live(), [])
+  },
+)
+
 // Between the two steps by which a session gets a new id, it stands under both.
 claim('destroyAll() counts a session between two ids once, and spares it under either', async (t, stage) => {
   const { site, store, clock } = stage
