@@ -43,13 +43,13 @@ export class MysqlClients {
   /** @param settings what each new connection sets before all else: `"sql_mode = ''"`. */
   pool(options: mysql.PoolOptions = {}, settings: readonly string[] = []): mysql.Pool {
     // What is given beside the address goes before it.
-    const pool = mysql.createPool({ ...options, uri: this.#uri, connectTimeout: 2000 })
+    const pool = mysql.createPool({ ...options, uri: this.#uri, connectTimeout: 20_000 })
     pool.on('connection', (connection) => settings.forEach((setting) => void connection.query(`SET ${setting}`)))
     return this.keep(pool)
   }
 
   async connection(): Promise<mysql.Connection> {
-    return this.keep(await mysql.createConnection(this.#uri))
+    return this.keep(await mysql.createConnection({ uri: this.#uri, connectTimeout: 20_000 }))
   }
 
   /** Ends it with the others. */

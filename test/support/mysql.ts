@@ -46,8 +46,11 @@ export async function mysqlServer(settings: readonly string[] = []): Promise<Mys
     return undefined
   }
   const data = temporaryFolder()
-  const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}
-  if (user.uid !== undefined) chownSync(data, user.uid, user.gid)
+  // A server that starts removes the temporary tables that it finds: in a folder shared with others, theirs as well.
+  const scratch = temporaryFolder()
+  const isRoot = process.getuid?.() === 0
+  const user = { env: { ...process.env, TMPDIR: scratch }, ...(isRoot ? { uid: NOBODY, gid: NOBODY } : {}) }
+  if (isRoot) for (const folder of [data, scratch]) chownSync(folder, NOBODY, NOBODY)
   const tables = ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db']
   await finished(start(install, tables, { ...user, cwd: data }))
 
@@ -98,7 +101,7 @@ async function answering(running: Running, root: mysql.ConnectionOptions): Promi
   await listening(root.port ?? 0, running)
   for (const end = Date.now() + LONGEST_START; ;) {
     try {
-      const connection = await mysql.createConnection(root)
+      const connection = await mysql.createConnection({ ...root, connectTimeout: 60_000 })
       await connection.query(`CREATE DATABASE IF NOT EXISTS ${DATABASE}`)
       await connection.end()
       return true

@@ -66,7 +66,7 @@ async function postgresStores(): Promise<OpenableStore[]> {
 async function mysqlStores(): Promise<OpenableStore[]> {
   const server = await mysqlServer()
   if (server === undefined) return []
-  const pool = mysql.createPool(server.uri)
+  const pool = mysql.createPool({ uri: server.uri, connectTimeout: 60_000 })
   closing.push(async () => {
     await pool.end()
     await server.stop()
