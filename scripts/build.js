@@ -71,7 +71,8 @@ async function javascript(esbuild, ts, settings, folder, name) {
     ['cjs', `cjs/${name}.js`],
   ]) {
     const { code, map } = await esbuild.transform(outputText, {
-      format,
+      // An ES module is one already: asked for one, esbuild would only gather its exports at the end.
+      ...(format === 'cjs' && { format }),
       platform: 'node',
       target: 'es2022',
       charset: 'utf8',

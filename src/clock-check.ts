@@ -44,19 +44,23 @@ export class ClockCheck {
   }
 
   #tell(where: string, consequence: string): void {
-    this.#events.notice(
-      'CLOCK_OFF',
-      `the clock of this process is ${where} that of the store's server: it decides what has expired, so sessions end too ${consequence}; keep the clocks of all machines together, by NTP`,
+    warn(
+      this.#events,
+      `the clock of this process is ${where} that of the store's server: it decides what has expired, so sessions end too ${consequence}`,
     )
   }
 }
 
 /** A record was used at an instant that is yet to come: one of two clocks is wrong. */
 export function warnOfFutureUse(lastSeenAt: number, now: number, events: Events): void {
-  events.notice(
-    'CLOCK_OFF',
-    `a session was last used ${seconds(lastSeenAt - now)} after the instant that the clock of this process shows: that clock is behind, or another process's was ahead, or it was set back; keep the clocks of all machines together, by NTP`,
+  warn(
+    events,
+    `a session was last used ${seconds(lastSeenAt - now)} after the instant that the clock of this process shows: that clock is behind, or another process's was ahead, or it was set back`,
   )
+}
+
+function warn(events: Events, what: string): void {
+  events.notice('CLOCK_OFF', `${what}; keep the clocks of all machines together, by NTP`)
 }
 
 function seconds(milliseconds: number): string {

@@ -4,6 +4,11 @@ import type { Context } from 'koa'
 import { invalidMix, invalidType } from './errors.ts'
 import { isPromise } from './store.ts'
 
+/** An object of named values, and no list. */
+export function isNamed(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 /** @throws {TypeError} unless it is a function or `undefined`. */
 export function callable<Fn>(value: Fn, name: string): Fn {
   if (value !== undefined && typeof value !== 'function') throw invalidType(name, 'a function', value)
@@ -68,14 +73,15 @@ export function methodOptions<Name extends string>(
   names: readonly Name[],
 ): Partial<Record<Name, unknown>> {
   if (given === undefined) return {}
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw invalidType(`the options of ${caller}`, 'an object', given)
-  }
-  for (const [name, value] of Object.entries(given)) {
-    if (!(names as readonly string[]).includes(name)) {
-      throw invalidMix(`${name} is no option of ${caller}: it takes ${names.join(', ')}`)
-    }
+  assertNames(given, caller, names)
+  for (const [name, value] of Object.entries(given))
     if (value === undefined) throw invalidType(`${name} of ${caller}`, 'a string, or left out', value)
-  }
   return given
+}
+
+/** @throws {TypeError} unless it is an object of these names alone. */
+export function assertNames(given: unknown, caller: string, names: readonly string[]): asserts given is object {
+  if (!isNamed(given)) throw invalidType(`the options of ${caller}`, 'an object', given)
+  const unknown = Object.keys(given).find((name) => !names.includes(name))
+  if (unknown !== undefined) throw invalidMix(`${unknown} is no option of ${caller}: it takes ${names.join(', ')}`)
 }

@@ -37,41 +37,45 @@ const NAMES: Readonly<Record<keyof SessionOptions, true>> = {
 }
 
 // What koa-session, koa-generic-session, express-session and fastify's session call things, or do not need here.
-const ELSEWHERE: Readonly<Record<string, string>> = {
-  key: 'here it is cookie: { name }',
-  name: 'here it is cookie: { name }',
-  cookieName: 'here it is cookie: { name }',
-  secret: 'here it is keys: [secret]',
-  secrets: 'here it is keys',
-  signed: 'and needs none here: the cookie is always signed',
-  renew: 'here it is rolling: true',
-  ttl: 'here it is idleTimeout',
-  expires: 'here it is maxAge',
-  timeout: 'here it is idleTimeout, and storeTimeout for calls of the store',
-  genid: 'here it is generateId',
-  genId: 'here it is generateId',
-  genSid: 'here it is generateId',
-  idGenerator: 'here it is generateId',
-  encode: 'here it is codec: { stringify, parse }',
-  decode: 'here it is codec: { stringify, parse }',
-  prefix: 'here it is the prefix of the store, new RedisStore(client, { prefix })',
-  ContextStore: 'here it is store, with fromKoaStore(store) for one made for koa-session',
-  sessionStore: 'here it is store',
-  client: 'here it is store: new RedisStore(client)',
-  externalKey: 'and needs none here: the id travels in the cookie alone',
-  sessionIdStore: 'and needs none here: the id travels in the cookie alone',
-  saveUninitialized: 'here it is lazy, the other way round',
-  allowEmpty: 'here it is lazy, the other way round',
-  resave: 'and needs none here: a session is stored when it changed, and its expiry moves by itself',
-  autoCommit: 'and needs none here: what changed is stored after the handlers, and by save() before',
-  overwrite: 'and needs none here: the cookie is sent once in a response',
-  beforeSave: 'here it is schema, for checking data at each commit',
-  valid: 'here it is schema, for checking data at each load',
-  unset: 'and needs none here: destroy() ends a session, clear() empties it',
-  defer: 'and needs none here: data is parsed when it is first looked at',
-  proxy: 'here it is app.proxy = true',
-  errorHandler: "and needs none here: errors are Koa's, app.on('error'), and events are diagnostics channels",
-  csrf: 'here it is crossSite',
+const HERE_IT_IS: Readonly<Record<string, string>> = {
+  key: 'cookie: { name }',
+  name: 'cookie: { name }',
+  cookieName: 'cookie: { name }',
+  secret: 'keys: [secret]',
+  secrets: 'keys',
+  renew: 'rolling: true',
+  ttl: 'idleTimeout',
+  expires: 'maxAge',
+  timeout: 'idleTimeout, and storeTimeout for calls of the store',
+  genid: 'generateId',
+  genId: 'generateId',
+  genSid: 'generateId',
+  idGenerator: 'generateId',
+  encode: 'codec: { stringify, parse }',
+  decode: 'codec: { stringify, parse }',
+  prefix: 'the prefix of the store, new RedisStore(client, { prefix })',
+  ContextStore: 'store, with fromKoaStore(store) for one made for koa-session',
+  sessionStore: 'store',
+  client: 'store: new RedisStore(client)',
+  saveUninitialized: 'lazy, the other way round',
+  allowEmpty: 'lazy, the other way round',
+  beforeSave: 'schema, for checking data at each commit',
+  valid: 'schema, for checking data at each load',
+  proxy: 'app.proxy = true',
+  csrf: 'crossSite',
+}
+
+/** Names of other libraries' options that have no counterpart, and why none is needed. */
+const NEEDLESS: Readonly<Record<string, string>> = {
+  signed: 'the cookie is always signed',
+  externalKey: 'the id travels in the cookie alone',
+  sessionIdStore: 'the id travels in the cookie alone',
+  resave: 'a session is stored when it changed, and its expiry moves by itself',
+  autoCommit: 'what changed is stored after the handlers, and by save() before',
+  overwrite: 'the cookie is sent once in a response',
+  unset: 'destroy() ends a session, clear() empties it',
+  defer: 'data is parsed when it is first looked at',
+  errorHandler: "errors are Koa's, app.on('error'), and events are diagnostics channels",
 }
 
 /** @throws {TypeError} `ERR_INVALID_ARG_VALUE` for an option that there is none of that name. */
@@ -93,10 +97,14 @@ function unknownOption(given: object, name: string): TypeError {
   if ('middleware' in given && 'context' in given)
     return invalidMix('session() takes options, not the app: write app.use(session()), it finds app.keys by itself')
   const isAttribute = COOKIE_ATTRIBUTES.includes(name) && name !== 'name'
-  const hint = isAttribute
-    ? `, here it is cookie: { ${name} }`
-    : Object.hasOwn(ELSEWHERE, name)
-      ? `, ${String(ELSEWHERE[name])}`
-      : ''
+  const place = isAttribute ? `cookie: { ${name} }` : own(HERE_IT_IS, name)
+  const reason = own(NEEDLESS, name)
+  const hint =
+    place !== undefined ? `, here it is ${place}` : reason !== undefined ? `, and needs none here: ${reason}` : ''
   return invalidMix(`options.${name} is no option${hint}: the options are ${Object.keys(NAMES).join(', ')}`)
+}
+
+/** A name may be one that every object inherits. */
+function own(table: Readonly<Record<string, string>>, name: string): string | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined
 }

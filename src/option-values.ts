@@ -5,7 +5,7 @@ import { checkSecret, LISTED } from './cookie/keyring.ts'
 import { duration } from './duration.ts'
 import { describe, invalidMix, invalidType, invalidValue, SessionError } from './errors.ts'
 import type { SessionLogger } from './events.ts'
-import { callable, plainAnswer, remedyFor } from './option-functions.ts'
+import { callable, isNamed, plainAnswer, remedyFor } from './option-functions.ts'
 import { checkInnerNames } from './option-names.ts'
 import type { ClearSiteData, SessionOptions, SkipHeader } from './options.ts'
 import type { StandardSchema } from './record/schema.ts'
@@ -70,7 +70,7 @@ export function skipOf(
 
 export function encryptionOf(given: unknown): EncryptionSettings | undefined {
   if (given === undefined) return undefined
-  if (typeof given !== 'object' || given === null || Array.isArray(given) || given instanceof Uint8Array)
+  if (!isNamed(given) || given instanceof Uint8Array)
     return {
       keys: checkedSecrets(given, 'options.encryptionKeys'),
       encrypt: true,
@@ -79,7 +79,7 @@ export function encryptionOf(given: unknown): EncryptionSettings | undefined {
     }
   const at = 'options.encryptionKeys'
   checkInnerNames(given, at, ['keys', 'encrypt', 'acceptPlain', 'onUnknownKey'])
-  const { keys, encrypt = true, acceptPlain = false, onUnknownKey = 'fail' } = given as Record<string, unknown>
+  const { keys, encrypt = true, acceptPlain = false, onUnknownKey = 'fail' } = given
   if (typeof encrypt !== 'boolean') throw invalidType(`${at}.encrypt`, 'true or false', encrypt)
   if (typeof acceptPlain !== 'boolean') throw invalidType(`${at}.acceptPlain`, 'true or false', acceptPlain)
   if (onUnknownKey !== 'fail' && onUnknownKey !== 'end')
@@ -179,9 +179,9 @@ export function crossSiteOf(
   if (given === 'allow') return undefined
   if (given === 'refuse') return { trusts: () => false }
   const rule = "'refuse', 'allow' or { trust: [origin] }"
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw invalidType(at, rule, given)
+  if (!isNamed(given)) throw invalidType(at, rule, given)
   checkInnerNames(given, at, ['trust'])
-  const { trust } = given as { trust?: unknown }
+  const { trust } = given
   if (typeof trust === 'function') {
     return {
       trusts: (ctx) => {
@@ -234,10 +234,10 @@ export function bindingOf(given: unknown): { readonly within: number; readonly p
   const at = 'options.deviceBound'
   if (given === false) return undefined
   const rule = 'true, false or an object { within, path }'
-  if (given !== true && (typeof given !== 'object' || given === null || Array.isArray(given)))
-    throw invalidType(at, rule, given)
-  if (given !== true) checkInnerNames(given, at, ['within', 'path'])
-  const { within: time = 600_000, path = '/.session/device' } = (given === true ? {} : given) as Record<string, unknown>
+  const chosen = given === true ? {} : given
+  if (!isNamed(chosen)) throw invalidType(at, rule, given)
+  checkInnerNames(chosen, at, ['within', 'path'])
+  const { within: time = 600_000, path = '/.session/device' } = chosen
   const within = duration(time, `${at}.within`)
   if (within < LEAST_WITHIN || within > MAX_COOKIE_AGE)
     throw invalidValue(

@@ -20,7 +20,7 @@ import {
   skipOf,
   storeOf,
 } from './option-values.ts'
-import { clockOf, plainAnswer, predicate } from './option-functions.ts'
+import { clockOf, isNamed, plainAnswer, predicate } from './option-functions.ts'
 import { checkNames } from './option-names.ts'
 import type { SessionOptions } from './options.ts'
 import type { StandardSchema } from './record/schema.ts'
@@ -78,8 +78,7 @@ export interface Settings {
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, naming the option and its rule.
  */
 export function settingsOf(given: unknown): Settings {
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
-    throw invalidType('options', 'an object', given)
+  if (!isNamed(given)) throw invalidType('options', 'an object', given)
   checkNames(given)
   // Unchecked so far: every field is looked at below.
   const options = given as SessionOptions

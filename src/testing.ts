@@ -17,7 +17,7 @@ import type { RequestInfo } from './session/core.ts'
 import { ownerInData } from './session/owner.ts'
 import { SessionManager, type SessionData } from './session/manager.ts'
 import { RequestSession } from './session/request-session.ts'
-import { methodOptions } from './option-functions.ts'
+import { isNamed, methodOptions } from './option-functions.ts'
 import { checkedOwner } from './settings.ts'
 
 /** What a session of a test has beside its data. */
@@ -135,9 +135,7 @@ async function store(
   { owner, authenticatedAt }: TestSessionOptions,
 ): Promise<CreatedRecord> {
   const given: unknown = data
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw invalidType('the data of a test session', 'an object', given)
-  }
+  if (!isNamed(given)) throw invalidType('the data of a test session', 'an object', given)
   const now = core.settings.now()
   const made = new RequestSession(core, info, now, 'new')
   made.data.replaceAll(given)

@@ -4,6 +4,7 @@ import { isPlainObject } from '../record/codec.ts'
 import { reload, save } from './commit.ts'
 import { sessionInContext } from '../context.ts'
 import { invalidMix, invalidType, noContext, noIdError, SessionError } from '../errors.ts'
+import { assertNames } from '../option-functions.ts'
 import type { Duration } from '../options.ts'
 import type { DeviceFacts } from '../record/payload.ts'
 import { checkedOwner, duration, lifetime } from '../settings.ts'
@@ -448,11 +449,7 @@ function keepOf(
   options: { readonly keep?: boolean | readonly string[] | undefined },
   name: string,
 ): boolean | readonly string[] {
-  const given: unknown = options
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
-    throw invalidType(`the options of ${name}`, 'an object', given)
-  const unknown = Object.keys(given).find((key) => key !== 'keep')
-  if (unknown !== undefined) throw invalidMix(`${unknown} is no option of ${name}: it takes keep`)
+  assertNames(options, name, ['keep'])
   const { keep = true } = options
   if (typeof keep === 'boolean') return keep
   if (Array.isArray(keep) && keep.every((key) => typeof key === 'string')) return keep
