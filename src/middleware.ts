@@ -18,7 +18,7 @@ import { Requests } from './requests.ts'
 import type { SessionMiddleware } from './session-middleware.ts'
 import { commit, commitEarly, commitPending } from './session/commit.ts'
 import type { Core, RequestInfo } from './session/core.ts'
-import { assertAdmitted } from './session/cross-site.ts'
+import { assertSameSite } from './session/cross-site.ts'
 import { Loader } from './session/load.ts'
 import { requestSessionOf, SessionManager, type SessionData } from './session/manager.ts'
 import { Turns, WriteQueue } from './session/queues.ts'
@@ -194,7 +194,7 @@ export class MountedSession {
       ? trace('load', {}, () => this.#loader.load(info))
       : this.#loader.load(info)
     const session = loading instanceof RequestSession ? loading : await loading
-    if (session.status === 'live' && isUnsafe(request)) assertAdmitted(session)
+    if (session.status === 'live' && isUnsafe(request)) assertSameSite(this.core, info, session.record)
     if (ctx === undefined && session.origin === 'unbound') throw unboundError()
     // Not before: neither an outage nor a refused request, nor a session that was passed over, may send a cookie.
     if (session.cookie.due !== 'none' || session.pending.mustStore) session.cookie.watchHeaders()
