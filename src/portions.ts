@@ -4,6 +4,9 @@ import { SessionError } from './errors.ts'
 /** How many records a portion has. */
 export const PORTION = 200
 
+/** No walk has more portions: of `PORTION` records each they are three thousand million. */
+const MOST_PORTIONS = 0x1000000
+
 /** How many pieces of work are under way at the same time, or follow each other in one turn of the event loop. */
 const WIDTH = 16
 
@@ -11,29 +14,28 @@ const WIDTH = 16
  * The portions one after another, each asked for when the one before was dealt with.
  *
  * A store whose cursors go in a circle would never end: one cursor is remembered, a later one each time that the walk has
- * become twice as long, so that every circle is found (Brent's algorithm). A walk ends when the cursors do; a store that has
- * a new one for ever cannot be told from a large one, and the caller sees each portion.
+ * become twice as long, so that every circle is found (Brent's algorithm). A walk ends when the cursors do, and fails after
+ * `most` portions: a store that has a new cursor for ever cannot be told from a large one before.
  *
- * @throws {SessionError} `ERR_SESSION_STORE` for cursors that go in a circle, and what `ask` throws.
+ * @throws {SessionError} `ERR_SESSION_STORE` for cursors that go in a circle or have no end, and what `ask` throws.
  */
 export async function* portions<Page extends { readonly cursor: string | undefined }>(
   ask: (cursor: string | undefined) => Page | Promise<Page>,
+  most: number = MOST_PORTIONS,
 ): AsyncGenerator<Page, void, undefined> {
   let remembered: string | undefined
-  let steps = 0
   let cursor: string | undefined
-  for (;;) {
+  for (let steps = 1; steps <= most; steps++) {
     const page = await ask(cursor)
     yield page
     cursor = page.cursor
     if (cursor === undefined) return
-    if (cursor === remembered)
-      throw new SessionError('ERR_SESSION_STORE', 'the session store gives its portions in a circle: no end would come')
-    steps++
+    if (cursor === remembered) break
     // At each power of two.
     if ((steps & (steps - 1)) === 0) remembered = cursor
     await nextTurn()
   }
+  throw new SessionError('ERR_SESSION_STORE', 'the session store gives its portions in a circle: no end would come')
 }
 
 /**
@@ -47,9 +49,7 @@ export async function eachOf<Item>(items: Iterable<Item>, work: (item: Item) => 
   let count = 0
   const failures: unknown[] = []
   const worker = async (): Promise<void> => {
-    for (;;) {
-      const next = queue.next()
-      if (next.done === true) return
+    for (let next = queue.next(); next.done !== true; next = queue.next()) {
       try {
         if (await work(next.value)) count++
       } catch (error) {

@@ -91,7 +91,8 @@ export class Sessions {
   async get(publicId: string, owner: string | undefined): Promise<SessionInfo | undefined> {
     this.#assertOpen()
     const record = await this.#read(publicId, 'get()', owner)
-    return record === undefined || isEnded(record) ? undefined : this.#infoOf(record)
+    const isTheirs = owner === undefined || record?.owner === owner
+    return record === undefined || isEnded(record) || !isTheirs ? undefined : this.#infoOf(record)
   }
 
   async update<Result>(
@@ -199,7 +200,7 @@ export class Sessions {
 
   async destroy(publicId: string, owner: string | undefined): Promise<boolean> {
     this.#assertOpen()
-    const found = await this.#read(publicId, 'destroy()', owner, false)
+    const found = await this.#read(publicId, 'destroy()', owner, CLOCKS_APART)
     const record = found === undefined ? undefined : await followRecord(this.#core, found, CLOCKS_APART)
     if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
     assertOutsideUpdate({ core: this.#core, publicId: record.key }, 'sessions.destroy()')
@@ -269,12 +270,11 @@ export class Sessions {
     publicId: string,
     caller: string,
     owner: string | undefined,
-    isOwned = true,
+    before = 0,
   ): Promise<SessionRecord | undefined> {
     if (!this.#isName(publicId, caller, owner)) return undefined
-    const record = await this.#core.store.read(publicId, this.#core.settings.now())
-    if (record === undefined || record === 'corrupt') return undefined
-    return isOwned && owner !== undefined && record.owner !== owner ? undefined : record
+    const record = await this.#core.store.read(publicId, this.#core.settings.now() - before)
+    return record === 'corrupt' ? undefined : record
   }
 
   /** `undefined` for a record that stands for no live session. */

@@ -300,6 +300,22 @@ claim('destroyAll() by a clock that is ahead ends what has expired by it and liv
   t.deepEqual(await scene.live(), [])
 })
 
+claim('destroy() by a clock that is ahead ends what lives by the others', async (t, { visitor, scene, clock }) => {
+  await visitor.does((session) => session.signIn('ada'))
+  const publicId = await visitor.publicId()
+  const ahead = await scene.mount({ now: () => clock.now + 5000 })
+  clock.advance(120 * MINUTE - 1000)
+
+  t.false(await ahead.middleware.destroy(publicId, { owner: 'eve' }))
+  t.is(await visitor.origin(), 'resumed')
+  await visitor.does(({ data }) => void (data.a = 1))
+  clock.advance(120 * MINUTE - 1000)
+  await ahead.middleware.destroy(publicId, { owner: 'ada' })
+
+  t.is(await visitor.origin(), 'expired')
+  t.deepEqual(await scene.live(), [])
+})
+
 claim(
   'an end by a clock that is ahead follows a new id to a session that lives by the others',
   { idleTimeout: '30s' },

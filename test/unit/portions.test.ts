@@ -55,3 +55,14 @@ test('other work has a turn between two portions', async (t) => {
 
   t.deepEqual(seen, [0, 1, 2, 3])
 })
+
+test('a walk without an end fails after so many portions, each of them shown', async (t) => {
+  let seen = 0
+  const endless = async () => {
+    for await (const { cursor } of portions((from) => ({ cursor: `${Number(from ?? 0) + 1}` }), 1000))
+      seen = Number(cursor)
+  }
+
+  await t.throwsAsync(endless(), { code: 'ERR_SESSION_STORE' })
+  t.is(seen, 1000)
+})
