@@ -73,8 +73,9 @@ export class WriteQueue<Member> {
     void this.hold(key, this.#write(members))
     const rest = this.#writing.get(key)
     if (rest === undefined || writing.waiting.length === 0) return
-    rest.waiting = writing.waiting
-    rest.timer = setTimeout(() => this.#next(key, rest), MAX_WAIT)
+    // Added, not put in their place: a function of the app's that the write called may have brought others already.
+    rest.waiting.push(...writing.waiting)
+    rest.timer ??= setTimeout(() => this.#next(key, rest), MAX_WAIT)
   }
 }
 

@@ -147,6 +147,7 @@ export async function writeTogether(changes: readonly Change[]): Promise<void> {
     if (performance.now() < end) await done
     else rest.push(done)
   }
+  // As many as a group has at most, and none of them rejects.
   await Promise.all(rest)
 }
 

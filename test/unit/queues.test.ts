@@ -1,0 +1,26 @@
+import test from 'ava'
+import { WriteQueue } from '../../src/session/queues.ts'
+
+test('a write takes a part of very many changes, and those that its own functions bring are kept beside the rest', async (t) => {
+  const groups: number[][] = []
+  let isFirst = true
+  const queue: WriteQueue<number> = new WriteQueue((members) => {
+    groups.push(members)
+    // As a codec does that commits the same session once more.
+    if (members.length > 1 && isFirst) {
+      isFirst = false
+      queue.join('key', 1000)
+      queue.join('key', 1001)
+    }
+    return Promise.resolve()
+  })
+  const writing = queue.begin('key')
+  for (let member = 0; member < 300; member++) queue.join('key', member)
+
+  queue.end('key', writing)
+  for (let turn = 0; turn < 20 && queue.isBusy('key'); turn++) await new Promise((resolve) => setImmediate(resolve))
+
+  const all = groups.flat().sort((a, b) => a - b)
+  t.deepEqual(all, [...Array.from({ length: 300 }, (_, member) => member), 1000, 1001])
+  t.true(groups.every((members) => members.length <= 128))
+})
