@@ -4,7 +4,7 @@ import { WriteQueue } from '../../src/session/queues.ts'
 test('a write takes a part of very many changes, and those that its own functions bring are kept beside the rest', async (t) => {
   const groups: number[][] = []
   let isFirst = true
-  const queue: WriteQueue<number> = new WriteQueue((members) => {
+  const queue = new WriteQueue<number>((members) => {
     groups.push(members)
     // As a codec does that commits the same session once more.
     if (members.length > 1 && isFirst) {
