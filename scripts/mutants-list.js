@@ -11,6 +11,20 @@ const redis = (name, before, after) => ({
 
 export const mutants = [
   m(
+    'a WebSocket that a handler made leaves a record',
+    'session/response-cookie.ts',
+    '(ctx.respond === false || ctx.res.socket === null)',
+    'ctx.res.socket === null',
+    'compat/sockets',
+  ),
+  m(
+    'the answer to an error is written into a WebSocket',
+    'middleware.ts',
+    "ctx.app.emit('error', error, ctx)",
+    'throw error',
+    'compat/sockets',
+  ),
+  m(
     'a store that has a new cursor for ever is walked for ever',
     'portions.ts',
     'steps <= most',
@@ -1369,7 +1383,7 @@ export const mutants = [
   m(
     'a WebSocket of another site is served',
     'cookie/cross-site.ts',
-    '(headers.upgrade !== undefined && WEBSOCKET.test(headers.upgrade))',
+    '(headers.upgrade !== undefined && isWebSocket(headers.upgrade))',
     'headers.upgrade === WEBSOCKET',
     'http/cross-site',
   ),

@@ -213,9 +213,21 @@ export class MountedSession {
       else session.close()
       throw error
     }
-    const finishing = this.#finish(session, facade)
-    if (finishing !== undefined) await finishing
+    if (ctx?.respond === false && session.cookie.isTakenOver) await this.#finishSocket(ctx, session, facade)
+    else {
+      const finishing = this.#finish(session, facade)
+      if (finishing !== undefined) await finishing
+    }
     return result
+  }
+
+  /** A handler made a WebSocket of the connection: Koa would write its answer to an error into it. */
+  async #finishSocket(ctx: Context, session: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
+    try {
+      await this.#finish(session, facade)
+    } catch (error) {
+      ctx.app.emit('error', error, ctx)
+    }
   }
 
   /** The session of a request that a handler hands to the same app once more, as a redirect without the browser. */

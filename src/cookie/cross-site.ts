@@ -8,7 +8,12 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
  * a WebSocket.
  */
 export function isUnsafe({ method = 'GET', headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
-  return !SAFE.has(method) || (headers.upgrade !== undefined && WEBSOCKET.test(headers.upgrade))
+  return !SAFE.has(method) || (headers.upgrade !== undefined && isWebSocket(headers.upgrade))
+}
+
+/** Whether the Upgrade header of a request asks for a WebSocket. */
+export function isWebSocket(upgrade: string): boolean {
+  return WEBSOCKET.test(upgrade)
 }
 
 // A list of protocols, in any case (RFC 9110, section 7.8).

@@ -296,8 +296,8 @@ export class RequestSession implements Access {
         return isLast && this.#isRenewalDue() ? TOUCH : NOTHING
       case 'new':
         if (!this.pending.hasContents) return NOTHING
-        // Outside Koa's chain no cookie can be sent, so a session is not stored for its mere existence.
-        if (isLast && !hasChanges && this.info.ctx === undefined) return NOTHING
+        // Outside Koa's chain, and to a WebSocket, no cookie can be sent, so a session is not stored for its mere existence.
+        if (isLast && !hasChanges && (this.info.ctx === undefined || this.cookie.isTakenOver)) return NOTHING
         return { kind: 'create', pending }
     }
   }

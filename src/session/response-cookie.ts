@@ -1,4 +1,5 @@
 // Which cookie the response carries, and whether it has left. The rules of the cookie's text are in cookie/.
+import { isWebSocket } from '../cookie/cross-site.ts'
 import { formatSetCookie } from '../cookie/cookie.ts'
 import { NO_HEADERS, onHeaders, SET_COOKIE, type Header, type HeaderSource } from '../cookie/on-headers.ts'
 import { clearedBoundCookie, hasBoundCookie } from '../device-bound/bound-cookie.ts'
@@ -34,8 +35,15 @@ export class ResponseCookie implements HeaderSource {
   get canSend(): boolean {
     const { ctx, request } = this.#session.info
     if (ctx === undefined || ctx.res.headersSent || this.#session.isFollower) return false
-    // A handler that took the connection over for a WebSocket (koa-easy-ws) gave its response no socket to write to.
-    return request.headers.upgrade === undefined || ctx.res.socket !== null
+    return request.headers.upgrade === undefined || !this.isTakenOver
+  }
+
+  /** Whether a handler made a WebSocket of the connection (koa-easy-ws): there is no response any more. */
+  get isTakenOver(): boolean {
+    const { ctx, request } = this.#session.info
+    const { upgrade } = request.headers
+    if (ctx === undefined || upgrade === undefined || !isWebSocket(upgrade)) return false
+    return !ctx.res.headersSent && (ctx.respond === false || ctx.res.socket === null)
   }
 
   /** Asks to be called when the headers leave. */

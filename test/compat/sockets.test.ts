@@ -250,3 +250,52 @@ test('socket.io: handlers have the session, at the handshake and at each event',
   t.is(counts.length, 3)
   t.is((await browser.get('/show')).body, '3')
 })
+
+// ---- a WebSocket that a handler in the chain makes, as koa-easy-ws does
+
+for (const [what, lazy, path, records, errors] of [
+  [
+    'leaves no record, and its change is refused where the app hears it',
+    true,
+    '/change',
+    0,
+    ['ERR_SESSION_HEADERS_SENT'],
+  ],
+  ['leaves no record by lazy: false', false, '/', 0, []],
+  ['that only reads is served', true, '/', 0, []],
+] as const) {
+  test(`an upgrade of a visitor within the chain ${what}`, async (t) => {
+    const sockets = new WebSocketServer({ noServer: true })
+    const middleware = session<Things>({ keys: [...KEYS], lazy })
+    const app = new Koa()
+    app.silent = true
+    const heard: unknown[] = []
+    app.on('error', (error: { code?: string }) => heard.push(error.code))
+    app.use(middleware)
+    app.use(async (ctx) => {
+      ctx.respond = false
+      const socket = await new Promise<WebSocket>((resolve) =>
+        sockets.handleUpgrade(ctx.req, ctx.req.socket, Buffer.alloc(0), resolve),
+      )
+      if (ctx.path === '/change') currentSession<Things>().data.n = 1
+      // After the commit, and whatever that wrote into the connection.
+      socket.on('message', (message: Buffer) => socket.send(message.toString()))
+    })
+    const running = await serve(app)
+    t.teardown(() => running.close())
+    const client = new WebSocket(`ws${running.url.slice(4)}${path}`)
+    const failures: unknown[] = []
+    client.on('error', (error) => failures.push(error))
+    t.teardown(() => client.terminate())
+    await once(client, 'open')
+    client.send('still here')
+    const [answer] = (await once(client, 'message')) as [Buffer]
+
+    t.is(String(answer), 'still here')
+    t.deepEqual(failures, [])
+    t.deepEqual(heard, [...errors])
+    let stored = 0
+    for await (const { publicId } of middleware.scan()) stored += publicId.length > 0 ? 1 : 0
+    t.is(stored, records)
+  })
+}
