@@ -1315,7 +1315,7 @@ export const mutants = [
   ),
   m(
     'two sessions of one cookie overwrite one another',
-    'middleware.ts',
+    'outer-scope.ts',
     'scope.stateKey === stateKey || scope.cookieName === cookie.name',
     'scope.stateKey === stateKey',
     'http/mounted-twice',

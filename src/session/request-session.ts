@@ -1,10 +1,8 @@
-// One session in one request: what is stored, what is pending, which state it is in, and what a commit has to do.
-// No store call, no waiting.
+// One session in one request: what is stored, what is pending, and which state it is in. No store call, no waiting.
 import type { ContextScope } from '../context.ts'
 import { isId, publicIdOf } from '../cookie/id.ts'
 import { closedError, describe, destroyedError, goneError, invalidMix, type SessionError } from '../errors.ts'
 import { effectiveEnd, expiry, isTouchDue } from '../record/lifetime.ts'
-import { ABSENT, NO_CHANGES, type PendingChanges } from '../record/merge.ts'
 import { newMetadata, readMetadata, type Metadata } from '../record/metadata.ts'
 import { decodeRecord, nothingStored, type Stored } from '../record/record.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
@@ -28,20 +26,7 @@ export type Status = 'new' | 'live' | 'gone' | 'unbound' | 'destroyed'
 /** `'sealed'`: what the last commit stores is settled. `'closed'`: the commit is over. */
 export type Phase = 'open' | 'sealed' | 'closed'
 
-/** What a commit has to do. */
-export type Plan =
-  | { readonly kind: 'nothing' | 'touch' | 'refuse' }
-  | { readonly kind: 'create' | 'replace'; readonly pending: PendingChanges }
-
-/** Whether changes do more than to take things away. */
-function isAddition({ changes, put, maxAge }: PendingChanges): boolean {
-  return put.length > 0 || maxAge !== undefined || changes.some(({ value }) => value !== ABSENT)
-}
-
 const NO_KEYS: readonly string[] = []
-const NOTHING: Plan = { kind: 'nothing' }
-const TOUCH: Plan = { kind: 'touch' }
-const REFUSE: Plan = { kind: 'refuse' }
 
 export class RequestSession implements Access {
   readonly core: Core
@@ -257,7 +242,7 @@ export class RequestSession implements Access {
     this.ending = undefined
   }
 
-  // ---- what a commit has to do
+  // ---- how it ends
 
   /** Drops what is pending, for it was part of something that failed. */
   drop(): void {
@@ -278,36 +263,6 @@ export class RequestSession implements Access {
   isTouchDue(record: SessionRecord, now: number): boolean {
     if (this.info.isPassive) return false
     return isTouchDue(this.core.settings.lifetime, this.metadata, record.lastSeenAt, now)
-  }
-
-  /** What the commit does at the end of the request, or `save()` before it. */
-  plan(isLast: boolean): Plan {
-    const pending = this.pending.collect()
-    const hasChanges = pending !== NO_CHANGES
-    switch (this.status) {
-      case 'destroyed':
-        return NOTHING
-      case 'gone':
-      case 'unbound':
-        // What a change would take away is gone with the session.
-        return (hasChanges && isAddition(pending)) || !isLast ? REFUSE : NOTHING
-      case 'live':
-        if (hasChanges) return { kind: 'replace', pending }
-        return isLast && this.#isRenewalDue() ? TOUCH : NOTHING
-      case 'new':
-        if (!this.pending.hasContents) return NOTHING
-        // Outside Koa's chain, and to a WebSocket, no cookie can be sent, so a session is not stored for its mere existence.
-        if (isLast && !hasChanges && (this.info.ctx === undefined || this.cookie.isTakenOver)) return NOTHING
-        return { kind: 'create', pending }
-    }
-  }
-
-  #isRenewalDue(): boolean {
-    const { record, core } = this
-    if (record === undefined) return false
-    // After close() nothing is asked of the store: a touch may be missed, a response may not.
-    if (core.store.isClosed) return false
-    return this.cookie.due === 'renew' || this.isTouchDue(record, core.settings.now())
   }
 
   /** The session has ended elsewhere, and a change of this request is refused: no cookie of it goes out any more. */
