@@ -12,6 +12,7 @@ const server = await mysqlServer([
   '--character-set-server=latin1',
   '--collation-server=latin1_general_ci',
   '--default-storage-engine=MyISAM',
+  '--max-allowed-packet=16M',
 ])
 const testWithServer = server === undefined ? test.skip : test
 const clients = new MysqlClients(server)
