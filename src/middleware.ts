@@ -190,7 +190,7 @@ export class MountedSession {
 
   async #serve<Result>(info: RequestInfo, fn: (session: SessionManager) => Result | Promise<Result>): Promise<Result> {
     const { ctx, request, cookie } = info
-    const outer = sessionContext.getStore() === undefined ? undefined : outerScope(info, this.#settings.stateKey)
+    const outer = sessionContext.getStore() === undefined ? undefined : outerScope(info, this.core)
     const loading = spans.load.hasSubscribers
       ? trace('load', {}, () => this.#loader.load(info))
       : this.#loader.load(info)

@@ -2,6 +2,7 @@
 import type { Context } from 'koa'
 import { sessionContext, type ContextScope } from './context.ts'
 import { SessionError } from './errors.ts'
+import { warnOfDevicePath } from './notices.ts'
 import type { Core, RequestInfo } from './session/core.ts'
 import { requestSessionOf, SessionManager } from './session/manager.ts'
 
@@ -10,7 +11,8 @@ import { requestSessionOf, SessionManager } from './session/manager.ts'
  *
  * @throws {SessionError} `ERR_SESSION_ALREADY_MOUNTED` where one around has the same state key or cookie name.
  */
-export function outerScope({ request, cookie }: RequestInfo, stateKey: string): ContextScope | undefined {
+export function outerScope({ request, cookie }: RequestInfo, core: Core): ContextScope | undefined {
+  const { stateKey, deviceBound } = core.settings
   const around = sessionContext.getStore()
   // An async context may outlive its request: only the scopes of this one count.
   if (around?.isOf(request) !== true) return undefined
@@ -21,8 +23,15 @@ export function outerScope({ request, cookie }: RequestInfo, stateKey: string): 
         `session() is mounted twice in one request with the same ${scope.stateKey === stateKey ? `stateKey ${JSON.stringify(stateKey)}` : `cookie name ${JSON.stringify(cookie.name)}`}: remove one, or give it another stateKey and another cookie.name`,
       )
     }
+    if (deviceBound !== undefined && devicePathOf(scope) === deviceBound.path) warnOfDevicePath(core.events)
   }
   return around
+}
+
+/** Where the middleware of a scope answers browsers that bind a session. */
+function devicePathOf({ session }: ContextScope): string | undefined {
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
+  return session instanceof SessionManager ? requestSessionOf(session).core.settings.deviceBound?.path : undefined
 }
 
 /** The session of a request that a handler hands to the same app once more, as a redirect without the browser. */
