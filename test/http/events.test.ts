@@ -280,6 +280,22 @@ test.serial('a change to a session that ended meanwhile is gone', async (t) => {
   )
 })
 
+test.serial(
+  'a change with an id that was replaced a moment ago is gone, under the public id that it came with',
+  async (t) => {
+    const { visitor, browser, cookie, publicId, heard } = await begun(t)
+    await visitor.get('/regenerate')
+    heard.length = 0
+    const { status } = await browser().send('/n', cookie)
+
+    t.is(status, 409)
+    t.deepEqual(heard, [
+      ['reject', { publicId, reason: 'replaced' }],
+      ['gone', { publicId }],
+    ])
+  },
+)
+
 test.serial('a store that fails is an event with its verb and its kind, and without what it said', async (t) => {
   const { visitor, store, publicId, heard } = await begun(t)
   const error = Object.assign(new Error('PRIVATE'), { code: 'ECONNREFUSED' })
