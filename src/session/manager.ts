@@ -188,9 +188,11 @@ export class SessionManager<Data extends object = SessionData> {
    * Whether the owner signed in at most that long ago; `false` without an owner. Ask it before a sensitive action.
    *
    * @throws {TypeError} when `duration` is none.
+   * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`.
    */
   isFresh(age: Duration): boolean {
     const session = this.#open()
+    session.readable()
     const { authenticatedAt } = session.metadata
     const longest = age === 0 ? 0 : duration(age, 'the argument of session.isFresh()')
     if (authenticatedAt === undefined || session.record?.owner === undefined) return false
