@@ -225,7 +225,7 @@ export class SessionManager<Data extends object = SessionData> {
   /** Text such as `'30d'` is a duration too. */
   set maxAge(value: Duration) {
     const session = this.#open()
-    assertOutsideUpdate(session, 'setting maxAge')
+    assertOutsideUpdate(session, 'session.maxAge =')
     session.writable()
     session.setMaxAge(lifetime(value, 'session.maxAge'))
     session.cookie.watchHeaders()
@@ -251,7 +251,7 @@ export class SessionManager<Data extends object = SessionData> {
    */
   clear(): void {
     const session = this.#open()
-    assertOutsideUpdate(session, 'clear()')
+    assertOutsideUpdate(session, 'session.clear()')
     replaceData(session, {})
   }
 
@@ -265,7 +265,7 @@ export class SessionManager<Data extends object = SessionData> {
   async save(): Promise<void>
   async save(...args: unknown[]): Promise<void> {
     if (refusesCallback(args, 'save')) return
-    const session = this.#verb('save()')
+    const session = this.#verb('session.save()')
     await runExclusive(session, save)
   }
 
@@ -292,7 +292,7 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {SessionError} `ERR_SESSION_GONE` when the session has ended.
    */
   async reload(): Promise<void> {
-    const session = this.#verb('reload()')
+    const session = this.#verb('session.reload()')
     await runExclusive(session, reload)
   }
 
@@ -305,7 +305,7 @@ export class SessionManager<Data extends object = SessionData> {
    */
   async regenerate(options: KeepOptions<Data> = {}): Promise<void> {
     if (refusesCallback([options], 'regenerate')) return
-    const session = this.#verb('regenerate()')
+    const session = this.#verb('session.regenerate()')
     const keep = keepOf(options, 'session.regenerate()')
     await runExclusive(session, () => regenerate(session, keep, undefined))
   }
@@ -325,7 +325,7 @@ export class SessionManager<Data extends object = SessionData> {
    * with the `owner` option.
    */
   async signIn(owner: string, options: KeepOptions<Data> = {}): Promise<void> {
-    const session = this.#verb('signIn()')
+    const session = this.#verb('session.signIn()')
     checkedOwner(owner, 'the owner of session.signIn()')
     if (session.core.settings.owner !== undefined) {
       throw new SessionError(
@@ -343,7 +343,7 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {SessionError} `ERR_SESSION_STORE` when the store failed: the session may live on.
    */
   async destroy(): Promise<void> {
-    const session = this.#verb('destroy()')
+    const session = this.#verb('session.destroy()')
     await runExclusive(session, destroy)
   }
 
@@ -363,7 +363,7 @@ export class SessionManager<Data extends object = SessionData> {
   flash(key: string, value: unknown): void
   flash(...args: [key: string] | [key: string, value: unknown]): unknown[] | undefined {
     const session = this.#open()
-    assertOutsideUpdate(session, 'flash()')
+    assertOutsideUpdate(session, 'session.flash()')
     session.readable()
     const [key] = args
     if (typeof key !== 'string') throw invalidType('the key of session.flash()', 'a string', key)
