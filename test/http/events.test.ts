@@ -307,6 +307,16 @@ test.serial('a store that fails is an event with its verb and its kind, and with
   t.false(inspect(heard, { depth: 9 }).includes('PRIVATE'))
 })
 
+test.serial('a write that the store refuses is an event with the owner', async (t) => {
+  const { visitor, store, heard } = await begun(t)
+  await visitor.get('/in')
+  const publicId = keyIn(await visitor.cookie())
+  store.next('replace', { kind: 'fail', error: new Error('no') })
+  await visitor.get('/n')
+
+  t.like(heard.at(-1), ['store-error', { publicId, owner: 'ada', operation: 'replace' }])
+})
+
 test.serial('no event carries an id, a signature or data', async (t) => {
   const { visitor, cookie, heard } = await begun(t)
   for (const path of ['/save', '/regenerate', '/in', '/out', '/look']) await visitor.get(path)
