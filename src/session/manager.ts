@@ -68,11 +68,6 @@ export class SessionManager<Data extends object = SessionData> {
           return Reflect.get(target, key, session) as unknown
         },
         set(_target, key) {
-          if (typeof key === 'string' && Reflect.has(SessionManager.prototype, key)) {
-            throw invalidMix(
-              `session.${key} cannot be set: it says what the session is; signIn(), regenerate() and destroy() change it`,
-            )
-          }
           throw invalidMix(
             `session.${String(key)} cannot be set: write to session.data, which is stored; a package that writes to the session itself, such as koa-passport, needs session({ koaSession: true })`,
           )
@@ -80,6 +75,16 @@ export class SessionManager<Data extends object = SessionData> {
       },
     )
     Object.setPrototypeOf(this.prototype, undeclared)
+    // Sloppy code would lose in silence what it assigns to a member that can only be read.
+    for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(this.prototype))) {
+      if (member.get === undefined || member.set !== undefined) continue
+      const set = (): never => {
+        throw invalidMix(
+          `session.${name} cannot be set: it says what the session is; signIn(), regenerate() and destroy() change it`,
+        )
+      }
+      Object.defineProperty(this.prototype, name, { ...member, set })
+    }
   }
 
   /** @internal Made by the middleware. */

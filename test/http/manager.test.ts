@@ -459,6 +459,29 @@ test('a callback, as passport gives one, is told that it will not be called', as
   t.is((await app.browser().get('/')).status, 200)
 })
 
+for (const koaSession of [false, true])
+  test(`what the session is cannot be assigned, in sloppy code either, ${koaSession ? 'with' : 'without'} koaSession`, async (t) => {
+    // A function made of text is sloppy, as a CommonJS app is without 'use strict'.
+    // eslint-disable-next-line @typescript-eslint/no-implied-eval
+    const assign = new Function('session', 'name', 'session[name] = 1') as (session: object, name: string) => void
+    const app = await mounted(
+      t,
+      { koaSession },
+      {
+        '/': (session) => {
+          for (const name of ['id', 'publicId', 'owner', 'isNew', 'origin', 'expiresAt', 'authenticatedAt', 'signal'])
+            t.throws(() => assign(session, name), {
+              code: 'ERR_INVALID_ARG_VALUE',
+              message: `session.${name} cannot be set: it says what the session is; signIn(), regenerate() and destroy() change it`,
+            })
+          t.deepEqual([session.owner, session.origin], [undefined, 'new'])
+        },
+      },
+    )
+
+    t.is((await app.browser().get('/')).status, 200)
+  })
+
 test('what is no member cannot be set on a manager, where it would be lost, and the error says where it belongs', async (t) => {
   const app = await mounted(t, {}, { '/': (session) => Object.assign(session, { user: 'ada' }) })
 
