@@ -204,7 +204,7 @@ export class SessionManager<Data extends object = SessionData> {
     return session.core.settings.now() - authenticatedAt <= longest
   }
 
-  /** The facts of `options.device` about where the owner signed in; `undefined` without them, or without an owner. */
+  /** The facts of `options.device` about where the owner signed in, read-only; `undefined` without them, or without an owner. */
   get device(): DeviceFacts | undefined {
     return this.#open().stored.device
   }
