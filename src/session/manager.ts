@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { isPlainObject } from '../record/codec.ts'
 import { reload, save } from './commit.ts'
 import { sessionInContext } from '../context.ts'
-import { invalidMix, invalidType, noContext, noIdError, SessionError } from '../errors.ts'
+import { invalidMix, invalidType, keyNames, noContext, noIdError, SessionError } from '../errors.ts'
 import { assertNames } from '../option-functions.ts'
 import type { Duration } from '../options.ts'
 import type { DeviceFacts } from '../record/payload.ts'
@@ -69,7 +69,7 @@ export class SessionManager<Data extends object = SessionData> {
         },
         set(_target, key) {
           throw invalidMix(
-            `session.${String(key)} cannot be set: write to session.data, which is stored; a package that writes to the session itself, such as koa-passport, needs session({ koaSession: true })`,
+            `session.${keyNames([String(key)])} cannot be set: write to session.data, which is stored; a package that writes to the session itself, such as koa-passport, needs session({ koaSession: true })`,
           )
         },
       },

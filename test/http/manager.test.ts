@@ -490,6 +490,26 @@ test('what is no member cannot be set on a manager, where it would be lost, and 
   t.regex(String(app.errors[0]), /session\.user cannot be set: write to session\.data.* koaSession: true/)
 })
 
+test('a name that a client chose is quoted, cut and on one line in the errors of a manager', async (t) => {
+  const name = `a\r\nFAKE\u202e${'x'.repeat(500)}`
+  const quoted = `"a\\r\\nFAKE\\u202e${'x'.repeat(56)}..."`
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async (session) => {
+        const { message } = t.throws(() => Object.assign(session, { [name]: 1 }))
+        t.true(message.startsWith(`session.${quoted} cannot be set: `), message)
+        await t.throwsAsync(session.regenerate({ [name]: 1 }), {
+          message: `${quoted} is no option of session.regenerate(): it takes keep`,
+        })
+      },
+    },
+  )
+
+  t.is((await app.browser().get('/')).status, 200)
+})
+
 test('a manager is an object like others: unknown names are undefined, and it may be awaited', async (t) => {
   const app = await mounted(
     t,
