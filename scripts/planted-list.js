@@ -183,7 +183,7 @@ export const planted = [
   p(
     'a failed write counts as one that may be tried again',
     'checked-store.ts',
-    'throw this.#failed(operation, key, cause)',
-    "if (operation === 'replace') return 'stale' as T\n    throw this.#failed(operation, key, cause)",
+    'throw this.#failed(operation, subject, cause)',
+    "if (operation === 'replace') return 'stale' as T\n    throw this.#failed(operation, subject, cause)",
   ),
 ]

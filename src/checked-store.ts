@@ -22,6 +22,9 @@ const MAX_CLOSING = 15_000
 
 type Arguments<Verb extends keyof SessionStore> = Parameters<Extract<SessionStore[Verb], (...args: never) => unknown>>
 
+/** The record that a call is about, or its key; `undefined` where it is about many. */
+type Subject = string | Pick<SessionRecord, 'key' | 'owner'> | undefined
+
 /** What an answer of the store means; throws what it may not be. */
 type Check<Args extends readonly unknown[], Answer> = (answer: unknown, ...args: Args) => Answer
 
@@ -45,7 +48,7 @@ export class CheckedStore {
   // ---- the verbs of one record
 
   create(record: SessionRecord, now: number): MaybePromise<boolean> {
-    return this.#call('create', record.key, [record, now], yesOrNo)
+    return this.#call('create', record, [record, now], yesOrNo)
   }
 
   /** The live record of that key; `'corrupt'` where the store holds something else there. */
@@ -54,16 +57,16 @@ export class CheckedStore {
   }
 
   replace(record: SessionRecord, version: number, now: number): MaybePromise<Replaced> {
-    return this.#call('replace', record.key, [record, version, now], replaced)
+    return this.#call('replace', record, [record, version, now], replaced)
   }
 
   touch(
-    { key, version }: Pick<SessionRecord, 'key' | 'version'>,
+    record: Pick<SessionRecord, 'key' | 'version' | 'owner'>,
     lastSeenAt: number,
     expiresAt: number,
     now: number,
   ): MaybePromise<boolean> {
-    return this.#call('touch', key, [key, version, lastSeenAt, expiresAt, now], yesOrNo)
+    return this.#call('touch', record, [record.key, record.version, lastSeenAt, expiresAt, now], yesOrNo)
   }
 
   delete(key: string): MaybePromise<boolean> {
@@ -210,38 +213,33 @@ export class CheckedStore {
 
   #call<Verb extends keyof SessionStore, Answer>(
     operation: Verb,
-    key: string | undefined,
+    subject: Subject,
     args: Arguments<Verb>,
     check: Check<Arguments<Verb>, Answer>,
     isTraced = false,
   ): MaybePromise<Answer> {
     if (!isTraced && spans.store.hasSubscribers)
-      return trace('store', { operation }, () => this.#call(operation, key, args, check, true))
+      return trace('store', { operation }, () => this.#call(operation, subject, args, check, true))
     let answer: unknown
     try {
       // The compiler loses sight of which verb these arguments are for.
       answer = (this.#store[operation] as (...given: readonly unknown[]) => unknown)(...args)
       if (typeof answer !== 'object' || !isPromise(answer)) return check(answer, ...args)
     } catch (cause) {
-      return this.#recover(operation, key, cause)
+      return this.#recover(operation, subject, cause)
     }
     // Query builders are awaited, but are no promises.
     const promise = answer instanceof Promise ? answer : Promise.resolve(answer)
-    return this.#wait(operation, key, promise, (value) => check(value, ...args))
+    return this.#wait(operation, subject, promise, (value) => check(value, ...args))
   }
 
   // A late answer changes nothing: the promise that the caller holds is settled by then.
-  #wait<T>(
-    operation: string,
-    key: string | undefined,
-    answer: Promise<unknown>,
-    check: (answer: unknown) => T,
-  ): Promise<T> {
+  #wait<T>(operation: string, subject: Subject, answer: Promise<unknown>, check: (answer: unknown) => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      const deadline = this.#deadlines.set(() => reject(this.#late(operation, key)))
+      const deadline = this.#deadlines.set(() => reject(this.#late(operation, subject)))
       const recover = (cause: unknown): void => {
         try {
-          resolve(this.#recover(operation, key, cause))
+          resolve(this.#recover(operation, subject, cause))
         } catch (error) {
           // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- what it throws is a SessionError
           reject(error)
@@ -265,13 +263,13 @@ export class CheckedStore {
 
   /** What a failed call answers after all: a record that cannot be read is an answer. */
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows what its verb answers
-  #recover<T>(operation: string, key: string | undefined, cause: unknown): T {
+  #recover<T>(operation: string, subject: Subject, cause: unknown): T {
     // Only `read` throws it, and that answers 'corrupt' among others.
     if (operation === 'read' && cause instanceof CorruptRecord) return 'corrupt' as T
-    throw this.#failed(operation, key, cause)
+    throw this.#failed(operation, subject, cause)
   }
 
-  #failed(operation: string, key: string | undefined, given: unknown): SessionError {
+  #failed(operation: string, subject: Subject, given: unknown): SessionError {
     if (given instanceof SessionError) return given
     const cause = given ?? new Error('it gave no reason')
     const kind = failureKind(cause)
@@ -280,14 +278,14 @@ export class CheckedStore {
       cause instanceof WrongAnswer
         ? `: ${cause.message}`
         : `${kind === undefined ? '' : ` (${kind})`}: error.cause says why`
-    return this.#tell(operation, key, kind, `the session store failed at ${operation}${why}`, { cause })
+    return this.#tell(operation, subject, kind, `the session store failed at ${operation}${why}`, { cause })
   }
 
-  #late(operation: string, key: string | undefined): SessionError {
+  #late(operation: string, subject: Subject): SessionError {
     const isRead = ['read', 'list', 'listKeys', 'scan'].includes(operation)
     return this.#tell(
       operation,
-      key,
+      subject,
       'timeout',
       `the session store did not answer ${operation} within options.storeTimeout (${this.#deadlines.timeout} ms)${isRead ? '' : ': whether it happened is unknown, and it is not tried again'}`,
     )
@@ -295,19 +293,17 @@ export class CheckedStore {
 
   #tell(
     operation: string,
-    publicId: string | undefined,
+    subject: Subject,
     kind: string | undefined,
     message: string,
     options?: ErrorOptions,
   ): SessionError {
     // Without the cause: listeners print what they get.
-    if (this.#events.hasSubscribers('store-error'))
-      this.#events.emit('store-error', {
-        publicId,
-        operation,
-        kind,
-        error: new SessionError('ERR_SESSION_STORE', message),
-      })
+    if (this.#events.hasSubscribers('store-error')) {
+      const { key: publicId, owner } = typeof subject === 'object' ? subject : { key: subject }
+      const error = new SessionError('ERR_SESSION_STORE', message)
+      this.#events.emit('store-error', { publicId, owner, operation, kind, error })
+    }
     return new SessionError('ERR_SESSION_STORE', message, options)
   }
 }

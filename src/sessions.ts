@@ -33,7 +33,7 @@ export interface SessionInfo<Data extends object = SessionData> {
   readonly expiresAt: number
   /** When its owner last signed in; `undefined` without one. */
   readonly authenticatedAt: number | undefined
-  /** Where its owner signed in: the facts of `options.device`; `undefined` without them. */
+  /** Where its owner signed in: the facts of `options.device`, read-only; `undefined` without them. */
   readonly device: DeviceFacts | undefined
   /** Whether it is bound to a key of its browser's own. */
   readonly isBound: boolean

@@ -42,6 +42,8 @@ export class RequestSession implements Access {
   record: SessionRecord | undefined = undefined
   /** Why stored data cannot be used: it does not satisfy the schema. Replacing or clearing it is possible. */
   dataError: SessionError | undefined = undefined
+  /** The public id that a late request came with: its session has another one by now. */
+  replacedPublicId: string | undefined = undefined
   /** This request gave the session a new id. */
   hasNewId = false
   /** When the record was asked for, by `performance.now()`. */
@@ -269,7 +271,8 @@ export class RequestSession implements Access {
   markGone(): void {
     this.status = 'gone'
     this.cookie.withdraw()
-    const { events } = this.core
-    if (events.hasSubscribers('gone')) events.emit('gone', { publicId: this.record?.key, owner: this.record?.owner })
+    const { record, replacedPublicId, core } = this
+    if (!core.events.hasSubscribers('gone')) return
+    core.events.emit('gone', { publicId: record?.key ?? replacedPublicId, owner: record?.owner })
   }
 }

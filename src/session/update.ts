@@ -23,7 +23,7 @@ export async function update<Result>(
   const around = updateAround(session)
   if (around !== undefined) {
     // Called inside the function of another update of this session: it joins, and is stored with it.
-    if (around.data === undefined) throw inUpdateError('update()')
+    if (around.data === undefined) throw inUpdateError('session.update()')
     return fn(around.data.proxy)
   }
   session.readable()
