@@ -10,7 +10,7 @@ import { orDrop } from './exclusive.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
 import { applyOwner, finishSignIn, signedIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
-import { conflictingKeys, nextInstants, tellCommitted } from './change.ts'
+import { conflictingKeys, nextInstants, tellCommitted, type Attempt } from './change.ts'
 import { retryOnConflict } from './retry.ts'
 import { followSuccessors } from './successors.ts'
 import { validate } from './validation.ts'
@@ -185,10 +185,9 @@ async function deleteUnused({ core }: RequestSession, key: string): Promise<void
 export async function rotateForOwner(
   session: RequestSession,
   pending: PendingChanges,
-  draft: Draft,
+  { draft, clashes }: Attempt,
 ): Promise<Replaced> {
   if (!session.cookie.canSend) throw headersSentError('the owner of the session changed')
-  const clashes = conflictingKeys(session, pending, session.stored)
   const isFreshStart = session.record?.owner !== undefined
   const answer = await rotateOnce(session, draft, clashes, true, isFreshStart)
   if (answer === 'done' && session.phase === 'open') session.pending.settle(session.stored, pending)
