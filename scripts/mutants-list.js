@@ -1249,7 +1249,7 @@ export const mutants = [
   ),
   m(
     'the words of a driver, which may quote data, are in the message of an outage',
-    'checked-store.ts',
+    'store-failure.ts',
     'cause instanceof WrongAnswer',
     'cause instanceof Error',
     'unit/checked-store',

@@ -1,14 +1,13 @@
 // Any store behind a deadline and one kind of error; what it answers is checked. An answer that comes at once is passed on
 // at once.
-import { count, keyPage, liveRecord, recordPage, replaced, WrongAnswer, yesOrNo } from './answers.ts'
+import { count, keyPage, liveRecord, recordPage, replaced, yesOrNo } from './answers.ts'
 import { atMost, Deadlines } from './deadlines.ts'
-import { SessionError, storeClosedError, unsupportedIndex, unsupportedScan } from './errors.ts'
+import { storeClosedError, type SessionError, unsupportedIndex, unsupportedScan } from './errors.ts'
 import type { Events } from './events.ts'
 import { spans, trace } from './trace.ts'
-import { failureKind } from './store-failure.ts'
+import { lateError, storeError, type Subject } from './store-failure.ts'
 import {
   CorruptRecord,
-  isPromise,
   type KeyPage,
   type MaybePromise,
   type RecordPage,
@@ -21,9 +20,6 @@ import {
 const MAX_CLOSING = 15_000
 
 type Arguments<Verb extends keyof SessionStore> = Parameters<Extract<SessionStore[Verb], (...args: never) => unknown>>
-
-/** The record that a call is about, or its key; `undefined` where it is about many. */
-type Subject = string | Pick<SessionRecord, 'key' | 'owner'> | undefined
 
 /** What an answer of the store means; throws what it may not be. */
 type Check<Args extends readonly unknown[], Answer> = (answer: unknown, ...args: Args) => Answer
@@ -224,7 +220,8 @@ export class CheckedStore {
     try {
       // The compiler loses sight of which verb these arguments are for.
       answer = (this.#store[operation] as (...given: readonly unknown[]) => unknown)(...args)
-      if (typeof answer !== 'object' || !isPromise(answer)) return check(answer, ...args)
+      const { then } = (answer ?? {}) as Partial<PromiseLike<unknown>>
+      if (typeof then !== 'function') return check(answer, ...args)
     } catch (cause) {
       return this.#recover(operation, subject, cause)
     }
@@ -236,7 +233,8 @@ export class CheckedStore {
   // A late answer changes nothing: the promise that the caller holds is settled by then.
   #wait<T>(operation: string, subject: Subject, answer: Promise<unknown>, check: (answer: unknown) => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      const deadline = this.#deadlines.set(() => reject(this.#late(operation, subject)))
+      const { timeout } = this.#deadlines
+      const deadline = this.#deadlines.set(() => reject(lateError(this.#events, operation, subject, timeout)))
       const recover = (cause: unknown): void => {
         try {
           resolve(this.#recover(operation, subject, cause))
@@ -269,41 +267,7 @@ export class CheckedStore {
     throw this.#failed(operation, subject, cause)
   }
 
-  #failed(operation: string, subject: Subject, given: unknown): SessionError {
-    if (given instanceof SessionError) return given
-    const cause = given ?? new Error('it gave no reason')
-    const kind = failureKind(cause)
-    // The words of our own check quote nothing.
-    const why =
-      cause instanceof WrongAnswer
-        ? `: ${cause.message}`
-        : `${kind === undefined ? '' : ` (${kind})`}: error.cause says why`
-    return this.#tell(operation, subject, kind, `the session store failed at ${operation}${why}`, { cause })
-  }
-
-  #late(operation: string, subject: Subject): SessionError {
-    const isRead = ['read', 'list', 'listKeys', 'scan'].includes(operation)
-    return this.#tell(
-      operation,
-      subject,
-      'timeout',
-      `the session store did not answer ${operation} within options.storeTimeout (${this.#deadlines.timeout} ms)${isRead ? '' : ': whether it happened is unknown, and it is not tried again'}`,
-    )
-  }
-
-  #tell(
-    operation: string,
-    subject: Subject,
-    kind: string | undefined,
-    message: string,
-    options?: ErrorOptions,
-  ): SessionError {
-    // Without the cause: listeners print what they get.
-    if (this.#events.hasSubscribers('store-error')) {
-      const { key: publicId, owner } = typeof subject === 'object' ? subject : { key: subject }
-      const error = new SessionError('ERR_SESSION_STORE', message)
-      this.#events.emit('store-error', { publicId, owner, operation, kind, error })
-    }
-    return new SessionError('ERR_SESSION_STORE', message, options)
+  #failed(operation: string, subject: Subject, cause: unknown): SessionError {
+    return storeError(this.#events, operation, subject, cause)
   }
 }

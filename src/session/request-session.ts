@@ -3,8 +3,8 @@ import type { ContextScope } from '../context.ts'
 import { isId, publicIdOf } from '../cookie/id.ts'
 import { closedError, describe, destroyedError, goneError, invalidMix, type SessionError } from '../errors.ts'
 import { effectiveEnd, expiry, isTouchDue } from '../record/lifetime.ts'
-import { newMetadata, readMetadata, type Metadata } from '../record/metadata.ts'
-import { decodeRecord, nothingStored, type Stored } from '../record/record.ts'
+import { decodeMetadata, newMetadata, readMetadata, type Metadata } from '../record/metadata.ts'
+import { nothingStored, type Stored } from '../record/record.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 import type { Core, RequestInfo } from './core.ts'
 import { Data, type Access } from './data.ts'
@@ -163,7 +163,8 @@ export class RequestSession implements Access {
   open(): void {
     if (this.#stored !== undefined || this.record === undefined) return
     try {
-      this.#stored = decodeRecord(this.core.payload, this.record, this.#metadata)
+      const metadata = this.#metadata ?? decodeMetadata(this.record)
+      this.#stored = { ...this.core.payload.decode(this.record), metadata }
     } catch (error) {
       if (!(error instanceof CorruptRecord)) throw error
       const { key } = this.record
