@@ -1097,14 +1097,14 @@ export const mutants = [
   ),
   m(
     'what list() shows is what is stored, and may be written to',
-    'sessions.ts',
+    'session/info.ts',
     'payload.codec.lend(checked.data, [])',
     'checked.data',
     'http/many-sessions',
   ),
   m(
     'list() shows sessions that a shortened limit has ended',
-    'sessions.ts',
+    'session/info.ts',
     'if (expiresAt <= settings.now()) return undefined',
     '',
     'scenes/outside',
