@@ -57,6 +57,8 @@ const wrong: readonly Wrong[] = [
   ['absoluteTimeout', 0, 'VALUE', DURATION, '0'],
   ['absoluteTimeout', true, 'TYPE', DURATION, 'true'],
   ['absoluteTimeout', '-1d', 'VALUE', DURATION, 'a string of 3 characters'],
+  ['deviceBound', Promise.resolve({}), 'TYPE', 'true, false or an object { within, path }', 'a promise'],
+  ['logger', Promise.resolve({}), 'TYPE', 'an object with some of debug, info, warn and error', 'a promise'],
   ['storeTimeout', 0, 'VALUE', DURATION, '0'],
   ['storeTimeout', '30d', 'VALUE', 'at most 24 days', 'a string of 3 characters'],
   ['sweepInterval', 0, 'VALUE', DURATION, '0'],
@@ -73,7 +75,7 @@ const wrong: readonly Wrong[] = [
   ['maxPerOwner', 2.5, 'VALUE', 'a whole number of sessions, at least 1', '2.5'],
   ['maxPerOwner', '3', 'TYPE', 'a whole number of sessions, at least 1', 'a string of 1 characters'],
   ['device', {}, 'TYPE', 'true, false or a function of ctx', 'an object'],
-  ['crossSite', 'deny', 'TYPE', "'refuse', 'allow' or { trust: [origin] }", 'a string of 4 characters'],
+  ['crossSite', 'deny', 'VALUE', "'refuse', 'allow' or { trust: [origin] }", 'a string of 4 characters'],
   ['crossSite', [], 'TYPE', "'refuse', 'allow' or { trust: [origin] }", 'an empty array'],
   ['crossSite', {}, 'TYPE', 'a list of origins or a function of ctx', 'undefined', 'crossSite.trust'],
   ...['*', 'pay.example', 'https://pay.example/', 'https://pay.example/x', 'https://u:p@pay.example', 'null', ''].map(
@@ -102,7 +104,7 @@ const wrong: readonly Wrong[] = [
   ['deviceBound', { path: '/x?y' }, 'VALUE', 'a path', 'a string of 4 characters', 'deviceBound.path'],
   ['cookie', [], 'TYPE', 'an object of attributes or a function of ctx', 'an empty array'],
   ['cookie', new Map(), 'TYPE', 'an object of attributes or a function of ctx', 'an object'],
-  ['cookie', Promise.resolve({}), 'TYPE', 'an object of attributes or a function of ctx', 'an object'],
+  ['cookie', Promise.resolve({}), 'TYPE', 'an object of attributes or a function of ctx', 'a promise'],
   ['maxAge', 'session', 'VALUE', '0 or a duration', 'a string of 7 characters'],
   ['store', Object.assign(new MemoryStore(), { scan: true }), 'TYPE', 'a function, or left out', 'true', 'store.scan'],
   ['encryptionKeys', { keys: SECRET }, 'TYPE', 'a non-empty list', 'a string of 23 characters', 'encryptionKeys.keys'],
@@ -158,8 +160,8 @@ for (const [name, value, code, rule, got, at = name] of wrong) {
   })
 }
 
-for (const value of [null, 5, 'keys', [], true]) {
-  test(`options ${JSON.stringify(value)} are refused`, (t) => {
+for (const value of [null, 5, 'keys', [], true, Promise.resolve({}), new Map(), new Date(0)]) {
+  test(`options ${inspect(value)} are refused`, (t) => {
     t.throws(() => session(value as SessionOptions<object>), {
       code: 'ERR_INVALID_ARG_TYPE',
       message: /^options must be an object, got /,
