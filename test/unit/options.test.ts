@@ -8,6 +8,7 @@ import { checkedOwner, duration, lifetime, settingsOf } from '../../src/settings
 
 const SECRET = 'hunter2 hunter2 hunter2'
 const DURATION = "a duration above 0: milliseconds, or a number with a unit such as '30m', '2h', '7d'"
+const MAX_AGE = "0 or a duration: milliseconds, or a number with a unit such as '30m', '2h', '7d'"
 const KEYS = 'a Keygrip or a non-empty list of secrets, newest first'
 const BLANK = 'a secret of at least one character that is no space; 32 random ones are good'
 const LIFETIME = '0 or from one second to 400 days, the longest that browsers keep a cookie'
@@ -43,11 +44,11 @@ const wrong: readonly Wrong[] = [
     'a string of 2 characters',
     'cookie.path',
   ],
-  ['maxAge', -1, 'VALUE', DURATION, '-1'],
-  ['maxAge', NaN, 'VALUE', DURATION, 'NaN'],
-  ['maxAge', Infinity, 'VALUE', DURATION, 'Infinity'],
-  ['maxAge', 'soon', 'VALUE', DURATION, 'a string of 4 characters'],
-  ['maxAge', null, 'TYPE', DURATION, 'null'],
+  ['maxAge', -1, 'VALUE', MAX_AGE, '-1'],
+  ['maxAge', NaN, 'VALUE', MAX_AGE, 'NaN'],
+  ['maxAge', Infinity, 'VALUE', MAX_AGE, 'Infinity'],
+  ['maxAge', 'soon', 'VALUE', MAX_AGE, 'a string of 4 characters'],
+  ['maxAge', null, 'TYPE', MAX_AGE, 'null'],
   ['maxAge', 999, 'VALUE', LIFETIME, '999'],
   ['maxAge', '401d', 'VALUE', LIFETIME, 'a string of 4 characters'],
   ['maxAge', 400 * DAY + 1, 'VALUE', LIFETIME, '34560000001'],
