@@ -20,13 +20,14 @@ const UNITS: Readonly<Record<Unit, number>> & Readonly<Record<string, number | u
   w: 7 * DAY,
 }
 
+const WRITTEN = "milliseconds, or a number with a unit such as '30m', '2h', '7d'"
+
 /**
  * A duration in milliseconds, above 0.
  *
  * @throws {TypeError} when it is none.
  */
-export function duration(value: unknown, name: string): number {
-  const rule = "a duration above 0: milliseconds, or a number with a unit such as '30m', '2h', '7d'"
+export function duration(value: unknown, name: string, rule = `a duration above 0: ${WRITTEN}`): number {
   if (typeof value !== 'number' && typeof value !== 'string') throw invalidType(name, rule, value)
   const milliseconds = Math.round(typeof value === 'number' ? value : parsed(value))
   if (!Number.isSafeInteger(milliseconds) || milliseconds <= 0) throw invalidValue(name, rule, value)
@@ -42,7 +43,7 @@ export function lifetime(value: unknown, name: string): number {
   if (value === 0) return 0
   if (value === 'session')
     throw invalidValue(name, '0 or a duration', value, "what koa-session calls 'session' is 0 here, and the default")
-  const milliseconds = duration(value, name)
+  const milliseconds = duration(value, name, `0 or a duration: ${WRITTEN}`)
   if (milliseconds < 1000 || milliseconds > MAX_COOKIE_AGE) {
     throw invalidValue(name, '0 or from one second to 400 days, the longest that browsers keep a cookie', value)
   }

@@ -1,6 +1,7 @@
 // The catalogue of what can go wrong: every code, its status, the messages that several rooms share, and how a refused
 // option is worded. Everything here only makes an error: state and events are the caller's.
 import { markClass } from './copies.ts'
+import { isPromise } from './store.ts'
 
 const STATUS = {
   ERR_SESSION_NO_CONTEXT: 500,
@@ -230,6 +231,7 @@ export function describe(value: unknown): string {
     return String(value)
   if (typeof value === 'string') return value === '' ? 'an empty string' : `a string of ${value.length} characters`
   if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : `an array of ${value.length}`
+  if (isPromise(value)) return 'a promise'
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 

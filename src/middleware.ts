@@ -87,6 +87,8 @@ export function session<Data extends object>(options: SessionOptions<Data> = {})
     mounted.handle.bind(mounted) as (ctx: ParameterizedContext<object>, next: Next) => Promise<unknown>,
     methods,
   )
+  // DEBUG=koa* and tracers call a middleware by its name.
+  Object.defineProperty(middleware, 'name', { value: 'session' })
   mountedBy.set(middleware, mounted)
   warnIfNeverReached(mounted.core.events)
   return middleware

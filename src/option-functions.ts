@@ -4,10 +4,13 @@ import type { Context } from 'koa'
 import { invalidMix, invalidType, keyNames } from './errors.ts'
 import { isPromise } from './store.ts'
 
-/** An object of named values, and no list. */
+/** An object of named values: no list, Map, Date, promise or function, all of which would pass for an empty one. */
 export function isNamed(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  // By its tag: a plain object of another realm has another prototype.
+  return NAMED.has(Object.prototype.toString.call(value)) && !isPromise(value)
 }
+
+const NAMED: ReadonlySet<string> = new Set(['[object Object]', '[object Module]'])
 
 /** @throws {TypeError} unless it is a function or `undefined`. */
 export function callable<Fn>(value: Fn, name: string): Fn {
@@ -15,9 +18,11 @@ export function callable<Fn>(value: Fn, name: string): Fn {
   return value
 }
 
-/** What to do about a promise where a value is due. */
+/** What to do about a promise where a value is due. It is refused: what it rejects with later must not end the process. */
 export function remedyFor(value: unknown): string | undefined {
-  return isPromise(value) ? 'it must answer at once, so it cannot be async' : undefined
+  if (!isPromise(value)) return undefined
+  Promise.resolve(value).catch(() => undefined)
+  return 'it must answer at once, so it cannot be async'
 }
 
 /** A predicate of ctx, taken by its truth as JavaScript's are; a promise, which is always true, is refused. */
@@ -34,16 +39,9 @@ export function predicate(
   }
 }
 
-/** An object made of properties: no list, Map, Date, promise or function, all of which would pass for an empty one. */
+/** @throws {TypeError} unless it is an object of named values. */
 export function plainAnswer(value: unknown, name: string, rule: string): object {
-  // By its tag: a plain object of another realm has another prototype.
-  if (
-    typeof value === 'object' &&
-    value !== null &&
-    Object.prototype.toString.call(value) === '[object Object]' &&
-    !isPromise(value)
-  )
-    return value
+  if (isNamed(value)) return value
   throw invalidType(name, rule, value, remedyFor(value))
 }
 

@@ -3,7 +3,7 @@ import type { Context } from 'koa'
 import { isId, newId } from './cookie/id.ts'
 import { checkSecret, LISTED } from './cookie/keyring.ts'
 import { duration } from './duration.ts'
-import { describe, invalidMix, invalidType, invalidValue, SessionError } from './errors.ts'
+import { invalidMix, invalidType, invalidValue, SessionError } from './errors.ts'
 import type { SessionLogger } from './events.ts'
 import { callable, isNamed, plainAnswer, remedyFor } from './option-functions.ts'
 import { checkInnerNames } from './option-names.ts'
@@ -14,7 +14,7 @@ import { MAX_COOKIE_AGE } from './record/lifetime.ts'
 import { frozen } from './record/objects.ts'
 import type { EncryptionSettings } from './record/encryption.ts'
 import type { DeviceFacts } from './record/payload.ts'
-import type { SessionStore } from './store.ts'
+import { isPromise, type SessionStore } from './store.ts'
 
 const VERBS = ['create', 'read', 'replace', 'touch', 'delete'] as const
 const OPTIONAL_VERBS = [
@@ -71,7 +71,7 @@ export function skipOf(
 
 export function encryptionOf(given: unknown): EncryptionSettings | undefined {
   if (given === undefined) return undefined
-  if (!isNamed(given) || given instanceof Uint8Array)
+  if (!isNamed(given))
     return {
       keys: checkedSecrets(given, 'options.encryptionKeys'),
       encrypt: true,
@@ -104,7 +104,20 @@ export function codecOf(codec: unknown, maxBytes: number, isKoaSession: boolean)
   ) as Partial<SessionCodec>
   if (typeof stringify !== 'function' || typeof parse !== 'function')
     throw invalidType('options.codec', 'an object with the functions stringify and parse', codec)
-  return customCodec(codec as SessionCodec)
+  const given = codec as SessionCodec
+  const text = textOfNothing(given)
+  if (typeof text !== 'string')
+    throw invalidType('the result of options.codec.stringify', 'a string', text, remedyFor(text))
+  return customCodec(given)
+}
+
+/** What a codec makes of empty data; what it throws for a value is told at the commit. */
+function textOfNothing(codec: SessionCodec): unknown {
+  try {
+    return codec.stringify({})
+  } catch {
+    return ''
+  }
 }
 
 export function schemaOf(schema: unknown): StandardSchema | undefined {
@@ -180,6 +193,7 @@ export function crossSiteOf(
   if (given === 'allow') return undefined
   if (given === 'refuse') return { trusts: () => false }
   const rule = "'refuse', 'allow' or { trust: [origin] }"
+  if (typeof given === 'string') throw invalidValue(at, rule, given)
   if (!isNamed(given)) throw invalidType(at, rule, given)
   checkInnerNames(given, at, ['trust'])
   const { trust } = given
@@ -267,8 +281,11 @@ export function generateIdOf(generateId: SessionOptions['generateId']): () => st
   const checked = (): string => {
     const id: unknown = asked()
     if (isId(id)) return id
-    throw invalidMix(
-      `options.generateId must return 22 to 128 characters of the base64url alphabet, got ${describe(id)}`,
+    throw invalidValue(
+      'the result of options.generateId',
+      '22 to 128 characters of the base64url alphabet',
+      id,
+      remedyFor(id),
     )
   }
   // Tried once, so that a wrong one is found before the first visitor. What it gave is dropped.
@@ -278,7 +295,7 @@ export function generateIdOf(generateId: SessionOptions['generateId']): () => st
 
 export function loggerOf(logger: unknown): SessionLogger | undefined {
   if (logger === undefined) return undefined
-  if (typeof logger !== 'object' || logger === null)
+  if (typeof logger !== 'object' || logger === null || isPromise(logger))
     throw invalidType('options.logger', 'an object with some of debug, info, warn and error', logger)
   for (const level of ['debug', 'info', 'warn', 'error']) {
     const log: unknown = (logger as Record<string, unknown>)[level]

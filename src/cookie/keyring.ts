@@ -164,12 +164,14 @@ class ForeignKeyring implements Keyring {
   readonly #keygrip: KeygripLike
 
   constructor(keygrip: KeygripLike, name: string) {
-    const sample: unknown = keygrip.sign('koa-fastsession')
+    const sample = signatureOf(keygrip, name)
     if (typeof sample !== 'string' || !/^[\w-]{20,128}$/.test(sample)) {
       throw invalidMix(
         `${name} is a Keygrip whose signatures are not 20 to 128 characters of base64url or hex: use new Keygrip(secrets, 'sha256')`,
       )
     }
+    if (isBlank(keygrip))
+      throw invalidMix(`${name} is a Keygrip with an empty or blank secret, under which anyone can sign: ${UNSET}`)
     this.length = sample.length
     this.#keygrip = keygrip
   }
@@ -180,5 +182,38 @@ class ForeignKeyring implements Keyring {
 
   index(text: string, signature: string): number {
     return isEqualText(signature, this.#keygrip.sign(text)) ? 0 : this.#keygrip.index(text, signature)
+  }
+}
+
+const PROBE = 'koa-fastsession'
+
+function signatureOf(keygrip: KeygripLike, name: string): unknown {
+  try {
+    return keygrip.sign(PROBE)
+  } catch (error) {
+    if ((error as { code?: unknown } | undefined)?.code !== 'ERR_INVALID_ARG_TYPE') throw error
+    // Not as its cause: Node's words may show the secret.
+    throw invalidMix(`${name} is a Keygrip with a secret that is missing or no text: ${UNSET}`)
+  }
+}
+
+/** A Keygrip does not show its secrets; it tells whether a blank one of its own may have signed. */
+function isBlank(keygrip: KeygripLike): boolean {
+  return ['', ' '].some((secret) =>
+    ['sha1', 'sha256', 'sha512'].some((algorithm) =>
+      (['base64', 'hex'] as const).some((encoding) => {
+        const forgery = forgeryOf(new Keygrip([secret], algorithm, encoding))
+        return forgery !== undefined && keygrip.index(PROBE, forgery) !== -1
+      }),
+    ),
+  )
+}
+
+function forgeryOf(keygrip: KeygripLike): string | undefined {
+  try {
+    return keygrip.sign(PROBE)
+  } catch {
+    // OpenSSL may be configured to know neither such keys nor that algorithm: then nobody signs with them.
+    return undefined
   }
 }

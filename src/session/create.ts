@@ -99,7 +99,7 @@ async function createAgain(
   let { created, isFree } = first
   for (let left = collisions; !(await isFree); left--) {
     if (left === 0) throw idsTakenError()
-    ;({ created, isFree } = insertion(session, created.draft, now, session.newId()))
+    ;({ created, isFree } = insertion(session, created.draft, now, session.core.settings.generateId()))
   }
   return created
 }

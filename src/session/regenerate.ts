@@ -140,7 +140,7 @@ export async function rotateOnce(
   const now = settings.now()
   // Until the old record gives way both are listed: with its name, the limit of an owner counts them once.
   const marked = { ...draft, metadata: { ...draft.metadata, predecessor: previous.key } }
-  const { id, record, draft: stored } = await createRecord(session, marked, now, session.newId())
+  const { id, record, draft: stored } = await createRecord(session, marked, now, settings.generateId())
   // The announcement of a fresh start ends the signals of other requests, not of the one that makes it.
   session.ending?.unwatch()
   let answer: Replaced = 'gone'

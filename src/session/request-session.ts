@@ -1,7 +1,7 @@
 // One session in one request: what is stored, what is pending, and which state it is in. No store call, no waiting.
 import type { ContextScope } from '../context.ts'
-import { isId, publicIdOf } from '../cookie/id.ts'
-import { closedError, describe, destroyedError, goneError, invalidMix, type SessionError } from '../errors.ts'
+import { publicIdOf } from '../cookie/id.ts'
+import { closedError, destroyedError, goneError, type SessionError } from '../errors.ts'
 import { effectiveEnd, expiry, isTouchDue } from '../record/lifetime.ts'
 import { decodeMetadata, newMetadata, readMetadata, type Metadata } from '../record/metadata.ts'
 import { nothingStored, type Stored } from '../record/record.ts'
@@ -79,16 +79,7 @@ export class RequestSession implements Access {
 
   /** The secret id; a session without one gets it now. */
   get id(): string {
-    return (this.#id ??= this.newId())
-  }
-
-  /** @throws {TypeError} when `generateId` gives no id. */
-  newId(): string {
-    const id: unknown = this.core.settings.generateId()
-    if (isId(id)) return id
-    throw invalidMix(
-      `options.generateId must return 22 to 128 characters of the base64url alphabet, got ${describe(id)}`,
-    )
+    return (this.#id ??= this.core.settings.generateId())
   }
 
   get publicId(): string {

@@ -308,7 +308,7 @@ test.serial('generateId that comes to give no id is an error of the request, wit
     t.like(app.errors[0], { code: 'ERR_INVALID_ARG_VALUE' })
     t.regex(
       (app.errors[0] as Error).message,
-      /^options\.generateId must return 22 to 128 characters of the base64url alphabet, got (a string of \d+ characters|an empty string|undefined|5)$/,
+      /^the result of options\.generateId must be 22 to 128 characters of the base64url alphabet, got (a string of \d+ characters|an empty string|undefined|5)$/,
     )
   }
 })

@@ -36,6 +36,10 @@ test('session() needs no options', async (t) => {
   t.is((await browser.get('/n')).body, '2')
 })
 
+test('the middleware is called session in the lines of DEBUG and in traces', (t) => {
+  t.is(session().name, 'session')
+})
+
 test('a visitor for whom nothing is kept costs the store nothing and gets no cookie', async (t) => {
   const app = await mounted(
     t,

@@ -244,6 +244,8 @@ const oddOptions: readonly unknown[] = [
   'ada',
   null,
   ['ada'],
+  new Map([['owner', 'ada']]),
+  Promise.resolve({ owner: 'ada' }),
 ]
 
 claim('an owner that is none fails closed: a TypeError, and the session lives', async (t, { site, scene }) => {
@@ -256,7 +258,15 @@ claim('an owner that is none fails closed: a TypeError, and the session lives', 
     await t.throwsAsync(async () => middleware.get(publicId, given), { instanceOf: TypeError })
     await t.throwsAsync(async () => middleware.update(publicId, increment, given), { instanceOf: TypeError })
   }
-  for (const odd of [{ except: undefined }, { except: null }, { except: 7 }, { Except: publicId }, 'x', null]) {
+  for (const odd of [
+    { except: undefined },
+    { except: null },
+    { except: 7 },
+    { Except: publicId },
+    'x',
+    null,
+    Promise.resolve({ except: publicId }),
+  ]) {
     await t.throwsAsync(async () => middleware.destroyAll('ada', odd as never), { instanceOf: TypeError })
   }
   for (const odd of [undefined, null, 7, '', {}, 'x'.repeat(256)]) {

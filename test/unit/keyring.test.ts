@@ -84,3 +84,36 @@ test('a secret under 16 characters or bytes is short, wherever it stands in the 
   t.false(hasShortSecret(['a'.repeat(16), new Uint8Array(16)]))
   for (const none of [undefined, new Keygrip(['short'])]) t.false(hasShortSecret(none))
 })
+
+for (const [secrets, what] of [
+  [[''], 'empty'],
+  [['a secret that is long enough', ' '], 'blank'],
+] as const)
+  test(`a Keygrip with a secret that is ${what} is refused: anyone can sign what it takes for its own`, (t) => {
+    for (const algorithm of ['sha1', 'sha256', 'sha512'])
+      for (const encoding of ['base64', 'hex'] as const)
+        t.throws(() => keyring(new Keygrip(secrets, algorithm, encoding), 'app.keys'), {
+          instanceOf: TypeError,
+          code: 'ERR_INVALID_ARG_VALUE',
+          message: /^app\.keys is a Keygrip with an empty or blank secret, .+ is its variable set\?$/,
+        })
+  })
+
+test('a Keygrip with a secret that is missing or no text is refused, without showing it', (t) => {
+  for (const secret of [undefined, null, 271828])
+    t.throws(() => keyring(new Keygrip([secret as unknown as string]), 'app.keys'), {
+      instanceOf: TypeError,
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: /^app\.keys is a Keygrip with a secret that is missing or no text: .+ is its variable set\?$/,
+    })
+})
+
+test('what a signer of the app itself throws is passed on', (t) => {
+  const failing = {
+    sign(): string {
+      throw new RangeError('the signer is locked')
+    },
+    index: () => -1,
+  }
+  t.throws(() => keyring(failing, 'keys'), { instanceOf: RangeError })
+})

@@ -1,4 +1,5 @@
 // What functions among the options may answer, and what the larger options become.
+import { setImmediate } from 'node:timers/promises'
 import test from 'ava'
 import type { Context } from 'koa'
 import { settingsOf } from '../../src/settings.ts'
@@ -19,7 +20,7 @@ for (const name of ['skip', 'passive'] as const)
       t.throws(() => asked(answer), {
         code: 'ERR_INVALID_ARG_TYPE',
         message: new RegExp(
-          `^the result of options\\.${name} must be true or false, got an object: it must answer at once, so it cannot be async$`,
+          `^the result of options\\.${name} must be true or false, got a promise: it must answer at once, so it cannot be async$`,
         ),
       })
   })
@@ -60,12 +61,59 @@ test('generateId is tried when session() is called, and checked at each use', (t
     Promise.resolve('x'.repeat(32)),
     undefined,
   ])
-    t.throws(() => settingsOf({ generateId: () => id }), { message: /^options\.generateId must return 22 to 128/ })
+    t.throws(() => settingsOf({ generateId: () => id }), {
+      message: /^the result of options\.generateId must be 22 to 128/,
+    })
   let calls = 0
   const { generateId } = settingsOf({ generateId: () => (++calls > 2 ? 'short' : 'x'.repeat(22)) })
   t.is(calls, 1)
   t.is(generateId(), 'x'.repeat(22))
-  t.throws(() => generateId(), { message: /^options\.generateId must return/ })
+  t.throws(() => generateId(), { message: /^the result of options\.generateId must be/ })
+})
+
+test('what the promise of a function rejects with, which had to answer at once, does not end the process', async (t) => {
+  const unhandled: unknown[] = []
+  const listen = (reason: unknown): unknown => unhandled.push(reason)
+  process.on('unhandledRejection', listen)
+  t.teardown(() => process.off('unhandledRejection', listen))
+  const failing = (): never => Promise.reject(new Error('too late')) as never
+  const settings = settingsOf({
+    skip: failing,
+    passive: failing,
+    cookie: failing,
+    owner: failing,
+    device: failing,
+    now: failing,
+    crossSite: { trust: failing },
+  })
+
+  const uses = [
+    () => settings.skips?.(ctx),
+    () => settings.passive?.(ctx),
+    () => typeof settings.cookie === 'function' && settings.cookie(ctx),
+    () => settings.owner?.({}),
+    () => settings.device?.(ctx),
+    () => settings.now(),
+    () => settings.crossSite?.trusts(() => ctx, undefined),
+    () => settingsOf({ generateId: failing }),
+    () => settingsOf({ codec: { stringify: failing, parse: JSON.parse } }),
+  ]
+  for (const use of uses) t.throws(use, { message: /, got a promise: it must answer at once/ })
+  // Node tells of unhandled rejections once the microtasks are done.
+  await setImmediate()
+  t.deepEqual(unhandled, [])
+})
+
+test('a codec whose stringify gives no text is refused when session() is called', (t) => {
+  for (const text of [undefined, null, Buffer.from('{}'), {}] as unknown[])
+    t.throws(() => settingsOf({ codec: { stringify: () => text as string, parse: JSON.parse } }), {
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: /^the result of options\.codec\.stringify must be a string, got /,
+    })
+  const failing = (): never => {
+    throw new Error('not this value')
+  }
+  t.notThrows(() => settingsOf({ codec: { stringify: failing, parse: JSON.parse } }))
 })
 
 test('the clock gives a finite number, and fractions are cut off', (t) => {

@@ -8,6 +8,7 @@ import { checkedOwner, duration, lifetime, settingsOf } from '../../src/settings
 
 const SECRET = 'hunter2 hunter2 hunter2'
 const DURATION = "a duration above 0: milliseconds, or a number with a unit such as '30m', '2h', '7d'"
+const MAX_AGE = "0 or a duration: milliseconds, or a number with a unit such as '30m', '2h', '7d'"
 const KEYS = 'a Keygrip or a non-empty list of secrets, newest first'
 const BLANK = 'a secret of at least one character that is no space; 32 random ones are good'
 const LIFETIME = '0 or from one second to 400 days, the longest that browsers keep a cookie'
@@ -43,11 +44,11 @@ const wrong: readonly Wrong[] = [
     'a string of 2 characters',
     'cookie.path',
   ],
-  ['maxAge', -1, 'VALUE', DURATION, '-1'],
-  ['maxAge', NaN, 'VALUE', DURATION, 'NaN'],
-  ['maxAge', Infinity, 'VALUE', DURATION, 'Infinity'],
-  ['maxAge', 'soon', 'VALUE', DURATION, 'a string of 4 characters'],
-  ['maxAge', null, 'TYPE', DURATION, 'null'],
+  ['maxAge', -1, 'VALUE', MAX_AGE, '-1'],
+  ['maxAge', NaN, 'VALUE', MAX_AGE, 'NaN'],
+  ['maxAge', Infinity, 'VALUE', MAX_AGE, 'Infinity'],
+  ['maxAge', 'soon', 'VALUE', MAX_AGE, 'a string of 4 characters'],
+  ['maxAge', null, 'TYPE', MAX_AGE, 'null'],
   ['maxAge', 999, 'VALUE', LIFETIME, '999'],
   ['maxAge', '401d', 'VALUE', LIFETIME, 'a string of 4 characters'],
   ['maxAge', 400 * DAY + 1, 'VALUE', LIFETIME, '34560000001'],
@@ -57,6 +58,8 @@ const wrong: readonly Wrong[] = [
   ['absoluteTimeout', 0, 'VALUE', DURATION, '0'],
   ['absoluteTimeout', true, 'TYPE', DURATION, 'true'],
   ['absoluteTimeout', '-1d', 'VALUE', DURATION, 'a string of 3 characters'],
+  ['deviceBound', Promise.resolve({}), 'TYPE', 'true, false or an object { within, path }', 'a promise'],
+  ['logger', Promise.resolve({}), 'TYPE', 'an object with some of debug, info, warn and error', 'a promise'],
   ['storeTimeout', 0, 'VALUE', DURATION, '0'],
   ['storeTimeout', '30d', 'VALUE', 'at most 24 days', 'a string of 3 characters'],
   ['sweepInterval', 0, 'VALUE', DURATION, '0'],
@@ -73,7 +76,7 @@ const wrong: readonly Wrong[] = [
   ['maxPerOwner', 2.5, 'VALUE', 'a whole number of sessions, at least 1', '2.5'],
   ['maxPerOwner', '3', 'TYPE', 'a whole number of sessions, at least 1', 'a string of 1 characters'],
   ['device', {}, 'TYPE', 'true, false or a function of ctx', 'an object'],
-  ['crossSite', 'deny', 'TYPE', "'refuse', 'allow' or { trust: [origin] }", 'a string of 4 characters'],
+  ['crossSite', 'deny', 'VALUE', "'refuse', 'allow' or { trust: [origin] }", 'a string of 4 characters'],
   ['crossSite', [], 'TYPE', "'refuse', 'allow' or { trust: [origin] }", 'an empty array'],
   ['crossSite', {}, 'TYPE', 'a list of origins or a function of ctx', 'undefined', 'crossSite.trust'],
   ...['*', 'pay.example', 'https://pay.example/', 'https://pay.example/x', 'https://u:p@pay.example', 'null', ''].map(
@@ -102,7 +105,7 @@ const wrong: readonly Wrong[] = [
   ['deviceBound', { path: '/x?y' }, 'VALUE', 'a path', 'a string of 4 characters', 'deviceBound.path'],
   ['cookie', [], 'TYPE', 'an object of attributes or a function of ctx', 'an empty array'],
   ['cookie', new Map(), 'TYPE', 'an object of attributes or a function of ctx', 'an object'],
-  ['cookie', Promise.resolve({}), 'TYPE', 'an object of attributes or a function of ctx', 'an object'],
+  ['cookie', Promise.resolve({}), 'TYPE', 'an object of attributes or a function of ctx', 'a promise'],
   ['maxAge', 'session', 'VALUE', '0 or a duration', 'a string of 7 characters'],
   ['store', Object.assign(new MemoryStore(), { scan: true }), 'TYPE', 'a function, or left out', 'true', 'store.scan'],
   ['encryptionKeys', { keys: SECRET }, 'TYPE', 'a non-empty list', 'a string of 23 characters', 'encryptionKeys.keys'],
@@ -158,8 +161,8 @@ for (const [name, value, code, rule, got, at = name] of wrong) {
   })
 }
 
-for (const value of [null, 5, 'keys', [], true]) {
-  test(`options ${JSON.stringify(value)} are refused`, (t) => {
+for (const value of [null, 5, 'keys', [], true, Promise.resolve({}), new Map(), new Date(0)]) {
+  test(`options ${inspect(value)} are refused`, (t) => {
     t.throws(() => session(value as SessionOptions<object>), {
       code: 'ERR_INVALID_ARG_TYPE',
       message: /^options must be an object, got /,
