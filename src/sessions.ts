@@ -10,7 +10,7 @@ import { CLOCKS_APART, endSession } from './session/destroy.ts'
 import { infoOf, type SessionInfo } from './session/info.ts'
 import { assertOutsideUpdate, assertOutsideUpdates } from './session/inside-update.ts'
 import { keysOf, recordsOf } from './session/owned.ts'
-import { followRecord } from './session/successors.ts'
+import { FollowedTombstones, followRecord } from './session/successors.ts'
 import { updateRecord } from './session/update-record.ts'
 import { checkedOwner } from './settings.ts'
 import type { SessionRecord } from './store.ts'
@@ -25,9 +25,6 @@ const TOMBSTONE_SURELY_LIES = 50_000
 // without a try: a list may be long, and its last session many ids further when its turn comes.
 const MAX_MOVES = 16
 const MAX_STEPS = 100
-
-// So many sessions that got a new id during a scan are shown once; more of them may come twice.
-const MAX_MOVED = 10_000
 
 export class Sessions {
   readonly #core: Core
@@ -152,13 +149,17 @@ export class Sessions {
     this.#assertOpen()
     const { store, settings } = this.#core
     const since = settings.now() - CLOCKS_APART
-    const moved = new Set<string>()
+    // Of sessions that got a new id lately: those that were shown, and what leads to them.
+    const moved = new FollowedTombstones()
     for await (const { records } of portions((cursor) => store.scan(settings.now(), PORTION, cursor))) {
       for (const [at, record] of records.entries()) {
         await turnAfter(at)
-        const found = isEnded(record) ? await this.#movedSince(since, record) : record
+        const predecessor = record.lastSeenAt < since ? undefined : readMetadata(record)?.predecessor
+        const isShown = predecessor !== undefined && moved.has(predecessor)
+        const found = isEnded(record) ? await this.#movedSince(since, record, moved) : record
         if (found === undefined || moved.has(found.key)) continue
-        if (moved.size < MAX_MOVED && (found !== record || hasMovedSince(since, record))) moved.add(found.key)
+        if (found !== record || predecessor !== undefined) moved.add(found.key)
+        if (isShown) continue
         const info = await infoOf(this.#core, found)
         if (info !== undefined) yield info
       }
@@ -166,9 +167,13 @@ export class Sessions {
   }
 
   /** A session that got a new id while it was looked for may stand where the scan has been already: its tombstone leads there. */
-  async #movedSince(since: number, tombstone: SessionRecord): Promise<SessionRecord | undefined> {
+  async #movedSince(
+    since: number,
+    tombstone: SessionRecord,
+    moved: FollowedTombstones,
+  ): Promise<SessionRecord | undefined> {
     if (tombstone.lastSeenAt < since || successorOf(tombstone) === undefined) return undefined
-    return followRecord(this.#core, tombstone)
+    return followRecord(this.#core, tombstone, 0, moved)
   }
 
   async destroy(publicId: string, owner: string | undefined): Promise<boolean> {
@@ -209,10 +214,14 @@ export class Sessions {
     let count = 0
     for (let pass = 0; pass < MAX_PASSES; pass++) {
       const start = performance.now()
+      const followed = new FollowedTombstones()
       for await (const { records } of portions((cursor) =>
         store.scan(settings.now() - CLOCKS_APART, PORTION, cursor),
       )) {
-        count += await eachOf(records, (record) => this.#end(record, 'everything'))
+        count += await eachOf(records, async (record) => {
+          const found = await followRecord(this.#core, record, CLOCKS_APART, followed)
+          return found !== undefined && (await this.#end(found, 'everything'))
+        })
       }
       if (performance.now() - start < TOMBSTONE_SURELY_LIES) break
     }
@@ -249,9 +258,4 @@ export class Sessions {
     const record = await this.#core.store.read(publicId, this.#core.settings.now() - before)
     return record === 'corrupt' ? undefined : record
   }
-}
-
-/** Whether a record took the place of another one lately. */
-function hasMovedSince(since: number, record: SessionRecord): boolean {
-  return record.lastSeenAt >= since && readMetadata(record)?.predecessor !== undefined
 }

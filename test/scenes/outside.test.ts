@@ -176,6 +176,27 @@ claim('scan shows a session that has just got new ids once, under the last', asy
   t.deepEqual(seen.sort(), (await Promise.all(visitors.map((visitor) => visitor.publicId()))).sort())
 })
 
+claim('scan and destroyEverything look once for a session that has got a hundred new ids', async (t, stage) => {
+  const { site, store, visitor } = stage
+  await visitor.does(async (session) => {
+    session.data.count = 1
+    await session.save()
+    for (let times = 0; times < 100; times++) await session.regenerate()
+  })
+  store.counted()
+
+  const seen: string[] = []
+  for await (const { publicId } of site.middleware.scan()) seen.push(publicId)
+
+  t.deepEqual(seen, [await visitor.publicId()])
+  t.true((store.counted().read ?? 0) < 250)
+  t.is(await site.middleware.destroyEverything(), 1)
+  // Sixteen of its hundred tombstones are followed at a time.
+  t.true((store.counted().read ?? 0) < 2000)
+  t.is(await site.middleware.destroyEverything(), 0)
+  t.true((store.counted().read ?? 0) < 2000)
+})
+
 claim('destroyEverything ends all, what cannot be read too, with the reason', async (t, { site, scene, visitor }) => {
   const { middleware } = site
   const owned = await signedIn(site, 'ada', { a: 1 })
