@@ -9,7 +9,7 @@ import type { Core } from './session/core.ts'
 import { CLOCKS_APART, endSession } from './session/destroy.ts'
 import { infoOf, type SessionInfo } from './session/info.ts'
 import { assertOutsideUpdate, assertOutsideUpdates } from './session/inside-update.ts'
-import { keysOf, recordsOf } from './session/owned.ts'
+import { keysOf, recordsOf, sessionsOf } from './session/owned.ts'
 import { FollowedTombstones, followRecord } from './session/successors.ts'
 import { updateRecord } from './session/update-record.ts'
 import { checkedOwner } from './settings.ts'
@@ -37,7 +37,7 @@ export class Sessions {
     this.#assertOpen()
     checkedOwner(owner, 'the owner of list()')
     const listed = new Map<string, SessionInfo>()
-    const predecessors: string[] = []
+    const predecessors = new Map<string, string>()
     for await (const records of recordsOf(this.#core, owner)) {
       for (const [at, record] of records.entries()) {
         await turnAfter(at)
@@ -45,11 +45,14 @@ export class Sessions {
         if (info === undefined) continue
         listed.set(info.publicId, info)
         const predecessor = readMetadata(record)?.predecessor
-        if (predecessor !== undefined) predecessors.push(predecessor)
+        if (predecessor !== undefined) predecessors.set(info.publicId, predecessor)
       }
     }
-    // Between two ids, a session stands under both, and either may be the one that lives on.
-    for (const key of predecessors) if (listed.has(key) && (await this.#hasEnded(key))) listed.delete(key)
+    // Between two ids, a session stands under both. Until the old one has ended, no browser knows the new one.
+    for (const [key, predecessor] of predecessors) {
+      if (!listed.has(key) || !listed.has(predecessor)) continue
+      listed.delete((await this.#hasEnded(predecessor)) ? predecessor : key)
+    }
     return [...listed.values()]
   }
 
@@ -156,6 +159,8 @@ export class Sessions {
         await turnAfter(at)
         const predecessor = record.lastSeenAt < since ? undefined : readMetadata(record)?.predecessor
         const isShown = predecessor !== undefined && moved.has(predecessor)
+        // It still stands under its old id, and comes under that.
+        if (predecessor !== undefined && !isShown && !(await this.#hasEnded(predecessor))) continue
         const found = isEnded(record) ? await this.#movedSince(since, record, moved) : record
         if (found === undefined || moved.has(found.key)) continue
         if (found !== record || predecessor !== undefined) moved.add(found.key)
@@ -190,21 +195,24 @@ export class Sessions {
     checkedOwner(owner, 'the owner of destroyAll()')
     if (except !== undefined && typeof except !== 'string')
       throw invalidType('except of destroyAll()', 'a public id', except)
-    let count = 0
+    // A session that gets a new id stands under both of them for a moment: it is one, to be spared or counted once.
+    const predecessors = new Map<string, string | undefined>()
     const ended = new Set<string>()
     for await (const records of recordsOf(this.#core, owner, CLOCKS_APART)) {
-      // A session that gets a new id stands under both of them for a moment: it is one, to be spared or counted once.
-      const before = new Map(records.map((record) => [record, readMetadata(record)?.predecessor ?? '']))
-      const others = records.filter((record) => record.key !== except && before.get(record) !== except)
-      for (const { key } of others) {
-        assertOutsideUpdate({ core: this.#core, publicId: key }, 'sessions.destroyAll()')
-        ended.add(key)
-      }
-      count += await eachOf(others, async (record) => {
-        return (await this.#end(record, 'elsewhere')) && !ended.has(before.get(record) ?? '')
+      const others = records.filter((record) => {
+        const predecessor = readMetadata(record)?.predecessor
+        if (record.key === except || (except !== undefined && predecessor === except)) return false
+        assertOutsideUpdate({ core: this.#core, publicId: record.key }, 'sessions.destroyAll()')
+        predecessors.set(record.key, predecessor)
+        return true
+      })
+      await eachOf(others, async (record) => {
+        const hasEnded = await this.#end(record, 'elsewhere')
+        if (hasEnded) ended.add(record.key)
+        return hasEnded
       })
     }
-    return count
+    return sessionsOf(ended, predecessors)
   }
 
   async destroyEverything(): Promise<number> {

@@ -376,6 +376,53 @@ claim('destroyAll() counts a session between two ids once, and spares it under e
   t.deepEqual(await site.middleware.list('ada'), [])
 })
 
+claim('a session that is getting a new id is shown once, under the old, and ended once', async (t, stage) => {
+  const { site, store, visitor } = stage
+  const { middleware } = site
+  await visitor.does((session) => session.signIn('ada'))
+  const publicId = await visitor.publicId()
+  const held = store.pause('replace')
+  const request = visitor.does((session) => session.regenerate())
+  await held.arrived
+
+  const listed = await middleware.list('ada')
+  const scanned = []
+  for await (const info of middleware.scan()) scanned.push(info)
+  const count = await middleware.destroyAll('ada')
+  held.open()
+
+  t.deepEqual(
+    listed.map((info) => info.publicId),
+    [publicId],
+  )
+  t.deepEqual(
+    scanned.map((info) => info.publicId),
+    [publicId],
+  )
+  t.is(count, 1)
+  t.is((await request).code, 'ERR_SESSION_GONE')
+})
+
+claim('destroyAll() counts a session that got its new id after it was listed', async (t, stage) => {
+  const { site, store, visitor } = stage
+  const { middleware } = site
+  await visitor.does((session) => session.signIn('ada'))
+  const held = store.pause('replace')
+  const request = visitor.does((session) => session.regenerate())
+  await held.arrived
+  const listing = store.pause('list', 'after')
+
+  const count = middleware.destroyAll('ada')
+  await listing.arrived
+  held.open()
+  t.is((await request).status, 200)
+  listing.open()
+
+  t.is(await count, 1)
+  t.deepEqual(await middleware.list('ada'), [])
+  t.is(await visitor.origin(), 'expired')
+})
+
 claim('events name the owner and the reason of an end', async (t, { site, scene }) => {
   const { middleware } = site
   const [out, elsewhere, all] = [await signedIn(site, 'ada'), await signedIn(site, 'ada'), await signedIn(site, 'ada')]
