@@ -76,7 +76,7 @@ export class Sessions {
     this.#assertOpen()
     if (typeof fn !== 'function') throw invalidType('the second argument of update()', 'a function', fn)
     if (!this.#isName(publicId, 'update()', owner)) throw goneError()
-    return updateRecord(this.#core, publicId, fn, owner)
+    return updateRecord(this.#core, publicId, (data) => fn(data), owner)
   }
 
   async updateAll(owner: string, fn: (data: object, publicId: string) => unknown): Promise<number> {
@@ -84,25 +84,28 @@ export class Sessions {
     checkedOwner(owner, 'the owner of updateAll()')
     if (typeof fn !== 'function') throw invalidType('the second argument of updateAll()', 'a function', fn)
     const done = new Set<string>()
-    let count = 0
+    const updated = new Set<string>()
+    const predecessors = new Map<string, string | undefined>()
     // All keys first: a session that gets a new id once it was updated is none to be updated.
     for (const [at, key] of [...(await keysOf(this.#core, owner))].entries()) {
       await turnAfter(at)
-      if (await this.#updateOne(owner, key, fn, done)) count++
+      const now = await this.#updateOne(owner, key, fn, done, predecessors)
+      if (now !== undefined) updated.add(now)
     }
-    return count
+    return sessionsOf(updated, predecessors)
   }
 
-  /** Updates a session, or what took its place meanwhile. */
+  /** Updates a session, or what took its place meanwhile; under which key, `undefined` where it is none to be updated. */
   async #updateOne(
     owner: string,
     listed: string,
     fn: (data: object, publicId: string) => unknown,
     done: Set<string>,
-  ): Promise<boolean> {
+    predecessors: Map<string, string | undefined>,
+  ): Promise<string | undefined> {
     let key: string | undefined = listed
     for (let moves = 0; key !== undefined && moves < MAX_MOVES; moves++) {
-      if (done.has(key)) return false
+      if (done.has(key)) return undefined
       done.add(key)
       const publicId = key
       const mark = { isReached: false, error: undefined as unknown }
@@ -110,8 +113,9 @@ export class Sessions {
         await updateRecord(
           this.#core,
           publicId,
-          async (data) => {
+          async (data, record) => {
             mark.isReached = false
+            if (record !== undefined) predecessors.set(publicId, readMetadata(record)?.predecessor)
             try {
               return await fn(data, publicId)
             } catch (error) {
@@ -121,15 +125,15 @@ export class Sessions {
           },
           owner,
         )
-        return true
+        return publicId
       } catch (error) {
         if (mark.isReached || !(error instanceof Error && 'code' in error)) throw error
-        if (error.code === 'ERR_SESSION_SCHEMA') return false
+        if (error.code === 'ERR_SESSION_SCHEMA') return undefined
         if (error.code !== 'ERR_SESSION_GONE') throw error
         key = await this.#successorOf(publicId, done)
       }
     }
-    return false
+    return undefined
   }
 
   /** Where a session stands that got new ids; `undefined` where it has ended, or was updated on the way there. */

@@ -403,6 +403,23 @@ claim('a session that is getting a new id is shown once, under the old, and ende
   t.is((await request).code, 'ERR_SESSION_GONE')
 })
 
+claim(
+  'updateAll() counts a session that is getting a new id once, and its change goes on under it',
+  async (t, stage) => {
+    const { site, store, visitor } = stage
+    await visitor.does((session) => session.signIn('ada'))
+    const held = store.pause('replace')
+    const request = visitor.does((session) => session.regenerate())
+    await held.arrived
+
+    t.is(await site.middleware.updateAll('ada', increment), 1)
+    held.open()
+
+    t.is((await request).status, 200)
+    t.deepEqual(await visitor.sees(), { count: 1 })
+  },
+)
+
 claim('destroyAll() counts a session that got its new id after it was listed', async (t, stage) => {
   const { site, store, visitor } = stage
   const { middleware } = site
