@@ -108,18 +108,19 @@ export class Sessions {
       if (done.has(key)) return undefined
       done.add(key)
       const publicId = key
-      const mark = { isReached: false, error: undefined as unknown }
+      const run = { hasBegun: false, hasThrown: false }
       try {
         await updateRecord(
           this.#core,
           publicId,
           async (data, record) => {
-            mark.isReached = false
+            run.hasBegun = true
+            run.hasThrown = false
             if (record !== undefined) predecessors.set(publicId, readMetadata(record)?.predecessor)
             try {
               return await fn(data, publicId)
             } catch (error) {
-              mark.isReached = true
+              run.hasThrown = true
               throw error
             }
           },
@@ -127,8 +128,9 @@ export class Sessions {
         )
         return publicId
       } catch (error) {
-        if (mark.isReached || !(error instanceof Error && 'code' in error)) throw error
-        if (error.code === 'ERR_SESSION_SCHEMA') return undefined
+        if (run.hasThrown || !(error instanceof Error && 'code' in error)) throw error
+        // What is stored does not satisfy the schema; what the function made of it is refused as in update().
+        if (error.code === 'ERR_SESSION_SCHEMA' && !run.hasBegun) return undefined
         if (error.code !== 'ERR_SESSION_GONE') throw error
         key = await this.#successorOf(publicId, done)
       }
