@@ -13,7 +13,7 @@ import { keysOf, recordsOf, sessionsOf } from './session/owned.ts'
 import { FollowedTombstones, followRecord } from './session/successors.ts'
 import { updateRecord } from './session/update-record.ts'
 import { checkedOwner } from './settings.ts'
-import type { SessionRecord } from './store.ts'
+import type { RecordPage, SessionRecord } from './store.ts'
 
 export type { SessionInfo } from './session/info.ts'
 
@@ -155,12 +155,16 @@ export class Sessions {
   }
 
   async *scan(): AsyncGenerator<SessionInfo, void, undefined> {
-    this.#assertOpen()
     const { store, settings } = this.#core
     const since = settings.now() - CLOCKS_APART
     // Of sessions that got a new id lately: those that were shown, and what leads to them.
     const moved = new FollowedTombstones()
-    for await (const { records } of portions((cursor) => store.scan(settings.now(), PORTION, cursor))) {
+    const ask = (cursor: string | undefined): Promise<RecordPage> => {
+      // It may be closed while somebody looks at what has come.
+      this.#assertOpen()
+      return store.scan(settings.now(), PORTION, cursor)
+    }
+    for await (const { records } of portions(ask)) {
       for (const [at, record] of records.entries()) {
         await turnAfter(at)
         const predecessor = record.lastSeenAt < since ? undefined : readMetadata(record)?.predecessor

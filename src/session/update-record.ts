@@ -31,12 +31,7 @@ export async function updateRecord<Result>(
     if (around.data === undefined) throw inUpdateError('sessions.update()')
     return fn(around.data.proxy)
   }
-  core.store.begin()
-  try {
-    return await core.updates.take(key, () => changeRecord(core, key, fn, owner))
-  } finally {
-    core.store.end()
-  }
+  return core.store.during(() => core.updates.take(key, () => changeRecord(core, key, fn, owner)))
 }
 
 async function changeRecord<Result>(
