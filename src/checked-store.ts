@@ -193,6 +193,16 @@ export class CheckedStore {
     if (--this.#running === 0) this.#onIdle?.()
   }
 
+  /** Does such a piece of work. */
+  async during<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.begin()
+    try {
+      return await work()
+    } finally {
+      this.end()
+    }
+  }
+
   /** Waits for the work that is under way, 15 seconds at most, then closes the store. */
   close(): Promise<void> {
     this.isClosed = true

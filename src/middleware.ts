@@ -62,23 +62,27 @@ export function session<Data extends object = SessionData, const StateKey extend
 export function session<Data extends object>(options: SessionOptions<Data>): SessionMiddleware<Data, string>
 export function session<Data extends object>(options: SessionOptions<Data> = {}): SessionMiddleware<Data, string> {
   const mounted = new MountedSession(settingsOf(options))
-  const { sessions, sweeper } = mounted
+  const { sessions, sweeper, core } = mounted
+  const { store } = core
   const ownerOf = (given: unknown, caller: string): string | undefined =>
     methodOptions(given, caller, ['owner']).owner as string | undefined
   const methods: Pick<SessionMiddleware<Data>, keyof SessionMiddleware> = {
     // Here and below: the type of data is the app's word.
     run: (request, fn) => mounted.run(request, fn as (session: SessionManager) => ReturnType<typeof fn>),
-    list: (owner) => sessions.list(owner) as Promise<SessionInfo<Data>[]>,
+    list: (owner) => store.during(() => sessions.list(owner)) as Promise<SessionInfo<Data>[]>,
     get: async (publicId, given) =>
       sessions.get(publicId, ownerOf(given, 'get()')) as Promise<SessionInfo<Data> | undefined>,
     update: async (publicId, fn, given) =>
       sessions.update(publicId, fn as (data: object) => ReturnType<typeof fn>, ownerOf(given, 'update()')),
     updateAll: (owner, fn) => sessions.updateAll(owner, fn as (data: object, publicId: string) => unknown),
     scan: () => sessions.scan() as AsyncGenerator<SessionInfo<Data>, void, undefined>,
-    destroy: async (publicId, given) => sessions.destroy(publicId, ownerOf(given, 'destroy()')),
-    destroyAll: async (owner, given) =>
-      sessions.destroyAll(owner, methodOptions(given, 'destroyAll()', ['except']).except as string | undefined),
-    destroyEverything: () => sessions.destroyEverything(),
+    destroy: (publicId, given) => store.during(() => sessions.destroy(publicId, ownerOf(given, 'destroy()'))),
+    destroyAll: (owner, given) =>
+      store.during(() => {
+        const { except } = methodOptions(given, 'destroyAll()', ['except'])
+        return sessions.destroyAll(owner, except as string | undefined)
+      }),
+    destroyEverything: () => store.during(() => sessions.destroyEverything()),
     deleteExpired: () => sweeper.sweep(),
     close: () => mounted.close(),
   }

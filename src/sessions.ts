@@ -9,11 +9,11 @@ import type { Core } from './session/core.ts'
 import { CLOCKS_APART, endSession } from './session/destroy.ts'
 import { infoOf, type SessionInfo } from './session/info.ts'
 import { assertOutsideUpdate, assertOutsideUpdates } from './session/inside-update.ts'
-import { keysOf, recordsOf } from './session/owned.ts'
-import { followRecord } from './session/successors.ts'
+import { keysOf, recordsOf, sessionsOf } from './session/owned.ts'
+import { FollowedTombstones, followRecord } from './session/successors.ts'
 import { updateRecord } from './session/update-record.ts'
 import { checkedOwner } from './settings.ts'
-import type { SessionRecord } from './store.ts'
+import type { RecordPage, SessionRecord } from './store.ts'
 
 export type { SessionInfo } from './session/info.ts'
 
@@ -26,9 +26,6 @@ const TOMBSTONE_SURELY_LIES = 50_000
 const MAX_MOVES = 16
 const MAX_STEPS = 100
 
-// So many sessions that got a new id during a scan are shown once; more of them may come twice.
-const MAX_MOVED = 10_000
-
 export class Sessions {
   readonly #core: Core
 
@@ -40,7 +37,7 @@ export class Sessions {
     this.#assertOpen()
     checkedOwner(owner, 'the owner of list()')
     const listed = new Map<string, SessionInfo>()
-    const predecessors: string[] = []
+    const predecessors = new Map<string, string>()
     for await (const records of recordsOf(this.#core, owner)) {
       for (const [at, record] of records.entries()) {
         await turnAfter(at)
@@ -48,11 +45,14 @@ export class Sessions {
         if (info === undefined) continue
         listed.set(info.publicId, info)
         const predecessor = readMetadata(record)?.predecessor
-        if (predecessor !== undefined) predecessors.push(predecessor)
+        if (predecessor !== undefined) predecessors.set(info.publicId, predecessor)
       }
     }
-    // Between two ids, a session stands under both, and either may be the one that lives on.
-    for (const key of predecessors) if (listed.has(key) && (await this.#hasEnded(key))) listed.delete(key)
+    // Between two ids, a session stands under both. Until the old one has ended, no browser knows the new one.
+    for (const [key, predecessor] of predecessors) {
+      if (!listed.has(key) || !listed.has(predecessor)) continue
+      listed.delete((await this.#hasEnded(predecessor)) ? predecessor : key)
+    }
     return [...listed.values()]
   }
 
@@ -76,7 +76,7 @@ export class Sessions {
     this.#assertOpen()
     if (typeof fn !== 'function') throw invalidType('the second argument of update()', 'a function', fn)
     if (!this.#isName(publicId, 'update()', owner)) throw goneError()
-    return updateRecord(this.#core, publicId, fn, owner)
+    return updateRecord(this.#core, publicId, (data) => fn(data), owner)
   }
 
   async updateAll(owner: string, fn: (data: object, publicId: string) => unknown): Promise<number> {
@@ -84,52 +84,58 @@ export class Sessions {
     checkedOwner(owner, 'the owner of updateAll()')
     if (typeof fn !== 'function') throw invalidType('the second argument of updateAll()', 'a function', fn)
     const done = new Set<string>()
-    let count = 0
+    const updated = new Set<string>()
+    const predecessors = new Map<string, string | undefined>()
     // All keys first: a session that gets a new id once it was updated is none to be updated.
     for (const [at, key] of [...(await keysOf(this.#core, owner))].entries()) {
       await turnAfter(at)
-      if (await this.#updateOne(owner, key, fn, done)) count++
+      const now = await this.#updateOne(owner, key, fn, done, predecessors)
+      if (now !== undefined) updated.add(now)
     }
-    return count
+    return sessionsOf(updated, predecessors)
   }
 
-  /** Updates a session, or what took its place meanwhile. */
+  /** Updates a session, or what took its place meanwhile; under which key, `undefined` where it is none to be updated. */
   async #updateOne(
     owner: string,
     listed: string,
     fn: (data: object, publicId: string) => unknown,
     done: Set<string>,
-  ): Promise<boolean> {
+    predecessors: Map<string, string | undefined>,
+  ): Promise<string | undefined> {
     let key: string | undefined = listed
     for (let moves = 0; key !== undefined && moves < MAX_MOVES; moves++) {
-      if (done.has(key)) return false
+      if (done.has(key)) return undefined
       done.add(key)
       const publicId = key
-      const mark = { isReached: false, error: undefined as unknown }
+      const run = { hasBegun: false, hasThrown: false }
       try {
         await updateRecord(
           this.#core,
           publicId,
-          async (data) => {
-            mark.isReached = false
+          async (data, record) => {
+            run.hasBegun = true
+            run.hasThrown = false
+            if (record !== undefined) predecessors.set(publicId, readMetadata(record)?.predecessor)
             try {
               return await fn(data, publicId)
             } catch (error) {
-              mark.isReached = true
+              run.hasThrown = true
               throw error
             }
           },
           owner,
         )
-        return true
+        return publicId
       } catch (error) {
-        if (mark.isReached || !(error instanceof Error && 'code' in error)) throw error
-        if (error.code === 'ERR_SESSION_SCHEMA') return false
+        if (run.hasThrown || !(error instanceof Error && 'code' in error)) throw error
+        // What is stored does not satisfy the schema; what the function made of it is refused as in update().
+        if (error.code === 'ERR_SESSION_SCHEMA' && !run.hasBegun) return undefined
         if (error.code !== 'ERR_SESSION_GONE') throw error
         key = await this.#successorOf(publicId, done)
       }
     }
-    return false
+    return undefined
   }
 
   /** Where a session stands that got new ids; `undefined` where it has ended, or was updated on the way there. */
@@ -149,16 +155,26 @@ export class Sessions {
   }
 
   async *scan(): AsyncGenerator<SessionInfo, void, undefined> {
-    this.#assertOpen()
     const { store, settings } = this.#core
     const since = settings.now() - CLOCKS_APART
-    const moved = new Set<string>()
-    for await (const { records } of portions((cursor) => store.scan(settings.now(), PORTION, cursor))) {
+    // Of sessions that got a new id lately: those that were shown, and what leads to them.
+    const moved = new FollowedTombstones()
+    const ask = (cursor: string | undefined): Promise<RecordPage> => {
+      // It may be closed while somebody looks at what has come.
+      this.#assertOpen()
+      return store.scan(settings.now(), PORTION, cursor)
+    }
+    for await (const { records } of portions(ask)) {
       for (const [at, record] of records.entries()) {
         await turnAfter(at)
-        const found = isEnded(record) ? await this.#movedSince(since, record) : record
+        const predecessor = record.lastSeenAt < since ? undefined : readMetadata(record)?.predecessor
+        const isShown = predecessor !== undefined && moved.has(predecessor)
+        // It still stands under its old id, and comes under that.
+        if (predecessor !== undefined && !isShown && !(await this.#hasEnded(predecessor))) continue
+        const found = isEnded(record) ? await this.#movedSince(since, record, moved) : record
         if (found === undefined || moved.has(found.key)) continue
-        if (moved.size < MAX_MOVED && (found !== record || hasMovedSince(since, record))) moved.add(found.key)
+        if (found !== record || predecessor !== undefined) moved.add(found.key)
+        if (isShown) continue
         const info = await infoOf(this.#core, found)
         if (info !== undefined) yield info
       }
@@ -166,9 +182,13 @@ export class Sessions {
   }
 
   /** A session that got a new id while it was looked for may stand where the scan has been already: its tombstone leads there. */
-  async #movedSince(since: number, tombstone: SessionRecord): Promise<SessionRecord | undefined> {
+  async #movedSince(
+    since: number,
+    tombstone: SessionRecord,
+    moved: FollowedTombstones,
+  ): Promise<SessionRecord | undefined> {
     if (tombstone.lastSeenAt < since || successorOf(tombstone) === undefined) return undefined
-    return followRecord(this.#core, tombstone)
+    return followRecord(this.#core, tombstone, 0, moved)
   }
 
   async destroy(publicId: string, owner: string | undefined): Promise<boolean> {
@@ -185,21 +205,24 @@ export class Sessions {
     checkedOwner(owner, 'the owner of destroyAll()')
     if (except !== undefined && typeof except !== 'string')
       throw invalidType('except of destroyAll()', 'a public id', except)
-    let count = 0
+    // A session that gets a new id stands under both of them for a moment: it is one, to be spared or counted once.
+    const predecessors = new Map<string, string | undefined>()
     const ended = new Set<string>()
     for await (const records of recordsOf(this.#core, owner, CLOCKS_APART)) {
-      // A session that gets a new id stands under both of them for a moment: it is one, to be spared or counted once.
-      const before = new Map(records.map((record) => [record, readMetadata(record)?.predecessor ?? '']))
-      const others = records.filter((record) => record.key !== except && before.get(record) !== except)
-      for (const { key } of others) {
-        assertOutsideUpdate({ core: this.#core, publicId: key }, 'sessions.destroyAll()')
-        ended.add(key)
-      }
-      count += await eachOf(others, async (record) => {
-        return (await this.#end(record, 'elsewhere')) && !ended.has(before.get(record) ?? '')
+      const others = records.filter((record) => {
+        const predecessor = readMetadata(record)?.predecessor
+        if (record.key === except || (except !== undefined && predecessor === except)) return false
+        assertOutsideUpdate({ core: this.#core, publicId: record.key }, 'sessions.destroyAll()')
+        predecessors.set(record.key, predecessor)
+        return true
+      })
+      await eachOf(others, async (record) => {
+        const hasEnded = await this.#end(record, 'elsewhere')
+        if (hasEnded) ended.add(record.key)
+        return hasEnded
       })
     }
-    return count
+    return sessionsOf(ended, predecessors)
   }
 
   async destroyEverything(): Promise<number> {
@@ -209,10 +232,14 @@ export class Sessions {
     let count = 0
     for (let pass = 0; pass < MAX_PASSES; pass++) {
       const start = performance.now()
+      const followed = new FollowedTombstones()
       for await (const { records } of portions((cursor) =>
         store.scan(settings.now() - CLOCKS_APART, PORTION, cursor),
       )) {
-        count += await eachOf(records, (record) => this.#end(record, 'everything'))
+        count += await eachOf(records, async (record) => {
+          const found = await followRecord(this.#core, record, CLOCKS_APART, followed)
+          return found !== undefined && (await this.#end(found, 'everything'))
+        })
       }
       if (performance.now() - start < TOMBSTONE_SURELY_LIES) break
     }
@@ -249,9 +276,4 @@ export class Sessions {
     const record = await this.#core.store.read(publicId, this.#core.settings.now() - before)
     return record === 'corrupt' ? undefined : record
   }
-}
-
-/** Whether a record took the place of another one lately. */
-function hasMovedSince(since: number, record: SessionRecord): boolean {
-  return record.lastSeenAt >= since && readMetadata(record)?.predecessor !== undefined
 }

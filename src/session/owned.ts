@@ -10,6 +10,9 @@ import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import { followRecord } from './successors.ts'
 
+// Records of two ids of a session name one another in a line, never in a circle unless they are damaged.
+const MAX_STEPS = 100
+
 // An owner who signs in faster than they can be walked is walked no more often.
 const MAX_WALKS = 8
 
@@ -90,4 +93,19 @@ async function present(
     live.push(record)
   }
   return live
+}
+
+/** How many sessions these keys are: of two that follow one another, as `predecessors` tells, it is one. */
+export function sessionsOf(keys: ReadonlySet<string>, predecessors: ReadonlyMap<string, string | undefined>): number {
+  const first = new Set<string>()
+  for (const key of keys) {
+    let one = key
+    for (let steps = 0; steps < MAX_STEPS; steps++) {
+      const predecessor = predecessors.get(one)
+      if (predecessor === undefined || !predecessors.has(predecessor)) break
+      one = predecessor
+    }
+    first.add(one)
+  }
+  return first.size
 }

@@ -7,28 +7,54 @@ import type { Core } from './core.ts'
 // A chase of a session that gets new ids all the time ends after ten seconds, in milliseconds.
 const PATIENCE = 10_000
 
+// So many tombstones are remembered: of a session that has got more new ids within a minute, some are followed again.
+const MOST_FOLLOWED = 10_000
+
 /**
- * The record itself, or the one at the end of its successors; `undefined` where there is none. With `before`, as it was so
- * many milliseconds ago: an end must reach what has expired by this process's clock and lives by another one's.
+ * The tombstones that one walk over all records has followed to their end: a session that got a thousand new ids is looked
+ * for once, not from each of the thousand.
  */
-export async function followRecord(core: Core, record: SessionRecord, before = 0): Promise<SessionRecord | undefined> {
+export class FollowedTombstones {
+  readonly #keys = new Set<string>()
+
+  has(key: string): boolean {
+    return this.#keys.has(key)
+  }
+
+  add(key: string): void {
+    if (this.#keys.size >= MOST_FOLLOWED) this.#keys.clear()
+    this.#keys.add(key)
+  }
+}
+
+/**
+ * The record itself, or the one at the end of its successors; `undefined` where there is none, or where `followed` has been
+ * there already. With `before`, as it was so many milliseconds ago: an end must reach what has expired by this process's clock
+ * and lives by another one's.
+ */
+export async function followRecord(
+  core: Core,
+  record: SessionRecord,
+  before = 0,
+  followed?: FollowedTombstones,
+): Promise<SessionRecord | undefined> {
   const { store, settings } = core
   if (!isEnded(record)) return record
   let target: SessionRecord | undefined | 'corrupt' = record
   // Tombstones that name one another in a circle have no end.
   const seen = new Set<string>()
   const end = performance.now() + PATIENCE
-  let steps = 0
-  while (target !== undefined && target !== 'corrupt' && performance.now() < end) {
-    if (!isEnded(target)) return target
-    const successor = successorOf(target)
-    if (successor === undefined || seen.has(successor)) return undefined
-    seen.add(successor)
+  while (target !== undefined && target !== 'corrupt' && isEnded(target)) {
+    if (performance.now() >= end) return undefined
+    const successor: string | undefined = followed?.has(target.key) === true ? undefined : successorOf(target)
     // A store that answers at once would otherwise keep the event loop.
-    await turnAfter(steps++)
-    target = await store.read(successor, settings.now() - before)
+    await turnAfter(seen.size)
+    seen.add(target.key)
+    if (successor === undefined || seen.has(successor)) target = undefined
+    else target = await store.read(successor, settings.now() - before)
   }
-  return undefined
+  if (followed !== undefined) for (const key of seen) followed.add(key)
+  return target === 'corrupt' ? undefined : target
 }
 
 /** The key of the live session that took the place of that one; `undefined` where there is none. */

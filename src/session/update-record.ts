@@ -2,7 +2,7 @@
 import { goneError, headersSentError, inUpdateError } from '../errors.ts'
 import { applyChanges, NO_CHANGES } from '../record/merge.ts'
 import { recordOf, type Draft } from '../record/record.ts'
-import type { Replaced } from '../store.ts'
+import type { Replaced, SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import { updateAround } from './inside-update.ts'
 import { readLive } from './newest.ts'
@@ -10,6 +10,9 @@ import { ownerInData, signedOut } from './owner.ts'
 import { retryOnConflict } from './retry.ts'
 import { runUpdate, type Run } from './update-run.ts'
 import { validate } from './validation.ts'
+
+/** What changes the data; it is shown the record that holds it, but for an update that joins the one around it. */
+export type Updater<Result> = (data: object, record?: SessionRecord) => Result | Promise<Result>
 
 /**
  * Changes the data of a stored session atomically, and moves no timeout.
@@ -20,7 +23,7 @@ import { validate } from './validation.ts'
 export async function updateRecord<Result>(
   core: Core,
   key: string,
-  fn: (data: object) => Result | Promise<Result>,
+  fn: Updater<Result>,
   owner: string | undefined,
 ): Promise<Result> {
   const around = updateAround({ core, publicId: key })
@@ -28,18 +31,13 @@ export async function updateRecord<Result>(
     if (around.data === undefined) throw inUpdateError('sessions.update()')
     return fn(around.data.proxy)
   }
-  core.store.begin()
-  try {
-    return await core.updates.take(key, () => changeRecord(core, key, fn, owner))
-  } finally {
-    core.store.end()
-  }
+  return core.store.during(() => core.updates.take(key, () => changeRecord(core, key, fn, owner)))
 }
 
 async function changeRecord<Result>(
   core: Core,
   key: string,
-  fn: (data: object) => Result | Promise<Result>,
+  fn: Updater<Result>,
   owner: string | undefined,
 ): Promise<Result> {
   const { events, payload, settings, store, writes } = core
@@ -49,7 +47,7 @@ async function changeRecord<Result>(
     if (known === undefined || (owner !== undefined && known.record.owner !== owner)) return 'gone'
     if (known.dataError !== undefined) throw known.dataError
     const { record, stored } = known
-    run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, fn)
+    run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, (data) => fn(data, record))
     if ('error' in run || run.changes.length === 0) return 'done'
     const { createdAt } = record
     const draft = withOwner(core, {

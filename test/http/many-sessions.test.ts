@@ -285,6 +285,40 @@ test('after close() every method of the middleware is ERR_SESSION_STORE', async 
     await t.throwsAsync(call(), { code: 'ERR_SESSION_STORE', message: /is closed/ }, name)
 })
 
+test('close() waits for the ends that are under way, and a walk that somebody looks at ends then', async (t) => {
+  const ends: Record<string, (middleware: Mounted['middleware'], key: string) => Promise<unknown>> = {
+    destroy: (middleware, key) => middleware.destroy(key),
+    destroyAll: (middleware) => middleware.destroyAll('ada'),
+    destroyEverything: (middleware) => middleware.destroyEverything(),
+  }
+  for (const [name, end] of Object.entries(ends)) {
+    const { middleware, store, keys } = await signedIn(t, ['ada'])
+    const order: string[] = []
+    const held = store.pause('replace')
+    const ending = end(middleware, keys[0] ?? '').then(() => order.push(name))
+    await held.arrived
+    const closing = middleware.close().then(() => order.push('close'))
+    // Every turn that close() could take if it waited for nothing.
+    await new Promise((resolve) => setImmediate(resolve))
+    held.open()
+    await Promise.all([ending, closing])
+
+    t.deepEqual(order, [name, 'close'])
+  }
+
+  const { middleware } = await signedIn(
+    t,
+    Array.from({ length: 201 }, () => 'ada'),
+  )
+  const scan = middleware.scan()
+  await scan.next()
+  await middleware.close()
+  const rest = async () => {
+    while ((await scan.next()).done !== true);
+  }
+  await t.throwsAsync(rest(), { code: 'ERR_SESSION_STORE', message: /is closed/ })
+})
+
 test('close() closes the store once', async (t) => {
   let closed = 0
   const store = Object.assign(new MemoryStore(), { close: () => (closed += 1) })

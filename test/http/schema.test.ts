@@ -3,7 +3,7 @@ import test from 'ava'
 import { jsonCodec } from '../../src/record/codec.ts'
 import type { SchemaIssue, SchemaResult, StandardSchema } from '../../src/record/schema.ts'
 import { validated } from '../../src/record/schema.ts'
-import { hear, keyIn, mounted, type Things } from '../support/mounted.ts'
+import { hear, keyIn, mounted, type Session, type Things } from '../support/mounted.ts'
 
 const codec = jsonCodec(1000)
 const schema = <Output>(
@@ -356,3 +356,21 @@ test.serial(
     ])
   },
 )
+
+test('updateAll() passes over stored data that does not satisfy the schema, and refuses what its function makes of the others', async (t) => {
+  const handlers = { '/in': (session: Session) => session.signIn('ada'), '/bad': ({ data }: Session) => (data.n = -1) }
+  const plain = await mounted(t, {}, handlers)
+  const [good, bad] = [plain.browser(), plain.browser()]
+  for (const browser of [good, bad]) await browser.get('/in')
+  await bad.get('/bad')
+  const { middleware } = await mounted(t, { store: plain.store, schema: counts(false) }, handlers)
+
+  t.is(await middleware.updateAll('ada', (data) => (data.n = 1)), 1)
+  await t.throwsAsync(
+    middleware.updateAll('ada', (data) => (data.n = -5)),
+    { code: 'ERR_SESSION_SCHEMA' },
+  )
+
+  const stored = await plain.middleware.list('ada')
+  t.deepEqual(stored.map(({ data }) => data?.n).sort(), [-1, 1])
+})

@@ -176,6 +176,27 @@ claim('scan shows a session that has just got new ids once, under the last', asy
   t.deepEqual(seen.sort(), (await Promise.all(visitors.map((visitor) => visitor.publicId()))).sort())
 })
 
+claim('scan and destroyEverything look once for a session that has got a hundred new ids', async (t, stage) => {
+  const { site, store, visitor } = stage
+  await visitor.does(async (session) => {
+    session.data.count = 1
+    await session.save()
+    for (let times = 0; times < 100; times++) await session.regenerate()
+  })
+  store.counted()
+
+  const seen: string[] = []
+  for await (const { publicId } of site.middleware.scan()) seen.push(publicId)
+
+  t.deepEqual(seen, [await visitor.publicId()])
+  t.true((store.counted().read ?? 0) < 250)
+  t.is(await site.middleware.destroyEverything(), 1)
+  // Sixteen of its hundred tombstones are followed at a time.
+  t.true((store.counted().read ?? 0) < 2000)
+  t.is(await site.middleware.destroyEverything(), 0)
+  t.true((store.counted().read ?? 0) < 2000)
+})
+
 claim('destroyEverything ends all, what cannot be read too, with the reason', async (t, { site, scene, visitor }) => {
   const { middleware } = site
   const owned = await signedIn(site, 'ada', { a: 1 })
@@ -363,6 +384,70 @@ claim('destroyAll() counts a session between two ids once, and spares it under e
   await store.create({ ...record, key: old, meta: undefined }, at)
   t.is(await site.middleware.destroyAll('ada'), 1)
   t.deepEqual(await site.middleware.list('ada'), [])
+})
+
+claim('a session that is getting a new id is shown once, under the old, and ended once', async (t, stage) => {
+  const { site, store, visitor } = stage
+  const { middleware } = site
+  await visitor.does((session) => session.signIn('ada'))
+  const publicId = await visitor.publicId()
+  const held = store.pause('replace')
+  const request = visitor.does((session) => session.regenerate())
+  await held.arrived
+
+  const listed = await middleware.list('ada')
+  const scanned = []
+  for await (const info of middleware.scan()) scanned.push(info)
+  const count = await middleware.destroyAll('ada')
+  held.open()
+
+  t.deepEqual(
+    listed.map((info) => info.publicId),
+    [publicId],
+  )
+  t.deepEqual(
+    scanned.map((info) => info.publicId),
+    [publicId],
+  )
+  t.is(count, 1)
+  t.is((await request).code, 'ERR_SESSION_GONE')
+})
+
+claim(
+  'updateAll() counts a session that is getting a new id once, and its change goes on under it',
+  async (t, stage) => {
+    const { site, store, visitor } = stage
+    await visitor.does((session) => session.signIn('ada'))
+    const held = store.pause('replace')
+    const request = visitor.does((session) => session.regenerate())
+    await held.arrived
+
+    t.is(await site.middleware.updateAll('ada', increment), 1)
+    held.open()
+
+    t.is((await request).status, 200)
+    t.deepEqual(await visitor.sees(), { count: 1 })
+  },
+)
+
+claim('destroyAll() counts a session that got its new id after it was listed', async (t, stage) => {
+  const { site, store, visitor } = stage
+  const { middleware } = site
+  await visitor.does((session) => session.signIn('ada'))
+  const held = store.pause('replace')
+  const request = visitor.does((session) => session.regenerate())
+  await held.arrived
+  const listing = store.pause('list', 'after')
+
+  const count = middleware.destroyAll('ada')
+  await listing.arrived
+  held.open()
+  t.is((await request).status, 200)
+  listing.open()
+
+  t.is(await count, 1)
+  t.deepEqual(await middleware.list('ada'), [])
+  t.is(await visitor.origin(), 'expired')
 })
 
 claim('events name the owner and the reason of an end', async (t, { site, scene }) => {

@@ -314,6 +314,13 @@ test('what is no Pool and no Client is refused', (t) => {
   }
 })
 
+test('postgresSchema refuses what it does not know', (t) => {
+  t.throws(() => postgresSchema({ tabel: 'mine' } as never), { code: 'ERR_INVALID_ARG_VALUE' })
+  for (const wrong of [null, 'mine', []]) {
+    t.throws(() => postgresSchema(wrong as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  }
+})
+
 test('a table or schema name that is no plain identifier is refused, and not repeated', (t) => {
   for (const name of ['', 'a b', 'a"b', 'a.b', 'a;drop table x', '1a', 'x'.repeat(64), 'é']) {
     for (const options of [{ table: name }, { schema: name }]) {

@@ -278,11 +278,21 @@ test('what is neither a path nor a database is refused', (t) => {
   t.throws(() => new SqliteStore(''), { code: 'ERR_INVALID_ARG_VALUE' })
 })
 
+test('sqliteSchema takes the table as the store does, or its name alone, and refuses what it does not know', (t) => {
+  t.is(sqliteSchema({ table: 'mine' }), sqliteSchema('mine'))
+  t.is(sqliteSchema({ table: undefined }), sqliteSchema())
+  t.throws(() => sqliteSchema({ tabel: 'mine' } as never), { code: 'ERR_INVALID_ARG_VALUE' })
+  for (const wrong of [null, 5, []]) {
+    t.throws(() => sqliteSchema(wrong as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  }
+})
+
 test('a table name that is no plain identifier is refused, and not repeated', (t) => {
   for (const table of ['', 'a b', 'a"b', 'a;drop table x', '1a', 'sqlite_a', 'x'.repeat(64), 'é']) {
     const error = t.throws(() => new SqliteStore(libsql.open(':memory:'), { table }), { code: 'ERR_INVALID_ARG_VALUE' })
     t.true(table === '' || !error.message.includes(`${table} `))
     t.throws(() => sqliteSchema(table), { code: 'ERR_INVALID_ARG_VALUE' })
+    t.throws(() => sqliteSchema({ table }), { code: 'ERR_INVALID_ARG_VALUE' })
   }
   const wrong = { table: 5, createTable: 'no' } as object
   t.throws(() => new SqliteStore(libsql.open(':memory:'), wrong), { code: 'ERR_INVALID_ARG_TYPE' })

@@ -1,7 +1,7 @@
 // The table of a PostgresStore, and what is said to the server. All that comes back is text: an app may have told its
 // client to parse whole numbers, booleans or bytes in its own way, and some clients give bytes in no way at all.
 import { createHash } from 'node:crypto'
-import { checkIdentifier } from '../identifier.ts'
+import { checkIdentifier, checkOptions } from '../identifier.ts'
 
 /** Where the records are. */
 export interface PostgresTable {
@@ -43,6 +43,11 @@ const COLUMNS = `key, version::text, owner, created_at::text, last_seen_at::text
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a name that is not a plain identifier.
  */
 export function postgresSchema(options: PostgresTable = {}): string {
+  checkOptions(options, ['table', 'schema'])
+  return schemaOf(options)
+}
+
+function schemaOf(options: PostgresTable): string {
   const { table = 'sessions' } = options
   const target = tableName(options)
   // Columns of fixed width come first, which saves their padding. The collation C compares bytes: keys and owners need
@@ -77,7 +82,7 @@ export function makingOf(options: PostgresTable): string {
       ) THEN CREATE INDEX ON ${target} ${index}; END IF;`
   return `
     SELECT pg_advisory_xact_lock(${MAKING_LOCK});
-    ${postgresSchema(options)}
+    ${schemaOf(options)}
     DO $$ BEGIN
       ${unlessThere('owner', '(owner, key) WHERE owner IS NOT NULL')}
       ${unlessThere('sweep_at', '(sweep_at)')}

@@ -1,6 +1,6 @@
 // The table of a SqliteStore, and what is said to the database.
 import { invalidValue } from '../../errors.ts'
-import { checkIdentifier } from '../identifier.ts'
+import { checkIdentifier, checkOptions } from '../identifier.ts'
 
 /** The statements of a store. */
 export type StatementName =
@@ -27,10 +27,14 @@ export const COLUMNS: readonly string[] = ['key', ...FIELDS, 'sweep_at', 'payloa
  * The statements that make the table of a `SqliteStore` and its indexes, for those who keep their schema themselves
  * and set `createTable: false`. Running them again changes nothing.
  *
+ * @param options the table as the store takes it, or its name alone.
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a table name that is not a plain identifier.
  */
-export function sqliteSchema(table = 'sessions'): string {
-  checkTable('table', table)
+export function sqliteSchema(options: string | { readonly table?: string | undefined } = {}): string {
+  const given = typeof options === 'string' ? { table: options } : options
+  checkOptions(given, ['table'])
+  const { table = 'sessions' } = given
+  checkTable('options.table', table)
   const indexes = indexesOf(table).map(({ name, on }) => `${indexText(name, on)};`)
   return [`${tableText(table)};`, ...indexes].join('\n')
 }
