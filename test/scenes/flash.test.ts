@@ -29,35 +29,29 @@ claim('a message is read once', async (t, { visitor }) => {
 
 claim('overlapping takes may show a message twice, and leave none', async (t, { visitor }) => {
   await visitor.does((session) => session.flash('note', 'hello'))
-  const taken = new Barrier()
 
-  const slow = visitor.does(async (session) => {
+  const slow = await visitor.starts(async (session, wait) => {
     const messages = session.flash('note')
-    await taken.pass()
+    await wait()
     return messages
   })
-  await taken.arrived
   const fast = await visitor.does((session) => session.flash('note'))
-  taken.open()
 
-  t.deepEqual([(await slow).result, fast.result], [['hello'], ['hello']])
+  t.deepEqual([(await slow.ends()).result, fast.result], [['hello'], ['hello']])
   t.deepEqual((await visitor.does((session) => session.flash('note'))).result, [])
 })
 
 claim('a message that is put while another request takes those of its key survives', async (t, { visitor }) => {
   await visitor.does((session) => session.flash('note', 'first'))
-  const taken = new Barrier()
 
-  const slow = visitor.does(async (session) => {
+  const slow = await visitor.starts(async (session, wait) => {
     const messages = session.flash('note')
-    await taken.pass()
+    await wait()
     return messages
   })
-  await taken.arrived
   await visitor.does((session) => session.flash('note', 'second'))
-  taken.open()
 
-  t.deepEqual((await slow).result, ['first'])
+  t.deepEqual((await slow.ends()).result, ['first'])
   t.deepEqual((await visitor.does((session) => session.flash('note'))).result, ['second'])
 })
 
@@ -69,17 +63,14 @@ claim(
       session.data.a = 1
       session.flash('note', 'first')
     })
-    const put = new Barrier()
 
-    const slow = visitor.does(async (session) => {
+    const slow = await visitor.starts(async (session, wait) => {
       session.flash('note', 'second')
-      await put.pass()
+      await wait()
     })
-    await put.arrived
     await visitor.does((session) => session.clear())
-    put.open()
 
-    t.is((await slow).status, 200)
+    t.is((await slow.ends()).status, 200)
     t.deepEqual(
       (await visitor.does((session) => ({ note: session.flash('note'), data: { ...session.data } }))).result,
       { note: ['first', 'second'], data: {} },
