@@ -4,8 +4,8 @@ import type mysql from 'mysql2/promise'
 import { MysqlStore, mysqlSchema } from '../../src/stores/mysql.ts'
 import type { SessionRecord } from '../../src/store.ts'
 import { mysqlServer } from '../support/mysql.ts'
-import { keyed, MysqlClients, noting } from '../support/mysql-clients.ts'
-import { NOW } from '../support/records.ts'
+import { MysqlClients, noting } from '../support/mysql-clients.ts'
+import { keyed, NOW } from '../support/records.ts'
 
 const server = await mysqlServer([
   '--character-set-server=latin1',

@@ -4,8 +4,8 @@ import test from 'ava'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import { CorruptRecord, type SessionRecord } from '../../src/store.ts'
 import { mysqlServer } from '../support/mysql.ts'
-import { keyed, MysqlClients, ODD_OPTIONS, unprepared } from '../support/mysql-clients.ts'
-import { NOW } from '../support/records.ts'
+import { MysqlClients, ODD_OPTIONS, unprepared } from '../support/mysql-clients.ts'
+import { keyed, NOW } from '../support/records.ts'
 
 // Defaults in which case and accents do not count, and a table without another word would not be transactional.
 const server = await mysqlServer([

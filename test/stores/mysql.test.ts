@@ -6,8 +6,8 @@ import mysql from 'mysql2/promise'
 import { storeChecks } from '../../src/conformance.ts'
 import { MysqlStore, mysqlSchema, type MysqlClient } from '../../src/stores/mysql.ts'
 import { mysqlServer } from '../support/mysql.ts'
-import { keyed, MysqlClients, noting, ODD_OPTIONS, OTHER_OPTIONS, unprepared } from '../support/mysql-clients.ts'
-import { NOW } from '../support/records.ts'
+import { MysqlClients, noting, ODD_OPTIONS, OTHER_OPTIONS, unprepared } from '../support/mysql-clients.ts'
+import { keyed, NOW } from '../support/records.ts'
 
 const server = await mysqlServer()
 const testWithServer = server === undefined ? test.skip : test

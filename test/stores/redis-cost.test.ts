@@ -4,7 +4,8 @@ import test from 'ava'
 import { Redis } from 'ioredis'
 import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
-import { listed, openClients } from '../support/redis-clients.ts'
+import { listed } from '../support/portions.ts'
+import { openClients } from '../support/redis-clients.ts'
 import { startEachRedis } from '../support/redis.ts'
 
 const MINUTE = 60_000

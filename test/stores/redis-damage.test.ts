@@ -5,7 +5,8 @@ import type { Redis } from 'ioredis'
 import { HOUR, newKey, newRecord, successor } from '../../src/conformance/scene.ts'
 import { CorruptRecord, type SessionRecord } from '../../src/store.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
-import { listed, openClients, scanned } from '../support/redis-clients.ts'
+import { listed, scanned } from '../support/portions.ts'
+import { openClients } from '../support/redis-clients.ts'
 import { startEachRedis } from '../support/redis.ts'
 
 const NOW = Date.now()

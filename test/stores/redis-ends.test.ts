@@ -7,8 +7,9 @@ import { createClient, createCluster } from 'redis'
 import { storeChecks } from '../../src/conformance.ts'
 import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
 import { RedisStore, type RedisSubscriber } from '../../src/stores/redis.ts'
+import { listed } from '../support/portions.ts'
 import { startProxy } from '../support/proxy.ts'
-import { listed, openClients } from '../support/redis-clients.ts'
+import { openClients } from '../support/redis-clients.ts'
 import { startCluster, startEachRedis } from '../support/redis.ts'
 
 const NOW = Date.now()

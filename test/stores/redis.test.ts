@@ -4,7 +4,8 @@ import { createClient, createClientPool, createSentinel, RESP_TYPES } from 'redi
 import { storeChecks } from '../../src/conformance.ts'
 import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
 import { RedisStore, type RedisClient, type RedisSubscriber } from '../../src/stores/redis.ts'
-import { listed, openClients } from '../support/redis-clients.ts'
+import { listed } from '../support/portions.ts'
+import { openClients } from '../support/redis-clients.ts'
 import { startEachRedis } from '../support/redis.ts'
 
 const NOW = Date.now()

@@ -1,9 +1,7 @@
 // Clients of one server for a test file, and tables that nobody else has.
 import mysql from 'mysql2/promise'
 import type { MysqlConnection, MysqlQuery } from '../../src/stores/mysql.ts'
-import type { SessionRecord } from '../../src/store.ts'
 import type { MysqlServer } from './mysql.ts'
-import { NOW } from './records.ts'
 
 // Every option of a client that converts what is read or sent, and a second set, which says the opposite.
 export const ODD_OPTIONS: mysql.PoolOptions = {
@@ -65,12 +63,6 @@ export class MysqlClients {
   async end(): Promise<void> {
     await Promise.allSettled(this.#clients.map((client) => client.end()))
   }
-}
-
-/** A record with a key that can be read. */
-export function keyed(key: string, changes: Partial<SessionRecord> = {}): SessionRecord {
-  const instants = { createdAt: NOW, lastSeenAt: NOW, expiresAt: NOW + 1000 }
-  return { key, version: 1, payload: '{}', owner: undefined, meta: undefined, ...instants, ...changes }
 }
 
 /** A client that notes what is sent through it. */

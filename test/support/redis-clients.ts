@@ -3,8 +3,7 @@ import { GlideClient, GlideClusterClient, Logger } from '@valkey/valkey-glide'
 import { Cluster, Redis } from 'ioredis'
 import { Cluster as ValkeyCluster, Redis as Valkey } from 'iovalkey'
 import { createClient, createClientPool, createCluster } from 'redis'
-import type { SessionRecord } from '../../src/store.ts'
-import type { RedisClient, RedisStore } from '../../src/stores/redis.ts'
+import type { RedisClient } from '../../src/stores/redis.ts'
 
 // Its core writes a line for every error that a server answers with.
 Logger.init('error')
@@ -66,28 +65,4 @@ export function around(
 ): RedisClient {
   let sent = 0
   return { call: (name, args) => step(() => client.call(name, args), ++sent) }
-}
-
-/** All portions of a list. */
-export async function listed(store: RedisStore, owner: string, now: number, limit = 100): Promise<SessionRecord[]> {
-  const records: SessionRecord[] = []
-  let cursor: string | undefined
-  do {
-    const page = await store.list(owner, now, limit, cursor)
-    records.push(...page.records)
-    cursor = page.cursor
-  } while (cursor !== undefined)
-  return records
-}
-
-/** All portions of a scan. */
-export async function scanned(store: RedisStore, now: number, limit = 100): Promise<SessionRecord[]> {
-  const records: SessionRecord[] = []
-  let cursor: string | undefined
-  do {
-    const page = await store.scan(now, limit, cursor)
-    records.push(...page.records)
-    cursor = page.cursor
-  } while (cursor !== undefined)
-  return records
 }
