@@ -8,6 +8,7 @@ import { mysqlServer } from '../support/mysql.ts'
 import { MysqlClients } from '../support/mysql-clients.ts'
 import { startProxy } from '../support/proxy.ts'
 import { NOW } from '../support/records.ts'
+import { freshName } from '../support/service.ts'
 
 const server = await mysqlServer()
 const restart = server?.restart
@@ -21,7 +22,7 @@ test.after.always(async () => {
   await server?.stop()
 })
 
-const table = clients.table()
+const table = freshName()
 const admin = clients.pool()
 const store = new MysqlStore(clients.pool(), { table })
 

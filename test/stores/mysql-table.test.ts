@@ -6,6 +6,7 @@ import type { SessionRecord } from '../../src/store.ts'
 import { mysqlServer } from '../support/mysql.ts'
 import { MysqlClients, noting } from '../support/mysql-clients.ts'
 import { keyed, NOW } from '../support/records.ts'
+import { freshName } from '../support/service.ts'
 
 const server = await mysqlServer([
   '--character-set-server=latin1',
@@ -22,7 +23,7 @@ test.after.always(async () => {
 
 testWithServer('a write inside a transaction of the app is an error: nobody has committed it', async (t) => {
   const own = await clients.connection()
-  const store = new MysqlStore(own, { table: clients.table() })
+  const store = new MysqlStore(own, { table: freshName() })
   await store.create(keyed('a'), NOW)
 
   await own.beginTransaction()
@@ -30,12 +31,12 @@ testWithServer('a write inside a transaction of the app is an error: nobody has 
   await own.rollback()
 
   t.is(await store.replace(keyed('a', { version: 2 }), 1, NOW), 'done')
-  const off = new MysqlStore(clients.pool({}, ['autocommit = 0']), { table: clients.table() })
+  const off = new MysqlStore(clients.pool({}, ['autocommit = 0']), { table: freshName() })
   await t.throwsAsync(off.create(keyed('a'), NOW), { message: /autocommit/ })
 })
 
 testWithServer('processes that start together make the table once', async (t) => {
-  const table = clients.table()
+  const table = freshName()
   const stores = Array.from({ length: 8 }, () => new MysqlStore(clients.pool({ connectionLimit: 1 }), { table }))
 
   const answers = await Promise.all(stores.map((store, index) => store.create(keyed(`key${index}`), NOW)))
@@ -52,7 +53,7 @@ testWithServer(
   'the first verbs of a process share one making of the table, and a dropped table comes back',
   async (t) => {
     const spy = noting(pool)
-    const table = clients.table()
+    const table = freshName()
     const store = new MysqlStore(spy, { table })
 
     await Promise.all(Array.from({ length: 10 }, (_, index) => store.create(keyed(`key${index}`), NOW)))
@@ -65,8 +66,8 @@ testWithServer(
 )
 
 testWithServer('a table that could not be made is made by a later call', async (t) => {
-  const other = clients.table()
-  const table = clients.table()
+  const other = freshName()
+  const table = freshName()
   await pool.query(`CREATE USER ${other} IDENTIFIED BY 'x'`)
   await pool.query(`GRANT SELECT, INSERT ON test.* TO ${other}`)
   const store = new MysqlStore(clients.pool({ user: other, password: 'x' }), { table })
@@ -78,8 +79,8 @@ testWithServer('a table that could not be made is made by a later call', async (
 })
 
 testWithServer('with createTable false the table is for others to make, and four rights are enough', async (t) => {
-  const table = clients.table()
-  const user = clients.table()
+  const table = freshName()
+  const user = freshName()
   await pool.query(`CREATE USER ${user} IDENTIFIED BY 'x'`)
   await pool.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON test.* TO ${user}`)
   const store = new MysqlStore(clients.pool({ user, password: 'x' }), { table, createTable: false })
@@ -95,7 +96,7 @@ testWithServer('with createTable false the table is for others to make, and four
 testWithServer(
   'list, listKeys and scan give portions of the limit, each live record once, in the order of no clock',
   async (t) => {
-    const table = clients.table()
+    const table = freshName()
     const store = new MysqlStore(pool, { table })
     for (let index = 0; index < 25; index++) {
       await store.create(keyed(`key${index}`, { owner: index % 5 === 0 ? undefined : 'ada' }), NOW)
@@ -142,7 +143,7 @@ testWithServer(
 )
 
 testWithServer('a portion of an owner is found by the index, whatever else the table holds', async (t) => {
-  const table = clients.table()
+  const table = freshName()
   await pool.query(mysqlSchema({ table }))
   for (let from = 0; from < 20_000; from += 1000) {
     const rows = Array.from({ length: 1000 }, (_, at) => {
@@ -170,7 +171,7 @@ testWithServer('a portion of an owner is found by the index, whatever else the t
 })
 
 testWithServer('sweeps of several processes remove each record once', async (t) => {
-  const table = clients.table()
+  const table = freshName()
   const stores = [1, 2, 3].map(() => new MysqlStore(clients.pool({ connectionLimit: 1 }), { table }))
   await stores[0]?.read('a', NOW)
   const three = stores.map(async (store, nth) => {
@@ -190,7 +191,7 @@ testWithServer('sweeps of several processes remove each record once', async (t) 
 })
 
 testWithServer('a sweep does not wait for a record that another process holds', async (t) => {
-  const table = clients.table()
+  const table = freshName()
   const store = new MysqlStore(pool, { table })
   const holder = await clients.connection()
   for (const key of ['a', 'b', 'c']) await store.create(keyed(key), NOW)
@@ -204,7 +205,7 @@ testWithServer('a sweep does not wait for a record that another process holds', 
 })
 
 testWithServer('a sweep gets past any number of records that were touched since they were made', async (t) => {
-  const store = new MysqlStore(pool, { table: clients.table() })
+  const store = new MysqlStore(pool, { table: freshName() })
   await store.read('a', NOW)
   const touched = Array.from({ length: 1100 }, async (_, index) => {
     await store.create(keyed(`live${index}`), NOW)
@@ -221,7 +222,7 @@ testWithServer('a sweep gets past any number of records that were touched since 
 
 for (const isolation of ['REPEATABLE READ', 'READ COMMITTED']) {
   testWithServer(`${isolation}: a replace that waits for a record which is then removed is gone`, async (t) => {
-    const table = clients.table()
+    const table = freshName()
     const store = new MysqlStore(clients.pool({}, [`SESSION TRANSACTION ISOLATION LEVEL ${isolation}`]), { table })
     const holder = await clients.connection()
     await store.create(keyed('a'), NOW)
@@ -236,7 +237,7 @@ for (const isolation of ['REPEATABLE READ', 'READ COMMITTED']) {
   })
 
   testWithServer(`${isolation}: a replace that waits for a record which is then replaced is stale`, async (t) => {
-    const table = clients.table()
+    const table = freshName()
     const store = new MysqlStore(clients.pool({}, [`SESSION TRANSACTION ISOLATION LEVEL ${isolation}`]), { table })
     const holder = await clients.connection()
     await store.create(keyed('a'), NOW)
@@ -252,7 +253,7 @@ for (const isolation of ['REPEATABLE READ', 'READ COMMITTED']) {
 }
 
 testWithServer('tables know nothing of one another', async (t) => {
-  const table = clients.table()
+  const table = freshName()
   const [one, other] = [new MysqlStore(pool, { table }), new MysqlStore(pool, { table: `${table}_b` })]
   await one.create(keyed('a', { owner: 'ada' }), NOW)
 

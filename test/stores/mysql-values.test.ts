@@ -6,6 +6,7 @@ import { CorruptRecord, type SessionRecord } from '../../src/store.ts'
 import { mysqlServer } from '../support/mysql.ts'
 import { MysqlClients, ODD_OPTIONS, unprepared } from '../support/mysql-clients.ts'
 import { keyed, NOW } from '../support/records.ts'
+import { freshName } from '../support/service.ts'
 
 // Defaults in which case and accents do not count, and a table without another word would not be transactional.
 const server = await mysqlServer([
@@ -22,7 +23,7 @@ test.after.always(async () => {
 })
 
 testWithServer('text of every kind comes back as it was, and finds its owner', async (t) => {
-  const store = new MysqlStore(clients.pool(ODD_OPTIONS), { table: clients.table() })
+  const store = new MysqlStore(clients.pool(ODD_OPTIONS), { table: freshName() })
   const emoji = '\u{1f600}'
   const texts = [
     'a\0b',
@@ -49,7 +50,7 @@ testWithServer('text of every kind comes back as it was, and finds its owner', a
 })
 
 testWithServer('keys are the same only byte for byte', async (t) => {
-  const store = new MysqlStore(pool, { table: clients.table() })
+  const store = new MysqlStore(pool, { table: freshName() })
   const keys = ['a', 'A', 'a ', 'á', 'a\0', "a'", 'a"', 'a`']
 
   for (const key of keys) t.true(await store.create(keyed(key, { payload: key }), NOW), key)
@@ -58,7 +59,7 @@ testWithServer('keys are the same only byte for byte', async (t) => {
 })
 
 testWithServer('a payload of megabytes comes back, as text and as bytes', async (t) => {
-  const store = new MysqlStore(pool, { table: clients.table() })
+  const store = new MysqlStore(pool, { table: freshName() })
   const bytes = new Uint8Array(3_000_000).map((_, at) => at % 251)
   for (const payload of ['ü'.repeat(1_500_000), bytes, '', new Uint8Array()]) {
     const large = keyed(`key${payload.length}${typeof payload}`, { payload })
@@ -70,7 +71,7 @@ testWithServer('a payload of megabytes comes back, as text and as bytes', async 
 })
 
 testWithServer('a payload above max_allowed_packet is an error with its code, and the next call works', async (t) => {
-  const store = new MysqlStore(clients.pool({ connectionLimit: 1 }), { table: clients.table() })
+  const store = new MysqlStore(clients.pool({ connectionLimit: 1 }), { table: freshName() })
   await store.create(keyed('a'), NOW)
 
   const error = await t.throwsAsync(store.replace(keyed('a', { version: 2, payload: 'x'.repeat(17_000_000) }), 1, NOW))
@@ -80,7 +81,7 @@ testWithServer('a payload above max_allowed_packet is an error with its code, an
 })
 
 testWithServer('what the table cannot hold is refused, also where the server would cut it', async (t) => {
-  const store = new MysqlStore(clients.pool({}, ["sql_mode = ''"]), { table: clients.table() })
+  const store = new MysqlStore(clients.pool({}, ["sql_mode = ''"]), { table: freshName() })
   const wrong: Partial<SessionRecord>[] = [
     { key: 'k'.repeat(256) },
     { owner: 'x'.repeat(1601) },
@@ -97,7 +98,7 @@ testWithServer('what the table cannot hold is refused, also where the server wou
 })
 
 testWithServer('an error shows no key, owner or data, prepared or not, and keeps its code', async (t) => {
-  const table = clients.table()
+  const table = freshName()
   await pool.query(`CREATE TABLE ${table} (\`key\` INT PRIMARY KEY, owner INT NOT NULL)`)
   for (const client of [pool, unprepared(pool)]) {
     const store = new MysqlStore(client, { table })
@@ -119,7 +120,7 @@ testWithServer('an error shows no key, owner or data, prepared or not, and keeps
 })
 
 testWithServer('a row that is not what was written is one ended session, and the rest can be listed', async (t) => {
-  const table = clients.table()
+  const table = freshName()
   const store = new MysqlStore(clients.pool({ supportBigNumbers: false }), { table })
   const damages = [
     'version = 9007199254740993',

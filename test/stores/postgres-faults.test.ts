@@ -5,6 +5,7 @@ import { PostgresStore } from '../../src/stores/postgres.ts'
 import { checkRestartUnderLoad, lasting } from '../support/killed-server.ts'
 import { postgres } from '../support/postgres.ts'
 import { NOW } from '../support/records.ts'
+import { freshName } from '../support/service.ts'
 
 const server = await postgres()
 const restart = server?.restart
@@ -25,7 +26,7 @@ test.after.always(async () => {
   await server?.stop()
 })
 
-const table = `f${process.pid.toString(36)}${Date.now().toString(36)}`
+const table = freshName()
 const admin = newPool()
 const store = new PostgresStore(newPool(), { table })
 

@@ -6,6 +6,7 @@ import { PostgresStore, type PostgresClient } from '../../src/stores/postgres.ts
 import { postgres } from '../support/postgres.ts'
 import { checkPortions, timesScanned } from '../support/portions.ts'
 import { NOW } from '../support/records.ts'
+import { freshName } from '../support/service.ts'
 
 const server = await postgres()
 const testWithServer = server === undefined ? test.skip : test
@@ -17,20 +18,14 @@ test.after.always(async () => {
   await server?.stop()
 })
 
-const run = `p${process.pid.toString(36)}${Date.now().toString(36)}`
-let tables = 0
-function newTable(): string {
-  return `${run}_${tables++}`
-}
-
 testWithServer('portions of every size give each live session once, and no other', async (t) => {
-  const store = new PostgresStore(pool, { table: newTable() })
+  const store = new PostgresStore(pool, { table: freshName() })
 
   await checkPortions(t, store, [1, 7, 120, 121, 1000])
 })
 
 testWithServer('a session that lives through a scan comes once, whatever else comes and goes', async (t) => {
-  const store = new PostgresStore(pool, { table: newTable() })
+  const store = new PostgresStore(pool, { table: freshName() })
 
   t.deepEqual(await timesScanned(store, 100, 10), [1])
 })
@@ -38,7 +33,7 @@ testWithServer('a session that lives through a scan comes once, whatever else co
 testWithServer(
   'a portion is one statement, found by an index and not sorted; that of keys reads no payload',
   async (t) => {
-    const table = newTable()
+    const table = freshName()
     const sent: { text: string; values?: unknown[] }[] = []
     const spy: PostgresClient = {
       query: (query) => {

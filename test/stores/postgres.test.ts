@@ -4,6 +4,7 @@ import { storeChecks } from '../../src/conformance.ts'
 import { PostgresStore, postgresSchema, type PostgresClient } from '../../src/stores/postgres.ts'
 import type { SessionRecord } from '../../src/store.ts'
 import { postgres } from '../support/postgres.ts'
+import { freshName } from '../support/service.ts'
 
 const NOW = 1_800_000_000_000
 
@@ -22,13 +23,6 @@ async function newClient(): Promise<pg.Client> {
   clients.push(client)
   await client.connect()
   return client
-}
-
-// A server that was there may hold tables of an earlier run.
-const run = `t${process.pid.toString(36)}${Date.now().toString(36)}`
-let tables = 0
-function newTable(): string {
-  return `${run}_${tables++}`
 }
 
 function record(key: string, changes: Partial<SessionRecord> = {}): SessionRecord {
@@ -59,9 +53,9 @@ test.after.always(async () => {
 // The strictest isolation, and a zone whose clock is 14 hours away: neither is for the store to notice.
 const strange = newPool({ options: '-c default_transaction_isolation=serializable -c TimeZone=Pacific/Kiritimati' })
 const shared: [string, PostgresStore][] = [
-  ['a Pool', new PostgresStore(pool, { table: newTable() })],
-  ['a Client', new PostgresStore(client ?? pool, { table: newTable() })],
-  ['serializable, another time zone', new PostgresStore(strange, { table: newTable(), schema: 'public' })],
+  ['a Pool', new PostgresStore(pool, { table: freshName() })],
+  ['a Client', new PostgresStore(client ?? pool, { table: freshName() })],
+  ['serializable, another time zone', new PostgresStore(strange, { table: freshName(), schema: 'public' })],
 ]
 for (const [name, store] of shared) {
   for (const { title, run } of storeChecks) {
@@ -73,7 +67,7 @@ for (const [name, store] of shared) {
 
 testWithServer('each verb is one statement, whatever it answers', async (t) => {
   const spy = counted(pool)
-  const store = new PostgresStore(spy, { table: newTable() })
+  const store = new PostgresStore(spy, { table: freshName() })
   await store.read('a', NOW)
   const verbs: [string, () => Promise<unknown>, unknown][] = [
     ['create', () => store.create(record('a', { owner: 'ada' }), NOW), true],
@@ -94,7 +88,7 @@ testWithServer('each verb is one statement, whatever it answers', async (t) => {
 })
 
 testWithServer('touches and plain replaces write no index', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const own = await newClient()
   const store = new PostgresStore(own, { table })
   // So few that all their states fit on one page, even while another test's transaction keeps the dead ones there.
@@ -121,7 +115,7 @@ testWithServer('touches and plain replaces write no index', async (t) => {
 })
 
 testWithServer('text that the server cannot hold comes back as it was, and finds its owner', async (t) => {
-  const store = new PostgresStore(pool, { table: newTable() })
+  const store = new PostgresStore(pool, { table: freshName() })
   for (const [index, text] of ['a\0b', '\0', '\ud800', 'x\udfffy', '\u0001', '\u0001"x"', '\u0001\0'].entries()) {
     const odd = record(`key${index}`, { payload: text, owner: text, meta: text })
 
@@ -133,7 +127,7 @@ testWithServer('text that the server cannot hold comes back as it was, and finds
 })
 
 testWithServer('instants are the same whatever the time zone of a connection', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const east = new PostgresStore(newPool({ options: '-c TimeZone=Pacific/Kiritimati' }), { table })
   const west = new PostgresStore(newPool({ options: '-c TimeZone=Pacific/Niue' }), { table })
 
@@ -144,7 +138,7 @@ testWithServer('instants are the same whatever the time zone of a connection', a
 })
 
 testWithServer('processes that start together make the table once', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const stores = Array.from({ length: 8 }, () => new PostgresStore(newPool({ max: 1 }), { table }))
 
   const answers = await Promise.all(stores.map((store, index) => store.create(record(`key${index}`), NOW)))
@@ -156,7 +150,7 @@ testWithServer('processes that start together make the table once', async (t) =>
 
 testWithServer('the first verbs of a process share one making of the table', async (t) => {
   const spy = counted(pool)
-  const store = new PostgresStore(spy, { table: newTable() })
+  const store = new PostgresStore(spy, { table: freshName() })
 
   await Promise.all(Array.from({ length: 10 }, (_, index) => store.create(record(`key${index}`), NOW)))
 
@@ -164,7 +158,7 @@ testWithServer('the first verbs of a process share one making of the table', asy
 })
 
 testWithServer('a table that could not be made is made by a later call', async (t) => {
-  const schema = newTable()
+  const schema = freshName()
   const store = new PostgresStore(pool, { schema })
   await t.throwsAsync(store.create(record('a'), NOW), { code: '3F000' })
 
@@ -174,7 +168,7 @@ testWithServer('a table that could not be made is made by a later call', async (
 })
 
 testWithServer('with createTable false the table is for others to make', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const store = new PostgresStore(pool, { table, createTable: false })
   await t.throwsAsync(store.create(record('a'), NOW), { code: '42P01' })
 
@@ -184,7 +178,7 @@ testWithServer('with createTable false the table is for others to make', async (
 })
 
 testWithServer('tables, and tables of one name in two schemas, know nothing of one another', async (t) => {
-  const [table, schema] = [newTable(), newTable()]
+  const [table, schema] = [freshName(), freshName()]
   await pool.query(`CREATE SCHEMA ${schema}`)
   const one = new PostgresStore(pool, { table })
   const others = [new PostgresStore(pool, { table: `${table}_B` }), new PostgresStore(pool, { table, schema })]
@@ -201,7 +195,7 @@ testWithServer('tables, and tables of one name in two schemas, know nothing of o
 })
 
 testWithServer('sweeps of several processes remove each record once', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const stores = [1, 2, 3].map(() => new PostgresStore(newPool({ max: 1 }), { table }))
   const three = stores.map(async (store, nth) => {
     for (let index = 0; index < 500; index++) await store.create(record(`key${nth}-${index}`), NOW)
@@ -217,7 +211,7 @@ testWithServer('sweeps of several processes remove each record once', async (t) 
 })
 
 testWithServer('a sweep does not wait for a record that another process holds', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const store = new PostgresStore(pool, { table })
   const holder = await newClient()
   for (const key of ['a', 'b', 'c']) await store.create(record(key), NOW)
@@ -231,7 +225,7 @@ testWithServer('a sweep does not wait for a record that another process holds', 
 })
 
 testWithServer('a sweep gets past any number of records that were touched since they were made', async (t) => {
-  const store = new PostgresStore(pool, { table: newTable() })
+  const store = new PostgresStore(pool, { table: freshName() })
   const touched = Array.from({ length: 1100 }, async (_, index) => {
     await store.create(record(`live${index}`), NOW)
     await store.touch(`live${index}`, 1, NOW + 1, NOW + 9000, NOW + 1)
@@ -246,7 +240,7 @@ testWithServer('a sweep gets past any number of records that were touched since 
 })
 
 testWithServer('a replace that waits for a record which is then removed is gone', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const store = new PostgresStore(pool, { table })
   const holder = await newClient()
   await store.create(record('a'), NOW)
@@ -262,7 +256,7 @@ testWithServer('a replace that waits for a record which is then removed is gone'
 
 testWithServer('a pooler that forgets prepared statements is served without them', async (t) => {
   const single = newPool({ max: 1 })
-  const store = new PostgresStore(single, { table: newTable() })
+  const store = new PostgresStore(single, { table: freshName() })
   await store.create(record('a'), NOW)
   await store.read('a', NOW)
 
@@ -277,7 +271,7 @@ testWithServer('a pooler that forgets prepared statements is served without them
 })
 
 testWithServer('numbers come back as numbers where the app has pg parse them otherwise', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const types = new pg.TypeOverrides()
   types.setTypeParser(pg.types.builtins.INT8, BigInt)
   const store = new PostgresStore(newPool({ types }), { table })

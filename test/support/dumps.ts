@@ -11,7 +11,7 @@ import { RedisStore } from '../../src/stores/redis.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
 import { postgres } from './postgres.ts'
 import { redisMakes, startRedis } from './redis.ts'
-import { temporaryFolder } from './service.ts'
+import { freshName, temporaryFolder } from './service.ts'
 import { drivers } from './sqlite.ts'
 
 export interface Opened {
@@ -104,7 +104,7 @@ const postgresStores: readonly Dumpable[] =
           name: 'PostgresStore',
           open() {
             const pool = new pg.Pool({ connectionString: server.url }).on('error', () => undefined)
-            const table = `dump_${process.pid.toString(36)}${Date.now().toString(36)}_${tables++}`
+            const table = freshName()
             return Promise.resolve({
               store: new PostgresStore(pool, { table }),
               async dump() {
@@ -118,7 +118,6 @@ const postgresStores: readonly Dumpable[] =
           },
         },
       ]
-let tables = 0
 
 /** Without those whose server is not on this machine. */
 export const dumpable: readonly Dumpable[] = [

@@ -30,9 +30,6 @@ export const OTHER_OPTIONS: mysql.PoolOptions = {
 export class MysqlClients {
   readonly #uri: string
   readonly #clients: { end(): Promise<void> }[] = []
-  // A server that was there may hold tables of an earlier run.
-  readonly #run = `t${process.pid.toString(36)}${Date.now().toString(36)}`
-  #tables = 0
 
   constructor(server: MysqlServer | undefined) {
     this.#uri = server?.uri ?? 'mysql://127.0.0.1:1/none'
@@ -54,10 +51,6 @@ export class MysqlClients {
   keep<Client extends { end(): Promise<void> }>(client: Client): Client {
     this.#clients.push(client)
     return client
-  }
-
-  table(): string {
-    return `${this.#run}_${this.#tables++}`
   }
 
   async end(): Promise<void> {

@@ -125,6 +125,14 @@ export function endWithUs(child: ChildProcess): void {
   child.once('exit', () => children.delete(child))
 }
 
+const run = `${process.pid.toString(36)}${Date.now().toString(36)}`
+let names = 0
+
+/** A name that no other test has, and no earlier run, for a table of a server that may have been there before. */
+export function freshName(): string {
+  return `t${run}_${names++}`
+}
+
 /** A folder of its own under the system's temporary one, removed when the process ends. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'koa-fastsession-'))
