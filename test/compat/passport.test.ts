@@ -8,7 +8,7 @@ import koaFramework from 'koa-passport/lib/framework/koa.js'
 import passport from 'passport'
 import { Strategy as LocalStrategy } from 'passport-local'
 import { session, type SessionOptions } from '../../src/index.ts'
-import { serve } from '../support/app.ts'
+import { served } from '../support/app.ts'
 import { answering, bagOf, ecosystem, post, visitorOf, type Ecosystem, type Handlers } from '../support/ecosystem.ts'
 import type { ExecutionContext } from 'ava'
 
@@ -341,8 +341,7 @@ for (const [name, open] of Object.entries(makes)) {
         answering(handlers),
       ])
         app.use(one)
-      const running = await serve(app)
-      t.teardown(() => running.close())
+      const running = await served(t, app)
 
       t.is((await post(running.browser(), path, ADA)).status, 500)
       t.regex(String(running.errors[0]), /koaSession: true/)

@@ -4,7 +4,7 @@ import { request } from 'node:http'
 import test from 'ava'
 import Koa from 'koa'
 import { MemoryStore, session, type CookieOptions } from '../../src/index.ts'
-import { serve } from '../support/app.ts'
+import { served } from '../support/app.ts'
 import { mounted } from '../support/mounted.ts'
 import { settle, warnings, type Warning } from '../support/warnings.ts'
 
@@ -191,8 +191,7 @@ for (const how of ['defineProperty', 'assignment'] as const)
       await next()
     })
     app.use((ctx) => void (ctx.body = 'done'))
-    const running = await serve(app)
-    t.teardown(() => running.close())
+    const running = await served(t, app)
     await running.browser().get('/')
     await settle()
     await settle()

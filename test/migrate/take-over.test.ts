@@ -13,7 +13,7 @@ import {
   type OldSessions,
   type TakeOverOptions,
 } from '../../src/migrate.ts'
-import { KEYS, serve, type Running } from '../support/app.ts'
+import { KEYS, served, type Running } from '../support/app.ts'
 import { valueIn } from '../support/mounted.ts'
 import { DAY, inCookie, OldStore, signed } from '../support/old-sessions.ts'
 
@@ -45,8 +45,7 @@ async function site(
     if (ctx.path === '/other') await current.signIn('eve')
     ctx.body = ctx.path === '/logout' ? 'done' : `${current.owner ?? 'nobody'} ${JSON.stringify(current.data)}`
   })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   return running
 }
 
@@ -216,8 +215,7 @@ test('under koaSession and an owner option, what koa-passport kept is taken over
     }),
   )
   app.use((ctx) => void (ctx.body = (ctx as unknown as { session: SignedIn }).session.passport))
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
 
   t.is((await running.browser().send('/', inCookie({ passport: { user: 'ada' } }))).body, '{"user":"ada"}')
   t.is((await sessions.list('ada')).length, 1)

@@ -4,23 +4,17 @@ import test from 'ava'
 import type mysql from 'mysql2/promise'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import { checkRestartUnderLoad, lasting } from '../support/killed-server.ts'
-import { mysqlServer } from '../support/mysql.ts'
-import { MysqlClients } from '../support/mysql-clients.ts'
+import { openMysql } from '../support/mysql-clients.ts'
 import { startProxy } from '../support/proxy.ts'
 import { NOW } from '../support/records.ts'
 import { freshName } from '../support/service.ts'
 
-const server = await mysqlServer()
+const { server, clients, stop } = await openMysql()
 const restart = server?.restart
 const testWithServer = server === undefined ? test.skip : test.serial
 // A server that the tests did not start is not theirs to kill.
 const testWithOwnServer = restart === undefined ? test.skip : test.serial
-
-const clients = new MysqlClients(server)
-test.after.always(async () => {
-  await clients.end()
-  await server?.stop()
-})
+test.after.always(stop)
 
 const table = freshName()
 const admin = clients.pool()

@@ -3,23 +3,14 @@ import test from 'ava'
 import type mysql from 'mysql2/promise'
 import { MysqlStore, mysqlSchema } from '../../src/stores/mysql.ts'
 import type { SessionRecord } from '../../src/store.ts'
-import { mysqlServer } from '../support/mysql.ts'
-import { MysqlClients, noting } from '../support/mysql-clients.ts'
+import { FOREIGN_DEFAULTS, noting, openMysql } from '../support/mysql-clients.ts'
 import { keyed, NOW } from '../support/records.ts'
 import { freshName } from '../support/service.ts'
+import { checkSweepPastTouched } from '../support/sweep.ts'
 
-const server = await mysqlServer([
-  '--character-set-server=latin1',
-  '--collation-server=latin1_general_ci',
-  '--default-storage-engine=MyISAM',
-])
-const testWithServer = server === undefined ? test.skip : test
-const clients = new MysqlClients(server)
+const { clients, testWithServer, stop } = await openMysql(FOREIGN_DEFAULTS)
 const pool = clients.pool()
-test.after.always(async () => {
-  await clients.end()
-  await server?.stop()
-})
+test.after.always(stop)
 
 testWithServer('a write inside a transaction of the app is an error: nobody has committed it', async (t) => {
   const own = await clients.connection()
@@ -207,27 +198,27 @@ testWithServer('a sweep does not wait for a record that another process holds', 
 testWithServer('a sweep gets past any number of records that were touched since they were made', async (t) => {
   const store = new MysqlStore(pool, { table: freshName() })
   await store.read('a', NOW)
-  const touched = Array.from({ length: 1100 }, async (_, index) => {
-    await store.create(keyed(`live${index}`), NOW)
-    await store.touch(`live${index}`, 1, NOW + 1, NOW + 9000, NOW + 1)
-  })
-  await Promise.all(touched)
-  await store.create(keyed('ended', { expiresAt: NOW + 1001 }), NOW)
 
-  t.is(await store.deleteExpired(NOW + 2000, 1), 1)
-
-  t.false(await store.delete('ended'))
-  t.is(await store.deleteExpired(NOW + 9000, 5000), 1100)
+  await checkSweepPastTouched(t, store)
 })
+
+/** A store with a record `a`, and a transaction of somebody else that has changed it and is still open. */
+async function changedElsewhere(isolation: string, change: (table: string) => string) {
+  const table = freshName()
+  const store = new MysqlStore(clients.pool({}, [`SESSION TRANSACTION ISOLATION LEVEL ${isolation}`]), { table })
+  const holder = await clients.connection()
+  await store.create(keyed('a'), NOW)
+  await holder.query('BEGIN')
+  await holder.query(change(table))
+  return { table, store, holder }
+}
 
 for (const isolation of ['REPEATABLE READ', 'READ COMMITTED']) {
   testWithServer(`${isolation}: a replace that waits for a record which is then removed is gone`, async (t) => {
-    const table = freshName()
-    const store = new MysqlStore(clients.pool({}, [`SESSION TRANSACTION ISOLATION LEVEL ${isolation}`]), { table })
-    const holder = await clients.connection()
-    await store.create(keyed('a'), NOW)
-    await holder.query('BEGIN')
-    await holder.query(`DELETE FROM ${table} WHERE \`key\` = 'a'`)
+    const { table, store, holder } = await changedElsewhere(
+      isolation,
+      (name) => `DELETE FROM ${name} WHERE \`key\` = 'a'`,
+    )
 
     const answers = [store.replace(keyed('a', { version: 2 }), 1, NOW), store.touch('a', 1, NOW, NOW + 5000, NOW)]
     await waitingForALock(table, 2)
@@ -237,12 +228,10 @@ for (const isolation of ['REPEATABLE READ', 'READ COMMITTED']) {
   })
 
   testWithServer(`${isolation}: a replace that waits for a record which is then replaced is stale`, async (t) => {
-    const table = freshName()
-    const store = new MysqlStore(clients.pool({}, [`SESSION TRANSACTION ISOLATION LEVEL ${isolation}`]), { table })
-    const holder = await clients.connection()
-    await store.create(keyed('a'), NOW)
-    await holder.query('BEGIN')
-    await holder.query(`UPDATE ${table} SET version = 2 WHERE \`key\` = 'a'`)
+    const { table, store, holder } = await changedElsewhere(
+      isolation,
+      (name) => `UPDATE ${name} SET version = 2 WHERE \`key\` = 'a'`,
+    )
 
     const answer = store.replace(keyed('a', { version: 2 }), 1, NOW)
     await waitingForALock(table, 1)

@@ -3,24 +3,13 @@ import { inspect } from 'node:util'
 import test from 'ava'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import { CorruptRecord, type SessionRecord } from '../../src/store.ts'
-import { mysqlServer } from '../support/mysql.ts'
-import { MysqlClients, ODD_OPTIONS, unprepared } from '../support/mysql-clients.ts'
+import { FOREIGN_DEFAULTS, ODD_OPTIONS, openMysql, unprepared } from '../support/mysql-clients.ts'
 import { keyed, NOW } from '../support/records.ts'
 import { freshName } from '../support/service.ts'
 
-// Defaults in which case and accents do not count, and a table without another word would not be transactional.
-const server = await mysqlServer([
-  '--character-set-server=latin1',
-  '--collation-server=latin1_general_ci',
-  '--default-storage-engine=MyISAM',
-])
-const testWithServer = server === undefined ? test.skip : test
-const clients = new MysqlClients(server)
+const { clients, testWithServer, stop } = await openMysql(FOREIGN_DEFAULTS)
 const pool = clients.pool()
-test.after.always(async () => {
-  await clients.end()
-  await server?.stop()
-})
+test.after.always(stop)
 
 testWithServer('text of every kind comes back as it was, and finds its owner', async (t) => {
   const store = new MysqlStore(clients.pool(ODD_OPTIONS), { table: freshName() })

@@ -5,20 +5,14 @@ import callbackMysql from 'mysql2'
 import mysql from 'mysql2/promise'
 import { storeChecks } from '../../src/conformance.ts'
 import { MysqlStore, mysqlSchema, type MysqlClient } from '../../src/stores/mysql.ts'
-import { mysqlServer } from '../support/mysql.ts'
-import { MysqlClients, noting, ODD_OPTIONS, OTHER_OPTIONS, unprepared } from '../support/mysql-clients.ts'
+import { noting, ODD_OPTIONS, openMysql, OTHER_OPTIONS, unprepared } from '../support/mysql-clients.ts'
 import { keyed, NOW } from '../support/records.ts'
 import { freshName } from '../support/service.ts'
 
-const server = await mysqlServer()
-const testWithServer = server === undefined ? test.skip : test
-const clients = new MysqlClients(server)
+const { server, clients, testWithServer, stop } = await openMysql()
 const pool = clients.pool()
 const connection = server === undefined ? pool : await clients.connection()
-test.after.always(async () => {
-  await clients.end()
-  await server?.stop()
-})
+test.after.always(stop)
 
 const shared: [string, () => MysqlStore][] = [
   ['a pool', () => new MysqlStore(pool, { table: freshName() })],

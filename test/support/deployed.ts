@@ -3,7 +3,7 @@ import type { ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { MemoryStore, session, type SessionManager, type SessionOptions } from '../../src/index.ts'
 import { takeOver, type OldSessions, type TakeOverOptions } from '../../src/migrate.ts'
-import { KEYS, serve, type Answer, type Running } from './app.ts'
+import { KEYS, served, type Answer, type Running } from './app.ts'
 import { valueIn } from './mounted.ts'
 import { DAY } from './old-sessions.ts'
 
@@ -49,8 +49,7 @@ export async function after(
     if (ctx.path === '/life') ctx.body = String(current.maxAge)
     else ctx.body = ctx.path === '/logout' ? 'done' : `${current.owner ?? 'nobody'} ${JSON.stringify(current.data)}`
   })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   return { ...running, browser: () => running.browser(), copies: () => copies }
 }
 

@@ -1,7 +1,8 @@
-// Clients of one server for a test file, and tables that nobody else has.
+// Clients of one server for a test file.
+import test from 'ava'
 import mysql from 'mysql2/promise'
 import type { MysqlConnection, MysqlQuery } from '../../src/stores/mysql.ts'
-import type { MysqlServer } from './mysql.ts'
+import { mysqlServer, type MysqlServer } from './mysql.ts'
 
 // Every option of a client that converts what is read or sent, and a second set, which says the opposite.
 export const ODD_OPTIONS: mysql.PoolOptions = {
@@ -26,6 +27,13 @@ export const OTHER_OPTIONS: mysql.PoolOptions = {
   supportBigNumbers: true,
   stringifyObjects: true,
 }
+
+/** Of a server: case and accents do not count, and a table without another word would not be transactional. */
+export const FOREIGN_DEFAULTS: readonly string[] = [
+  '--character-set-server=latin1',
+  '--collation-server=latin1_general_ci',
+  '--default-storage-engine=MyISAM',
+]
 
 export class MysqlClients {
   readonly #uri: string
@@ -56,6 +64,21 @@ export class MysqlClients {
   async end(): Promise<void> {
     await Promise.allSettled(this.#clients.map((client) => client.end()))
   }
+}
+
+/**
+ * A server for a test file, and clients of it; `stop` ends them all.
+ *
+ * @param settings for the command line of a server that is started here.
+ */
+export async function openMysql(settings?: readonly string[]) {
+  const server = await mysqlServer(settings)
+  const clients = new MysqlClients(server)
+  const stop = async (): Promise<void> => {
+    await clients.end()
+    await server?.stop()
+  }
+  return { server, clients, testWithServer: server === undefined ? test.skip : test, stop }
 }
 
 /** A client that notes what is sent through it. */

@@ -4,6 +4,7 @@ import { Cluster, Redis } from 'ioredis'
 import { Cluster as ValkeyCluster, Redis as Valkey } from 'iovalkey'
 import { createClient, createClientPool, createCluster } from 'redis'
 import type { RedisClient } from '../../src/stores/redis.ts'
+import { startEachRedis, type TestedRedis } from './redis.ts'
 
 // Its core writes a line for every error that a server answers with.
 Logger.init('error')
@@ -56,6 +57,23 @@ export async function openClusterClients(ports: readonly number[]): Promise<read
     { name: 'iovalkey', client: iovalkey, close: () => iovalkey.disconnect() },
     { name: 'valkey-glide', client: glide, close: () => glide.close() },
   ]
+}
+
+/** One server of each make, with every client connected to it; `stop` ends them all. */
+export async function startEachWithClients(): Promise<readonly (TestedRedis & { clients: readonly OpenClient[] })[]> {
+  return Promise.all(
+    (await startEachRedis()).map(async (server) => {
+      const clients = await openClients(server.port)
+      return {
+        ...server,
+        clients,
+        async stop() {
+          for (const { close } of clients) close()
+          await server.stop()
+        },
+      }
+    }),
+  )
 }
 
 /** A client that does something around each command of another: the n-th that it sends, from 1 on. */

@@ -1,0 +1,22 @@
+// What every SQL store must do when it deletes what has expired.
+import type { ExecutionContext } from 'ava'
+import type { SessionStore } from '../../src/store.ts'
+import { keyed, NOW } from './records.ts'
+
+/** Checks that a sweep of one record finds the one that has ended, behind many that were touched since they were made. */
+export async function checkSweepPastTouched(
+  t: ExecutionContext,
+  store: SessionStore & Required<Pick<SessionStore, 'deleteExpired'>>,
+): Promise<void> {
+  const touched = Array.from({ length: 1100 }, async (_, index) => {
+    await store.create(keyed(`live${index}`), NOW)
+    await store.touch(`live${index}`, 1, NOW + 1, NOW + 9000, NOW + 1)
+  })
+  await Promise.all(touched)
+  await store.create(keyed('ended', { expiresAt: NOW + 1001 }), NOW)
+
+  t.is(await store.deleteExpired(NOW + 2000, 1), 1)
+
+  t.false(await store.delete('ended'))
+  t.is(await store.deleteExpired(NOW + 9000, 5000), 1100)
+}
