@@ -93,6 +93,13 @@ function aborted(signal: AbortSignal, limit = 60_000): Promise<void> {
   })
 }
 
+/** Waits for the signal to abort, and lets the watching request end. */
+async function finishAborted(t: ExecutionContext, { signal, finish }: Watching, limit?: number): Promise<void> {
+  await aborted(signal, limit)
+  t.true(signal.aborted)
+  await finish()
+}
+
 const ends: Readonly<Record<string, (watching: Watching) => Promise<unknown>>> = {
   'a sign-out in another request': ({ browser }) => browser.get('/end'),
   'destroy from elsewhere': ({ app, manager }) => app.middleware.destroy(manager.publicId),
@@ -120,9 +127,7 @@ test('the signal aborts when the limit of its owner ends it', async (t) => {
   const scene = await watching(t, { maxPerOwner: 1 })
   scene.now.value += 1000
   await scene.app.browser().get('/begin')
-  await aborted(scene.signal, SOON)
-  t.true(scene.signal.aborted)
-  await scene.finish()
+  await finishAborted(t, scene, SOON)
 })
 
 for (const what of ['/new-id', '/same'] as const) {
@@ -132,9 +137,7 @@ for (const what of ['/new-id', '/same'] as const) {
     t.false(scene.signal.aborted)
 
     await scene.browser.get('/end')
-    await aborted(scene.signal, SOON)
-    t.true(scene.signal.aborted)
-    await scene.finish()
+    await finishAborted(t, scene, SOON)
   })
 }
 
@@ -147,9 +150,7 @@ test('the signal aborts when the session expires by the clock, not before, and a
   t.false(scene.signal.aborted)
 
   scene.now.value += 41 * 60_000
-  await aborted(scene.signal)
-  t.true(scene.signal.aborted)
-  await scene.finish()
+  await finishAborted(t, scene)
 })
 
 test('the signal aborts at the absolute end, however active its user is', async (t) => {
@@ -160,9 +161,7 @@ test('the signal aborts at the absolute end, however active its user is', async 
   }
   t.false(scene.signal.aborted)
   scene.now.value += 10 * 60_000
-  await aborted(scene.signal)
-  t.true(scene.signal.aborted)
-  await scene.finish()
+  await finishAborted(t, scene)
 })
 
 test('an end in another process reaches a store that announces nothing, within some seconds', async (t) => {
@@ -173,9 +172,7 @@ test('an end in another process reaches a store that announces nothing, within s
   const elsewhere = another(t, new SilentStore(records), scene)
 
   t.true(await elsewhere.destroy(scene.manager.publicId))
-  await aborted(scene.signal)
-  t.true(scene.signal.aborted)
-  await scene.finish()
+  await finishAborted(t, scene)
 })
 
 test('a store that announces is read once for an end elsewhere, and not for those of others', async (t) => {
@@ -207,9 +204,7 @@ test('announcements that were lost are healed by one of undefined', async (t) =>
   t.false(scene.signal.aborted)
 
   store.say(undefined)
-  await aborted(scene.signal, SOON)
-  t.true(scene.signal.aborted)
-  await scene.finish()
+  await finishAborted(t, scene, SOON)
 })
 
 test('a look that fails is made again within some seconds, although the store announces', async (t) => {

@@ -1,6 +1,6 @@
 // Flash messages of parallel requests.
 import { Barrier } from '../support/faults.ts'
-import { claim } from '../support/scene.ts'
+import { claim, type UnderWay, type Visitor } from '../support/scene.ts'
 
 claim('messages that parallel requests put all survive', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.a = 1))
@@ -27,14 +27,19 @@ claim('a message is read once', async (t, { visitor }) => {
   t.deepEqual((await visitor.does((session) => session.flash('note'))).result, [])
 })
 
-claim('overlapping takes may show a message twice, and leave none', async (t, { visitor }) => {
-  await visitor.does((session) => session.flash('note', 'hello'))
-
-  const slow = await visitor.starts(async (session, wait) => {
+/** A request that takes the messages of a key, and waits. */
+function takesSlowly(visitor: Visitor): Promise<UnderWay<readonly unknown[]>> {
+  return visitor.starts(async (session, wait) => {
     const messages = session.flash('note')
     await wait()
     return messages
   })
+}
+
+claim('overlapping takes may show a message twice, and leave none', async (t, { visitor }) => {
+  await visitor.does((session) => session.flash('note', 'hello'))
+
+  const slow = await takesSlowly(visitor)
   const fast = await visitor.does((session) => session.flash('note'))
 
   t.deepEqual([(await slow.ends()).result, fast.result], [['hello'], ['hello']])
@@ -44,11 +49,7 @@ claim('overlapping takes may show a message twice, and leave none', async (t, { 
 claim('a message that is put while another request takes those of its key survives', async (t, { visitor }) => {
   await visitor.does((session) => session.flash('note', 'first'))
 
-  const slow = await visitor.starts(async (session, wait) => {
-    const messages = session.flash('note')
-    await wait()
-    return messages
-  })
+  const slow = await takesSlowly(visitor)
   await visitor.does((session) => session.flash('note', 'second'))
 
   t.deepEqual((await slow.ends()).result, ['first'])

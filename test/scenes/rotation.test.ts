@@ -4,8 +4,9 @@ import { claim, HOUR, maxAgeOf, MINUTE, pairOf, type Handler, type Scene, type V
 const OLD = 'the key of yesterday, long enough for anybody'
 const NEW = 'the key of today, which is at least as long as it'
 
-/** The same browser at a process that signs with the new key and still knows the old one. */
+/** With a session of the old key: the same browser at a process that signs with the new key and still knows the old one. */
 async function underBothKeys(visitor: Visitor, scene: Scene): Promise<Visitor> {
+  await visitor.does(({ data }) => (data.a = 1))
   return (await scene.mount({ keys: [NEW, OLD] })).visitor(await visitor.cookie())
 }
 
@@ -13,7 +14,6 @@ claim(
   'a cookie signed with an older key is sent again under the newest, with the same id',
   { keys: [OLD] },
   async (t, { visitor, scene }) => {
-    await visitor.does(({ data }) => (data.a = 1))
     const today = await underBothKeys(visitor, scene)
 
     const { sid, result } = await today.does(({ data }) => data.a)
@@ -31,7 +31,6 @@ claim(
   'it is sent again also when the handler does not look at the session',
   { keys: [OLD] },
   async (t, { visitor, scene }) => {
-    await visitor.does(({ data }) => (data.a = 1))
     const today = await underBothKeys(visitor, scene)
 
     t.is((await today.does(() => undefined)).sid.length, 1)
@@ -42,7 +41,6 @@ claim(
   'a re-signed cookie carries what is left of its lifetime',
   { keys: [OLD], maxAge: '1d' },
   async (t, { visitor, scene, clock }) => {
-    await visitor.does(({ data }) => (data.a = 1))
     const today = await underBothKeys(visitor, scene)
     clock.advance(HOUR)
 
@@ -76,7 +74,6 @@ const ends = {
 
 for (const [what, end] of Object.entries(ends)) {
   claim(`it is not sent again for a session that ${what} meanwhile`, { keys: [OLD] }, async (t, { visitor, scene }) => {
-    await visitor.does(({ data }) => (data.a = 1))
     const today = await underBothKeys(visitor, scene)
 
     const slow = await today.starts(async ({ data }, wait) => {
@@ -94,7 +91,6 @@ claim(
   'a store that fails to confirm spoils no response, and the cookie stays as it is',
   { keys: [OLD] },
   async (t, { visitor, scene, store }) => {
-    await visitor.does(({ data }) => (data.a = 1))
     const today = await underBothKeys(visitor, scene)
 
     const { status, sid } = await today.does(({ data }) => {
@@ -124,7 +120,6 @@ claim(
   'an old key and a regenerate give one cookie, signed with the newest',
   { keys: [OLD] },
   async (t, { visitor, scene }) => {
-    await visitor.does(({ data }) => (data.a = 1))
     const today = await underBothKeys(visitor, scene)
 
     t.is((await today.does((session) => session.regenerate())).sid.length, 1)

@@ -30,17 +30,25 @@ async function running(): Promise<number> {
   }
 }
 
-testWithServer('a connection that is killed under a statement is a loud error, and the next call works', async (t) => {
-  await store.create(lasting('a'), NOW)
+/** Locks a record in a transaction of another connection, until `release`. */
+async function lock(key: string): Promise<() => Promise<void>> {
   const holder = await admin.getConnection()
   await holder.query('BEGIN')
-  await holder.query(`SELECT 1 FROM ${table} WHERE \`key\` = 'a' FOR UPDATE`)
+  await holder.query(`SELECT 1 FROM ${table} WHERE \`key\` = ? FOR UPDATE`, [key])
+  return async () => {
+    await holder.query('ROLLBACK')
+    holder.release()
+  }
+}
+
+testWithServer('a connection that is killed under a statement is a loud error, and the next call works', async (t) => {
+  await store.create(lasting('a'), NOW)
+  const release = await lock('a')
 
   const answer = t.throwsAsync(store.replace(lasting('a', { version: 2 }), 1, NOW))
   await admin.query(`KILL CONNECTION ${await running()}`)
   await answer
-  await holder.query('COMMIT')
-  holder.release()
+  await release()
 
   t.is((await store.read('a', NOW))?.version, 1)
   t.is(await store.replace(lasting('a', { version: 2 }), 1, NOW), 'done')
@@ -63,26 +71,21 @@ testWithServer('a lost connection fails every call, and never answers that a ses
 testWithServer('a lock that is held too long is an error with its code, and nothing was written', async (t) => {
   const impatient = new MysqlStore(clients.pool({}, ['innodb_lock_wait_timeout = 1']), { table })
   await impatient.create(lasting('d'), NOW)
-  const holder = await admin.getConnection()
-  await holder.query('BEGIN')
-  await holder.query(`SELECT 1 FROM ${table} WHERE \`key\` = 'd' FOR UPDATE`)
+  const release = await lock('d')
   const began = performance.now()
 
   await t.throwsAsync(impatient.delete('d'), { code: 'ER_LOCK_WAIT_TIMEOUT' as never })
 
   // Without the setting it would be fifty seconds.
   t.true(performance.now() - began < 40_000)
-  await holder.query('ROLLBACK')
-  holder.release()
+  await release()
   t.is((await store.read('d', NOW))?.version, 1)
 })
 
 testWithServer('a lock that comes free in time is waited for, beyond the time that the server waits', async (t) => {
   const impatient = new MysqlStore(clients.pool({}, ['innodb_lock_wait_timeout = 1']), { table })
   await impatient.create(lasting('e'), NOW)
-  const holder = await admin.getConnection()
-  await holder.query('BEGIN')
-  await holder.query(`SELECT 1 FROM ${table} WHERE \`key\` = 'e' FOR UPDATE`)
+  const release = await lock('e')
   const refusals = async (): Promise<number> => {
     const [[row]] = await admin.query<mysql.RowDataPacket[]>(
       "SELECT COUNT AS count FROM information_schema.INNODB_METRICS WHERE NAME = 'lock_timeouts'",
@@ -94,8 +97,7 @@ testWithServer('a lock that comes free in time is waited for, beyond the time th
 
   const answer = impatient.delete('e')
   for (const end = Date.now() + 5000; (await refusals()) === before && Date.now() < end;);
-  await holder.query('ROLLBACK')
-  holder.release()
+  await release()
 
   t.true(await answer)
   t.true((await refusals()) > before)

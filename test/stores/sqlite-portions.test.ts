@@ -136,7 +136,7 @@ for (const driver of drivers) {
           (await scanned(store, NOW, 10)).some(({ key }) => key === whole.key),
           what,
         )
-        t.true((await keysListed(store, 'ada', 10)).includes(whole.key), what)
+        t.true((await keysListed(store, 'ada', NOW, 10)).includes(whole.key), what)
         await store.create(damaged, NOW)
         await store.replace({ ...damaged, version: 2 }, 1, NOW)
         await store.touch(damaged.key, 2, NOW, NOW + 1000, NOW)
@@ -157,7 +157,7 @@ for (const driver of drivers) {
     const { store, database } = storeOf(driver)
     fill(database, 100_000, { owner: 'ada', expiresAt: NOW + 1000, payload: 'x'.repeat(300) })
 
-    const keys = await during(() => keysListed(store, 'ada', 500))
+    const keys = await during(() => keysListed(store, 'ada', NOW, 500))
     const list = await during(() => listed(store, 'ada', NOW, 500))
     const scan = await during(() => scanned(store, NOW, 500))
 

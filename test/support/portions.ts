@@ -3,8 +3,12 @@ import type { ExecutionContext } from 'ava'
 import type { SessionRecord, SessionStore } from '../../src/store.ts'
 import { newRecord, NOW } from './records.ts'
 
-/** A store that has the verbs of portions. */
-type Walkable = SessionStore & Required<Pick<SessionStore, 'list' | 'listKeys' | 'scan'>>
+/** The verbs of portions. */
+type Portions = Required<Pick<SessionStore, 'list' | 'listKeys' | 'scan'>>
+type Walkable = SessionStore & Portions
+type Lists = Pick<Portions, 'list'>
+type KeyLists = Pick<Portions, 'listKeys'>
+type Scans = Pick<Portions, 'scan'>
 
 // A store whose cursors have no end must not look like a slow one.
 const MOST_PORTIONS = 100_000
@@ -23,24 +27,14 @@ async function* portions<Page extends { readonly cursor: string | undefined }>(
 }
 
 /** All portions of a list. */
-export async function listed(
-  store: Pick<Walkable, 'list'>,
-  owner: string,
-  now: number,
-  limit = 100,
-): Promise<SessionRecord[]> {
+export async function listed(store: Lists, owner: string, now: number, limit = 100): Promise<SessionRecord[]> {
   const all: SessionRecord[] = []
   for await (const { records } of portions((cursor) => store.list(owner, now, limit, cursor))) all.push(...records)
   return all
 }
 
 /** All portions of a list of keys. */
-export async function keysListed(
-  store: Pick<Walkable, 'listKeys'>,
-  owner: string,
-  now: number,
-  limit = 100,
-): Promise<string[]> {
+export async function keysListed(store: KeyLists, owner: string, now: number, limit = 100): Promise<string[]> {
   const all: string[] = []
   for await (const { keys } of portions((cursor) => store.listKeys(owner, now, limit, cursor))) all.push(...keys)
   return all
@@ -48,7 +42,7 @@ export async function keysListed(
 
 /** All portions of a scan; `between` runs after each, with its number. */
 export async function scanned(
-  store: Pick<Walkable, 'scan'>,
+  store: Scans,
   now: number,
   limit = 100,
   between: (portion: number) => unknown = () => undefined,
