@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import expressSession from 'express-session'
 import Koa from 'koa'
-import { session, type SessionManager } from '../../src/index.ts'
+import { session } from '../../src/index.ts'
 import {
   fromExpressSession,
   fromKoaSession,
@@ -14,12 +14,9 @@ import {
   type TakeOverOptions,
 } from '../../src/migrate.ts'
 import { KEYS, served, type Running } from '../support/app.ts'
+import { goOn, pages, type Visitor } from '../support/deployed.ts'
 import { valueIn } from '../support/mounted.ts'
 import { DAY, inCookie, OldStore, signed } from '../support/old-sessions.ts'
-
-interface Visitor {
-  cart?: unknown
-}
 
 async function site(
   t: ExecutionContext,
@@ -32,19 +29,11 @@ async function site(
     takeOver<Visitor>({
       from,
       until: Date.now() + DAY,
-      goOn: async (current, { user, cart }) => {
-        if (cart !== undefined) current.data.cart = cart
-        if (typeof user === 'string') await current.signIn(user)
-      },
+      goOn,
       ...options,
     }),
   )
-  app.use(async (ctx) => {
-    const current = ctx.state.session as SessionManager<Visitor>
-    if (ctx.path === '/logout') await current.destroy()
-    if (ctx.path === '/other') await current.signIn('eve')
-    ctx.body = ctx.path === '/logout' ? 'done' : `${current.owner ?? 'nobody'} ${JSON.stringify(current.data)}`
-  })
+  app.use(pages)
   const running = await served(t, app)
   return running
 }

@@ -1,6 +1,6 @@
 // Two requests change one session at the same time: what survives.
 import { Barrier } from '../support/faults.ts'
-import { claim, MINUTE, type Handler, type Reply, type Visitor } from '../support/scene.ts'
+import { claim, MINUTE, type Handler, type Reply, type Scene, type Visitor } from '../support/scene.ts'
 
 /** `slow` loads the session and does its work; `fast` begins and ends before `slow` commits. */
 async function overtake<A, B>(
@@ -16,6 +16,9 @@ async function overtake<A, B>(
   const early = await visitor.does(fast)
   return { slow: await late.ends(), fast: early }
 }
+
+/** The keys of each conflict that an event told. */
+const conflicts = (scene: Scene) => scene.heard('conflict').map(({ keys }) => keys)
 
 claim('parallel requests that change different keys both survive', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.c = 3))
@@ -88,10 +91,7 @@ claim(
     )
 
     t.deepEqual(await visitor.sees(), { profile: { name: 'Ada', city: 'London' } })
-    t.deepEqual(
-      scene.heard('conflict').map(({ keys }) => keys),
-      [['profile']],
-    )
+    t.deepEqual(conflicts(scene), [['profile']])
   },
 )
 
@@ -203,10 +203,7 @@ claim('two merged requests that count to the same number are an event', async (t
   )
 
   t.deepEqual(await visitor.sees(), { count: 5 })
-  t.deepEqual(
-    scene.heard('conflict').map(({ keys }) => keys),
-    [['count']],
-  )
+  t.deepEqual(conflicts(scene), [['count']])
 })
 
 claim('a deletion merges with a change of another key', async (t, { visitor }) => {
@@ -245,10 +242,7 @@ claim(
     )
 
     t.deepEqual(await visitor.sees(), {})
-    t.deepEqual(
-      scene.heard('conflict').map(({ keys }) => keys),
-      [['a']],
-    )
+    t.deepEqual(conflicts(scene), [['a']])
   },
 )
 
@@ -264,10 +258,7 @@ claim(
     )
 
     t.deepEqual(await visitor.sees(), { a: 2 })
-    t.deepEqual(
-      scene.heard('conflict').map(({ keys }) => keys),
-      [['a']],
-    )
+    t.deepEqual(conflicts(scene), [['a']])
   },
 )
 
@@ -295,10 +286,7 @@ claim(
     )
 
     t.deepEqual(await visitor.sees(), {})
-    t.deepEqual(
-      scene.heard('conflict').map(({ keys }) => keys),
-      [['a']],
-    )
+    t.deepEqual(conflicts(scene), [['a']])
   },
 )
 

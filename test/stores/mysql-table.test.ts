@@ -6,7 +6,7 @@ import type { SessionRecord } from '../../src/store.ts'
 import { FOREIGN_DEFAULTS, noting, openMysql } from '../support/mysql-clients.ts'
 import { keyed, NOW } from '../support/records.ts'
 import { freshName } from '../support/service.ts'
-import { checkSweepPastTouched } from '../support/sweep.ts'
+import { checkSweepPastTouched, checkSweepsAtOnce } from '../support/sweep.ts'
 
 const { clients, testWithServer, stop } = await openMysql(FOREIGN_DEFAULTS)
 const pool = clients.pool()
@@ -165,20 +165,8 @@ testWithServer('sweeps of several processes remove each record once', async (t) 
   const table = freshName()
   const stores = [1, 2, 3].map(() => new MysqlStore(clients.pool({ connectionLimit: 1 }), { table }))
   await stores[0]?.read('a', NOW)
-  const three = stores.map(async (store, nth) => {
-    for (let index = 0; index < 500; index++) await store.create(keyed(`key${nth}-${index}`), NOW)
-  })
-  await Promise.all(three)
 
-  const counts: number[] = []
-  for (let round = 0; round < 3; round++) {
-    counts.push(...(await Promise.all(stores.map((store) => store.deleteExpired(NOW + 1000, 5000)))))
-  }
-
-  t.is(
-    counts.reduce((sum, count) => sum + count),
-    1500,
-  )
+  await checkSweepsAtOnce(t, stores, 3)
 })
 
 testWithServer('a sweep does not wait for a record that another process holds', async (t) => {

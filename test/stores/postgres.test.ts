@@ -5,7 +5,7 @@ import { PostgresStore, postgresSchema, type PostgresClient } from '../../src/st
 import { postgres } from '../support/postgres.ts'
 import { keyed, NOW } from '../support/records.ts'
 import { freshName } from '../support/service.ts'
-import { checkSweepPastTouched } from '../support/sweep.ts'
+import { checkSweepPastTouched, checkSweepsAtOnce } from '../support/sweep.ts'
 
 const server = await postgres()
 const testWithServer = server === undefined ? test.skip : test
@@ -191,17 +191,8 @@ testWithServer('tables, and tables of one name in two schemas, know nothing of o
 testWithServer('sweeps of several processes remove each record once', async (t) => {
   const table = freshName()
   const stores = [1, 2, 3].map(() => new PostgresStore(newPool({ max: 1 }), { table }))
-  const three = stores.map(async (store, nth) => {
-    for (let index = 0; index < 500; index++) await store.create(keyed(`key${nth}-${index}`), NOW)
-  })
-  await Promise.all(three)
 
-  const counts = await Promise.all(stores.map((store) => store.deleteExpired(NOW + 1000, 5000)))
-
-  t.is(
-    counts.reduce((sum, count) => sum + count),
-    1500,
-  )
+  await checkSweepsAtOnce(t, stores)
 })
 
 testWithServer('a sweep does not wait for a record that another process holds', async (t) => {

@@ -17,6 +17,23 @@ export interface Site extends Running {
   readonly copies: () => number
 }
 
+/** Takes the cart and the user over. */
+export const goOn: TakeOverOptions<Visitor>['goOn'] = async (current, { user, cart }) => {
+  if (cart !== undefined) current.data.cart = cart
+  if (typeof user === 'string') await current.signIn(user)
+}
+
+/** Shows whose session it is and what it holds, and changes it by the path. */
+export const pages: Koa.Middleware = async (ctx) => {
+  const current = ctx.state.session as SessionManager<Visitor>
+  if (ctx.path === '/logout') await current.destroy()
+  if (ctx.path === '/other') await current.signIn('eve')
+  if (ctx.path === '/again') await current.regenerate()
+  if (ctx.path === '/count') await current.update((data) => (data.n = (data.n ?? 0) + 1))
+  if (ctx.path === '/life') ctx.body = String(current.maxAge)
+  else ctx.body = ctx.path === '/logout' ? 'done' : `${current.owner ?? 'nobody'} ${JSON.stringify(current.data)}`
+}
+
 /** A process of after the deploy. */
 export async function after(
   t: ExecutionContext,
@@ -32,23 +49,14 @@ export async function after(
       from,
       until: Date.now() + 30 * DAY,
       overlap: '1d',
-      goOn: async (current, { user, cart }) => {
+      goOn: (current, old) => {
         copies++
-        if (cart !== undefined) current.data.cart = cart
-        if (typeof user === 'string') await current.signIn(user)
+        return goOn(current, old)
       },
       ...over,
     }),
   )
-  app.use(async (ctx) => {
-    const current = ctx.state.session as SessionManager<Visitor>
-    if (ctx.path === '/logout') await current.destroy()
-    if (ctx.path === '/other') await current.signIn('eve')
-    if (ctx.path === '/again') await current.regenerate()
-    if (ctx.path === '/count') await current.update((data) => (data.n = (data.n ?? 0) + 1))
-    if (ctx.path === '/life') ctx.body = String(current.maxAge)
-    else ctx.body = ctx.path === '/logout' ? 'done' : `${current.owner ?? 'nobody'} ${JSON.stringify(current.data)}`
-  })
+  app.use(pages)
   const running = await served(t, app)
   return { ...running, browser: () => running.browser(), copies: () => copies }
 }

@@ -2,18 +2,8 @@
 import { once } from 'node:events'
 import { chownSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import mysql from 'mysql2/promise'
-import {
-  freePort,
-  listening,
-  LONGEST_START,
-  missing,
-  program,
-  start,
-  temporaryFolder,
-  type Running,
-} from './service.ts'
+import { answering, finished, freePort, missing, program, start, temporaryFolder, type Running } from './service.ts'
 
 export interface MysqlServer {
   /** What mysql2 connects to, with every right, in a database of its own. */
@@ -52,7 +42,7 @@ export async function mysqlServer(settings: readonly string[] = []): Promise<Mys
   const user = { env: { ...process.env, TMPDIR: scratch }, ...(isRoot ? { uid: NOBODY, gid: NOBODY } : {}) }
   if (isRoot) for (const folder of [data, scratch]) chownSync(folder, NOBODY, NOBODY)
   const tables = ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db']
-  await finished(start(install, tables, { ...user, cwd: data }))
+  await finished('mariadb-install-db', start(install, tables, { ...user, cwd: data }))
 
   const port = await freePort()
   const root = { host: '127.0.0.1', port, user: 'root' }
@@ -72,7 +62,7 @@ export async function mysqlServer(settings: readonly string[] = []): Promise<Mys
     ]
     const running = start(server, ['--no-defaults', ...place, ...modest, ...settings], { ...user, cwd: data })
     const ended = once(running.process, 'exit').then(() => false)
-    if (!(await Promise.race([answering(running, root), ended]))) {
+    if (!(await Promise.race([ready(running, root).then(() => true), ended]))) {
       throw new Error(`mariadbd does not start: ${running.output()}`)
     }
     return running
@@ -91,25 +81,11 @@ export async function mysqlServer(settings: readonly string[] = []): Promise<Mys
   }
 }
 
-async function finished(running: Running): Promise<void> {
-  const [code] = (await once(running.process, 'close')) as [number | null]
-  if (code !== 0) throw new Error(`mariadb-install-db ended with ${String(code)}: ${running.output()}`)
-}
-
-/** A connection that is lost while the server starts is tried again. */
-async function answering(running: Running, root: mysql.ConnectionOptions): Promise<true> {
-  await listening(root.port ?? 0, running)
-  for (const end = Date.now() + LONGEST_START; ;) {
-    try {
-      const connection = await mysql.createConnection({ ...root, connectTimeout: 60_000 })
-      await connection.query(`CREATE DATABASE IF NOT EXISTS ${DATABASE}`)
-      await connection.end()
-      return true
-    } catch (error) {
-      const { exitCode, signalCode } = running.process
-      if (exitCode !== null || signalCode !== null || Date.now() > end)
-        throw new Error(`mariadbd does not answer: ${running.output()}`, { cause: error })
-    }
-    await sleep(20)
-  }
+/** Answers, and has the database. */
+function ready(running: Running, root: mysql.ConnectionOptions): Promise<void> {
+  return answering('mariadbd', running, root.port ?? 0, async () => {
+    const connection = await mysql.createConnection({ ...root, connectTimeout: 60_000 })
+    await connection.query(`CREATE DATABASE IF NOT EXISTS ${DATABASE}`)
+    await connection.end()
+  })
 }
