@@ -591,15 +591,15 @@ export const mutants = [
   m(
     'a conflict is not refused',
     'session/change.ts',
-    'if (keys.length === 0 || !core.settings.throwsOnConflict) return keys',
-    'return keys',
+    'if (!core.settings.throwsOnConflict) return',
+    'return',
     'scenes/merge',
   ),
   m(
     'no event tells a conflict',
     'session/change.ts',
-    'if (clashes.length > 0)',
-    'if (clashes.length > 99)',
+    'if (clashes.length > 0) {',
+    'if (clashes.length > 99) {',
     'scenes/merge',
   ),
   m(
@@ -668,8 +668,8 @@ export const mutants = [
   m(
     'of changes that are written together the first one is written',
     'session/replace.ts',
-    'const last = attempts.at(-1) if (first',
-    'const last = attempts[0]\n  if (first',
+    'const last = attempts.at(-1) if (change',
+    'const last = attempts[0]\n  if (change',
     'http/group-commit',
   ),
   m(
@@ -710,8 +710,8 @@ export const mutants = [
   m(
     'an update whose outcome is unknown is written again',
     'session/update.ts',
-    'Promise.resolve(store.replace(record, version, now))',
-    "Promise.resolve(store.replace(record, version, now)).catch(() => 'stale')",
+    'Promise.resolve(answer)',
+    "Promise.resolve(answer).catch(() => 'stale')",
     'scenes/outage',
     'scenes/update',
   ),
@@ -874,7 +874,7 @@ export const mutants = [
   m(
     'a read that comes in late takes the place of what is newer',
     'record/decode-cache.ts',
-    'if (known?.key === key && known.version > version) return',
+    'if (known !== undefined && known.version > version) return',
     '',
     'unit/payload',
   ),
@@ -1097,14 +1097,14 @@ export const mutants = [
   ),
   m(
     'what list() shows is what is stored, and may be written to',
-    'sessions.ts',
+    'session/info.ts',
     'payload.codec.lend(checked.data, [])',
     'checked.data',
     'http/many-sessions',
   ),
   m(
     'list() shows sessions that a shortened limit has ended',
-    'sessions.ts',
+    'session/info.ts',
     'if (expiresAt <= settings.now()) return undefined',
     '',
     'scenes/outside',
@@ -1249,7 +1249,7 @@ export const mutants = [
   ),
   m(
     'the words of a driver, which may quote data, are in the message of an outage',
-    'checked-store.ts',
+    'store-failure.ts',
     'cause instanceof WrongAnswer',
     'cause instanceof Error',
     'unit/checked-store',
@@ -1315,7 +1315,7 @@ export const mutants = [
   ),
   m(
     'two sessions of one cookie overwrite one another',
-    'middleware.ts',
+    'outer-scope.ts',
     'scope.stateKey === stateKey || scope.cookieName === cookie.name',
     'scope.stateKey === stateKey',
     'http/mounted-twice',

@@ -22,9 +22,7 @@ const common = { ...process.env, CI: '', REQUIRE_SERVICES: '', NO_COLOR: '1' }
 const env = {
   ...common,
   TEST_STORE: 'Memory',
-  TEST_POSTGRES_URL: 'postgres://127.0.0.1:1/none',
-  TEST_MYSQL_URL: 'mysql://127.0.0.1:1/none',
-  PATH: '',
+  TEST_SERVICES: 'none',
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -33,9 +33,9 @@ export const planted = [
   ),
   p(
     'what was refused is remembered as the newest',
-    'session/replace.ts',
-    '  return { record, answer: core.store.replace(record, previous.version, now) }',
-    '  core.payload.known.remember(record, draft)\n  return { record, answer: core.store.replace(record, previous.version, now) }',
+    'session/change.ts',
+    '  return { record, answer: store.replace(record, previous.version, now) }',
+    '  payload.known.remember(record, draft)\n  return { record, answer: store.replace(record, previous.version, now) }',
   ),
   // ---- group commit
   p(
@@ -47,8 +47,8 @@ export const planted = [
   p(
     'of changes that are written together the first one is written',
     'session/replace.ts',
-    '  const last = attempts.at(-1)\n  if (first === undefined || last === undefined) throw new NotTogether()',
-    '  const last = attempts[0]\n  if (first === undefined || last === undefined) throw new NotTogether()',
+    '  const last = attempts.at(-1)\n  if (change === undefined || last === undefined) throw new NotTogether()',
+    '  const last = attempts[0]\n  if (change === undefined || last === undefined) throw new NotTogether()',
   ),
   p(
     'a group that the store refused is acknowledged',
@@ -183,7 +183,7 @@ export const planted = [
   p(
     'a failed write counts as one that may be tried again',
     'checked-store.ts',
-    'throw this.#failed(operation, key, cause)',
-    "if (operation === 'replace') return 'stale' as T\n    throw this.#failed(operation, key, cause)",
+    'throw this.#failed(operation, subject, cause)',
+    "if (operation === 'replace') return 'stale' as T\n    throw this.#failed(operation, subject, cause)",
   ),
 ]

@@ -1,14 +1,13 @@
 // Any store behind a deadline and one kind of error; what it answers is checked. An answer that comes at once is passed on
 // at once.
-import { count, keyPage, liveRecord, recordPage, replaced, WrongAnswer, yesOrNo } from './answers.ts'
+import { count, keyPage, liveRecord, recordPage, replaced, yesOrNo } from './answers.ts'
 import { atMost, Deadlines } from './deadlines.ts'
-import { SessionError, storeClosedError, unsupportedIndex, unsupportedScan } from './errors.ts'
+import { storeClosedError, type SessionError, unsupportedIndex, unsupportedScan } from './errors.ts'
 import type { Events } from './events.ts'
 import { spans, trace } from './trace.ts'
-import { failureKind } from './store-failure.ts'
+import { lateError, storeError, type Subject } from './store-failure.ts'
 import {
   CorruptRecord,
-  isPromise,
   type KeyPage,
   type MaybePromise,
   type RecordPage,
@@ -45,7 +44,7 @@ export class CheckedStore {
   // ---- the verbs of one record
 
   create(record: SessionRecord, now: number): MaybePromise<boolean> {
-    return this.#call('create', record.key, [record, now], yesOrNo)
+    return this.#call('create', record, [record, now], yesOrNo)
   }
 
   /** The live record of that key; `'corrupt'` where the store holds something else there. */
@@ -54,16 +53,16 @@ export class CheckedStore {
   }
 
   replace(record: SessionRecord, version: number, now: number): MaybePromise<Replaced> {
-    return this.#call('replace', record.key, [record, version, now], replaced)
+    return this.#call('replace', record, [record, version, now], replaced)
   }
 
   touch(
-    { key, version }: Pick<SessionRecord, 'key' | 'version'>,
+    record: Pick<SessionRecord, 'key' | 'version' | 'owner'>,
     lastSeenAt: number,
     expiresAt: number,
     now: number,
   ): MaybePromise<boolean> {
-    return this.#call('touch', key, [key, version, lastSeenAt, expiresAt, now], yesOrNo)
+    return this.#call('touch', record, [record.key, record.version, lastSeenAt, expiresAt, now], yesOrNo)
   }
 
   delete(key: string): MaybePromise<boolean> {
@@ -210,38 +209,35 @@ export class CheckedStore {
 
   #call<Verb extends keyof SessionStore, Answer>(
     operation: Verb,
-    key: string | undefined,
+    subject: Subject,
     args: Arguments<Verb>,
     check: Check<Arguments<Verb>, Answer>,
     isTraced = false,
   ): MaybePromise<Answer> {
     if (!isTraced && spans.store.hasSubscribers)
-      return trace('store', { operation }, () => this.#call(operation, key, args, check, true))
+      return trace('store', { operation }, () => this.#call(operation, subject, args, check, true))
     let answer: unknown
     try {
       // The compiler loses sight of which verb these arguments are for.
       answer = (this.#store[operation] as (...given: readonly unknown[]) => unknown)(...args)
-      if (typeof answer !== 'object' || !isPromise(answer)) return check(answer, ...args)
+      const { then } = (answer ?? {}) as Partial<PromiseLike<unknown>>
+      if (typeof then !== 'function') return check(answer, ...args)
     } catch (cause) {
-      return this.#recover(operation, key, cause)
+      return this.#recover(operation, subject, cause)
     }
     // Query builders are awaited, but are no promises.
     const promise = answer instanceof Promise ? answer : Promise.resolve(answer)
-    return this.#wait(operation, key, promise, (value) => check(value, ...args))
+    return this.#wait(operation, subject, promise, (value) => check(value, ...args))
   }
 
   // A late answer changes nothing: the promise that the caller holds is settled by then.
-  #wait<T>(
-    operation: string,
-    key: string | undefined,
-    answer: Promise<unknown>,
-    check: (answer: unknown) => T,
-  ): Promise<T> {
+  #wait<T>(operation: string, subject: Subject, answer: Promise<unknown>, check: (answer: unknown) => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      const deadline = this.#deadlines.set(() => reject(this.#late(operation, key)))
+      const { timeout } = this.#deadlines
+      const deadline = this.#deadlines.set(() => reject(lateError(this.#events, operation, subject, timeout)))
       const recover = (cause: unknown): void => {
         try {
-          resolve(this.#recover(operation, key, cause))
+          resolve(this.#recover(operation, subject, cause))
         } catch (error) {
           // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- what it throws is a SessionError
           reject(error)
@@ -265,49 +261,13 @@ export class CheckedStore {
 
   /** What a failed call answers after all: a record that cannot be read is an answer. */
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows what its verb answers
-  #recover<T>(operation: string, key: string | undefined, cause: unknown): T {
+  #recover<T>(operation: string, subject: Subject, cause: unknown): T {
     // Only `read` throws it, and that answers 'corrupt' among others.
     if (operation === 'read' && cause instanceof CorruptRecord) return 'corrupt' as T
-    throw this.#failed(operation, key, cause)
+    throw this.#failed(operation, subject, cause)
   }
 
-  #failed(operation: string, key: string | undefined, given: unknown): SessionError {
-    if (given instanceof SessionError) return given
-    const cause = given ?? new Error('it gave no reason')
-    const kind = failureKind(cause)
-    // The words of our own check quote nothing.
-    const why =
-      cause instanceof WrongAnswer
-        ? `: ${cause.message}`
-        : `${kind === undefined ? '' : ` (${kind})`}: error.cause says why`
-    return this.#tell(operation, key, kind, `the session store failed at ${operation}${why}`, { cause })
-  }
-
-  #late(operation: string, key: string | undefined): SessionError {
-    const isRead = ['read', 'list', 'listKeys', 'scan'].includes(operation)
-    return this.#tell(
-      operation,
-      key,
-      'timeout',
-      `the session store did not answer ${operation} within options.storeTimeout (${this.#deadlines.timeout} ms)${isRead ? '' : ': whether it happened is unknown, and it is not tried again'}`,
-    )
-  }
-
-  #tell(
-    operation: string,
-    publicId: string | undefined,
-    kind: string | undefined,
-    message: string,
-    options?: ErrorOptions,
-  ): SessionError {
-    // Without the cause: listeners print what they get.
-    if (this.#events.hasSubscribers('store-error'))
-      this.#events.emit('store-error', {
-        publicId,
-        operation,
-        kind,
-        error: new SessionError('ERR_SESSION_STORE', message),
-      })
-    return new SessionError('ERR_SESSION_STORE', message, options)
+  #failed(operation: string, subject: Subject, cause: unknown): SessionError {
+    return storeError(this.#events, operation, subject, cause)
   }
 }

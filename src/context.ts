@@ -1,6 +1,6 @@
 // Which session belongs to the code that is running. Everything async in a request sees its scope.
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
-import { noContext } from './errors.ts'
+import { invalidType, noContext } from './errors.ts'
 
 /**
  * One mounted middleware in one request. Two copies of this package share these fields, so they only ever grow. It shows
@@ -81,12 +81,14 @@ export function sessionInContext(stateKey?: string): unknown {
  * ```
  *
  * @throws {SessionError} `ERR_SESSION_NO_CONTEXT` outside a request.
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for something else than a function.
  */
 export function bindSession<This, Args extends unknown[], Result>(
   fn: (this: This, ...args: Args) => Result,
 ): (this: This, ...args: Args) => Result {
   const scope = sessionContext.getStore()
   if (scope?.session === undefined) throw noContext('bindSession()')
+  if (typeof fn !== 'function') throw invalidType('the argument of bindSession()', 'a function', fn)
   return function bound(this: This, ...args: Args): Result {
     return sessionContext.run(scope, () => fn.apply(this, args))
   }

@@ -142,11 +142,11 @@ export function headersSentError(what: string): SessionError {
   )
 }
 
-/** `ERR_SESSION_IN_UPDATE`; `verb` is the member that was used, such as "save()". */
+/** `ERR_SESSION_IN_UPDATE`; `verb` is what was used, such as "session.save()". */
 export function inUpdateError(verb: string): SessionError {
   return new SessionError(
     'ERR_SESSION_IN_UPDATE',
-    `session.${verb} was used inside the function of update() or in a schema that checks this session: there only data may change, and only update() may be called; do the rest after it`,
+    `${verb} was used inside the function of update() or in a schema that checks this session: there only data may change, and only update() may be called; do the rest after it`,
   )
 }
 

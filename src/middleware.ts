@@ -5,8 +5,9 @@ import { CheckedStore } from './checked-store.ts'
 import { KoaSessionFacade } from './compat/koa-session.ts'
 import { ContextScope, sessionContext } from './context.ts'
 import { isUnsafe } from './cookie/cross-site.ts'
-import { invalidType, SessionError, storeClosedError, unboundError } from './errors.ts'
+import { invalidType, storeClosedError, unboundError } from './errors.ts'
 import { Events } from './events.ts'
+import { forwardedManager, outerScope } from './outer-scope.ts'
 import { markReached, warnIfNeverReached } from './mount-check.ts'
 import { DeviceBinding } from './device-bound/policy.ts'
 import { DeviceRoutes, type Route } from './device-bound/routes.ts'
@@ -14,7 +15,7 @@ import { warnOfSettings } from './notices.ts'
 import { methodOptions } from './option-functions.ts'
 import type { SessionOptions } from './options.ts'
 import { Payload } from './record/payload.ts'
-import { Requests } from './requests.ts'
+import { isRequest, Requests } from './requests.ts'
 import type { SessionMiddleware } from './session-middleware.ts'
 import { commit, commitEarly, commitPending } from './session/commit.ts'
 import type { Core, RequestInfo } from './session/core.ts'
@@ -159,7 +160,7 @@ export class MountedSession {
     const route = this.#device?.routeOf(ctx)
     if (route !== undefined) return this.#answerDevice(ctx, route)
     if (skips?.(ctx) === true) return next()
-    const forwarded = sessionContext.getStore() === undefined ? undefined : this.#forwarded(ctx)
+    const forwarded = sessionContext.getStore() === undefined ? undefined : forwardedManager(ctx, this.core)
     if (forwarded !== undefined) return this.#serveForwarded(ctx, forwarded, next)
     return this.#serve(this.requests.infoOf(ctx, passive?.(ctx) === true), next)
   }
@@ -189,7 +190,7 @@ export class MountedSession {
 
   async #serve<Result>(info: RequestInfo, fn: (session: SessionManager) => Result | Promise<Result>): Promise<Result> {
     const { ctx, request, cookie } = info
-    const outer = sessionContext.getStore() === undefined ? undefined : this.#outerScope(info)
+    const outer = sessionContext.getStore() === undefined ? undefined : outerScope(info, this.core)
     const loading = spans.load.hasSubscribers
       ? trace('load', {}, () => this.#loader.load(info))
       : this.#loader.load(info)
@@ -228,19 +229,6 @@ export class MountedSession {
     } catch (error) {
       ctx.app.emit('error', error, ctx)
     }
-  }
-
-  /** The session of a request that a handler hands to the same app once more, as a redirect without the browser. */
-  #forwarded(ctx: Context): SessionManager | undefined {
-    const { stateKey } = this.#settings
-    let scope = sessionContext.getStore()
-    if (scope?.isOf(ctx.req) !== true || stateKey in ctx.state) return undefined
-    while (scope !== undefined && scope.stateKey !== stateKey) scope = scope.outer
-    const manager = scope?.session
-    if (!(manager instanceof SessionManager)) return undefined
-    // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
-    const session = requestSessionOf(manager)
-    return session.core === this.core && session.phase === 'open' ? manager : undefined
   }
 
   /** The outer chain commits what comes later; what this one changed is stored before its answer leaves. */
@@ -287,23 +275,6 @@ export class MountedSession {
     this.core.watches.close()
     await this.core.store.close()
   }
-
-  /** The scope around this one, if it is of the same request; a second session of one name is refused. */
-  #outerScope({ request, cookie }: RequestInfo): ContextScope | undefined {
-    const around = sessionContext.getStore()
-    // An async context may outlive its request: only the scopes of this one count.
-    if (around?.isOf(request) !== true) return undefined
-    const { stateKey } = this.#settings
-    for (let scope: ContextScope | undefined = around; scope !== undefined; scope = scope.outer) {
-      if (scope.stateKey === stateKey || scope.cookieName === cookie.name) {
-        throw new SessionError(
-          'ERR_SESSION_ALREADY_MOUNTED',
-          `session() is mounted twice in one request with the same ${scope.stateKey === stateKey ? `stateKey ${JSON.stringify(stateKey)}` : `cookie name ${JSON.stringify(cookie.name)}`}: remove one, or give it another stateKey and another cookie.name`,
-        )
-      }
-    }
-    return around
-  }
 }
 
 async function finishFacade(session: RequestSession, facade: KoaSessionFacade): Promise<void> {
@@ -323,15 +294,6 @@ function onEarlyHeaders(session: RequestSession): void {
       if (session.phase === 'open') void commitEarly(session)
     })
   })
-}
-
-function isRequest(request: unknown): request is IncomingMessage {
-  if (typeof request !== 'object' || request === null || !('headers' in request)) return false
-  const { headers } = request
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return false
-  // The headers of a Request of fetch are no plain properties: its visitor would have no session, in silence.
-  const { cookie, get } = headers as { readonly cookie?: unknown; readonly get?: unknown }
-  return typeof get !== 'function' && (cookie === undefined || typeof cookie === 'string')
 }
 
 /** Whether a thrown error is the handler's answer: a status from 400 to 499, and not one of our own errors. */

@@ -33,6 +33,14 @@ export function warnOfSettings(settings: Settings, events: Events): void {
   warnOfMemoryStore(settings, events)
 }
 
+/** Two middlewares in one chain that bind sessions at one path: what a browser sends there reaches the outer one alone. */
+export function warnOfDevicePath(events: Events): void {
+  events.notice(
+    'DEVICE_BOUND_PATH',
+    'the session() around this one answers browsers at the same deviceBound.path, so no session of this one is ever bound to a device: give each a path of its own',
+  )
+}
+
 /** A secret that could be guessed, in `keys` or the option of that name. */
 export function warnOfShortSecret(events: Events, option = 'keys'): void {
   events.notice(

@@ -1,7 +1,7 @@
 // Functions among the options: each answers at once, and what it answers is checked at each use. A promise taken for a value
 // would mean `true`, or nothing at all.
 import type { Context } from 'koa'
-import { invalidMix, invalidType } from './errors.ts'
+import { invalidMix, invalidType, keyNames } from './errors.ts'
 import { isPromise } from './store.ts'
 
 /** An object of named values, and no list. */
@@ -83,5 +83,6 @@ export function methodOptions<Name extends string>(
 export function assertNames(given: unknown, caller: string, names: readonly string[]): asserts given is object {
   if (!isNamed(given)) throw invalidType(`the options of ${caller}`, 'an object', given)
   const unknown = Object.keys(given).find((name) => !names.includes(name))
-  if (unknown !== undefined) throw invalidMix(`${unknown} is no option of ${caller}: it takes ${names.join(', ')}`)
+  if (unknown !== undefined)
+    throw invalidMix(`${keyNames([unknown])} is no option of ${caller}: it takes ${names.join(', ')}`)
 }

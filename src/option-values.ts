@@ -11,6 +11,7 @@ import type { ClearSiteData, SessionOptions, SkipHeader } from './options.ts'
 import type { StandardSchema } from './record/schema.ts'
 import { customCodec, jsonCodec, koaJsonCodec, type Codec, type SessionCodec } from './record/codec.ts'
 import { MAX_COOKIE_AGE } from './record/lifetime.ts'
+import { frozen } from './record/objects.ts'
 import type { EncryptionSettings } from './record/encryption.ts'
 import type { DeviceFacts } from './record/payload.ts'
 import type { SessionStore } from './store.ts'
@@ -144,9 +145,9 @@ const MAX_USER_AGENT = 512
 
 export function deviceOf(device: unknown): ((ctx: Context) => DeviceFacts) | undefined {
   if (device === undefined || device === false) return undefined
-  if (device === true) return addressAndUserAgent
+  if (device === true) return (ctx) => frozen(addressAndUserAgent(ctx))
   if (typeof device !== 'function') throw invalidType('options.device', 'true, false or a function of ctx', device)
-  return (ctx) => deviceFacts((device as (ctx: Context) => unknown)(ctx))
+  return (ctx) => frozen(deviceFacts((device as (ctx: Context) => unknown)(ctx)))
 }
 
 /** Cut, never refused: whoever sends a long header must not be kept from signing in. */

@@ -1,4 +1,4 @@
-// What a request brings along before its session is known: its cookie's attributes and the keys of its app.
+// What a request brings along before its session is known: attributes of its cookie, and the keys of its app.
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Context } from 'koa'
 import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/keyring.ts'
@@ -81,4 +81,14 @@ export class Requests {
     }
     return this.#appKeyring.current()
   }
+}
+
+/** Whether `run()` can read a cookie of it. */
+export function isRequest(request: unknown): request is IncomingMessage {
+  if (typeof request !== 'object' || request === null || !('headers' in request)) return false
+  const { headers } = request
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return false
+  // The headers of a Request of fetch are no plain properties: its visitor would have no session, in silence.
+  const { cookie, get } = headers as { readonly cookie?: unknown; readonly get?: unknown }
+  return typeof get !== 'function' && (cookie === undefined || typeof cookie === 'string')
 }

@@ -3,46 +3,19 @@ import { goneError, invalidType, storeClosedError } from './errors.ts'
 import { isPublicId } from './cookie/id.ts'
 import type { DestroyReason } from './events.ts'
 import { eachOf, PORTION, portions, turnAfter } from './portions.ts'
-import { effectiveEnd } from './record/lifetime.ts'
-import type { DeviceFacts } from './record/payload.ts'
 import { readMetadata } from './record/metadata.ts'
 import { isEnded, successorOf } from './record/tombstone.ts'
-import { decodeRecord, type Stored } from './record/record.ts'
 import type { Core } from './session/core.ts'
 import { CLOCKS_APART, endSession } from './session/destroy.ts'
+import { infoOf, type SessionInfo } from './session/info.ts'
 import { assertOutsideUpdate, assertOutsideUpdates } from './session/inside-update.ts'
-import type { SessionData } from './session/manager.ts'
-import { applySchema } from './session/newest.ts'
 import { keysOf, recordsOf } from './session/owned.ts'
 import { followRecord } from './session/successors.ts'
 import { updateRecord } from './session/update-record.ts'
 import { checkedOwner } from './settings.ts'
-import { CorruptRecord, type SessionRecord } from './store.ts'
+import type { SessionRecord } from './store.ts'
 
-/** A session as `list`, `get` and `scan` show it. Instants are epoch milliseconds. */
-export interface SessionInfo<Data extends object = SessionData> {
-  /** Names the session for `get`, `update`, `destroy` and `except`; no cookie, so it is safe to show. */
-  readonly publicId: string
-  /** The account that the session belongs to; `undefined` for an anonymous one. */
-  readonly owner: string | undefined
-  /** When it began. */
-  readonly createdAt: number
-  /** The last use that was noted: it may lag by a tenth of the idle timeout, or an hour. */
-  readonly lastSeenAt: number
-  /** When it ends if it is not used again. */
-  readonly expiresAt: number
-  /** When its owner last signed in; `undefined` without one. */
-  readonly authenticatedAt: number | undefined
-  /** Where its owner signed in: the facts of `options.device`; `undefined` without them. */
-  readonly device: DeviceFacts | undefined
-  /** Whether it is bound to a key of its browser's own. */
-  readonly isBound: boolean
-  /**
-   * A copy of what it holds; `undefined` where it does not satisfy the schema, or names an encryption key that is not
-   * configured; empty where it cannot be read at all.
-   */
-  readonly data: Data | undefined
-}
+export type { SessionInfo } from './session/info.ts'
 
 // One pass over all sessions is followed by another where it took longer than a tombstone lies: a session may have got a
 // new id behind its back.
@@ -71,7 +44,7 @@ export class Sessions {
     for await (const records of recordsOf(this.#core, owner)) {
       for (const [at, record] of records.entries()) {
         await turnAfter(at)
-        const info = await this.#infoOf(record)
+        const info = await infoOf(this.#core, record)
         if (info === undefined) continue
         listed.set(info.publicId, info)
         const predecessor = readMetadata(record)?.predecessor
@@ -92,7 +65,7 @@ export class Sessions {
     this.#assertOpen()
     const record = await this.#read(publicId, 'get()', owner)
     const isTheirs = owner === undefined || record?.owner === owner
-    return record === undefined || isEnded(record) || !isTheirs ? undefined : this.#infoOf(record)
+    return record === undefined || isEnded(record) || !isTheirs ? undefined : infoOf(this.#core, record)
   }
 
   async update<Result>(
@@ -186,7 +159,7 @@ export class Sessions {
         const found = isEnded(record) ? await this.#movedSince(since, record) : record
         if (found === undefined || moved.has(found.key)) continue
         if (moved.size < MAX_MOVED && (found !== record || hasMovedSince(since, record))) moved.add(found.key)
-        const info = await this.#infoOf(found)
+        const info = await infoOf(this.#core, found)
         if (info !== undefined) yield info
       }
     }
@@ -275,32 +248,6 @@ export class Sessions {
     if (!this.#isName(publicId, caller, owner)) return undefined
     const record = await this.#core.store.read(publicId, this.#core.settings.now() - before)
     return record === 'corrupt' ? undefined : record
-  }
-
-  /** `undefined` for a record that stands for no live session. */
-  async #infoOf(record: SessionRecord): Promise<SessionInfo | undefined> {
-    if (isEnded(record)) return undefined
-    const { settings, payload, events } = this.#core
-    const { key: publicId, owner, createdAt, lastSeenAt } = record
-    const shown = { publicId, owner, createdAt, lastSeenAt }
-    const unknown = { expiresAt: record.expiresAt, authenticatedAt: undefined, device: undefined, isBound: false }
-    if (payload.isLocked(record)) return { ...shown, ...unknown, data: undefined }
-    let stored: Stored
-    try {
-      stored = decodeRecord(payload, record)
-    } catch (error) {
-      // It is shown all the same: whoever sees the list may want to end it.
-      if (!(error instanceof CorruptRecord)) throw error
-      events.emit('reject', { publicId, owner, reason: 'corrupt' })
-      return { ...shown, ...unknown, data: {} }
-    }
-    const { metadata, device } = stored
-    const expiresAt = effectiveEnd(settings.lifetime, metadata, record)
-    if (expiresAt <= settings.now()) return undefined
-    const { stored: checked, dataError } = await applySchema(this.#core, record, stored)
-    const data = dataError === undefined ? (payload.codec.lend(checked.data, []) as Record<string, unknown>) : undefined
-    const { authenticatedAt, binding } = metadata
-    return { ...shown, expiresAt, authenticatedAt, device, isBound: binding !== undefined, data }
   }
 }
 

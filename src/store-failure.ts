@@ -1,9 +1,53 @@
-// What a store failure is called. The message of what a store threw may quote what it was sent, and that may be data, so
-// only codes, classes and words of a fixed list are ever shown.
+// What a store failure is called, and the error that it becomes. The message of what a store threw may quote what it was sent,
+// and that may be data, so only codes, classes and words of a fixed list are ever shown.
+import { WrongAnswer } from './answers.ts'
+import { SessionError } from './errors.ts'
+import type { Events } from './events.ts'
+import type { SessionRecord } from './store.ts'
+
+/** The record that a call is about, or its key; `undefined` where it is about many. */
+export type Subject = string | Pick<SessionRecord, 'key' | 'owner'> | undefined
 
 // The first words of Redis's error replies. In the messages of some clients they stand further on.
 const REDIS_WORDS =
   /\b(?:READONLY|OOM|NOAUTH|NOPERM|WRONGPASS|LOADING|MASTERDOWN|MISCONF|CLUSTERDOWN|MOVED|TRYAGAIN|CROSSSLOT|NOSCRIPT|NOREPLICAS|WRONGTYPE|EXECABORT|UNKILLABLE|IOERR)\b/
+
+/** What a failed call becomes; an event tells it. */
+export function storeError(events: Events, operation: string, subject: Subject, given: unknown): SessionError {
+  if (given instanceof SessionError) return given
+  const cause = given ?? new Error('it gave no reason')
+  const kind = failureKind(cause)
+  // The words of our own check quote nothing.
+  const why =
+    cause instanceof WrongAnswer
+      ? `: ${cause.message}`
+      : `${kind === undefined ? '' : ` (${kind})`}: error.cause says why`
+  return told(events, operation, subject, kind, `the session store failed at ${operation}${why}`, { cause })
+}
+
+/** What a call becomes that was not answered within `timeout` milliseconds; an event tells it. */
+export function lateError(events: Events, operation: string, subject: Subject, timeout: number): SessionError {
+  const isRead = ['read', 'list', 'listKeys', 'scan'].includes(operation)
+  const message = `the session store did not answer ${operation} within options.storeTimeout (${timeout} ms)${isRead ? '' : ': whether it happened is unknown, and it is not tried again'}`
+  return told(events, operation, subject, 'timeout', message)
+}
+
+function told(
+  events: Events,
+  operation: string,
+  subject: Subject,
+  kind: string | undefined,
+  message: string,
+  options?: ErrorOptions,
+): SessionError {
+  if (events.hasSubscribers('store-error')) {
+    const { key: publicId, owner } = typeof subject === 'object' ? subject : { key: subject }
+    // Without the cause: listeners print what they get.
+    const error = new SessionError('ERR_SESSION_STORE', message)
+    events.emit('store-error', { publicId, owner, operation, kind, error })
+  }
+  return new SessionError('ERR_SESSION_STORE', message, options)
+}
 
 /**
  * The kind of a failure: a code such as `ECONNREFUSED`, `23505` or `ER_LOCK_DEADLOCK`, Redis's word, SQLite's result code,

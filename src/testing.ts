@@ -8,16 +8,17 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Context } from 'koa'
 import { ContextScope, sessionContext } from './context.ts'
-import { invalidType } from './errors.ts'
+import { invalidType, storeClosedError } from './errors.ts'
 import { mountedSession, session, type MountedSession, type SessionInfo, type SessionMiddleware } from './middleware.ts'
 import type { SessionOptions } from './options.ts'
+import { isPlainObject } from './record/codec.ts'
 import { draftOf } from './record/record.ts'
 import { createRecord, type CreatedRecord } from './session/create.ts'
 import type { RequestInfo } from './session/core.ts'
 import { ownerInData } from './session/owner.ts'
 import { SessionManager, type SessionData } from './session/manager.ts'
 import { RequestSession } from './session/request-session.ts'
-import { isNamed, methodOptions } from './option-functions.ts'
+import { assertNames } from './option-functions.ts'
 import { checkedOwner } from './settings.ts'
 
 /** What a session of a test has beside its data. */
@@ -57,7 +58,7 @@ export async function withSession<Result, Data extends object = SessionData>(
   options: WithSessionOptions<Data> = {},
 ): Promise<Result> {
   if (typeof fn !== 'function') throw invalidType('the second argument of withSession()', 'a function', fn)
-  methodOptions(options, 'withSession()', ['owner', 'authenticatedAt', 'codec', 'schema', 'now'])
+  assertNames(options, 'withSession()', ['owner', 'authenticatedAt', 'codec', 'schema', 'now'])
   const { owner, authenticatedAt, ...rest } = options
   const keys = ['the sessions of these tests leave no process']
   const mounted = mountedSession(session<Data>({ ...rest, keys, sweepInterval: false }))
@@ -93,7 +94,7 @@ export async function sessionCookie<Data extends object>(
   data: NoInfer<Data>,
   options: TestSessionOptions = {},
 ): Promise<string> {
-  methodOptions(options, 'sessionCookie()', ['owner', 'authenticatedAt'])
+  assertNames(options, 'sessionCookie()', ['owner', 'authenticatedAt'])
   const mounted = mountedSession(middleware)
   const info = infoOf(mounted, undefined)
   const { id } = await store(mounted, info, data, options)
@@ -135,7 +136,11 @@ async function store(
   { owner, authenticatedAt }: TestSessionOptions,
 ): Promise<CreatedRecord> {
   const given: unknown = data
-  if (!isNamed(given)) throw invalidType('the data of a test session', 'an object', given)
+  if (typeof given !== 'object' || given === null || !isPlainObject(given))
+    throw invalidType('the data of a test session', 'a plain object', given)
+  if (authenticatedAt !== undefined && !Number.isFinite(authenticatedAt))
+    throw invalidType('authenticatedAt of a test session', 'an instant in epoch milliseconds', authenticatedAt)
+  if (core.store.isClosed) throw storeClosedError()
   const now = core.settings.now()
   const made = new RequestSession(core, info, now, 'new')
   made.data.replaceAll(given)

@@ -1,7 +1,6 @@
 // Whether one of our keys signed what a cookie says. Signatures that were found good are remembered for a while, so that
 // the next requests of a busy session need no HMAC: 0.7 µs a cookie instead of 1.4 (Node 20 and 24). Nothing here opens a
 // session: of a cookie its id is not kept.
-import { slotOf } from '../direct-mapped-cache.ts'
 import type { CookieSettings } from './cookie.ts'
 import { isEqualText } from './hmac.ts'
 import { publicIdOf } from './id.ts'
@@ -28,6 +27,7 @@ const SLOTS = 8192
 
 /** Verifies the cookies of one middleware. */
 export class CookieVerifier {
+  /** One slot for all signatures that begin alike: the newest replaces the one before it, and nothing is counted or ordered. */
   readonly #good = new Array<GoodSignature | undefined>(SLOTS)
 
   /** What a value of the right shape says, if its signature is good. */
@@ -35,7 +35,7 @@ export class CookieVerifier {
     const id = value.slice(0, value.length - keyring.length - 1)
     const signature = value.slice(id.length + 1)
     // The slot depends on what the client sent, and on nothing else: finding it taken tells the client nothing.
-    const slot = slotOf(signature) & (SLOTS - 1)
+    const slot = hashOf(signature) & (SLOTS - 1)
     const good = this.#good[slot]
     if (good?.keyring === keyring && good.prefix === prefix && isEqualText(signature, good.signature)) {
       const publicId = publicIdOf(id)
@@ -48,6 +48,11 @@ export class CookieVerifier {
     if (key === 0 && keyring.isFixed) this.#good[slot] = { keyring, prefix, signature: copyOf(signature), publicId }
     return { id, publicId, needsResign: key > 0 }
   }
+}
+
+/** A whole number of 24 bits from four characters of base64url, which are evenly distributed in a signature. */
+function hashOf(text: string): number {
+  return ((text.charCodeAt(0) * 67 + text.charCodeAt(1)) * 67 + text.charCodeAt(2)) * 67 + text.charCodeAt(3)
 }
 
 /** A text of its own: a part of a string keeps the whole header in memory. */

@@ -40,7 +40,6 @@ export async function readFound(core: Core, key: string): Promise<Found | undefi
   const isReplaced = isEnded(named) && isUnderWay(named, now) && !isFreshStart(named)
   const record = isReplaced ? await followRecord(core, named) : named
   if (record === undefined || isEnded(record)) return undefined
-  if (payload.isLocked(record) && settings.encryption?.onUnknownKey === 'end') return undefined
   try {
     const stored = decodeRecord(payload, record)
     return effectiveEnd(settings.lifetime, stored.metadata, record) <= now ? undefined : { record, stored }

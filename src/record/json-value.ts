@@ -1,7 +1,7 @@
 // What JSON makes of a value, by walks of our own: bounded in depth and size, and able to name the path of what is refused.
 import { types } from 'node:util'
 import { setOwn } from './merge.ts'
-import { SessionError } from '../errors.ts'
+import { printable, SessionError } from '../errors.ts'
 
 /** Deeper nesting overflows the stack of one JSON implementation or another, at the latest when it is read back. */
 export const DEEPEST = 1000
@@ -202,7 +202,7 @@ function spend(budget: Budget, path: Path, count: number): void {
   if (budget.left >= 0) return
   throw new SessionError(
     'ERR_SESSION_TOO_LARGE',
-    `${printable(String(path[0]))} has more parts than options.maxBytes could hold: store less, or a reference to it`,
+    `${shown(String(path[0]))} has more parts than options.maxBytes could hold: store less, or a reference to it`,
   )
 }
 
@@ -212,15 +212,12 @@ export function refused(path: readonly (string | number)[], what: string, cause?
   const place = `${String(start)}${steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('')}`
   return new SessionError(
     'ERR_SESSION_VALUE',
-    `${printable(place)} cannot be stored as it is (${printable(what)}): convert it first, or pass a codec that keeps it, such as devalue`,
+    `${shown(place)} cannot be stored as it is (${shown(what)}): convert it first, or pass a codec that keeps it, such as devalue`,
     cause === undefined ? undefined : { cause },
   )
 }
 
-/** Names of keys reach logs: cut, and without line ends or other control characters. */
-function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex -- these are what is meant
-  return text.slice(0, 200).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (found) => {
-    return `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`
-  })
+/** Names of keys reach logs: cut, and on one line. */
+function shown(text: string): string {
+  return printable(text.length > 200 ? `${text.slice(0, 200)}...` : text)
 }

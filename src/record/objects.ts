@@ -32,6 +32,12 @@ export function freeze(object: object): void {
   Object.freeze(object)
 }
 
+/** The value, read-only with all that it is made of: what requests share may be handed out then. */
+export function frozen<Value>(value: Value): Value {
+  for (const object of objectsOf([value])) freeze(object)
+  return value
+}
+
 // Their contents lie where Object.freeze does not reach.
 function refuseWrites(object: object, methods: readonly string[]): void {
   if (!Object.isExtensible(object)) return

@@ -4,16 +4,18 @@ import { isPlainObject, jsonCodec, type Codec } from './codec.ts'
 import { DecodeCache } from './decode-cache.ts'
 import { Encryption, OVERHEAD, type BoundTo, type EncryptionSettings } from './encryption.ts'
 import type { Flash, Snapshot } from './merge.ts'
+import { frozen } from './objects.ts'
 import { SessionError } from '../errors.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 
 /** Facts about where the owner signed in: `options.device`. */
 export type DeviceFacts = Readonly<Record<string, unknown>>
 
-/** What a session holds. Shared between requests: never handed out, never written to. */
+/** What a session holds. Shared between requests: never written to, and handed out only where it is frozen. */
 export interface Contents {
   readonly data: Snapshot
   readonly flash: readonly Flash[]
+  /** Frozen. */
   readonly device: DeviceFacts | undefined
 }
 
@@ -157,7 +159,7 @@ function dataOf(value: unknown): Snapshot {
 
 function deviceOf(value: unknown): DeviceFacts {
   if (!isObject(value) || !isObject(value['device'])) throw new CorruptRecord('device is no object')
-  return value['device']
+  return frozen(value['device'])
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

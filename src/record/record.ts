@@ -35,13 +35,8 @@ export function emptyDraft(now: number): Draft {
  * @throws {CorruptRecord} when the record is not what was written.
  * @throws {SessionError} `ERR_SESSION_STORE` when it names an encryption key that is not configured.
  */
-export function decodeRecord(
-  payload: Payload,
-  record: SessionRecord,
-  metadata: Metadata = decodeMetadata(record),
-): Stored {
-  const { data, flash, device } = payload.decode(record)
-  return { data, flash, device, metadata }
+export function decodeRecord(payload: Payload, record: SessionRecord): Stored {
+  return { ...payload.decode(record), metadata: decodeMetadata(record) }
 }
 
 /** What was stored, with the pending changes made. */

@@ -1,12 +1,57 @@
 // A change of a stored session, from what it makes of the newest known state to what follows once it is stored: what all
-// verbs that change one share.
+// verbs that change one share. How often it is tried, and what else is stored with it, they decide themselves.
 import { conflictError } from '../errors.ts'
 import { expiry } from '../record/lifetime.ts'
 import { conflicts, type PendingChanges } from '../record/merge.ts'
-import type { Draft, Instants, Stored } from '../record/record.ts'
-import type { MaybePromise, SessionRecord } from '../store.ts'
-import { finishSignIn } from './owner.ts'
+import { draftOf, recordOf, type Draft, type Instants, type Stored } from '../record/record.ts'
+import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
+import { applyOwner, finishSignIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
+
+/** What a change makes of the newest known state. */
+export interface Attempt {
+  readonly pending: PendingChanges
+  readonly previous: SessionRecord
+  readonly ground: Stored
+  readonly draft: Draft
+  /** The keys that this request and another one changed. */
+  readonly clashes: readonly string[]
+  readonly now: number
+}
+
+/** An attempt that the store was asked for. */
+export interface Written {
+  readonly record: SessionRecord
+  readonly answer: MaybePromise<Replaced>
+}
+
+/**
+ * What `pending` makes of a state; `wanted` where that is more than what may clash with the changes of others.
+ *
+ * @throws {SessionError} `ERR_SESSION_CONFLICT` where the app wants to be told.
+ */
+export function prepare(
+  session: RequestSession,
+  pending: PendingChanges,
+  previous: SessionRecord,
+  ground: Stored,
+  wanted: PendingChanges = pending,
+): Attempt {
+  const { payload, settings } = session.core
+  const now = settings.now()
+  const plain = draftOf(ground, previous, wanted, now)
+  const clashes = conflicts(ground.data, pending.changes, payload.codec)
+  if (clashes.length > 0) refuseConflict(session, clashes)
+  const draft = settings.owner === undefined ? plain : applyOwner(session, plain, wanted, now)
+  return { pending, previous, ground, draft, clashes, now }
+}
+
+export function write(session: RequestSession, { pending, previous, draft, now }: Attempt): Written {
+  const { payload, store } = session.core
+  const instants = nextInstants(session, previous, draft, pending, now)
+  const record = recordOf(payload, draft, previous.key, previous.version + 1, instants)
+  return { record, answer: store.replace(record, previous.version, now) }
+}
 
 /**
  * The keys that this request changes and another one has changed since they were read.
@@ -14,12 +59,17 @@ import type { RequestSession } from './request-session.ts'
  * @throws {SessionError} `ERR_SESSION_CONFLICT` where the app wants to be told.
  */
 export function conflictingKeys(
-  { core, record }: RequestSession,
+  session: RequestSession,
   { changes }: PendingChanges,
   ground: Stored,
 ): readonly string[] {
-  const keys = conflicts(ground.data, changes, core.payload.codec)
-  if (keys.length === 0 || !core.settings.throwsOnConflict) return keys
+  const keys = conflicts(ground.data, changes, session.core.payload.codec)
+  if (keys.length > 0) refuseConflict(session, keys)
+  return keys
+}
+
+function refuseConflict({ core, record }: RequestSession, keys: readonly string[]): void {
+  if (!core.settings.throwsOnConflict) return
   const { events } = core
   if (record !== undefined && events.hasSubscribers('conflict'))
     events.emit('conflict', { publicId: record.key, owner: record.owner, keys })
@@ -47,14 +97,12 @@ export function nextInstants(
   return { lastSeenAt, expiresAt: expiry(lifetime, draft.metadata, lastSeenAt) }
 }
 
-/** A change is stored: `record` took the place of `previous`. `clashes` are keys that both sides changed. */
+/** The change is stored in `record`, which holds `stored`. */
 export function finishChange(
   session: RequestSession,
-  pending: PendingChanges,
-  previous: SessionRecord,
+  { pending, previous, draft, clashes }: Attempt,
   record: SessionRecord,
-  stored: Stored,
-  clashes: readonly string[],
+  stored: Stored = draft,
 ): MaybePromise<void> {
   const { cookie, core, phase } = session
   session.setRecord(record, stored)
@@ -65,7 +113,10 @@ export function finishChange(
   // Before the handlers have returned, another request may still replace the session, and its cookie.
   if (phase !== 'open' && cookie.due === 'renew' && cookie.canSend) cookie.issue()
   tellCommitted(session, record, clashes)
-  return record.owner === previous.owner ? undefined : finishSignIn(session)
+  const done = record.owner === previous.owner ? undefined : finishSignIn(session)
+  // After the last commit nothing reads data any more.
+  if (phase === 'open') session.pending.settle(stored, pending)
+  return done
 }
 
 /** Tells that a change is stored, and what of other requests it met. */

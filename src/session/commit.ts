@@ -1,27 +1,30 @@
 // What a request stores at its end, or before it: nothing is written over a version that was not read, and nothing that
 // ended is written again. A store only compares and sets; what to do when another request was first is decided in session/.
-import { headersSentError, SessionError } from '../errors.ts'
+import { headersSentError, SessionError, storeClosedError } from '../errors.ts'
 import { expiry } from '../record/lifetime.ts'
 import { recordOf, type Draft, type Instants } from '../record/record.ts'
 import { isEnded } from '../record/tombstone.ts'
 import { CorruptRecord, type MaybePromise, type SessionRecord } from '../store.ts'
 import { create } from './create.ts'
-import { orDrop, runExclusive } from './exclusive.ts'
+import { occupy, orDrop, runExclusive } from './exclusive.ts'
 import { readLive, refuse, takeNewer } from './newest.ts'
+import { planOf, type Plan } from './plan.ts'
 import { replace } from './replace.ts'
-import type { Plan, RequestSession } from './request-session.ts'
+import type { RequestSession } from './request-session.ts'
 
 /** Commits a request whose handlers have returned: at once where the store answers at once. */
 export function commit(session: RequestSession): MaybePromise<void> {
   try {
-    let done: MaybePromise<void> = undefined
+    let done: MaybePromise<void>
     if (session.busy === undefined) {
-      const plan = session.plan(true)
+      const plan = planOf(session, true)
       session.phase = 'sealed'
-      if (plan.kind !== 'nothing') done = runExclusive(session, carryOut, plan)
+      if (plan.kind !== 'nothing' && session.core.store.isClosed) throw storeClosedError()
+      done = carryOut(session, plan)
+      if (done instanceof Promise) done = occupy(session, done)
     } else {
       done = runExclusive(session, () => {
-        const plan = session.plan(true)
+        const plan = planOf(session, true)
         session.phase = 'sealed'
         session.pending.data?.freeze()
         return carryOut(session, plan)
@@ -46,7 +49,7 @@ export function save(session: RequestSession): MaybePromise<void> {
   if (session.phase === 'closed') return
   session.pending.mustStore = true
   return orDrop(session, (note) => {
-    const plan = session.plan(false)
+    const plan = planOf(session, false)
     if ('pending' in plan) note(plan.pending)
     return carryOut(session, plan)
   })
@@ -56,7 +59,7 @@ export function save(session: RequestSession): MaybePromise<void> {
 export async function commitPending(session: RequestSession): Promise<void> {
   await runExclusive(session, () =>
     orDrop(session, (note) => {
-      const plan = session.plan(true)
+      const plan = planOf(session, true)
       if ('pending' in plan) note(plan.pending)
       return carryOut(session, plan)
     }),

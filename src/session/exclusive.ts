@@ -13,31 +13,32 @@ import type { RequestSession } from './request-session.ts'
 export function runExclusive<T>(
   session: RequestSession,
   work: (session: RequestSession) => MaybePromise<T>,
-): MaybePromise<T>
-export function runExclusive<T, Argument>(
-  session: RequestSession,
-  work: (session: RequestSession, argument: Argument) => MaybePromise<T>,
-  argument: Argument,
-): MaybePromise<T>
-export function runExclusive<T>(
-  session: RequestSession,
-  work: (session: RequestSession, argument: unknown) => MaybePromise<T>,
-  argument?: unknown,
 ): MaybePromise<T> {
-  if (session.busy !== undefined) return (session.busy = runAfter(session, session.busy, () => work(session, argument)))
+  if (session.busy !== undefined) return (session.busy = runAfter(session, session.busy, work))
   if (session.core.store.isClosed) throw storeClosedError()
-  const done = work(session, argument)
-  return done instanceof Promise ? (session.busy = finishWork(session, done)) : done
+  const done = work(session)
+  return done instanceof Promise ? occupy(session, done) : done
 }
 
-async function runAfter<T>(session: RequestSession, before: Promise<unknown>, work: () => MaybePromise<T>): Promise<T> {
+/** Work that was begun while there was no other: what comes now waits for its end. */
+export function occupy<T>(session: RequestSession, done: Promise<T>): Promise<T> {
+  const work = finishWork(session, done)
+  session.busy = work
+  return work
+}
+
+async function runAfter<T>(
+  session: RequestSession,
+  before: Promise<unknown>,
+  work: (session: RequestSession) => MaybePromise<T>,
+): Promise<T> {
   session.working++
   try {
     // How the work before ended is its own caller's concern.
     await before.catch(() => undefined)
     session.core.store.begin()
     try {
-      return await work()
+      return await work(session)
     } finally {
       session.core.store.end()
     }

@@ -84,7 +84,10 @@ export class Loader {
     if (record === undefined || record === 'corrupt') return this.#ended(session, record ?? 'ended', publicId)
     if (isEnded(record)) {
       // The request was under way when its session got a new id: what it changes is refused.
-      if (isUnderWay(record, now)) session.status = 'gone'
+      if (isUnderWay(record, now)) {
+        session.status = 'gone'
+        session.replacedPublicId = publicId
+      }
       return this.#ended(session, successorOf(record) === undefined ? 'ended' : 'replaced', publicId)
     }
     if (typeof record.payload !== 'string' && payload.isLocked(record)) {

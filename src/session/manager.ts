@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { isPlainObject } from '../record/codec.ts'
 import { reload, save } from './commit.ts'
 import { sessionInContext } from '../context.ts'
-import { invalidMix, invalidType, noContext, noIdError, SessionError } from '../errors.ts'
+import { invalidMix, invalidType, keyNames, noContext, noIdError, SessionError } from '../errors.ts'
 import { assertNames } from '../option-functions.ts'
 import type { Duration } from '../options.ts'
 import type { DeviceFacts } from '../record/payload.ts'
@@ -68,18 +68,23 @@ export class SessionManager<Data extends object = SessionData> {
           return Reflect.get(target, key, session) as unknown
         },
         set(_target, key) {
-          if (typeof key === 'string' && Reflect.has(SessionManager.prototype, key)) {
-            throw invalidMix(
-              `session.${key} cannot be set: it says what the session is; signIn(), regenerate() and destroy() change it`,
-            )
-          }
           throw invalidMix(
-            `session.${String(key)} cannot be set: write to session.data, which is stored; a package that writes to the session itself, such as koa-passport, needs session({ koaSession: true })`,
+            `session.${keyNames([String(key)])} cannot be set: write to session.data, which is stored; a package that writes to the session itself, such as koa-passport, needs session({ koaSession: true })`,
           )
         },
       },
     )
     Object.setPrototypeOf(this.prototype, undeclared)
+    // Sloppy code would lose in silence what it assigns to a member that can only be read.
+    for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(this.prototype))) {
+      if (member.get === undefined || member.set !== undefined) continue
+      const set = (): never => {
+        throw invalidMix(
+          `session.${name} cannot be set: it says what the session is; signIn(), regenerate() and destroy() change it`,
+        )
+      }
+      Object.defineProperty(this.prototype, name, { ...member, set })
+    }
   }
 
   /** @internal Made by the middleware. */
@@ -188,16 +193,18 @@ export class SessionManager<Data extends object = SessionData> {
    * Whether the owner signed in at most that long ago; `false` without an owner. Ask it before a sensitive action.
    *
    * @throws {TypeError} when `duration` is none.
+   * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`.
    */
   isFresh(age: Duration): boolean {
     const session = this.#open()
+    session.readable()
     const { authenticatedAt } = session.metadata
     const longest = age === 0 ? 0 : duration(age, 'the argument of session.isFresh()')
     if (authenticatedAt === undefined || session.record?.owner === undefined) return false
     return session.core.settings.now() - authenticatedAt <= longest
   }
 
-  /** The facts of `options.device` about where the owner signed in; `undefined` without them, or without an owner. */
+  /** The facts of `options.device` about where the owner signed in, read-only; `undefined` without them, or without an owner. */
   get device(): DeviceFacts | undefined {
     return this.#open().stored.device
   }
@@ -223,7 +230,7 @@ export class SessionManager<Data extends object = SessionData> {
   /** Text such as `'30d'` is a duration too. */
   set maxAge(value: Duration) {
     const session = this.#open()
-    assertOutsideUpdate(session, 'setting maxAge')
+    assertOutsideUpdate(session, 'session.maxAge =')
     session.writable()
     session.setMaxAge(lifetime(value, 'session.maxAge'))
     session.cookie.watchHeaders()
@@ -249,7 +256,7 @@ export class SessionManager<Data extends object = SessionData> {
    */
   clear(): void {
     const session = this.#open()
-    assertOutsideUpdate(session, 'clear()')
+    assertOutsideUpdate(session, 'session.clear()')
     replaceData(session, {})
   }
 
@@ -263,7 +270,7 @@ export class SessionManager<Data extends object = SessionData> {
   async save(): Promise<void>
   async save(...args: unknown[]): Promise<void> {
     if (refusesCallback(args, 'save')) return
-    const session = this.#verb('save()')
+    const session = this.#verb('session.save()')
     await runExclusive(session, save)
   }
 
@@ -290,7 +297,7 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {SessionError} `ERR_SESSION_GONE` when the session has ended.
    */
   async reload(): Promise<void> {
-    const session = this.#verb('reload()')
+    const session = this.#verb('session.reload()')
     await runExclusive(session, reload)
   }
 
@@ -303,7 +310,7 @@ export class SessionManager<Data extends object = SessionData> {
    */
   async regenerate(options: KeepOptions<Data> = {}): Promise<void> {
     if (refusesCallback([options], 'regenerate')) return
-    const session = this.#verb('regenerate()')
+    const session = this.#verb('session.regenerate()')
     const keep = keepOf(options, 'session.regenerate()')
     await runExclusive(session, () => regenerate(session, keep, undefined))
   }
@@ -323,7 +330,7 @@ export class SessionManager<Data extends object = SessionData> {
    * with the `owner` option.
    */
   async signIn(owner: string, options: KeepOptions<Data> = {}): Promise<void> {
-    const session = this.#verb('signIn()')
+    const session = this.#verb('session.signIn()')
     checkedOwner(owner, 'the owner of session.signIn()')
     if (session.core.settings.owner !== undefined) {
       throw new SessionError(
@@ -341,7 +348,7 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {SessionError} `ERR_SESSION_STORE` when the store failed: the session may live on.
    */
   async destroy(): Promise<void> {
-    const session = this.#verb('destroy()')
+    const session = this.#verb('session.destroy()')
     await runExclusive(session, destroy)
   }
 
@@ -361,7 +368,7 @@ export class SessionManager<Data extends object = SessionData> {
   flash(key: string, value: unknown): void
   flash(...args: [key: string] | [key: string, value: unknown]): unknown[] | undefined {
     const session = this.#open()
-    assertOutsideUpdate(session, 'flash()')
+    assertOutsideUpdate(session, 'session.flash()')
     session.readable()
     const [key] = args
     if (typeof key !== 'string') throw invalidType('the key of session.flash()', 'a string', key)

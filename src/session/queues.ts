@@ -17,16 +17,13 @@ export interface Writing<Member> {
 /** Collects the changes that meet a write of their record under way, to be stored together by one more write. */
 export class WriteQueue<Member> {
   readonly #writing = new Map<string, Writing<Member>>()
+  /** The keys of records of which a write is under way in this process. */
+  readonly busy: Pick<ReadonlyMap<string, unknown>, 'has'> = this.#writing
   readonly #write: (members: Member[]) => Promise<void>
 
   /** `write` stores the changes of its members and settles each of them; it never rejects. */
   constructor(write: (members: Member[]) => Promise<void>) {
     this.#write = write
-  }
-
-  /** Whether a write of that record is under way in this process. */
-  isBusy(key: string): boolean {
-    return this.#writing.size > 0 && this.#writing.has(key)
   }
 
   /** Says that a write of that record is under way, until {@link end}; `undefined` where one is already. */

@@ -2,7 +2,7 @@
 import { goneError, headersSentError } from '../errors.ts'
 import { applyChanges, ABSENT, type PendingChanges, type Snapshot } from '../record/merge.ts'
 import { withMaxAge } from '../record/lifetime.ts'
-import { draftOf, emptyDraft, recordOf, type Draft } from '../record/record.ts'
+import { draftOf, emptyDraft, type Draft } from '../record/record.ts'
 import { tombstoneOf } from '../record/tombstone.ts'
 import type { Replaced } from '../store.ts'
 import { createRecord, insert } from './create.ts'
@@ -10,7 +10,7 @@ import { orDrop } from './exclusive.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
 import { applyOwner, finishSignIn, signedIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
-import { conflictingKeys, nextInstants, tellCommitted } from './change.ts'
+import { conflictingKeys, tellCommitted, write, type Attempt } from './change.ts'
 import { retryOnConflict } from './retry.ts'
 import { followSuccessors } from './successors.ts'
 import { validate } from './validation.ts'
@@ -185,10 +185,9 @@ async function deleteUnused({ core }: RequestSession, key: string): Promise<void
 export async function rotateForOwner(
   session: RequestSession,
   pending: PendingChanges,
-  draft: Draft,
+  { draft, clashes }: Attempt,
 ): Promise<Replaced> {
   if (!session.cookie.canSend) throw headersSentError('the owner of the session changed')
-  const clashes = conflictingKeys(session, pending, session.stored)
   const isFreshStart = session.record?.owner !== undefined
   const answer = await rotateOnce(session, draft, clashes, true, isFreshStart)
   if (answer === 'done' && session.phase === 'open') session.pending.settle(session.stored, pending)
@@ -229,15 +228,14 @@ async function changeSuccessor(
     const clashes = conflictingKeys(session, pending, stored)
     const draft = draftOf(stored, ground, pending, now)
     if (core.settings.schema !== undefined) await validate(core, key, draft.data)
-    const instants = nextInstants(session, ground, draft, pending, now)
-    const next = recordOf(core.payload, draft, ground.key, ground.version + 1, instants)
-    const answer = await core.store.replace(next, ground.version, now)
+    const written = write(session, { pending, previous: ground, ground: stored, draft, clashes, now })
+    const answer = await written.answer
     if (answer === 'done') {
-      takeNewer(session, { record: next, stored: draft, dataError: undefined })
+      takeNewer(session, { record: written.record, stored: draft, dataError: undefined })
       // Its id is known to the browser alone, from the other response.
       session.isFollower = true
       session.cookie.withdraw()
-      tellCommitted(session, next, clashes)
+      tellCommitted(session, written.record, clashes)
     }
     return answer
   }

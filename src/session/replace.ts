@@ -1,11 +1,11 @@
 // A stored session is changed, however many requests change it at the same time.
 import { SessionError } from '../errors.ts'
 import type { PendingChanges } from '../record/merge.ts'
-import { draftOf, recordOf, type Draft, type Instants, type Stored } from '../record/record.ts'
+import type { Instants, Stored } from '../record/record.ts'
 import { isPromise, type MaybePromise, type Replaced, type SessionRecord } from '../store.ts'
-import { conflictingKeys, finishChange, nextInstants } from './change.ts'
+import { finishChange, nextInstants, prepare, write, type Attempt, type Written } from './change.ts'
 import { noteMerge, readLive, refresh, refuse, requireRecord, takeNewer, useNewestKnown } from './newest.ts'
-import { applyOwner, needsNewId } from './owner.ts'
+import { needsNewId } from './owner.ts'
 import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
 import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
@@ -20,28 +20,12 @@ export interface Change {
   readonly reject: (error: unknown) => void
 }
 
-/** What a change makes of the newest known state. */
-interface Attempt {
-  readonly previous: SessionRecord
-  readonly ground: Stored
-  readonly draft: Draft
-  /** The keys that this request and another one changed. */
-  readonly clashes: readonly string[]
-  readonly instants: Instants
-  readonly now: number
-}
-
-interface Written {
-  readonly record: SessionRecord
-  readonly answer: MaybePromise<Replaced>
-}
-
 /** Stores what is pending in a stored session: at once where the store answers at once. */
 export function replace(session: RequestSession, pending: PendingChanges): MaybePromise<void> {
   const { writes, settings } = session.core
   const known = session.record ?? refuse(session)
   const { key } = known
-  if (writes.isBusy(key)) {
+  if (writes.busy.has(key)) {
     return new Promise<void>((resolve, reject) => {
       writes.join(key, { session, pending, resolve, reject } satisfies Change)
     })
@@ -52,59 +36,25 @@ export function replace(session: RequestSession, pending: PendingChanges): Maybe
   if (settings.owner !== undefined && needsNewId(session, attempt.draft))
     return writes.hold(key, replaceAlone(session, pending))
   const written = write(session, attempt)
-  if (written.answer === 'done') return conclude(session, pending, attempt, written.record)
-  return finishReplace(session, pending, attempt, written)
+  if (written.answer === 'done') return finishChange(session, attempt, written.record)
+  return finishReplace(session, attempt, written)
 }
 
 /** A write that the store did not answer at once; where another one was first, it is tried again. */
-async function finishReplace(
-  session: RequestSession,
-  pending: PendingChanges,
-  attempt: Attempt,
-  written: Written,
-): Promise<void> {
+async function finishReplace(session: RequestSession, attempt: Attempt, written: Written): Promise<void> {
   const { writes } = session.core
   const { key } = written.record
   const writing = writes.begin(key)
   try {
     const answer = await written.answer
-    if (answer !== 'done') await replaceAlone(session, pending, attempt, { ...written, answer })
+    if (answer !== 'done') await replaceAlone(session, attempt.pending, attempt, { ...written, answer })
     else {
-      const rest = conclude(session, pending, attempt, written.record)
+      const rest = finishChange(session, attempt, written.record)
       if (isPromise(rest)) await rest
     }
   } finally {
     writes.end(key, writing)
   }
-}
-
-/** @throws {SessionError} `ERR_SESSION_CONFLICT` where the app wants to be told. */
-function prepare(session: RequestSession, pending: PendingChanges, previous: SessionRecord, ground: Stored): Attempt {
-  const { settings } = session.core
-  const now = settings.now()
-  const clashes = conflictingKeys(session, pending, ground)
-  const plain = draftOf(ground, previous, pending, now)
-  const draft = settings.owner === undefined ? plain : applyOwner(session, plain, pending, now)
-  return { previous, ground, draft, clashes, instants: nextInstants(session, previous, draft, pending, now), now }
-}
-
-function write({ core }: RequestSession, { previous, draft, instants, now }: Attempt): Written {
-  const record = recordOf(core.payload, draft, previous.key, previous.version + 1, instants)
-  return { record, answer: core.store.replace(record, previous.version, now) }
-}
-
-/** The change is stored in `record`, which holds `stored`. */
-function conclude(
-  session: RequestSession,
-  pending: PendingChanges,
-  { previous, draft, clashes }: Attempt,
-  record: SessionRecord,
-  stored: Stored = draft,
-): MaybePromise<void> {
-  const done = finishChange(session, pending, previous, record, stored, clashes)
-  // After the last commit nothing reads data any more.
-  if (session.phase === 'open') session.pending.settle(stored, pending)
-  return done
 }
 
 /** One change by itself, with retries; `attempt` and `written` are of a write that is under way. */
@@ -118,9 +68,9 @@ async function replaceAlone(
   const tryOnce = async (): Promise<Replaced> => {
     attempt = prepare(session, pending, requireRecord(session), session.stored)
     if (needsNewId(session, attempt.draft)) {
-      const { draft } = attempt
+      const rotated = rotateForOwner(session, pending, attempt)
       attempt = undefined
-      return rotateForOwner(session, pending, draft)
+      return rotated
     }
     await checkDraft(session, attempt.draft)
     written = write(session, attempt)
@@ -128,7 +78,7 @@ async function replaceAlone(
   }
   const isDone = await retryOnConflict(tryOnce, () => refresh(session), written?.answer)
   if (!isDone) await storeInSuccessor(session, pending)
-  else if (attempt !== undefined && written !== undefined) await conclude(session, pending, attempt, written.record)
+  else if (attempt !== undefined && written !== undefined) await finishChange(session, attempt, written.record)
 }
 
 // ---- changes that met a write of their record
@@ -169,10 +119,10 @@ async function tryTogether(changes: readonly Change[]): Promise<boolean> {
     )
     const last = attempts.at(-1)
     if (!isDone || last === undefined || written === undefined) return false
-    for (const [at, { session, pending, resolve, reject }] of changes.entries()) {
+    for (const [at, { session, resolve, reject }] of changes.entries()) {
       const own = attempts[at] ?? last
       noteMerge(session, own.ground)
-      await Promise.resolve(conclude(session, pending, own, written.record, last.draft)).then(resolve, reject)
+      await Promise.resolve(finishChange(session, own, written.record, last.draft)).then(resolve, reject)
     }
     return true
   } catch (error) {
@@ -184,10 +134,11 @@ async function tryTogether(changes: readonly Change[]): Promise<boolean> {
   }
 }
 
-function writeLast([first]: readonly Change[], attempts: readonly Attempt[]): Written {
+function writeLast(changes: readonly Change[], attempts: readonly Attempt[]): Written {
+  const change = changes.at(-1)
   const last = attempts.at(-1)
-  if (first === undefined || last === undefined) throw new NotTogether()
-  return write(first.session, last)
+  if (change === undefined || last === undefined) throw new NotTogether()
+  return write(change.session, last)
 }
 
 function prepareTogether(changes: readonly Change[]): readonly Attempt[] {
@@ -211,8 +162,8 @@ function prepareTogether(changes: readonly Change[]): readonly Attempt[] {
     // The instants of the changes before it are the newest: a passive change must not take them back.
     const own = prepare(session, pending, { ...record, ...instants }, ground)
     if (own.draft.owner !== record.owner) throw new NotTogether()
-    instants = own.instants
-    attempts.push({ ...own, instants })
+    instants = nextInstants(session, own.previous, own.draft, pending, own.now)
+    attempts.push(own)
     ground = own.draft
   }
   return attempts

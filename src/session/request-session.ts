@@ -1,12 +1,10 @@
-// One session in one request: what is stored, what is pending, which state it is in, and what a commit has to do.
-// No store call, no waiting.
+// One session in one request: what is stored, what is pending, and which state it is in. No store call, no waiting.
 import type { ContextScope } from '../context.ts'
 import { isId, publicIdOf } from '../cookie/id.ts'
 import { closedError, describe, destroyedError, goneError, invalidMix, type SessionError } from '../errors.ts'
 import { effectiveEnd, expiry, isTouchDue } from '../record/lifetime.ts'
-import { ABSENT, NO_CHANGES, type PendingChanges } from '../record/merge.ts'
-import { newMetadata, readMetadata, type Metadata } from '../record/metadata.ts'
-import { decodeRecord, nothingStored, type Stored } from '../record/record.ts'
+import { decodeMetadata, newMetadata, readMetadata, type Metadata } from '../record/metadata.ts'
+import { nothingStored, type Stored } from '../record/record.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 import type { Core, RequestInfo } from './core.ts'
 import { Data, type Access } from './data.ts'
@@ -28,20 +26,7 @@ export type Status = 'new' | 'live' | 'gone' | 'unbound' | 'destroyed'
 /** `'sealed'`: what the last commit stores is settled. `'closed'`: the commit is over. */
 export type Phase = 'open' | 'sealed' | 'closed'
 
-/** What a commit has to do. */
-export type Plan =
-  | { readonly kind: 'nothing' | 'touch' | 'refuse' }
-  | { readonly kind: 'create' | 'replace'; readonly pending: PendingChanges }
-
-/** Whether changes do more than to take things away. */
-function isAddition({ changes, put, maxAge }: PendingChanges): boolean {
-  return put.length > 0 || maxAge !== undefined || changes.some(({ value }) => value !== ABSENT)
-}
-
 const NO_KEYS: readonly string[] = []
-const NOTHING: Plan = { kind: 'nothing' }
-const TOUCH: Plan = { kind: 'touch' }
-const REFUSE: Plan = { kind: 'refuse' }
 
 export class RequestSession implements Access {
   readonly core: Core
@@ -57,6 +42,8 @@ export class RequestSession implements Access {
   record: SessionRecord | undefined = undefined
   /** Why stored data cannot be used: it does not satisfy the schema. Replacing or clearing it is possible. */
   dataError: SessionError | undefined = undefined
+  /** The public id that a late request came with: its session has another one by now. */
+  replacedPublicId: string | undefined = undefined
   /** This request gave the session a new id. */
   hasNewId = false
   /** When the record was asked for, by `performance.now()`. */
@@ -176,7 +163,8 @@ export class RequestSession implements Access {
   open(): void {
     if (this.#stored !== undefined || this.record === undefined) return
     try {
-      this.#stored = decodeRecord(this.core.payload, this.record, this.#metadata)
+      const metadata = this.#metadata ?? decodeMetadata(this.record)
+      this.#stored = { ...this.core.payload.decode(this.record), metadata }
     } catch (error) {
       if (!(error instanceof CorruptRecord)) throw error
       const { key } = this.record
@@ -257,7 +245,7 @@ export class RequestSession implements Access {
     this.ending = undefined
   }
 
-  // ---- what a commit has to do
+  // ---- how it ends
 
   /** Drops what is pending, for it was part of something that failed. */
   drop(): void {
@@ -280,41 +268,12 @@ export class RequestSession implements Access {
     return isTouchDue(this.core.settings.lifetime, this.metadata, record.lastSeenAt, now)
   }
 
-  /** What the commit does at the end of the request, or `save()` before it. */
-  plan(isLast: boolean): Plan {
-    const pending = this.pending.collect()
-    const hasChanges = pending !== NO_CHANGES
-    switch (this.status) {
-      case 'destroyed':
-        return NOTHING
-      case 'gone':
-      case 'unbound':
-        // What a change would take away is gone with the session.
-        return (hasChanges && isAddition(pending)) || !isLast ? REFUSE : NOTHING
-      case 'live':
-        if (hasChanges) return { kind: 'replace', pending }
-        return isLast && this.#isRenewalDue() ? TOUCH : NOTHING
-      case 'new':
-        if (!this.pending.hasContents) return NOTHING
-        // Outside Koa's chain, and to a WebSocket, no cookie can be sent, so a session is not stored for its mere existence.
-        if (isLast && !hasChanges && (this.info.ctx === undefined || this.cookie.isTakenOver)) return NOTHING
-        return { kind: 'create', pending }
-    }
-  }
-
-  #isRenewalDue(): boolean {
-    const { record, core } = this
-    if (record === undefined) return false
-    // After close() nothing is asked of the store: a touch may be missed, a response may not.
-    if (core.store.isClosed) return false
-    return this.cookie.due === 'renew' || this.isTouchDue(record, core.settings.now())
-  }
-
   /** The session has ended elsewhere, and a change of this request is refused: no cookie of it goes out any more. */
   markGone(): void {
     this.status = 'gone'
     this.cookie.withdraw()
-    const { events } = this.core
-    if (events.hasSubscribers('gone')) events.emit('gone', { publicId: this.record?.key, owner: this.record?.owner })
+    const { record, replacedPublicId, core } = this
+    if (!core.events.hasSubscribers('gone')) return
+    core.events.emit('gone', { publicId: record?.key ?? replacedPublicId, owner: record?.owner })
   }
 }

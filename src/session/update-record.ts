@@ -25,7 +25,7 @@ export async function updateRecord<Result>(
 ): Promise<Result> {
   const around = updateAround({ core, publicId: key })
   if (around !== undefined) {
-    if (around.data === undefined) throw inUpdateError('update()')
+    if (around.data === undefined) throw inUpdateError('sessions.update()')
     return fn(around.data.proxy)
   }
   core.store.begin()

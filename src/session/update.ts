@@ -1,8 +1,9 @@
 // `session.update(fn)`: a change that is computed from the newest data, and computed again when another request was first.
 import { inUpdateError } from '../errors.ts'
-import { applyChanges, isEmpty, type PendingChanges } from '../record/merge.ts'
-import { draftOf, hasContents, recordOf, type Draft } from '../record/record.ts'
+import { isEmpty, type PendingChanges } from '../record/merge.ts'
+import { draftOf, hasContents } from '../record/record.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
+import { finishChange, prepare, write } from './change.ts'
 import { insert } from './create.ts'
 import { orDrop, runExclusive } from './exclusive.ts'
 import { updateAround } from './inside-update.ts'
@@ -11,7 +12,6 @@ import { applyOwner, needsNewId } from './owner.ts'
 import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
 import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
-import { conflictingKeys, finishChange, nextInstants } from './change.ts'
 import { runUpdate, type Run } from './update-run.ts'
 import { checkDraft } from './validation.ts'
 
@@ -23,7 +23,7 @@ export async function update<Result>(
   const around = updateAround(session)
   if (around !== undefined) {
     // Called inside the function of another update of this session: it joins, and is stored with it.
-    if (around.data === undefined) throw inUpdateError('update()')
+    if (around.data === undefined) throw inUpdateError('session.update()')
     return fn(around.data.proxy)
   }
   session.readable()
@@ -124,19 +124,8 @@ class Update<Result> {
       if (answer === 'done' && !('error' in run)) session.pending.detach(session.stored, pending)
       return answer
     }
-    const { settings } = session.core
-    const now = settings.now()
-    const clashes = conflictingKeys(session, pending, session.stored)
-    const all = { ...pending, changes: run.changes }
-    const plain = draftOf(session.stored, ground, pending, now)
-    const data = applyChanges(session.stored.data, run.changes)
-    const draft = applyOwner(session, { ...plain, data }, all, now)
-    const answer =
-      ground === undefined
-        ? await this.#create(draft, now)
-        : needsNewId(session, draft)
-          ? await rotateForOwner(session, pending, draft)
-          : await this.#replace(ground, draft, pending, clashes, now)
+    const wanted = { ...pending, changes: run.changes }
+    const answer = ground === undefined ? await this.#create(wanted) : await this.#replace(ground, pending, wanted)
     if (answer === 'done') session.pending.detach(session.stored, pending)
     return answer
   }
@@ -152,27 +141,23 @@ class Update<Result> {
     return 'stale'
   }
 
-  async #create(draft: Draft, now: number): Promise<Replaced> {
+  async #create(wanted: PendingChanges): Promise<Replaced> {
     const session = this.#session
+    const now = session.core.settings.now()
+    const draft = applyOwner(session, draftOf(session.stored, undefined, wanted, now), wanted, now)
     if (session.pending.mustStore || hasContents(draft)) await insert(session, draft, now)
     return 'done'
   }
 
-  async #replace(
-    ground: SessionRecord,
-    draft: Draft,
-    pending: PendingChanges,
-    clashes: readonly string[],
-    now: number,
-  ): Promise<Replaced> {
+  async #replace(ground: SessionRecord, pending: PendingChanges, wanted: PendingChanges): Promise<Replaced> {
     const session = this.#session
-    const { payload, store, writes } = session.core
-    await checkDraft(session, draft)
-    const { key, version } = requireRecord(session)
-    const record = recordOf(payload, draft, key, version + 1, nextInstants(session, ground, draft, pending, now))
-    const answer = await writes.hold(key, Promise.resolve(store.replace(record, version, now)))
-    if (answer !== 'done') return answer
-    await finishChange(session, pending, ground, record, draft, clashes)
-    return answer
+    const attempt = prepare(session, pending, ground, session.stored, wanted)
+    if (needsNewId(session, attempt.draft)) return rotateForOwner(session, pending, attempt)
+    await checkDraft(session, attempt.draft)
+    requireRecord(session)
+    const { record, answer } = write(session, attempt)
+    const outcome = await session.core.writes.hold(record.key, Promise.resolve(answer))
+    if (outcome === 'done') await finishChange(session, attempt, record)
+    return outcome
   }
 }

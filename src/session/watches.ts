@@ -60,8 +60,7 @@ export class Watches {
   /** Waits for the end of the watcher's session, until {@link remove}. */
   add(watcher: Watcher): void {
     const { record } = watcher
-    if (record === undefined) return
-    if (this.#isClosed) return
+    if (record === undefined || this.#isClosed) return
     this.remove(watcher)
     if (this.#watched.size === 0) this.#start()
     this.#put(watcher, record.key, record.expiresAt)
@@ -194,38 +193,32 @@ export class Watches {
   /** Reads what stands for a watched session now: nothing is aborted on the word of an announcement alone. */
   async #look(watched: Watched): Promise<void> {
     let key = watched.key
-    for (let steps = 0; steps < MAX_STEPS; steps++) {
+    for (let steps = 0; ; steps++) {
+      if (steps === MAX_STEPS) return
       const now = this.#settings.now()
       const record = await this.#store.read(key, now)
-      if (record === undefined || record === 'corrupt') {
-        this.#abort(watched)
-        return
+      if (record === undefined || record === 'corrupt') break
+      if (isEnded(record)) {
+        const successor = successorOf(record)
+        if (successor === undefined || isFreshStart(record)) break
+        key = successor
+        continue
       }
-      if (!isEnded(record)) {
-        const end = this.#endOf(record)
-        if (end === undefined || end <= now) {
-          this.#abort(watched)
-          return
-        }
-        watched.expiresAt = end
-        if (key !== watched.key) this.#move(watched, key, end)
-        return
-      }
-      const successor = successorOf(record)
-      if (successor === undefined || isFreshStart(record)) {
-        this.#abort(watched)
-        return
-      }
-      key = successor
+      const end = this.#endOf(record)
+      if (end <= now) break
+      watched.expiresAt = end
+      if (key !== watched.key) this.#move(watched, key, end)
+      return
     }
+    this.#abort(watched)
   }
 
-  /** When the session of a record ends; `undefined` where it cannot be read. */
-  #endOf(record: SessionRecord): number | undefined {
+  /** When the session of a record ends; 0 where it cannot be read. */
+  #endOf(record: SessionRecord): number {
     try {
       return effectiveEnd(this.#settings.lifetime, decodeRecord(this.#payload, record).metadata, record)
     } catch (error) {
-      if (error instanceof CorruptRecord) return undefined
+      if (error instanceof CorruptRecord) return 0
       throw error
     }
   }

@@ -1,10 +1,10 @@
 // Keeps sessions in this process: bounded, expiring, and gone when it ends. It knows bounds and what is live;
 // how records lie in memory is the business of the columns.
-import { invalidValue } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
-import { bound, checkOptions, listener } from './memory/arguments.ts'
+import { atLeastOne, bound, checkOptions, listener, positionIn } from './memory/arguments.ts'
 import { Columns } from './memory/columns.ts'
 import { isEnded, isOwned, ownerOf, toEntry, type Entry } from './memory/entries.ts'
+import { Eviction } from './memory/eviction.ts'
 import { hashOf, NONE } from './memory/key-table.ts'
 import { Listeners } from './memory/listeners.ts'
 import { Owners } from './memory/owners.ts'
@@ -34,9 +34,6 @@ type Evicted = Pick<SessionRecord, 'key' | 'owner'>
 const PART_SESSIONS = 32_768
 const MAX_PARTS = 1024
 
-/** How many parts an eviction compares. */
-const CANDIDATES = 8
-
 // A part keeps a size in 31 bits.
 const LARGEST = 2 ** 31 - 1
 
@@ -62,12 +59,11 @@ export class MemoryStore implements SessionStore {
   readonly #maxBytes: number
   readonly #parts: readonly Columns[]
   readonly #owners: Owners
+  readonly #eviction: Eviction
   readonly #ends = new Listeners<string | undefined>()
   readonly #evictions = new Listeners<Evicted>()
   #count = 0
   #bytes = 0
-  /** Where the next eviction looks first. */
-  #evictFrom = 0
   /** Where the next sweep goes on. */
   #sweepFrom = 0
 
@@ -84,6 +80,7 @@ export class MemoryStore implements SessionStore {
     while (parts < MAX_PARTS && parts * PART_SESSIONS < this.#maxSessions) parts *= 2
     this.#parts = Array.from({ length: parts }, () => new Columns())
     this.#owners = new Owners(parts)
+    this.#eviction = new Eviction(this.#parts, this.#owners)
   }
 
   /** How many records there are, expired ones that were not yet swept included. */
@@ -282,56 +279,20 @@ export class MemoryStore implements SessionStore {
     return keys.length < wanted ? undefined : keys.at(-1)
   }
 
-  /**
-   * Evicts until the bounds hold, which ends: each turn removes a record, and the last one fits. What was just written is
-   * the last in its order, so it goes only when it is expired.
-   */
+  /** Evicts until the bounds hold, which ends: each turn removes a record, and the last one fits. */
   #makeRoom(written: SessionRecord, now: number): void {
-    while (this.#count > this.#maxSessions || this.#bytes > this.#maxBytes) this.#evict(written, now)
-  }
-
-  #evict(written: SessionRecord, now: number): void {
-    const others = this.#count - this.#owners.size - (written.owner === undefined ? 1 : 0)
-    let from: Columns | undefined
-    let victim = NONE
-    let candidates = 0
-    for (let turn = 0; turn < this.#parts.length && candidates < CANDIDATES; turn++) {
-      const part = this.#partOf(this.#evictFrom++)
-      const soonest = part.nextToExpire()
-      if (soonest !== NONE && part.expiresAt(soonest) <= now) {
-        this.#remove(part, soonest, hashOf(part.key(soonest)))
-        return
-      }
-      const slot = part.leastRecentlyWritten()
-      if (others === 0) candidates++
-      if (others === 0 || slot === NONE || part.key(slot) === written.key) continue
-      candidates++
-      if (from === undefined || part.lastSeenAt(slot) < from.lastSeenAt(victim)) [from, victim] = [part, slot]
+    while (this.#count > this.#maxSessions || this.#bytes > this.#maxBytes) {
+      const victim = this.#eviction.next(this.#count, written, now)
+      if (victim === undefined) return
+      const { key, isExpired } = victim
+      const hash = hashOf(key)
+      const part = this.#partOf(hash)
+      const slot = part.find(key, hash)
+      const entry = part.entry(slot)
+      this.#remove(part, slot, hash)
+      if (isExpired) continue
+      this.#ends.announce(key)
+      if (!isEnded(entry)) this.#evictions.announce({ key, owner: ownerOf(entry) })
     }
-    const key = from === undefined ? this.#owners.leastNeeded()?.key : from.key(victim)
-    if (key !== undefined) this.#drop(key)
   }
-
-  #drop(key: string): void {
-    const hash = hashOf(key)
-    const part = this.#partOf(hash)
-    const slot = part.find(key, hash)
-    const entry = part.entry(slot)
-    this.#remove(part, slot, hash)
-    this.#ends.announce(key)
-    if (!isEnded(entry)) this.#evictions.announce({ key, owner: ownerOf(entry) })
-  }
-}
-
-/** A portion of no records would come again and again. */
-function atLeastOne(limit: number): number {
-  return limit >= 1 ? Math.floor(limit) : 1
-}
-
-/** The part and the hash at which a scan goes on. */
-function positionIn(cursor: string | undefined): [index: number, from: number] {
-  if (cursor === undefined) return [0, 0]
-  const [, index, from] = /^(\d{1,4})\.(\d{1,10})$/.exec(cursor) ?? []
-  if (from === undefined) throw invalidValue('cursor', 'one that scan has given', cursor)
-  return [Number(index), Number(from)]
 }

@@ -135,3 +135,32 @@ test('sessionCookie refuses data that a handler could not store', async (t) => {
 
   t.true(error instanceof SessionError && error.code === 'ERR_SESSION_VALUE')
 })
+
+test('data that is no plain object and an instant that is none are refused, and an undefined option is one left out', async (t) => {
+  const { middleware } = app()
+  const refused = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
+  for (const data of [new Map(), new Date(), [], null, 'text']) {
+    await t.throwsAsync(sessionCookie(middleware, data as never), refused)
+    await t.throwsAsync(
+      withSession(data as never, () => 1),
+      refused,
+    )
+  }
+  for (const authenticatedAt of ['yesterday', NaN, new Date(), null] as never[]) {
+    await t.throwsAsync(sessionCookie(middleware, {}, { owner: 'ada', authenticatedAt }), refused)
+    await t.throwsAsync(
+      withSession({}, () => 1, { owner: 'ada', authenticatedAt }),
+      refused,
+    )
+  }
+
+  t.regex(await sessionCookie(middleware, {}, { owner: undefined, authenticatedAt: undefined }), /^sid=/)
+  t.is(await withSession({}, ({ owner }) => owner, { owner: undefined, codec: undefined, now: undefined }), undefined)
+})
+
+test('sessionCookie of a middleware that was closed is refused', async (t) => {
+  const { middleware } = app()
+  await middleware.close()
+
+  await t.throwsAsync(sessionCookie(middleware, { name: 'Ada' }), { code: 'ERR_SESSION_STORE' })
+})

@@ -717,3 +717,25 @@ serial('where the option is switched off again, bound sessions are served by the
   t.is((await device.refresh()).status, 200)
   t.like(seen(await device.get('/')), { origin: 'resumed', n: 1 })
 })
+
+serial(
+  'a session whose encryption key is not listed is 503 at a refresh, and with onUnknownKey: end it has ended',
+  async (t) => {
+    const store = new MemoryStore()
+    const site = await boundSite(t, { store, encryptionKeys: ['an encryption key of some thirty characters'] })
+    const device = await boundDevice(site)
+    const cookie = await device.browser.cookie()
+    for (const [onUnknownKey, status] of [
+      ['fail', 503],
+      ['end', 401],
+    ] as const) {
+      const keys = ['another encryption key of thirty characters']
+      const other = await boundSite(t, { store, encryptionKeys: { keys, onUnknownKey } })
+      const post = { method: 'POST', headers: HTTPS }
+
+      t.is((await other.running.browser().send(REFRESH, cookie, post)).status, status, onUnknownKey)
+    }
+    // Where the key is known the binding goes on.
+    t.is((await device.refresh()).status, 200)
+  },
+)

@@ -188,6 +188,7 @@ const uses: Record<string, (session: Session) => unknown> = {
   'flash(key, value)': (session) => session.flash('info', 1),
   'save()': (session) => session.save(),
   'reload()': (session) => session.reload(),
+  'isFresh()': (session) => session.isFresh('5m'),
   'update()': (session) => session.update(() => 1),
   'regenerate()': (session) => session.regenerate(),
   'signIn()': (session) => session.signIn('ada'),

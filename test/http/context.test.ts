@@ -105,6 +105,21 @@ test('outside a request there is none: currentSession says what to do, tryCurren
   t.is(tryCurrentSession('admin'), undefined)
 })
 
+test('bindSession refuses what is no function as it is called, and not when the callback is', async (t) => {
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': () => {
+        for (const given of [undefined, null, 'text', {}])
+          t.throws(() => bindSession(given as never), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' })
+      },
+    },
+  )
+
+  t.is((await app.browser().get('/')).status, 200)
+})
+
 test('before the middleware, and where it skips, there is none', async (t) => {
   const app = new Koa()
   app.use((_ctx, next) => {

@@ -280,6 +280,22 @@ test.serial('a change to a session that ended meanwhile is gone', async (t) => {
   )
 })
 
+test.serial(
+  'a change with an id that was replaced a moment ago is gone, under the public id that it came with',
+  async (t) => {
+    const { visitor, browser, cookie, publicId, heard } = await begun(t)
+    await visitor.get('/regenerate')
+    heard.length = 0
+    const { status } = await browser().send('/n', cookie)
+
+    t.is(status, 409)
+    t.deepEqual(heard, [
+      ['reject', { publicId, reason: 'replaced' }],
+      ['gone', { publicId }],
+    ])
+  },
+)
+
 test.serial('a store that fails is an event with its verb and its kind, and without what it said', async (t) => {
   const { visitor, store, publicId, heard } = await begun(t)
   const error = Object.assign(new Error('PRIVATE'), { code: 'ECONNREFUSED' })
@@ -289,6 +305,16 @@ test.serial('a store that fails is an event with its verb and its kind, and with
   t.like(heard, [['store-error', { publicId, operation: 'read', kind: 'ECONNREFUSED' }]])
   t.is(heard.length, 1)
   t.false(inspect(heard, { depth: 9 }).includes('PRIVATE'))
+})
+
+test.serial('a write that the store refuses is an event with the owner', async (t) => {
+  const { visitor, store, heard } = await begun(t)
+  await visitor.get('/in')
+  const publicId = keyIn(await visitor.cookie())
+  store.next('replace', { kind: 'fail', error: new Error('no') })
+  await visitor.get('/n')
+
+  t.like(heard.at(-1), ['store-error', { publicId, owner: 'ada', operation: 'replace' }])
 })
 
 test.serial('no event carries an id, a signature or data', async (t) => {

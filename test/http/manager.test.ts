@@ -459,12 +459,55 @@ test('a callback, as passport gives one, is told that it will not be called', as
   t.is((await app.browser().get('/')).status, 200)
 })
 
+for (const koaSession of [false, true])
+  test(`what the session is cannot be assigned, in sloppy code either, ${koaSession ? 'with' : 'without'} koaSession`, async (t) => {
+    // A function made of text is sloppy, as a CommonJS app is without 'use strict'.
+    // eslint-disable-next-line @typescript-eslint/no-implied-eval
+    const assign = new Function('session', 'name', 'session[name] = 1') as (session: object, name: string) => void
+    const app = await mounted(
+      t,
+      { koaSession },
+      {
+        '/': (session) => {
+          for (const name of ['id', 'publicId', 'owner', 'isNew', 'origin', 'expiresAt', 'authenticatedAt', 'signal'])
+            t.throws(() => assign(session, name), {
+              code: 'ERR_INVALID_ARG_VALUE',
+              message: `session.${name} cannot be set: it says what the session is; signIn(), regenerate() and destroy() change it`,
+            })
+          t.deepEqual([session.owner, session.origin], [undefined, 'new'])
+        },
+      },
+    )
+
+    t.is((await app.browser().get('/')).status, 200)
+  })
+
 test('what is no member cannot be set on a manager, where it would be lost, and the error says where it belongs', async (t) => {
   const app = await mounted(t, {}, { '/': (session) => Object.assign(session, { user: 'ada' }) })
 
   t.is((await app.browser().get('/')).status, 500)
   t.like(app.errors[0], { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' })
   t.regex(String(app.errors[0]), /session\.user cannot be set: write to session\.data.* koaSession: true/)
+})
+
+test('a name that a client chose is quoted, cut and on one line in the errors of a manager', async (t) => {
+  const name = `a\r\nFAKE\u202e${'x'.repeat(500)}`
+  const quoted = `"a\\r\\nFAKE\\u202e${'x'.repeat(56)}..."`
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': async (session) => {
+        const { message } = t.throws(() => Object.assign(session, { [name]: 1 }))
+        t.true(message.startsWith(`session.${quoted} cannot be set: `), message)
+        await t.throwsAsync(session.regenerate({ [name]: 1 }), {
+          message: `${quoted} is no option of session.regenerate(): it takes keep`,
+        })
+      },
+    },
+  )
+
+  t.is((await app.browser().get('/')).status, 200)
 })
 
 test('a manager is an object like others: unknown names are undefined, and it may be awaited', async (t) => {

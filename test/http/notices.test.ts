@@ -198,3 +198,21 @@ for (const how of ['defineProperty', 'assignment'] as const)
 
     t.deepEqual(codes(seen), [])
   })
+
+test.serial('two middlewares that bind sessions at one path are worth a notice, once', async (t) => {
+  const seen = warnings(t)
+  const serveTwo = async (...paths: readonly string[]): Promise<void> => {
+    const app = new Koa()
+    for (const [at, path] of paths.entries())
+      app.use(session({ stateKey: `s${at}`, cookie: { name: `c${at}` }, deviceBound: { path } }))
+    app.use((ctx) => void (ctx.body = 'done'))
+    const running = await served(t, app)
+    for (let turn = 0; turn < 2; turn++) t.is((await running.browser().get('/')).status, 200)
+    await settle()
+  }
+  await serveTwo('/one', '/other')
+  t.deepEqual(seen, [])
+  await serveTwo('/one', '/other', '/one')
+
+  t.deepEqual(codes(seen), ['KOA_FASTSESSION_DEVICE_BOUND_PATH'])
+})

@@ -144,6 +144,26 @@ claim('a new id keeps the device, a change too', withDevice, async (t, { visitor
   t.truthy((await visitor.does(({ device }) => device)).result)
 })
 
+claim(
+  'the facts of a device are read-only, and no request sees what another one tried to write there',
+  { device: () => ({ where: { city: 'Ulm' } }) },
+  async (t, { visitor, site }) => {
+    const write = (device: unknown): void =>
+      void t.throws(() => ((device as { where: { city: string } }).where.city = 'Rom'), { instanceOf: TypeError })
+    await visitor.does(async (session) => {
+      await session.signIn('ada')
+      write(session.device)
+    })
+    await visitor.does(({ device, data }) => {
+      write(device)
+      data.a = 1
+    })
+    write((await site.middleware.list('ada'))[0]?.device)
+
+    t.deepEqual((await visitor.does(({ device }) => device)).result, { where: { city: 'Ulm' } })
+  },
+)
+
 const throwing: Readonly<Record<string, readonly [Options['device'], string | undefined]>> = {
   throws: [
     () => {

@@ -128,14 +128,14 @@ claim("update() resolves to fn's result, which is not taken for data", async (t,
 })
 
 const inside: Readonly<Record<string, (session: SessionManager<Contents>, stage: Stage) => unknown>> = {
-  'save()': (session) => session.save(),
-  'reload()': (session) => session.reload(),
-  'regenerate()': (session) => session.regenerate(),
-  'signIn()': (session) => session.signIn('ada'),
-  'destroy()': (session) => session.destroy(),
-  'clear()': (session) => session.clear(),
-  'flash()': (session) => session.flash('note', 'hello'),
-  'setting maxAge': (session) => (session.maxAge = '1h'),
+  'session.save()': (session) => session.save(),
+  'session.reload()': (session) => session.reload(),
+  'session.regenerate()': (session) => session.regenerate(),
+  'session.signIn()': (session) => session.signIn('ada'),
+  'session.destroy()': (session) => session.destroy(),
+  'session.clear()': (session) => session.clear(),
+  'session.flash()': (session) => session.flash('note', 'hello'),
+  'session.maxAge =': (session) => (session.maxAge = '1h'),
   'sessions.destroy()': ({ publicId }, { site }) => site.middleware.destroy(publicId),
   'sessions.destroyAll()': (_session, { site }) => site.middleware.destroyAll('bob'),
   'sessions.destroyEverything()': (_session, { site }) => site.middleware.destroyEverything(),
@@ -149,14 +149,21 @@ for (const [what, verb] of Object.entries(inside)) {
       await session.signIn('bob', { keep: true })
     })
 
+    let message = ''
     const reply = await visitor.does((session) =>
       session.update(async (data) => {
         increment(data)
-        await verb(session, stage)
+        try {
+          await verb(session, stage)
+        } catch (error) {
+          ;({ message } = error as Error)
+          throw error
+        }
       }),
     )
 
     t.deepEqual([reply.status, reply.code], [500, 'ERR_SESSION_IN_UPDATE'])
+    t.true(message.startsWith(`${what} was used inside the function of update()`), message)
     t.deepEqual(await visitor.sees(), { count: 1 })
     t.is((await visitor.does(({ owner }) => owner)).result, 'bob')
   })

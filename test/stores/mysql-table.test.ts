@@ -139,7 +139,7 @@ testWithServer('a portion of an owner is found by the index, whatever else the t
   for (let from = 0; from < 20_000; from += 1000) {
     const rows = Array.from({ length: 1000 }, (_, at) => {
       const owner = (from + at) % 2000 === 0 ? 'ada' : `owner${from + at}`
-      return `(SHA1(${from + at}), 1, 1, 1, ${NOW + 1000}, ${NOW + 1000}, '${owner}', '{}')`
+      return `(SHA2(${from + at}, 256), 1, 1, 1, ${NOW + 1000}, ${NOW + 1000}, '${owner}', '{}')`
     })
     const columns = '`key`, version, created_at, last_seen_at, expires_at, sweep_at, owner, payload'
     await pool.query(`INSERT INTO ${table} (${columns}) VALUES ${rows.join()}`)

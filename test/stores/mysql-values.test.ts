@@ -7,7 +7,7 @@ import { FOREIGN_DEFAULTS, ODD_OPTIONS, openMysql, unprepared } from '../support
 import { keyed, NOW } from '../support/records.ts'
 import { freshName } from '../support/service.ts'
 
-const { clients, testWithServer, stop } = await openMysql(FOREIGN_DEFAULTS)
+const { clients, testWithServer, stop } = await openMysql([...FOREIGN_DEFAULTS, '--max-allowed-packet=16M'])
 const pool = clients.pool()
 test.after.always(stop)
 

@@ -30,7 +30,8 @@ const shared: [string, () => MysqlStore][] = [
     'other odd options, SERIALIZABLE, assignments at one time',
     () => {
       const settings = [
-        "sql_mode = 'SIMULTANEOUS_ASSIGNMENT,STRICT_ALL_TABLES'",
+        // MySQL does not know the first.
+        `sql_mode = '${server?.isMariadb === false ? '' : 'SIMULTANEOUS_ASSIGNMENT,'}STRICT_ALL_TABLES'`,
         'SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE',
       ]
       return new MysqlStore(clients.pool(OTHER_OPTIONS, settings), { table: freshName() })

@@ -1,6 +1,7 @@
-// A MariaDB or MySQL of the test's own: the server at TEST_MYSQL_URL, or a MariaDB started from the programs of this machine.
+// A MariaDB or MySQL of the test's own: the server at TEST_MYSQL_URL, or one started from a program: the mysqld that TEST_MYSQLD
+// names, or this machine's MariaDB.
 import { once } from 'node:events'
-import { chownSync } from 'node:fs'
+import { chownSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import mysql from 'mysql2/promise'
 import { answering, finished, freePort, missing, program, start, temporaryFolder, type Running } from './service.ts'
@@ -9,6 +10,7 @@ export interface MysqlServer {
   /** What mysql2 connects to, with every right, in a database of its own. */
   readonly uri: string
   readonly port: number
+  readonly isMariadb: boolean
   /** Ends the server with a signal and starts it again on the same port and data; absent for a server that was there. */
   readonly restart?: (signal: NodeJS.Signals) => Promise<void>
   stop(): Promise<void>
@@ -26,23 +28,24 @@ const NOBODY = 65534
 export async function mysqlServer(settings: readonly string[] = []): Promise<MysqlServer | undefined> {
   const given = process.env['TEST_MYSQL_URL']
   if (given !== undefined) {
-    return { uri: given, port: Number(new URL(given).port || 3306), stop: () => Promise.resolve() }
+    const port = Number(new URL(given).port || 3306)
+    return { uri: given, port, isMariadb: await isMariadb(given), stop: () => Promise.resolve() }
   }
 
-  const folders = ['/usr/sbin', '/usr/local/sbin']
-  const [install, server] = [program(['mariadb-install-db'], folders), program(['mariadbd'], folders)]
-  if (install === undefined || server === undefined) {
-    missing('mariadbd', 'apt-get install mariadb-server, or set TEST_MYSQL_URL')
-    return undefined
-  }
-  const data = temporaryFolder()
   // A server that starts removes the temporary tables that it finds: in a folder shared with others, theirs as well.
   const scratch = temporaryFolder()
+  const programs = ownMysql(scratch) ?? ownMariadb()
+  if (programs === undefined) {
+    missing('mariadbd', 'apt-get install mariadb-server, or set TEST_MYSQL_URL or TEST_MYSQLD')
+    return undefined
+  }
+  const { install, server } = programs
+  const data = temporaryFolder()
   const isRoot = process.getuid?.() === 0
   const user = { env: { ...process.env, TMPDIR: scratch }, ...(isRoot ? { uid: NOBODY, gid: NOBODY } : {}) }
   if (isRoot) for (const folder of [data, scratch]) chownSync(folder, NOBODY, NOBODY)
-  const tables = ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db']
-  await finished('mariadb-install-db', start(install, tables, { ...user, cwd: data }))
+  const [installer, ...how] = install
+  await finished(installer, start(installer, ['--no-defaults', `--datadir=${data}`, ...how], { ...user, cwd: data }))
 
   const port = await freePort()
   const root = { host: '127.0.0.1', port, user: 'root' }
@@ -54,23 +57,24 @@ export async function mysqlServer(settings: readonly string[] = []): Promise<Mys
       `--socket=${join(data, 'socket')}`,
     ]
     // What it has handed to the system outlives its own death, which is all that these tests bring about: no waiting for a disk.
-    const modest = [
-      '--innodb-flush-log-at-trx-commit=2',
-      '--innodb-buffer-pool-size=32M',
-      '--innodb-log-file-size=16M',
-      '--skip-name-resolve',
-    ]
-    const running = start(server, ['--no-defaults', ...place, ...modest, ...settings], { ...user, cwd: data })
+    const modest = ['--innodb-flush-log-at-trx-commit=2', '--innodb-buffer-pool-size=32M', '--skip-name-resolve']
+    const [executable, ...own] = server
+    const running = start(executable, ['--no-defaults', ...place, ...modest, ...own, ...settings], {
+      ...user,
+      cwd: data,
+    })
     const ended = once(running.process, 'exit').then(() => false)
     if (!(await Promise.race([ready(running, root).then(() => true), ended]))) {
-      throw new Error(`mariadbd does not start: ${running.output()}`)
+      throw new Error(`the server does not start: ${running.output()}`)
     }
     return running
   }
   let running = await launch()
+  const uri = `mysql://root@127.0.0.1:${port}/${DATABASE}`
   return {
-    uri: `mysql://root@127.0.0.1:${port}/${DATABASE}`,
+    uri,
     port,
+    isMariadb: await isMariadb(uri),
     restart: async (signal) => {
       await running.stop(signal)
       running = await launch()
@@ -81,9 +85,45 @@ export async function mysqlServer(settings: readonly string[] = []): Promise<Mys
   }
 }
 
+async function isMariadb(uri: string): Promise<boolean> {
+  const connection = await mysql.createConnection({ uri, connectTimeout: 60_000 })
+  const [rows] = await connection.query<mysql.RowDataPacket[]>('SELECT VERSION() AS version')
+  await connection.end()
+  return String(rows[0]?.['version']).includes('MariaDB')
+}
+
+/** A program with the options that it alone knows. */
+type Command = readonly [program: string, ...options: string[]]
+
+interface Programs {
+  readonly install: Command
+  readonly server: Command
+}
+
+function ownMysql(folder: string): Programs | undefined {
+  const mysqld = process.env['TEST_MYSQLD']
+  if (mysqld === undefined) return undefined
+  // Its root is that of localhost, which is no address.
+  const users = join(folder, 'users.sql')
+  const root = "root@'127.0.0.1'"
+  writeFileSync(users, `CREATE USER IF NOT EXISTS ${root}; GRANT ALL ON *.* TO ${root} WITH GRANT OPTION;`)
+  const own = ['--mysqlx=OFF', '--secure-file-priv=NULL', '--innodb-redo-log-capacity=16M', `--init-file=${users}`]
+  return { install: [mysqld, '--initialize-insecure'], server: [mysqld, ...own] }
+}
+
+function ownMariadb(): Programs | undefined {
+  const folders = ['/usr/sbin', '/usr/local/sbin']
+  const [install, server] = [program(['mariadb-install-db'], folders), program(['mariadbd'], folders)]
+  if (install === undefined || server === undefined) return undefined
+  return {
+    install: [install, '--auth-root-authentication-method=normal', '--skip-test-db'],
+    server: [server, '--innodb-log-file-size=16M'],
+  }
+}
+
 /** Answers, and has the database. */
 function ready(running: Running, root: mysql.ConnectionOptions): Promise<void> {
-  return answering('mariadbd', running, root.port ?? 0, async () => {
+  return answering('the server', running, root.port ?? 0, async () => {
     const connection = await mysql.createConnection({ ...root, connectTimeout: 60_000 })
     await connection.query(`CREATE DATABASE IF NOT EXISTS ${DATABASE}`)
     await connection.end()

@@ -9,8 +9,9 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** The path of the first of these programs that this machine has, on PATH or in the folders given. */
+/** The path of the first of these programs that this machine has, on PATH or in the folders given; with TEST_SERVICES=none of none. */
 export function program(names: readonly string[], folders: readonly string[] = []): string | undefined {
+  if (process.env['TEST_SERVICES'] === 'none') return undefined
   const places = [...(process.env['PATH'] ?? '').split(delimiter), ...folders]
   for (const name of names) {
     for (const place of places) {

@@ -299,6 +299,15 @@ test('once the store has refused it, what was known is forgotten', (t) => {
   t.is(payload.known.newest(at(1), 0), undefined)
 })
 
+test('what is remembered stays bounded: after thousands of others a record is parsed again', (t) => {
+  const payload = clear()
+  const contents = payload.decode(at(1))
+  for (let other = 0; other < 5000; other++)
+    payload.known.remember(record('{}', { ...BOUND, key: `other ${other}` }), CONTENTS)
+
+  t.not(payload.decode(at(1)), contents)
+})
+
 test('what is remembered stays bounded: after megabytes of others a record is parsed again', (t) => {
   const payload = clear()
   const contents = payload.decode(at(1))

@@ -18,7 +18,7 @@ test('a write takes a part of very many changes, and those that its own function
   for (let member = 0; member < 300; member++) queue.join('key', member)
 
   queue.end('key', writing)
-  for (let turn = 0; turn < 20 && queue.isBusy('key'); turn++) await new Promise((resolve) => setImmediate(resolve))
+  for (let turn = 0; turn < 20 && queue.busy.has('key'); turn++) await new Promise((resolve) => setImmediate(resolve))
 
   const all = groups.flat().sort((a, b) => a - b)
   t.deepEqual(all, [...Array.from({ length: 300 }, (_, member) => member), 1000, 1001])

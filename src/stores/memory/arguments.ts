@@ -1,4 +1,4 @@
-// What the memory store is given: its bounds, and functions that want to hear of something.
+// What the memory store is given: its bounds, the limits and cursors of portions, and functions that want to hear of something.
 import { invalidMix, invalidType, invalidValue } from '../../errors.ts'
 
 /** @throws {TypeError} for what is no object, and for an unknown option. */
@@ -22,4 +22,17 @@ export function bound(name: string, value: unknown, fallback: number): number {
 export function listener<Listener>(name: string, value: Listener): Listener {
   if (typeof value !== 'function') throw invalidType(name, 'a function', value)
   return value
+}
+
+/** A portion of no records would come again and again. */
+export function atLeastOne(limit: number): number {
+  return limit >= 1 ? Math.floor(limit) : 1
+}
+
+/** The part and the hash at which a scan goes on. */
+export function positionIn(cursor: string | undefined): [index: number, from: number] {
+  if (cursor === undefined) return [0, 0]
+  const [, index, from] = /^(\d{1,4})\.(\d{1,10})$/.exec(cursor) ?? []
+  if (from === undefined) throw invalidValue('cursor', 'one that scan has given', cursor)
+  return [Number(index), Number(from)]
 }

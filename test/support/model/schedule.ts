@@ -122,12 +122,12 @@ syncBuiltinESMExports()
 // Waiting for one another is a help that compare-and-set does not need: under a schedule nobody does, so that every order
 // of store calls comes up.
 // eslint-disable-next-line @typescript-eslint/unbound-method -- called below with the queue that was asked
-const { isBusy } = WriteQueue.prototype
+const { begin } = WriteQueue.prototype
 // eslint-disable-next-line @typescript-eslint/unbound-method -- called below with the turns that were asked
 const { take } = Turns.prototype
 
-WriteQueue.prototype.isBusy = function (this: WriteQueue<unknown>, key: string): boolean {
-  return current === undefined && isBusy.call(this, key)
+WriteQueue.prototype.begin = function (this: WriteQueue<unknown>, key: string): ReturnType<typeof begin> {
+  return current === undefined ? begin.call(this, key) : undefined
 }
 
 Turns.prototype.take = function <T>(this: Turns, key: unknown, work: () => Promise<T>): Promise<T> {

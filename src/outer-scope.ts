@@ -1,0 +1,48 @@
+// A request that passes session() more than once: two middlewares in one chain, or one app that a handler calls again.
+import type { Context } from 'koa'
+import { sessionContext, type ContextScope } from './context.ts'
+import { SessionError } from './errors.ts'
+import { warnOfDevicePath } from './notices.ts'
+import type { Core, RequestInfo } from './session/core.ts'
+import { requestSessionOf, SessionManager } from './session/manager.ts'
+
+/**
+ * The scope around this one, if it is of the same request.
+ *
+ * @throws {SessionError} `ERR_SESSION_ALREADY_MOUNTED` where one around has the same state key or cookie name.
+ */
+export function outerScope({ request, cookie }: RequestInfo, core: Core): ContextScope | undefined {
+  const { stateKey, deviceBound } = core.settings
+  const around = sessionContext.getStore()
+  // An async context may outlive its request: only the scopes of this one count.
+  if (around?.isOf(request) !== true) return undefined
+  for (let scope: ContextScope | undefined = around; scope !== undefined; scope = scope.outer) {
+    if (scope.stateKey === stateKey || scope.cookieName === cookie.name) {
+      throw new SessionError(
+        'ERR_SESSION_ALREADY_MOUNTED',
+        `session() is mounted twice in one request with the same ${scope.stateKey === stateKey ? `stateKey ${JSON.stringify(stateKey)}` : `cookie name ${JSON.stringify(cookie.name)}`}: remove one, or give it another stateKey and another cookie.name`,
+      )
+    }
+    if (deviceBound !== undefined && devicePathOf(scope) === deviceBound.path) warnOfDevicePath(core.events)
+  }
+  return around
+}
+
+/** Where the middleware of a scope answers browsers that bind a session. */
+function devicePathOf({ session }: ContextScope): string | undefined {
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
+  return session instanceof SessionManager ? requestSessionOf(session).core.settings.deviceBound?.path : undefined
+}
+
+/** The session of a request that a handler hands to the same app once more, as a redirect without the browser. */
+export function forwardedManager(ctx: Context, core: Core): SessionManager | undefined {
+  const { stateKey } = core.settings
+  let scope = sessionContext.getStore()
+  if (scope?.isOf(ctx.req) !== true || stateKey in ctx.state) return undefined
+  while (scope !== undefined && scope.stateKey !== stateKey) scope = scope.outer
+  const manager = scope?.session
+  if (!(manager instanceof SessionManager)) return undefined
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
+  const session = requestSessionOf(manager)
+  return session.core === core && session.phase === 'open' ? manager : undefined
+}

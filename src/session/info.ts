@@ -1,0 +1,60 @@
+// A session as those see it who look from outside a request.
+import type { DeviceFacts } from '../record/payload.ts'
+import { effectiveEnd } from '../record/lifetime.ts'
+import { decodeRecord, type Stored } from '../record/record.ts'
+import { isEnded } from '../record/tombstone.ts'
+import { CorruptRecord, type SessionRecord } from '../store.ts'
+import type { Core } from './core.ts'
+import type { SessionData } from './manager.ts'
+import { applySchema } from './newest.ts'
+
+/** A session as `list`, `get` and `scan` show it. Instants are epoch milliseconds. */
+export interface SessionInfo<Data extends object = SessionData> {
+  /** Names the session for `get`, `update`, `destroy` and `except`; no cookie, so it is safe to show. */
+  readonly publicId: string
+  /** The account that the session belongs to; `undefined` for an anonymous one. */
+  readonly owner: string | undefined
+  /** When it began. */
+  readonly createdAt: number
+  /** The last use that was noted: it may lag by a tenth of the idle timeout, or an hour. */
+  readonly lastSeenAt: number
+  /** When it ends if it is not used again. */
+  readonly expiresAt: number
+  /** When its owner last signed in; `undefined` without one. */
+  readonly authenticatedAt: number | undefined
+  /** Where its owner signed in: the facts of `options.device`, read-only; `undefined` without them. */
+  readonly device: DeviceFacts | undefined
+  /** Whether it is bound to a key of its browser's own. */
+  readonly isBound: boolean
+  /**
+   * A copy of what it holds; `undefined` where it does not satisfy the schema, or names an encryption key that is not
+   * configured; empty where it cannot be read at all.
+   */
+  readonly data: Data | undefined
+}
+
+/** `undefined` for a record that stands for no live session. */
+export async function infoOf(core: Core, record: SessionRecord): Promise<SessionInfo | undefined> {
+  if (isEnded(record)) return undefined
+  const { settings, payload, events } = core
+  const { key: publicId, owner, createdAt, lastSeenAt } = record
+  const shown = { publicId, owner, createdAt, lastSeenAt }
+  const unknown = { expiresAt: record.expiresAt, authenticatedAt: undefined, device: undefined, isBound: false }
+  if (payload.isLocked(record)) return { ...shown, ...unknown, data: undefined }
+  let stored: Stored
+  try {
+    stored = decodeRecord(payload, record)
+  } catch (error) {
+    // It is shown all the same: whoever sees the list may want to end it.
+    if (!(error instanceof CorruptRecord)) throw error
+    events.emit('reject', { publicId, owner, reason: 'corrupt' })
+    return { ...shown, ...unknown, data: {} }
+  }
+  const { metadata, device } = stored
+  const expiresAt = effectiveEnd(settings.lifetime, metadata, record)
+  if (expiresAt <= settings.now()) return undefined
+  const { stored: checked, dataError } = await applySchema(core, record, stored)
+  const data = dataError === undefined ? (payload.codec.lend(checked.data, []) as Record<string, unknown>) : undefined
+  const { authenticatedAt, binding } = metadata
+  return { ...shown, expiresAt, authenticatedAt, device, isBound: binding !== undefined, data }
+}

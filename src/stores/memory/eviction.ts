@@ -1,0 +1,44 @@
+// Which record of a full memory store gives way.
+import type { SessionRecord } from '../../store.ts'
+import type { Columns } from './columns.ts'
+import { NONE } from './key-table.ts'
+import type { Owners } from './owners.ts'
+
+/** How many parts an eviction compares. */
+const CANDIDATES = 8
+
+export class Eviction {
+  readonly #parts: readonly Columns[]
+  readonly #owners: Owners
+  /** The part that is looked at first. */
+  #from = 0
+
+  constructor(parts: readonly Columns[], owners: Owners) {
+    this.#parts = parts
+    this.#owners = owners
+  }
+
+  /**
+   * The key of the record that goes next, of `count`. What was just written is the last in its order, so it goes only when it
+   * is expired.
+   */
+  next(count: number, written: SessionRecord, now: number): { key: string; isExpired: boolean } | undefined {
+    const others = count - this.#owners.size - (written.owner === undefined ? 1 : 0)
+    let from: Columns | undefined
+    let victim = NONE
+    let candidates = 0
+    for (let turn = 0; turn < this.#parts.length && candidates < CANDIDATES; turn++) {
+      // eslint-disable-next-line @typescript-eslint/no-non-null-assertion -- the remainder stays within the parts
+      const part = this.#parts[this.#from++ % this.#parts.length]!
+      const soonest = part.nextToExpire()
+      if (soonest !== NONE && part.expiresAt(soonest) <= now) return { key: part.key(soonest), isExpired: true }
+      const slot = part.leastRecentlyWritten()
+      if (others === 0) candidates++
+      if (others === 0 || slot === NONE || part.key(slot) === written.key) continue
+      candidates++
+      if (from === undefined || part.lastSeenAt(slot) < from.lastSeenAt(victim)) [from, victim] = [part, slot]
+    }
+    const key = from === undefined ? this.#owners.leastNeeded()?.key : from.key(victim)
+    return key === undefined ? undefined : { key, isExpired: false }
+  }
+}
