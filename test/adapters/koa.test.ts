@@ -4,7 +4,7 @@ import Koa from 'koa'
 import { fromKoaStore, type KoaStore } from '../../src/adapters/index.ts'
 import { storeChecks } from 'koa-fastsession/conformance'
 import { MemoryStore, session } from '../../src/index.ts'
-import { serve } from '../support/app.ts'
+import { served } from '../support/app.ts'
 import { assertLives } from '../support/lives-over-http.ts'
 import { newRecord, NOW } from '../support/records.ts'
 
@@ -61,8 +61,7 @@ test('parallel requests of one session lose nothing', async (t) => {
       (data) => ((data as { n?: number }).n = ((data as { n?: number }).n ?? 0) + 1),
     )
   })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   const browser = running.browser()
   await browser.get('/')
 

@@ -1,7 +1,7 @@
 // Calls that a foreign store answers late, twice, in two ways or never.
 import test from 'ava'
 import { fromExpressStore } from '../../src/adapters/index.ts'
-import { MongoShape, type Callback } from '../support/mongo-shape.ts'
+import { MongoShape } from '../support/mongo-shape.ts'
 import { newRecord, NOW } from '../support/records.ts'
 
 test('a call that is never answered ends the wait of everybody in line within ten seconds, and the line does not grow without end', async (t) => {
@@ -15,17 +15,23 @@ test('a call that is never answered ends the wait of everybody in line within te
   t.true(performance.now() - startedAt < 60_000)
 })
 
-test('one lost callback holds up its session for half a second where the store answers others', async (t) => {
+/** A session whose write with this payload is lost on the way to the store, until `land` lets it arrive. */
+async function losingWrite(payload: string) {
   const store = new MongoShape()
   const adapter = fromExpressStore(store)
   const record = newRecord()
   await adapter.create(record, NOW)
-  let land: Callback = () => undefined
+  let arrive: () => void = () => undefined
   store.set = (sid, given, callback) => {
     Reflect.deleteProperty(store, 'set')
-    land = () => store.set(sid, given, callback)
+    arrive = () => store.set(sid, given, callback)
   }
-  const lost = adapter.replace({ ...record, version: 2, payload: 'lost' }, 1, NOW)
+  const lost = adapter.replace({ ...record, version: 2, payload }, 1, NOW)
+  return { adapter, record, lost, land: () => arrive() }
+}
+
+test('one lost callback holds up its session for half a second where the store answers others', async (t) => {
+  const { adapter, record, lost, land } = await losingWrite('lost')
   const startedAt = performance.now()
   // Somebody else's session: the store is there.
   const others = setInterval(() => void adapter.read('another', NOW), 50)
@@ -41,16 +47,7 @@ test('one lost callback holds up its session for half a second where the store a
 })
 
 test('a session that was ended while a write was lost is not brought back by it', async (t) => {
-  const store = new MongoShape()
-  const adapter = fromExpressStore(store)
-  const record = newRecord()
-  await adapter.create(record, NOW)
-  let land: Callback = () => undefined
-  store.set = (sid, given, callback) => {
-    Reflect.deleteProperty(store, 'set')
-    land = () => store.set(sid, given, callback)
-  }
-  const lost = adapter.replace({ ...record, version: 2, payload: 'alive' }, 1, NOW)
+  const { adapter, record, lost, land } = await losingWrite('alive')
   const others = setInterval(() => void adapter.read('another', NOW), 50)
   t.teardown(() => clearInterval(others))
   t.is(await adapter.replace({ ...record, version: 2, payload: '', expiresAt: NOW }, 1, NOW), 'done')

@@ -9,7 +9,7 @@ import Koa from 'koa'
 import oldBodyParser from 'koa-bodyparser'
 import mount from 'koa-mount'
 import { currentSession, session, type SessionManager, type SessionState } from '../../src/index.ts'
-import { KEYS, serve, type Running } from '../support/app.ts'
+import { KEYS, served, servedMiddlewares } from '../support/app.ts'
 import { certificate } from '../support/certificate.ts'
 import { post } from '../support/ecosystem.ts'
 
@@ -19,14 +19,6 @@ interface Things {
 }
 
 const dataOf = (manager: SessionManager): Things => manager.data
-
-async function serving(t: ExecutionContext, ...middlewares: Koa.Middleware[]): Promise<Running> {
-  const app = new Koa()
-  for (const one of middlewares) app.use(one)
-  const running = await serve(app)
-  t.teardown(() => running.close())
-  return running
-}
 
 const count: Koa.Middleware = (ctx) => {
   const data = dataOf(currentSession())
@@ -48,7 +40,7 @@ for (const [name, parser] of Object.entries(parsers)) {
     after: [session(), parser() as Koa.Middleware, keepName],
   })) {
     test(`${name} ${order} session(): the handler has both, and a post with a body is kept`, async (t) => {
-      const browser = (await serving(t, ...middlewares)).browser()
+      const browser = (await servedMiddlewares(t, ...middlewares)).browser()
 
       t.is((await post(browser, '/', { name: 'Ada' })).body, 'Ada')
       t.is((await browser.get('/')).body, 'Ada')
@@ -59,7 +51,7 @@ for (const [name, parser] of Object.entries(parsers)) {
 test('an app mounted below session() shares the session', async (t) => {
   const inner = new Koa()
   inner.use(count)
-  const browser = (await serving(t, session(), mount('/inner', inner), count)).browser()
+  const browser = (await servedMiddlewares(t, session(), mount('/inner', inner), count)).browser()
 
   t.is((await browser.get('/')).body, '1')
   t.is((await browser.get('/inner/deep')).body, '2')
@@ -71,7 +63,7 @@ test('a session() mounted at a path serves that path alone', async (t) => {
   inner.keys = [...KEYS]
   inner.use(session({ cookie: { path: '/inner' } })).use(count)
   const outer: Koa.Middleware = (ctx) => void (ctx.body = typeof (ctx.state as Partial<SessionState>).session)
-  const browser = (await serving(t, mount('/inner', inner), outer)).browser()
+  const browser = (await servedMiddlewares(t, mount('/inner', inner), outer)).browser()
 
   t.is((await browser.get('/inner')).body, '1')
   t.is((await browser.get('/inner')).body, '2')
@@ -82,7 +74,7 @@ test('a mounted app may have a session of its own beside the outer one', async (
   const inner = new Koa()
   inner.keys = [...KEYS]
   inner.use(session({ stateKey: 'admin', cookie: { name: 'admin' } })).use(count)
-  const browser = (await serving(t, session(), mount('/inner', inner), count)).browser()
+  const browser = (await servedMiddlewares(t, session(), mount('/inner', inner), count)).browser()
 
   t.is((await browser.get('/')).body, '1')
   t.is((await browser.get('/inner')).body, '1')
@@ -98,7 +90,7 @@ test("@koa/router's handlers and parameters have the session", async (t) => {
   })
   router.get('/hello/:name', count)
   router.get('/name', (ctx) => void (ctx.body = dataOf(ctx.state.session).name))
-  const browser = (await serving(t, session(), router.routes() as Koa.Middleware)).browser()
+  const browser = (await servedMiddlewares(t, session(), router.routes() as Koa.Middleware)).browser()
 
   t.is((await browser.get('/hello/ada')).body, '1')
   t.is((await browser.get('/name')).body, 'ada')
@@ -109,7 +101,7 @@ test("session() in one router's prefix serves those routes alone", async (t) => 
   router.use('/shop', session() as never)
   router.get('/shop/count', count as never)
   router.get('/plain', (ctx) => void (ctx.body = typeof (ctx.state as Partial<SessionState>).session))
-  const browser = (await serving(t, router.routes() as Koa.Middleware)).browser()
+  const browser = (await servedMiddlewares(t, router.routes() as Koa.Middleware)).browser()
 
   t.is((await browser.get('/shop/count')).body, '1')
   t.is((await browser.get('/shop/count')).body, '2')
@@ -223,8 +215,7 @@ async function proxied(
   const warnings: string[] = []
   const app = new Koa({ proxy: isTrusted })
   app.use(session({ logger: { warn: (line) => warnings.push(line) } })).use(count)
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   const { setCookie } = await running.browser().send('/', '', { headers: { 'x-forwarded-proto': 'https' } })
   return { warnings, setCookie }
 }
@@ -291,7 +282,7 @@ function answeringItself(
 
 test('a raw handler below ctx.respond = false begins a session: its cookie is beside the own one', async (t) => {
   const handle = rawHandler((data) => (data.n = (data.n ?? 0) + 1))
-  const browser = (await serving(t, session(), answeringItself(handle))).browser()
+  const browser = (await servedMiddlewares(t, session(), answeringItself(handle))).browser()
 
   const first = await browser.get('/page')
 
@@ -306,7 +297,7 @@ test('a raw handler that consults no session sends no session cookie', async (t)
     await Promise.resolve()
     response.end('static')
   }
-  const answer = await (await serving(t, session(), answeringItself(handle))).browser().get('/')
+  const answer = await (await servedMiddlewares(t, session(), answeringItself(handle))).browser().get('/')
 
   t.is(answer.body, 'static')
   t.deepEqual(answer.setCookie, [])
@@ -318,7 +309,7 @@ test('a raw handler that answers before it changes a new session is told, and no
     await Promise.resolve()
     dataOf(currentSession()).n = 1
   }
-  const app = await serving(t, session(), answeringItself(handle))
+  const app = await servedMiddlewares(t, session(), answeringItself(handle))
 
   t.deepEqual((await app.browser().get('/')).setCookie, [])
   t.is((app.errors[0] as { code?: string }).code, 'ERR_SESSION_HEADERS_SENT')

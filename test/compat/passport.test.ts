@@ -8,7 +8,7 @@ import koaFramework from 'koa-passport/lib/framework/koa.js'
 import passport from 'passport'
 import { Strategy as LocalStrategy } from 'passport-local'
 import { session, type SessionOptions } from '../../src/index.ts'
-import { serve } from '../support/app.ts'
+import { served, type Browser } from '../support/app.ts'
 import { answering, bagOf, ecosystem, post, visitorOf, type Ecosystem, type Handlers } from '../support/ecosystem.ts'
 import type { ExecutionContext } from 'ava'
 
@@ -77,6 +77,14 @@ function logins(made: Passport): Koa.Middleware {
 function site(t: ExecutionContext, open: () => Passport, options: SessionOptions = {}): Promise<Ecosystem> {
   const made = withStrategy(open())
   return ecosystem(t, options, bodyParser(), made.initialize(), made.session(), logins(made), answering(handlers))
+}
+
+/** A browser where Ada is signed in and has put something into the cart. */
+async function adaWithCart(t: ExecutionContext, open: () => Passport): Promise<Browser> {
+  const browser = (await site(t, open)).browser()
+  await post(browser, '/login', ADA)
+  await browser.get('/cart')
+  return browser
 }
 
 for (const [name, open] of Object.entries(makes)) {
@@ -168,9 +176,7 @@ for (const [name, open] of Object.entries(makes)) {
   })
 
   test(`${name}: a logout gives a new empty session, and the id from before is dead`, async (t) => {
-    const browser = (await site(t, open)).browser()
-    await post(browser, '/login', ADA)
-    await browser.get('/cart')
+    const browser = await adaWithCart(t, open)
     const before = await browser.cookie()
 
     t.is((await browser.get('/logout')).body, 'nobody')
@@ -181,9 +187,7 @@ for (const [name, open] of Object.entries(makes)) {
   })
 
   test(`${name}: a logout with keepSessionInfo keeps all but the user`, async (t) => {
-    const browser = (await site(t, open)).browser()
-    await post(browser, '/login', ADA)
-    await browser.get('/cart')
+    const browser = await adaWithCart(t, open)
     await browser.get('/logout-keep')
 
     t.is((await browser.get('/me')).body, 'nobody')
@@ -198,9 +202,7 @@ for (const [name, open] of Object.entries(makes)) {
   })
 
   test(`${name}: a login over another user that keeps the session's data signs the new user in`, async (t) => {
-    const browser = (await site(t, open)).browser()
-    await post(browser, '/login', ADA)
-    await browser.get('/cart')
+    const browser = await adaWithCart(t, open)
     const before = await browser.cookie()
 
     t.is((await browser.get('/login-over')).body, 'bob')
@@ -341,8 +343,7 @@ for (const [name, open] of Object.entries(makes)) {
         answering(handlers),
       ])
         app.use(one)
-      const running = await serve(app)
-      t.teardown(() => running.close())
+      const running = await served(t, app)
 
       t.is((await post(running.browser(), path, ADA)).status, 500)
       t.regex(String(running.errors[0]), /koaSession: true/)

@@ -14,7 +14,7 @@ import {
   type SessionOptions,
 } from '../../src/index.ts'
 import { sessionCookie } from '../../src/testing.ts'
-import { KEYS, serve, type Running } from '../support/app.ts'
+import { KEYS, served, type Running } from '../support/app.ts'
 
 interface Cart {
   items: string[]
@@ -50,8 +50,7 @@ async function site<Data extends object>(
   app.use(async (ctx) => {
     ctx.body = JSON.stringify((await handlers[ctx.path]?.(currentSession<Data>())) ?? 'done')
   })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   // What an earlier release of the app, without a schema, has left in the store.
   const before = session<Record<string, unknown>>({ store, keys: [...KEYS] })
   return { ...running, cookie: (data) => sessionCookie(before, { ...data }) }

@@ -7,7 +7,7 @@ import { Server as SocketServer } from 'socket.io'
 import { io } from 'socket.io-client'
 import { WebSocket, WebSocketServer } from 'ws'
 import { currentSession, MemoryStore, session, type EventMessage, type SessionMiddleware } from '../../src/index.ts'
-import { KEYS, serve, type Browser, type Running } from '../support/app.ts'
+import { KEYS, served, type Browser, type Running } from '../support/app.ts'
 
 interface Things {
   user?: string
@@ -30,8 +30,7 @@ async function site(t: ExecutionContext, store = new MemoryStore()): Promise<Sit
     if (ctx.path === '/count') await increment()
     ctx.body = ctx.path === '/show' ? String(manager.data.n) : 'done'
   })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   return { ...running, middleware }
 }
 
@@ -281,8 +280,7 @@ for (const [what, lazy, path, records, errors] of [
       // After the commit, and whatever that wrote into the connection.
       socket.on('message', (message: Buffer) => socket.send(message.toString()))
     })
-    const running = await serve(app)
-    t.teardown(() => running.close())
+    const running = await served(t, app)
     const client = new WebSocket(`ws${running.url.slice(4)}${path}`)
     const failures: unknown[] = []
     client.on('error', (error) => failures.push(error))

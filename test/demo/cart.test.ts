@@ -1,58 +1,39 @@
 // The demo's cart, in a real browser: what overlapping requests put into one session.
-import { Barrier } from '../support/faults.ts'
-import { openShop, testInChromium } from '../support/shop.ts'
+import type { ExecutionContext } from 'ava'
+import { openShop, printSlowly, testInChromium, type Guest } from '../support/shop.ts'
 
-testInChromium('two tabs fill the cart at once, and both items are there', async (t) => {
+/** A guest with a pencil in the cart, whose second tab adds an article while the first still adds another. */
+async function addAtOnce(t: ExecutionContext, one: string, other: string): Promise<Guest> {
   const shop = await openShop(t)
   const guest = await shop.visitor()
   await guest.press('Add one Pencil')
-  const tab = await guest.context.newPage()
-  await tab.goto('/')
+  const tab = await guest.newTab()
   const held = shop.store.pause('replace')
 
-  const first = guest.press('Add one Notebook')
+  const first = guest.press(`Add one ${one}`)
   await held.arrived
-  await guest.press('Add one Ink', tab)
+  await guest.press(`Add one ${other}`, tab)
   held.open()
   await first
+  return guest
+}
+
+testInChromium('two tabs fill the cart at once, and both items are there', async (t) => {
+  const guest = await addAtOnce(t, 'Notebook', 'Ink')
 
   await guest.page.goto('/cart')
   t.regex(await guest.text(), /Notebook[^]*Pencil[^]*Ink/)
 })
 
 testInChromium('of one article, what two tabs put in at once is counted twice', async (t) => {
-  const shop = await openShop(t)
-  const guest = await shop.visitor()
-  await guest.press('Add one Pencil')
-  const tab = await guest.context.newPage()
-  await tab.goto('/')
-  const held = shop.store.pause('replace')
-
-  const first = guest.press('Add one Pencil')
-  await held.arrived
-  await guest.press('Add one Pencil', tab)
-  held.open()
-  await first
+  const guest = await addAtOnce(t, 'Pencil', 'Pencil')
 
   await guest.page.goto('/cart')
   t.is(await guest.page.getByRole('main').locator('.quantity').innerText(), '3')
 })
 
 testInChromium('a gift card that takes long to print undoes nothing that another tab did meanwhile', async (t) => {
-  const printer = new Barrier()
-  const shop = await openShop(t, { print: () => printer.pass() })
-  const guest = await shop.visitor()
-  await guest.press('Add one Pencil')
-  const tab = await guest.context.newPage()
-  await tab.goto('/')
-  await guest.page.goto('/cart')
-  await guest.page.getByLabel('What it says').fill('For Mary')
-
-  const printed = guest.press('Print it')
-  await printer.arrived
-  await guest.press('Add one Scissors', tab)
-  printer.open()
-  await printed
+  const guest = await printSlowly(t)
 
   t.regex(await guest.text(), /Pencil[^]*Scissors[^]*For Mary/)
 })

@@ -4,8 +4,16 @@ import { join } from 'node:path'
 import test from 'ava'
 import { linesOf } from '../../example/demo/code.ts'
 import { ROOT } from '../support/consumer.ts'
-import { Barrier } from '../support/faults.ts'
-import { ANYBODY, EMAIL, MEMBERS, openShop, PASSWORD, testInChromium, type Guest } from '../support/shop.ts'
+import {
+  ANYBODY,
+  EMAIL,
+  MEMBERS,
+  openShop,
+  PASSWORD,
+  printSlowly,
+  testInChromium,
+  type Guest,
+} from '../support/shop.ts'
 
 const FOLDER = join(ROOT, 'example/demo')
 
@@ -43,20 +51,7 @@ test('a region that is not there stops the demo at its start', (t) => {
 })
 
 testInChromium('the panel says when a merge saved what another tab did', async (t) => {
-  const printer = new Barrier()
-  const shop = await openShop(t, { print: () => printer.pass() })
-  const guest = await shop.visitor()
-  await guest.press('Add one Pencil')
-  const tab = await guest.context.newPage()
-  await tab.goto('/')
-  await guest.page.goto('/cart')
-  await guest.page.getByLabel('What it says').fill('For Mary')
-
-  const printed = guest.press('Print it')
-  await printer.arrived
-  await guest.press('Add one Scissors', tab)
-  printer.open()
-  await printed
+  const guest = await printSlowly(t)
 
   t.regex(await guest.page.locator('.panel').innerText(), /merged with 1 newer change: nothing is lost/)
 })

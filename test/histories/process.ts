@@ -32,13 +32,8 @@ async function open(shared: Shared): Promise<SessionStore> {
       return new MemoryStore()
     }
     case 'sqlite': {
-      const [{ SqliteStore }, { drivers }] = await Promise.all([
-        import('../../src/stores/sqlite.ts'),
-        import('../support/sqlite.ts'),
-      ])
-      const driver = drivers.find(({ name }) => name === shared.driver)
-      if (driver === undefined) throw new Error(`this Node has no ${shared.driver}`)
-      return new SqliteStore(driver.open(shared.path))
+      const { openSqliteStore } = await import('../support/sqlite.ts')
+      return openSqliteStore(shared.driver, shared.path)
     }
     case 'redis': {
       const { RedisStore } = await import('../../src/stores/redis.ts')

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
 import type { BrowserContext, Cookie, Page } from 'playwright-core'
 import { session, type SessionManager, type SessionOptions } from '../../src/index.ts'
-import { KEYS, serve } from '../support/app.ts'
+import { KEYS, serve, served } from '../support/app.ts'
 import { certificate } from '../support/certificate.ts'
 import { startChromium } from '../support/chromium.ts'
 
@@ -112,8 +112,7 @@ testInChromium('a session of 400 days has a cookie of 400 days, which is as long
     ctx.set('Set-Cookie', `longer=1; Max-Age=${500 * DAY}`)
     ctx.body = 'done'
   })
-  const other = await serve(app)
-  t.teardown(() => other.close())
+  const other = await served(t, app)
 
   await page.goto(`http://localhost:${http}/`)
   await page.goto(other.url)
@@ -184,8 +183,7 @@ async function otherSite(t: ExecutionContext, target: string): Promise<string> {
     ctx.type = 'html'
     ctx.body = `<a href="${target}">link</a><form action="${target}"><button>get</button></form><form method="post" action="${target}"><button>post</button></form>`
   })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   return running.url
 }
 

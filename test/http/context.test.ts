@@ -4,7 +4,7 @@ import { inspect } from 'node:util'
 import test from 'ava'
 import Koa from 'koa'
 import { bindSession, currentSession, session, tryCurrentSession } from '../../src/index.ts'
-import { serve } from '../support/app.ts'
+import { served } from '../support/app.ts'
 import { mounted, type Session, type Things } from '../support/mounted.ts'
 import { quick } from '../support/quick.ts'
 
@@ -132,8 +132,7 @@ test('before the middleware, and where it skips, there is none', async (t) => {
     t.throws(() => currentSession(), { code: 'ERR_SESSION_NO_CONTEXT' })
     ctx.body = 'done'
   })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
 
   t.is((await running.browser().get('/')).body, 'done')
 })
@@ -155,8 +154,7 @@ test('of two middlewares the innermost is current, and each is found by its stat
     t.not(session, admin)
     ctx.body = 'done'
   })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
 
   t.is((await running.browser().get('/')).body, 'done')
   t.deepEqual(running.errors, [])

@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { session, type EventMessage, type SessionManager, type SessionOptions } from '../../src/index.ts'
 import { sessionCookie } from '../../src/testing.ts'
-import { serve, type Answer, type Browser } from '../support/app.ts'
+import { served, type Answer, type Browser } from '../support/app.ts'
 
 interface Things {
   n?: number
@@ -38,8 +38,7 @@ async function site(t: ExecutionContext, options: SessionOptions<Things> = {}, p
     else manager.data.n = (manager.data.n ?? 0) + 1
     ctx.body = manager.origin
   })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   const visitor = running.browser()
   await visitor.get('/')
   ran.count = 0

@@ -6,6 +6,7 @@ import superjson from 'superjson'
 import { MemoryStore, type SessionRecord } from '../../src/index.ts'
 import { hear, keyIn, mounted, type Handler } from '../support/mounted.ts'
 import { PlainStore } from '../support/plain-store.ts'
+import { SpiedStore } from '../support/spied-store.ts'
 
 const SECRET = 'hunter2 hunter2'
 const NEW = 'the newest encryption secret'
@@ -64,51 +65,36 @@ test('a codec is asked with itself for this', async (t) => {
   t.is((await browser.get('/n')).body, '2')
 })
 
-/** A MemoryStore that shows what it was given. */
-class Dumped extends MemoryStore {
-  readonly records: SessionRecord[] = []
-
-  override create(record: SessionRecord, now: number): boolean {
-    this.records.push(record)
-    return super.create(record, now)
-  }
-
-  override replace(record: SessionRecord, version: number, now: number): ReturnType<MemoryStore['replace']> {
-    this.records.push(record)
-    return super.replace(record, version, now)
-  }
-}
-
 test('with encryptionKeys the store sees neither data nor flash messages, and they come back', async (t) => {
-  const store = new Dumped()
+  const store = new SpiedStore()
   const app = await mounted(t, { store, encryptionKeys: [NEW] }, handlers)
   const browser = app.browser()
   for (const path of ['/set', '/flash']) await browser.get(path)
 
-  t.is(store.records.length, 2)
-  for (const { payload } of store.records) {
+  t.is(store.given.length, 2)
+  for (const { payload } of store.given) {
     t.true(payload instanceof Uint8Array)
     t.false(Buffer.from(payload as Uint8Array).includes('hunter2'))
   }
-  t.false(inspect(store.records, { maxArrayLength: null }).includes('hunter2'))
+  t.false(inspect(store.given, { maxArrayLength: null }).includes('hunter2'))
   t.is((await browser.get('/look')).body, `["resumed",{"name":"${SECRET}"}]`)
 })
 
 test('without encryptionKeys it sees JSON', async (t) => {
-  const store = new Dumped()
+  const store = new SpiedStore()
   await (await mounted(t, { store }, handlers)).browser().get('/set')
 
-  t.is(store.records[0]?.payload, `{"name":"${SECRET}"}`)
+  t.is(store.given[0]?.payload, `{"name":"${SECRET}"}`)
 })
 
 test('after a rotation older payloads are read, and encrypted anew with their next write', async (t) => {
-  const store = new Dumped()
+  const store = new SpiedStore()
   const before = (await mounted(t, { store, encryptionKeys: [OLD] }, handlers)).browser()
   await before.get('/n')
   const cookie = await before.cookie()
   const between = await mounted(t, { store, encryptionKeys: [NEW, OLD] }, handlers)
   t.is((await between.browser().send('/look', cookie)).body, '["resumed",{"n":1}]')
-  t.is(store.records.length, 1, 'reading writes nothing')
+  t.is(store.given.length, 1, 'reading writes nothing')
   await between.browser().send('/n', cookie)
   const after = await mounted(t, { store, encryptionKeys: [NEW] }, handlers)
 

@@ -1,7 +1,7 @@
 import test from 'ava'
 import Koa from 'koa'
 import { session, SessionError } from '../../src/index.ts'
-import { serve } from '../support/app.ts'
+import { served } from '../support/app.ts'
 import { answering, hear, mounted, valueIn, type Handler, type Things } from '../support/mounted.ts'
 
 const look: Handler = ({ data, origin }) => [origin, data]
@@ -144,8 +144,7 @@ test('a thrown error is passed on as it is, be it frozen', async (t) => {
         },
       }),
     )
-    const app = await serve(koa)
-    t.teardown(() => app.close())
+    const app = await served(t, koa)
     const { setCookie } = await app.browser().get('/')
 
     t.is(caught, error)

@@ -2,7 +2,7 @@ import test from 'ava'
 import Keygrip from 'keygrip'
 import Koa from 'koa'
 import { session, type SessionOptions } from '../../src/index.ts'
-import { serve } from '../support/app.ts'
+import { served } from '../support/app.ts'
 import { answering, mounted, valueIn, type Handler, type Things } from '../support/mounted.ts'
 
 const NEW = 'the newest secret of this test'
@@ -56,8 +56,7 @@ for (const [what, make] of Object.entries(grips)) {
     const koa = new Koa()
     koa.keys = make() as string[]
     koa.use(session<Things>()).use(answering(count))
-    const app = await serve(koa)
-    t.teardown(() => app.close())
+    const app = await served(t, koa)
     const browser = app.browser()
     await browser.get('/')
 
@@ -151,8 +150,7 @@ test('app.keys may change with every request, as a list or replaced by another',
   const koa = new Koa()
   koa.keys = [OLD]
   koa.use(session<Things>()).use(answering(count))
-  const app = await serve(koa)
-  t.teardown(() => app.close())
+  const app = await served(t, koa)
   const browser = app.browser()
   await browser.get('/')
   koa.keys.unshift('in the middle, a third secret')
@@ -167,8 +165,7 @@ test('options.keys come before app.keys', async (t) => {
   const koa = new Koa()
   koa.keys = [OLD]
   koa.use(session<Things>({ keys: [NEW] })).use(answering(count))
-  const app = await serve(koa)
-  t.teardown(() => app.close())
+  const app = await served(t, koa)
   const [id, signature] = signed(valueIn((await app.browser().get('/')).setCookie[0]))
 
   t.is(signature, new Keygrip([NEW], 'sha256').sign(`sid=${id}`))
@@ -191,8 +188,7 @@ for (const [what, [keys, message]] of Object.entries(wrong)) {
   test(`app.keys that are ${what} answer 500 with an error that says so, and no secret`, async (t) => {
     const koa = new Koa()
     koa.use(session<Things>()).use(answering(count))
-    const app = await serve(koa)
-    t.teardown(() => app.close())
+    const app = await served(t, koa)
     koa.keys = keys as string[]
 
     t.is((await app.browser().get('/')).status, 500)

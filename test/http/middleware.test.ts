@@ -1,22 +1,13 @@
 import { PassThrough, Readable } from 'node:stream'
 import test from 'ava'
-import Koa from 'koa'
 import { session, type SessionManager } from '../../src/index.ts'
-import { serve, type Running } from '../support/app.ts'
+import { servedMiddlewares } from '../support/app.ts'
 import { answering, mounted, valueIn, type Handler, type Session, type Things } from '../support/mounted.ts'
 
 const handlers: Readonly<Record<string, Handler>> = {
   '/n': ({ data }) => (data.n = (data.n ?? 0) + 1),
   '/origin': ({ origin }) => origin,
   '/unseen': () => 'unseen',
-}
-
-async function served(t: Parameters<typeof mounted>[0], ...middlewares: Koa.Middleware[]): Promise<Running> {
-  const app = new Koa()
-  for (const middleware of middlewares) app.use(middleware)
-  const running = await serve(app)
-  t.teardown(() => running.close())
-  return running
 }
 
 test('a session goes on from request to request', async (t) => {
@@ -30,7 +21,7 @@ test('a session goes on from request to request', async (t) => {
 })
 
 test('session() needs no options', async (t) => {
-  const browser = (await served(t, session<Things>(), answering(handlers))).browser()
+  const browser = (await servedMiddlewares(t, session<Things>(), answering(handlers))).browser()
   await browser.get('/n')
 
   t.is((await browser.get('/n')).body, '2')
@@ -75,7 +66,7 @@ test('Vary says who consulted the session: visitors without one too, and nobody 
 })
 
 test("our cookie is appended to the app's own, whoever sets them and when", async (t) => {
-  const app = await served(
+  const app = await servedMiddlewares(
     t,
     async (ctx, next) => {
       ctx.cookies.set('before', '1')
@@ -171,7 +162,7 @@ test('a function that gives attributes which browsers refuse answers 500 and say
 
 test('skip leaves a request without a session, without a cookie and without an entry on ctx.state', async (t) => {
   let keys: string[] = []
-  const app = await served(
+  const app = await servedMiddlewares(
     t,
     session<Things>({ skip: ({ path }) => path.startsWith('/assets'), skipHeader: { name: 'X-Probe', value: 'yes' } }),
     (ctx) => {

@@ -2,7 +2,7 @@
 import test from 'ava'
 import Koa from 'koa'
 import { session } from '../../src/index.ts'
-import { serve } from '../support/app.ts'
+import { served } from '../support/app.ts'
 import { settle, warnings } from '../support/warnings.ts'
 
 test.serial('a request that is skipped has come to session(), and may fail without a notice', async (t) => {
@@ -10,8 +10,7 @@ test.serial('a request that is skipped has come to session(), and may fail witho
   const app = new Koa()
   app.use(session({ skip: () => true }))
   app.use((ctx) => ctx.throw(500))
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   await running.browser().get('/')
   await settle()
 

@@ -3,7 +3,7 @@
 import test from 'ava'
 import Koa from 'koa'
 import { session } from '../../src/index.ts'
-import { serve } from '../support/app.ts'
+import { served } from '../support/app.ts'
 import { settle, warnings } from '../support/warnings.ts'
 
 test.serial('once a request has come to a session, a failure before it is no news', async (t) => {
@@ -11,8 +11,7 @@ test.serial('once a request has come to a session, a failure before it is no new
   const app = new Koa()
   app.use((ctx, next) => (ctx.path === '/fail' ? ctx.throw(500) : next()))
   app.use(session())
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   await running.browser().get('/')
   await running.browser().get('/fail')
   await settle()

@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { session, type SessionManager, type SessionOptions } from '../../src/index.ts'
-import { serve, type Running } from '../support/app.ts'
+import { served, type Running } from '../support/app.ts'
 import type { Session, Things } from '../support/mounted.ts'
 
 /** An app with one middleware below the other. */
@@ -13,8 +13,7 @@ async function nested(
 ): Promise<Running> {
   const app = new Koa()
   app.use(session<Things>(outer)).use(session<Things>(inner)).use(handler)
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   return running
 }
 
@@ -45,8 +44,7 @@ test('one middleware that is used twice is refused', async (t) => {
   const app = new Koa()
   const middleware = session<Things>()
   app.use(middleware).use(middleware)
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
 
   t.is((await running.browser().get('/')).status, 500)
   t.like(running.errors[0], { code: 'ERR_SESSION_ALREADY_MOUNTED' })
@@ -65,8 +63,7 @@ test('a request that a handler hands to the same app once more keeps its session
       data.name = 'outer'
     } else ctx.body = data
   })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   const browser = running.browser()
 
   t.is((await browser.get('/forward')).body, '{"n":2}')
@@ -81,8 +78,7 @@ test('the third of three is compared with both', async (t) => {
     .use(session<Things>())
     .use(session<Things>({ stateKey: 'admin', cookie: { name: 'admin' } }))
     .use(session<Things>({ stateKey: 'third', cookie: { name: 'sid' } }))
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
 
   t.is((await running.browser().get('/')).status, 500)
 })

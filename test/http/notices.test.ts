@@ -4,7 +4,7 @@ import { request } from 'node:http'
 import test from 'ava'
 import Koa from 'koa'
 import { MemoryStore, session, type CookieOptions } from '../../src/index.ts'
-import { serve } from '../support/app.ts'
+import { served } from '../support/app.ts'
 import { mounted } from '../support/mounted.ts'
 import { settle, warnings, type Warning } from '../support/warnings.ts'
 
@@ -191,8 +191,7 @@ for (const how of ['defineProperty', 'assignment'] as const)
       await next()
     })
     app.use((ctx) => void (ctx.body = 'done'))
-    const running = await serve(app)
-    t.teardown(() => running.close())
+    const running = await served(t, app)
     await running.browser().get('/')
     await settle()
     await settle()
@@ -207,8 +206,7 @@ test.serial('two middlewares that bind sessions at one path are worth a notice, 
     for (const [at, path] of paths.entries())
       app.use(session({ stateKey: `s${at}`, cookie: { name: `c${at}` }, deviceBound: { path } }))
     app.use((ctx) => void (ctx.body = 'done'))
-    const running = await serve(app)
-    t.teardown(() => running.close())
+    const running = await served(t, app)
     for (let turn = 0; turn < 2; turn++) t.is((await running.browser().get('/')).status, 200)
     await settle()
   }

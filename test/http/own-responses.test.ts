@@ -1,6 +1,7 @@
 // Handlers that answer by themselves: past Koa, or before the chain returns.
 import { Readable } from 'node:stream'
 import test from 'ava'
+import type { Context } from 'koa'
 import { mounted, valueIn, type Handler } from '../support/mounted.ts'
 
 const look: Handler = ({ data, origin }) => [origin, data]
@@ -31,6 +32,12 @@ const ways: Record<string, Handler> = {
     ctx.res.flushHeaders()
     ctx.res.end('own')
   },
+}
+
+/** Answers without Koa, at once. */
+function answerAlone(ctx: Context): void {
+  ctx.respond = false
+  ctx.res.end('own')
 }
 
 for (const [way, answer] of Object.entries(ways)) {
@@ -64,8 +71,7 @@ test('where nothing is to be kept when the headers leave, no cookie goes out, an
     {},
     {
       '/': ({ data }, ctx) => {
-        ctx.respond = false
-        ctx.res.end('own')
+        answerAlone(ctx)
         data.n = 1
       },
     },
@@ -83,8 +89,7 @@ test('a new session that is saved after the headers have left throws and stores 
     {},
     {
       '/': async (session, ctx) => {
-        ctx.respond = false
-        ctx.res.end('own')
+        answerAlone(ctx)
         session.data.n = 1
         await t.throwsAsync(session.save(), { code: 'ERR_SESSION_HEADERS_SENT' })
         await t.throwsAsync(
@@ -109,8 +114,7 @@ test('a stored session may be changed after the headers have left', async (t) =>
     {
       '/set': ({ data }) => (data.n = 1),
       '/': ({ data }, ctx) => {
-        ctx.respond = false
-        ctx.res.end('own')
+        answerAlone(ctx)
         data.n = 2
       },
       '/look': look,
@@ -130,8 +134,7 @@ test('a session that is destroyed after the headers have left is gone, though it
     {
       '/set': ({ data }) => (data.n = 1),
       '/': async (session, ctx) => {
-        ctx.respond = false
-        ctx.res.end('own')
+        answerAlone(ctx)
         await session.destroy()
       },
       '/look': look,
@@ -151,8 +154,7 @@ test('a maxAge set before the headers leave is in the cookie that goes out with 
     {
       '/': (session, ctx) => {
         session.maxAge = '1h'
-        ctx.respond = false
-        ctx.res.end('own')
+        answerAlone(ctx)
       },
       '/look': ({ maxAge }) => maxAge,
     },
@@ -190,8 +192,7 @@ test('lazy false sends its cookie where the handler answers by itself and never 
     { lazy: false },
     {
       '/': (_session, ctx) => {
-        ctx.respond = false
-        ctx.res.end('own')
+        answerAlone(ctx)
       },
       '/look': ({ origin }) => origin,
     },
@@ -230,8 +231,7 @@ test('an error after the headers have left commits nothing more', async (t) => {
     {
       '/set': ({ data }) => (data.n = 1),
       '/': ({ data }, ctx) => {
-        ctx.respond = false
-        ctx.res.end('own')
+        answerAlone(ctx)
         data.n = 2
         throw new Error('too late')
       },

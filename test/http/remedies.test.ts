@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import test from 'ava'
 import Koa from 'koa'
 import { currentSession, MemoryStore, session, type SessionOptions } from '../../src/index.ts'
-import { serve } from '../support/app.ts'
+import { served } from '../support/app.ts'
 import { mounted } from '../support/mounted.ts'
 import { settle, warnings } from '../support/warnings.ts'
 
@@ -19,8 +19,7 @@ test.serial(
       return ctx.path === '/state' ? (ctx.body = ctx.state.session.data) : next()
     })
     app.use(session())
-    const running = await serve(app)
-    t.teardown(() => running.close())
+    const running = await served(t, app)
     const browser = running.browser()
     await browser.get('/fine')
     await settle()
@@ -156,8 +155,7 @@ test('app.use(session) without the call says how to write it', async (t) => {
   const app = new Koa()
   // A middleware that was not made yet: TypeScript would say so.
   app.use(session as unknown as Koa.Middleware)
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   await running.browser().get('/')
 
   t.like(running.errors[0], {

@@ -1,5 +1,5 @@
 // session.signal: it aborts when the session ends, in whichever way, and leaves nothing behind.
-import type { SessionRecord } from '../../src/store.ts'
+import type { SessionRecord, SessionStore } from '../../src/store.ts'
 import test, { type ExecutionContext } from 'ava'
 import { session, type SessionManager, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
 import { Barrier, FaultyStore } from '../support/faults.ts'
@@ -11,6 +11,13 @@ import { KEYS, type Browser } from '../support/app.ts'
 class SilentStore extends PlainStore {
   protected override announce(): void {
     // another process would have to read
+  }
+}
+
+/** Announces when the test says so, and what it says. */
+class ManualStore extends SilentStore {
+  say(key: string | undefined): void {
+    for (const listener of this.listeners) listener(key)
   }
 }
 
@@ -61,6 +68,13 @@ async function watching(t: ExecutionContext, options: SessionOptions<Things> = {
   return { app, browser, signal: manager.signal, manager, finish, now }
 }
 
+/** Another process over the same store, with the same clock. */
+function another(t: ExecutionContext, store: SessionStore, { now }: Watching): SessionMiddleware<Things> {
+  const middleware = session<Things>({ keys: [...KEYS], store, now: () => now.value })
+  t.teardown(() => middleware.close())
+  return middleware
+}
+
 // Before the store would be looked at again, five seconds later: so it was announced.
 const SOON = 4000
 
@@ -77,6 +91,13 @@ function aborted(signal: AbortSignal, limit = 60_000): Promise<void> {
       resolve()
     })
   })
+}
+
+/** Waits for the signal to abort, and lets the watching request end. */
+async function finishAborted(t: ExecutionContext, { signal, finish }: Watching, limit?: number): Promise<void> {
+  await aborted(signal, limit)
+  t.true(signal.aborted)
+  await finish()
 }
 
 const ends: Readonly<Record<string, (watching: Watching) => Promise<unknown>>> = {
@@ -106,9 +127,7 @@ test('the signal aborts when the limit of its owner ends it', async (t) => {
   const scene = await watching(t, { maxPerOwner: 1 })
   scene.now.value += 1000
   await scene.app.browser().get('/begin')
-  await aborted(scene.signal, SOON)
-  t.true(scene.signal.aborted)
-  await scene.finish()
+  await finishAborted(t, scene, SOON)
 })
 
 for (const what of ['/new-id', '/same'] as const) {
@@ -118,9 +137,7 @@ for (const what of ['/new-id', '/same'] as const) {
     t.false(scene.signal.aborted)
 
     await scene.browser.get('/end')
-    await aborted(scene.signal, SOON)
-    t.true(scene.signal.aborted)
-    await scene.finish()
+    await finishAborted(t, scene, SOON)
   })
 }
 
@@ -133,9 +150,7 @@ test('the signal aborts when the session expires by the clock, not before, and a
   t.false(scene.signal.aborted)
 
   scene.now.value += 41 * 60_000
-  await aborted(scene.signal)
-  t.true(scene.signal.aborted)
-  await scene.finish()
+  await finishAborted(t, scene)
 })
 
 test('the signal aborts at the absolute end, however active its user is', async (t) => {
@@ -146,9 +161,7 @@ test('the signal aborts at the absolute end, however active its user is', async 
   }
   t.false(scene.signal.aborted)
   scene.now.value += 10 * 60_000
-  await aborted(scene.signal)
-  t.true(scene.signal.aborted)
-  await scene.finish()
+  await finishAborted(t, scene)
 })
 
 test('an end in another process reaches a store that announces nothing, within some seconds', async (t) => {
@@ -156,20 +169,16 @@ test('an end in another process reaches a store that announces nothing, within s
   const polled = new SilentStore(records)
   Object.assign(polled, { subscribe: undefined })
   const scene = await watching(t, { store: polled })
-  const elsewhere = session<Things>({ keys: [...KEYS], store: new SilentStore(records), now: () => scene.now.value })
-  t.teardown(() => elsewhere.close())
+  const elsewhere = another(t, new SilentStore(records), scene)
 
   t.true(await elsewhere.destroy(scene.manager.publicId))
-  await aborted(scene.signal)
-  t.true(scene.signal.aborted)
-  await scene.finish()
+  await finishAborted(t, scene)
 })
 
 test('a store that announces is read once for an end elsewhere, and not for those of others', async (t) => {
   const store = new PlainStore()
   const scene = await watching(t, { store })
-  const elsewhere = session<Things>({ keys: [...KEYS], store, now: () => scene.now.value })
-  t.teardown(() => elsewhere.close())
+  const elsewhere = another(t, store, scene)
   await scene.app.browser().get('/begin')
   scene.app.store.counted()
 
@@ -187,44 +196,26 @@ test('a store that announces is read once for an end elsewhere, and not for thos
 })
 
 test('announcements that were lost are healed by one of undefined', async (t) => {
-  let announce: (key: string | undefined) => void = () => undefined
-  class LossyStore extends SilentStore {
-    override subscribe(onEnd: (key: string | undefined) => void): () => void {
-      announce = onEnd
-      return () => undefined
-    }
-  }
-  const store = new LossyStore()
+  const store = new ManualStore()
   const scene = await watching(t, { store })
-  const elsewhere = session<Things>({ keys: [...KEYS], store, now: () => scene.now.value })
-  t.teardown(() => elsewhere.close())
+  const elsewhere = another(t, store, scene)
   await elsewhere.destroy(scene.manager.publicId)
   await new Promise((resolve) => setTimeout(resolve, 50))
   t.false(scene.signal.aborted)
 
-  announce(undefined)
-  await aborted(scene.signal, SOON)
-  t.true(scene.signal.aborted)
-  await scene.finish()
+  store.say(undefined)
+  await finishAborted(t, scene, SOON)
 })
 
 test('a look that fails is made again within some seconds, although the store announces', async (t) => {
-  let announce: (key: string | undefined) => void = () => undefined
-  class LossyStore extends SilentStore {
-    override subscribe(onEnd: (key: string | undefined) => void): () => void {
-      announce = onEnd
-      return () => undefined
-    }
-  }
-  const store = new LossyStore()
+  const store = new ManualStore()
   const scene = await watching(t, { store })
-  const elsewhere = session<Things>({ keys: [...KEYS], store, now: () => scene.now.value })
-  t.teardown(() => elsewhere.close())
+  const elsewhere = another(t, store, scene)
   await elsewhere.destroy(scene.manager.publicId)
   scene.app.store.counted()
 
   scene.app.store.break('read')
-  announce(undefined)
+  store.say(undefined)
   t.deepEqual(scene.app.store.counted(), { read: 1 })
   t.false(scene.signal.aborted)
   scene.app.store.heal()
@@ -236,18 +227,12 @@ test('a look that fails is made again within some seconds, although the store an
 })
 
 test('an announcement alone aborts nothing, and neither does an outage', async (t) => {
-  let announce: (key: string | undefined) => void = () => undefined
-  class NoisyStore extends PlainStore {
-    override subscribe(onEnd: (key: string | undefined) => void): () => void {
-      announce = onEnd
-      return () => undefined
-    }
-  }
-  const scene = await watching(t, { store: new NoisyStore() })
-  announce(scene.manager.publicId)
-  announce(undefined)
+  const store = new ManualStore()
+  const scene = await watching(t, { store })
+  store.say(scene.manager.publicId)
+  store.say(undefined)
   scene.app.store.break('read')
-  announce(scene.manager.publicId)
+  store.say(scene.manager.publicId)
   await new Promise((resolve) => setTimeout(resolve, 50))
   t.false(scene.signal.aborted)
   scene.app.store.heal()

@@ -1,7 +1,6 @@
 // Two copies of the package in one process: the other one was there first, so nothing here may import this one before.
-import test, { type ExecutionContext } from 'ava'
-import Koa from 'koa'
-import { serve, type Running } from '../support/app.ts'
+import test from 'ava'
+import { servedMiddlewares } from '../support/app.ts'
 import { secondCopy } from '../support/second-copy.ts'
 
 const KEY = Symbol.for('koa-fastsession.context')
@@ -11,14 +10,6 @@ const other = await secondCopy()
 const made = storage()
 const { bindSession, currentSession, session, tryCurrentSession } = await import('../../src/index.ts')
 
-async function served(t: ExecutionContext, ...middlewares: Koa.Middleware[]): Promise<Running> {
-  const app = new Koa()
-  for (const middleware of middlewares) app.use(middleware)
-  const running = await serve(app)
-  t.teardown(() => running.close())
-  return running
-}
-
 test('whichever copy comes first makes the one AsyncLocalStorage of the process', (t) => {
   t.is(none, undefined)
   t.not(made, undefined)
@@ -27,7 +18,7 @@ test('whichever copy comes first makes the one AsyncLocalStorage of the process'
 })
 
 test('each copy finds the session of the other', async (t) => {
-  const app = await served(t, session(), (ctx) => {
+  const app = await servedMiddlewares(t, session(), (ctx) => {
     const mine: unknown = ctx.state.session
     t.is<unknown, unknown>(other.currentSession(), mine)
     t.is<unknown, unknown>(other.tryCurrentSession('session'), mine)
@@ -42,25 +33,30 @@ test('each copy finds the session of the other', async (t) => {
 })
 
 test('middlewares of both are each found by their state key', async (t) => {
-  const app = await served(t, session(), other.session({ stateKey: 'admin', cookie: { name: 'admin' } }), (ctx) => {
-    t.is<unknown, unknown>(currentSession('session'), ctx.state.session)
-    t.is<unknown, unknown>(other.currentSession('admin'), currentSession())
-    t.not<unknown, unknown>(currentSession(), ctx.state.session)
-    ctx.body = 'done'
-  })
+  const app = await servedMiddlewares(
+    t,
+    session(),
+    other.session({ stateKey: 'admin', cookie: { name: 'admin' } }),
+    (ctx) => {
+      t.is<unknown, unknown>(currentSession('session'), ctx.state.session)
+      t.is<unknown, unknown>(other.currentSession('admin'), currentSession())
+      t.not<unknown, unknown>(currentSession(), ctx.state.session)
+      ctx.body = 'done'
+    },
+  )
 
   t.is((await app.browser().get('/')).status, 200)
 })
 
 test('middlewares of both with one name are refused', async (t) => {
-  const app = await served(t, session(), other.session())
+  const app = await servedMiddlewares(t, session(), other.session())
 
   t.is((await app.browser().get('/')).status, 500)
   t.like(app.errors[0], { code: 'ERR_SESSION_ALREADY_MOUNTED' })
 })
 
 test('a session error of the other copy is no answer of the handler: it commits nothing', async (t) => {
-  const app = await served(t, session(), (ctx) => {
+  const app = await servedMiddlewares(t, session(), (ctx) => {
     t.is(typeof ctx.state.session.id, 'string')
     throw new other.SessionError('ERR_SESSION_GONE', 'of a session of the other copy')
   })

@@ -12,6 +12,7 @@ import { mysqlServer } from '../support/mysql.ts'
 import { postgres } from '../support/postgres.ts'
 import { cookieOf, quick, type Quick } from '../support/quick.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
+import { freshName } from '../support/service.ts'
 
 interface Place {
   readonly name: string
@@ -19,8 +20,7 @@ interface Place {
   readonly close: () => Promise<unknown>
 }
 
-// A server that was there may hold tables of an earlier run.
-const table = `moved_${process.pid.toString(36)}${Date.now().toString(36)}`
+const table = freshName()
 
 async function redisPlace(): Promise<Place[]> {
   const [make] = redisMakes()

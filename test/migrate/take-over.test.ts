@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import expressSession from 'express-session'
 import Koa from 'koa'
-import { session, type SessionManager } from '../../src/index.ts'
+import { session } from '../../src/index.ts'
 import {
   fromExpressSession,
   fromKoaSession,
@@ -13,13 +13,10 @@ import {
   type OldSessions,
   type TakeOverOptions,
 } from '../../src/migrate.ts'
-import { KEYS, serve, type Running } from '../support/app.ts'
+import { KEYS, served, type Running } from '../support/app.ts'
+import { goOn, pages, type Visitor } from '../support/deployed.ts'
 import { valueIn } from '../support/mounted.ts'
 import { DAY, inCookie, OldStore, signed } from '../support/old-sessions.ts'
-
-interface Visitor {
-  cart?: unknown
-}
 
 async function site(
   t: ExecutionContext,
@@ -32,21 +29,12 @@ async function site(
     takeOver<Visitor>({
       from,
       until: Date.now() + DAY,
-      goOn: async (current, { user, cart }) => {
-        if (cart !== undefined) current.data.cart = cart
-        if (typeof user === 'string') await current.signIn(user)
-      },
+      goOn,
       ...options,
     }),
   )
-  app.use(async (ctx) => {
-    const current = ctx.state.session as SessionManager<Visitor>
-    if (ctx.path === '/logout') await current.destroy()
-    if (ctx.path === '/other') await current.signIn('eve')
-    ctx.body = ctx.path === '/logout' ? 'done' : `${current.owner ?? 'nobody'} ${JSON.stringify(current.data)}`
-  })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  app.use(pages)
+  const running = await served(t, app)
   return running
 }
 
@@ -216,8 +204,7 @@ test('under koaSession and an owner option, what koa-passport kept is taken over
     }),
   )
   app.use((ctx) => void (ctx.body = (ctx as unknown as { session: SignedIn }).session.passport))
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
 
   t.is((await running.browser().send('/', inCookie({ passport: { user: 'ada' } }))).body, '{"user":"ada"}')
   t.is((await sessions.list('ada')).length, 1)

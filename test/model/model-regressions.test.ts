@@ -1,26 +1,19 @@
 // Interleavings that the model test found, played over HTTP.
-import { Barrier } from '../support/faults.ts'
-import { claim, type Contents } from '../support/scene.ts'
-import type { SessionManager } from '../../src/index.ts'
-
-type Session = SessionManager<Contents>
+import { claim } from '../support/scene.ts'
 
 claim(
   'a rolling cookie that update() renewed does not overwrite the one of a regenerate that came between',
   { maxAge: '1h', rolling: true },
   async (t, { visitor }) => {
     await visitor.does(({ data }) => (data.a = 1))
-    const updated = new Barrier()
 
-    const slow = visitor.does(async (session: Session) => {
+    const slow = await visitor.starts(async (session, wait) => {
       await session.update((data) => (data.count = 1))
-      await updated.pass()
+      await wait()
     })
-    await updated.arrived
     await visitor.does((session) => session.regenerate())
-    updated.open()
 
-    t.deepEqual((await slow).sid, [])
+    t.deepEqual((await slow.ends()).sid, [])
     t.deepEqual(await visitor.sees(), { a: 1, count: 1 })
   },
 )
@@ -31,18 +24,15 @@ claim(
   async (t, { visitor, clock }) => {
     await visitor.does(({ data }) => (data.a = 1))
     clock.advance(10 * 60_000)
-    const saved = new Barrier()
 
-    const slow = visitor.does(async (session: Session) => {
+    const slow = await visitor.starts(async (session, wait) => {
       session.data.b = 2
       await session.save()
-      await saved.pass()
+      await wait()
     })
-    await saved.arrived
     await visitor.does((session) => session.signIn('ada'))
-    saved.open()
 
-    t.deepEqual((await slow).sid, [])
+    t.deepEqual((await slow.ends()).sid, [])
     t.deepEqual(await visitor.sees(), { a: 1, b: 2 })
   },
 )
@@ -51,24 +41,16 @@ claim(
   'a request that is refused as gone sends no cookie for the session that it regenerated before',
   async (t, { visitor }) => {
     await visitor.does(({ data }) => (data.a = 1))
-    const [loaded, regenerated] = [new Barrier(), new Barrier()]
 
-    const logout = visitor.does(async (session: Session) => {
-      await loaded.pass()
-      await session.destroy()
-    })
-    await loaded.arrived
-    const slow = visitor.does(async (session: Session) => {
+    const logout = await visitor.loads((session) => session.destroy())
+    const slow = await visitor.starts(async (session, wait) => {
       await session.regenerate()
-      await regenerated.pass()
+      await wait()
       session.data.b = 2
     })
-    await regenerated.arrived
-    loaded.open()
-    await logout
-    regenerated.open()
+    await logout.ends()
 
-    const { code, sid } = await slow
+    const { code, sid } = await slow.ends()
     t.is(code, 'ERR_SESSION_GONE')
     t.deepEqual(sid, [])
   },
@@ -80,20 +62,17 @@ for (const onConflict of ['merge', 'throw'] as const) {
     { onConflict },
     async (t, { visitor, scene }) => {
       await visitor.does(({ data }) => (data.cart = ['pen']))
-      const looked = new Barrier()
 
-      const slow = visitor.does(async (session: Session) => {
+      const slow = await visitor.starts(async (session, wait) => {
         const { cart } = session.data
-        await looked.pass()
+        await wait()
         session.data.a = 1
         await session.save()
         cart?.push('ink')
       })
-      await looked.arrived
       await visitor.does(({ data }) => data.cart?.push('book'))
-      looked.open()
 
-      const { status } = await slow
+      const { status } = await slow.ends()
       const told =
         onConflict === 'throw' ? status === 409 : scene.heard('conflict').some(({ keys }) => keys?.includes('cart'))
       t.true(told || (await visitor.sees())?.cart?.includes('book') === true)
@@ -105,22 +84,19 @@ for (const onConflict of ['merge', 'throw'] as const) {
     { onConflict },
     async (t, { visitor, scene }) => {
       await visitor.does(({ data }) => (data.b = 1))
-      const looked = new Barrier()
 
-      const slow = visitor.does(async (session: Session) => {
+      const slow = await visitor.starts(async (session, wait) => {
         const { data } = session
-        await looked.pass()
+        await wait()
         await t.throwsAsync(
           session.update(() => Promise.reject(new Error('no'))),
           { message: 'no' },
         )
         data.b = (data.b ?? 0) + 1
       })
-      await looked.arrived
       await visitor.does(({ data }) => (data.b = 5))
-      looked.open()
 
-      const { status } = await slow
+      const { status } = await slow.ends()
       const told =
         onConflict === 'throw' ? status === 409 : scene.heard('conflict').some(({ keys }) => keys?.includes('b'))
       t.true(told || (await visitor.sees())?.b === 6)
@@ -132,17 +108,15 @@ claim(
   'a sign-in that starts empty since its session got a new id meanwhile tells no conflict: it took the place of nothing',
   async (t, { visitor, scene }) => {
     await visitor.does(({ data }) => (data.a = 1))
-    const loaded = new Barrier()
 
-    const login = visitor.does(async (session: Session) => {
+    const login = await visitor.starts(async (session, wait) => {
       session.data.a = 2
-      await loaded.pass()
+      await wait()
       await session.signIn('ada')
     })
-    await loaded.arrived
     await visitor.does(({ data }) => (data.a = 3))
     const stopped = scene.store.pause('read')
-    loaded.open()
+    const reply = login.ends()
     await stopped.arrived
     scene.store.heal()
     const replaced = scene.store.pause('replace')
@@ -152,7 +126,7 @@ claim(
     await visitor.does((session) => session.regenerate())
     replaced.open()
 
-    t.is((await login).status, 200)
+    t.is((await reply).status, 200)
     t.deepEqual(scene.heard('conflict'), [])
   },
 )
@@ -162,23 +136,15 @@ claim(
   { maxAge: '1h', rolling: true },
   async (t, { visitor, clock }) => {
     await visitor.does(({ data }) => (data.a = 1))
-    const [loaded, regenerated] = [new Barrier(), new Barrier()]
 
-    const logout = visitor.does(async (session: Session) => {
-      await loaded.pass()
-      await session.destroy()
-    })
-    await loaded.arrived
-    const slow = visitor.does(async (session: Session) => {
+    const logout = await visitor.loads((session) => session.destroy())
+    const slow = await visitor.starts(async (session, wait) => {
       await session.regenerate()
-      await regenerated.pass()
+      await wait()
     })
-    await regenerated.arrived
-    loaded.open()
-    await logout
+    await logout.ends()
     clock.advance(10 * 60_000)
-    regenerated.open()
 
-    t.deepEqual((await slow).sid, [])
+    t.deepEqual((await slow.ends()).sid, [])
   },
 )

@@ -2,7 +2,7 @@
 import test from 'ava'
 import Koa from 'koa'
 import { session, tryCurrentSession } from '../../src/index.ts'
-import { serve } from '../support/app.ts'
+import { served } from '../support/app.ts'
 
 test('the session of a request is current below its middleware alone, not in the middleware around it', async (t) => {
   const app = new Koa()
@@ -20,8 +20,7 @@ test('the session of a request is current below its middleware alone, not in the
     inside.push(tryCurrentSession())
     ctx.body = 'done'
   })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
 
   const browser = running.browser()
   await browser.get('/')

@@ -17,7 +17,7 @@ import { mysqlServer } from '../support/mysql.ts'
 import { postgres } from '../support/postgres.ts'
 import { startProxy, type Proxy } from '../support/proxy.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
-import { temporaryFolder } from '../support/service.ts'
+import { freshName, temporaryFolder } from '../support/service.ts'
 import { libsql, nodeSqlite } from '../support/sqlite.ts'
 
 const DEADLINE = 300
@@ -78,8 +78,7 @@ async function postgresBackends(): Promise<Backend[]> {
     url.port = String(to)
     const pool = new pg.Pool({ connectionString: url.href })
     pool.on('error', ignore) // an idle connection was lost, as these tests mean it to be
-    // A server that was there may hold tables of an earlier run.
-    const table = `faults_${process.pid.toString(36)}${Date.now().toString(36)}`
+    const table = freshName()
     return Promise.resolve({ store: new PostgresStore(pool, { table }), close: () => pool.end() })
   }
   const port = Number(new URL(server.url).port || 5432)
@@ -95,7 +94,7 @@ async function mysqlBackends(): Promise<Backend[]> {
     const uri = new URL(server.uri)
     uri.port = String(to)
     const pool = mysql.createPool(uri.href)
-    const table = `faults_${process.pid.toString(36)}${Date.now().toString(36)}`
+    const table = freshName()
     return Promise.resolve({ store: new MysqlStore(pool, { table }), close: () => pool.end() })
   }
   return [{ name: 'MysqlStore', port, open, restart: restart && (() => restart('SIGKILL')) }]

@@ -8,7 +8,7 @@ import type { End, Shared } from '../support/fleet-worker.ts'
 import { mysqlServer } from '../support/mysql.ts'
 import { postgres } from '../support/postgres.ts'
 import { redisMakes, startCluster, startRedis } from '../support/redis.ts'
-import { temporaryFolder } from '../support/service.ts'
+import { freshName, temporaryFolder } from '../support/service.ts'
 import { libsql, nodeSqlite } from '../support/sqlite.ts'
 
 interface SharedStore {
@@ -41,8 +41,7 @@ async function redisStores(): Promise<SharedStore[]> {
 
 async function postgresStores(): Promise<SharedStore[]> {
   const server = await postgres()
-  // A server that was there may hold tables of an earlier run.
-  const table = `fleet_${process.pid.toString(36)}${Date.now().toString(36)}`
+  const table = freshName()
   return server === undefined
     ? []
     : [{ name: 'PostgresStore', shared: { kind: 'postgres', url: server.url, table }, stop: () => server.stop() }]
@@ -50,7 +49,7 @@ async function postgresStores(): Promise<SharedStore[]> {
 
 async function mysqlStores(): Promise<SharedStore[]> {
   const server = await mysqlServer()
-  const table = `fleet_${process.pid.toString(36)}${Date.now().toString(36)}`
+  const table = freshName()
   return server === undefined
     ? []
     : [{ name: 'MysqlStore', shared: { kind: 'mysql', url: server.uri, table }, stop: () => server.stop() }]

@@ -9,7 +9,7 @@ import Koa from 'koa'
 import { session } from 'koa-fastsession'
 import { io } from 'socket.io-client'
 import { WebSocket } from 'ws'
-import { Browser, KEYS, serve } from '../support/app.ts'
+import { Browser, KEYS, served } from '../support/app.ts'
 import { Barrier } from '../support/faults.ts'
 import { postgres } from '../support/postgres.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
@@ -180,8 +180,7 @@ test('a signal that is first looked at after the session has ended elsewhere abo
     if (!signal.aborted) await once(signal, 'abort', { signal: AbortSignal.timeout(60_000) })
     ctx.body = (signal.reason as { code: string }).code
   })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   const browser = running.browser()
   const { body: publicId } = await browser.get('/login')
   const slow = browser.get('/slow')

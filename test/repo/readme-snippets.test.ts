@@ -21,7 +21,7 @@ import {
 } from 'koa-fastsession'
 import { storeChecks } from 'koa-fastsession/conformance'
 import { WebSocket } from 'ws'
-import { Browser, KEYS, serve } from '../support/app.ts'
+import { Browser, KEYS, served } from '../support/app.ts'
 import { consumer } from '../support/consumer.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
 import { freePort, listening, printed, start, type Running } from '../support/service.ts'
@@ -151,8 +151,7 @@ test('the snippets for far away lose nothing when requests overlap', async (t) =
     if (ctx.path === '/visit') await countVisit()
     ctx.body = { ...ctx.state.session.data }
   })
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   const browser = server.browser()
   await browser.get('/add')
 
@@ -165,8 +164,7 @@ test('the snippet for signing in and out does so', async (t) => {
   const { router } = await imported<{ router: Router }>('account.ts')
   const app = new Koa()
   app.use(session()).use(router.routes())
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   const browser = server.browser()
   const post = { method: 'POST' }
 
@@ -189,8 +187,7 @@ test('the snippet for remembering a user gives them a cookie of thirty days, and
     await signInFor('u1', ctx.path === '/remember')
     ctx.status = 204
   })
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
 
   t.regex((await server.browser().get('/remember')).setCookie[0] ?? '', /Max-Age=259(2000|1999);/)
   t.notRegex((await server.browser().get('/')).setCookie[0] ?? '', /Max-Age/)
@@ -208,8 +205,7 @@ test('the snippet for devices lists and ends sessions', async (t) => {
     if (ctx.path === '/login') await ctx.state.session.signIn('u1')
     ctx.body = ctx.state.session.publicId
   })
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   const [first, second, third] = await Promise.all(
     [1, 2, 3].map(async () => (await server.browser().get('/login')).body),
   )
@@ -229,8 +225,7 @@ test('the snippet for devices keeps ten sessions of an owner: an eleventh sign-i
     if (ctx.path === '/login') await ctx.state.session.signIn('u2')
     ctx.body = `${ctx.state.session.owner ?? 'nobody'} ${String(ctx.state.session.device?.['userAgent'])}`
   })
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   const browsers = Array.from({ length: 11 }, () => server.browser())
   for (const [index, browser] of browsers.entries()) {
     await browser.get('/login', { headers: { 'user-agent': `browser ${index}` } })
@@ -252,8 +247,7 @@ test('the snippet for routers reads the session of its request', async (t) => {
   const { router } = await imported<{ router: Router }>('router.ts')
   const app = new Koa()
   app.use(session()).use(router.routes())
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
 
   t.is((await server.browser().get('/hello')).body, 'Hello stranger')
 })
@@ -265,8 +259,7 @@ test('the snippet for packages of koa-session shows them ctx.session, and tells 
     ;(ctx as unknown as { session: object }).session = { passport: { user: 'u1' } }
     ctx.body = 'signed in'
   })
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   await server.browser().get('/')
 
   t.is((await sessions.list('u1')).length, 1)
@@ -289,8 +282,7 @@ test('the snippet for encryption puts nothing readable into the store', async (t
     ctx.state.session.data = { note: 'buy milk' }
     ctx.body = 'noted'
   })
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   await server.browser().get('/')
 
   t.is(records.length, 1)
@@ -302,8 +294,7 @@ test('the snippet for watching counts a forged cookie with its reason', async (t
   const { sessions } = await imported<{ sessions: SessionMiddleware }>('devices.ts')
   const counted: string[][] = []
   watch((event, why) => void counted.push([event, why]))
-  const server = await serve(new Koa().use(sessions))
-  t.teardown(() => server.close())
+  const server = await served(t, new Koa().use(sessions))
   await server.browser().send('/', `sid=${'a'.repeat(32)}.${'b'.repeat(43)}`)
 
   t.true(counted.some(([event, why]) => event === 'reject' && why === 'signature'))
@@ -316,8 +307,7 @@ test('the snippet for WebSockets serves the socket of a signed-in page, and no o
     if (ctx.path === '/login') await ctx.state.session.signIn('u1')
     ctx.body = ctx.path === '/login' ? ctx.state.session.publicId : ctx.state.session.data
   })
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   live(server.server, sessions)
   const browser = server.browser()
   const dial = (cookie: string, origin: string): WebSocket => {
@@ -357,8 +347,7 @@ test('the snippet for those who come from koa-session takes its session over unt
   process.env['OLD_SESSIONS_UNTIL'] = new Date(Date.now() + 86_400_000).toISOString()
   const { app } = await imported<{ app: Koa }>('take-over-koa-session.ts')
   app.use((ctx) => void (ctx.body = ctx.state.session.owner))
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   const signature = new Keygrip(['the secret that koa-session signed with']).sign('koa.sess=k1')
 
   t.is((await server.browser().send('/', `koa.sess=k1; koa.sess.sig=${signature}`)).body, 'u1')
@@ -367,8 +356,7 @@ test('the snippet for those who come from koa-session takes its session over unt
 test('the snippet for those who come from express-session takes its session over', async (t) => {
   const { app } = await imported<{ app: Koa }>('take-over-express-session.ts')
   app.use((ctx) => void (ctx.body = ctx.state.session.owner))
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   const secret = 'the secret that express-session signed with'
   const signature = createHmac('sha256', secret).update('k1').digest('base64').replace(/=+$/, '')
 
@@ -402,8 +390,7 @@ test('the snippets for lifetimes, rights and errors do what is said of them', as
   app.use(async (ctx, next) => {
     if (ctx.path === '/sensitive') await askForPassword(ctx, next)
   })
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   const browser = server.browser()
 
   t.is((await browser.get('/sensitive')).status, 302)
@@ -424,8 +411,7 @@ test('the snippet for other sites trusts the one that it lists, and no other', a
     ctx.body = ctx.state.session.owner
   })
   app.proxy = true
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   const https = { 'x-forwarded-proto': 'https' }
   const { setCookie } = await server.browser().get('/login', { headers: https })
   const [cookie = ''] = (setCookie[0] ?? '').split(';')
@@ -447,8 +433,7 @@ test('the snippet for server-sent events ends its stream when the session ends e
     await ctx.state.session.signIn('u1')
     ctx.body = ''
   })
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   const browser = server.browser()
   t.is((await browser.get('/live')).status, 401)
   await browser.get('/login')
@@ -462,16 +447,17 @@ test('the snippet for server-sent events ends its stream when the session ends e
 
 test('the snippet for long answers passes them on, and counts them after the commit', async (t) => {
   const { answer, modelUrl } = await imported<{ answer: Koa.Middleware; modelUrl: { href: string } }>('answer.ts')
-  const model = await serve(new Koa().use((ctx) => void (ctx.body = 'an answer')))
-  t.teardown(() => model.close())
+  const model = await served(
+    t,
+    new Koa().use((ctx) => void (ctx.body = 'an answer')),
+  )
   modelUrl.href = model.url
   const app = new Koa().use(session<{ visits?: number }>()).use(async (ctx, next) => {
     if (ctx.path === '/begin') ctx.state.session.data.visits = 1
     if (ctx.path === '/answer') await answer(ctx, next)
     else ctx.body = ctx.state.session.data
   })
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   const browser = server.browser()
   await browser.get('/begin')
 
@@ -505,8 +491,7 @@ test('the snippet for spans times the calls of a store that gives promises', asy
     await ctx.state.session.save()
     ctx.body = ''
   })
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   await server.browser().get('/')
 
   t.true(timed.includes('create'), timed.join())
@@ -521,8 +506,7 @@ test('the snippet for handlers that answer by themselves sends the cookie and st
     await next()
   })
   app.use(pages((_req, res) => new Promise((resolve) => res.end('a page', () => resolve()))))
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   const browser = server.browser()
 
   t.is((await browser.get('/')).body, 'a page')
@@ -636,8 +620,7 @@ test('the account page in TypeScript shows the user of passport and the cart, an
     return next()
   })
   app.use(router.routes())
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
 
   t.is((await server.browser().get('/account')).status, 401)
   t.deepEqual(JSON.parse((await server.browser().get('/account?user=ada')).body), { user: 'ada', cart: ['book'] })
@@ -645,8 +628,7 @@ test('the account page in TypeScript shows the user of passport and the cart, an
 
 test('the app with passport keeps the cart, sets authenticatedAt, and a planted id is dead after the login', async (t) => {
   const { app, sessions } = await imported<{ app: Koa; sessions: SessionMiddleware }>('passport-app.mjs')
-  const server = await serve(app)
-  t.teardown(() => server.close())
+  const server = await served(t, app)
   const browser = server.browser()
   const form = (fields: Record<string, string>): RequestInit => ({ method: 'POST', body: new URLSearchParams(fields) })
   const ada = form({ username: 'ada', password: 'right' })
@@ -670,7 +652,6 @@ test('the app with passport keeps the cart, sets authenticatedAt, and a planted 
   t.is((await sessions.list('ada')).length, 0)
 
   const { app: withTokens } = await imported<{ app: Koa }>('passport-csrf.mjs')
-  const guarded = await serve(withTokens)
-  t.teardown(() => guarded.close())
+  const guarded = await served(t, withTokens)
   t.is((await guarded.browser().get('/login', ada)).status, 403)
 })

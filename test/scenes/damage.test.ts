@@ -1,6 +1,5 @@
 // Records that are not what was written: damaged, exchanged, encrypted with an unknown key, of another shape.
 import type { SessionRecord } from '../../src/index.ts'
-import { Barrier } from '../support/faults.ts'
 import { claim, pairOf, type Contents, type Options } from '../support/scene.ts'
 
 const damages: Record<string, Partial<SessionRecord>> = {
@@ -77,17 +76,15 @@ claim(
   'a record that is damaged between the load and the commit is not written over: the change is gone',
   async (t, { visitor, scene }) => {
     await visitor.does(({ data }) => (data.a = 1))
-    const loaded = new Barrier()
 
-    const slow = visitor.does(async ({ data }) => {
+    const slow = await visitor.starts(async ({ data }, wait) => {
       data.b = 2
-      await loaded.pass()
+      await wait()
     })
-    await loaded.arrived
     await scene.tamper(await visitor.cookie(), { payload: '{' })
-    loaded.open()
 
-    t.deepEqual([(await slow).status, (await slow).code, (await slow).sid], [409, 'ERR_SESSION_GONE', []])
+    const { status, code, sid } = await slow.ends()
+    t.deepEqual([status, code, sid], [409, 'ERR_SESSION_GONE', []])
   },
 )
 

@@ -1,5 +1,4 @@
 // A session ends while requests run: by a logout, from elsewhere, or by the clock. Nothing comes back.
-import { Barrier } from '../support/faults.ts'
 import {
   claim,
   HOUR,
@@ -18,15 +17,16 @@ async function outlived<Result>(
   work: Handler<Result>,
   end: () => Promise<unknown>,
 ): Promise<Reply<Result>> {
-  const loaded = new Barrier()
-  const reply = visitor.does(async (session, ctx) => {
-    await loaded.pass()
-    return work(session, ctx)
-  })
-  await loaded.arrived
+  const request = await visitor.loads(work)
   await end()
-  loaded.open()
-  return reply
+  return request.ends()
+}
+
+/** One tab destroys the session, and then another, which had loaded it before, does its work. */
+async function outlivedLogout<Result>({ visitor }: Stage, work: Handler<Result>): Promise<Reply<Result>> {
+  await visitor.does(({ data }) => (data.a = 1))
+  const tab = await visitor.snapshot()
+  return outlived({ visitor: tab }, work, () => visitor.does((session) => session.destroy()))
 }
 
 const ends = {
@@ -116,10 +116,7 @@ for (const [what, change] of Object.entries(changes)) {
   claim(
     `${what} in a session that was destroyed meanwhile is refused as gone, and nothing comes back`,
     async (t, stage) => {
-      await stage.visitor.does(({ data }) => (data.a = 1))
-      const tab = await stage.visitor.snapshot()
-
-      const reply = await outlived({ visitor: tab }, change, () => stage.visitor.does((session) => session.destroy()))
+      const reply = await outlivedLogout(stage, change)
 
       t.deepEqual([reply.status, reply.code, reply.sid], [409, 'ERR_SESSION_GONE', []])
       t.deepEqual(await stage.scene.live(), [])
@@ -173,17 +170,10 @@ for (const [verb, when] of [
 claim(
   'an answer of 4xx over a change of a session that ended meanwhile becomes the 409 of the commit',
   async (t, stage) => {
-    await stage.visitor.does(({ data }) => (data.a = 1))
-    const tab = await stage.visitor.snapshot()
-
-    const reply = await outlived(
-      { visitor: tab },
-      ({ data }, ctx) => {
-        data.a = 2
-        ctx.throw(422)
-      },
-      () => stage.visitor.does((session) => session.destroy()),
-    )
+    const reply = await outlivedLogout(stage, ({ data }, ctx) => {
+      data.a = 2
+      ctx.throw(422)
+    })
 
     t.deepEqual([reply.status, reply.code, reply.sid], [409, 'ERR_SESSION_GONE', []])
   },
@@ -257,19 +247,12 @@ claim(
 )
 
 claim('a handler that catches ERR_SESSION_GONE may sign in, and the session begins anew', async (t, stage) => {
-  await stage.visitor.does(({ data }) => (data.a = 1))
-  const tab = await stage.visitor.snapshot()
-
-  const reply = await outlived(
-    { visitor: tab },
-    async (session) => {
-      session.data.a = 2
-      await t.throwsAsync(session.save(), { code: 'ERR_SESSION_GONE' })
-      await session.signIn('ada')
-      session.data.b = 2
-    },
-    () => stage.visitor.does((session) => session.destroy()),
-  )
+  const reply = await outlivedLogout(stage, async (session) => {
+    session.data.a = 2
+    await t.throwsAsync(session.save(), { code: 'ERR_SESSION_GONE' })
+    await session.signIn('ada')
+    session.data.b = 2
+  })
 
   t.deepEqual([reply.status, reply.sid.length], [200, 1])
   t.deepEqual(await (await stage.site.visitor(pairOf(reply.sid[0]))).sees(), { b: 2 })
@@ -278,17 +261,10 @@ claim('a handler that catches ERR_SESSION_GONE may sign in, and the session begi
 claim(
   'what a handler caught as ERR_SESSION_GONE is over: the commit does not try it again, and nothing comes back',
   async (t, stage) => {
-    await stage.visitor.does(({ data }) => (data.a = 1))
-    const tab = await stage.visitor.snapshot()
-
-    const reply = await outlived(
-      { visitor: tab },
-      async (session) => {
-        session.data.a = 2
-        await t.throwsAsync(session.save(), { code: 'ERR_SESSION_GONE' })
-      },
-      () => stage.visitor.does((session) => session.destroy()),
-    )
+    const reply = await outlivedLogout(stage, async (session) => {
+      session.data.a = 2
+      await t.throwsAsync(session.save(), { code: 'ERR_SESSION_GONE' })
+    })
 
     t.deepEqual([reply.status, reply.code, reply.sid], [200, undefined, []])
     t.deepEqual(await stage.scene.live(), [])
@@ -296,18 +272,11 @@ claim(
 )
 
 claim('a change after a caught ERR_SESSION_GONE is refused at the commit', async (t, stage) => {
-  await stage.visitor.does(({ data }) => (data.a = 1))
-  const tab = await stage.visitor.snapshot()
-
-  const reply = await outlived(
-    { visitor: tab },
-    async (session) => {
-      session.data.a = 2
-      await t.throwsAsync(session.save(), { code: 'ERR_SESSION_GONE' })
-      session.data.b = 3
-    },
-    () => stage.visitor.does((session) => session.destroy()),
-  )
+  const reply = await outlivedLogout(stage, async (session) => {
+    session.data.a = 2
+    await t.throwsAsync(session.save(), { code: 'ERR_SESSION_GONE' })
+    session.data.b = 3
+  })
 
   t.deepEqual([reply.status, reply.code, reply.sid], [409, 'ERR_SESSION_GONE', []])
 })

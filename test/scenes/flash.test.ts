@@ -1,6 +1,6 @@
 // Flash messages of parallel requests.
 import { Barrier } from '../support/faults.ts'
-import { claim } from '../support/scene.ts'
+import { claim, type UnderWay, type Visitor } from '../support/scene.ts'
 
 claim('messages that parallel requests put all survive', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.a = 1))
@@ -27,37 +27,32 @@ claim('a message is read once', async (t, { visitor }) => {
   t.deepEqual((await visitor.does((session) => session.flash('note'))).result, [])
 })
 
-claim('overlapping takes may show a message twice, and leave none', async (t, { visitor }) => {
-  await visitor.does((session) => session.flash('note', 'hello'))
-  const taken = new Barrier()
-
-  const slow = visitor.does(async (session) => {
+/** A request that takes the messages of a key, and waits. */
+function takesSlowly(visitor: Visitor): Promise<UnderWay<readonly unknown[]>> {
+  return visitor.starts(async (session, wait) => {
     const messages = session.flash('note')
-    await taken.pass()
+    await wait()
     return messages
   })
-  await taken.arrived
-  const fast = await visitor.does((session) => session.flash('note'))
-  taken.open()
+}
 
-  t.deepEqual([(await slow).result, fast.result], [['hello'], ['hello']])
+claim('overlapping takes may show a message twice, and leave none', async (t, { visitor }) => {
+  await visitor.does((session) => session.flash('note', 'hello'))
+
+  const slow = await takesSlowly(visitor)
+  const fast = await visitor.does((session) => session.flash('note'))
+
+  t.deepEqual([(await slow.ends()).result, fast.result], [['hello'], ['hello']])
   t.deepEqual((await visitor.does((session) => session.flash('note'))).result, [])
 })
 
 claim('a message that is put while another request takes those of its key survives', async (t, { visitor }) => {
   await visitor.does((session) => session.flash('note', 'first'))
-  const taken = new Barrier()
 
-  const slow = visitor.does(async (session) => {
-    const messages = session.flash('note')
-    await taken.pass()
-    return messages
-  })
-  await taken.arrived
+  const slow = await takesSlowly(visitor)
   await visitor.does((session) => session.flash('note', 'second'))
-  taken.open()
 
-  t.deepEqual((await slow).result, ['first'])
+  t.deepEqual((await slow.ends()).result, ['first'])
   t.deepEqual((await visitor.does((session) => session.flash('note'))).result, ['second'])
 })
 
@@ -69,17 +64,14 @@ claim(
       session.data.a = 1
       session.flash('note', 'first')
     })
-    const put = new Barrier()
 
-    const slow = visitor.does(async (session) => {
+    const slow = await visitor.starts(async (session, wait) => {
       session.flash('note', 'second')
-      await put.pass()
+      await wait()
     })
-    await put.arrived
     await visitor.does((session) => session.clear())
-    put.open()
 
-    t.is((await slow).status, 200)
+    t.is((await slow.ends()).status, 200)
     t.deepEqual(
       (await visitor.does((session) => ({ note: session.flash('note'), data: { ...session.data } }))).result,
       { note: ['first', 'second'], data: {} },

@@ -136,17 +136,15 @@ claim(
   'a change that is committed after close() is refused with 503 and changes nothing',
   async (t, { visitor, site, scene }) => {
     await visitor.does(({ data }) => (data.a = 1))
-    const loaded = new Barrier()
 
-    const writer = visitor.does(async ({ data }) => {
-      await loaded.pass()
+    const writer = await visitor.starts(async ({ data }, wait) => {
+      await wait()
       data.a = 2
     })
-    await loaded.arrived
     await site.middleware.close()
-    loaded.open()
 
-    t.deepEqual([(await writer).status, (await writer).code, (await writer).setCookie], [503, 'ERR_SESSION_STORE', []])
+    const { status, code, setCookie } = await writer.ends()
+    t.deepEqual([status, code, setCookie], [503, 'ERR_SESSION_STORE', []])
     t.deepEqual(await (await (await scene.mount()).visitor(await visitor.cookie())).sees(), { a: 1 })
   },
 )
@@ -162,17 +160,15 @@ claim(
   async (t, { visitor, site, clock }) => {
     await visitor.does(({ data }) => (data.a = 1))
     clock.advance(30 * MINUTE)
-    const loaded = new Barrier()
 
-    const reader = visitor.does(async ({ data }) => {
-      await loaded.pass()
+    const reader = await visitor.starts(async ({ data }, wait) => {
+      await wait()
       return data.a
     })
-    await loaded.arrived
     await site.middleware.close()
-    loaded.open()
 
-    t.deepEqual([(await reader).status, (await reader).result], [200, 1])
+    const { status, result } = await reader.ends()
+    t.deepEqual([status, result], [200, 1])
   },
 )
 

@@ -1,5 +1,4 @@
 // Requests with an id that was replaced a moment ago, and a logout that was under way when it was.
-import { Barrier } from '../support/faults.ts'
 import { claim, pairOf, SECOND, type Stage, type Visitor } from '../support/scene.ts'
 
 /** A browser whose session has just got a new id, and its late twin, which still sends the old one. */
@@ -128,18 +127,12 @@ claim(
   'a logout that was under way when another request regenerated ends the successor and clears the cookie',
   async (t, { visitor, scene }) => {
     await visitor.does(({ data }) => (data.a = 1))
-    const loaded = new Barrier()
 
-    const logout = visitor.does(async (session) => {
-      await loaded.pass()
-      await session.destroy()
-    })
-    await loaded.arrived
+    const logout = await visitor.loads((session) => session.destroy())
     await visitor.does((session) => session.regenerate())
     const successor = await visitor.snapshot()
-    loaded.open()
 
-    const { status, sid } = await logout
+    const { status, sid } = await logout.ends()
     t.is(status, 200)
     t.regex(sid[0] ?? '', /^sid=; Max-Age=0;/)
     t.deepEqual(await scene.live(), [])
@@ -151,53 +144,35 @@ claim(
   'a logout that was under way while two requests regenerated one after the other ends the last successor',
   async (t, { visitor, scene }) => {
     await visitor.does(({ data }) => (data.a = 1))
-    const loaded = new Barrier()
 
-    const logout = visitor.does(async (session) => {
-      await loaded.pass()
-      await session.destroy()
-    })
-    await loaded.arrived
+    const logout = await visitor.loads((session) => session.destroy())
     await visitor.does((session) => session.regenerate())
     await visitor.does((session) => session.signIn('ada'))
-    loaded.open()
 
-    t.is(pairOf((await logout).sid[0]), 'sid=')
+    t.is(pairOf((await logout.ends()).sid[0]), 'sid=')
     t.deepEqual(await scene.live(), [])
   },
 )
 
 claim('a logout that was under way finds a successor that has been changed since', async (t, { visitor, scene }) => {
   await visitor.does(({ data }) => (data.a = 1))
-  const loaded = new Barrier()
 
-  const logout = visitor.does(async (session) => {
-    await loaded.pass()
-    await session.destroy()
-  })
-  await loaded.arrived
+  const logout = await visitor.loads((session) => session.destroy())
   await visitor.does((session) => session.regenerate())
   await visitor.does(({ data }) => (data.b = 2))
-  loaded.open()
 
-  t.is((await logout).status, 200)
+  t.is((await logout.ends()).status, 200)
   t.deepEqual(await scene.live(), [])
 })
 
 claim('a logout that took 59 seconds still finds the successor', async (t, { visitor, scene, clock }) => {
   await visitor.does(({ data }) => (data.a = 1))
-  const loaded = new Barrier()
 
-  const logout = visitor.does(async (session) => {
-    await loaded.pass()
-    await session.destroy()
-  })
-  await loaded.arrived
+  const logout = await visitor.loads((session) => session.destroy())
   await visitor.does((session) => session.regenerate())
   clock.advance(59 * SECOND)
-  loaded.open()
 
-  t.is((await logout).status, 200)
+  t.is((await logout.ends()).status, 200)
   t.deepEqual(await scene.live(), [])
 })
 

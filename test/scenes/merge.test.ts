@@ -1,6 +1,6 @@
 // Two requests change one session at the same time: what survives.
 import { Barrier } from '../support/faults.ts'
-import { claim, MINUTE, type Handler, type Reply, type Visitor } from '../support/scene.ts'
+import { claim, MINUTE, type Handler, type Reply, type Scene, type Visitor } from '../support/scene.ts'
 
 /** `slow` loads the session and does its work; `fast` begins and ends before `slow` commits. */
 async function overtake<A, B>(
@@ -8,17 +8,17 @@ async function overtake<A, B>(
   slow: Handler<A>,
   fast: Handler<B>,
 ): Promise<{ slow: Reply<A>; fast: Reply<B> }> {
-  const worked = new Barrier()
-  const late = visitor.does(async (session, ctx) => {
+  const late = await visitor.starts(async (session, wait, ctx) => {
     const result = await slow(session, ctx)
-    await worked.pass()
+    await wait()
     return result
   })
-  await worked.arrived
   const early = await visitor.does(fast)
-  worked.open()
-  return { slow: await late, fast: early }
+  return { slow: await late.ends(), fast: early }
 }
+
+/** The keys of each conflict that an event told. */
+const conflicts = (scene: Scene) => scene.heard('conflict').map(({ keys }) => keys)
 
 claim('parallel requests that change different keys both survive', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.c = 3))
@@ -91,10 +91,7 @@ claim(
     )
 
     t.deepEqual(await visitor.sees(), { profile: { name: 'Ada', city: 'London' } })
-    t.deepEqual(
-      scene.heard('conflict').map(({ keys }) => keys),
-      [['profile']],
-    )
+    t.deepEqual(conflicts(scene), [['profile']])
   },
 )
 
@@ -206,10 +203,7 @@ claim('two merged requests that count to the same number are an event', async (t
   )
 
   t.deepEqual(await visitor.sees(), { count: 5 })
-  t.deepEqual(
-    scene.heard('conflict').map(({ keys }) => keys),
-    [['count']],
-  )
+  t.deepEqual(conflicts(scene), [['count']])
 })
 
 claim('a deletion merges with a change of another key', async (t, { visitor }) => {
@@ -248,10 +242,7 @@ claim(
     )
 
     t.deepEqual(await visitor.sees(), {})
-    t.deepEqual(
-      scene.heard('conflict').map(({ keys }) => keys),
-      [['a']],
-    )
+    t.deepEqual(conflicts(scene), [['a']])
   },
 )
 
@@ -267,10 +258,7 @@ claim(
     )
 
     t.deepEqual(await visitor.sees(), { a: 2 })
-    t.deepEqual(
-      scene.heard('conflict').map(({ keys }) => keys),
-      [['a']],
-    )
+    t.deepEqual(conflicts(scene), [['a']])
   },
 )
 
@@ -298,10 +286,7 @@ claim(
     )
 
     t.deepEqual(await visitor.sees(), {})
-    t.deepEqual(
-      scene.heard('conflict').map(({ keys }) => keys),
-      [['a']],
-    )
+    t.deepEqual(conflicts(scene), [['a']])
   },
 )
 
@@ -361,18 +346,15 @@ claim(
   'what save() stored is there for others while the request still runs, and later changes follow',
   async (t, { visitor }) => {
     await visitor.does(({ data }) => (data.c = 3))
-    const saved = new Barrier()
 
-    const slow = visitor.does(async (session) => {
+    const slow = await visitor.starts(async (session, wait) => {
       session.data.a = 1
       await session.save()
-      await saved.pass()
+      await wait()
       session.data.b = 2
     })
-    await saved.arrived
     const between = await visitor.sees()
-    saved.open()
-    await slow
+    await slow.ends()
 
     t.deepEqual(between, { a: 1, c: 3 })
     t.deepEqual(await visitor.sees(), { a: 1, b: 2, c: 3 })
@@ -452,19 +434,16 @@ claim('an own lifetime and a parallel change of data both survive, whichever com
 
 claim('reload() takes what others stored and drops what was pending', async (t, { visitor }) => {
   await visitor.does(({ data }) => Object.assign(data, { a: 1, b: 1 }))
-  const loaded = new Barrier()
 
-  const slow = visitor.does(async (session) => {
+  const slow = await visitor.starts(async (session, wait) => {
     session.data.a = 9
-    await loaded.pass()
+    await wait()
     await session.reload()
     return { ...session.data }
   })
-  await loaded.arrived
   await visitor.does(({ data }) => (data.b = 2))
-  loaded.open()
 
-  t.deepEqual((await slow).result, { a: 1, b: 2 })
+  t.deepEqual((await slow.ends()).result, { a: 1, b: 2 })
   t.deepEqual(await visitor.sees(), { a: 1, b: 2 })
 })
 

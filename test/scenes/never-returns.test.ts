@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Context } from 'koa'
 import type { SessionManager } from '../../src/index.ts'
 import { claim, type Contents } from '../support/scene.ts'
+import { noticesOf } from '../support/warnings.ts'
 
 /** Answers by itself, and never returns. */
 async function answers(ctx: Context): Promise<never> {
@@ -58,15 +59,8 @@ claim('a visitor of a chain that never returns gets one session, not one with ea
 })
 
 claim('what cannot be stored as the response closes is a notice, once, and no uncaught error', async (t, stage) => {
-  const told: string[] = []
-  let told1!: () => void
-  const first = new Promise<void>((resolve) => (told1 = resolve))
-  const warn = (line: string): void => {
-    if (!line.includes('a response was over before its middleware returned')) return
-    told.push(line)
-    told1()
-  }
-  const site = await stage.scene.mount({ logger: { warn } })
+  const { lines, first, logger } = noticesOf('a response was over before its middleware returned')
+  const site = await stage.scene.mount({ logger })
   const visitor = await site.visitor()
   await visitor.does(({ data }) => void (data.a = 1))
   for (let turn = 0; turn < 2; turn++) {
@@ -81,8 +75,8 @@ claim('what cannot be stored as the response closes is a notice, once, and no un
     await first
   }
 
-  t.is(told.length, 1)
-  t.regex(told[0] ?? '', /ERR_SESSION_VALUE/)
+  t.is(lines.length, 1)
+  t.regex(lines[0] ?? '', /ERR_SESSION_VALUE/)
   t.deepEqual(await visitor.sees(), { a: 1 })
 })
 

@@ -1,6 +1,7 @@
 // An owner of so many sessions that they come in portions, while one of them gets a new id: where the walk has been
 // already, or where it still has to go.
 import { publicIdOf } from '../../src/cookie/id.ts'
+import type { Barrier } from '../support/faults.ts'
 import { claim, HOUR, MINUTE, SECOND, type Options, type Stage, type Visitor } from '../support/scene.ts'
 
 // More than a portion, and fewer than two.
@@ -67,20 +68,33 @@ async function move(walk: Walk, visitor: Visitor, to: string): Promise<void> {
   if (status !== 200) throw new Error(`it got no new id: ${status}`)
 }
 
+/** Begins a call, does something once it stands at the barrier, and lets it go on; what it answers. */
+async function amid<Result>(
+  barrier: Barrier,
+  call: () => Promise<Result>,
+  meanwhile: () => Promise<void>,
+): Promise<Result> {
+  const answer = call()
+  await barrier.arrived
+  await meanwhile()
+  barrier.open()
+  return answer
+}
+
 const listing = walk(LAST)
 claim('list shows a session that gets a new id where it has been already', listing.options, async (t, stage) => {
   const { store, site } = stage
   listing.next = LAST
   await fill(stage)
   const visitor = await signIn(stage)
-  const held = store.pause('list', 'after')
 
-  const list = site.middleware.list('ada')
-  await held.arrived
-  await move(listing, visitor, FIRST)
-  held.open()
+  const list = await amid(
+    store.pause('list', 'after'),
+    () => site.middleware.list('ada'),
+    () => move(listing, visitor, FIRST),
+  )
 
-  const shown = (await list).map(({ publicId }) => publicId)
+  const shown = list.map(({ publicId }) => publicId)
   t.true(shown.includes(await visitor.publicId()))
   t.is(shown.length, OTHERS + 1)
 })
@@ -91,14 +105,14 @@ claim('list shows a session once that gets a new id where it still has to go', a
   ahead.next = FIRST
   const visitor = await signIn(stage)
   await fill(stage, OTHERS, 3 * HOUR)
-  const held = store.pause('list', 'after')
 
-  const list = site.middleware.list('ada')
-  await held.arrived
-  await move(ahead, visitor, LAST)
-  held.open()
+  const list = await amid(
+    store.pause('list', 'after'),
+    () => site.middleware.list('ada'),
+    () => move(ahead, visitor, LAST),
+  )
 
-  const shown = (await list).map(({ publicId }) => publicId)
+  const shown = list.map(({ publicId }) => publicId)
   t.is(shown.filter((publicId) => !publicId.startsWith('m')).length, 1)
   t.true(shown.includes(await visitor.publicId()))
 })
@@ -109,14 +123,14 @@ claim('destroyAll ends a session that gets a new id where it has been already', 
   ending.next = LAST
   await fill(stage)
   const visitor = await signIn(stage)
-  const held = store.pause('list', 'after')
 
-  const count = site.middleware.destroyAll('ada')
-  await held.arrived
-  await move(ending, visitor, FIRST)
-  held.open()
+  const count = await amid(
+    store.pause('list', 'after'),
+    () => site.middleware.destroyAll('ada'),
+    () => move(ending, visitor, FIRST),
+  )
 
-  t.is(await count, OTHERS + 1)
+  t.is(count, OTHERS + 1)
   t.is(await visitor.origin(), 'expired')
   t.deepEqual(await scene.live(), [])
 })
@@ -130,14 +144,14 @@ claim(
     updating.next = LAST
     await fill(stage)
     const visitor = await signIn(stage)
-    const held = store.pause('listKeys', 'after')
 
-    const count = site.middleware.updateAll('ada', (data) => (data.count = (data.count ?? 0) + 1))
-    await held.arrived
-    await move(updating, visitor, FIRST)
-    held.open()
+    const count = await amid(
+      store.pause('listKeys', 'after'),
+      () => site.middleware.updateAll('ada', (data) => (data.count = (data.count ?? 0) + 1)),
+      () => move(updating, visitor, FIRST),
+    )
 
-    t.is(await count, OTHERS + 1)
+    t.is(count, OTHERS + 1)
     t.is((await visitor.sees())?.count, 1)
   },
 )

@@ -1,5 +1,4 @@
 // Signing in: once, twice at the same time, over somebody else, and from a session that is no more.
-import { Barrier } from '../support/faults.ts'
 import { claim, pairOf, SECOND, type Visitor } from '../support/scene.ts'
 
 const account = async (visitor: Visitor) => (await visitor.does(({ data, owner }) => ({ ...data, owner }))).result
@@ -25,19 +24,13 @@ claim(
   async (t, { site, visitor, scene }) => {
     await visitor.does(({ data }) => (data.a = 1))
     const before = await visitor.snapshot()
-    const loaded = new Barrier()
-
-    const second = before.does(async (session) => {
-      await loaded.pass()
-      await session.signIn('ada')
-    })
-    await loaded.arrived
+    const second = await before.loads((session) => session.signIn('ada'))
     const first = await before.does((session) => session.signIn('ada'))
-    loaded.open()
 
-    t.deepEqual([first.status, (await second).status], [200, 200])
+    const reply = await second.ends()
+    t.deepEqual([first.status, reply.status], [200, 200])
     t.deepEqual(await account(await site.visitor(pairOf(first.sid[0]))), { a: 1, owner: 'ada' })
-    t.deepEqual(await account(await site.visitor(pairOf((await second).sid[0]))), { owner: 'ada' })
+    t.deepEqual(await account(await site.visitor(pairOf(reply.sid[0]))), { owner: 'ada' })
     t.is(await before.origin(), 'expired')
     t.is((await scene.live()).length, 2)
   },
@@ -165,19 +158,16 @@ claim('signIn keeps what is listed, or nothing', async (t, { visitor }) => {
 claim('a login in a session that was destroyed meanwhile starts empty', async (t, { visitor, scene }) => {
   await visitor.does(({ data }) => (data.a = 1))
   const before = await visitor.snapshot()
-  const loaded = new Barrier()
-
-  const login = visitor.does(async (session) => {
+  const login = await visitor.starts(async (session, wait) => {
     session.data.b = 2
-    await loaded.pass()
+    await wait()
     await session.signIn('ada')
     session.data.c = 3
   })
-  await loaded.arrived
   await before.does((session) => session.destroy())
-  loaded.open()
 
-  t.deepEqual([(await login).status, (await login).sid.length], [200, 1])
+  const { status, sid } = await login.ends()
+  t.deepEqual([status, sid.length], [200, 1])
   t.deepEqual(await account(visitor), { c: 3, owner: 'ada' })
   t.is((await scene.live()).length, 1)
 })
@@ -200,17 +190,11 @@ claim(
 
 claim('a change that was committed between the load and the login is kept', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.a = 1))
-  const loaded = new Barrier()
 
-  const login = visitor.does(async (session) => {
-    await loaded.pass()
-    await session.signIn('ada')
-  })
-  await loaded.arrived
+  const login = await visitor.loads((session) => session.signIn('ada'))
   await visitor.does(({ data }) => (data.b = 2))
-  loaded.open()
 
-  t.is((await login).status, 200)
+  t.is((await login.ends()).status, 200)
   t.deepEqual(await account(visitor), { a: 1, b: 2, owner: 'ada' })
 })
 
@@ -219,21 +203,18 @@ claim('somebody else who signed in meanwhile leaves nothing to a login that was 
     session.data.a = 1
     await session.signIn('ada')
   })
-  const loaded = new Barrier()
 
-  const login = visitor.does(async (session) => {
-    await loaded.pass()
+  const login = await visitor.loads(async (session) => {
     await session.signIn('ada')
     return { ...session.data }
   })
-  await loaded.arrived
   await visitor.does(async (session) => {
     await session.signIn('eve')
     session.data.b = 2
   })
-  loaded.open()
 
-  t.is((await login).status, 200)
-  t.deepEqual((await login).result, {})
+  const { status, result } = await login.ends()
+  t.is(status, 200)
+  t.deepEqual(result, {})
   t.deepEqual(await account(visitor), { owner: 'ada' })
 })

@@ -1,5 +1,5 @@
 // A session goes on under a new id, while others use it, renew it or end it.
-import { Barrier, type Verb } from '../support/faults.ts'
+import type { Verb } from '../support/faults.ts'
 import { claim, pairOf, publicIdIn, SECOND, type Reply } from '../support/scene.ts'
 
 const codes = (...replies: Reply<unknown>[]): unknown[] => replies.map(({ status, code }) => code ?? status)
@@ -65,18 +65,15 @@ claim('two regenerates in one request send one cookie, and the last id alone liv
 
 claim('changes that others committed before a regenerate are kept', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.a = 1))
-  const loaded = new Barrier()
 
-  const slow = visitor.does(async (session) => {
+  const slow = await visitor.starts(async (session, wait) => {
     session.data.b = 2
-    await loaded.pass()
+    await wait()
     await session.regenerate()
   })
-  await loaded.arrived
   await visitor.does(({ data }) => Object.assign(data, { a: 9, c: 3 }))
-  loaded.open()
 
-  t.deepEqual(codes(await slow), [200])
+  t.deepEqual(codes(await slow.ends()), [200])
   t.deepEqual(await visitor.sees(), { a: 9, b: 2, c: 3 })
 })
 
@@ -109,17 +106,14 @@ claim(
   'a request that was under way when another regenerated is refused its change, and sends no cookie',
   async (t, { visitor, scene }) => {
     await visitor.does(({ data }) => (data.a = 1))
-    const loaded = new Barrier()
 
-    const slow = visitor.does(async ({ data }) => {
-      await loaded.pass()
+    const slow = await visitor.starts(async ({ data }, wait) => {
+      await wait()
       data.a = 2
     })
-    await loaded.arrived
     await visitor.does((session) => session.regenerate())
-    loaded.open()
 
-    const reply = await slow
+    const reply = await slow.ends()
     t.deepEqual([...codes(reply), reply.sid], ['ERR_SESSION_GONE', []])
     t.is(reply.status, 409)
     t.deepEqual(await visitor.sees(), { a: 1 })
@@ -131,17 +125,14 @@ claim(
   'a request that was under way when another regenerated reads what it had loaded, and sends no cookie',
   async (t, { visitor }) => {
     await visitor.does(({ data }) => (data.a = 1))
-    const loaded = new Barrier()
 
-    const slow = visitor.does(async ({ data }) => {
-      await loaded.pass()
+    const slow = await visitor.starts(async ({ data }, wait) => {
+      await wait()
       return data.a
     })
-    await loaded.arrived
     await visitor.does((session) => session.regenerate())
-    loaded.open()
 
-    const { status, result, sid } = await slow
+    const { status, result, sid } = await slow.ends()
     t.deepEqual([status, result, sid], [200, 1, []])
   },
 )
@@ -218,19 +209,13 @@ for (const [verb, when] of places) {
     `a session that is destroyed while a regenerate stands ${when} its ${verb} has ended for good`,
     async (t, { visitor, store, scene }) => {
       await visitor.does(({ data }) => (data.a = 1))
-      const loaded = new Barrier()
       const tab = await visitor.snapshot()
-      const logout = tab.does(async (session) => {
-        await loaded.pass()
-        await session.destroy()
-      })
-      await loaded.arrived
+      const logout = await tab.loads((session) => session.destroy())
       const stop = store.pause(verb, when)
 
       const renewal = visitor.does((session) => session.regenerate())
       await stop.arrived
-      loaded.open()
-      const ended = await logout
+      const ended = await logout.ends()
       stop.open()
 
       const isDone = verb === 'replace' && when === 'after'
@@ -250,19 +235,13 @@ for (const [verb, when] of [
     `a session that is regenerated while its destroy stands ${when} its ${verb} has ended for good`,
     async (t, { visitor, store, scene }) => {
       await visitor.does(({ data }) => (data.a = 1))
-      const loaded = new Barrier()
       const tab = await visitor.snapshot()
-      const renewal = tab.does(async (session) => {
-        await loaded.pass()
-        await session.regenerate()
-      })
-      await loaded.arrived
+      const renewal = await tab.loads((session) => session.regenerate())
       const stop = store.pause(verb, when)
 
       const logout = visitor.does((session) => session.destroy())
       await stop.arrived
-      loaded.open()
-      const renewed = await renewal
+      const renewed = await renewal.ends()
       stop.open()
 
       const isFirst = when === 'before'

@@ -36,12 +36,11 @@ claim(
   "fn sees the newest data with this request's pending changes, and all is stored together",
   async (t, { visitor }) => {
     await visitor.does(({ data }) => Object.assign(data, { a: 1, b: 1 }))
-    const loaded = new Barrier()
 
-    const slow = visitor.does(async (session) => {
+    const slow = await visitor.starts(async (session, wait) => {
       session.data.b = 2
       session.flash('note', 'hello')
-      await loaded.pass()
+      await wait()
       const seen: object[] = []
       await session.update((data) => {
         seen.push({ ...data })
@@ -49,11 +48,9 @@ claim(
       })
       return seen.at(-1)
     })
-    await loaded.arrived
     await visitor.does(({ data }) => (data.a = 10))
-    loaded.open()
 
-    t.deepEqual((await slow).result, { a: 10, b: 2 })
+    t.deepEqual((await slow.ends()).result, { a: 10, b: 2 })
     t.deepEqual(await visitor.sees(), { a: 10, b: 2, count: 12 })
     t.deepEqual((await visitor.does((session) => session.flash('note'))).result, ['hello'])
   },
@@ -174,16 +171,13 @@ for (const [what, verb] of Object.entries(inside)) {
 
 claim('what update() stored is there for others while the request still runs', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.count = 1))
-  const updated = new Barrier()
 
-  const slow = visitor.does(async (session) => {
+  const slow = await visitor.starts(async (session, wait) => {
     await session.update(increment)
-    await updated.pass()
+    await wait()
   })
-  await updated.arrived
   const between = await visitor.sees()
-  updated.open()
-  await slow
+  await slow.ends()
 
   t.deepEqual(between, { count: 2 })
 })

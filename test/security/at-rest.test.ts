@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { session, type SessionOptions } from '../../src/index.ts'
 import { publicIdOf } from '../../src/cookie/id.ts'
-import { serve, type Browser } from '../support/app.ts'
+import { served, type Browser } from '../support/app.ts'
 import { closeDumps, dumpable, type Opened } from '../support/dumps.ts'
 import { found } from '../support/found.ts'
 
@@ -39,8 +39,7 @@ async function live(t: ExecutionContext, { store }: Opened, options: SessionOpti
     ids.push(manager.id)
     ctx.body = { ...data }
   })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   const browser = running.browser()
   const cookies: string[] = []
   for (const path of ['/begin', '/flash', '/login', '/count']) {
@@ -103,8 +102,7 @@ for (const dumped of dumpable) {
       if (ctx.path === '/change') data.count = 2
       ctx.body = data.count
     })
-    const after = await serve(app)
-    t.teardown(() => after.close())
+    const after = await served(t, app)
 
     const look = await after.browser().send('/', cookie)
     const looked = await keyName()

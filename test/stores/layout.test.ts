@@ -15,7 +15,7 @@ import { postgres } from '../support/postgres.ts'
 import { quick } from '../support/quick.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
 import { newRecord, NOW } from '../support/records.ts'
-import { temporaryFolder } from '../support/service.ts'
+import { freshName, temporaryFolder } from '../support/service.ts'
 import { drivers } from '../support/sqlite.ts'
 
 /** Signs ada in with a cart; resolves to what logs show of that session. */
@@ -61,7 +61,7 @@ test('PostgreSQL: a session is the row of its public id, its owner a column, its
     await pool.end()
     await server.stop()
   })
-  const table = `layout_${process.pid.toString(36)}${Date.now().toString(36)}`
+  const table = freshName()
   const publicId = await signedIn(new PostgresStore(pool, { table }))
 
   const { rows } = await pool.query<{ key: string; created_at: string }>(
@@ -82,7 +82,7 @@ test('MariaDB: a session is the row of its public id, its owner is bytes of UTF-
     await pool.end()
     await server.stop()
   })
-  const table = `layout_${process.pid.toString(36)}${Date.now().toString(36)}`
+  const table = freshName()
   const publicId = await signedIn(new MysqlStore(pool, { table }))
 
   const [rows] = await pool.query(`SELECT CONVERT(owner USING utf8mb4) AS owner FROM ${table} WHERE \`key\` = ?`, [

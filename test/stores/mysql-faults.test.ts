@@ -3,31 +3,22 @@
 import test from 'ava'
 import type mysql from 'mysql2/promise'
 import { MysqlStore } from '../../src/stores/mysql.ts'
-import type { SessionRecord } from '../../src/store.ts'
-import { mysqlServer } from '../support/mysql.ts'
-import { keyed, MysqlClients } from '../support/mysql-clients.ts'
+import { checkRestartUnderLoad, lasting } from '../support/killed-server.ts'
+import { openMysql } from '../support/mysql-clients.ts'
 import { startProxy } from '../support/proxy.ts'
 import { NOW } from '../support/records.ts'
+import { freshName } from '../support/service.ts'
 
-const server = await mysqlServer()
+const { server, clients, stop } = await openMysql()
 const restart = server?.restart
 const testWithServer = server === undefined ? test.skip : test.serial
 // A server that the tests did not start is not theirs to kill.
 const testWithOwnServer = restart === undefined ? test.skip : test.serial
+test.after.always(stop)
 
-const clients = new MysqlClients(server)
-test.after.always(async () => {
-  await clients.end()
-  await server?.stop()
-})
-
-const table = clients.table()
+const table = freshName()
 const admin = clients.pool()
 const store = new MysqlStore(clients.pool(), { table })
-
-function record(key: string, changes: Partial<SessionRecord> = {}): SessionRecord {
-  return keyed(key, { payload: '0', expiresAt: NOW + 1_000_000, ...changes })
-}
 
 /** Resolves once a statement on the table runs or stands in line, with the connection that it came by. */
 async function running(): Promise<number> {
@@ -39,75 +30,62 @@ async function running(): Promise<number> {
   }
 }
 
-/** Adds one to each of ten sessions again and again, until the server fails; what was acknowledged of each. */
-async function countUntilFailure(prefix: string, enough: () => void): Promise<Map<string, number>> {
-  const acknowledged = new Map<string, number>()
-  const count = async (key: string): Promise<void> => {
-    await store.create(record(key), NOW)
-    for (let version = 1; ; version++) {
-      acknowledged.set(key, version)
-      if (version === 30) enough()
-      const next = record(key, { version: version + 1, payload: String(version) })
-      if ((await store.replace(next, version, NOW)) !== 'done') throw new Error('nobody else writes here')
-    }
+/** Locks a record in a transaction of another connection, until `release`. */
+async function lock(key: string): Promise<() => Promise<void>> {
+  const holder = await admin.getConnection()
+  await holder.query('BEGIN')
+  await holder.query(`SELECT 1 FROM ${table} WHERE \`key\` = ? FOR UPDATE`, [key])
+  return async () => {
+    await holder.query('ROLLBACK')
+    holder.release()
   }
-  await Promise.allSettled(Array.from({ length: 10 }, (_, index) => count(`${prefix}${index}`)))
-  return acknowledged
 }
 
 testWithServer('a connection that is killed under a statement is a loud error, and the next call works', async (t) => {
-  await store.create(record('a'), NOW)
-  const holder = await admin.getConnection()
-  await holder.query('BEGIN')
-  await holder.query(`SELECT 1 FROM ${table} WHERE \`key\` = 'a' FOR UPDATE`)
+  await store.create(lasting('a'), NOW)
+  const release = await lock('a')
 
-  const answer = t.throwsAsync(store.replace(record('a', { version: 2 }), 1, NOW))
+  const answer = t.throwsAsync(store.replace(lasting('a', { version: 2 }), 1, NOW))
   await admin.query(`KILL CONNECTION ${await running()}`)
   await answer
-  await holder.query('COMMIT')
-  holder.release()
+  await release()
 
   t.is((await store.read('a', NOW))?.version, 1)
-  t.is(await store.replace(record('a', { version: 2 }), 1, NOW), 'done')
+  t.is(await store.replace(lasting('a', { version: 2 }), 1, NOW), 'done')
 })
 
 testWithServer('a lost connection fails every call, and never answers that a session is missing', async (t) => {
   const connection = await clients.connection()
   connection.on('error', () => undefined) // the loss that is meant
   const alone = new MysqlStore(connection, { table })
-  await alone.create(record('c'), NOW)
+  await alone.create(lasting('c'), NOW)
   const ended = new Promise((resolve) => connection.once('end', resolve))
 
   await admin.query(`KILL CONNECTION ${connection.threadId}`)
   await ended
 
   await t.throwsAsync(alone.read('c', NOW))
-  await t.throwsAsync(alone.replace(record('c', { version: 2 }), 1, NOW))
+  await t.throwsAsync(alone.replace(lasting('c', { version: 2 }), 1, NOW))
 })
 
 testWithServer('a lock that is held too long is an error with its code, and nothing was written', async (t) => {
   const impatient = new MysqlStore(clients.pool({}, ['innodb_lock_wait_timeout = 1']), { table })
-  await impatient.create(record('d'), NOW)
-  const holder = await admin.getConnection()
-  await holder.query('BEGIN')
-  await holder.query(`SELECT 1 FROM ${table} WHERE \`key\` = 'd' FOR UPDATE`)
+  await impatient.create(lasting('d'), NOW)
+  const release = await lock('d')
   const began = performance.now()
 
   await t.throwsAsync(impatient.delete('d'), { code: 'ER_LOCK_WAIT_TIMEOUT' as never })
 
   // Without the setting it would be fifty seconds.
   t.true(performance.now() - began < 40_000)
-  await holder.query('ROLLBACK')
-  holder.release()
+  await release()
   t.is((await store.read('d', NOW))?.version, 1)
 })
 
 testWithServer('a lock that comes free in time is waited for, beyond the time that the server waits', async (t) => {
   const impatient = new MysqlStore(clients.pool({}, ['innodb_lock_wait_timeout = 1']), { table })
-  await impatient.create(record('e'), NOW)
-  const holder = await admin.getConnection()
-  await holder.query('BEGIN')
-  await holder.query(`SELECT 1 FROM ${table} WHERE \`key\` = 'e' FOR UPDATE`)
+  await impatient.create(lasting('e'), NOW)
+  const release = await lock('e')
   const refusals = async (): Promise<number> => {
     const [[row]] = await admin.query<mysql.RowDataPacket[]>(
       "SELECT COUNT AS count FROM information_schema.INNODB_METRICS WHERE NAME = 'lock_timeouts'",
@@ -119,8 +97,7 @@ testWithServer('a lock that comes free in time is waited for, beyond the time th
 
   const answer = impatient.delete('e')
   for (const end = Date.now() + 5000; (await refusals()) === before && Date.now() < end;);
-  await holder.query('ROLLBACK')
-  holder.release()
+  await release()
 
   t.true(await answer)
   t.true((await refusals()) > before)
@@ -142,7 +119,7 @@ for (const isolation of ['REPEATABLE READ', 'READ COMMITTED', 'SERIALIZABLE']) {
       for (let round = 0; round < 40; round++) {
         const key = keys[(turn * 7 + round * 5) % keys.length] ?? ''
         const owner = round % 3 === 0 ? undefined : `owner${(turn + round) % 4}`
-        if (await of.create(record(key, { owner, expiresAt: NOW + 5 + (round % 9) }), NOW)) created++
+        if (await of.create(lasting(key, { owner, expiresAt: NOW + 5 + (round % 9) }), NOW)) created++
         const held = await of.read(key, NOW)
         if (held !== undefined) {
           const next = { ...held, version: held.version + 1, owner: `owner${round % 4}` }
@@ -174,11 +151,13 @@ for (const isolation of ['REPEATABLE READ', 'READ COMMITTED', 'SERIALIZABLE']) {
       for (let round = 0; round < 20; round++) {
         const key = `one ${isolation} ${round}`
 
-        const made = await Promise.all(all.map((one) => one.create(record(key), NOW)))
-        const done = await Promise.all(all.map((one) => one.replace(record(key, { version: 2, owner: 'ada' }), 1, NOW)))
+        const made = await Promise.all(all.map((one) => one.create(lasting(key), NOW)))
+        const done = await Promise.all(
+          all.map((one) => one.replace(lasting(key, { version: 2, owner: 'ada' }), 1, NOW)),
+        )
         // An expired record gives way to exactly one.
         const again = await Promise.all(
-          all.map((one) => one.create(record(key, { expiresAt: NOW * 2 }), NOW + 1_000_000)),
+          all.map((one) => one.create(lasting(key, { expiresAt: NOW * 2 }), NOW + 1_000_000)),
         )
         const removed = await Promise.all(all.map((one) => one.delete(key)))
 
@@ -195,12 +174,12 @@ testWithServer('connections that are cut are loud errors, and the pool connects 
   const proxy = await startProxy(server?.port ?? 0)
   t.teardown(() => proxy.close())
   const cut = new MysqlStore(clients.pool({ port: proxy.port }), { table })
-  await cut.create(record('cut'), NOW)
+  await cut.create(lasting('cut'), NOW)
   for (let version = 1; version <= 5; version++) {
     proxy.reset()
     // The pool learns of it in its own time; until then a call may fail, and then one after it does not.
     for (let tries = 0; ; tries++) {
-      const answer = await cut.replace(record('cut', { version: version + 1 }), version, NOW).catch(() => undefined)
+      const answer = await cut.replace(lasting('cut', { version: version + 1 }), version, NOW).catch(() => undefined)
       if (answer === 'done') break
       t.is(answer, undefined)
       if (tries > 20) throw new Error('the pool does not connect again')
@@ -213,11 +192,11 @@ testWithServer('an answer that is lost is an error, and the write may have been 
   const proxy = await startProxy(server?.port ?? 0)
   t.teardown(() => proxy.close())
   const single = new MysqlStore(clients.pool({ port: proxy.port, connectionLimit: 1 }), { table })
-  await single.create(record('lost'), NOW)
-  await single.replace(record('lost', { version: 2 }), 1, NOW) // prepared from now on
+  await single.create(lasting('lost'), NOW)
+  await single.replace(lasting('lost', { version: 2 }), 1, NOW) // prepared from now on
   const lost = proxy.loseAnswer()
 
-  await t.throwsAsync(single.replace(record('lost', { version: 3 }), 2, NOW))
+  await t.throwsAsync(single.replace(lasting('lost', { version: 3 }), 2, NOW))
   await lost
   await t.throwsAsync(single.read('lost', NOW))
   proxy.mode = 'pass'
@@ -232,7 +211,7 @@ testWithServer(
     t.teardown(() => proxy.close())
     const pool = clients.pool({ port: proxy.port, connectionLimit: 2 })
     const swallowed = new MysqlStore(pool, { table })
-    await swallowed.create(record('hole'), NOW)
+    await swallowed.create(lasting('hole'), NOW)
     proxy.mode = 'black hole'
     const answers = [1, 2, 3].map(() => t.throwsAsync(swallowed.read('hole', NOW)))
     await new Promise((resolve) => setImmediate(resolve))
@@ -255,25 +234,13 @@ for (const [signal, manner] of [
     `a server that is ${manner} under load loses no acknowledged change, and all works when it is back`,
     async (t) => {
       t.timeout(60_000)
-      let begin = (): void => undefined
-      const busy = new Promise<void>((resolve) => (begin = resolve))
-      const counting = countUntilFailure(signal, begin)
-      await busy
-
-      await restart?.(signal)
-      const acknowledged = await counting
-
-      t.is(acknowledged.size, 10)
-      for (const [key, version] of acknowledged) {
-        const held = await store.read(key, NOW).catch(() => store.read(key, NOW))
-        // The change that was under way when the server ended may have been kept or not.
-        t.true(
-          held?.version === version || held?.version === version + 1,
-          `${key} has ${String(held?.version)} of ${version}`,
-        )
-        t.is(held?.payload, String(held === undefined ? 0 : held.version - 1))
-        t.is(await store.replace(record(key, { version: 9999 }), held?.version ?? 0, NOW), 'done')
-      }
+      await checkRestartUnderLoad(
+        t,
+        store,
+        signal,
+        async () => restart?.(signal),
+        (key) => store.read(key, NOW).catch(() => store.read(key, NOW)),
+      )
     },
   )
 }

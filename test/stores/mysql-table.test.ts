@@ -3,26 +3,18 @@ import test from 'ava'
 import type mysql from 'mysql2/promise'
 import { MysqlStore, mysqlSchema } from '../../src/stores/mysql.ts'
 import type { SessionRecord } from '../../src/store.ts'
-import { mysqlServer } from '../support/mysql.ts'
-import { keyed, MysqlClients, noting } from '../support/mysql-clients.ts'
-import { NOW } from '../support/records.ts'
+import { FOREIGN_DEFAULTS, noting, openMysql } from '../support/mysql-clients.ts'
+import { keyed, NOW } from '../support/records.ts'
+import { freshName } from '../support/service.ts'
+import { checkSweepPastTouched, checkSweepsAtOnce } from '../support/sweep.ts'
 
-const server = await mysqlServer([
-  '--character-set-server=latin1',
-  '--collation-server=latin1_general_ci',
-  '--default-storage-engine=MyISAM',
-])
-const testWithServer = server === undefined ? test.skip : test
-const clients = new MysqlClients(server)
+const { clients, testWithServer, stop } = await openMysql(FOREIGN_DEFAULTS)
 const pool = clients.pool()
-test.after.always(async () => {
-  await clients.end()
-  await server?.stop()
-})
+test.after.always(stop)
 
 testWithServer('a write inside a transaction of the app is an error: nobody has committed it', async (t) => {
   const own = await clients.connection()
-  const store = new MysqlStore(own, { table: clients.table() })
+  const store = new MysqlStore(own, { table: freshName() })
   await store.create(keyed('a'), NOW)
 
   await own.beginTransaction()
@@ -30,12 +22,12 @@ testWithServer('a write inside a transaction of the app is an error: nobody has 
   await own.rollback()
 
   t.is(await store.replace(keyed('a', { version: 2 }), 1, NOW), 'done')
-  const off = new MysqlStore(clients.pool({}, ['autocommit = 0']), { table: clients.table() })
+  const off = new MysqlStore(clients.pool({}, ['autocommit = 0']), { table: freshName() })
   await t.throwsAsync(off.create(keyed('a'), NOW), { message: /autocommit/ })
 })
 
 testWithServer('processes that start together make the table once', async (t) => {
-  const table = clients.table()
+  const table = freshName()
   const stores = Array.from({ length: 8 }, () => new MysqlStore(clients.pool({ connectionLimit: 1 }), { table }))
 
   const answers = await Promise.all(stores.map((store, index) => store.create(keyed(`key${index}`), NOW)))
@@ -52,7 +44,7 @@ testWithServer(
   'the first verbs of a process share one making of the table, and a dropped table comes back',
   async (t) => {
     const spy = noting(pool)
-    const table = clients.table()
+    const table = freshName()
     const store = new MysqlStore(spy, { table })
 
     await Promise.all(Array.from({ length: 10 }, (_, index) => store.create(keyed(`key${index}`), NOW)))
@@ -65,8 +57,8 @@ testWithServer(
 )
 
 testWithServer('a table that could not be made is made by a later call', async (t) => {
-  const other = clients.table()
-  const table = clients.table()
+  const other = freshName()
+  const table = freshName()
   await pool.query(`CREATE USER ${other} IDENTIFIED BY 'x'`)
   await pool.query(`GRANT SELECT, INSERT ON test.* TO ${other}`)
   const store = new MysqlStore(clients.pool({ user: other, password: 'x' }), { table })
@@ -78,8 +70,8 @@ testWithServer('a table that could not be made is made by a later call', async (
 })
 
 testWithServer('with createTable false the table is for others to make, and four rights are enough', async (t) => {
-  const table = clients.table()
-  const user = clients.table()
+  const table = freshName()
+  const user = freshName()
   await pool.query(`CREATE USER ${user} IDENTIFIED BY 'x'`)
   await pool.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON test.* TO ${user}`)
   const store = new MysqlStore(clients.pool({ user, password: 'x' }), { table, createTable: false })
@@ -95,7 +87,7 @@ testWithServer('with createTable false the table is for others to make, and four
 testWithServer(
   'list, listKeys and scan give portions of the limit, each live record once, in the order of no clock',
   async (t) => {
-    const table = clients.table()
+    const table = freshName()
     const store = new MysqlStore(pool, { table })
     for (let index = 0; index < 25; index++) {
       await store.create(keyed(`key${index}`, { owner: index % 5 === 0 ? undefined : 'ada' }), NOW)
@@ -142,7 +134,7 @@ testWithServer(
 )
 
 testWithServer('a portion of an owner is found by the index, whatever else the table holds', async (t) => {
-  const table = clients.table()
+  const table = freshName()
   await pool.query(mysqlSchema({ table }))
   for (let from = 0; from < 20_000; from += 1000) {
     const rows = Array.from({ length: 1000 }, (_, at) => {
@@ -170,27 +162,15 @@ testWithServer('a portion of an owner is found by the index, whatever else the t
 })
 
 testWithServer('sweeps of several processes remove each record once', async (t) => {
-  const table = clients.table()
+  const table = freshName()
   const stores = [1, 2, 3].map(() => new MysqlStore(clients.pool({ connectionLimit: 1 }), { table }))
   await stores[0]?.read('a', NOW)
-  const three = stores.map(async (store, nth) => {
-    for (let index = 0; index < 500; index++) await store.create(keyed(`key${nth}-${index}`), NOW)
-  })
-  await Promise.all(three)
 
-  const counts: number[] = []
-  for (let round = 0; round < 3; round++) {
-    counts.push(...(await Promise.all(stores.map((store) => store.deleteExpired(NOW + 1000, 5000)))))
-  }
-
-  t.is(
-    counts.reduce((sum, count) => sum + count),
-    1500,
-  )
+  await checkSweepsAtOnce(t, stores, 3)
 })
 
 testWithServer('a sweep does not wait for a record that another process holds', async (t) => {
-  const table = clients.table()
+  const table = freshName()
   const store = new MysqlStore(pool, { table })
   const holder = await clients.connection()
   for (const key of ['a', 'b', 'c']) await store.create(keyed(key), NOW)
@@ -204,29 +184,29 @@ testWithServer('a sweep does not wait for a record that another process holds', 
 })
 
 testWithServer('a sweep gets past any number of records that were touched since they were made', async (t) => {
-  const store = new MysqlStore(pool, { table: clients.table() })
+  const store = new MysqlStore(pool, { table: freshName() })
   await store.read('a', NOW)
-  const touched = Array.from({ length: 1100 }, async (_, index) => {
-    await store.create(keyed(`live${index}`), NOW)
-    await store.touch(`live${index}`, 1, NOW + 1, NOW + 9000, NOW + 1)
-  })
-  await Promise.all(touched)
-  await store.create(keyed('ended', { expiresAt: NOW + 1001 }), NOW)
 
-  t.is(await store.deleteExpired(NOW + 2000, 1), 1)
-
-  t.false(await store.delete('ended'))
-  t.is(await store.deleteExpired(NOW + 9000, 5000), 1100)
+  await checkSweepPastTouched(t, store)
 })
+
+/** A store with a record `a`, and a transaction of somebody else that has changed it and is still open. */
+async function changedElsewhere(isolation: string, change: (table: string) => string) {
+  const table = freshName()
+  const store = new MysqlStore(clients.pool({}, [`SESSION TRANSACTION ISOLATION LEVEL ${isolation}`]), { table })
+  const holder = await clients.connection()
+  await store.create(keyed('a'), NOW)
+  await holder.query('BEGIN')
+  await holder.query(change(table))
+  return { table, store, holder }
+}
 
 for (const isolation of ['REPEATABLE READ', 'READ COMMITTED']) {
   testWithServer(`${isolation}: a replace that waits for a record which is then removed is gone`, async (t) => {
-    const table = clients.table()
-    const store = new MysqlStore(clients.pool({}, [`SESSION TRANSACTION ISOLATION LEVEL ${isolation}`]), { table })
-    const holder = await clients.connection()
-    await store.create(keyed('a'), NOW)
-    await holder.query('BEGIN')
-    await holder.query(`DELETE FROM ${table} WHERE \`key\` = 'a'`)
+    const { table, store, holder } = await changedElsewhere(
+      isolation,
+      (name) => `DELETE FROM ${name} WHERE \`key\` = 'a'`,
+    )
 
     const answers = [store.replace(keyed('a', { version: 2 }), 1, NOW), store.touch('a', 1, NOW, NOW + 5000, NOW)]
     await waitingForALock(table, 2)
@@ -236,12 +216,10 @@ for (const isolation of ['REPEATABLE READ', 'READ COMMITTED']) {
   })
 
   testWithServer(`${isolation}: a replace that waits for a record which is then replaced is stale`, async (t) => {
-    const table = clients.table()
-    const store = new MysqlStore(clients.pool({}, [`SESSION TRANSACTION ISOLATION LEVEL ${isolation}`]), { table })
-    const holder = await clients.connection()
-    await store.create(keyed('a'), NOW)
-    await holder.query('BEGIN')
-    await holder.query(`UPDATE ${table} SET version = 2 WHERE \`key\` = 'a'`)
+    const { table, store, holder } = await changedElsewhere(
+      isolation,
+      (name) => `UPDATE ${name} SET version = 2 WHERE \`key\` = 'a'`,
+    )
 
     const answer = store.replace(keyed('a', { version: 2 }), 1, NOW)
     await waitingForALock(table, 1)
@@ -252,7 +230,7 @@ for (const isolation of ['REPEATABLE READ', 'READ COMMITTED']) {
 }
 
 testWithServer('tables know nothing of one another', async (t) => {
-  const table = clients.table()
+  const table = freshName()
   const [one, other] = [new MysqlStore(pool, { table }), new MysqlStore(pool, { table: `${table}_b` })]
   await one.create(keyed('a', { owner: 'ada' }), NOW)
 

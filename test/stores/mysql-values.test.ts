@@ -3,27 +3,16 @@ import { inspect } from 'node:util'
 import test from 'ava'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import { CorruptRecord, type SessionRecord } from '../../src/store.ts'
-import { mysqlServer } from '../support/mysql.ts'
-import { keyed, MysqlClients, ODD_OPTIONS, unprepared } from '../support/mysql-clients.ts'
-import { NOW } from '../support/records.ts'
+import { FOREIGN_DEFAULTS, ODD_OPTIONS, openMysql, unprepared } from '../support/mysql-clients.ts'
+import { keyed, NOW } from '../support/records.ts'
+import { freshName } from '../support/service.ts'
 
-// Defaults in which case and accents do not count, and a table without another word would not be transactional.
-const server = await mysqlServer([
-  '--character-set-server=latin1',
-  '--collation-server=latin1_general_ci',
-  '--default-storage-engine=MyISAM',
-  '--max-allowed-packet=16M',
-])
-const testWithServer = server === undefined ? test.skip : test
-const clients = new MysqlClients(server)
+const { clients, testWithServer, stop } = await openMysql([...FOREIGN_DEFAULTS, '--max-allowed-packet=16M'])
 const pool = clients.pool()
-test.after.always(async () => {
-  await clients.end()
-  await server?.stop()
-})
+test.after.always(stop)
 
 testWithServer('text of every kind comes back as it was, and finds its owner', async (t) => {
-  const store = new MysqlStore(clients.pool(ODD_OPTIONS), { table: clients.table() })
+  const store = new MysqlStore(clients.pool(ODD_OPTIONS), { table: freshName() })
   const emoji = '\u{1f600}'
   const texts = [
     'a\0b',
@@ -50,7 +39,7 @@ testWithServer('text of every kind comes back as it was, and finds its owner', a
 })
 
 testWithServer('keys are the same only byte for byte', async (t) => {
-  const store = new MysqlStore(pool, { table: clients.table() })
+  const store = new MysqlStore(pool, { table: freshName() })
   const keys = ['a', 'A', 'a ', 'á', 'a\0', "a'", 'a"', 'a`']
 
   for (const key of keys) t.true(await store.create(keyed(key, { payload: key }), NOW), key)
@@ -59,7 +48,7 @@ testWithServer('keys are the same only byte for byte', async (t) => {
 })
 
 testWithServer('a payload of megabytes comes back, as text and as bytes', async (t) => {
-  const store = new MysqlStore(pool, { table: clients.table() })
+  const store = new MysqlStore(pool, { table: freshName() })
   const bytes = new Uint8Array(3_000_000).map((_, at) => at % 251)
   for (const payload of ['ü'.repeat(1_500_000), bytes, '', new Uint8Array()]) {
     const large = keyed(`key${payload.length}${typeof payload}`, { payload })
@@ -71,7 +60,7 @@ testWithServer('a payload of megabytes comes back, as text and as bytes', async 
 })
 
 testWithServer('a payload above max_allowed_packet is an error with its code, and the next call works', async (t) => {
-  const store = new MysqlStore(clients.pool({ connectionLimit: 1 }), { table: clients.table() })
+  const store = new MysqlStore(clients.pool({ connectionLimit: 1 }), { table: freshName() })
   await store.create(keyed('a'), NOW)
 
   const error = await t.throwsAsync(store.replace(keyed('a', { version: 2, payload: 'x'.repeat(17_000_000) }), 1, NOW))
@@ -81,7 +70,7 @@ testWithServer('a payload above max_allowed_packet is an error with its code, an
 })
 
 testWithServer('what the table cannot hold is refused, also where the server would cut it', async (t) => {
-  const store = new MysqlStore(clients.pool({}, ["sql_mode = ''"]), { table: clients.table() })
+  const store = new MysqlStore(clients.pool({}, ["sql_mode = ''"]), { table: freshName() })
   const wrong: Partial<SessionRecord>[] = [
     { key: 'k'.repeat(256) },
     { owner: 'x'.repeat(1601) },
@@ -98,7 +87,7 @@ testWithServer('what the table cannot hold is refused, also where the server wou
 })
 
 testWithServer('an error shows no key, owner or data, prepared or not, and keeps its code', async (t) => {
-  const table = clients.table()
+  const table = freshName()
   await pool.query(`CREATE TABLE ${table} (\`key\` INT PRIMARY KEY, owner INT NOT NULL)`)
   for (const client of [pool, unprepared(pool)]) {
     const store = new MysqlStore(client, { table })
@@ -120,7 +109,7 @@ testWithServer('an error shows no key, owner or data, prepared or not, and keeps
 })
 
 testWithServer('a row that is not what was written is one ended session, and the rest can be listed', async (t) => {
-  const table = clients.table()
+  const table = freshName()
   const store = new MysqlStore(clients.pool({ supportBigNumbers: false }), { table })
   const damages = [
     'version = 9007199254740993',

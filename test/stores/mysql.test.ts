@@ -5,30 +5,25 @@ import callbackMysql from 'mysql2'
 import mysql from 'mysql2/promise'
 import { storeChecks } from '../../src/conformance.ts'
 import { MysqlStore, mysqlSchema, type MysqlClient } from '../../src/stores/mysql.ts'
-import { mysqlServer } from '../support/mysql.ts'
-import { keyed, MysqlClients, noting, ODD_OPTIONS, OTHER_OPTIONS, unprepared } from '../support/mysql-clients.ts'
-import { NOW } from '../support/records.ts'
+import { noting, ODD_OPTIONS, openMysql, OTHER_OPTIONS, unprepared } from '../support/mysql-clients.ts'
+import { keyed, NOW } from '../support/records.ts'
+import { freshName } from '../support/service.ts'
 
-const server = await mysqlServer()
-const testWithServer = server === undefined ? test.skip : test
-const clients = new MysqlClients(server)
+const { server, clients, testWithServer, stop } = await openMysql()
 const pool = clients.pool()
 const connection = server === undefined ? pool : await clients.connection()
-test.after.always(async () => {
-  await clients.end()
-  await server?.stop()
-})
+test.after.always(stop)
 
 const shared: [string, () => MysqlStore][] = [
-  ['a pool', () => new MysqlStore(pool, { table: clients.table() })],
-  ['a connection', () => new MysqlStore(connection, { table: clients.table() })],
-  ['no prepared statements', () => new MysqlStore(unprepared(pool), { table: clients.table() })],
+  ['a pool', () => new MysqlStore(pool, { table: freshName() })],
+  ['a connection', () => new MysqlStore(connection, { table: freshName() })],
+  ['no prepared statements', () => new MysqlStore(unprepared(pool), { table: freshName() })],
   [
     'a client of odd options, READ COMMITTED, another time zone, no strict mode',
     () => {
       const modes = "sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,NO_ZERO_DATE,HIGH_NOT_PRECEDENCE'"
       const settings = [modes, 'SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', "time_zone = '-11:00'"]
-      return new MysqlStore(clients.pool(ODD_OPTIONS, settings), { table: clients.table() })
+      return new MysqlStore(clients.pool(ODD_OPTIONS, settings), { table: freshName() })
     },
   ],
   [
@@ -39,7 +34,7 @@ const shared: [string, () => MysqlStore][] = [
         `sql_mode = '${server?.isMariadb === false ? '' : 'SIMULTANEOUS_ASSIGNMENT,'}STRICT_ALL_TABLES'`,
         'SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE',
       ]
-      return new MysqlStore(clients.pool(OTHER_OPTIONS, settings), { table: clients.table() })
+      return new MysqlStore(clients.pool(OTHER_OPTIONS, settings), { table: freshName() })
     },
   ],
 ]
@@ -54,7 +49,7 @@ for (const [name, open] of shared) {
 
 testWithServer('each verb is one statement, whatever it answers; a create whose key is taken needs two', async (t) => {
   const spy = noting(pool)
-  const store = new MysqlStore(spy, { table: clients.table() })
+  const store = new MysqlStore(spy, { table: freshName() })
   await store.read('a', NOW)
   const verbs: [string, () => Promise<unknown>, unknown, number?][] = [
     ['create', () => store.create(keyed('a', { owner: 'ada' }), NOW), true],
@@ -80,7 +75,7 @@ testWithServer('each verb is one statement, whatever it answers; a create whose 
 
 for (const flags of ['FOUND_ROWS', '-FOUND_ROWS']) {
   testWithServer(`with ${flags} a write that changes nothing is done as well`, async (t) => {
-    const store = new MysqlStore(clients.pool({ flags: [flags] }), { table: clients.table() })
+    const store = new MysqlStore(clients.pool({ flags: [flags] }), { table: freshName() })
     const same = keyed('a', { expiresAt: NOW + 2000 })
     await store.create(same, NOW)
 
@@ -100,7 +95,7 @@ testAlone('a server that prepares no more statements is served without', async (
   const limited = clients.pool()
   const store = new MysqlStore(
     { execute: (query) => limited.execute(query), query: (query) => spy.query(query) },
-    { table: clients.table() },
+    { table: freshName() },
   )
   await store.create(keyed('a'), NOW)
   await pool.query('SET GLOBAL max_prepared_stmt_count = 0')
@@ -207,7 +202,7 @@ test('an option that the store does not know is refused', (t) => {
 
 testWithServer('the promise() of a callback pool is a client', async (t) => {
   const core = callbackMysql.createPool(server?.uri ?? '')
-  const store = new MysqlStore(clients.keep(core.promise()), { table: clients.table() })
+  const store = new MysqlStore(clients.keep(core.promise()), { table: freshName() })
 
   t.true(await store.create(keyed('a'), NOW))
 

@@ -8,6 +8,7 @@ import { CorruptRecord, type SessionStore } from '../../src/store.ts'
 import { PostgresStore, type PostgresClient } from '../../src/stores/postgres.ts'
 import { pgbouncer, postgres } from '../support/postgres.ts'
 import { newRecord, NOW } from '../support/records.ts'
+import { freshName } from '../support/service.ts'
 
 const server = await postgres()
 const bouncer = server === undefined ? undefined : await pgbouncer(server)
@@ -27,12 +28,6 @@ test.after.always(async () => {
   await bouncer?.stop()
   await server?.stop()
 })
-
-const run = `c${process.pid.toString(36)}${Date.now().toString(36)}`
-let tables = 0
-function newTable(): string {
-  return `${run}_${tables++}`
-}
 
 /** Every verb, by text and by bytes, with and without an owner. */
 async function answersAsEver(store: SessionStore): Promise<string[]> {
@@ -71,11 +66,11 @@ testWithServer('parsers of types that an app has set change nothing', async (t) 
     types.setTypeParser(pg.types.builtins[type], () => ({ another: 'value' }))
   }
 
-  t.deepEqual(await answersAsEver(new PostgresStore(newPool({ types }), { table: newTable() })), [])
+  t.deepEqual(await answersAsEver(new PostgresStore(newPool({ types }), { table: freshName() })), [])
 })
 
 testWithServer('a database in LATIN1 keeps what it has no letter for, and finds its owner', async (t) => {
-  const name = newTable()
+  const name = freshName()
   const admin = newPool()
   await admin.query(`CREATE DATABASE ${name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0`)
   const url = new URL(server?.url ?? '')
@@ -112,11 +107,11 @@ testWithServer('postgres.js works behind the wrapper of the documentation', asyn
     query: async ({ text, values }) => ({ rows: await sql.unsafe(text, values as string[]) }),
   }
 
-  t.deepEqual(await answersAsEver(new PostgresStore(client, { table: newTable() })), [])
+  t.deepEqual(await answersAsEver(new PostgresStore(client, { table: freshName() })), [])
 })
 
 testWithBouncer('PgBouncer in transaction mode serves every verb, of several processes at once', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const stores = [1, 2, 3, 4].map(() => new PostgresStore(newPool({ connectionString: bouncer?.url }), { table }))
 
   const [first] = stores
@@ -135,7 +130,7 @@ testWithBouncer('PgBouncer in transaction mode serves every verb, of several pro
 testWithServer('a Client that was never connected is an error that says to connect it', async (t) => {
   const client = new pg.Client({ connectionString: server?.url })
   closing.push(() => client.end())
-  const store = new PostgresStore(client, { table: newTable() })
+  const store = new PostgresStore(client, { table: freshName() })
 
   await t.throwsAsync(store.read('a', NOW), {
     code: 'ERR_SESSION_STORE',
@@ -192,7 +187,7 @@ testWithServer('a table that is another one is an error that says what to do, an
     'id int, key int, owner text',
     'key text, version bigint, expires_at timestamp',
   ]) {
-    const table = newTable()
+    const table = freshName()
     await pool.query(`CREATE TABLE ${table} (${columns})`)
     const store = new PostgresStore(pool, { table })
     for (const verb of [() => store.read('a', NOW), () => store.create(newRecord(), NOW), () => store.delete('a')]) {
@@ -203,7 +198,7 @@ testWithServer('a table that is another one is an error that says what to do, an
 })
 
 testWithServer('an index whose name is taken is made under another', async (t) => {
-  const [pool, table] = [newPool(), newTable()]
+  const [pool, table] = [newPool(), freshName()]
   await pool.query(
     `CREATE TABLE ${table}_owner (x int); CREATE TABLE ${table}_o (x int); CREATE INDEX ${table}_sweep ON ${table}_o (x)`,
   )
@@ -218,7 +213,7 @@ testWithServer('an index whose name is taken is made under another', async (t) =
 })
 
 testWithServer('a table that was dropped comes back', async (t) => {
-  const [pool, table] = [newPool(), newTable()]
+  const [pool, table] = [newPool(), freshName()]
   const store = new PostgresStore(pool, { table })
   await store.create(newRecord(), NOW)
 
@@ -230,7 +225,7 @@ testWithServer('a table that was dropped comes back', async (t) => {
 })
 
 testWithServer('numbers beyond those of JavaScript are one ended session, and hold nothing up', async (t) => {
-  const [pool, table] = [newPool(), newTable()]
+  const [pool, table] = [newPool(), freshName()]
   const store = new PostgresStore(pool, { table })
   for (const column of ['version', 'created_at', 'last_seen_at', 'expires_at']) {
     for (const value of ['9223372036854775807', '9007199254740993', '-9223372036854775808']) {

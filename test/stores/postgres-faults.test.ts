@@ -2,10 +2,10 @@
 import test from 'ava'
 import pg from 'pg'
 import { PostgresStore } from '../../src/stores/postgres.ts'
-import type { SessionRecord } from '../../src/store.ts'
+import { checkRestartUnderLoad, lasting } from '../support/killed-server.ts'
 import { postgres } from '../support/postgres.ts'
-
-const NOW = 1_800_000_000_000
+import { NOW } from '../support/records.ts'
+import { freshName } from '../support/service.ts'
 
 const server = await postgres()
 const restart = server?.restart
@@ -26,14 +26,9 @@ test.after.always(async () => {
   await server?.stop()
 })
 
-const table = `f${process.pid.toString(36)}${Date.now().toString(36)}`
+const table = freshName()
 const admin = newPool()
 const store = new PostgresStore(newPool(), { table })
-
-function record(key: string, changes: Partial<SessionRecord> = {}): SessionRecord {
-  const instants = { createdAt: NOW, lastSeenAt: NOW, expiresAt: NOW + 1_000_000 }
-  return { key, version: 1, payload: '0', owner: undefined, meta: undefined, ...instants, ...changes }
-}
 
 /** Resolves once a statement on the table stands in line, with the process that runs it. */
 async function waiting(): Promise<number> {
@@ -44,40 +39,24 @@ async function waiting(): Promise<number> {
   }
 }
 
-/** Adds one to each of ten sessions again and again, until the server fails; what was acknowledged of each. */
-async function countUntilFailure(prefix: string, enough: () => void): Promise<Map<string, number>> {
-  const acknowledged = new Map<string, number>()
-  const count = async (key: string): Promise<void> => {
-    await store.create(record(key), NOW)
-    for (let version = 1; ; version++) {
-      acknowledged.set(key, version)
-      if (version === 30) enough()
-      const next = record(key, { version: version + 1, payload: String(version) })
-      if ((await store.replace(next, version, NOW)) !== 'done') throw new Error('nobody else writes here')
-    }
-  }
-  await Promise.allSettled(Array.from({ length: 10 }, (_, index) => count(`${prefix}${index}`)))
-  return acknowledged
-}
-
 testWithServer('a connection that is killed under a statement is a loud error, and the next call works', async (t) => {
-  await store.create(record('a'), NOW)
+  await store.create(lasting('a'), NOW)
   const holder = await admin.connect()
   await holder.query('BEGIN')
   await holder.query(`SELECT FROM ${table} WHERE key = 'a' FOR UPDATE`)
 
-  const answer = t.throwsAsync(store.replace(record('a', { version: 2 }), 1, NOW))
+  const answer = t.throwsAsync(store.replace(lasting('a', { version: 2 }), 1, NOW))
   await admin.query('SELECT pg_terminate_backend($1)', [await waiting()])
   await answer
   await holder.query('COMMIT')
   holder.release()
 
   t.is((await store.read('a', NOW))?.version, 1)
-  t.is(await store.replace(record('a', { version: 2 }), 1, NOW), 'done')
+  t.is(await store.replace(lasting('a', { version: 2 }), 1, NOW), 'done')
 })
 
 testWithServer('idle connections that were killed are noticed by nobody', async (t) => {
-  await store.create(record('b'), NOW)
+  await store.create(lasting('b'), NOW)
 
   await admin.query(
     'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE position($1 in query) > 0 AND pid <> pg_backend_pid()',
@@ -97,7 +76,7 @@ testWithServer(
     client.on('error', () => undefined) // the loss that is meant
     await client.connect()
     const alone = new PostgresStore(client, { table })
-    await alone.create(record('c'), NOW)
+    await alone.create(lasting('c'), NOW)
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
     const ended = new Promise((resolve) => client.once('end', resolve))
 
@@ -105,7 +84,7 @@ testWithServer(
     await ended
 
     await t.throwsAsync(alone.read('c', NOW))
-    await t.throwsAsync(alone.replace(record('c', { version: 2 }), 1, NOW))
+    await t.throwsAsync(alone.replace(lasting('c', { version: 2 }), 1, NOW))
   },
 )
 
@@ -117,25 +96,13 @@ for (const [signal, manner] of [
   testWithOwnServer(
     `a server that is ${manner} under load loses no acknowledged change, and all works when it is back`,
     async (t) => {
-      let begin = (): void => undefined
-      const busy = new Promise<void>((resolve) => (begin = resolve))
-      const counting = countUntilFailure(signal, begin)
-      await busy
-
-      await restart?.(signal)
-      const acknowledged = await counting
-
-      t.is(acknowledged.size, 10)
-      for (const [key, version] of acknowledged) {
-        const held = await store.read(key, NOW)
-        // The change that was under way when the server ended may have been kept or not.
-        t.true(
-          held?.version === version || held?.version === version + 1,
-          `${key} has ${String(held?.version)} of ${version}`,
-        )
-        t.is(held?.payload, String(held === undefined ? 0 : held.version - 1))
-        t.is(await store.replace(record(key, { version: 9999 }), held?.version ?? 0, NOW), 'done')
-      }
+      await checkRestartUnderLoad(
+        t,
+        store,
+        signal,
+        async () => restart?.(signal),
+        (key) => store.read(key, NOW),
+      )
     },
   )
 }

@@ -6,6 +6,7 @@ import { Listener, type PostgresSubscriber } from '../../src/stores/postgres/lis
 import { postgres } from '../support/postgres.ts'
 import { startProxy } from '../support/proxy.ts'
 import { newRecord, NOW } from '../support/records.ts'
+import { freshName } from '../support/service.ts'
 
 const server = await postgres()
 const testWithServer = server === undefined ? test.skip : test
@@ -20,12 +21,6 @@ test.after.always(async () => {
   await pool.end()
   await server?.stop()
 })
-
-const run = `s${process.pid.toString(36)}${Date.now().toString(36)}`
-let tables = 0
-function newTable(): string {
-  return `${run}_${tables++}`
-}
 
 async function newClient(options: pg.ClientConfig = {}): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: server?.url, ...options })
@@ -62,7 +57,7 @@ function deferred(): { promise: Promise<void>; resolve: () => void } {
 async function two(
   options: PostgresStoreOptions = {},
 ): Promise<{ table: string; other: PostgresStore; heard: Heard; store: PostgresStore; leave: () => void }> {
-  const table = newTable()
+  const table = freshName()
   const other = new PostgresStore(pool, { table, schema: 'public' })
   const store = new PostgresStore(pool, { table, subscriber: await newClient(), ...options })
   const heard = new Heard()
@@ -103,7 +98,7 @@ testWithServer('what ends nothing is not announced, nor is an expiry', async (t)
 
 testWithServer('one statement ends a session and announces it', async (t) => {
   const texts: string[] = []
-  const table = newTable()
+  const table = freshName()
   const store = new PostgresStore(
     {
       query: (query) => {
@@ -124,7 +119,7 @@ testWithServer('one statement ends a session and announces it', async (t) => {
 })
 
 testWithServer("after the last unsubscribe nothing is heard, and the connection stays the caller's", async (t) => {
-  const table = newTable()
+  const table = freshName()
   const client = await newClient()
   const store = new PostgresStore(pool, { table, subscriber: client })
   const [first, second] = [new Heard(), new Heard()]
@@ -147,7 +142,7 @@ testWithServer("after the last unsubscribe nothing is heard, and the connection 
 })
 
 testWithServer('a server that does not let a role announce ends its sessions all the same', async (t) => {
-  const [role, table] = [newTable(), newTable()]
+  const [role, table] = [freshName(), freshName()]
   await pool.query(`CREATE ROLE ${role} LOGIN`)
   const owner = new PostgresStore(pool, { table })
   await owner.create(newRecord(), NOW)

@@ -2,10 +2,10 @@ import test from 'ava'
 import pg from 'pg'
 import { storeChecks } from '../../src/conformance.ts'
 import { PostgresStore, postgresSchema, type PostgresClient } from '../../src/stores/postgres.ts'
-import type { SessionRecord } from '../../src/store.ts'
 import { postgres } from '../support/postgres.ts'
-
-const NOW = 1_800_000_000_000
+import { keyed, NOW } from '../support/records.ts'
+import { freshName } from '../support/service.ts'
+import { checkSweepPastTouched, checkSweepsAtOnce } from '../support/sweep.ts'
 
 const server = await postgres()
 const testWithServer = server === undefined ? test.skip : test
@@ -22,18 +22,6 @@ async function newClient(): Promise<pg.Client> {
   clients.push(client)
   await client.connect()
   return client
-}
-
-// A server that was there may hold tables of an earlier run.
-const run = `t${process.pid.toString(36)}${Date.now().toString(36)}`
-let tables = 0
-function newTable(): string {
-  return `${run}_${tables++}`
-}
-
-function record(key: string, changes: Partial<SessionRecord> = {}): SessionRecord {
-  const instants = { createdAt: NOW, lastSeenAt: NOW, expiresAt: NOW + 1000 }
-  return { key, version: 1, payload: '{}', owner: undefined, meta: undefined, ...instants, ...changes }
 }
 
 /** A client that counts what is sent through it. */
@@ -59,9 +47,9 @@ test.after.always(async () => {
 // The strictest isolation, and a zone whose clock is 14 hours away: neither is for the store to notice.
 const strange = newPool({ options: '-c default_transaction_isolation=serializable -c TimeZone=Pacific/Kiritimati' })
 const shared: [string, PostgresStore][] = [
-  ['a Pool', new PostgresStore(pool, { table: newTable() })],
-  ['a Client', new PostgresStore(client ?? pool, { table: newTable() })],
-  ['serializable, another time zone', new PostgresStore(strange, { table: newTable(), schema: 'public' })],
+  ['a Pool', new PostgresStore(pool, { table: freshName() })],
+  ['a Client', new PostgresStore(client ?? pool, { table: freshName() })],
+  ['serializable, another time zone', new PostgresStore(strange, { table: freshName(), schema: 'public' })],
 ]
 for (const [name, store] of shared) {
   for (const { title, run } of storeChecks) {
@@ -73,14 +61,14 @@ for (const [name, store] of shared) {
 
 testWithServer('each verb is one statement, whatever it answers', async (t) => {
   const spy = counted(pool)
-  const store = new PostgresStore(spy, { table: newTable() })
+  const store = new PostgresStore(spy, { table: freshName() })
   await store.read('a', NOW)
   const verbs: [string, () => Promise<unknown>, unknown][] = [
-    ['create', () => store.create(record('a', { owner: 'ada' }), NOW), true],
-    ['create, taken', () => store.create(record('a'), NOW), false],
-    ['replace', () => store.replace(record('a', { version: 2, owner: 'bob' }), 1, NOW), 'done'],
-    ['replace, stale', () => store.replace(record('a', { version: 2 }), 1, NOW), 'stale'],
-    ['replace, gone', () => store.replace(record('b', { version: 2 }), 1, NOW), 'gone'],
+    ['create', () => store.create(keyed('a', { owner: 'ada' }), NOW), true],
+    ['create, taken', () => store.create(keyed('a'), NOW), false],
+    ['replace', () => store.replace(keyed('a', { version: 2, owner: 'bob' }), 1, NOW), 'done'],
+    ['replace, stale', () => store.replace(keyed('a', { version: 2 }), 1, NOW), 'stale'],
+    ['replace, gone', () => store.replace(keyed('b', { version: 2 }), 1, NOW), 'gone'],
     ['touch', () => store.touch('a', 2, NOW + 1, NOW + 2000, NOW + 1), true],
     ['touch, stale', () => store.touch('a', 1, NOW + 1, NOW + 2000, NOW + 1), false],
     ['delete', () => store.delete('a'), true],
@@ -94,17 +82,17 @@ testWithServer('each verb is one statement, whatever it answers', async (t) => {
 })
 
 testWithServer('touches and plain replaces write no index', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const own = await newClient()
   const store = new PostgresStore(own, { table })
   // So few that all their states fit on one page, even while another test's transaction keeps the dead ones there.
-  for (let index = 0; index < 3; index++) await store.create(record(`key${index}`, { owner: 'ada' }), NOW)
+  for (let index = 0; index < 3; index++) await store.create(keyed(`key${index}`, { owner: 'ada' }), NOW)
 
   for (let round = 1; round <= 5; round++) {
     const moved = { lastSeenAt: NOW + round, expiresAt: NOW + round * 7_200_000, owner: 'ada' }
     for (let index = 0; index < 3; index++) {
       await store.touch(`key${index}`, round, moved.lastSeenAt, moved.expiresAt, NOW + round)
-      await store.replace(record(`key${index}`, { ...moved, version: round + 1 }), round, NOW + round)
+      await store.replace(keyed(`key${index}`, { ...moved, version: round + 1 }), round, NOW + round)
     }
   }
 
@@ -121,9 +109,9 @@ testWithServer('touches and plain replaces write no index', async (t) => {
 })
 
 testWithServer('text that the server cannot hold comes back as it was, and finds its owner', async (t) => {
-  const store = new PostgresStore(pool, { table: newTable() })
+  const store = new PostgresStore(pool, { table: freshName() })
   for (const [index, text] of ['a\0b', '\0', '\ud800', 'x\udfffy', '\u0001', '\u0001"x"', '\u0001\0'].entries()) {
-    const odd = record(`key${index}`, { payload: text, owner: text, meta: text })
+    const odd = keyed(`key${index}`, { payload: text, owner: text, meta: text })
 
     await store.create(odd, NOW)
 
@@ -133,21 +121,21 @@ testWithServer('text that the server cannot hold comes back as it was, and finds
 })
 
 testWithServer('instants are the same whatever the time zone of a connection', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const east = new PostgresStore(newPool({ options: '-c TimeZone=Pacific/Kiritimati' }), { table })
   const west = new PostgresStore(newPool({ options: '-c TimeZone=Pacific/Niue' }), { table })
 
-  await east.create(record('a'), NOW)
+  await east.create(keyed('a'), NOW)
 
-  t.deepEqual(await west.read('a', NOW + 999), record('a'))
+  t.deepEqual(await west.read('a', NOW + 999), keyed('a'))
   t.is(await west.read('a', NOW + 1000), undefined)
 })
 
 testWithServer('processes that start together make the table once', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const stores = Array.from({ length: 8 }, () => new PostgresStore(newPool({ max: 1 }), { table }))
 
-  const answers = await Promise.all(stores.map((store, index) => store.create(record(`key${index}`), NOW)))
+  const answers = await Promise.all(stores.map((store, index) => store.create(keyed(`key${index}`), NOW)))
 
   t.deepEqual(answers, Array(8).fill(true))
   const { rows } = await pool.query('SELECT indexname FROM pg_indexes WHERE tablename = $1 ORDER BY 1', [table])
@@ -156,71 +144,62 @@ testWithServer('processes that start together make the table once', async (t) =>
 
 testWithServer('the first verbs of a process share one making of the table', async (t) => {
   const spy = counted(pool)
-  const store = new PostgresStore(spy, { table: newTable() })
+  const store = new PostgresStore(spy, { table: freshName() })
 
-  await Promise.all(Array.from({ length: 10 }, (_, index) => store.create(record(`key${index}`), NOW)))
+  await Promise.all(Array.from({ length: 10 }, (_, index) => store.create(keyed(`key${index}`), NOW)))
 
   t.is(spy.texts.filter((text) => text.includes('CREATE TABLE')).length, 1)
 })
 
 testWithServer('a table that could not be made is made by a later call', async (t) => {
-  const schema = newTable()
+  const schema = freshName()
   const store = new PostgresStore(pool, { schema })
-  await t.throwsAsync(store.create(record('a'), NOW), { code: '3F000' })
+  await t.throwsAsync(store.create(keyed('a'), NOW), { code: '3F000' })
 
   await pool.query(`CREATE SCHEMA ${schema}`)
 
-  t.true(await store.create(record('a'), NOW))
+  t.true(await store.create(keyed('a'), NOW))
 })
 
 testWithServer('with createTable false the table is for others to make', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const store = new PostgresStore(pool, { table, createTable: false })
-  await t.throwsAsync(store.create(record('a'), NOW), { code: '42P01' })
+  await t.throwsAsync(store.create(keyed('a'), NOW), { code: '42P01' })
 
   await pool.query(postgresSchema({ table, schema: 'public' }))
 
-  t.true(await store.create(record('a'), NOW))
+  t.true(await store.create(keyed('a'), NOW))
 })
 
 testWithServer('tables, and tables of one name in two schemas, know nothing of one another', async (t) => {
-  const [table, schema] = [newTable(), newTable()]
+  const [table, schema] = [freshName(), freshName()]
   await pool.query(`CREATE SCHEMA ${schema}`)
   const one = new PostgresStore(pool, { table })
   const others = [new PostgresStore(pool, { table: `${table}_B` }), new PostgresStore(pool, { table, schema })]
-  await one.create(record('a', { owner: 'ada' }), NOW)
+  await one.create(keyed('a', { owner: 'ada' }), NOW)
 
   for (const other of others) {
     t.is(await other.read('a', NOW), undefined)
     t.deepEqual((await other.list('ada', NOW, 500, undefined)).records, [])
     t.is(await other.deleteExpired(NOW + 9000, 10), 0)
-    t.true(await other.create(record('a'), NOW))
+    t.true(await other.create(keyed('a'), NOW))
     t.true(await other.delete('a'))
   }
-  t.deepEqual(await one.read('a', NOW), record('a', { owner: 'ada' }))
+  t.deepEqual(await one.read('a', NOW), keyed('a', { owner: 'ada' }))
 })
 
 testWithServer('sweeps of several processes remove each record once', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const stores = [1, 2, 3].map(() => new PostgresStore(newPool({ max: 1 }), { table }))
-  const three = stores.map(async (store, nth) => {
-    for (let index = 0; index < 500; index++) await store.create(record(`key${nth}-${index}`), NOW)
-  })
-  await Promise.all(three)
 
-  const counts = await Promise.all(stores.map((store) => store.deleteExpired(NOW + 1000, 5000)))
-
-  t.is(
-    counts.reduce((sum, count) => sum + count),
-    1500,
-  )
+  await checkSweepsAtOnce(t, stores)
 })
 
 testWithServer('a sweep does not wait for a record that another process holds', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const store = new PostgresStore(pool, { table })
   const holder = await newClient()
-  for (const key of ['a', 'b', 'c']) await store.create(record(key), NOW)
+  for (const key of ['a', 'b', 'c']) await store.create(keyed(key), NOW)
   await holder.query('BEGIN')
   await holder.query(`SELECT FROM ${table} WHERE key = 'b' FOR UPDATE`)
 
@@ -231,29 +210,20 @@ testWithServer('a sweep does not wait for a record that another process holds', 
 })
 
 testWithServer('a sweep gets past any number of records that were touched since they were made', async (t) => {
-  const store = new PostgresStore(pool, { table: newTable() })
-  const touched = Array.from({ length: 1100 }, async (_, index) => {
-    await store.create(record(`live${index}`), NOW)
-    await store.touch(`live${index}`, 1, NOW + 1, NOW + 9000, NOW + 1)
-  })
-  await Promise.all(touched)
-  await store.create(record('ended', { expiresAt: NOW + 1001 }), NOW)
+  const store = new PostgresStore(pool, { table: freshName() })
 
-  t.is(await store.deleteExpired(NOW + 2000, 1), 1)
-
-  t.false(await store.delete('ended'))
-  t.is(await store.deleteExpired(NOW + 9000, 5000), 1100)
+  await checkSweepPastTouched(t, store)
 })
 
 testWithServer('a replace that waits for a record which is then removed is gone', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const store = new PostgresStore(pool, { table })
   const holder = await newClient()
-  await store.create(record('a'), NOW)
+  await store.create(keyed('a'), NOW)
   await holder.query('BEGIN')
   await holder.query(`DELETE FROM ${table} WHERE key = 'a'`)
 
-  const answer = store.replace(record('a', { version: 2 }), 1, NOW)
+  const answer = store.replace(keyed('a', { version: 2 }), 1, NOW)
   await waitingForALock(table)
   await holder.query('COMMIT')
 
@@ -262,8 +232,8 @@ testWithServer('a replace that waits for a record which is then removed is gone'
 
 testWithServer('a pooler that forgets prepared statements is served without them', async (t) => {
   const single = newPool({ max: 1 })
-  const store = new PostgresStore(single, { table: newTable() })
-  await store.create(record('a'), NOW)
+  const store = new PostgresStore(single, { table: freshName() })
+  await store.create(keyed('a'), NOW)
   await store.read('a', NOW)
 
   const names = async (): Promise<number | null> => (await single.query('SELECT FROM pg_prepared_statements')).rowCount
@@ -271,21 +241,21 @@ testWithServer('a pooler that forgets prepared statements is served without them
 
   await single.query('DEALLOCATE ALL')
 
-  t.deepEqual(await store.read('a', NOW), record('a'))
-  t.is(await store.replace(record('a', { version: 2 }), 1, NOW), 'done')
+  t.deepEqual(await store.read('a', NOW), keyed('a'))
+  t.is(await store.replace(keyed('a', { version: 2 }), 1, NOW), 'done')
   t.is(await names(), 0)
 })
 
 testWithServer('numbers come back as numbers where the app has pg parse them otherwise', async (t) => {
-  const table = newTable()
+  const table = freshName()
   const types = new pg.TypeOverrides()
   types.setTypeParser(pg.types.builtins.INT8, BigInt)
   const store = new PostgresStore(newPool({ types }), { table })
 
-  await store.create(record('a'), NOW)
+  await store.create(keyed('a'), NOW)
 
-  t.deepEqual(await store.read('a', NOW), record('a'))
-  t.is(await store.replace(record('a', { version: 3 }), 2, NOW), 'stale')
+  t.deepEqual(await store.read('a', NOW), keyed('a'))
+  t.is(await store.replace(keyed('a', { version: 3 }), 2, NOW), 'stale')
 })
 
 test('a Client is never given a statement while it runs another', async (t) => {

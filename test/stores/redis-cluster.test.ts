@@ -3,7 +3,8 @@ import { Redis } from 'ioredis'
 import { storeChecks } from '../../src/conformance.ts'
 import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
-import { listed, openClusterClients } from '../support/redis-clients.ts'
+import { listed } from '../support/portions.ts'
+import { openClusterClients } from '../support/redis-clients.ts'
 import { redisMakes, startCluster } from '../support/redis.ts'
 
 const clusters = await Promise.all(

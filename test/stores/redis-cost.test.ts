@@ -4,25 +4,18 @@ import test from 'ava'
 import { Redis } from 'ioredis'
 import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
-import { listed, openClients } from '../support/redis-clients.ts'
-import { startEachRedis } from '../support/redis.ts'
+import { listed } from '../support/portions.ts'
+import { startEachWithClients } from '../support/redis-clients.ts'
 
 const MINUTE = 60_000
 
 const NOW = Date.now()
 
-const servers = await Promise.all(
-  (await startEachRedis()).map(async (server) => {
-    return { ...server, clients: await openClients(server.port) }
-  }),
-)
+const servers = await startEachWithClients()
 if (servers.length === 0) test.skip('what RedisStore costs', (t) => t.pass())
 
 for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
-  test.after.always(async () => {
-    for (const { close } of clients) close()
-    await stop()
-  })
+  test.after.always(stop)
 
   /** The commands that `work` sends through a client of its own, as the server sees them; scripts' own are not counted. */
   const commandsOf = async (work: (store: RedisStore) => Promise<unknown>): Promise<string[]> => {

@@ -5,16 +5,12 @@ import type { Redis } from 'ioredis'
 import { HOUR, newKey, newRecord, successor } from '../../src/conformance/scene.ts'
 import { CorruptRecord, type SessionRecord } from '../../src/store.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
-import { listed, openClients, scanned } from '../support/redis-clients.ts'
-import { startEachRedis } from '../support/redis.ts'
+import { listed, scanned } from '../support/portions.ts'
+import { startEachWithClients } from '../support/redis-clients.ts'
 
 const NOW = Date.now()
 
-const servers = await Promise.all(
-  (await startEachRedis()).map(async (server) => {
-    return { ...server, clients: await openClients(server.port) }
-  }),
-)
+const servers = await startEachWithClients()
 if (servers.length === 0) test.skip('RedisStore and damaged values', (t) => t.pass())
 
 /** Puts something else in the place of a value. */
@@ -63,10 +59,7 @@ const isKnownToScripts = (name: string) =>
   /kind of its own|version|owner that|notes|instant of|NaN|capitals|negative/.test(name)
 
 for (const { make, admin, clients, freshPrefix, stop } of servers) {
-  test.after.always(async () => {
-    for (const { close } of clients) close()
-    await stop()
-  })
+  test.after.always(stop)
 
   for (const [what, damage] of Object.entries({ ...types, ...texts })) {
     test(`${make.name}: ${what} under a record's key is one session that has ended`, async (t) => {

@@ -7,9 +7,10 @@ import { createClient, createCluster } from 'redis'
 import { storeChecks } from '../../src/conformance.ts'
 import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
 import { RedisStore, type RedisSubscriber } from '../../src/stores/redis.ts'
+import { listed } from '../support/portions.ts'
 import { startProxy } from '../support/proxy.ts'
-import { listed, openClients } from '../support/redis-clients.ts'
-import { startCluster, startEachRedis } from '../support/redis.ts'
+import { startEachWithClients } from '../support/redis-clients.ts'
+import { startCluster } from '../support/redis.ts'
 
 const NOW = Date.now()
 const ignore = () => undefined
@@ -74,18 +75,11 @@ async function hear(store: RedisStore): Promise<{ heard: Heard; stop: () => void
   return { heard, stop }
 }
 
-const servers = await Promise.all(
-  (await startEachRedis()).map(async (server) => {
-    return { ...server, clients: await openClients(server.port) }
-  }),
-)
+const servers = await startEachWithClients()
 if (servers.length === 0) test.skip('ends in RedisStore', (t) => t.pass())
 
 for (const { make, port, admin, clients, freshPrefix, stop: stopServer } of servers) {
-  test.after.always(async () => {
-    for (const { close } of clients) close()
-    await stopServer()
-  })
+  test.after.always(stopServer)
 
   test(`${make.name}: a store without a subscriber has no subscribe`, (t) => {
     t.is(new RedisStore(admin).subscribe, undefined)

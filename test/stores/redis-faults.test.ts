@@ -6,8 +6,9 @@ import { createClient, createSentinel } from 'redis'
 import { storeChecks } from '../../src/conformance.ts'
 import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
 import { RedisStore, type RedisClient } from '../../src/stores/redis.ts'
+import { listed } from '../support/portions.ts'
 import { startProxy } from '../support/proxy.ts'
-import { around, listed } from '../support/redis-clients.ts'
+import { around } from '../support/redis-clients.ts'
 import { startEachRedis, startRedis, startSentinels } from '../support/redis.ts'
 
 const NOW = Date.now()

@@ -2,7 +2,8 @@ import test from 'ava'
 import { HOUR, newKey, newRecord, successor } from '../../src/conformance/scene.ts'
 import type { SessionRecord } from '../../src/store.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
-import { around, listed } from '../support/redis-clients.ts'
+import { listed } from '../support/portions.ts'
+import { around } from '../support/redis-clients.ts'
 import { startEachRedis } from '../support/redis.ts'
 
 const MINUTE = 60_000

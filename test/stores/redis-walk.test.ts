@@ -7,31 +7,14 @@ import { Cluster as ValkeyCluster } from 'iovalkey'
 import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
 import type { SessionRecord } from '../../src/store.ts'
 import { RedisStore, type RedisClient } from '../../src/stores/redis.ts'
-import { listed, openClusterClients, scanned } from '../support/redis-clients.ts'
+import { listed, scanned } from '../support/portions.ts'
+import { openClusterClients } from '../support/redis-clients.ts'
 import { redisMakes, startCluster, startRedis } from '../support/redis.ts'
 
 const NOW = Date.now()
 const run = promisify(execFile)
 
 const keysOf = (records: readonly SessionRecord[]) => [...new Set(records.map(({ key }) => key))].sort()
-
-/** All portions, with something done between them. */
-async function walked(
-  store: RedisStore,
-  limit: number,
-  between: (portion: number) => unknown,
-): Promise<SessionRecord[]> {
-  const records: SessionRecord[] = []
-  let cursor: string | undefined
-  let portion = 0
-  do {
-    const page = await store.scan(NOW, limit, cursor)
-    records.push(...page.records)
-    cursor = page.cursor
-    await between(portion++)
-  } while (cursor !== undefined && portion < 100_000)
-  return records
-}
 
 async function createMany(store: RedisStore, count: number): Promise<SessionRecord[]> {
   const records = Array.from({ length: count }, (_, index) =>
@@ -106,7 +89,7 @@ for (const make of redisMakes()) {
       ])
     let moving: Promise<unknown> | undefined
     const walks = clients.map(({ client }) =>
-      walked(new RedisStore(client, { prefix }), 20, () => {
+      scanned(new RedisStore(client, { prefix }), NOW, 20, () => {
         moving ??= reshard(0, ids[2] ?? '', 300).then(() => reshard(2, ids[0] ?? '', 600))
       }),
     )
@@ -188,13 +171,13 @@ for (const make of redisMakes()) {
     let serving = one
     const client: RedisClient = { call: (name, args) => serving.call(name, args) }
     const store = new RedisStore(client)
-    const found = await walked(store, 10, (portion) => {
+    const found = await scanned(store, NOW, 10, (portion) => {
       if (portion === 20) serving = two
     })
     t.deepEqual(keysOf(found), keysOf(records))
 
     await t.throwsAsync(
-      walked(store, 10, () => {
+      scanned(store, NOW, 10, () => {
         serving = serving === one ? two : one
       }),
       { message: /another Redis server answers/ },

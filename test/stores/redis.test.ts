@@ -4,23 +4,16 @@ import { createClient, createClientPool, createSentinel, RESP_TYPES } from 'redi
 import { storeChecks } from '../../src/conformance.ts'
 import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
 import { RedisStore, type RedisClient, type RedisSubscriber } from '../../src/stores/redis.ts'
-import { listed, openClients } from '../support/redis-clients.ts'
-import { startEachRedis } from '../support/redis.ts'
+import { listed } from '../support/portions.ts'
+import { startEachWithClients } from '../support/redis-clients.ts'
 
 const NOW = Date.now()
 
-const servers = await Promise.all(
-  (await startEachRedis()).map(async (server) => {
-    return { ...server, clients: await openClients(server.port) }
-  }),
-)
+const servers = await startEachWithClients()
 if (servers.length === 0) test.skip('RedisStore', (t) => t.pass())
 
 for (const { make, port, admin, clients, freshPrefix, stop } of servers) {
-  test.after.always(async () => {
-    for (const { close } of clients) close()
-    await stop()
-  })
+  test.after.always(stop)
 
   for (const { name, client } of clients) {
     for (const { title, run } of storeChecks) {

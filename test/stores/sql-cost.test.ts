@@ -8,7 +8,7 @@ import { PostgresStore } from '../../src/stores/postgres.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
 import { postgres } from '../support/postgres.ts'
 import { newRecord, NOW } from '../support/records.ts'
-import { temporaryFolder } from '../support/service.ts'
+import { freshName, temporaryFolder } from '../support/service.ts'
 import { drivers } from '../support/sqlite.ts'
 
 const SESSIONS = 2000
@@ -46,7 +46,7 @@ for (const driver of drivers) {
 }
 
 testWithServer('PostgreSQL: a session of 300 bytes takes at most 1300 in the table and its indexes', async (t) => {
-  const table = `cost_${process.pid.toString(36)}${Date.now().toString(36)}`
+  const table = freshName()
   await fill(new PostgresStore(pool, { table }))
 
   const { rows } = await pool.query<{ size: string }>('SELECT pg_total_relation_size($1) AS size', [table])

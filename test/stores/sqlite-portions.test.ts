@@ -3,45 +3,12 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
-import { CorruptRecord, type SessionRecord } from '../../src/store.ts'
+import { CorruptRecord } from '../../src/store.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
+import { checkPortions, keysListed, listed, scanned, timesScanned } from '../support/portions.ts'
 import { newRecord, NOW } from '../support/records.ts'
 import { temporaryFolder } from '../support/service.ts'
 import { drivers, type Database, type Driver } from '../support/sqlite.ts'
-
-async function listed(store: SqliteStore, owner: string, limit: number): Promise<SessionRecord[]> {
-  const all: SessionRecord[] = []
-  let cursor: string | undefined
-  do {
-    const page = await store.list(owner, NOW, limit, cursor)
-    all.push(...page.records)
-    cursor = page.cursor
-  } while (cursor !== undefined)
-  return all
-}
-
-async function keysListed(store: SqliteStore, owner: string, limit: number): Promise<string[]> {
-  const all: string[] = []
-  let cursor: string | undefined
-  do {
-    const page = await store.listKeys(owner, NOW, limit, cursor)
-    all.push(...page.keys)
-    cursor = page.cursor
-  } while (cursor !== undefined)
-  return all
-}
-
-async function scanned(store: SqliteStore, limit: number, between?: () => unknown): Promise<SessionRecord[]> {
-  const all: SessionRecord[] = []
-  let cursor: string | undefined
-  do {
-    const page = await store.scan(NOW, limit, cursor)
-    all.push(...page.records)
-    cursor = page.cursor
-    await between?.()
-  } while (cursor !== undefined)
-  return all
-}
 
 /** Many sessions at once, in one transaction of another connection. */
 function fill(
@@ -71,6 +38,22 @@ function storeOf(driver: Driver): { store: SqliteStore; database: Database; own:
   return { store, database, own, path }
 }
 
+/** A store whose log has grown, since a reader still needs the oldest of it; `limit` is the length at which SQLite copies. */
+function longLogOf(driver: Driver) {
+  const { store, database, path, own } = storeOf(driver)
+  fill(database, 2000, { owner: null, expiresAt: NOW + 1000, payload: 'x'.repeat(1500) })
+  const reader = driver.open(path)
+  reader.exec('BEGIN')
+  reader.prepare('SELECT count(*) AS count FROM sessions').get()
+  database.exec('PRAGMA wal_autocheckpoint = 0')
+  for (let round = 0; round < 6; round++) {
+    database.exec("UPDATE sessions SET version = version + 1, payload = payload || 'y'")
+  }
+  const limit = () =>
+    Number((own.prepare('PRAGMA wal_autocheckpoint').get() as Record<string, unknown>)['wal_autocheckpoint'])
+  return { store, database, path, reader, limit }
+}
+
 /** What a piece of work answers, the turns of the event loop in it, and the longest of them in milliseconds. */
 async function during<Answer>(
   work: () => Promise<Answer>,
@@ -92,43 +75,20 @@ async function during<Answer>(
 for (const driver of drivers) {
   test(`${driver.name}: portions of every size give each live session once, and no other`, async (t) => {
     const { store } = storeOf(driver)
-    const mine = Array.from({ length: 120 }, () => newRecord({ owner: 'ada', meta: undefined }))
-    const others = Array.from({ length: 30 }, () => newRecord({ owner: 'bob', meta: undefined }))
-    const anonymous = Array.from({ length: 30 }, () => newRecord({ meta: undefined }))
-    const over = Array.from({ length: 100 }, () => newRecord({ owner: 'ada', expiresAt: NOW }))
-    for (const record of [...mine, ...over, ...others, ...anonymous]) await store.create(record, NOW - 1)
-    const sorted = (records: readonly SessionRecord[]) => [...records].sort((a, b) => (a.key < b.key ? -1 : 1))
 
-    for (const limit of [1, 7, 50, 120, 121, 1000]) {
-      t.deepEqual(await listed(store, 'ada', limit), sorted(mine), `list by ${limit}`)
-      t.deepEqual(
-        await keysListed(store, 'ada', limit),
-        sorted(mine).map(({ key }) => key),
-        `listKeys by ${limit}`,
-      )
-      t.deepEqual(await scanned(store, limit), sorted([...mine, ...others, ...anonymous]), `scan by ${limit}`)
-    }
-    t.deepEqual(await listed(store, 'nobody', 10), [])
+    await checkPortions(t, store, [1, 7, 50, 120, 121, 1000])
+
+    t.deepEqual(await listed(store, 'nobody', NOW, 10), [])
   })
 
   test(`${driver.name}: a session that lives through a scan comes once, whatever else comes and goes`, async (t) => {
     const { store, database } = storeOf(driver)
-    const living = Array.from({ length: 200 }, () => newRecord())
-    const going = Array.from({ length: 200 }, () => newRecord())
-    for (const record of [...living, ...going]) await store.create(record, NOW)
-    let round = 0
 
-    const seen = await scanned(store, 20, async () => {
-      for (const { key } of going.splice(0, 10)) await store.delete(key)
-      await store.create(newRecord(), NOW)
-      const touched = living[round++ % living.length]
-      if (touched !== undefined) await store.touch(touched.key, 1, NOW + round, NOW + 1000 + round, NOW)
-      if (round === 5) database.exec('VACUUM')
+    const times = await timesScanned(store, 200, 20, (portion) => {
+      if (portion === 4) database.exec('VACUUM')
     })
 
-    const count = new Map<string, number>()
-    for (const { key } of seen) count.set(key, (count.get(key) ?? 0) + 1)
-    t.deepEqual([...new Set(living.map(({ key }) => count.get(key)))], [1])
+    t.deepEqual(times, [1])
   })
 
   test(`${driver.name}: what was damaged is one ended session, passed over by list and scan, and holds up no verb`, async (t) => {
@@ -169,14 +129,14 @@ for (const driver of drivers) {
           t.true(error instanceof CorruptRecord, `${what}: ${String(error)}`)
         }
         t.true(
-          (await listed(store, 'ada', 10)).some(({ key }) => key === whole.key),
+          (await listed(store, 'ada', NOW, 10)).some(({ key }) => key === whole.key),
           what,
         )
         t.true(
-          (await scanned(store, 10)).some(({ key }) => key === whole.key),
+          (await scanned(store, NOW, 10)).some(({ key }) => key === whole.key),
           what,
         )
-        t.true((await keysListed(store, 'ada', 10)).includes(whole.key), what)
+        t.true((await keysListed(store, 'ada', NOW, 10)).includes(whole.key), what)
         await store.create(damaged, NOW)
         await store.replace({ ...damaged, version: 2 }, 1, NOW)
         await store.touch(damaged.key, 2, NOW, NOW + 1000, NOW)
@@ -188,8 +148,8 @@ for (const driver of drivers) {
     const keyed = newRecord({ owner: 'ada' })
     await store.create(keyed, NOW)
     database.exec(`UPDATE sessions SET key = x'ff' WHERE key = '${keyed.key}'`)
-    t.deepEqual(await listed(store, 'ada', 10), [whole])
-    t.deepEqual(await scanned(store, 10), [whole])
+    t.deepEqual(await listed(store, 'ada', NOW, 10), [whole])
+    t.deepEqual(await scanned(store, NOW, 10), [whole])
   })
 
   test.serial(`${driver.name}: 100,000 sessions of one owner leave the process its turns`, async (t) => {
@@ -197,9 +157,9 @@ for (const driver of drivers) {
     const { store, database } = storeOf(driver)
     fill(database, 100_000, { owner: 'ada', expiresAt: NOW + 1000, payload: 'x'.repeat(300) })
 
-    const keys = await during(() => keysListed(store, 'ada', 500))
-    const list = await during(() => listed(store, 'ada', 500))
-    const scan = await during(() => scanned(store, 500))
+    const keys = await during(() => keysListed(store, 'ada', NOW, 500))
+    const list = await during(() => listed(store, 'ada', NOW, 500))
+    const scan = await during(() => scanned(store, NOW, 500))
 
     t.log(driver.name, { keys: keys.longest, list: list.longest, scan: scan.longest })
     t.deepEqual([keys.answer.length, list.answer.length, scan.answer.length], [100_000, 100_000, 100_000])
@@ -213,7 +173,7 @@ for (const driver of drivers) {
       const { store, database } = storeOf(driver)
       fill(database, 10_000, { owner: 'ada', expiresAt: NOW, payload: 'x'.repeat(300) })
 
-      const list = await during(() => listed(store, 'ada', 10))
+      const list = await during(() => listed(store, 'ada', NOW, 10))
 
       t.deepEqual(list.answer, [])
       t.true(list.turns >= 200)
@@ -245,8 +205,8 @@ for (const driver of drivers) {
     const large = 400_000
     fill(database, 60, { owner: 'ada', expiresAt: NOW + 1000, payload: 'x'.repeat(large) })
 
-    t.is((await listed(watched, 'ada', 20)).length, 60)
-    t.is((await scanned(watched, 200)).length, 60)
+    t.is((await listed(watched, 'ada', NOW, 20)).length, 60)
+    t.is((await scanned(watched, NOW, 200)).length, 60)
     const read = looks.splice(0).filter(({ length }) => length > 0)
     t.true(read.every(({ rows }) => rows <= 16))
     // Of sizes that are known a megabyte at most.
@@ -257,7 +217,7 @@ for (const driver of drivers) {
 
     database.exec("UPDATE sessions SET payload = 'x'")
     fill(database, 400, { owner: 'ada', expiresAt: NOW + 1000, payload: 'x' })
-    t.is((await listed(watched, 'ada', 500)).length, 460)
+    t.is((await listed(watched, 'ada', NOW, 500)).length, 460)
     t.is(looks.at(-2)?.rows, 50)
     await store.delete('a')
   })
@@ -282,19 +242,9 @@ for (const driver of drivers) {
     `${driver.name}: a log that a reader has kept long is copied beside the process, and is short again`,
     async (t) => {
       t.timeout(120_000)
-      const { store, database, path, own } = storeOf(driver)
-      fill(database, 2000, { owner: null, expiresAt: NOW + 1000, payload: 'x'.repeat(1500) })
-      const reader = driver.open(path)
-      reader.exec('BEGIN')
-      reader.prepare('SELECT count(*) AS count FROM sessions').get()
-      database.exec('PRAGMA wal_autocheckpoint = 0')
-      for (let round = 0; round < 6; round++) {
-        database.exec("UPDATE sessions SET version = version + 1, payload = payload || 'y'")
-      }
+      const { store, database, reader, limit, path } = longLogOf(driver)
       reader.exec('COMMIT')
       t.true(statSync(`${path}-wal`).size > 16 * 1024 * 1024)
-      const limit = () =>
-        Number((own.prepare('PRAGMA wal_autocheckpoint').get() as Record<string, unknown>)['wal_autocheckpoint'])
       t.is(limit(), 4000)
 
       await sleep(60) // the length is looked at this often
@@ -315,17 +265,7 @@ for (const driver of drivers) {
     `${driver.name}: a log that a reader still holds when the copying gives up is not left to a commit, but after close()`,
     async (t) => {
       t.timeout(120_000)
-      const { store, database, path, own } = storeOf(driver)
-      fill(database, 2000, { owner: null, expiresAt: NOW + 1000, payload: 'x'.repeat(1500) })
-      const reader = driver.open(path)
-      reader.exec('BEGIN')
-      reader.prepare('SELECT count(*) AS count FROM sessions').get()
-      database.exec('PRAGMA wal_autocheckpoint = 0')
-      for (let round = 0; round < 6; round++) {
-        database.exec("UPDATE sessions SET version = version + 1, payload = payload || 'y'")
-      }
-      const limit = () =>
-        Number((own.prepare('PRAGMA wal_autocheckpoint').get() as Record<string, unknown>)['wal_autocheckpoint'])
+      const { store, database, reader, limit, path } = longLogOf(driver)
       await sleep(60) // the length is looked at this often
       await store.create(newRecord(), NOW)
       t.is(limit(), 0)

@@ -1,7 +1,8 @@
 // A Koa app on a free loopback port, and browsers for it: each keeps the cookies that it is sent, as RFC 6265 says.
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type Koa from 'koa'
+import type { ExecutionContext } from 'ava'
+import Koa from 'koa'
 import { CookieJar } from 'tough-cookie'
 
 export interface Answer {
@@ -49,6 +50,20 @@ export async function serve(app: Koa): Promise<Running> {
         server.closeAllConnections()
       }),
   }
+}
+
+/** Serves the app until the test ends. */
+export async function served(t: ExecutionContext, app: Koa): Promise<Running> {
+  const running = await serve(app)
+  t.teardown(() => running.close())
+  return running
+}
+
+/** Serves an app of these middlewares until the test ends. */
+export function servedMiddlewares(t: ExecutionContext, ...middlewares: readonly Koa.Middleware[]): Promise<Running> {
+  const app = new Koa()
+  for (const middleware of middlewares) app.use(middleware)
+  return served(t, app)
 }
 
 /** A browser with a cookie jar of its own. */

@@ -6,7 +6,7 @@ import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { chromium, type Browser, type BrowserContext } from 'playwright-core'
-import { chromiumPath } from './chromium.ts'
+import { chromiumPath, QUIET } from './chromium.ts'
 import { endWithUs, temporaryFolder } from './service.ts'
 
 export interface BoundChromium {
@@ -40,13 +40,7 @@ export async function startBoundChromium(cert: string, isKnown: boolean): Promis
     path,
     [
       '--headless=new',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
+      ...QUIET,
       '--remote-debugging-port=0',
       `--user-data-dir=${profile}`,
       `--ignore-certificate-errors-spki-list=${fingerprintOf(cert)}`,

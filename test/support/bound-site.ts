@@ -4,14 +4,9 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ExecutionContext } from 'ava'
 import Koa, { type Context } from 'koa'
 import type { EventMessage } from '../../src/events.ts'
-import {
-  MemoryStore,
-  session,
-  type SessionManager,
-  type SessionMiddleware,
-  type SessionOptions,
-} from '../../src/index.ts'
+import { session, type SessionManager, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
 import type { SessionStore } from '../../src/store.ts'
+import { MemoryStore } from '../../src/stores/memory.ts'
 import { KEYS, serve, type Answer, type Running } from './app.ts'
 import { Device } from './device.ts'
 

@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Replaced, SessionRecord } from '../../src/store.ts'
 import { broken, type BrokenStore } from './broken-store.ts'
-import { PlainStore } from './plain-store.ts'
+import { PlainStore, type Touch } from './plain-store.ts'
 
 export const brokenAnswers: readonly BrokenStore[] = [
   broken(
@@ -19,13 +19,7 @@ export const brokenAnswers: readonly BrokenStore[] = [
   broken(
     'touch takes a row that stays as it is for a missing one',
     class extends PlainStore {
-      override touch(
-        key: string,
-        version: number,
-        lastSeenAt: number,
-        expiresAt: number,
-        now: number,
-      ): boolean | Promise<boolean> {
+      override touch(...[key, version, lastSeenAt, expiresAt, now]: Touch): boolean | Promise<boolean> {
         const stored = this.records.get(key)
         const isSame = stored?.lastSeenAt === lastSeenAt && stored.expiresAt === expiresAt
         return !isSame && super.touch(key, version, lastSeenAt, expiresAt, now)

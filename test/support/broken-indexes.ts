@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Replaced, SessionRecord, SessionStore } from '../../src/store.ts'
 import { broken, type BrokenStore } from './broken-store.ts'
-import { PlainStore } from './plain-store.ts'
+import { PlainStore, type Touch } from './plain-store.ts'
 
 /** A fault of the index by owner, told by whether an owner's list takes a record in. */
 function listing(takes: (record: SessionRecord, owner: string, now: number) => boolean): new () => SessionStore {
@@ -203,13 +203,7 @@ export const brokenIndexes: readonly BrokenStore[] = [
     class extends PlainStore {
       private readonly listed = new Map<string, SessionRecord>()
 
-      override touch(
-        key: string,
-        version: number,
-        lastSeenAt: number,
-        expiresAt: number,
-        now: number,
-      ): boolean | Promise<boolean> {
+      override touch(...[key, version, lastSeenAt, expiresAt, now]: Touch): boolean | Promise<boolean> {
         const before = this.records.get(key)
         if (before) this.listed.set(key, before)
         return super.touch(key, version, lastSeenAt, expiresAt, now)

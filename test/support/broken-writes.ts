@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Replaced, SessionRecord } from '../../src/store.ts'
 import { broken, isText, type BrokenStore } from './broken-store.ts'
-import { PlainStore } from './plain-store.ts'
+import { PlainStore, type Touch } from './plain-store.ts'
 
 export const brokenWrites: readonly BrokenStore[] = [
   broken(
@@ -144,7 +144,7 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch revives an expired record',
     class extends PlainStore {
-      override touch(key: string, version: number, lastSeenAt: number, expiresAt: number): boolean | Promise<boolean> {
+      override touch(...[key, version, lastSeenAt, expiresAt]: Touch): boolean | Promise<boolean> {
         return super.touch(key, version, lastSeenAt, expiresAt, -Infinity)
       }
     },
@@ -153,7 +153,7 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch raises the version',
     class extends PlainStore {
-      override touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean {
+      override touch(...[key, version, lastSeenAt, expiresAt, now]: Touch): boolean {
         const stored = this.live(key, now)
         if (stored?.version !== version) return false
         if (lastSeenAt >= stored.lastSeenAt) this.put({ ...stored, lastSeenAt, expiresAt, version: version + 1 })
@@ -166,13 +166,7 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch ignores the version',
     class extends PlainStore {
-      override touch(
-        key: string,
-        _version: number,
-        lastSeenAt: number,
-        expiresAt: number,
-        now: number,
-      ): boolean | Promise<boolean> {
+      override touch(...[key, , lastSeenAt, expiresAt, now]: Touch): boolean | Promise<boolean> {
         return super.touch(key, this.records.get(key)?.version ?? 0, lastSeenAt, expiresAt, now)
       }
     },
@@ -181,7 +175,7 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch goes back in time',
     class extends PlainStore {
-      override touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean {
+      override touch(...[key, version, lastSeenAt, expiresAt, now]: Touch): boolean {
         const stored = this.live(key, now)
         if (stored?.version !== version) return false
         this.put({ ...stored, lastSeenAt, expiresAt })
@@ -194,13 +188,7 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch reads, waits, and writes the whole record',
     class extends PlainStore {
-      override async touch(
-        key: string,
-        version: number,
-        lastSeenAt: number,
-        expiresAt: number,
-        now: number,
-      ): Promise<boolean> {
+      override async touch(...[key, version, lastSeenAt, expiresAt, now]: Touch): Promise<boolean> {
         const stored = this.live(key, now)
         if (stored?.version !== version) return false
         await turn()
@@ -215,13 +203,7 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch drops the payload when it is bytes',
     class extends PlainStore {
-      override touch(
-        key: string,
-        version: number,
-        lastSeenAt: number,
-        expiresAt: number,
-        now: number,
-      ): boolean | Promise<boolean> {
+      override touch(...[key, version, lastSeenAt, expiresAt, now]: Touch): boolean | Promise<boolean> {
         const stored = this.live(key, now)
         if (stored && !isText(stored.payload)) this.put({ ...stored, payload: '' })
         return super.touch(key, version, lastSeenAt, expiresAt, now)
@@ -248,13 +230,7 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch never shortens a life',
     class extends PlainStore {
-      override touch(
-        key: string,
-        version: number,
-        lastSeenAt: number,
-        expiresAt: number,
-        now: number,
-      ): boolean | Promise<boolean> {
+      override touch(...[key, version, lastSeenAt, expiresAt, now]: Touch): boolean | Promise<boolean> {
         return super.touch(key, version, lastSeenAt, Math.max(expiresAt, this.records.get(key)?.expiresAt ?? 0), now)
       }
     },
@@ -263,13 +239,7 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch takes the same instant for an older one',
     class extends PlainStore {
-      override touch(
-        key: string,
-        version: number,
-        lastSeenAt: number,
-        expiresAt: number,
-        now: number,
-      ): boolean | Promise<boolean> {
+      override touch(...[key, version, lastSeenAt, expiresAt, now]: Touch): boolean | Promise<boolean> {
         return this.records.get(key)?.lastSeenAt === lastSeenAt || super.touch(key, version, lastSeenAt, expiresAt, now)
       }
     },
@@ -278,13 +248,7 @@ export const brokenWrites: readonly BrokenStore[] = [
   broken(
     'touch inserts what is missing',
     class extends PlainStore {
-      override touch(
-        key: string,
-        version: number,
-        lastSeenAt: number,
-        expiresAt: number,
-        now: number,
-      ): boolean | Promise<boolean> {
+      override touch(...[key, version, lastSeenAt, expiresAt, now]: Touch): boolean | Promise<boolean> {
         const empty = { key, version, payload: '', owner: undefined, createdAt: lastSeenAt, lastSeenAt, expiresAt }
         if (!this.records.has(key)) this.put(empty)
         return super.touch(key, version, lastSeenAt, expiresAt, now)

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { chromium, type Browser, type BrowserContext } from 'playwright-core'
 import { missing, program, temporaryFolder } from './service.ts'
 
-const FLAGS = [
+/** What any Chromium of a test is started with. */
+export const QUIET: readonly string[] = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -12,9 +13,11 @@ const FLAGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
-  // Names for scenes of several sites; nothing else is found.
-  '--host-resolver-rules=MAP *.test 127.0.0.1, MAP localhost 127.0.0.1, EXCLUDE 127.0.0.1, MAP * ~NOTFOUND',
 ]
+
+// Names for scenes of several sites; nothing else is found.
+const HOSTS = '--host-resolver-rules=MAP *.test 127.0.0.1, MAP localhost 127.0.0.1, EXCLUDE 127.0.0.1, MAP * ~NOTFOUND'
+const FLAGS = [...QUIET, HOSTS]
 
 /** `undefined`, loudly, where there is none. */
 export async function startChromium(): Promise<Browser | undefined> {

@@ -3,7 +3,7 @@ import type { ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { MemoryStore, session, type SessionManager, type SessionOptions } from '../../src/index.ts'
 import { takeOver, type OldSessions, type TakeOverOptions } from '../../src/migrate.ts'
-import { KEYS, serve, type Answer, type Running } from './app.ts'
+import { KEYS, served, type Answer, type Running } from './app.ts'
 import { valueIn } from './mounted.ts'
 import { DAY } from './old-sessions.ts'
 
@@ -15,6 +15,23 @@ export interface Visitor {
 export interface Site extends Running {
   /** How often goOn ran. */
   readonly copies: () => number
+}
+
+/** Takes the cart and the user over. */
+export const goOn: TakeOverOptions<Visitor>['goOn'] = async (current, { user, cart }) => {
+  if (cart !== undefined) current.data.cart = cart
+  if (typeof user === 'string') await current.signIn(user)
+}
+
+/** Shows whose session it is and what it holds, and changes it by the path. */
+export const pages: Koa.Middleware = async (ctx) => {
+  const current = ctx.state.session as SessionManager<Visitor>
+  if (ctx.path === '/logout') await current.destroy()
+  if (ctx.path === '/other') await current.signIn('eve')
+  if (ctx.path === '/again') await current.regenerate()
+  if (ctx.path === '/count') await current.update((data) => (data.n = (data.n ?? 0) + 1))
+  if (ctx.path === '/life') ctx.body = String(current.maxAge)
+  else ctx.body = ctx.path === '/logout' ? 'done' : `${current.owner ?? 'nobody'} ${JSON.stringify(current.data)}`
 }
 
 /** A process of after the deploy. */
@@ -32,25 +49,15 @@ export async function after(
       from,
       until: Date.now() + 30 * DAY,
       overlap: '1d',
-      goOn: async (current, { user, cart }) => {
+      goOn: (current, old) => {
         copies++
-        if (cart !== undefined) current.data.cart = cart
-        if (typeof user === 'string') await current.signIn(user)
+        return goOn(current, old)
       },
       ...over,
     }),
   )
-  app.use(async (ctx) => {
-    const current = ctx.state.session as SessionManager<Visitor>
-    if (ctx.path === '/logout') await current.destroy()
-    if (ctx.path === '/other') await current.signIn('eve')
-    if (ctx.path === '/again') await current.regenerate()
-    if (ctx.path === '/count') await current.update((data) => (data.n = (data.n ?? 0) + 1))
-    if (ctx.path === '/life') ctx.body = String(current.maxAge)
-    else ctx.body = ctx.path === '/logout' ? 'done' : `${current.owner ?? 'nobody'} ${JSON.stringify(current.data)}`
-  })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  app.use(pages)
+  const running = await served(t, app)
   return { ...running, browser: () => running.browser(), copies: () => copies }
 }
 

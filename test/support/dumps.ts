@@ -4,14 +4,14 @@ import { dirname, join } from 'node:path'
 import { inspect } from 'node:util'
 import { Redis } from 'ioredis'
 import pg from 'pg'
-import type { SessionRecord, SessionStore } from '../../src/store.ts'
-import { MemoryStore } from '../../src/stores/memory.ts'
+import type { SessionStore } from '../../src/store.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
 import { postgres } from './postgres.ts'
 import { redisMakes, startRedis } from './redis.ts'
-import { temporaryFolder } from './service.ts'
+import { freshName, temporaryFolder } from './service.ts'
+import { SpiedStore } from './spied-store.ts'
 import { drivers } from './sqlite.ts'
 
 export interface Opened {
@@ -25,21 +25,6 @@ export interface Dumpable {
   readonly name: string
   /** An empty store, with a server or a file to itself. */
   open(): Promise<Opened>
-}
-
-/** A MemoryStore that keeps what it is given, as it is given. */
-class SpiedStore extends MemoryStore {
-  readonly given: SessionRecord[] = []
-
-  override create(record: SessionRecord, now: number): boolean {
-    this.given.push(record)
-    return super.create(record, now)
-  }
-
-  override replace(record: SessionRecord, version: number, now: number): ReturnType<MemoryStore['replace']> {
-    this.given.push(record)
-    return super.replace(record, version, now)
-  }
 }
 
 function memory(): Opened {
@@ -104,7 +89,7 @@ const postgresStores: readonly Dumpable[] =
           name: 'PostgresStore',
           open() {
             const pool = new pg.Pool({ connectionString: server.url }).on('error', () => undefined)
-            const table = `dump_${process.pid.toString(36)}${Date.now().toString(36)}_${tables++}`
+            const table = freshName()
             return Promise.resolve({
               store: new PostgresStore(pool, { table }),
               async dump() {
@@ -118,7 +103,6 @@ const postgresStores: readonly Dumpable[] =
           },
         },
       ]
-let tables = 0
 
 /** Without those whose server is not on this machine. */
 export const dumpable: readonly Dumpable[] = [

@@ -2,7 +2,7 @@
 import type { ExecutionContext } from 'ava'
 import Koa, { type Context } from 'koa'
 import { MemoryStore, session, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
-import { serve, type Browser, type Answer, type Running } from './app.ts'
+import { served, type Answer, type Browser, type Running } from './app.ts'
 import { FaultyStore } from './faults.ts'
 
 type Callback = (error?: unknown) => void
@@ -74,8 +74,7 @@ export async function ecosystem(
   const app = new Koa()
   app.use(middleware)
   for (const one of above) app.use(one)
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   return { ...running, middleware, store, warnings }
 }
 

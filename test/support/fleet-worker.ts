@@ -33,13 +33,8 @@ subscribe('koa-fastsession:destroy', (message) => {
 async function open(shared: Shared): Promise<SessionStore> {
   switch (shared.kind) {
     case 'sqlite': {
-      const [{ SqliteStore }, { drivers }] = await Promise.all([
-        import('../../src/stores/sqlite.ts'),
-        import('./sqlite.ts'),
-      ])
-      const driver = drivers.find(({ name }) => name === shared.driver)
-      if (driver === undefined) throw new Error(`this Node has no ${shared.driver}`)
-      return new SqliteStore(driver.open(shared.path))
+      const { openSqliteStore } = await import('./sqlite.ts')
+      return openSqliteStore(shared.driver, shared.path)
     }
     case 'redis': {
       const [{ RedisStore }, { createClient }] = await Promise.all([

@@ -3,7 +3,7 @@ import type { ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { session } from '../../src/index.ts'
 import type { SessionStore } from '../../src/store.ts'
-import { serve } from './app.ts'
+import { served } from './app.ts'
 
 /** That a session goes on from request to request, and ends. A busy machine may let a store wait. */
 export async function assertLives(t: ExecutionContext, store: SessionStore): Promise<void> {
@@ -14,8 +14,7 @@ export async function assertLives(t: ExecutionContext, store: SessionStore): Pro
     if (ctx.path === '/out') await ctx.state.session.destroy()
     else ctx.body = data.n = (data.n ?? 0) + 1
   })
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   const browser = running.browser()
 
   t.is((await browser.get('/')).body, '1')

@@ -11,7 +11,7 @@ import {
   type SessionOptions,
 } from '../../src/index.ts'
 import { publicIdOf } from '../../src/cookie/id.ts'
-import { serve, type Browser, type Running } from './app.ts'
+import { served, type Browser, type Running } from './app.ts'
 import { FaultyStore } from './faults.ts'
 
 /** What the sessions of these tests hold. */
@@ -46,8 +46,7 @@ export async function mounted(
   const app = new Koa()
   app.use(middleware)
   app.use(answering(handlers, options.stateKey))
-  const running = await serve(app)
-  t.teardown(() => running.close())
+  const running = await served(t, app)
   return { ...running, browser: () => running.browser(), middleware, store }
 }
 

@@ -1,9 +1,8 @@
-// Clients of one server for a test file, and tables that nobody else has.
+// Clients of one server for a test file.
+import test from 'ava'
 import mysql from 'mysql2/promise'
 import type { MysqlConnection, MysqlQuery } from '../../src/stores/mysql.ts'
-import type { SessionRecord } from '../../src/store.ts'
-import type { MysqlServer } from './mysql.ts'
-import { NOW } from './records.ts'
+import { mysqlServer, type MysqlServer } from './mysql.ts'
 
 // Every option of a client that converts what is read or sent, and a second set, which says the opposite.
 export const ODD_OPTIONS: mysql.PoolOptions = {
@@ -29,12 +28,16 @@ export const OTHER_OPTIONS: mysql.PoolOptions = {
   stringifyObjects: true,
 }
 
+/** Of a server: case and accents do not count, and a table without another word would not be transactional. */
+export const FOREIGN_DEFAULTS: readonly string[] = [
+  '--character-set-server=latin1',
+  '--collation-server=latin1_general_ci',
+  '--default-storage-engine=MyISAM',
+]
+
 export class MysqlClients {
   readonly #uri: string
   readonly #clients: { end(): Promise<void> }[] = []
-  // A server that was there may hold tables of an earlier run.
-  readonly #run = `t${process.pid.toString(36)}${Date.now().toString(36)}`
-  #tables = 0
 
   constructor(server: MysqlServer | undefined) {
     this.#uri = server?.uri ?? 'mysql://127.0.0.1:1/none'
@@ -58,19 +61,24 @@ export class MysqlClients {
     return client
   }
 
-  table(): string {
-    return `${this.#run}_${this.#tables++}`
-  }
-
   async end(): Promise<void> {
     await Promise.allSettled(this.#clients.map((client) => client.end()))
   }
 }
 
-/** A record with a key that can be read. */
-export function keyed(key: string, changes: Partial<SessionRecord> = {}): SessionRecord {
-  const instants = { createdAt: NOW, lastSeenAt: NOW, expiresAt: NOW + 1000 }
-  return { key, version: 1, payload: '{}', owner: undefined, meta: undefined, ...instants, ...changes }
+/**
+ * A server for a test file, and clients of it; `stop` ends them all.
+ *
+ * @param settings for the command line of a server that is started here.
+ */
+export async function openMysql(settings?: readonly string[]) {
+  const server = await mysqlServer(settings)
+  const clients = new MysqlClients(server)
+  const stop = async (): Promise<void> => {
+    await clients.end()
+    await server?.stop()
+  }
+  return { server, clients, testWithServer: server === undefined ? test.skip : test, stop }
 }
 
 /** A client that notes what is sent through it. */

@@ -3,18 +3,8 @@
 import { once } from 'node:events'
 import { chownSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import mysql from 'mysql2/promise'
-import {
-  freePort,
-  listening,
-  LONGEST_START,
-  missing,
-  program,
-  start,
-  temporaryFolder,
-  type Running,
-} from './service.ts'
+import { answering, finished, freePort, missing, program, start, temporaryFolder, type Running } from './service.ts'
 
 export interface MysqlServer {
   /** What mysql2 connects to, with every right, in a database of its own. */
@@ -55,7 +45,7 @@ export async function mysqlServer(settings: readonly string[] = []): Promise<Mys
   const user = { env: { ...process.env, TMPDIR: scratch }, ...(isRoot ? { uid: NOBODY, gid: NOBODY } : {}) }
   if (isRoot) for (const folder of [data, scratch]) chownSync(folder, NOBODY, NOBODY)
   const [installer, ...how] = install
-  await finished(start(installer, ['--no-defaults', `--datadir=${data}`, ...how], { ...user, cwd: data }))
+  await finished(installer, start(installer, ['--no-defaults', `--datadir=${data}`, ...how], { ...user, cwd: data }))
 
   const port = await freePort()
   const root = { host: '127.0.0.1', port, user: 'root' }
@@ -74,7 +64,7 @@ export async function mysqlServer(settings: readonly string[] = []): Promise<Mys
       cwd: data,
     })
     const ended = once(running.process, 'exit').then(() => false)
-    if (!(await Promise.race([answering(running, root), ended]))) {
+    if (!(await Promise.race([ready(running, root).then(() => true), ended]))) {
       throw new Error(`the server does not start: ${running.output()}`)
     }
     return running
@@ -131,26 +121,11 @@ function ownMariadb(): Programs | undefined {
   }
 }
 
-async function finished(running: Running): Promise<void> {
-  const [code] = (await once(running.process, 'close')) as [number | null]
-  if (code !== 0)
-    throw new Error(`the server's data could not be made: ended with ${String(code)}: ${running.output()}`)
-}
-
-/** A connection that is lost while the server starts is tried again. */
-async function answering(running: Running, root: mysql.ConnectionOptions): Promise<true> {
-  await listening(root.port ?? 0, running)
-  for (const end = Date.now() + LONGEST_START; ;) {
-    try {
-      const connection = await mysql.createConnection({ ...root, connectTimeout: 60_000 })
-      await connection.query(`CREATE DATABASE IF NOT EXISTS ${DATABASE}`)
-      await connection.end()
-      return true
-    } catch (error) {
-      const { exitCode, signalCode } = running.process
-      if (exitCode !== null || signalCode !== null || Date.now() > end)
-        throw new Error(`the server does not answer: ${running.output()}`, { cause: error })
-    }
-    await sleep(20)
-  }
+/** Answers, and has the database. */
+function ready(running: Running, root: mysql.ConnectionOptions): Promise<void> {
+  return answering('the server', running, root.port ?? 0, async () => {
+    const connection = await mysql.createConnection({ ...root, connectTimeout: 60_000 })
+    await connection.query(`CREATE DATABASE IF NOT EXISTS ${DATABASE}`)
+    await connection.end()
+  })
 }

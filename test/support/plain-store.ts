@@ -1,6 +1,9 @@
 // The contract in its shortest correct form: a Map, nothing clever. A model for other stores, and what broken ones derive from.
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../../src/store.ts'
 
+/** What a touch is given: key, version, lastSeenAt, expiresAt, now. */
+export type Touch = Parameters<SessionStore['touch']>
+
 export class PlainStore implements SessionStore {
   protected readonly records: Map<string, SessionRecord>
   protected readonly listeners = new Set<(key: string | undefined) => void>()

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import {
+  answering,
+  finished,
   freePort,
-  listening,
   LONGEST_START,
   missing,
   program,
@@ -42,7 +43,7 @@ export async function postgres(): Promise<PostgresServer | undefined> {
   const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}
   if (user.uid !== undefined) chownSync(data, user.uid, user.gid)
   const cluster = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync']
-  await finished(start(initdb, cluster, { ...user, cwd: data }))
+  await finished('initdb', start(initdb, cluster, { ...user, cwd: data }))
 
   const port = await freePort()
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
@@ -54,7 +55,7 @@ export async function postgres(): Promise<PostgresServer | undefined> {
     for (const end = Date.now() + LONGEST_START; ;) {
       const running = start(server, args, { ...user, cwd: data })
       const ended = once(running.process, 'exit').then(() => false)
-      if (await Promise.race([answering(running, url, port), ended])) return running
+      if (await Promise.race([ready(running, url, port).then(() => true), ended])) return running
       if (Date.now() > end) throw new Error(`postgres does not start: ${running.output()}`)
       await sleep(50)
     }
@@ -107,7 +108,7 @@ default_pool_size = 3
   if (rights.uid !== undefined) chownSync(folder, rights.uid, rights.gid)
   const running = start(path, [config], { ...rights, cwd: folder })
   const url = `postgres://${user}@127.0.0.1:${port}/postgres`
-  await answering(running, url, port)
+  await ready(running, url, port)
   return { url, stop: () => running.stop() }
 }
 
@@ -121,28 +122,15 @@ function packagedFolders(): string[] {
   }
 }
 
-async function finished(running: Running): Promise<void> {
-  const [code] = (await once(running.process, 'close')) as [number | null]
-  if (code !== 0) throw new Error(`initdb ended with ${String(code)}: ${running.output()}`)
-}
-
-/** The port opens before the server is ready: until then it answers that it is starting up. */
-async function answering(running: Running, url: string, port: number): Promise<true> {
-  await listening(port, running)
-  for (const end = Date.now() + LONGEST_START; ;) {
+function ready(running: Running, url: string, port: number): Promise<void> {
+  return answering('postgres', running, port, async () => {
     const client = new pg.Client({ connectionString: url })
     client.on('error', () => undefined) // a connection lost here is tried again
     try {
       await client.connect()
       await client.query('SELECT 1')
-      return true
-    } catch (error) {
-      const { exitCode, signalCode } = running.process
-      if (exitCode !== null || signalCode !== null || Date.now() > end)
-        throw new Error(`postgres does not answer: ${running.output()}`, { cause: error })
     } finally {
       await client.end().catch(() => undefined)
     }
-    await sleep(20)
-  }
+  })
 }

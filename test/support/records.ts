@@ -16,3 +16,9 @@ export function newRecord(changes: Partial<SessionRecord> = {}): SessionRecord {
     ...changes,
   }
 }
+
+/** A record with a key that can be read. */
+export function keyed(key: string, changes: Partial<SessionRecord> = {}): SessionRecord {
+  const instants = { createdAt: NOW, lastSeenAt: NOW, expiresAt: NOW + 1000 }
+  return { key, version: 1, payload: '{}', owner: undefined, meta: undefined, ...instants, ...changes }
+}

@@ -3,8 +3,8 @@ import { GlideClient, GlideClusterClient, Logger } from '@valkey/valkey-glide'
 import { Cluster, Redis } from 'ioredis'
 import { Cluster as ValkeyCluster, Redis as Valkey } from 'iovalkey'
 import { createClient, createClientPool, createCluster } from 'redis'
-import type { SessionRecord } from '../../src/store.ts'
-import type { RedisClient, RedisStore } from '../../src/stores/redis.ts'
+import type { RedisClient } from '../../src/stores/redis.ts'
+import { startEachRedis, type TestedRedis } from './redis.ts'
 
 // Its core writes a line for every error that a server answers with.
 Logger.init('error')
@@ -59,6 +59,23 @@ export async function openClusterClients(ports: readonly number[]): Promise<read
   ]
 }
 
+/** One server of each make, with every client connected to it; `stop` ends them all. */
+export async function startEachWithClients(): Promise<readonly (TestedRedis & { clients: readonly OpenClient[] })[]> {
+  return Promise.all(
+    (await startEachRedis()).map(async (server) => {
+      const clients = await openClients(server.port)
+      return {
+        ...server,
+        clients,
+        async stop() {
+          for (const { close } of clients) close()
+          await server.stop()
+        },
+      }
+    }),
+  )
+}
+
 /** A client that does something around each command of another: the n-th that it sends, from 1 on. */
 export function around(
   client: Redis,
@@ -66,28 +83,4 @@ export function around(
 ): RedisClient {
   let sent = 0
   return { call: (name, args) => step(() => client.call(name, args), ++sent) }
-}
-
-/** All portions of a list. */
-export async function listed(store: RedisStore, owner: string, now: number, limit = 100): Promise<SessionRecord[]> {
-  const records: SessionRecord[] = []
-  let cursor: string | undefined
-  do {
-    const page = await store.list(owner, now, limit, cursor)
-    records.push(...page.records)
-    cursor = page.cursor
-  } while (cursor !== undefined)
-  return records
-}
-
-/** All portions of a scan. */
-export async function scanned(store: RedisStore, now: number, limit = 100): Promise<SessionRecord[]> {
-  const records: SessionRecord[] = []
-  let cursor: string | undefined
-  do {
-    const page = await store.scan(now, limit, cursor)
-    records.push(...page.records)
-    cursor = page.cursor
-  } while (cursor !== undefined)
-  return records
 }

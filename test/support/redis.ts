@@ -2,19 +2,9 @@
 import { execFile } from 'node:child_process'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
-import {
-  freePort,
-  listening,
-  LONGEST_START,
-  missing,
-  program,
-  start,
-  temporaryFolder,
-  type Running,
-} from './service.ts'
+import { freePort, listening, missing, program, start, temporaryFolder, until, type Running } from './service.ts'
 
 const run = promisify(execFile)
 
@@ -104,7 +94,7 @@ export async function startCluster(make: RedisPrograms): Promise<readonly RedisS
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
   await run(make.cli, ['--cluster', 'create', ...addresses, '--cluster-replicas', '0', '--cluster-yes'])
   await Promise.all(
-    nodes.map(({ port }) => until(port, async (node) => (await node.cluster('INFO')).includes('cluster_state:ok'))),
+    nodes.map(({ port }) => nodeIs(port, async (node) => (await node.cluster('INFO')).includes('cluster_state:ok'))),
   )
   return nodes
 }
@@ -114,7 +104,7 @@ export async function startSentinels(make: RedisPrograms): Promise<RedisSentinel
   const name = 'sessions'
   const primary = await startRedis(make, ['--repl-diskless-sync-delay', '0'])
   const replica = await startRedis(make, ['--replicaof', '127.0.0.1', `${primary.port}`])
-  await until(replica.port, async (node) => (await node.info('replication')).includes('master_link_status:up'))
+  await nodeIs(replica.port, async (node) => (await node.info('replication')).includes('master_link_status:up'))
 
   const sentinels = await Promise.all(
     [1, 2, 3].map(async () => {
@@ -140,7 +130,7 @@ export async function startSentinels(make: RedisPrograms): Promise<RedisSentinel
   )
   await Promise.all(
     sentinels.map(({ port }) =>
-      until(port, async (node) => {
+      nodeIs(port, async (node) => {
         const [state] = (await node.call('SENTINEL', 'MASTERS')) as string[][]
         const told = (field: string) => state?.[state.indexOf(field) + 1]
         return told('num-slaves') === '1' && told('num-other-sentinels') === '2'
@@ -157,15 +147,14 @@ export async function startSentinels(make: RedisPrograms): Promise<RedisSentinel
   }
 }
 
-/** Resolves when a server says that it is so; asks every 20 ms for as long as a start may take. */
-async function until(port: number, holds: (node: Redis) => Promise<boolean>): Promise<void> {
+/** Resolves once a server says that it is so. */
+async function nodeIs(port: number, holds: (node: Redis) => Promise<boolean>): Promise<void> {
   const node = new Redis(port, '127.0.0.1')
   try {
-    const end = Date.now() + LONGEST_START
-    while (!(await holds(node))) {
-      if (Date.now() > end) throw new Error(`the server on port ${port} did not get ready within ${LONGEST_START} ms`)
-      await sleep(20)
-    }
+    await until(
+      () => holds(node),
+      () => `the server on port ${port} did not get ready in time`,
+    )
   } finally {
     node.disconnect()
   }

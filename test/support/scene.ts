@@ -13,7 +13,7 @@ import {
 } from '../../src/index.ts'
 import { publicIdOf } from '../../src/cookie/id.ts'
 import { serve, type Answer, type Browser, type Running } from './app.ts'
-import { FaultyStore } from './faults.ts'
+import { Barrier, FaultyStore } from './faults.ts'
 import { closeStores, openableStores } from './stores.ts'
 
 export const SECOND = 1000
@@ -33,6 +33,19 @@ export interface Contents {
 
 export type Options = SessionOptions<Contents>
 export type Handler<Result> = (session: SessionManager<Contents>, ctx: Context) => Result | Promise<Result>
+
+/** A handler that stops at `wait()` until the test lets it go on. */
+export type SlowHandler<Result> = (
+  session: SessionManager<Contents>,
+  wait: () => Promise<void>,
+  ctx: Context,
+) => Result | Promise<Result>
+
+/** A request whose handler waits. */
+export interface UnderWay<Result> {
+  /** Lets the handler go on; resolves with the answer. */
+  ends(): Promise<Reply<Result>>
+}
 
 export interface Reply<Result> extends Answer {
   /** What the handler returned; `undefined` when it threw or never ran. */
@@ -175,6 +188,27 @@ export class Visitor {
       result: turn.result as Result | undefined,
       sid: answer.setCookie.filter((line) => line.startsWith('sid=')),
     }
+  }
+
+  /** Sends a request, and resolves once its handler waits at `wait()`. */
+  async starts<Result>(handler: SlowHandler<Result>): Promise<UnderWay<Result>> {
+    const barrier = new Barrier()
+    const reply = this.does((session, ctx) => handler(session, () => barrier.pass(), ctx))
+    await barrier.arrived
+    return {
+      ends(): Promise<Reply<Result>> {
+        barrier.open()
+        return reply
+      },
+    }
+  }
+
+  /** Sends a request, and resolves once it has loaded its session: the handler is still to run. */
+  async loads<Result>(handler: Handler<Result>): Promise<UnderWay<Result>> {
+    return this.starts(async (session, wait, ctx) => {
+      await wait()
+      return handler(session, ctx)
+    })
   }
 
   /** What is stored for this visitor now. */

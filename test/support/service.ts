@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -92,12 +93,46 @@ export async function listening(port: number, running: Running): Promise<void> {
   }
 }
 
-/** Resolves once a program has printed it: a line may arrive after the port has opened, or an answer. */
-export async function printed(running: Running, what: RegExp): Promise<void> {
-  for (const end = Date.now() + LONGEST_START; !what.test(running.output());) {
-    if (Date.now() > end) throw new Error(`${what.source} was not printed, only: ${running.output()}`)
+/**
+ * Resolves once a server answers: its port opens before it is ready, and what fails until then is tried again.
+ *
+ * @param ask fails as long as the server does not answer.
+ */
+export async function answering(name: string, running: Running, port: number, ask: () => Promise<void>): Promise<void> {
+  await listening(port, running)
+  for (const end = Date.now() + LONGEST_START; ;) {
+    try {
+      await ask()
+      return
+    } catch (error) {
+      const { exitCode, signalCode } = running.process
+      if (exitCode !== null || signalCode !== null || Date.now() > end)
+        throw new Error(`${name} does not answer: ${running.output()}`, { cause: error })
+    }
     await sleep(20)
   }
+}
+
+/** Resolves once a program that prepares something has done it. */
+export async function finished(name: string, running: Running): Promise<void> {
+  const [code] = (await once(running.process, 'close')) as [number | null]
+  if (code !== 0) throw new Error(`${name} ended with ${String(code)}: ${running.output()}`)
+}
+
+/** Resolves once it holds; asks every 20 ms for as long as a start may take. */
+export async function until(holds: () => boolean | Promise<boolean>, failure: () => string): Promise<void> {
+  for (const end = Date.now() + LONGEST_START; !(await holds());) {
+    if (Date.now() > end) throw new Error(failure())
+    await sleep(20)
+  }
+}
+
+/** Resolves once a program has printed it: a line may arrive after the port has opened, or an answer. */
+export function printed(running: Running, what: RegExp): Promise<void> {
+  return until(
+    () => what.test(running.output()),
+    () => `${what.source} was not printed, only: ${running.output()}`,
+  )
 }
 
 // What is left when this process ends; one listener for all of it.
@@ -124,6 +159,14 @@ process.once('SIGTERM', () => {
 export function endWithUs(child: ChildProcess): void {
   children.add(child)
   child.once('exit', () => children.delete(child))
+}
+
+const run = `${process.pid.toString(36)}${Date.now().toString(36)}`
+let names = 0
+
+/** A name that no other test has, and no earlier run, for a table of a server that may have been there before. */
+export function freshName(): string {
+  return `t${run}_${names++}`
 }
 
 /** A folder of its own under the system's temporary one, removed when the process ends. */

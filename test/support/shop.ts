@@ -6,7 +6,7 @@ import { MemoryStore } from 'koa-fastsession'
 import { openDemo, type Demo, type DemoOptions } from '../../example/demo/app.ts'
 import { MemoryShelf, Users } from '../../example/demo/users.ts'
 import { startChromium } from './chromium.ts'
-import { FaultyStore } from './faults.ts'
+import { Barrier, FaultyStore } from './faults.ts'
 
 export const EMAIL = 'ada@example.org'
 export const PASSWORD = 'a long and quiet password'
@@ -102,6 +102,24 @@ export async function openShop(t: ExecutionContext, options: Partial<DemoOptions
   return shop
 }
 
+/** A guest with a pencil in the cart prints a gift card, and before the printer is done another tab adds scissors. */
+export async function printSlowly(t: ExecutionContext): Promise<Guest> {
+  const printer = new Barrier()
+  const shop = await openShop(t, { print: () => printer.pass() })
+  const guest = await shop.visitor()
+  await guest.press('Add one Pencil')
+  const tab = await guest.newTab()
+  await guest.page.goto('/cart')
+  await guest.page.getByLabel('What it says').fill('For Mary')
+
+  const printed = guest.press('Print it')
+  await printer.arrived
+  await guest.press('Add one Scissors', tab)
+  printer.open()
+  await printed
+  return guest
+}
+
 /** A browser with cookies of its own. */
 export class Guest {
   readonly context: BrowserContext
@@ -126,6 +144,13 @@ export class Guest {
     await page.getByLabel('Password').fill(password)
     if (isRemembered) await page.getByLabel('Remember me').check()
     await this.press('Sign in')
+  }
+
+  /** Another tab, on the first page. */
+  async newTab(): Promise<Page> {
+    const tab = await this.context.newPage()
+    await tab.goto('/')
+    return tab
   }
 
   /** Presses a button of the content, and waits for the page that it leads to. */

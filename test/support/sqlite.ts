@@ -28,6 +28,13 @@ export const nodeSqlite: Driver | undefined = builtin && {
 
 export const drivers: readonly Driver[] = nodeSqlite === undefined ? [libsql] : [libsql, nodeSqlite]
 
+/** A store over a file; the driver by its name, as another process says it. */
+export function openSqliteStore(driverName: string, path: string): SqliteStore {
+  const driver = drivers.find(({ name }) => name === driverName)
+  if (driver === undefined) throw new Error(`this Node has no ${driverName}`)
+  return new SqliteStore(driver.open(path))
+}
+
 export interface Worker {
   readonly process: ChildProcess
   /** Lets it begin. */

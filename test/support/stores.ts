@@ -13,7 +13,7 @@ import { SqliteStore } from '../../src/stores/sqlite.ts'
 import { mysqlServer } from './mysql.ts'
 import { postgres } from './postgres.ts'
 import { redisMakes, startRedis } from './redis.ts'
-import { temporaryFolder } from './service.ts'
+import { freshName, temporaryFolder } from './service.ts'
 import { drivers } from './sqlite.ts'
 
 export interface OpenableStore {
@@ -23,13 +23,6 @@ export interface OpenableStore {
 }
 
 const closing: (() => unknown)[] = []
-
-// A server that was there may hold tables of an earlier run.
-const run = `scene_${process.pid.toString(36)}${Date.now().toString(36)}`
-let opened = 0
-function freshName(): string {
-  return `${run}_${opened++}`
-}
 
 function sqliteStores(): OpenableStore[] {
   const folder = temporaryFolder()

@@ -1,4 +1,4 @@
-// The session warnings of this process, as process.emitWarning gives them.
+// The session warnings of this process, as process.emitWarning gives them, and what a logger is warned of.
 import type { ExecutionContext } from 'ava'
 
 export interface Warning extends Error {
@@ -19,4 +19,25 @@ export function warnings(t: ExecutionContext): Warning[] {
 /** Resolves when the warnings so far have been given. */
 export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
+}
+
+export interface Notices {
+  /** Those so far. */
+  readonly lines: readonly string[]
+  /** Resolves with the first. */
+  readonly first: Promise<void>
+  readonly logger: { readonly warn: (line: string) => void }
+}
+
+/** What a logger is warned of, as far as it contains these words. */
+export function noticesOf(words: string): Notices {
+  const lines: string[] = []
+  let hear!: () => void
+  const first = new Promise<void>((resolve) => (hear = resolve))
+  const warn = (line: string): void => {
+    if (!line.includes(words)) return
+    lines.push(line)
+    hear()
+  }
+  return { lines, first, logger: { warn } }
 }

@@ -10,6 +10,7 @@ import type { session as currentSession, SessionManager, SessionMiddleware, Sess
 
 type Bag = Record<string, unknown>
 type Session = typeof currentSession
+type Store = NonNullable<SessionOptions['store']>
 
 /** When the first of them was written. */
 const BEGIN = 1_800_000_000_000
@@ -198,11 +199,7 @@ function sampleOf({ codec }: SessionOptions<Bag>): Bag {
 }
 
 /** A version's `session` writes all of them into a store, and says what each was when it read them again. */
-export async function write(
-  session: Session,
-  store: NonNullable<SessionOptions['store']>,
-  then: () => Promise<void>,
-): Promise<Written[]> {
+export async function write(session: Session, store: Store, then: () => Promise<void>): Promise<Written[]> {
   const made: Omit<Written, 'state'>[] = []
   let ids = 0
   for (const [group, options] of Object.entries(groups)) {
@@ -220,25 +217,22 @@ export async function write(
   return written
 }
 
-/** What one of them is, as a version's `session` reads it by its cookie. */
-export async function read(
-  session: Session,
-  store: NonNullable<SessionOptions['store']>,
-  { group, cookie, at }: Pick<Written, 'group' | 'cookie' | 'at'>,
-): Promise<State> {
+type Kept = Pick<Written, 'group' | 'cookie' | 'at'>
+
+function siteOf(session: Session, store: Store, { group, at }: Kept): Site {
   const site = new Site(session, { ...groups[group], store })
   site.now = at
-  return site.state(cookie)
+  return site
+}
+
+/** What one of them is, as a version's `session` reads it by its cookie. */
+export async function read(session: Session, store: Store, kept: Kept): Promise<State> {
+  return siteOf(session, store, kept).state(kept.cookie)
 }
 
 /** Changes one of them and reads it in the next request: a key that it had stays, one is new. */
-export async function change(
-  session: Session,
-  store: NonNullable<SessionOptions['store']>,
-  { group, cookie, at }: Pick<Written, 'group' | 'cookie' | 'at'>,
-): Promise<State> {
-  const site = new Site(session, { ...groups[group], store })
-  site.now = at
-  const next = await site.ask(cookie, ({ data }) => (data['added'] = 'by another version'))
+export async function change(session: Session, store: Store, kept: Kept): Promise<State> {
+  const site = siteOf(session, store, kept)
+  const next = await site.ask(kept.cookie, ({ data }) => (data['added'] = 'by another version'))
   return site.state(next)
 }

@@ -1,4 +1,4 @@
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import {
   absoluteEnd,
@@ -34,6 +34,13 @@ const span: fc.Arbitrary<SessionLifetime> = fc.record({
   maxAgeSince: fc.integer({ min: NOW, max: NOW + DAY }),
 })
 const later = fc.integer({ min: NOW + DAY, max: NOW + 800 * DAY })
+
+function holdsForAll(
+  t: ExecutionContext,
+  claim: (limits: LifetimePolicy, span: SessionLifetime, now: number) => boolean,
+): void {
+  t.is(counterexample(fc.property(limits, span, later, claim)), undefined)
+}
 
 const fresh = (startedAt = NOW): SessionLifetime => ({ startedAt, maxAge: 0, maxAgeSince: 0 })
 
@@ -76,47 +83,18 @@ test("a session's own maxAge takes the place of the options, and only an explici
 })
 
 test('no activity carries a session past its absolute end', (t) => {
-  t.is(
-    counterexample(
-      fc.property(
-        limits,
-        span,
-        later,
-        (limits, span, seenAt) => expiry(limits, span, seenAt) <= absoluteEnd(limits, span),
-      ),
-    ),
-    undefined,
-  )
+  holdsForAll(t, (limits, span, seenAt) => expiry(limits, span, seenAt) <= absoluteEnd(limits, span))
 })
 
 test('no session lives longer than its idle timeout after it was seen', (t) => {
-  t.is(
-    counterexample(
-      fc.property(
-        limits,
-        span,
-        later,
-        (limits, span, seenAt) => expiry(limits, span, seenAt) - seenAt <= idleTimeout(limits, span),
-      ),
-    ),
-    undefined,
-  )
+  holdsForAll(t, (limits, span, seenAt) => expiry(limits, span, seenAt) - seenAt <= idleTimeout(limits, span))
 })
 
 test('a later use never brings the end nearer', (t) => {
-  t.is(
-    counterexample(
-      fc.property(
-        limits,
-        span,
-        later,
-        later,
-        (limits, span, one, other) =>
-          expiry(limits, span, Math.max(one, other)) >= expiry(limits, span, Math.min(one, other)),
-      ),
-    ),
-    undefined,
-  )
+  const isNoNearer = (limits: LifetimePolicy, span: SessionLifetime, one: number, other: number): boolean =>
+    expiry(limits, span, Math.max(one, other)) >= expiry(limits, span, Math.min(one, other))
+
+  t.is(counterexample(fc.property(limits, span, later, later, isNoNearer)), undefined)
 })
 
 test('a Max-Age is a whole number of at least one second', (t) => {
@@ -129,17 +107,10 @@ test('a Max-Age is a whole number of at least one second', (t) => {
 })
 
 test('a cookie has no Max-Age exactly where neither the options nor the session have a maxAge', (t) => {
-  t.is(
-    counterexample(
-      fc.property(
-        limits,
-        span,
-        later,
-        (limits, span, now) =>
-          (cookieMaxAge(limits, span, now, now) === undefined) === (limits.maxAge === 0 && span.maxAge === 0),
-      ),
-    ),
-    undefined,
+  holdsForAll(
+    t,
+    (limits, span, now) =>
+      (cookieMaxAge(limits, span, now, now) === undefined) === (limits.maxAge === 0 && span.maxAge === 0),
   )
 })
 
@@ -149,14 +120,14 @@ test('no cookie of a live session outlives the absolute end', (t) => {
     return end < now + 1000 || now + (cookieMaxAge(limits, span, now, now) ?? 0) * 1000 <= end
   }
 
-  t.is(counterexample(fc.property(limits, span, later, isWithin)), undefined)
+  holdsForAll(t, isWithin)
 })
 
 test('no cookie is longer than its maxAge', (t) => {
   const isShort = (limits: LifetimePolicy, span: SessionLifetime, now: number): boolean =>
     (cookieMaxAge(limits, span, now, now) ?? 0) * 1000 <= Math.max(1000, span.maxAge > 0 ? span.maxAge : limits.maxAge)
 
-  t.is(counterexample(fc.property(limits, span, later, isShort)), undefined)
+  holdsForAll(t, isShort)
 })
 
 test('a renewed rolling cookie has the full maxAge, one that does not roll what is left', (t) => {
@@ -195,18 +166,10 @@ test("a touch follows the session's own maxAge", (t) => {
 })
 
 test('no touch is due when the clock has stepped back', (t) => {
-  t.is(
-    counterexample(
-      fc.property(
-        limits,
-        span,
-        later,
-        fc.nat(1000 * DAY),
-        (limits, span, now, back) => !isTouchDue(limits, span, now, now - back),
-      ),
-    ),
-    undefined,
-  )
+  const isNotDue = (limits: LifetimePolicy, span: SessionLifetime, now: number, back: number): boolean =>
+    !isTouchDue(limits, span, now, now - back)
+
+  t.is(counterexample(fc.property(limits, span, later, fc.nat(1000 * DAY), isNotDue)), undefined)
 })
 
 test('a touch that is due moves the expiry, unless the absolute end stands in the way', (t) => {

@@ -49,7 +49,7 @@ for (const { adapter, seen } of [ours, ...ours.variants]) {
   })
 }
 
-async function versionOf({ packageName }) {
-  const folder = packageName === 'koa-fastsession' ? '../../../' : `../node_modules/${packageName}/`
+async function versionOf({ name }) {
+  const folder = name === 'koa-fastsession' ? '../../../' : `../node_modules/${name}/`
   return JSON.parse(await readFile(new URL(`${folder}package.json`, import.meta.url), 'utf8')).version
 }

@@ -23,8 +23,7 @@ export const KEYS = [
  * A library, or one way to configure it.
  *
  * @typedef {object} Adapter
- * @property {string} name
- * @property {string} packageName
+ * @property {string} name of its package
  * @property {string} configured what was set, and how logins, logouts and increments are made
  * @property {boolean} [isStateless] the cookie holds the data: there is no store, and nothing that scenes about stores could see
  * @property {() => unknown} openStore a store for one scene

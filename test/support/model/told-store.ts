@@ -1,5 +1,6 @@
 // A store whose calls take their turns, and are told to the ledger one by one.
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../../../src/store.ts'
+import { Judge } from './judge.ts'
 import type { Ledger } from './ledger.ts'
 import type { Mind } from './mind.ts'
 import type { Scenario } from './scenario.ts'
@@ -19,50 +20,52 @@ export interface Stage {
 export class ToldStore implements SessionStore {
   readonly #inner: SessionStore
   readonly #stage: Stage
+  readonly #judge: Judge
 
   constructor(inner: SessionStore, stage: Stage) {
     this.#inner = inner
     this.#stage = stage
+    this.#judge = new Judge(stage.ledger)
   }
 
   create(record: SessionRecord, now: number): boolean | Promise<boolean> {
-    const { ledger, mind } = this.#stage
+    const { mind } = this.#stage
     return this.#ask(
       () => this.#inner.create(record, now),
-      (answer) => ledger.create(mind, record, now, answer),
+      (answer) => this.#judge.create(mind, record, now, answer),
     )
   }
 
   read(key: string, now: number): SessionRecord | undefined | Promise<SessionRecord | undefined> {
-    const { ledger, mind } = this.#stage
+    const { mind } = this.#stage
     return this.#ask(
       () => this.#inner.read(key, now),
-      (answer) => ledger.read(mind, key, now, answer),
+      (answer) => this.#judge.read(mind, key, now, answer),
     )
   }
 
   replace(record: SessionRecord, version: number, now: number): Replaced | Promise<Replaced> {
-    const { ledger, mind } = this.#stage
+    const { mind } = this.#stage
     return this.#ask(
       () => this.#inner.replace(record, version, now),
-      (answer) => ledger.replace(mind, record, version, now, answer),
+      (answer) => this.#judge.replace(mind, record, version, now, answer),
     )
   }
 
   touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean | Promise<boolean> {
-    const { ledger, mind } = this.#stage
+    const { mind } = this.#stage
     return this.#ask(
       () => this.#inner.touch(key, version, lastSeenAt, expiresAt, now),
-      (answer) => ledger.touch(mind, key, version, lastSeenAt, expiresAt, now, answer),
+      (answer) => this.#judge.touch(mind, key, version, lastSeenAt, expiresAt, now, answer),
     )
   }
 
   delete(key: string): boolean | Promise<boolean> {
-    const { ledger, mind } = this.#stage
+    const { mind } = this.#stage
     // It takes no instant: a record that expired meanwhile may be gone or not.
     return this.#ask(
       () => this.#inner.delete(key),
-      () => ledger.delete(mind, key, -Infinity),
+      () => this.#judge.delete(mind, key, -Infinity),
     )
   }
 

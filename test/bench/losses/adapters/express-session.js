@@ -5,7 +5,6 @@ import session from 'express-session'
 /** @type {import('../site.js').Adapter} */
 export const expressSession = {
   name: 'express-session',
-  packageName: 'express-session',
   configured:
     '`resave: false`, `saveUninitialized: false`, its own `MemoryStore`, which keeps JSON. Login is `regenerate`, then `save`; logout is `save` without the user, then `regenerate` (both as in its README); an increment is `reload`, then `save`.',
   openStore: () => new session.MemoryStore(),

@@ -6,7 +6,6 @@ import { CallbackStore } from '../stores.js'
 /** @type {import('../site.js').Adapter} */
 export const fastifySession = {
   name: '@fastify/session',
-  packageName: '@fastify/session',
   configured:
     '`cookie: { secure: false }`, as its README asks for plain HTTP, over a store that keeps JSON, as connect-redis does. Login is `await regenerate()`, logout `await destroy()`, an increment `reload`, then `save`.',
   openStore: () => new CallbackStore(),

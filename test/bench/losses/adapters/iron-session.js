@@ -5,7 +5,6 @@ import { koaApp } from './koa.js'
 /** @type {import('../site.js').Adapter} */
 export const ironSession = {
   name: 'iron-session',
-  packageName: 'iron-session',
   configured:
     'the sealed data is the cookie: there is no store, no id, and nothing that a server could end. `cookieOptions: { secure: false }` for plain HTTP. `await session.save()` after a handler that changed data; logout is `session.destroy()`, login and increment are assignments.',
   isStateless: true,

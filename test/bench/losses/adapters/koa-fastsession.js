@@ -4,7 +4,6 @@ import { koaApp } from './koa.js'
 /** @type {import('../site.js').Adapter} */
 export const koaFastsession = {
   name: 'koa-fastsession',
-  packageName: 'koa-fastsession',
   configured:
     '`session()` with its defaults and its `MemoryStore`. Login is `signIn(user)`, logout `destroy()`, an increment `update()`.',
   openStore: () => new MemoryStore(),

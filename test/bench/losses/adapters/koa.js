@@ -1,5 +1,6 @@
 // What the Koa libraries have in common: an app that answers paths.
 import Koa from 'koa'
+import { probedPromises, PromiseStore } from '../stores.js'
 
 /**
  * @param {readonly string[]} keys
@@ -19,4 +20,44 @@ export function koaApp(keys, mount, routes, visitOf) {
     ctx.body = JSON.stringify(await routes[ctx.path](visit))
   })
   return app.callback()
+}
+
+/**
+ * A library whose session is the object `ctx.session`, over a store of promises: a logout and an increment are assignments.
+ *
+ * @param {object} library
+ * @param {string} library.name
+ * @param {string} library.configured
+ * @param {(store: object, options: import('../site.js').Options, app: Koa) => Koa.Middleware} library.middleware
+ * @param {(ctx: Koa.Context) => Promise<void> | void} library.renew gives the session a new id
+ * @returns {import('../site.js').Adapter}
+ */
+export function withCtxSession({ name, configured, middleware, renew }) {
+  return {
+    name,
+    configured,
+    openStore: () => new PromiseStore(),
+    listen: (store, probe, routes, options) =>
+      koaApp(
+        options.keys,
+        (app) => app.use(middleware(probedPromises(store, probe), options, app)),
+        routes,
+        (ctx) => ({
+          get data() {
+            return ctx.session
+          },
+          async login(user) {
+            await renew(ctx)
+            ctx.session.user = user
+          },
+          async logout() {
+            ctx.session = null
+          },
+          async increment(key) {
+            ctx.session[key] = (ctx.session[key] ?? 0) + 1
+          },
+        }),
+      ),
+    idIn: (value) => value,
+  }
 }

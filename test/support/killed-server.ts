@@ -1,0 +1,63 @@
+// What a store must hold whose server ends under load.
+import type { ExecutionContext } from 'ava'
+import type { SessionRecord, SessionStore } from '../../src/store.ts'
+import { keyed, NOW } from './records.ts'
+
+/** A record that outlives every such test. */
+export function lasting(key: string, changes: Partial<SessionRecord> = {}): SessionRecord {
+  return keyed(key, { payload: '0', expiresAt: NOW + 1_000_000, ...changes })
+}
+
+/** Adds one to each of ten sessions again and again, until the server fails; what was acknowledged of each. */
+async function countUntilFailure(
+  store: SessionStore,
+  prefix: string,
+  enough: () => void,
+): Promise<Map<string, number>> {
+  const acknowledged = new Map<string, number>()
+  const count = async (key: string): Promise<void> => {
+    await store.create(lasting(key), NOW)
+    for (let version = 1; ; version++) {
+      acknowledged.set(key, version)
+      if (version === 30) enough()
+      const next = lasting(key, { version: version + 1, payload: String(version) })
+      if ((await store.replace(next, version, NOW)) !== 'done') throw new Error('nobody else writes here')
+    }
+  }
+  await Promise.allSettled(Array.from({ length: 10 }, (_, index) => count(`${prefix}${index}`)))
+  return acknowledged
+}
+
+/**
+ * Restarts the server while ten sessions change, and checks that no acknowledged change is lost, and that each can be
+ * changed again.
+ *
+ * @param read the first call after the restart.
+ */
+export async function checkRestartUnderLoad(
+  t: ExecutionContext,
+  store: SessionStore,
+  prefix: string,
+  restart: () => Promise<unknown>,
+  read: (key: string) => Promise<SessionRecord | undefined>,
+): Promise<void> {
+  let begin = (): void => undefined
+  const busy = new Promise<void>((resolve) => (begin = resolve))
+  const counting = countUntilFailure(store, prefix, begin)
+  await busy
+
+  await restart()
+  const acknowledged = await counting
+
+  t.is(acknowledged.size, 10)
+  for (const [key, version] of acknowledged) {
+    const held = await read(key)
+    // The change that was under way when the server ended may have been kept or not.
+    t.true(
+      held?.version === version || held?.version === version + 1,
+      `${key} has ${String(held?.version)} of ${version}`,
+    )
+    t.is(held?.payload, String(held === undefined ? 0 : held.version - 1))
+    t.is(await store.replace(lasting(key, { version: 9999 }), held?.version ?? 0, NOW), 'done')
+  }
+}

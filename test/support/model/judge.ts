@@ -1,0 +1,151 @@
+// What the store must hold, call by call, and what every call must have meant. Each call is one atomic step, so their
+// order is the order in which things came to pass: whatever is stored must follow from what was stored before and from
+// what the request that stored it wanted.
+import type { Replaced, SessionRecord } from '../../../src/store.ts'
+import { changed } from './change.ts'
+import { contentsOf, sameRecord, shown, type Entry } from './entry.ts'
+import type { Ledger } from './ledger.ts'
+import { kept, NOTHING, type Mind } from './mind.ts'
+import { moveOf, ownAfter } from './move.ts'
+import { replaced } from './replaced.ts'
+
+/** How long a request with a replaced id counts as under way. */
+const UNDER_WAY = 10_000
+
+export class Judge {
+  readonly #ledger: Ledger
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger
+  }
+
+  read(mind: Mind | undefined, key: string, now: number, answer: SessionRecord | undefined): void {
+    const entry = this.#ledger.entry(key)
+    const held = entry !== undefined && entry.record.expiresAt > now ? entry.record : undefined
+    this.#ledger.expect(mind, sameRecord(held, answer), `read gave ${shown(answer)} instead of ${shown(held)}`)
+    if (mind === undefined) return
+    const live = this.#ledger.live(key, now)
+    if (mind.doing.do === 'load') {
+      if (live !== undefined) {
+        mind.key = key
+        mind.isResumed = true
+        mind.seen = mind.known = live.contents
+      } else if (held !== undefined && entry?.end === 'replaced' && now - held.lastSeenAt < UNDER_WAY)
+        mind.isLate = true
+    } else if (key === mind.key) {
+      mind.look(live?.contents)
+      mind.isConfirmed = live !== undefined
+    }
+    this.#ledger.look(mind, now)
+  }
+
+  create(mind: Mind | undefined, record: SessionRecord, now: number, answer: boolean): void {
+    this.#ledger.expect(mind, answer && this.#ledger.entry(record.key) === undefined, 'a key was used twice')
+    this.#ledger.expect(mind, mind !== undefined, 'a session was stored for a reader')
+    if (mind === undefined) return
+    this.#ledger.expect(
+      mind,
+      record.version === 1 && record.createdAt <= now && record.lastSeenAt === now,
+      'the first record is not one',
+    )
+    const move = moveOf(mind)
+    // A sign-in that finds its session ended begins anew.
+    const hasEnded = mind.isOver || (mind.key !== undefined && move?.signIn !== undefined && !mind.wasAlive)
+    const previous = move === undefined || hasEnded || mind.key === undefined ? undefined : this.#ledger.entry(mind.key)
+    const entry: Entry = {
+      record,
+      contents: contentsOf(record),
+      chain: previous?.chain ?? this.#ledger.newChain(),
+      startedAt: now,
+      own: undefined,
+      ownedBy: record.owner,
+      isCopy: previous !== undefined,
+      counted: 0,
+      end: undefined,
+      successor: undefined,
+      isAnnounced: false,
+    }
+    this.#ledger.add(entry)
+    if (previous !== undefined) {
+      this.#ledger.expect(mind, mind.made === undefined, 'two new ids were made')
+      mind.made = record.key
+    } else if (move !== undefined) {
+      const expected = kept(hasEnded ? NOTHING : mind.merged(NOTHING), undefined, move.keep, move.signIn)
+      this.#ledger.expectContents(mind, entry, expected)
+      this.#ledger.expect(mind, record.owner === expected.owner, 'the owner is another one')
+      mind.key = record.key
+      mind.isLate = mind.isGone = false
+      mind.hasNews = true
+      mind.writes++
+      entry.own = ownAfter(mind, undefined, undefined, now, hasEnded)
+      mind.restart(entry.contents)
+    } else {
+      this.#ledger.expect(mind, mind.key === undefined, 'a session was stored beside the one that was loaded')
+      changed(this.#ledger, mind, entry, NOTHING, now)
+      this.#ledger.expect(mind, record.owner === undefined, 'a session without a sign-in has an owner')
+      mind.key = record.key
+      mind.hasNews = true
+    }
+    // How long a copy may live is known once the session has moved to it.
+    if (previous === undefined) this.#ledger.expectSpan(mind, entry, now)
+    if (previous !== undefined) this.#ledger.look(mind, now)
+    // Stored by a request that outlasts its session: nobody else can have ended it.
+    else mind.wasAlive = true
+  }
+
+  replace(mind: Mind | undefined, record: SessionRecord, version: number, now: number, answer: Replaced): void {
+    const entry = this.#ledger.entry(record.key)
+    const held = entry !== undefined && entry.record.expiresAt > now ? entry.record : undefined
+    const expected = held === undefined ? 'gone' : held.version === version ? 'done' : 'stale'
+    this.#ledger.expect(mind, answer === expected, `replace said ${answer} instead of ${expected}`)
+    this.#ledger.expect(mind, mind !== undefined, 'a session was changed for a reader')
+    if (mind === undefined) return
+    if (answer === 'done' && entry !== undefined) {
+      this.#ledger.expect(mind, entry.end === undefined, 'what had ended was written again')
+      this.#ledger.expect(
+        mind,
+        record.version === entry.record.version + 1,
+        `version ${record.version} follows ${entry.record.version}`,
+      )
+      replaced(this.#ledger, mind, entry, record, now)
+    }
+    this.#ledger.look(mind, now)
+    // The store was not asked about the new id.
+    if (answer === 'done' && record.meta !== undefined && record.payload.length === 0) mind.wasAlive = true
+  }
+
+  touch(
+    mind: Mind | undefined,
+    key: string,
+    version: number,
+    lastSeenAt: number,
+    expiresAt: number,
+    now: number,
+    answer: boolean,
+  ): void {
+    const entry = this.#ledger.entry(key)
+    const held = entry !== undefined && entry.record.expiresAt > now ? entry.record : undefined
+    this.#ledger.expect(mind, answer === (held?.version === version), `touch said ${answer}`)
+    if (answer && entry !== undefined) {
+      if (lastSeenAt >= entry.record.lastSeenAt) entry.record = { ...entry.record, lastSeenAt, expiresAt }
+      this.#ledger.expectSpan(mind, entry, now)
+    }
+    if (mind === undefined) return
+    this.#ledger.expect(mind, mind.doing.do === 'commit' && key === mind.key, 'a session was touched')
+    mind.isConfirmed = answer
+    // A refusal does not tell whether the session ended or another request changed it.
+    if (answer) this.#ledger.look(mind, now)
+  }
+
+  delete(mind: Mind | undefined, key: string, now: number): void {
+    const entry = this.#ledger.entry(key)
+    if (this.#ledger.live(key, now) !== undefined && entry !== undefined) {
+      this.#ledger.expect(mind, key === mind?.made, 'a live session was deleted')
+      entry.end = 'ended'
+    }
+    // It tries again under another id.
+    if (key === mind?.made) mind.made = undefined
+    if (entry?.end === 'replaced') this.#ledger.fail(mind, 'a tombstone was deleted')
+    if (entry !== undefined) entry.record = { ...entry.record, expiresAt: -Infinity }
+  }
+}

@@ -1,0 +1,17 @@
+import type { SessionRecord } from '../../src/store.ts'
+import { MemoryStore } from '../../src/stores/memory.ts'
+
+/** A MemoryStore that keeps what it is given, as it is given. */
+export class SpiedStore extends MemoryStore {
+  readonly given: SessionRecord[] = []
+
+  override create(record: SessionRecord, now: number): boolean {
+    this.given.push(record)
+    return super.create(record, now)
+  }
+
+  override replace(record: SessionRecord, version: number, now: number): ReturnType<MemoryStore['replace']> {
+    this.given.push(record)
+    return super.replace(record, version, now)
+  }
+}

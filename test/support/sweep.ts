@@ -1,0 +1,39 @@
+// What every SQL store must do when it deletes what has expired.
+import type { ExecutionContext } from 'ava'
+import type { SessionStore } from '../../src/store.ts'
+import { keyed, NOW } from './records.ts'
+
+type Sweepable = SessionStore & Required<Pick<SessionStore, 'deleteExpired'>>
+
+/** Checks that sweeps of several processes at once, so many times, remove each record once. */
+export async function checkSweepsAtOnce(t: ExecutionContext, stores: readonly Sweepable[], rounds = 1): Promise<void> {
+  const filling = stores.map(async (store, nth) => {
+    for (let index = 0; index < 500; index++) await store.create(keyed(`key${nth}-${index}`), NOW)
+  })
+  await Promise.all(filling)
+
+  const counts: number[] = []
+  for (let round = 0; round < rounds; round++) {
+    counts.push(...(await Promise.all(stores.map(async (store) => store.deleteExpired(NOW + 1000, 5000)))))
+  }
+
+  t.is(
+    counts.reduce((sum, count) => sum + count),
+    500 * stores.length,
+  )
+}
+
+/** Checks that a sweep of one record finds the one that has ended, behind many that were touched since they were made. */
+export async function checkSweepPastTouched(t: ExecutionContext, store: Sweepable): Promise<void> {
+  const touched = Array.from({ length: 1100 }, async (_, index) => {
+    await store.create(keyed(`live${index}`), NOW)
+    await store.touch(`live${index}`, 1, NOW + 1, NOW + 9000, NOW + 1)
+  })
+  await Promise.all(touched)
+  await store.create(keyed('ended', { expiresAt: NOW + 1001 }), NOW)
+
+  t.is(await store.deleteExpired(NOW + 2000, 1), 1)
+
+  t.false(await store.delete('ended'))
+  t.is(await store.deleteExpired(NOW + 9000, 5000), 1100)
+}
