@@ -382,8 +382,8 @@ export const mutants = [
     edits: [
       [
         'session/regenerate.ts',
-        'const { id, record, draft: stored } = await createRecord(session, marked, now, session.newId())',
-        `const early = session.newId()
+        'const { id, record, draft: stored } = await createRecord(session, marked, now, settings.generateId())',
+        `const early = settings.generateId()
   const { publicIdOf } = await import('../cookie/id.ts')
   const done = await store.replace(tombstoneOf(previous, publicIdOf(early), now, isFreshStart), previous.version, now)
   const { id, record, draft: stored } = await createRecord(session, marked, now, early)`,
@@ -1070,8 +1070,8 @@ export const mutants = [
   m(
     'destroyAll() ends the session that it should spare',
     'sessions.ts',
-    'key !== except',
-    "key !== ''",
+    'record.key === except ||',
+    '',
     'http/many-sessions',
   ),
   m(
@@ -1091,8 +1091,8 @@ export const mutants = [
   m(
     'destroyEverything() tells another reason',
     'sessions.ts',
-    "this.#end(record, 'everything')",
-    "this.#end(record, 'elsewhere')",
+    "this.#end(found, 'everything')",
+    "this.#end(found, 'elsewhere')",
     'scenes/outside',
   ),
   m(

@@ -97,8 +97,8 @@ export const planted = [
   p(
     'an update from outside is computed once',
     'session/update-record.ts',
-    'run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, fn)',
-    'run ??= await runUpdate(core, key, stored.data, NO_CHANGES.changes, fn)',
+    'run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, (data) => fn(data, record))',
+    'run ??= await runUpdate(core, key, stored.data, NO_CHANGES.changes, (data) => fn(data, record))',
   ),
   // ---- new ids and ends
   p(
@@ -158,8 +158,8 @@ export const planted = [
   p(
     'the end of all sessions of an owner leaves out the first',
     'sessions.ts',
-    'const others = records.filter((record) => record.key !== except',
-    'const others = records.filter((record, at) => at > 0 && record.key !== except',
+    'await eachOf(others, async (record) => {\n        const hasEnded',
+    'await eachOf(others.slice(1), async (record) => {\n        const hasEnded',
   ),
   // ---- merge
   p(

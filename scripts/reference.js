@@ -38,7 +38,7 @@ const PAGES = {
     intro: "What the function that `session()` gives does outside of Koa's chain.",
     parts: [
       ['Methods', 'src/session-middleware.ts', 'SessionMiddleware', 'members'],
-      ['What `list`, `get` and `scan` show', 'src/sessions.ts', 'SessionInfo'],
+      ['What `list`, `get` and `scan` show', 'src/session/info.ts', 'SessionInfo'],
       ['What the event channels carry', 'src/events.ts', 'EventMessage'],
     ],
   },
