@@ -13,6 +13,7 @@ export async function measure({
   rounds = 9,
   ms = 150,
   warm = 300,
+  lead = 50,
   lanes = 8,
   only = [...names, 'koa-fastsession:memory-keygrip'],
   workloads = Object.keys(WORKLOADS),
@@ -45,9 +46,9 @@ export async function measure({
     say(`round ${turn + 1} of ${rounds}`)
     for (const workload of workloads) {
       // New sessions are promoted in the collector's own rhythm: a longer slice holds more of its turns.
-      const length = workload === 'W4' ? 2 * ms : ms
+      const long = workload === 'W4' ? 2 : 1
       for (const one of candidates) {
-        const run = await childFor(one, workload).ask({ workload, ms: length, lanes })
+        const run = await childFor(one, workload).ask({ workload, lead: long * lead, ms: long * ms, lanes })
         if (run !== null) (one.runs[workload] ??= []).push(run.cpu)
       }
     }
@@ -62,7 +63,7 @@ export async function measure({
   const over = (runs, base) => (base === undefined ? undefined : round(median(runs.map((cpu, at) => cpu / base[at]))))
   const runsOf = (name, workload) => candidates.find((one) => one.id === name)?.runs[workload]
   return {
-    settings: { rounds, ms, lanes },
+    settings: { rounds, ms, lead, lanes },
     conflicts: round(conflicts),
     rows: candidates.map(({ id, floor, runs }) => ({
       candidate: id,
