@@ -11,6 +11,13 @@ const redis = (name, before, after) => ({
 
 export const mutants = [
   m(
+    'list() shows a new id that lost against another one',
+    'sessions.ts',
+    'isEnded(record) && (successor === undefined || successor === key)',
+    'isEnded(record)',
+    'scenes/outside',
+  ),
+  m(
     'a WebSocket that a handler made leaves a record',
     'session/response-cookie.ts',
     '(ctx.respond === false || ctx.res.socket === null)',

@@ -48,17 +48,23 @@ export class Sessions {
         if (predecessor !== undefined) predecessors.set(info.publicId, predecessor)
       }
     }
-    // Between two ids, a session stands under both. Until the old one has ended, no browser knows the new one.
+    // Between two ids, a session stands under both.
     for (const [key, predecessor] of predecessors) {
       if (!listed.has(key) || !listed.has(predecessor)) continue
-      listed.delete((await this.#hasEnded(predecessor)) ? predecessor : key)
+      listed.delete((await this.#hasGivenWay(predecessor, key)) ? predecessor : key)
     }
     return [...listed.values()]
   }
 
-  async #hasEnded(key: string): Promise<boolean> {
-    const record = await this.#core.store.read(key, this.#core.settings.now())
-    return record === undefined || record === 'corrupt' || isEnded(record)
+  /**
+   * Whether a session goes on under the second key. Until the record of the first has ended no browser knows the second, and
+   * none ever will where it gave way to another one: of two requests that gave it a new id, one was first.
+   */
+  async #hasGivenWay(predecessor: string, key: string): Promise<boolean> {
+    const record = await this.#core.store.read(predecessor, this.#core.settings.now())
+    if (record === undefined || record === 'corrupt') return true
+    const successor = successorOf(record)
+    return isEnded(record) && (successor === undefined || successor === key)
   }
 
   async get(publicId: string, owner: string | undefined): Promise<SessionInfo | undefined> {
@@ -169,8 +175,8 @@ export class Sessions {
         await turnAfter(at)
         const predecessor = record.lastSeenAt < since ? undefined : readMetadata(record)?.predecessor
         const isShown = predecessor !== undefined && moved.has(predecessor)
-        // It still stands under its old id, and comes under that.
-        if (predecessor !== undefined && !isShown && !(await this.#hasEnded(predecessor))) continue
+        // It still stands under its old id, and comes under that; or it has got another one than this.
+        if (predecessor !== undefined && !isShown && !(await this.#hasGivenWay(predecessor, record.key))) continue
         const found = isEnded(record) ? await this.#movedSince(since, record, moved) : record
         if (found === undefined || moved.has(found.key)) continue
         if (found !== record || predecessor !== undefined) moved.add(found.key)

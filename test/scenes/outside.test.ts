@@ -413,6 +413,28 @@ claim('a session that is getting a new id is shown once, under the old, and ende
   t.is((await request).code, 'ERR_SESSION_GONE')
 })
 
+claim('list() leaves out a new id that lost against another one', async (t, stage) => {
+  const { site, store, visitor } = stage
+  await visitor.does((session) => session.signIn('ada'))
+  const publicId = await visitor.publicId()
+  const held = store.pause('replace')
+  const loses = visitor.does((session) => session.regenerate())
+  await held.arrived
+  const listing = store.pause('list', 'after')
+  const list = site.middleware.list('ada')
+  await listing.arrived
+  const wins = await visitor.does((session) => session.regenerate())
+  t.is(wins.status, 200)
+  listing.open()
+
+  t.deepEqual(
+    (await list).map((info) => info.publicId),
+    [publicId],
+  )
+  held.open()
+  await loses
+})
+
 claim(
   'updateAll() counts a session that is getting a new id once, and its change goes on under it',
   async (t, stage) => {
