@@ -170,7 +170,7 @@ class ForeignKeyring implements Keyring {
         `${name} is a Keygrip whose signatures are not 20 to 128 characters of base64url or hex: use new Keygrip(secrets, 'sha256')`,
       )
     }
-    if (isBlank(keygrip))
+    if (isBlank(keygrip, sample.length))
       throw invalidMix(`${name} is a Keygrip with an empty or blank secret, under which anyone can sign: ${UNSET}`)
     this.length = sample.length
     this.#keygrip = keygrip
@@ -197,13 +197,16 @@ function signatureOf(keygrip: KeygripLike, name: string): unknown {
   }
 }
 
-/** A Keygrip does not show its secrets; it tells whether a blank one of its own may have signed. */
-function isBlank(keygrip: KeygripLike): boolean {
+/**
+ * A Keygrip does not show its secrets; it tells whether a blank one of its own may have signed. The length of its signatures
+ * says which algorithm and which encoding they have.
+ */
+function isBlank(keygrip: KeygripLike, length: number): boolean {
   return ['', ' '].some((secret) =>
     ['sha1', 'sha256', 'sha512'].some((algorithm) =>
       (['base64', 'hex'] as const).some((encoding) => {
         const forgery = forgeryOf(new Keygrip([secret], algorithm, encoding))
-        return forgery !== undefined && keygrip.index(PROBE, forgery) !== -1
+        return forgery?.length === length && keygrip.index(PROBE, forgery) !== -1
       }),
     ),
   )
