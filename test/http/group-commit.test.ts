@@ -172,6 +172,22 @@ test('a write that hangs for ever fails alone, at its deadline', async (t) => {
   t.is(result, 5)
 })
 
+test('a common write that may have happened is refused to all that met it, and not made again', async (t) => {
+  const { app, cookie, together } = await crowd()
+  app.store.pause('replace').open()
+  app.store.next('replace', { kind: 'fail-after' })
+
+  const replies = await together(5, (data, at) => (data[`key${at}`] = at))
+
+  t.deepEqual(
+    replies.map(({ status }) => status),
+    [200, 503, 503, 503, 503],
+  )
+  t.is(app.store.counted().replace, 2)
+  const { result } = await app.ask(cookie, ({ data }) => Object.keys(data).length)
+  t.is(result, 6)
+})
+
 test('a session that ends elsewhere refuses all changes of a group', async (t) => {
   const { app, cookie, together } = await crowd()
 

@@ -332,6 +332,8 @@ test('names of headers that objects have as members are as good as others', asyn
   t.deepEqual(valuesOf(lines, 'set-cookie'), [OURS])
 })
 
+const codeOf = (error: unknown): unknown => (error as { code?: string }).code
+
 const refusals: Record<string, unknown[]> = {
   'a name with a space': [200, { 'bad name': 'x' }],
   'an empty name in a list': [200, ['', 'x']],
@@ -353,16 +355,28 @@ for (const [what, args] of Object.entries(refusals)) {
       ],
       onSent: () => (sent += 1),
     })
-    let plain: unknown
+    const own: unknown[] = []
     await raw(t, (response) => {
-      plain = t.throws(() => writeHead(response, args))
+      own.push(codeOf(t.throws(() => writeHead(response, args))))
       response.removeHeader('x-mine')
       response.writeHead(500).end()
+    })
+    // Where a header was set before, as ours is, Node has other codes for some of them, and passes over others.
+    await raw(t, (response) => {
+      response.setHeader('X-Before', '1')
+      try {
+        writeHead(response, args)
+      } catch (error) {
+        own.push(codeOf(error))
+        response.removeHeader('x-mine')
+        response.writeHead(500)
+      }
+      response.end()
     })
     const lines = await raw(t, (response) => {
       onHeaders(response, changing)
       const error: unknown = t.throws(() => writeHead(response, args))
-      t.is((error as { code?: string }).code, (plain as { code?: string }).code)
+      t.true(own.includes(codeOf(error)))
       t.is(sent, 0)
       response.writeHead(500).end()
     })
