@@ -11,6 +11,13 @@ const redis = (name, before, after) => ({
 
 export const mutants = [
   m(
+    'a logout writes over what it did not read',
+    'session/destroy.ts',
+    'endedRecord(target, now), target.version, now - CLOCKS_APART',
+    'endedRecord(target, now), target.version - 1, now - CLOCKS_APART',
+    'http/many-sessions',
+  ),
+  m(
     'list() shows a new id that lost against another one',
     'sessions.ts',
     'isEnded(record) && (successor === undefined || successor === key)',
