@@ -68,13 +68,16 @@ test.serial('a run without tests is a failure', async (t) => {
 test.serial(
   'what went wrong is told once more at the end: a crash outside of a test, and a rejection that is not heard',
   async (t) => {
-    const { code, output } = await run({
+    const crashed = await run({
       'crashed.js': `
       import test from 'ava'
       test.serial('one', (t) => t.pass())
       test.serial('two', () => new Promise(() => setImmediate(() => { throw new Error('out of any test') })))
       test.serial('three', (t) => t.pass())
     `,
+      'unloaded.js': `throw new Error('no service')`,
+    })
+    const unheard = await run({
       'unheard.js': `
       import test from 'ava'
       test('four', async (t) => {
@@ -84,20 +87,20 @@ test.serial(
         t.pass()
       })
     `,
-      'unloaded.js': `throw new Error('no service')`,
     })
-    const [, again = ''] = output.split('Once more, what went wrong:')
+    const again = ({ output }: Run): string => output.split('Once more, what went wrong:')[1] ?? ''
 
-    t.is(code, 1)
+    t.deepEqual([crashed.code, unheard.code], [1, 1])
     for (const told of [
       'Uncaught exception in test/crashed.js',
       'out of any test',
-      'Unhandled rejection in',
-      'not heard',
+      'Uncaught exception in test/unloaded.js',
+      'no service',
     ])
-      t.true(again.includes(told), told)
-    t.true(again.includes('Uncaught exception in test/unloaded.js') && again.includes('no service'))
-    t.is(output.split('\n').at(-1), '2 passed, 3 failed')
+      t.true(again(crashed).includes(told), told)
+    for (const told of ['Unhandled rejection in', 'not heard']) t.true(again(unheard).includes(told), unheard.output)
+    t.is(crashed.output.split('\n').at(-1), '1 passed, 2 failed')
+    t.is(unheard.output.split('\n').at(-1), '1 passed, 1 failed')
   },
 )
 
