@@ -1,7 +1,9 @@
 // npm run check:long: what takes too long for .ci/run. Every part runs even if one before it failed; it ends with a table.
-// npm run check:long stores nodes: these parts alone. --quick: each for a moment, which shows that it works.
+// npm run check:long -- stores nodes: these parts alone. --quick: each for a moment, which shows that it works. --lanes 2: two at
+// a time.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const isQuick = process.argv.includes('--quick')
@@ -34,45 +36,64 @@ const parts = {
   soak: { runs: [npm('soak', ...(isQuick ? ['--requests', '2000', '--visitors', '2000'] : []))] },
 }
 
-const named = process.argv.slice(2).filter((name) => name !== '--quick')
+const { values, positionals: named } = parseArgs({
+  options: { quick: { type: 'boolean' }, lanes: { type: 'string', default: '1' } },
+  allowPositionals: true,
+})
+const lanes = Number(values.lanes)
 const wanted = named.length > 0 ? named : Object.keys(parts)
 const unknown = wanted.filter((name) => !Object.hasOwn(parts, name))
-if (unknown.length > 0) {
-  console.error(`No such part: ${unknown.join(', ')}. There are: ${Object.keys(parts).join(', ')}`)
+if (unknown.length > 0 || !Number.isSafeInteger(lanes) || lanes < 1) {
+  const what =
+    unknown.length > 0 ? `No such part: ${unknown.join(', ')}` : `--lanes takes a whole number, not ${values.lanes}`
+  console.error(`${what}. There are: ${Object.keys(parts).join(', ')}`)
   process.exit(1)
 }
 
-let running
+const running = new Set()
 for (const signal of ['SIGINT', 'SIGTERM'])
   process.once(signal, () => {
-    running?.kill(signal)
+    for (const child of running) child.kill(signal)
     process.exit(1)
   })
 
 const table = []
-for (const name of wanted) {
-  console.log(`\n==== ${name}\n`)
-  const began = Date.now()
-  const { runs, env } = parts[name]
-  let failed = 0
-  for (const args of runs) if ((await run(args, env)) !== 0) failed++
-  table.push({
-    part: name,
-    result: failed === 0 ? 'passed' : 'FAILED',
-    seconds: Math.round((Date.now() - began) / 1000),
-  })
-}
+const left = [...wanted]
+await Promise.all(Array.from({ length: lanes }, lane))
 console.table(table)
-process.exitCode = table.every(({ result }) => result === 'passed') ? 0 : 1
+process.exitCode = table.length === wanted.length && table.every(({ result }) => result === 'passed') ? 0 : 1
+
+/** One part after another. Beside other lanes, what a part prints comes when it has ended. */
+async function lane() {
+  for (let name = left.shift(); name !== undefined; name = left.shift()) {
+    const began = Date.now()
+    const { runs, env } = parts[name]
+    let failed = 0
+    let said = ''
+    if (lanes === 1) console.log(`\n==== ${name}\n`)
+    for (const args of runs) {
+      const { code, output } = await run(args, env)
+      said += output
+      if (code !== 0) failed++
+    }
+    if (lanes > 1) console.log(`\n==== ${name}\n\n${said}`)
+    const seconds = Math.round((Date.now() - began) / 1000)
+    table.push({ part: name, result: failed === 0 ? 'passed' : 'FAILED', seconds })
+  }
+}
 
 function run(args, env) {
   return new Promise((resolve) => {
-    running = spawn('npm', args, {
-      cwd: root,
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'inherit', 'inherit'],
+    const stdio = lanes === 1 ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe']
+    const child = spawn('npm', args, { cwd: root, env: { ...process.env, ...env }, stdio })
+    running.add(child)
+    let output = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding('utf8').on('data', (text) => (output += text))
+    child.once('error', () => resolve({ code: 1, output }))
+    child.once('close', (code) => {
+      running.delete(child)
+      resolve({ code: code ?? 1, output })
     })
-    running.once('error', () => resolve(1))
-    running.once('close', (code) => resolve(code ?? 1))
   })
 }
