@@ -1,4 +1,4 @@
-// Starts Redis and PostgreSQL for a run, on free loopback ports and with nothing kept on disk beyond it, and ends them with this process.
+// Starts Redis, PostgreSQL and MariaDB for a run, on free loopback ports and with nothing kept on disk beyond it, and ends them with this process.
 import { spawn, spawnSync } from 'node:child_process'
 import { chownSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -30,9 +30,7 @@ export async function startRedis() {
 /** `undefined` where this machine has no PostgreSQL. Written data goes to disk as by default, but for a crash of the machine. */
 export async function startPostgres() {
   const data = temporaryFolder()
-  // PostgreSQL refuses to run as root: the conventional user without rights.
-  const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
-  if (user.uid !== undefined) chownSync(data, user.uid, user.gid)
+  const user = withoutRights(data)
   const path = [...packaged(), process.env.PATH].join(delimiter)
   const options = { ...user, cwd: data, env: { ...process.env, PATH: path } }
   const made = spawnSync(
@@ -58,6 +56,43 @@ export async function startPostgres() {
   // The port opens before the server is ready.
   if (server) await sleep(1000)
   return server
+}
+
+/** `undefined` where this machine has no MariaDB. Written data is with the system before it is acknowledged, and on disk within a second. */
+export async function startMariadb() {
+  const data = temporaryFolder()
+  const user = withoutRights(data)
+  const options = {
+    ...user,
+    cwd: data,
+    env: { ...process.env, TMPDIR: data, PATH: `${process.env.PATH}${delimiter}/usr/sbin` },
+  }
+  const made = spawnSync(
+    'mariadb-install-db',
+    ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal'],
+    { ...options, stdio: 'ignore' },
+  )
+  if (made.error?.code === 'ENOENT') return undefined
+  const port = await freePort()
+  const args = [
+    '--no-defaults',
+    `--datadir=${data}`,
+    `--socket=${data}/socket`,
+    '--bind-address=127.0.0.1',
+    `--port=${port}`,
+    '--skip-name-resolve',
+    '--innodb-flush-log-at-trx-commit=2',
+  ]
+  const server = await run('mariadbd', args, options, port, `mysql://root@127.0.0.1:${port}/test`)
+  if (server) await sleep(1000)
+  return server
+}
+
+/** A database refuses to run as root: the conventional user without rights, to whom `folder` is given. */
+function withoutRights(folder) {
+  if (process.getuid?.() !== 0) return {}
+  chownSync(folder, 65534, 65534)
+  return { uid: 65534, gid: 65534 }
 }
 
 export function temporaryFolder() {

@@ -2,14 +2,16 @@
 import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { Redis } from 'ioredis'
+import mysql from 'mysql2/promise'
 import pg from 'pg'
 import { openSqlite } from '../adapters/koa-fastsession.js'
+import { MysqlStore } from '../../../dist/stores/mysql.js'
 import { PostgresStore } from '../../../dist/stores/postgres.js'
 import { RedisStore } from '../../../dist/stores/redis.js'
 import { SqliteStore } from '../../../dist/stores/sqlite.js'
 import { inject } from '../harness/mock.js'
 import { build } from '../harness/registry.js'
-import { startPostgres, startRedis, temporaryFolder } from '../harness/services.js'
+import { startMariadb, startPostgres, startRedis, temporaryFolder } from '../harness/services.js'
 import { round } from '../harness/stats.js'
 
 export const title = 'Footprint'
@@ -26,10 +28,12 @@ export async function measure({ say }) {
     ['sqlite', sqlite],
     ['postgres', postgres],
     ['postgres, owned', postgres, true],
+    ['mariadb', mariadb],
+    ['mariadb, owned', mariadb, true],
   ]) {
     say(name)
     const opened = await open()
-    if (opened === undefined) return { missing: name.startsWith('redis') ? 'redis-server' : 'postgres' }
+    if (opened === undefined) return { missing: name.startsWith('redis') ? 'redis-server' : name.split(',', 1)[0] }
     const { store, close, gauge, atRest } = opened
     const now = Date.now()
     const records = Array.from({ length: SESSIONS }, (_, at) => ({
@@ -131,10 +135,36 @@ async function postgres() {
       return one(`SELECT pg_total_relation_size('sessions')`)
     },
     gauge: async () => ({
-      cpu: cpuOfChildren(server.pid),
+      cpu: cpuOf((_, parent) => parent === server.pid),
       toServer: streams.reduce((sum, { bytesWritten }) => sum + bytesWritten, 0),
       fromServer: streams.reduce((sum, { bytesRead }) => sum + bytesRead, 0),
       log: await one(`SELECT pg_current_wal_insert_lsn() - '0/0'`),
+    }),
+    async close() {
+      await pool.end()
+      await admin.end()
+      await server.stop()
+    },
+  }
+}
+
+async function mariadb() {
+  const server = await startMariadb()
+  if (server === undefined) return undefined
+  const streams = []
+  const pool = mysql.createPool({ uri: server.url, connectionLimit: 4 })
+  pool.on('connection', ({ stream }) => streams.push(stream))
+  const admin = await mysql.createConnection(server.url)
+  const one = async (text) => Number((await admin.query({ sql: text, rowsAsArray: true }))[0][0].at(-1))
+  return {
+    store: new MysqlStore(pool),
+    // Of the file, which grows by whole extents.
+    atRest: () => one("SELECT file_size FROM information_schema.innodb_sys_tablespaces WHERE name = 'test/sessions'"),
+    gauge: async () => ({
+      cpu: cpuOf((pid) => pid === server.pid),
+      toServer: streams.reduce((sum, { bytesWritten }) => sum + bytesWritten, 0),
+      fromServer: streams.reduce((sum, { bytesRead }) => sum + bytesRead, 0),
+      log: await one("SHOW GLOBAL STATUS LIKE 'Innodb_lsn_current'"),
     }),
     async close() {
       await pool.end()
@@ -162,24 +192,25 @@ async function sqlite() {
   }
 }
 
-/** Microseconds of the processes that a server has started, on Linux; elsewhere NaN, which is left out. */
-function cpuOfChildren(pid) {
+/** Microseconds of the processes that `isMeant` says so of, on Linux; elsewhere NaN, which is left out. */
+function cpuOf(isMeant) {
   try {
     const stats = readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
       .map((name) => {
         try {
-          return readFileSync(`/proc/${name}/stat`, 'latin1')
+          const fields = readFileSync(`/proc/${name}/stat`, 'latin1')
             .replace(/^.*\) /, '')
             .split(' ')
+          return { pid: Number(name), fields }
         } catch {
-          return [] // it has ended
+          return { fields: [] } // it has ended
         }
       })
     // Clock ticks of a hundredth of a second.
     return stats
-      .filter(([, parent]) => Number(parent) === pid)
-      .reduce((sum, fields) => sum + 10_000 * (Number(fields[11]) + Number(fields[12])), 0)
+      .filter(({ pid, fields }) => isMeant(pid, Number(fields[1])))
+      .reduce((sum, { fields }) => sum + 10_000 * (Number(fields[11]) + Number(fields[12])), 0)
   } catch {
     return NaN
   }

@@ -1,17 +1,25 @@
 // Reads and changes per second of the SQL stores, beside a bare client that is given the same statements with values of the same kind: what
 // the store sends is recorded, not written down a second time.
 import { start } from '../harness/child.js'
-import { startPostgres, temporaryFolder } from '../harness/services.js'
+import { startMariadb, startPostgres, temporaryFolder } from '../harness/services.js'
 import { median, round } from '../harness/stats.js'
 
 export const title = 'SQL stores'
 
 export async function measure({ node, say, rounds = 5, ms = 400 }) {
   const rows = []
-  const server = await startPostgres()
-  const kinds = [['sqlite', `${temporaryFolder()}/sessions.db`], ...(server ? [['postgres', server.url]] : [])]
-  for (const [kind, place] of kinds) {
-    const child = await start('harness/verbs.js', [kind, place], { node })
+  const missing = []
+  for (const [kind, open] of [
+    ['sqlite', () => ({ url: `${temporaryFolder()}/sessions.db`, stop() {} })],
+    ['postgres', startPostgres],
+    ['mariadb', startMariadb],
+  ]) {
+    const server = await open()
+    if (server === undefined) {
+      missing.push(kind)
+      continue
+    }
+    const child = await start('harness/verbs.js', [kind, server.url], { node })
     const runs = {}
     for (let turn = -1; turn < rounds; turn++) {
       say(`${kind}, ${turn < 0 ? 'warming up' : `round ${turn + 1} of ${rounds}`}`)
@@ -23,6 +31,7 @@ export async function measure({ node, say, rounds = 5, ms = 400 }) {
       }
     }
     await child.stop()
+    await server.stop()
     for (const verb of ['read', 'change']) {
       const [bare, store] = [runs[`bare ${verb}`], runs[`store ${verb}`]]
       const of = (list, field) => round(median(list.map((run) => run[field])))
@@ -39,6 +48,5 @@ export async function measure({ node, say, rounds = 5, ms = 400 }) {
       })
     }
   }
-  await server?.stop()
-  return { settings: { rounds, ms }, missing: server ? undefined : 'postgres', rows }
+  return { settings: { rounds, ms }, missing: missing.length === 0 ? undefined : missing.join(' and '), rows }
 }

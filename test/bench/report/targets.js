@@ -88,6 +88,8 @@ export function targets({ cpu = {}, http = {}, redis = {}, memory = {}, stores =
     ['sqlite', 'change'],
     ['postgres', 'read'],
     ['postgres', 'change'],
+    ['mariadb', 'read'],
+    ['mariadb', 'change'],
   ]) {
     const find = (run) => run.rows.find((row) => row.store === store && row.verb === verb)?.ratio
     add(`${store}: ${verb}s per second over a bare client's`, 0.7, stores, find, { isFloor: true })
