@@ -113,3 +113,26 @@ test.serial('ten thousand watched sessions cost one read each, one timer, and le
   t.is(timers() - before, 0, 'without anybody to wait for there is no timer')
   watches.close()
 })
+
+test.serial('a clock that fails for a moment ends neither the process nor the wait', async (t) => {
+  let failures = 0
+  let clock = (): number => 1000
+  const settings = settingsOf({ keys: ['a secret of more than sixteen characters'], now: () => clock() })
+  const store = new MemoryStore()
+  const checked = new CheckedStore(store, 2000, new Events(undefined))
+  const watches = new Watches(checked, new Payload(jsonCodec(1000), 65_536, undefined), settings)
+  const record = { key: 'k'.repeat(43), version: 1, payload: '{}', owner: undefined, meta: undefined, createdAt: 1000 }
+  const watcher = new Waiting({ ...record, lastSeenAt: 1000, expiresAt: 2000 })
+  store.create(watcher.record, 1000)
+  watches.add(watcher)
+
+  clock = () => {
+    failures++
+    throw new Error('no clock here')
+  }
+  t.true(await eventually(() => failures > 0))
+  clock = () => 2000
+
+  t.true(await eventually(() => watcher.ended > 0))
+  watches.close()
+})
