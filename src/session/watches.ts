@@ -200,7 +200,8 @@ export class Watches {
   async #look(watched: Watched): Promise<void> {
     let key = watched.key
     for (let steps = 0; ; steps++) {
-      if (steps === MAX_STEPS) return
+      // After close() the store may be closed as well: a look at each of thousands would fail, and be an event.
+      if (steps === MAX_STEPS || this.#isClosed) return
       const now = this.#settings.now()
       const record = await this.#store.read(key, now)
       if (record === undefined || record === 'corrupt') break

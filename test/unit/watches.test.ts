@@ -136,3 +136,32 @@ test.serial('a clock that fails for a moment ends neither the process nor the wa
   t.true(await eventually(() => watcher.ended > 0))
   watches.close()
 })
+
+test.serial('after close() no session is looked at any more, however many were to be', async (t) => {
+  let announce: (key: string | undefined) => void = () => undefined
+  class Announcing extends CountingStore {
+    override subscribe(onEnd: (key: string | undefined) => void): () => void {
+      announce = onEnd
+      return super.subscribe(onEnd)
+    }
+  }
+  const store = new Announcing()
+  const settings = settingsOf({ keys: ['a secret of more than sixteen characters'] })
+  const checked = new CheckedStore(store, 2000, new Events(undefined))
+  const watches = new Watches(checked, new Payload(jsonCodec(1000), 65_536, undefined), settings)
+  const now = Date.now()
+  const record = { version: 1, payload: '{}', owner: undefined, meta: undefined, createdAt: now, lastSeenAt: now }
+  for (let at = 0; at < 100; at++) {
+    const watcher = new Waiting({ ...record, key: `${at}`.padStart(43, 'k'), expiresAt: now + 3_600_000 })
+    store.create(watcher.record, now)
+    watches.add(watcher)
+  }
+  await turn(0)
+  store.reads = 0
+
+  announce(undefined)
+  watches.close()
+  await turn(50)
+
+  t.true(store.reads <= 16, `${store.reads} reads`)
+})
