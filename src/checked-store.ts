@@ -8,6 +8,7 @@ import { spans, trace } from './trace.ts'
 import { lateError, storeError, type Subject } from './store-failure.ts'
 import {
   CorruptRecord,
+  isPromise,
   type KeyPage,
   type MaybePromise,
   type RecordPage,
@@ -146,7 +147,13 @@ export class CheckedStore {
       this.#failed(operation, undefined, cause)
       return undefined
     }
-    if (typeof end !== 'function') return undefined
+    if (typeof end !== 'function') {
+      // An async function: what it rejects with must not end the process.
+      const answer: unknown = end
+      if (isPromise(answer))
+        Promise.resolve(answer).catch((cause: unknown) => this.#failed(operation, undefined, cause))
+      return undefined
+    }
     return () => {
       const ending = end
       end = undefined

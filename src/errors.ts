@@ -230,6 +230,7 @@ export function describe(value: unknown): string {
   if (value === null || value === undefined || typeof value === 'boolean' || typeof value === 'number')
     return String(value)
   if (typeof value === 'string') return value === '' ? 'an empty string' : `a string of ${value.length} characters`
+  if (value === A_NUMBER) return 'a number'
   if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : `an array of ${value.length}`
   if (isPromise(value)) return 'a promise'
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
@@ -242,6 +243,13 @@ export function describe(value: unknown): string {
 export function invalidType(name: string, rule: string, value: unknown, remedy?: string): TypeError {
   return coded('ERR_INVALID_ARG_TYPE', refusal(name, rule, value, remedy))
 }
+
+/** The same for what may be a secret: a number that lost its quotes in a configuration is one, and is not printed either. */
+export function invalidSecret(name: string, rule: string, value: unknown, remedy?: string): TypeError {
+  return invalidType(name, rule, typeof value === 'number' ? A_NUMBER : value, remedy)
+}
+
+const A_NUMBER = Symbol('a number')
 
 /** A value of the right type that breaks a rule. */
 export function invalidValue(name: string, rule: string, value: unknown, remedy?: string): TypeError {

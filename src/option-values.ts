@@ -3,7 +3,7 @@ import type { Context } from 'koa'
 import { isId, newId } from './cookie/id.ts'
 import { checkSecret, LISTED } from './cookie/keyring.ts'
 import { duration } from './duration.ts'
-import { invalidMix, invalidType, invalidValue, SessionError } from './errors.ts'
+import { invalidMix, invalidSecret, invalidType, invalidValue, SessionError } from './errors.ts'
 import type { SessionLogger } from './events.ts'
 import { callable, isNamed, plainAnswer, remedyFor } from './option-functions.ts'
 import { checkInnerNames } from './option-names.ts'
@@ -90,7 +90,7 @@ export function encryptionOf(given: unknown): EncryptionSettings | undefined {
 
 function checkedSecrets(secrets: unknown, at: string): EncryptionSettings['keys'] {
   const rule = 'a non-empty list of secrets, newest first'
-  if (!Array.isArray(secrets)) throw invalidType(at, rule, secrets, typeof secrets === 'string' ? LISTED : undefined)
+  if (!Array.isArray(secrets)) throw invalidSecret(at, rule, secrets, typeof secrets === 'string' ? LISTED : undefined)
   if (secrets.length === 0) throw invalidValue(at, rule, secrets)
   secrets.forEach((secret: unknown, index) => checkSecret(secret, `${at}[${index}]`))
   // Each has been looked at.

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import Keygrip from 'keygrip'
 import { Hmac, isEqualText } from './hmac.ts'
-import { invalidMix, invalidType, invalidValue } from '../errors.ts'
+import { invalidMix, invalidSecret, invalidValue } from '../errors.ts'
 
 /** Secrets, newest first: text or bytes, 32 random bytes are good. */
 export type Secrets = readonly (string | Uint8Array)[]
@@ -65,8 +65,8 @@ export function keyring(keys: unknown, name: string): LiveKeyring {
 /** @throws {TypeError} unless it is a string that is not blank, or bytes. */
 export function checkSecret(secret: unknown, name: string): void {
   const rule = 'a secret of at least one character that is no space; 32 random ones are good'
-  if (secret === undefined) throw invalidType(name, rule, secret, UNSET)
-  if (typeof secret !== 'string' && !(secret instanceof Uint8Array)) throw invalidType(name, rule, secret)
+  if (secret === undefined) throw invalidSecret(name, rule, secret, UNSET)
+  if (typeof secret !== 'string' && !(secret instanceof Uint8Array)) throw invalidSecret(name, rule, secret)
   if (secret.length === 0 || (typeof secret === 'string' && secret.trim() === ''))
     throw invalidValue(name, rule, secret, UNSET)
 }
@@ -89,7 +89,7 @@ function isKeygrip(keys: unknown): keys is KeygripLike {
 
 function checkSecrets(keys: unknown, name: string): asserts keys is SomeSecrets {
   const rule = 'a Keygrip or a non-empty list of secrets, newest first'
-  if (!Array.isArray(keys)) throw invalidType(name, rule, keys, typeof keys === 'string' ? LISTED : undefined)
+  if (!Array.isArray(keys)) throw invalidSecret(name, rule, keys, typeof keys === 'string' ? LISTED : undefined)
   if (keys.length === 0) throw invalidValue(name, rule, keys)
   for (const [at, secret] of keys.entries()) checkSecret(secret, `${name}[${at}]`)
 }

@@ -153,15 +153,15 @@ export class DeviceRoutes {
    * @returns what is stored then; `undefined` where the session has ended.
    */
   async #store(found: Found, decide: Decide): Promise<Outcome | undefined> {
-    const { payload, store, settings, writes } = this.#core
+    const { payload, store, settings, touches, writes } = this.#core
     let known: Outcome = { ...found, isWritten: false }
     const attempt = async (): Promise<Replaced> => {
       const { record, stored } = known
       const metadata = decide(stored.metadata)
       if (metadata === undefined) return 'done'
-      const { key, version, createdAt, owner, lastSeenAt, expiresAt } = record
+      const { key, version, createdAt, owner } = record
       const next = { ...stored, metadata }
-      const written = recordOf(payload, { ...next, createdAt, owner }, key, version + 1, { lastSeenAt, expiresAt })
+      const written = recordOf(payload, { ...next, createdAt, owner }, key, version + 1, touches.newest(record))
       const answer = await writes.hold(key, Promise.resolve(store.replace(written, version, settings.now())))
       if (answer === 'done') {
         payload.known.remember(written, next)

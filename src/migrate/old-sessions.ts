@@ -2,7 +2,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import Keygrip from 'keygrip'
 import type { Context } from 'koa'
-import { invalidMix, invalidType, SessionError } from '../errors.ts'
+import { invalidMix, invalidSecret, invalidType, SessionError } from '../errors.ts'
 
 /** What an old session held. */
 export type OldData = Record<string, unknown>
@@ -118,7 +118,7 @@ function keygripOf(keys: unknown): OldKeygrip {
   if (typeof (keys as Partial<OldKeygrip> | undefined)?.verify === 'function') return keys as OldKeygrip
   if (Array.isArray(keys) && keys.length > 0 && keys.every((key) => typeof key === 'string' && key !== ''))
     return new Keygrip(keys as string[])
-  throw invalidType('options.keys', 'a Keygrip or a non-empty list of the secrets that koa-session signed with', keys)
+  throw invalidSecret('options.keys', 'a Keygrip or a non-empty list of the secrets that koa-session signed with', keys)
 }
 
 function decoded(value: string): unknown {
@@ -158,7 +158,7 @@ export function fromExpressSession(options: ExpressSessionOptions): OldSessions 
   if (typeof cookieName !== 'string') throw invalidType('options.name', 'the name of the old cookie', cookieName)
   const secrets: unknown[] = [secret].flat()
   if (secrets.length === 0 || !secrets.every((one) => typeof one === 'string' && one !== ''))
-    throw invalidType('options.secret', 'a secret or a list of them', secret)
+    throw invalidSecret('options.secret', 'a secret or a list of them', secret)
   checkStore(store, 'a store for express-session')
   return {
     cookies: [cookieName],

@@ -1,6 +1,7 @@
 // The way of one request that has an old cookie, or a session that came from one: it goes on with the old session, joins the
 // request that did, or ends with it.
 import type { Context } from 'koa'
+import { atMost } from '../deadlines.ts'
 import { SessionError } from '../errors.ts'
 import type { SessionManager } from '../session/manager.ts'
 import * as claims from './claims.ts'
@@ -31,7 +32,7 @@ export interface Settings<Data extends object> {
 /** One request with an old cookie, or with a session that came from one. */
 export class Passage<Data extends object> {
   readonly #settings: Settings<Data>
-  readonly #atWork: Map<string, Promise<unknown>>
+  readonly #atWork: Map<string, Promise<void>>
   readonly #ctx: Context
   readonly #session: SessionManager<Data>
   readonly #store: ReturnType<typeof storeOf>
@@ -42,7 +43,7 @@ export class Passage<Data extends object> {
 
   constructor(
     settings: Settings<Data>,
-    atWork: Map<string, Promise<unknown>>,
+    atWork: Map<string, Promise<void>>,
     ctx: Context,
     session: SessionManager<Data>,
   ) {
@@ -156,7 +157,7 @@ export class Passage<Data extends object> {
     const deadline = Date.now() + MAX_WAIT
     while (Date.now() < deadline) {
       const work = this.#atWork.get(name)
-      if (work !== undefined) await Promise.race([work, pause(deadline - Date.now())])
+      if (work !== undefined) await atMost(deadline - Date.now(), work)
       const old = await from.find(name, this.#ctx)
       const now = this.#now()
       if (old === undefined || old.expiresAt <= now) return false

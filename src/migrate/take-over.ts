@@ -61,7 +61,7 @@ export interface TakeOverOptions<Data extends object = SessionData> {
  */
 export function takeOver<Data extends object = SessionData>(options: TakeOverOptions<Data>): Middleware {
   const settings = settingsOf(options)
-  const atWork = new Map<string, Promise<unknown>>()
+  const atWork = new Map<string, Promise<void>>()
   return async (ctx, next) => {
     const session = tryCurrentSession<Data>()
     if (session === undefined) {

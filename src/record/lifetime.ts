@@ -8,6 +8,9 @@ export const MAX_COOKIE_AGE: number = 400 * DAY
 
 const MAX_TOUCH_INTERVAL = 3_600_000
 
+/** An idle timeout that means "for ever" ends here: an instant that far away is a Date, and a whole number in any database. */
+const MAX_IDLE = 2 ** 52
+
 /** The lifetimes that a middleware was given. */
 export interface LifetimePolicy {
   /** 0: the cookie lives while the browser runs. */
@@ -39,7 +42,7 @@ export function lifetimePolicy(
   idle: number | undefined,
   absolute: number | false | undefined,
 ): LifetimePolicy {
-  const wantedIdle = idle ?? (maxAge > 0 ? maxAge : DAY / 12)
+  const wantedIdle = Math.min(idle ?? (maxAge > 0 ? maxAge : DAY / 12), MAX_IDLE)
   const wantedAbsolute =
     absolute === false ? Infinity : (absolute ?? (maxAge === 0 ? DAY : rolling ? MAX_COOKIE_AGE : maxAge))
   // The server keeps a session at most as long as its cookie promises.

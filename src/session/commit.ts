@@ -46,7 +46,7 @@ export function commit(session: RequestSession): MaybePromise<void> {
  */
 export function save(session: RequestSession): MaybePromise<void> {
   session.readable()
-  if (session.phase === 'closed') return
+  if (isSettled(session)) return
   session.pending.mustStore = true
   return orDrop(session, (note) => {
     const plan = planOf(session, false)
@@ -57,13 +57,19 @@ export function save(session: RequestSession): MaybePromise<void> {
 
 /** Commits as at the end of the request, but lets it go on: a response leaves before the chain that serves it has returned. */
 export async function commitPending(session: RequestSession): Promise<void> {
-  await runExclusive(session, () =>
-    orDrop(session, (note) => {
+  await runExclusive(session, () => {
+    if (isSettled(session)) return undefined
+    return orDrop(session, (note) => {
       const plan = planOf(session, true)
       if ('pending' in plan) note(plan.pending)
       return carryOut(session, plan)
-    }),
-  )
+    })
+  })
+}
+
+/** Whether the last commit has taken what was pending: whoever came behind it would store that once more. */
+function isSettled({ phase }: RequestSession): boolean {
+  return phase !== 'open'
 }
 
 /**

@@ -70,8 +70,11 @@ export class WriteQueue<Member> {
     void this.hold(key, this.#write(members))
     const rest = this.#writing.get(key)
     if (rest === undefined || writing.waiting.length === 0) return
-    // Added, not put in their place: a function of the app's that the write called may have brought others already.
-    rest.waiting.push(...writing.waiting)
+    // The list itself: there may be more than a call takes as arguments. A function of the app's that the write called may have
+    // brought others already, which come behind them.
+    const brought = rest.waiting
+    rest.waiting = writing.waiting
+    for (const member of brought) rest.waiting.push(member)
     rest.timer ??= setTimeout(() => this.#next(key, rest), MAX_WAIT)
   }
 }

@@ -5,14 +5,19 @@ import type { SessionRecord } from '../store.ts'
 
 const MAX_RECORDS = 2048
 
-/** Bounded: the last touch of each of 2048 records. A full one begins anew, so that nothing has to be ordered. */
+type Touch = Pick<SessionRecord, 'version' | 'lastSeenAt' | 'expiresAt'>
+
+/**
+ * Bounded: the last touch of each of 2048 records, without their payloads. A full one begins anew, so that nothing has to be
+ * ordered.
+ */
 export class Touches {
-  readonly #last = new Map<string, SessionRecord>()
+  readonly #last = new Map<string, Touch>()
 
   /** A record was touched, and is now as given. */
-  remember(record: SessionRecord): void {
+  remember({ key, version, lastSeenAt, expiresAt }: SessionRecord): void {
     if (this.#last.size >= MAX_RECORDS) this.#last.clear()
-    this.#last.set(record.key, record)
+    this.#last.set(key, { version, lastSeenAt, expiresAt })
   }
 
   /** The instants of a record, or those that a touch of its version has moved on since it was read. */

@@ -1,6 +1,6 @@
 // `session.update(fn)`: a change that is computed from the newest data, and computed again when another request was first.
 import { inUpdateError } from '../errors.ts'
-import { isEmpty, type PendingChanges } from '../record/merge.ts'
+import { isEmpty, NO_CHANGES, type PendingChanges } from '../record/merge.ts'
 import { draftOf, hasContents } from '../record/record.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 import { finishChange, prepare, write } from './change.ts'
@@ -74,7 +74,8 @@ class Update<Result> {
     if (session.status === 'gone' || session.status === 'unbound') return refuse(session)
     if (session.dataError !== undefined) throw session.dataError
     const ground = session.record
-    const pending = session.pending.collect()
+    // What the last commit has taken is its own, also where it fails.
+    const pending = session.phase === 'open' ? session.pending.collect() : NO_CHANGES
     note(pending)
     this.#ground = ground
     this.#pending = pending

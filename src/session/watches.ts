@@ -157,7 +157,13 @@ export class Watches {
   #tick(): void {
     // One look at a time: where the store is slow, the next one does not come on top.
     if (this.#isReading) return
-    const now = this.#settings.now()
+    let now: number
+    try {
+      now = this.#settings.now()
+    } catch {
+      // The clock of the options failed, which each request says. Thrown in a timer, it would end the process.
+      return
+    }
     const time = performance.now()
     const isDue = time - this.#readAt >= (this.#unsubscribe === undefined ? POLL : RECHECK)
     // What was to be seen when an announcement came, or a connection was back, is not put off to the next time of all.
@@ -194,7 +200,8 @@ export class Watches {
   async #look(watched: Watched): Promise<void> {
     let key = watched.key
     for (let steps = 0; ; steps++) {
-      if (steps === MAX_STEPS) return
+      // After close() the store may be closed as well: a look at each of thousands would fail, and be an event.
+      if (steps === MAX_STEPS || this.#isClosed) return
       const now = this.#settings.now()
       const record = await this.#store.read(key, now)
       if (record === undefined || record === 'corrupt') break

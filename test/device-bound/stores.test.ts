@@ -1,7 +1,7 @@
 // The binding lies in the record: it goes through every store, encrypted or not, and from one process to another.
 import type { ExecutionContext } from 'ava'
 import { challengeIn, Device, HTTPS } from '../support/device.ts'
-import { claim, MINUTE, Visitor, type Site, type Stage } from '../support/scene.ts'
+import { claim, HOUR, MINUTE, Visitor, type Site, type Stage } from '../support/scene.ts'
 
 interface Bound {
   readonly device: Device
@@ -112,3 +112,23 @@ claim('of requests with one and the same proof exactly one counts', { deviceBoun
 
   t.deepEqual(answers.map(({ status }) => status).sort(), [200, 403, 403, 403])
 })
+
+claim(
+  'a refresh takes no use back that came while its session was read',
+  { deviceBound: true, idleTimeout: '1h' },
+  async (t, stage) => {
+    const { clock, site, store } = stage
+    const { device, visitor } = await bound(t, stage)
+    clock.advance(8 * MINUTE)
+    const found = challengeIn(await device.ask())
+    const slow = store.pause('read', 'after')
+    const refreshing = device.prove(found?.challenge ?? '')
+    await slow.arrived
+
+    t.is((await visitor.does(({ origin }) => origin, { headers: HTTPS })).result, 'resumed')
+    slow.open()
+
+    t.is((await refreshing).status, 200)
+    t.like((await site.middleware.list('ada'))[0], { lastSeenAt: clock.now, expiresAt: clock.now + HOUR })
+  },
+)

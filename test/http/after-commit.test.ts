@@ -1,6 +1,9 @@
 // What may still be done with a session when its request is over, or when it was destroyed.
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
+import { MemoryStore } from '../../src/index.ts'
+import type { Replaced, SessionRecord } from '../../src/store.ts'
+import { Barrier } from '../support/faults.ts'
 import { keyIn, mounted, type Handler, type Mounted, type Session } from '../support/mounted.ts'
 
 /** A session whose request is over: `hold` ran in it, and it is handed out afterwards. */
@@ -343,4 +346,71 @@ test('a session that was regenerated and destroyed in one request ends under bot
   t.is(setCookie.length, 1)
   t.regex(setCookie[0] ?? '', /^sid=; Max-Age=0/)
   t.is((await browser.send('/look', cookie)).body, 'expired')
+})
+
+for (const [verb, calls] of [
+  ['create', { create: 1 }],
+  ['replace', { read: 1, replace: 1 }],
+] as const) {
+  test(`the changes that the last commit stores by ${verb} are stored once, whatever is called meanwhile`, async (t) => {
+    let held: Session | undefined
+    const app = await mounted(
+      t,
+      { onConflict: 'throw' },
+      {
+        '/begin': ({ data }) => (data.n = 0),
+        '/': (session) => ((held = session), (session.data.n = (session.data.n ?? 0) + 1)),
+        '/see': ({ data }) => data,
+      },
+    )
+    const browser = app.browser()
+    if (verb === 'replace') await browser.get('/begin')
+    app.store.counted()
+    const storing = app.store.pause(verb)
+    const answered = browser.get('/')
+    await storing.arrived
+
+    const saved = held?.save()
+    const renewed = [held?.regenerate(), held?.signIn('ada')]
+    storing.open()
+
+    t.is((await answered).status, 200)
+    await t.notThrowsAsync(saved ?? Promise.reject(new Error('no handler ran')))
+    for (const each of renewed) await t.throwsAsync(each ?? Promise.resolve(), { code: 'ERR_SESSION_HEADERS_SENT' })
+    t.deepEqual(app.store.counted(), calls)
+    t.is((await browser.get('/see')).body, '{"n":1}')
+  })
+}
+
+test('an update() that comes while the last commit is under way stores none of what that fails to store', async (t) => {
+  const [arrived, failing] = [new Barrier(), new Barrier()]
+  class Failing extends MemoryStore {
+    override replace(record: SessionRecord, version: number, now: number): Replaced {
+      if (!String(record.payload).includes('lost')) return super.replace(record, version, now)
+      arrived.open()
+      const answer = failing.pass().then(() => Promise.reject(new Error('out of order')))
+      return answer as never // a store may answer later
+    }
+  }
+  let held: Session | undefined
+  const app = await mounted(
+    t,
+    { store: new Failing() },
+    {
+      '/begin': ({ data }) => (data.n = 0),
+      '/': (session) => ((held = session), (session.data.name = 'lost')),
+      '/see': ({ data }) => data,
+    },
+  )
+  const browser = app.browser()
+  await browser.get('/begin')
+  const answered = browser.get('/')
+  await arrived.pass()
+
+  const updated = held?.update((data) => (data.n = 1))
+  failing.open()
+
+  t.is((await answered).status, 503)
+  t.is(await updated, 1)
+  t.is((await browser.get('/see')).body, '{"n":1}')
 })

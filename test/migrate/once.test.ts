@@ -49,6 +49,26 @@ for (const overlap of [0, '1d'] as const) {
     })
 }
 
+test.serial('requests that waited for another one leave no timer behind', async (t) => {
+  const store = new FaultyStore(new MemoryStore())
+  const app = await after(t, fromKoaSession({ store: new OldStore(ada()) }), { store, storeTimeout: '1m' })
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const settling = store.pause('replace')
+  const first = app.browser().send('/count', signed('k1'))
+  await settling.arrived
+  const before = timers()
+  const others = Array.from({ length: 20 }, () => app.browser().send('/count', signed('k1')))
+  // Each of them waits, for ten seconds at most.
+  for (let tries = 0; tries < 300 && timers() < before + 20; tries++)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+
+  settling.open()
+
+  const answers = await Promise.all([first, ...others])
+  t.is(new Set(answers.map(ours)).size, 1)
+  t.true(timers() - before < 10, `${timers() - before} timers more`)
+})
+
 test('nobody lives longer or shorter: what is left goes on, the whole lifetime where use renews it, and the options otherwise', async (t) => {
   const left = { _expire: Date.now() + DAY / 2, _maxAge: DAY }
   const life = async (record: object, options: SessionOptions<Visitor>): Promise<number> => {

@@ -24,3 +24,14 @@ test('wrong options are refused', (t) => {
   t.throws(() => fromExpressSession({ secret: 'a' } as never), type)
   t.throws(() => fromKoaSession({ name: 'a' } as never), { code: 'ERR_INVALID_ARG_VALUE' })
 })
+
+test('a number that was meant to be a secret is not printed', (t) => {
+  const store = new expressSession.MemoryStore()
+  for (const make of [
+    () => fromExpressSession({ secret: 48213377 as never, store }),
+    () => fromKoaSession({ keys: 48213377 as never }),
+  ]) {
+    const { message } = t.throws(make, { code: 'ERR_INVALID_ARG_TYPE' })
+    t.regex(message, /, got a number$/)
+  }
+})

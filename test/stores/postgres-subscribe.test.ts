@@ -292,3 +292,27 @@ test('a function that fails or never answers leaves watchers told, and close end
     t.is(heard.all.length, told)
   }
 })
+
+test('a Client that its function gives too late is ended, and nothing that it emits ends the process', async (t) => {
+  const ended: Promise<void>[] = []
+  const make = async (): Promise<PostgresSubscriber> => {
+    const client = new pg.Client({ host: '127.0.0.1', port: 1 })
+    const { promise, resolve } = deferred()
+    ended.push(promise)
+    client.end = async () => {
+      await Promise.resolve()
+      resolve()
+    }
+    await new Promise((late) => setTimeout(late, 300))
+    setImmediate(() => client.emit('error', new Error('the server went away')))
+    return client
+  }
+  const listener = new Listener(make, 'late', { interval: 20, patience: 10 })
+  const heard = new Heard()
+  listener.subscribe(heard.onEnd)
+  while (ended.length < 2) await heard.of(undefined, heard.all.length)
+  listener.close()
+
+  await Promise.all(ended)
+  t.pass()
+})

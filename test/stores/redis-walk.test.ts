@@ -7,6 +7,7 @@ import { Cluster as ValkeyCluster } from 'iovalkey'
 import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
 import type { SessionRecord } from '../../src/store.ts'
 import { RedisStore, type RedisClient } from '../../src/stores/redis.ts'
+import { walkCluster } from '../../src/stores/redis/walk.ts'
 import { listed, scanned } from '../support/portions.ts'
 import { openClusterClients } from '../support/redis-clients.ts'
 import { redisMakes, startCluster, startRedis } from '../support/redis.ts'
@@ -184,3 +185,11 @@ for (const make of redisMakes()) {
     )
   })
 }
+
+test('a cursor of a slot that no Cluster has fails, where no primary is known, and spins not', async (t) => {
+  const sendToAll = (): Promise<readonly unknown[]> => Promise.resolve([])
+  const connection = { ask: () => Promise.reject(new Error('nobody is there')), sendToAll }
+
+  for (const cursor of ['20000', 'x'])
+    await t.throwsAsync(walkCluster(connection, sendToAll, 'session:', 10, cursor), { message: /no Cluster has$/ })
+})

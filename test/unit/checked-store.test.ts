@@ -215,6 +215,18 @@ test('a subscription ends once, and one that is refused is an event and as good 
   t.like(refused.events.told, [{ operation: 'subscribe' }])
 })
 
+test('a subscription that a store refuses by a promise is an event as well', async (t) => {
+  const { store, events } = checked({ subscribe: () => Promise.reject(new Error('no subscriber')) as never })
+
+  t.is(
+    store.subscribe(() => undefined),
+    undefined,
+  )
+  await new Promise((resolve) => setImmediate(resolve))
+
+  t.like(events.told, [{ operation: 'subscribe' }])
+})
+
 test('a store without scan is unsupported, not broken', async (t) => {
   await t.throwsAsync(checked({}).store.scan(NOW, 10, undefined), { code: 'ERR_SESSION_UNSUPPORTED' })
 })

@@ -242,3 +242,13 @@ test('an explicit idle timeout above the absolute one is told, a default is not'
   t.false(lifetimePolicy(0, false, undefined, HOUR).hasIdleAboveAbsolute)
   t.false(lifetimePolicy(0, false, 400 * DAY, false).hasIdleAboveAbsolute)
 })
+
+test('an idle timeout for ever gives an instant that is a Date and a whole number', (t) => {
+  const policy = lifetimePolicy(0, false, Number.MAX_SAFE_INTEGER, false)
+
+  const end = expiry(policy, { startedAt: NOW, maxAge: 0, maxAgeSince: 0 }, NOW)
+
+  t.true(Number.isSafeInteger(end), `${end}`)
+  t.true(Number.isFinite(new Date(end).valueOf()))
+  t.true(end > NOW + 100_000 * 365 * DAY)
+})

@@ -24,3 +24,18 @@ test('a write takes a part of very many changes, and those that its own function
   t.deepEqual(all, [...Array.from({ length: 300 }, (_, member) => member), 1000, 1001])
   t.true(groups.every((members) => members.length <= 128))
 })
+
+test('two hundred thousand changes that met one write are all stored', async (t) => {
+  let stored = 0
+  const queue = new WriteQueue<number>((members) => {
+    stored += members.length
+    return Promise.resolve()
+  })
+  const writing = queue.begin('key')
+  for (let member = 0; member < 200_000; member++) queue.join('key', member)
+
+  queue.end('key', writing)
+  for (let turn = 0; turn < 4000 && queue.busy.has('key'); turn++) await new Promise((resolve) => setImmediate(resolve))
+
+  t.is(stored, 200_000)
+})

@@ -113,3 +113,55 @@ test.serial('ten thousand watched sessions cost one read each, one timer, and le
   t.is(timers() - before, 0, 'without anybody to wait for there is no timer')
   watches.close()
 })
+
+test.serial('a clock that fails for a moment ends neither the process nor the wait', async (t) => {
+  let failures = 0
+  let clock = (): number => 1000
+  const settings = settingsOf({ keys: ['a secret of more than sixteen characters'], now: () => clock() })
+  const store = new MemoryStore()
+  const checked = new CheckedStore(store, 2000, new Events(undefined))
+  const watches = new Watches(checked, new Payload(jsonCodec(1000), 65_536, undefined), settings)
+  const record = { key: 'k'.repeat(43), version: 1, payload: '{}', owner: undefined, meta: undefined, createdAt: 1000 }
+  const watcher = new Waiting({ ...record, lastSeenAt: 1000, expiresAt: 2000 })
+  store.create(watcher.record, 1000)
+  watches.add(watcher)
+
+  clock = () => {
+    failures++
+    throw new Error('no clock here')
+  }
+  t.true(await eventually(() => failures > 0))
+  clock = () => 2000
+
+  t.true(await eventually(() => watcher.ended > 0))
+  watches.close()
+})
+
+test.serial('after close() no session is looked at any more, however many were to be', async (t) => {
+  let announce: (key: string | undefined) => void = () => undefined
+  class Announcing extends CountingStore {
+    override subscribe(onEnd: (key: string | undefined) => void): () => void {
+      announce = onEnd
+      return super.subscribe(onEnd)
+    }
+  }
+  const store = new Announcing()
+  const settings = settingsOf({ keys: ['a secret of more than sixteen characters'] })
+  const checked = new CheckedStore(store, 2000, new Events(undefined))
+  const watches = new Watches(checked, new Payload(jsonCodec(1000), 65_536, undefined), settings)
+  const now = Date.now()
+  const record = { version: 1, payload: '{}', owner: undefined, meta: undefined, createdAt: now, lastSeenAt: now }
+  for (let at = 0; at < 100; at++) {
+    const watcher = new Waiting({ ...record, key: `${at}`.padStart(43, 'k'), expiresAt: now + 3_600_000 })
+    store.create(watcher.record, now)
+    watches.add(watcher)
+  }
+  await turn(0)
+  store.reads = 0
+
+  announce(undefined)
+  watches.close()
+  await turn(50)
+
+  t.true(store.reads <= 16, `${store.reads} reads`)
+})

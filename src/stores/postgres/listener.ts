@@ -110,7 +110,7 @@ export class Listener {
   async #connect(run: number): Promise<void> {
     let client: PostgresSubscriber | undefined
     try {
-      client = typeof this.#source === 'function' ? await this.#within(this.#source()) : this.#source
+      client = await this.#client()
       if (run === this.#run) {
         const line = this.#attach(client)
         this.#line = line
@@ -123,6 +123,18 @@ export class Listener {
     }
     if (run === this.#run) this.#again()
     else if (this.#isOwner && client !== undefined) retire(client)
+  }
+
+  /** The Client that the store was given, or a new one. One that comes too late is ended: another is asked for by then. */
+  async #client(): Promise<PostgresSubscriber> {
+    if (typeof this.#source !== 'function') return this.#source
+    const making = Promise.resolve(this.#source())
+    try {
+      return await this.#within(making)
+    } catch (error) {
+      making.then(retire).catch(() => undefined)
+      throw error
+    }
   }
 
   async #listen(line: Line, run: number): Promise<void> {

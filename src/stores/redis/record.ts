@@ -3,7 +3,7 @@ import { CorruptRecord, type SessionRecord } from '../../store.ts'
 import { textIn } from '../text.ts'
 import { HEAD_LENGTH } from './scripts.ts'
 
-// Seven lines and the payload. Scripts change the first lines and leave `back` alone.
+// Eight lines and the payload. Scripts change the first lines and leave `back` alone.
 //
 //   kind and version       kind: t = text payload, j = text as JSON, b = bytes as base64
 //   expiresAt
@@ -11,7 +11,8 @@ import { HEAD_LENGTH } from './scripts.ts'
 //   listedUntil            the score that its entry in the owner's index surely has; empty without an owner
 //   tags                   who wrote last, eight characters each, see below
 //   owner                  as JSON; empty without one
-//   createdAt, meta        meta as JSON; empty without one
+//   createdAt
+//   meta                   as JSON; empty without one
 //   payload
 //
 // Numbers are in base 36, or decimal behind `=` where they are no whole number.

@@ -130,9 +130,8 @@ async function learn({ ask }: Connection, prefix: string, slot: number): Promise
 
 /** A text of that slot. Each of the 16,384 slots has a number below 200,000. */
 function tagOf(slot: number): string {
-  let tag = 0
-  while (crc16(`${tag}`) % 16384 !== slot) tag++
-  return `${tag}`
+  for (let tag = 0; tag < 200_000; tag++) if (crc16(`${tag}`) % 16384 === slot) return `${tag}`
+  throw new Error('a scan of a Cluster was to go on at a slot that no Cluster has')
 }
 
 /** CRC-16/XMODEM, by which a Cluster spreads keys. */
