@@ -88,3 +88,46 @@ claim(
     t.like((await site.middleware.get(publicId))?.data, { a: 1, commit: 1, update: 1, outside: 1 })
   },
 )
+
+claim('a use counts however often polls and updates from outside come between', options, async (t, stage) => {
+  const { visitor, site, clock, store } = stage
+  await visitor.does(({ data }) => (data.count = 0))
+  const publicId = await visitor.publicId()
+  const increment = (data: { count?: number }): number => (data.count = (data.count ?? 0) + 1)
+  for (let hour = 0; hour < 2; hour++) {
+    clock.advance(30 * MINUTE)
+    const touches = [store.pause('touch'), store.pause('touch')]
+
+    const used = visitor.does(({ origin }) => origin)
+    await touches[0]?.arrived
+    await visitor.does(({ data }) => increment(data), poll)
+    touches[0]?.open()
+    await Promise.race([touches[1]?.arrived, used])
+    await site.middleware.update(publicId, increment)
+    touches[1]?.open()
+
+    t.is((await used).result, 'resumed')
+    const { lastSeenAt, expiresAt, data } = (await site.middleware.get(publicId)) ?? {}
+    t.deepEqual([lastSeenAt, expiresAt, data?.count], [clock.now, clock.now + HOUR, 2 * hour + 2])
+  }
+})
+
+claim(
+  'a session lives on whose every request updates it from outside',
+  options,
+  async (t, { visitor, site, clock }) => {
+    await visitor.does(({ data }) => (data.count = 0))
+    const publicId = await visitor.publicId()
+    for (let turn = 1; turn < 4; turn++) {
+      clock.advance(30 * MINUTE)
+      const { result } = await visitor.does(({ origin }) =>
+        site.middleware.update(publicId, (data) => {
+          data.count = turn
+          return origin
+        }),
+      )
+      t.is(result, 'resumed')
+    }
+    t.deepEqual(await visitor.sees(), { count: 3 })
+  },
+)
