@@ -152,10 +152,10 @@ async function touch(session: RequestSession): Promise<void> {
 async function touchNewest(session: RequestSession, newest: SessionRecord, now: number): Promise<boolean> {
   const { core, metadata } = session
   const touched = { ...newest, lastSeenAt: now, expiresAt: expiry(core.settings.lifetime, metadata, now) }
-  if (!(await core.store.touch(newest, touched.lastSeenAt, touched.expiresAt, now))) return false
-  session.takeLifetime(touched)
   core.touches.remember(touched)
-  return true
+  const isMoved = await core.store.touch(newest, touched.lastSeenAt, touched.expiresAt, now)
+  if (isMoved) session.takeLifetime(touched)
+  return isMoved
 }
 
 /** A touch; where the record is not encrypted as it would be now, a replace that makes it so. */
@@ -167,12 +167,11 @@ async function moveExpiry(
 ): Promise<boolean> {
   const { store, payload } = session.core
   if (payload.isCurrent(record)) {
-    const isMoved = await store.touch(record, instants.lastSeenAt, instants.expiresAt, now)
-    if (!isMoved) return false
     const touched = { ...record, ...instants }
-    session.setRecord(touched)
     session.core.touches.remember(touched)
-    return true
+    const isMoved = await store.touch(record, instants.lastSeenAt, instants.expiresAt, now)
+    if (isMoved) session.setRecord(touched)
+    return isMoved
   }
   const next = reencoded(session, record, instants)
   if (next === undefined)

@@ -9,7 +9,7 @@ const MAX_RECORDS = 2048
 export class Touches {
   readonly #last = new Map<string, SessionRecord>()
 
-  /** A record was touched, and is now as given. */
+  /** A record is being touched, and will be as given: a change that begins before the store has answered counts it, too. */
   remember(record: SessionRecord): void {
     if (this.#last.size >= MAX_RECORDS) this.#last.clear()
     this.#last.set(record.key, record)
