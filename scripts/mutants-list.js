@@ -1043,8 +1043,8 @@ export const mutants = [
   m(
     'an owner that goes away leaves the session authenticated',
     'session/owner.ts',
-    '{ ...newMetadata(startedAt), maxAge, maxAgeSince }',
-    '{ ...draft.metadata, maxAge, maxAgeSince }',
+    '{ ...newMetadata(startedAt), maxAge, maxAgeSince, predecessor }',
+    '{ ...draft.metadata, maxAge, maxAgeSince, predecessor }',
     'scenes/owner-option',
   ),
   m(

@@ -110,6 +110,9 @@ function carryOut(session: RequestSession, plan: Plan): MaybePromise<void> {
 
 // ---- a use without a change
 
+// Under more changes than that at once a use may go unnoted: the next one is.
+const MAX_TOUCHES = 4
+
 /**
  * Moves the expiry when that is due, and renews the cookie once the session is known to live.
  *
@@ -120,35 +123,45 @@ async function touch(session: RequestSession): Promise<void> {
   if (record === undefined) return
   const now = core.settings.now()
   const isDue = session.isTouchDue(record, now)
-  const { rolling } = core.settings.lifetime
+  const { lifetime } = core.settings
+  const isRenewed = cookie.due === 'renew' || (isDue && lifetime.rolling)
   try {
-    if (
-      isDue &&
-      (await moveExpiry(
-        session,
-        record,
-        { lastSeenAt: now, expiresAt: expiry(core.settings.lifetime, metadata, now) },
-        now,
-      ))
-    ) {
-      if ((cookie.due === 'renew' || rolling) && cookie.canSend) cookie.issue()
-      return
+    if (isDue) {
+      const instants = { lastSeenAt: now, expiresAt: expiry(lifetime, metadata, now) }
+      if (await moveExpiry(session, record, instants, now)) {
+        if (isRenewed && cookie.canSend) cookie.issue()
+        return
+      }
     }
-    if (session.status !== 'live') return
-    if (!cookie.canSend || !(cookie.due === 'renew' || (isDue && rolling))) return
-    const newest = await core.store.read(record.key, now)
-    if (newest === undefined || newest === 'corrupt' || isEnded(newest)) {
-      cookie.withdraw()
-      return
+    if (session.status !== 'live' || (!isDue && !(isRenewed && cookie.canSend))) return
+    for (let tries = 0; tries < MAX_TOUCHES; tries++) {
+      const newest = await core.store.read(record.key, now)
+      if (newest === undefined || newest === 'corrupt' || isEnded(newest)) {
+        cookie.withdraw()
+        return
+      }
+      // Another request may have given it a lifetime of its own: the cookie must have that one.
+      if (!session.takeLifetime(newest)) return
+      // What was stored meanwhile may be no use of its user: an update from outside, or a passive request's.
+      if (!session.isTouchDue(newest, now) || (await touchNewest(session, newest, now))) break
     }
-    // Another request may have given it a lifetime of its own: the cookie must have that one.
-    if (session.takeLifetime(newest)) cookie.issue()
+    if (isRenewed && cookie.canSend) cookie.issue()
   } catch (error) {
     if (!(error instanceof SessionError)) throw error
   } finally {
     // Nothing confirmed that the session lives.
     if (cookie.due === 'renew') cookie.withdraw()
   }
+}
+
+/** A touch of a record that this request has not read its data from. */
+async function touchNewest(session: RequestSession, newest: SessionRecord, now: number): Promise<boolean> {
+  const { core, metadata } = session
+  const touched = { ...newest, lastSeenAt: now, expiresAt: expiry(core.settings.lifetime, metadata, now) }
+  core.touches.remember(touched)
+  const isMoved = await core.store.touch(newest, touched.lastSeenAt, touched.expiresAt, now)
+  if (isMoved) session.takeLifetime(touched)
+  return isMoved
 }
 
 /** A touch; where the record is not encrypted as it would be now, a replace that makes it so. */
@@ -160,12 +173,11 @@ async function moveExpiry(
 ): Promise<boolean> {
   const { store, payload } = session.core
   if (payload.isCurrent(record)) {
-    const isMoved = await store.touch(record, instants.lastSeenAt, instants.expiresAt, now)
-    if (!isMoved) return false
     const touched = { ...record, ...instants }
-    session.setRecord(touched)
     session.core.touches.remember(touched)
-    return true
+    const isMoved = await store.touch(record, instants.lastSeenAt, instants.expiresAt, now)
+    if (isMoved) session.setRecord(touched)
+    return isMoved
   }
   const next = reencoded(session, record, instants)
   if (next === undefined)

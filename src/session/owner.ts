@@ -24,11 +24,12 @@ export function signedIn(session: RequestSession, draft: Draft, owner: string, n
   // Not as the limit is enforced: the sign-in would stand, and nothing limit it.
   if (maxPerOwner !== undefined) session.core.store.assertIndex()
   if (isUnsafe(session.info.request)) assertSameSite(session.core, session.info, undefined)
-  const { maxAge } = draft.metadata
+  const { maxAge, predecessor } = draft.metadata
   const metadata = {
     ...newMetadata(now),
     authenticatedAt: now,
     maxAge,
+    predecessor,
     maxAgeSince: maxAge > 0 ? now : 0,
     // Over plain HTTP no browser would keep a key.
     registration:
@@ -48,7 +49,8 @@ export function applyOwner(session: RequestSession, draft: Draft, pending: Pendi
   if (owner === draft.owner) return draft
   if (owner === undefined) return signedOut(draft)
   if (draft.owner === undefined) return signedIn(session, draft, owner, now)
-  const metadata = { ...newMetadata(now), maxAge: pending.maxAge ?? 0 }
+  const { predecessor } = draft.metadata
+  const metadata = { ...newMetadata(now), maxAge: pending.maxAge ?? 0, predecessor }
   const own: Draft = { ...draft, data: applyChanges({}, pending.changes), flash: pending.put, metadata, createdAt: now }
   return signedIn(session, own, owner, now)
 }
@@ -67,8 +69,9 @@ export function ownerInData({ settings, payload }: Core, draft: Draft): string |
 
 /** The draft of a session whose owner has gone away, and with the owner all that was known of their signing in. */
 export function signedOut(draft: Draft): Draft {
-  const { startedAt, maxAge, maxAgeSince } = draft.metadata
-  return { ...draft, owner: undefined, device: undefined, metadata: { ...newMetadata(startedAt), maxAge, maxAgeSince } }
+  const { startedAt, maxAge, maxAgeSince, predecessor } = draft.metadata
+  const metadata = { ...newMetadata(startedAt), maxAge, maxAgeSince, predecessor }
+  return { ...draft, owner: undefined, device: undefined, metadata }
 }
 
 /** Whether a stored session needs a new id for its draft: an owner appeared or changed, and this request gave it none. */

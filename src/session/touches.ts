@@ -14,7 +14,7 @@ type Touch = Pick<SessionRecord, 'version' | 'lastSeenAt' | 'expiresAt'>
 export class Touches {
   readonly #last = new Map<string, Touch>()
 
-  /** A record was touched, and is now as given. */
+  /** A record is being touched, and will be as given: a change that begins before the store has answered counts it, too. */
   remember({ key, version, lastSeenAt, expiresAt }: SessionRecord): void {
     if (this.#last.size >= MAX_RECORDS) this.#last.clear()
     this.#last.set(key, { version, lastSeenAt, expiresAt })

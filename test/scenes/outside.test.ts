@@ -176,6 +176,32 @@ claim('scan shows a session that has just got new ids once, under the last', asy
   t.deepEqual(seen.sort(), (await Promise.all(visitors.map((visitor) => visitor.publicId()))).sort())
 })
 
+const named: Options = { owner: ({ profile }) => profile?.name }
+const renamings: Record<string, (data: Contents) => void> = {
+  appears: (data) => (data.profile = { name: 'ada' }),
+  changes: (data) => (data.profile = { name: 'eve' }),
+  'goes away': (data) => delete data.profile,
+}
+for (const [what, rename] of Object.entries(renamings)) {
+  claim(`scan shows a session once that got a new id before its owner ${what}`, named, async (t, { site }) => {
+    // Of so many, some come before the record that they have left.
+    const visitors = await Promise.all(Array.from({ length: 12 }, () => site.visitor()))
+    for (const visitor of visitors) {
+      await visitor.does(({ data }) =>
+        Object.assign(data, { a: 1 }, what !== 'appears' && { profile: { name: 'bob' } }),
+      )
+      await visitor.does(async (session) => {
+        await session.regenerate()
+        rename(session.data)
+      })
+    }
+    const seen: string[] = []
+    for await (const { publicId } of site.middleware.scan()) seen.push(publicId)
+
+    t.deepEqual(seen.sort(), (await Promise.all(visitors.map((visitor) => visitor.publicId()))).sort())
+  })
+}
+
 claim('scan and destroyEverything look once for a session that has got a hundred new ids', async (t, stage) => {
   const { site, store, visitor } = stage
   await visitor.does(async (session) => {

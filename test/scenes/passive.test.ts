@@ -88,3 +88,71 @@ claim(
     t.like((await site.middleware.get(publicId))?.data, { a: 1, commit: 1, update: 1, outside: 1 })
   },
 )
+
+claim('a use counts however often polls and updates come between in another process', options, async (t, stage) => {
+  const { visitor, site, scene, clock, store } = stage
+  await visitor.does(({ data }) => (data.count = 0))
+  const publicId = await visitor.publicId()
+  const elsewhere = await scene.mount()
+  const tab = elsewhere.sender(await visitor.cookie())
+  const increment = (data: { count?: number }): number => (data.count = (data.count ?? 0) + 1)
+  for (let hour = 0; hour < 2; hour++) {
+    clock.advance(30 * MINUTE)
+    const touches = [store.pause('touch'), store.pause('touch')]
+
+    const used = visitor.does(({ origin }) => origin)
+    await touches[0]?.arrived
+    await tab.does(({ data }) => increment(data), poll)
+    touches[0]?.open()
+    await Promise.race([touches[1]?.arrived, used])
+    await elsewhere.middleware.update(publicId, increment)
+    touches[1]?.open()
+
+    t.is((await used).result, 'resumed')
+    const { lastSeenAt, expiresAt, data } = (await site.middleware.get(publicId)) ?? {}
+    if (!t.deepEqual([lastSeenAt, expiresAt, data?.count], [clock.now, clock.now + HOUR, 2 * hour + 2])) return
+  }
+})
+
+claim('what a poll changes takes no use back that the store has yet to acknowledge', options, async (t, stage) => {
+  const { visitor, site, clock, store } = stage
+  await visitor.does(({ data }) => (data.a = 1))
+  clock.advance(30 * MINUTE)
+  const slow = new Barrier()
+  const polled = visitor.does(async ({ data }) => {
+    await slow.pass()
+    data.b = 2
+  }, poll)
+  await slow.arrived
+  const touch = store.pause('touch', 'after')
+
+  const used = visitor.does(({ data }) => data.a)
+  await touch.arrived
+  slow.open()
+  await polled
+  touch.open()
+  await used
+
+  const publicId = await visitor.publicId()
+  t.like(await site.middleware.get(publicId), { lastSeenAt: clock.now, expiresAt: clock.now + HOUR })
+})
+
+claim(
+  'a session lives on whose every request updates it from outside',
+  options,
+  async (t, { visitor, site, clock }) => {
+    await visitor.does(({ data }) => (data.count = 0))
+    const publicId = await visitor.publicId()
+    for (let turn = 1; turn < 4; turn++) {
+      clock.advance(30 * MINUTE)
+      const { result } = await visitor.does(({ origin }) =>
+        site.middleware.update(publicId, (data) => {
+          data.count = turn
+          return origin
+        }),
+      )
+      t.is(result, 'resumed')
+    }
+    t.deepEqual(await visitor.sees(), { count: 3 })
+  },
+)
