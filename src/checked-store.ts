@@ -1,6 +1,6 @@
 // Any store behind a deadline and one kind of error; what it answers is checked. An answer that comes at once is passed on
 // at once.
-import { count, keyPage, liveRecord, recordPage, replaced, yesOrNo } from './answers.ts'
+import { count, keyPage, liveRecord, recordPage, replaced, WrongAnswer, yesOrNo } from './answers.ts'
 import { atMost, Deadlines } from './deadlines.ts'
 import { storeClosedError, type SessionError, unsupportedIndex, unsupportedScan } from './errors.ts'
 import type { Events } from './events.ts'
@@ -8,6 +8,7 @@ import { spans, trace } from './trace.ts'
 import { lateError, storeError, type Subject } from './store-failure.ts'
 import {
   CorruptRecord,
+  isPromise,
   type KeyPage,
   type MaybePromise,
   type RecordPage,
@@ -142,11 +143,14 @@ export class CheckedStore {
     let end: (() => void) | undefined
     try {
       end = begin(this.#store)
+      if (end === undefined) return undefined
+      // What an async one rejects with must not end the process.
+      if (isPromise<unknown>(end)) end.then(undefined, () => undefined)
+      if (typeof end !== 'function') throw new WrongAnswer('at once, with a function that ends it', end)
     } catch (cause) {
       this.#failed(operation, undefined, cause)
       return undefined
     }
-    if (typeof end !== 'function') return undefined
     return () => {
       const ending = end
       end = undefined
