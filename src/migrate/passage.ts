@@ -5,7 +5,7 @@ import { SessionError } from '../errors.ts'
 import type { SessionManager } from '../session/manager.ts'
 import * as claims from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
-import { adopt, isRolling, leave, storeOf } from './session-access.ts'
+import { adopt, assertOwnSite, isRolling, leave, storeOf } from './session-access.ts'
 
 // A browser sends several requests at once, each with the old cookie and none yet with the new one: each must find its
 // session. After that an old cookie opens nothing, whoever kept a copy.
@@ -113,7 +113,11 @@ export class Passage<Data extends object> {
   /** Whether the browser sends the old cookie with this request, where it has it. */
   #wouldSend(): boolean {
     const { from, cookie } = this.#settings
-    return from.isStored || this.#ctx.path.startsWith(cookie.path ?? '/')
+    if (from.isStored) return true
+    const { path = '/' } = cookie
+    // As the browser sees it: a router that is mounted somewhere has another path.
+    const [asked = ''] = this.#ctx.originalUrl.split('?', 1)
+    return asked === path || asked.startsWith(path.endsWith('/') ? path : `${path}/`)
   }
 
   /** Whether the old cookie of a live session of ours is of no more use to anybody. */
@@ -160,6 +164,7 @@ export class Passage<Data extends object> {
       const old = await from.find(name, this.#ctx)
       const now = this.#now()
       if (old === undefined || old.expiresAt <= now) return false
+      assertOwnSite(this.#session)
       const claim = await claims.claim(this.#store, name, until, now)
       if (claim.kind === 'ours') {
         const taking = this.#take(old, claim.record)

@@ -1,6 +1,8 @@
 // What a take-over needs of a request's session beyond its public face: the store behind it, and to go over to another
 // session, or to none, before the handlers see it.
+import { isUnsafe } from '../cookie/cross-site.ts'
 import { publicIdOf } from '../cookie/id.ts'
+import { assertSameSite } from '../session/cross-site.ts'
 import { endSession } from '../session/destroy.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import { readLive } from '../session/newest.ts'
@@ -27,6 +29,16 @@ export function storeOf(session: SessionManager): ClaimStore {
     },
     replace: async (record, version, now) => store.replace(record, version, now),
   }
+}
+
+/**
+ * An old cookie opens a live session as well, and may come from where ours would not be sent.
+ *
+ * @throws {SessionError} `ERR_SESSION_CROSS_SITE` in an unsafe request of another site.
+ */
+export function assertOwnSite(session: SessionManager): void {
+  const { core, info } = requestSessionOf(session)
+  if (isUnsafe(info.request)) assertSameSite(core, info, undefined)
 }
 
 /** Whether use renews the lifetime. */
