@@ -223,9 +223,10 @@ export class Passage<Data extends object> {
         throw new SessionError('ERR_SESSION_CONFLICT', 'another request took the same old session over meanwhile')
     } catch (error) {
       this.#tied = undefined
-      // A half-made session must not stay. If this fails, too, the first error is what the caller must know.
+      // A half-made session must not stay, and while the claim names it nobody may find it ended: that would be a logout. If
+      // this fails, too, the first error is what the caller must know.
+      await claims.release(this.#store, record, old.name, id, now).catch(() => undefined)
       await session.destroy().catch(() => undefined)
-      await claims.release(this.#store, record, now).catch(() => undefined)
       throw error
     }
     if (id === undefined) await from.endIn(old, 0, this.#ctx)
