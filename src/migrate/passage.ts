@@ -5,7 +5,7 @@ import { SessionError } from '../errors.ts'
 import type { SessionManager } from '../session/manager.ts'
 import * as claims from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
-import { adopt, assertOwnSite, isRolling, leave, storeOf } from './session-access.ts'
+import { adopt, assertOwnSite, isRolling, leave, ownerToBe, storeOf } from './session-access.ts'
 
 // A browser sends several requests at once, each with the old cookie and none yet with the new one: each must find its
 // session. After that an old cookie opens nothing, whoever kept a copy.
@@ -73,14 +73,16 @@ export class Passage<Data extends object> {
     if (!(overlap > 0 && isOpen && (goesOn || name === undefined))) this.#clearCookies()
   }
 
-  /** After the handlers: what became of the session becomes of the old one. */
-  async leave(): Promise<void> {
+  /** After the handlers: what became of the session becomes of the old one. Where they threw, nothing more is stored. */
+  async leave(haveThrown: boolean): Promise<void> {
     if (this.#tied === undefined) return
     const { tie, old, id, owner } = this.#tied
     const newId = idOf(this.#session)
-    if (newId === id) return
     // Who signed out, or in as somebody else, must not be found signed in by a process of before.
-    if (newId === undefined || (owner !== undefined && this.#session.owner !== owner)) return this.#end(old)
+    if (newId === undefined) return this.#end(old)
+    if (owner !== undefined && (haveThrown ? this.#session.owner : ownerToBe(this.#session)) !== owner)
+      return this.#end(old)
+    if (newId === id) return
     await claims.tie(this.#store, newId, tie, this.#now())
     await this.#settle(old, newId)
   }

@@ -2,10 +2,13 @@
 // session, or to none, before the handlers see it.
 import { isUnsafe } from '../cookie/cross-site.ts'
 import { publicIdOf } from '../cookie/id.ts'
+import { NO_CHANGES } from '../record/merge.ts'
+import { draftOf } from '../record/record.ts'
 import { assertSameSite } from '../session/cross-site.ts'
 import { endSession } from '../session/destroy.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import { readLive } from '../session/newest.ts'
+import { ownerInData } from '../session/owner.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 
 /** What claims are kept in. */
@@ -39,6 +42,17 @@ export function storeOf(session: SessionManager): ClaimStore {
 export function assertOwnSite(session: SessionManager): void {
   const { core, info } = requestSessionOf(session)
   if (isUnsafe(info.request)) assertSameSite(core, info, undefined)
+}
+
+/** Whose session it is once what is pending is stored, in which `options.owner` may find another owner. */
+export function ownerToBe(session: SessionManager): string | undefined {
+  const request = requestSessionOf(session)
+  const { core, record } = request
+  if (core.settings.owner === undefined) return session.owner
+  const pending = request.pending.collect()
+  return pending === NO_CHANGES
+    ? session.owner
+    : ownerInData(core, draftOf(request.stored, record, pending, core.settings.now()))
 }
 
 /** Whether use renews the lifetime. */

@@ -71,10 +71,12 @@ export function takeOver<Data extends object = SessionData>(options: TakeOverOpt
     }
     const passage = new Passage(settings, atWork, ctx, session)
     await passage.enter()
+    let haveThrown = true
     try {
       await next()
+      haveThrown = false
     } finally {
-      await passage.leave()
+      await passage.leave(haveThrown)
     }
   }
 }

@@ -6,7 +6,7 @@ import test from 'ava'
 import expressSession from 'express-session'
 import { MemoryStore } from '../../src/index.ts'
 import { fromExpressSession, fromKoaSession } from '../../src/migrate.ts'
-import { ada, after, ours } from '../support/deployed.ts'
+import { ada, after, ours, type Visitor } from '../support/deployed.ts'
 import { DAY, inCookie, OldStore, signed } from '../support/old-sessions.ts'
 
 test('who did not get the first answer joins the same session with the old cookie, and finds what was stored since', async (t) => {
@@ -113,6 +113,24 @@ test('a new id keeps both together, and a sign-in as somebody else ends the old 
   const third = ours(await app.browser().send('/again', ours(await app.browser().send('/', signed('k2')))))
   old.records.delete('k2')
   t.is((await app.browser().send('/', third)).body, 'nobody {}')
+})
+
+test('where data names the owner: another owner in it, or none, ends the old session as well', async (t) => {
+  for (const path of ['/become', '/forget', '/fail', '/count']) {
+    const old = new OldStore(ada())
+    const owner = ({ user }: Visitor): string | undefined => user
+    const goOn = ({ data }: { data: Visitor }, { user }: Record<string, unknown>): void => {
+      data.user = String(user)
+    }
+    const app = await after(t, fromKoaSession({ store: old }), { owner }, { goOn })
+    const first = ours(await app.browser().send('/', signed('k1')))
+    const answer = await app.browser().send(path, `${first}; ${signed('k1')}`)
+
+    t.is(old.records.has('k1'), path === '/fail' || path === '/count', path)
+    const next = answer.setCookie.some((line) => line.startsWith('sid=')) ? ours(answer) : first
+    const shown = await app.browser().send('/', next)
+    t.is(shown.body.split(' ')[0], path === '/become' ? 'eve' : path === '/forget' ? 'nobody' : 'ada', path)
+  }
 })
 
 test('who signed out here and in again there is taken over again', async (t) => {
