@@ -1637,7 +1637,7 @@ export const mutants = [
   m(
     'moveSessions(): a session that ends while it moves lives on in the second store',
     'migrate/move.ts',
-    'await this.#ask(() => this.#to.delete(record.key))',
+    'if (isCreated || newest !== undefined) await ask(() => this.#to.delete(record.key), yesOrNo)',
     '',
     'migrate/move',
   ),

@@ -1,6 +1,6 @@
 // Any store behind a deadline and one kind of error; what it answers is checked. An answer that comes at once is passed on
 // at once.
-import { count, keyPage, liveRecord, recordPage, replaced, yesOrNo } from './answers.ts'
+import { count, keyPage, liveRecord, recordPage, replaced, WrongAnswer, yesOrNo } from './answers.ts'
 import { atMost, Deadlines } from './deadlines.ts'
 import { storeClosedError, type SessionError, unsupportedIndex, unsupportedScan } from './errors.ts'
 import type { Events } from './events.ts'
@@ -143,15 +143,12 @@ export class CheckedStore {
     let end: (() => void) | undefined
     try {
       end = begin(this.#store)
+      if (end === undefined) return undefined
+      // What an async one rejects with must not end the process.
+      if (isPromise<unknown>(end)) end.then(undefined, () => undefined)
+      if (typeof end !== 'function') throw new WrongAnswer('at once, with a function that ends it', end)
     } catch (cause) {
       this.#failed(operation, undefined, cause)
-      return undefined
-    }
-    if (typeof end !== 'function') {
-      // An async function: what it rejects with must not end the process.
-      const answer: unknown = end
-      if (isPromise(answer))
-        Promise.resolve(answer).catch((cause: unknown) => this.#failed(operation, undefined, cause))
       return undefined
     }
     return () => {

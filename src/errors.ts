@@ -107,7 +107,7 @@ export function goneError(): SessionError {
 export function idsTakenError(): SessionError {
   return new SessionError(
     'ERR_SESSION_STORE',
-    'options.generateId gave ids that other sessions have: it must draw at least 128 random bits',
+    'each new id was taken: options.generateId must draw at least 128 random bits, and create of the store must refuse a key only where a live record holds it',
   )
 }
 

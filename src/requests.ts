@@ -35,12 +35,13 @@ export class Requests {
     return { request, cookie, keyring: keys?.current() ?? this.#keyringOf(app), ctx, isPassive }
   }
 
-  /** A request outside the chain. */
-  infoOutside(request: IncomingMessage): RequestInfo {
+  /** A request outside the chain; whether it is passive is asked of the app unless it is given. */
+  infoOutside(request: IncomingMessage, isPassive?: boolean): RequestInfo {
     const { cookie: given, keys, passive } = this.#settings
     const cookie = typeof given === 'function' ? given(this.contextOf(request)) : given
     const ring = keys?.current() ?? this.#keyringOf(this.#app)
-    return { request, cookie, keyring: ring, ctx: undefined, isPassive: passive?.(this.contextOf(request)) === true }
+    const info = { request, cookie, keyring: ring, ctx: undefined }
+    return { ...info, isPassive: isPassive ?? passive?.(this.contextOf(request)) === true }
   }
 
   /** A context for a request outside the chain, for functions of the app's that take one. */

@@ -126,7 +126,8 @@ function infoOf(mounted: MountedSession, cookie: string | undefined): RequestInf
   const request = new IncomingMessage(new Socket())
   request.method = 'GET'
   if (cookie !== undefined) request.headers.cookie = cookie
-  return mounted.requests.infoOutside(request)
+  // No request of the app's: its functions of ctx are not asked about it.
+  return mounted.requests.infoOutside(request, false)
 }
 
 async function store(

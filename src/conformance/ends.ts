@@ -1,7 +1,8 @@
 // subscribe: the end of a session is announced, its expiry is not.
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
-import { checkWhere, type StoreCheck, type With } from './run.ts'
+import type { SessionStore } from '../store.ts'
+import { checkBeside, checkWhere, type StoreCheck, type With } from './run.ts'
 import { created, newKey, successor } from './scene.ts'
 
 /** A subscription, and the keys that it was called with. */
@@ -113,5 +114,24 @@ export const endChecks: readonly StoreCheck[] = [
 
     assert.ok(!other.keys.includes(key), 'a subscription that was ended must hear no more')
     other.stop()
+  }),
+
+  checkBeside('where one has subscribe, it hears of what the other ends', async (store, other) => {
+    const has = (each: SessionStore): each is With<'subscribe'> => each.subscribe !== undefined
+    if (!has(store)) return
+    const now = Date.now()
+    const heard = new Heard(store)
+    try {
+      await heard.begin(store)
+      const [deleted, replaced] = [await created(other, now), await created(other, now, { owner: newKey() })]
+
+      await other.delete(deleted.key)
+      await other.replace(successor(replaced, { payload: '', owner: undefined }), 1, now)
+
+      await heard.assertHears(deleted.key, 'a delete by another store')
+      await heard.assertHears(replaced.key, 'a replace by an empty record of another store')
+    } finally {
+      heard.stop()
+    }
   }),
 ]

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { SessionRecord } from '../store.ts'
 import { check, checkWhere, type StoreCheck } from './run.ts'
-import { listed, assertHolds, created, newKey, newRecord, successor } from './scene.ts'
+import { listed, assertHolds, created, newKey, newRecord, scanned, successor } from './scene.ts'
 
 /** Writes to everything that a record consists of. A frozen one refuses, which is as good as a copy. */
 function spoil(record: SessionRecord | undefined): void {
@@ -89,6 +89,7 @@ export const isolationChecks: readonly StoreCheck[] = [
       const record = await created(store, now, { payload: payload.slice(), owner: newKey() })
       const owner = record.owner ?? ''
       const before = copy(record)
+      assert.equal((await listed(store, owner, now, 100)).length, 1, 'list must give the record of that owner')
 
       const page = await store.list(owner, now, 100, undefined)
       page.records.forEach(spoil)
@@ -96,6 +97,19 @@ export const isolationChecks: readonly StoreCheck[] = [
 
       await assertHolds(store, before, now)
       assert.equal((await listed(store, owner, now, 100)).length, 1, 'emptying a list must not empty the index')
+    }
+  }),
+
+  checkWhere('scan', 'writing to what was scanned changes nothing stored', async (store) => {
+    const now = Date.now()
+    for (const payload of PAYLOADS) {
+      const record = await created(store, now, { payload: payload.slice(), owner: 'ada', meta: 'm' })
+      const before = copy(record)
+
+      // Others may be in the database, and are not to be spoilt.
+      spoil((await scanned(store, now, 1000)).find(({ key }) => key === record.key))
+
+      await assertHolds(store, before, now)
     }
   }),
 ]

@@ -52,6 +52,30 @@ function disturbance(
   }
 }
 
+/** That no portion is much larger than it was asked for. */
+function checkSize<Verb extends 'list' | 'listKeys' | 'scan'>(
+  verb: Verb,
+  walk: (
+    store: With<Verb>,
+    now: number,
+    owner: string,
+    between: (items: readonly unknown[]) => Promise<void>,
+  ) => Promise<unknown>,
+): StoreCheck {
+  return checkWhere(verb, 'portions stay near their limit, however much there is', async (store) => {
+    const [now, owner] = [Date.now(), newKey()]
+    await createdMany(store, now, MANY, () => ({ owner }))
+    let largest = 0
+
+    await walk(store, now, owner, (items) => {
+      largest = Math.max(largest, items.length)
+      return Promise.resolve()
+    })
+
+    assert.ok(largest <= MANY / 2, `a portion of about 5 must not have ${largest}`)
+  })
+}
+
 /** That a walk in portions of five finds each record that lives throughout, whatever comes and goes meanwhile. */
 function checkThroughout<Verb extends 'list' | 'listKeys' | 'scan'>(
   verb: Verb,
@@ -76,14 +100,18 @@ const PORTIONED: readonly StoreCheck[] = [
     const owner = newKey()
     const records = await createdMany(store, now, MANY, () => ({ owner }))
     await createdMany(store, now, 5, () => ({ owner: newKey() }))
+    // A portion of them alone is empty, and not the last.
+    await createdMany(store, now, 10, () => ({ owner, expiresAt: now + 1000 }))
 
     for (const limit of LIMITS)
       assert.deepEqual(
-        [...new Set(keysOf(await listed(store, owner, now, limit)))].sort(),
+        [...new Set(keysOf(await listed(store, owner, now + 1000, limit)))].sort(),
         keysOf(records).sort(),
         `portions of ${limit} must add up to all records of the owner, and no other`,
       )
   }),
+
+  checkSize('list', (store, now, owner, between) => listed(store, owner, now, 5, between)),
 
   checkThroughout(
     'list',
@@ -127,6 +155,8 @@ const PORTIONED: readonly StoreCheck[] = [
       assert.deepEqual([...new Set(await listedKeys(store, second, now, 100))], [moved.key])
     },
   ),
+
+  checkSize('listKeys', (store, now, owner, between) => listedKeys(store, owner, now, 5, between)),
 
   checkThroughout(
     'listKeys',
@@ -174,18 +204,7 @@ const SCANNED: readonly StoreCheck[] = [
     assertNotAmong(found, [...expired, ended, deleted], 'scan must leave out what has ended')
   }),
 
-  checkWhere('scan', 'portions stay near their limit, however much there is', async (store) => {
-    const now = Date.now()
-    await createdMany(store, now, MANY)
-    let largest = 0
-
-    await scanned(store, now, 5, (records) => {
-      largest = Math.max(largest, records.length)
-      return Promise.resolve()
-    })
-
-    assert.ok(largest <= MANY / 2, `a portion of about 5 records must not have ${largest}`)
-  }),
+  checkSize('scan', (store, now, _owner, between) => scanned(store, now, 5, between)),
 
   checkThroughout(
     'scan',

@@ -97,6 +97,7 @@ async function portions<Item>(
     const { [field]: items, cursor: next } = portion as Record<typeof field | 'cursor', unknown>
     assert.ok(Array.isArray(items), `${shape}, with an array of ${field}`)
     assert.ok(next === undefined || typeof next === 'string', `${shape}, with a cursor that is a text or undefined`)
+    assert.ok(next === undefined || next !== cursor, `${shape}, whose cursor is another one than it was given`)
     all.push(...(items as Item[]))
     await between?.(items as Item[])
     if (next === undefined) return all

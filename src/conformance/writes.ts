@@ -42,9 +42,12 @@ export const writeChecks: readonly StoreCheck[] = [
       expiresAt: now + 2 * HOUR,
       meta: 'new',
     }
+    const earlier = { ...changed, version: 3, createdAt: now - 20, lastSeenAt: now - 9 }
 
     assert.equal(await store.replace({ ...record, ...changed }, 1, now), 'done')
     await assertHolds(store, { ...record, ...changed }, now)
+    assert.equal(await store.replace({ ...record, ...earlier }, 2, now), 'done')
+    await assertHolds(store, { ...record, ...earlier }, now)
   }),
 
   check('replace takes owner and meta away where the new record has none', async (store) => {

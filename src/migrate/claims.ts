@@ -62,9 +62,25 @@ export async function settle(
   return (await store.replace(settled, record.version, now)) === 'done'
 }
 
-/** Leaves an old session to the next request, unless another has taken it over already. */
-export async function release(store: Store, record: SessionRecord, now: number): Promise<void> {
-  await store.replace({ ...record, version: record.version + 1, expiresAt: now }, record.version, now)
+/**
+ * Leaves an old session to the next request, unless another has taken it over already. A claim that was settled for `id` is
+ * released as well: the answer to that may have been lost.
+ */
+export async function release(
+  store: Store,
+  record: SessionRecord,
+  name: string,
+  id: string | undefined,
+  now: number,
+): Promise<void> {
+  if (await endClaim(store, record, now)) return
+  const held = await store.read(record.key, now)
+  if (held?.meta !== undefined && taken(held, name).id === id) await endClaim(store, held, now)
+}
+
+async function endClaim(store: Store, record: SessionRecord, now: number): Promise<boolean> {
+  const ended = { ...record, version: record.version + 1, expiresAt: now }
+  return (await store.replace(ended, record.version, now)) === 'done'
 }
 
 /** The old session that a new one came from. */

@@ -211,8 +211,9 @@ function called(call: (callback: (error: unknown, value?: unknown) => void) => u
       new Promise((resolve, reject) => {
         const refuse = (error: unknown): void => reject(error instanceof Error ? error : new Error(String(error)))
         const answer = call((error, value) => {
-          // What a missing file is to express-session: no such session.
-          if (error && (error as NodeJS.ErrnoException).code === 'ENOENT') resolve(undefined)
+          const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException
+          // What a missing file is to express-session: no such session. A missing socket is an outage.
+          if (code === 'ENOENT' && syscall !== 'connect') resolve(undefined)
           else if (error) refuse(error)
           else resolve(value)
         })

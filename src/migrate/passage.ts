@@ -6,7 +6,7 @@ import { SessionError } from '../errors.ts'
 import type { SessionManager } from '../session/manager.ts'
 import * as claims from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
-import { adopt, isRolling, leave, storeOf } from './session-access.ts'
+import { adopt, assertOwnSite, isRolling, leave, ownerToBe, storeOf } from './session-access.ts'
 
 // A browser sends several requests at once, each with the old cookie and none yet with the new one: each must find its
 // session. After that an old cookie opens nothing, whoever kept a copy.
@@ -74,14 +74,16 @@ export class Passage<Data extends object> {
     if (!(overlap > 0 && isOpen && (goesOn || name === undefined))) this.#clearCookies()
   }
 
-  /** After the handlers: what became of the session becomes of the old one. */
-  async leave(): Promise<void> {
+  /** After the handlers: what became of the session becomes of the old one. Where they threw, nothing more is stored. */
+  async leave(haveThrown: boolean): Promise<void> {
     if (this.#tied === undefined) return
     const { tie, old, id, owner } = this.#tied
     const newId = idOf(this.#session)
-    if (newId === id) return
     // Who signed out, or in as somebody else, must not be found signed in by a process of before.
-    if (newId === undefined || (owner !== undefined && this.#session.owner !== owner)) return this.#end(old)
+    if (newId === undefined) return this.#end(old)
+    if (owner !== undefined && (haveThrown ? this.#session.owner : ownerToBe(this.#session)) !== owner)
+      return this.#end(old)
+    if (newId === id) return
     await claims.tie(this.#store, newId, tie, this.#now())
     await this.#settle(old, newId)
   }
@@ -114,7 +116,11 @@ export class Passage<Data extends object> {
   /** Whether the browser sends the old cookie with this request, where it has it. */
   #wouldSend(): boolean {
     const { from, cookie } = this.#settings
-    return from.isStored || this.#ctx.path.startsWith(cookie.path ?? '/')
+    if (from.isStored) return true
+    const { path = '/' } = cookie
+    // As the browser sees it: a router that is mounted somewhere has another path.
+    const [asked = ''] = this.#ctx.originalUrl.split('?', 1)
+    return asked === path || asked.startsWith(path.endsWith('/') ? path : `${path}/`)
   }
 
   /** Whether the old cookie of a live session of ours is of no more use to anybody. */
@@ -161,6 +167,7 @@ export class Passage<Data extends object> {
       const old = await from.find(name, this.#ctx)
       const now = this.#now()
       if (old === undefined || old.expiresAt <= now) return false
+      assertOwnSite(this.#session)
       const claim = await claims.claim(this.#store, name, until, now)
       if (claim.kind === 'ours') {
         const taking = this.#take(old, claim.record)
@@ -219,9 +226,10 @@ export class Passage<Data extends object> {
         throw new SessionError('ERR_SESSION_CONFLICT', 'another request took the same old session over meanwhile')
     } catch (error) {
       this.#tied = undefined
-      // A half-made session must not stay. If this fails, too, the first error is what the caller must know.
+      // A half-made session must not stay, and while the claim names it nobody may find it ended: that would be a logout. If
+      // this fails, too, the first error is what the caller must know.
+      await claims.release(this.#store, record, old.name, id, now).catch(() => undefined)
       await session.destroy().catch(() => undefined)
-      await claims.release(this.#store, record, now).catch(() => undefined)
       throw error
     }
     if (id === undefined) await from.endIn(old, 0, this.#ctx)

@@ -1,9 +1,14 @@
 // What a take-over needs of a request's session beyond its public face: the store behind it, and to go over to another
 // session, or to none, before the handlers see it.
+import { isUnsafe } from '../cookie/cross-site.ts'
 import { publicIdOf } from '../cookie/id.ts'
+import { NO_CHANGES } from '../record/merge.ts'
+import { draftOf } from '../record/record.ts'
+import { assertSameSite } from '../session/cross-site.ts'
 import { endSession } from '../session/destroy.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import { readLive } from '../session/newest.ts'
+import { ownerInData } from '../session/owner.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 
 /** What claims are kept in. */
@@ -27,6 +32,27 @@ export function storeOf(session: SessionManager): ClaimStore {
     },
     replace: async (record, version, now) => store.replace(record, version, now),
   }
+}
+
+/**
+ * An old cookie opens a live session as well, and may come from where ours would not be sent.
+ *
+ * @throws {SessionError} `ERR_SESSION_CROSS_SITE` in an unsafe request of another site.
+ */
+export function assertOwnSite(session: SessionManager): void {
+  const { core, info } = requestSessionOf(session)
+  if (isUnsafe(info.request)) assertSameSite(core, info, undefined)
+}
+
+/** Whose session it is once what is pending is stored, in which `options.owner` may find another owner. */
+export function ownerToBe(session: SessionManager): string | undefined {
+  const request = requestSessionOf(session)
+  const { core, record } = request
+  if (core.settings.owner === undefined) return session.owner
+  const pending = request.pending.collect()
+  return pending === NO_CHANGES
+    ? session.owner
+    : ownerInData(core, draftOf(request.stored, record, pending, core.settings.now()))
 }
 
 /** Whether use renews the lifetime. */

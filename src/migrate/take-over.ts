@@ -3,6 +3,7 @@
 import type { Middleware } from 'koa'
 import { duration, type Duration } from '../duration.ts'
 import { invalidType, invalidValue } from '../errors.ts'
+import { clockOf } from '../option-functions.ts'
 import { tryCurrentSession, type SessionData, type SessionManager } from '../session/manager.ts'
 import { checkOptions, type OldData, type OldSessions } from './old-sessions.ts'
 import { Passage, type Settings } from './passage.ts'
@@ -70,24 +71,25 @@ export function takeOver<Data extends object = SessionData>(options: TakeOverOpt
     }
     const passage = new Passage(settings, atWork, ctx, session)
     await passage.enter()
+    let haveThrown = true
     try {
       await next()
+      haveThrown = false
     } finally {
-      await passage.leave()
+      await passage.leave(haveThrown)
     }
   }
 }
 
 function settingsOf<Data extends object>(options: TakeOverOptions<Data>): Settings<Data> {
   checkOptions('takeOver()', options, ['from', 'until', 'overlap', 'goOn', 'cookie', 'now'])
-  const { from, until, overlap = 0, goOn, cookie = {}, now = (): number => Date.now() } = options
+  const { from, until, overlap = 0, goOn, cookie = {}, now } = options
   if (typeof (from as Partial<OldSessions> | undefined)?.nameIn !== 'function')
     throw invalidType('options.from', 'fromKoaSession() or fromExpressSession()', from)
   const rule = 'a fixed instant in epoch milliseconds, such as Date.parse(...)'
   if (typeof until !== 'number') throw invalidType('options.until', rule, until)
   if (!Number.isFinite(until)) throw invalidValue('options.until', rule, until)
   if (typeof goOn !== 'function') throw invalidType('options.goOn', 'a function', goOn)
-  if (typeof now !== 'function') throw invalidType('options.now', 'a function', now)
   checkOptions('the cookie of takeOver()', cookie, ['path', 'domain'])
   return {
     from,
@@ -95,6 +97,6 @@ function settingsOf<Data extends object>(options: TakeOverOptions<Data>): Settin
     overlap: overlap === 0 ? 0 : duration(overlap, 'options.overlap'),
     goOn,
     cookie,
-    now: () => Math.floor(now()),
+    now: clockOf(now),
   }
 }

@@ -1,6 +1,6 @@
 import test from 'ava'
 import Koa from 'koa'
-import { sessionCookie, withSession } from '../../src/testing.ts'
+import { sessionCookie, sessionOf, withSession } from '../../src/testing.ts'
 import supertest from 'supertest'
 import { Cookie, CookieJar } from 'tough-cookie'
 import { currentSession, session, SessionError, tryCurrentSession, type SessionMiddleware } from '../../src/index.ts'
@@ -128,6 +128,15 @@ test('sessionCookie asks the option owner, unless it is given one', async (t) =>
     (await Promise.all(['ada', 'eve'].map((owner) => middleware.list(owner)))).map(({ length }) => length),
     [1, 1],
   )
+})
+
+test('an app with the option passive needs no request before sessionCookie and sessionOf', async (t) => {
+  let asked = 0
+  const middleware = session<Things>({ keys: [...KEYS], passive: () => ++asked > 0 })
+  const cookie = await sessionCookie(middleware, { name: 'Ada' }, { owner: 'ada' })
+
+  t.like(await sessionOf(middleware, cookie), { owner: 'ada', data: { name: 'Ada' } })
+  t.is(asked, 0)
 })
 
 test('sessionCookie refuses data that a handler could not store', async (t) => {

@@ -270,6 +270,24 @@ test('what onProgress throws ends the move', async (t) => {
   t.true((await from.scan(NOW, 100, undefined)).records.length > 0)
 })
 
+test('what an async onProgress rejects with ends the move, and it is waited for', async (t) => {
+  const [from, to] = [memory(), memory()]
+  await filled(from, 30)
+  const enough = new Error('enough')
+  const onProgress = async (moved: number): Promise<void> => {
+    await Promise.resolve()
+    if (moved === 5) throw enough
+  }
+  t.is(await t.throwsAsync(moveSessions(from, to, { now, onProgress })), enough)
+
+  let told = 0
+  const count = async (): Promise<void> => {
+    await new Promise((resolve) => setImmediate(resolve))
+    told++
+  }
+  t.is(await moveSessions(from, to, { now, onProgress: count }), told)
+})
+
 test('wrong arguments are refused', async (t) => {
   const store = memory()
   const type = { code: 'ERR_INVALID_ARG_TYPE' }
@@ -279,6 +297,7 @@ test('wrong arguments are refused', async (t) => {
   }
   await t.throwsAsync(moveSessions(store, memory(), { onProgress: 1 } as unknown as MoveOptions), type)
   await t.throwsAsync(moveSessions(store, memory(), null as unknown as MoveOptions), type)
+  await t.throwsAsync(moveSessions(store, memory(), { now: () => NaN }), type)
   const value = { code: 'ERR_INVALID_ARG_VALUE' }
   await t.throwsAsync(moveSessions(store, store), value)
   await t.throwsAsync(moveSessions(store, memory(), { progress: () => undefined } as MoveOptions), value)

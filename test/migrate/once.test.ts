@@ -99,6 +99,27 @@ test('a goOn that throws leaves the old session to the next request', async (t) 
   t.is((await app.browser().send('/', signed('k1'))).body, 'ada {}')
 })
 
+for (const overlap of [0, '1d'] as const)
+  test(`with overlap ${overlap}, nobody is signed out where the answer to the last write of a take-over is lost`, async (t) => {
+    const store = new MemoryStore()
+    const replace = store.replace.bind(store)
+    let isLost = true
+    store.replace = (record, ...rest) => {
+      const done = replace(record, ...rest)
+      if (record.payload === '' && record.meta !== undefined && isLost) {
+        isLost = false
+        throw new Error('ECONNRESET')
+      }
+      return done
+    }
+    const app = await after(t, fromKoaSession({ store: new OldStore(ada()) }), { store }, { overlap })
+    t.is((await app.browser().send('/', signed('k1'))).status, 503)
+    t.false(isLost)
+
+    const mine = ours(await app.browser().send('/', signed('k1')))
+    t.is((await app.browser().send('/', `${mine}; ${signed('k1')}`)).body, 'ada {"cart":["book"]}')
+  })
+
 test('a process that ended at a take-over holds nobody up for longer than fifteen seconds', async (t) => {
   const store = new FaultyStore(new MemoryStore())
   const from = fromKoaSession({ store: new OldStore(ada()) })

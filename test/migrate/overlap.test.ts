@@ -1,11 +1,12 @@
 // takeOver while old and new processes serve the same people: one logout for both.
+import { createHmac } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import test from 'ava'
 import expressSession from 'express-session'
 import { MemoryStore } from '../../src/index.ts'
 import { fromExpressSession, fromKoaSession } from '../../src/migrate.ts'
-import { ada, after, ours } from '../support/deployed.ts'
+import { ada, after, ours, type Visitor } from '../support/deployed.ts'
 import { DAY, inCookie, OldStore, signed } from '../support/old-sessions.ts'
 
 test('who did not get the first answer joins the same session with the old cookie, and finds what was stored since', async (t) => {
@@ -114,6 +115,24 @@ test('a new id keeps both together, and a sign-in as somebody else ends the old 
   t.is((await app.browser().send('/', third)).body, 'nobody {}')
 })
 
+test('where data names the owner: another owner in it, or none, ends the old session as well', async (t) => {
+  for (const path of ['/become', '/forget', '/fail', '/count']) {
+    const old = new OldStore(ada())
+    const owner = ({ user }: Visitor): string | undefined => user
+    const goOn = ({ data }: { data: Visitor }, { user }: Record<string, unknown>): void => {
+      data.user = String(user)
+    }
+    const app = await after(t, fromKoaSession({ store: old }), { owner }, { goOn })
+    const first = ours(await app.browser().send('/', signed('k1')))
+    const answer = await app.browser().send(path, `${first}; ${signed('k1')}`)
+
+    t.is(old.records.has('k1'), path === '/fail' || path === '/count', path)
+    const next = answer.setCookie.some((line) => line.startsWith('sid=')) ? ours(answer) : first
+    const shown = await app.browser().send('/', next)
+    t.is(shown.body.split(' ')[0], path === '/become' ? 'eve' : path === '/forget' ? 'nobody' : 'ada', path)
+  }
+})
+
 test('who signed out here and in again there is taken over again', async (t) => {
   const old = new OldStore(ada())
   const app = await after(t, fromKoaSession({ store: old }))
@@ -163,6 +182,60 @@ test('a cookie that holds the session itself: signing out there takes the cookie
   t.is((await app.browser().send('/', `${mine}; ${cookie}`)).body, 'ada {}')
 
   t.is((await app.browser().send('/', mine)).body, 'nobody {}')
+  t.is((await app.browser().send('/', `${mine}; ${cookie}`)).body, 'nobody {}')
+})
+
+test('a cookie that holds the session itself is missed only where the browser would send it', async (t) => {
+  const app = await after(t, fromKoaSession(), {}, { cookie: { path: '/shop' } })
+  const cookie = inCookie({ user: 'ada' })
+  const mine = ours(await app.browser().send('/shop', cookie))
+
+  for (const path of ['/', '/shopping', '/sho', '/SHOP'])
+    t.is((await app.browser().send(path, mine)).body, 'ada {}', path)
+  for (const path of ['/shop', '/shop/cart', '/shop?a'])
+    t.is((await app.browser().send(path, `${mine}; ${cookie}`)).body, 'ada {}', path)
+  t.is((await app.browser().send('/shop/cart', mine)).body, 'nobody {}')
+})
+
+test('an unsafe request of another site finds no session by its old cookie: ours would not have been sent', async (t) => {
+  const post = { method: 'POST', headers: { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' } }
+  const old = new OldStore(ada())
+  const app = await after(t, fromKoaSession({ store: old }), {}, { goOn: () => undefined })
+
+  t.is((await app.browser().send('/count', signed('k1'), post)).status, 403)
+  t.is((await app.browser().send('/count', signed('k1'))).body, 'nobody {"n":1}')
+  t.is((await app.browser().send('/count', signed('k1'), post)).status, 403)
+  t.is((await app.browser().send('/logout', signed('k1'), post)).status, 403)
+  t.true(old.records.has('k1'))
+  t.is((await app.browser().send('/count', signed('k1'), { method: 'POST' })).body, 'nobody {"n":2}')
+
+  const trusting = await after(t, fromKoaSession({ store: old }), { crossSite: { trust: ['https://evil.example'] } })
+  t.is((await trusting.browser().send('/count', signed('k1'), post)).body, 'ada {"cart":["book"],"n":1}')
+})
+
+test('express-session: a store whose socket is missing has failed, and its sessions have not ended', async (t) => {
+  const secret = 'what express-session signed with'
+  const store = new expressSession.MemoryStore()
+  let failure: Error | undefined
+  const from = fromExpressSession({
+    secret,
+    store: {
+      get: (sid, callback) => (failure === undefined ? store.get(sid, callback) : callback(failure)),
+      set: (sid, session, callback) => store.set(sid, session, callback),
+      destroy: (sid, callback) => store.destroy(sid, callback),
+    },
+  })
+  store.set('k1', { user: 'ada', cookie: { originalMaxAge: DAY, expires: new Date(Date.now() + DAY) } } as never)
+  const signature = createHmac('sha256', secret).update('k1').digest('base64').replace(/=+$/, '')
+  const cookie = `connect.sid=${encodeURIComponent(`s:k1.${signature}`)}`
+  const app = await after(t, from)
+  const mine = ours(await app.browser().send('/', cookie))
+
+  failure = Object.assign(new Error('connect ENOENT'), { code: 'ENOENT', syscall: 'connect' })
+  t.is((await app.browser().send('/', `${mine}; ${cookie}`)).status, 503)
+  failure = undefined
+  t.is((await app.browser().send('/', `${mine}; ${cookie}`)).body, 'ada {}')
+  failure = Object.assign(new Error('open ENOENT'), { code: 'ENOENT', syscall: 'open' })
   t.is((await app.browser().send('/', `${mine}; ${cookie}`)).body, 'nobody {}')
 })
 

@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Replaced, SessionRecord } from '../../src/store.ts'
 import { brokenBeside, type BrokenStore } from './broken-store.ts'
-import { PlainStore } from './plain-store.ts'
+import { PlainStore, type Listener } from './plain-store.ts'
 
 /** Reads, waits and writes, one caller at a time: of this store, not of its neighbours. */
 class LockedStore extends PlainStore {
@@ -112,5 +112,12 @@ export const brokenNeighbours: readonly BrokenStore[] = [
       }
     },
     'where both have list, one lists what the other writes, and no more what the other ends',
+  ),
+  brokenBeside(
+    'each store announces to itself alone',
+    class extends PlainStore {
+      protected override readonly listeners = new Set<Listener>()
+    },
+    'where one has subscribe, it hears of what the other ends',
   ),
 ]

@@ -63,6 +63,49 @@ export const brokenPortions: readonly BrokenStore[] = [
     'where the store has list, a record that lives throughout is listed, whatever comes and goes between portions',
   ),
   broken(
+    'list ends where a portion has expired records alone',
+    class extends WithOffsets {
+      override list(owner: string, now: number, limit: number, cursor: string | undefined): RecordPage {
+        const page = this.portion(
+          this.all((record) => record.owner === owner),
+          limit,
+          cursor,
+        )
+        const records = page.records.filter(({ expiresAt }) => expiresAt > now)
+        return { records, cursor: records.length === 0 ? undefined : page.cursor }
+      }
+    },
+    'where the store has list, portions of any size add up to all records of the owner',
+  ),
+  broken(
+    'list gives all at once',
+    class extends PlainStore {
+      override list(owner: string, now: number): RecordPage | Promise<RecordPage> {
+        return super.list(owner, now, Infinity, undefined)
+      }
+    },
+    'where the store has list, portions stay near their limit, however much there is',
+  ),
+  broken(
+    'list gives the cursor that it was given',
+    class extends PlainStore {
+      override async list(owner: string, now: number, _limit: number, cursor: string | undefined): Promise<RecordPage> {
+        const { records } = await super.list(owner, now, Infinity, undefined)
+        return { records, cursor: cursor ?? 'the end' }
+      }
+    },
+    'where the store has list, it is empty for an owner without records',
+  ),
+  broken(
+    'listKeys gives all at once',
+    class extends PlainStore {
+      override listKeys(owner: string, now: number): KeyPage | Promise<KeyPage> {
+        return super.listKeys(owner, now, Infinity, undefined)
+      }
+    },
+    'where the store has listKeys, portions stay near their limit, however much there is',
+  ),
+  broken(
     'listKeys gives a page of 50, and no more',
     class extends PlainStore {
       override async listKeys(owner: string, now: number, limit: number): Promise<KeyPage> {

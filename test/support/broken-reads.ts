@@ -1,5 +1,5 @@
 // Faults of what is kept, handed out and removed: lost fields, live references, wrong ideas of expiry, deletes that lie.
-import type { SessionRecord } from '../../src/store.ts'
+import type { RecordPage, SessionRecord } from '../../src/store.ts'
 import { broken, isText, keeping, type BrokenStore } from './broken-store.ts'
 import { PlainStore } from './plain-store.ts'
 
@@ -65,6 +65,16 @@ export const brokenReads: readonly BrokenStore[] = [
     },
     'writing to a record that was read changes nothing stored',
     'where the store has list, writing to what was listed changes nothing stored',
+  ),
+  broken(
+    'scan hands out the objects that it keeps',
+    class extends PlainStore {
+      override scan(now: number, limit: number, cursor: string | undefined): RecordPage {
+        const live = [...this.records.values()].filter(({ expiresAt }) => expiresAt > now)
+        return this.portion(live, limit, cursor)
+      }
+    },
+    'where the store has scan, writing to what was scanned changes nothing stored',
   ),
   broken(
     'it hands out frozen records over live bytes',

@@ -119,6 +119,16 @@ export const brokenWrites: readonly BrokenStore[] = [
     'a record deleted while it is replaced stays deleted',
   ),
   broken(
+    'replace keeps the later of two last uses',
+    class extends PlainStore {
+      override replace(record: SessionRecord, version: number, now: number): Replaced | Promise<Replaced> {
+        const lastSeenAt = Math.max(record.lastSeenAt, this.records.get(record.key)?.lastSeenAt ?? 0)
+        return super.replace({ ...record, lastSeenAt }, version, now)
+      }
+    },
+    'replace puts all fields of the new record in the place of the old ones',
+  ),
+  broken(
     'replace keeps the old owner, meta and creation',
     class extends PlainStore {
       override replace(record: SessionRecord, version: number, now: number): Replaced | Promise<Replaced> {

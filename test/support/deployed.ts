@@ -10,6 +10,7 @@ import { DAY } from './old-sessions.ts'
 export interface Visitor {
   cart?: unknown
   n?: number
+  user?: string
 }
 
 export interface Site extends Running {
@@ -30,6 +31,9 @@ export const pages: Koa.Middleware = async (ctx) => {
   if (ctx.path === '/other') await current.signIn('eve')
   if (ctx.path === '/again') await current.regenerate()
   if (ctx.path === '/count') await current.update((data) => (data.n = (data.n ?? 0) + 1))
+  if (ctx.path === '/become' || ctx.path === '/fail') current.data.user = 'eve'
+  if (ctx.path === '/forget') delete current.data.user
+  if (ctx.path === '/fail') throw new Error('no database')
   if (ctx.path === '/life') ctx.body = String(current.maxAge)
   else ctx.body = ctx.path === '/logout' ? 'done' : `${current.owner ?? 'nobody'} ${JSON.stringify(current.data)}`
 }

@@ -4,13 +4,20 @@ import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from 
 /** What a touch is given: key, version, lastSeenAt, expiresAt, now. */
 export type Touch = Parameters<SessionStore['touch']>
 
+export type Listener = (key: string | undefined) => void
+
+/** Those of all stores over the same records. */
+const listenersOf = new WeakMap<Map<string, SessionRecord>, Set<Listener>>()
+
 export class PlainStore implements SessionStore {
   protected readonly records: Map<string, SessionRecord>
-  protected readonly listeners = new Set<(key: string | undefined) => void>()
+  protected readonly listeners: Set<Listener>
 
   /** @param records Those of another one: two stores over the same data. */
   constructor(records = new Map<string, SessionRecord>()) {
     this.records = records
+    this.listeners = listenersOf.get(records) ?? new Set()
+    listenersOf.set(records, this.listeners)
   }
 
   create(record: SessionRecord, now: number): boolean | Promise<boolean> {
@@ -68,8 +75,8 @@ export class PlainStore implements SessionStore {
     )
   }
 
-  subscribe(onEnd: (key: string | undefined) => void): () => void {
-    const listener = (key: string | undefined) => onEnd(key)
+  subscribe(onEnd: Listener): () => void {
+    const listener: Listener = (key) => onEnd(key)
     this.listeners.add(listener)
     return () => this.listeners.delete(listener)
   }

@@ -231,6 +231,27 @@ test('a store without scan is unsupported, not broken', async (t) => {
   await t.throwsAsync(checked({}).store.scan(NOW, 10, undefined), { code: 'ERR_SESSION_UNSUPPORTED' })
 })
 
+test('a subscription that is no function is an event: what an async one rejects with ends no process', async (t) => {
+  for (const answered of [Promise.reject(new Error('no subscriber')), Promise.resolve(() => undefined), null, 5, {}]) {
+    const { store, events } = checked({
+      // The types forbid it, and stores in JavaScript do it.
+      subscribe: () => answered as () => void,
+      watchEvictions: () => answered as () => void,
+    })
+
+    t.is(
+      store.subscribe(() => undefined),
+      undefined,
+    )
+    t.is(
+      store.watchEvictions(() => undefined),
+      undefined,
+    )
+    t.like(events.told, [{ operation: 'subscribe' }, { operation: 'watchEvictions' }])
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+})
+
 /** How many events a call causes whose answer comes after the deadline. */
 async function lateEvents(late: () => Promise<unknown>): Promise<number> {
   let answer!: () => void
