@@ -11,7 +11,7 @@ import { session, type SessionState } from 'koa-fastsession'
 import { RedisStore } from 'koa-fastsession/redis'
 import { createClient } from 'redis'
 
-const client = createClient({ url: process.env['REDIS_URL'] ?? 'redis://127.0.0.1:6379' })
+const client = createClient({ url: process.env['REDIS_URL'] ?? 'redis://127.0.0.1:6379', disableOfflineQueue: true })
 client.on('error', (error) => console.error(String(error))) // without a listener a lost connection ends the process
 await client.connect()
 

@@ -19,7 +19,7 @@ if (cluster.isPrimary) {
   for (let count = 0; count < 4; count++) cluster.fork()
   cluster.once('listening', () => console.log(`http://localhost:${port}`))
 } else {
-  const client = createClient({ url: process.env['REDIS_URL'] ?? 'redis://127.0.0.1:6379' })
+  const client = createClient({ url: process.env['REDIS_URL'] ?? 'redis://127.0.0.1:6379', disableOfflineQueue: true })
   client.on('error', (error) => console.error(String(error)))
   await client.connect()
 

@@ -20,7 +20,11 @@ const port = Number(process.env['PORT'] ?? 18080)
 /** What the platform gives a process between SIGTERM and SIGKILL, less a second: 10 s with Docker, 30 s with Kubernetes. */
 const GRACE = Number(process.env['GRACE'] ?? 9000)
 
-const client = createClient({ url: process.env['REDIS_URL'] ?? 'redis://127.0.0.1:6379' })
+const client = createClient({
+  url: process.env['REDIS_URL'] ?? 'redis://127.0.0.1:6379',
+  disableOfflineQueue: true, // an outage is a 503 at once
+  commandsQueueMaxLength: 10_000, // and fills no memory
+})
 const subscriber = client.duplicate() // hears of ends: what waits for messages can send no commands
 for (const each of [client, subscriber]) each.on('error', (error) => console.error(String(error)))
 await Promise.all([client.connect(), subscriber.connect()])

@@ -139,10 +139,11 @@ const oneLine = (text) => text.replaceAll(/\s+/g, ' ').replaceAll(/^export (asyn
 function signatureOf(node) {
   const full = node.getText()
   const end = node.body === undefined ? full.length : node.body.getStart() - node.getStart()
-  return oneLine(full.slice(0, end).replace(/^readonly /, ''))
-    .replace(/ \| undefined$/, '')
+  const signature = oneLine(full.slice(0, end).replace(/^readonly /, ''))
     .replace(/\{?;?$/, '')
     .trim()
+  // That it may be left out says the question mark already.
+  return node.questionToken === undefined ? signature : signature.replace(/ \| undefined$/, '')
 }
 
 function members(node) {

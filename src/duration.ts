@@ -22,6 +22,9 @@ const UNITS: Readonly<Record<Unit, number>> & Readonly<Record<string, number | u
 
 const WRITTEN = "milliseconds, or a number with a unit such as '30m', '2h', '7d'"
 
+/** What an option must be that `false` switches off. */
+export const DURATION_OR_FALSE: `a duration above 0, or false: ${string}` = `a duration above 0, or false: ${WRITTEN}`
+
 /**
  * A duration in milliseconds, above 0.
  *
@@ -55,8 +58,8 @@ export function lifetime(value: unknown, name: string): number {
  *
  * @throws {TypeError} when it is longer.
  */
-export function timerDuration(value: unknown, name: string): number {
-  const milliseconds = duration(value, name)
+export function timerDuration(value: unknown, name: string, rule?: string): number {
+  const milliseconds = duration(value, name, rule)
   if (milliseconds > MAX_TIMER) throw invalidValue(name, 'at most 24 days', value)
   return milliseconds
 }

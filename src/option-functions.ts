@@ -79,7 +79,7 @@ export function methodOptions<Name extends string>(
 
 /** @throws {TypeError} unless it is an object of these names alone. */
 export function assertNames(given: unknown, caller: string, names: readonly string[]): asserts given is object {
-  if (!isNamed(given)) throw invalidType(`the options of ${caller}`, 'an object', given)
+  if (!isNamed(given)) throw invalidType(`the options of ${caller}`, 'a plain object', given)
   const unknown = Object.keys(given).find((name) => !names.includes(name))
   if (unknown !== undefined)
     throw invalidMix(`${keyNames([unknown])} is no option of ${caller}: it takes ${names.join(', ')}`)

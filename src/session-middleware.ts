@@ -20,13 +20,21 @@ declare module 'koa' {
   }
 }
 
+/**
+ * What `app.use(session()).use(…)` knows: the last signature is the one that types are inferred from. That of a method, so
+ * that a middleware of any data is taken where `SessionMiddleware` is asked for.
+ */
+type Chained<Data extends object, StateKey extends string> = {
+  use(ctx: ParameterizedContext<SessionState<Data, StateKey>>, next: Next): Promise<unknown>
+}['use']
+
 /** The middleware that `session()` gives, and what it does outside Koa's chain. */
-export interface SessionMiddleware<Data extends object = SessionData, StateKey extends string = 'session'> {
+export interface SessionMiddleware<
+  Data extends object = SessionData,
+  StateKey extends string = 'session',
+> extends Chained<Data, StateKey> {
   /** It asks nothing of the state that it is given: any app and any router takes it. */
   (ctx: ParameterizedContext<object>, next: Next): Promise<unknown>
-  /** What `app.use(session()).use(…)` knows: the last signature is the one that types are inferred from. */
-  // eslint-disable-next-line @typescript-eslint/unified-signatures -- two, so that the first asks nothing of an app's state
-  (ctx: ParameterizedContext<SessionState<Data, StateKey>>, next: Next): Promise<unknown>
 
   /**
    * Serves a request that does not run through Koa's chain (a WebSocket upgrade, raw `http`): loads its session, runs

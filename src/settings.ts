@@ -2,7 +2,7 @@
 import type { Context } from 'koa'
 import { cookieSettings, type CookieOptions, type CookieSettings } from './cookie/cookie.ts'
 import { hasShortSecret, keyring, type LiveKeyring } from './cookie/keyring.ts'
-import { duration, lifetime, timerDuration } from './duration.ts'
+import { duration, DURATION_OR_FALSE, lifetime, timerDuration } from './duration.ts'
 import { invalidMix, invalidType, invalidValue } from './errors.ts'
 import type { SessionLogger } from './events.ts'
 import {
@@ -78,7 +78,7 @@ export interface Settings {
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, naming the option and its rule.
  */
 export function settingsOf(given: unknown): Settings {
-  if (!isNamed(given)) throw invalidType('options', 'an object', given)
+  if (!isNamed(given)) throw invalidType('options', 'a plain object', given)
   checkNames(given)
   // Unchecked so far: every field is looked at below.
   const options = given as SessionOptions
@@ -121,7 +121,7 @@ export function settingsOf(given: unknown): Settings {
     sweepInterval:
       options.sweepInterval === false
         ? 0
-        : timerDuration(orDefault(options.sweepInterval, 600_000), 'options.sweepInterval'),
+        : timerDuration(orDefault(options.sweepInterval, 600_000), 'options.sweepInterval', DURATION_OR_FALSE),
     logger: loggerOf(options.logger),
     now: clockOf(options.now),
   })
@@ -142,7 +142,7 @@ function policyOf(options: SessionOptions, rolling: boolean): LifetimePolicy {
   const absolute =
     options.absoluteTimeout === undefined || options.absoluteTimeout === false
       ? options.absoluteTimeout
-      : duration(options.absoluteTimeout, 'options.absoluteTimeout')
+      : duration(options.absoluteTimeout, 'options.absoluteTimeout', DURATION_OR_FALSE)
   return lifetimePolicy(maxAge, rolling, idle, absolute)
 }
 

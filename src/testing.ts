@@ -78,6 +78,7 @@ export async function withSession<Result, Data extends object = SessionData>(
 /**
  * Stores a session in the middleware's store and signs its cookie, for supertest, playwright and the like. Before the
  * first request of the app the middleware needs `keys` as an option. The option `owner` of `session()` is asked where none is given here.
+ * It is no request: it sends no event, takes no `device`, and `maxPerOwner` counts its sessions at the next sign-in by one.
  *
  * ```ts
  * const cookie = await sessionCookie(sessions, { cart: ['book'] }, { owner: 'u1' })

@@ -192,7 +192,7 @@ export class SessionManager<Data extends object = SessionData> {
   /**
    * Whether the owner signed in at most that long ago; `false` without an owner. Ask it before a sensitive action.
    *
-   * @throws {TypeError} when `duration` is none.
+   * @throws {TypeError} when `age` is no duration.
    * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`.
    */
   isFresh(age: Duration): boolean {

@@ -84,7 +84,7 @@ export function mysqlSchema(options: MysqlTable = {}): string {
  * ```ts
  * import mysql from 'mysql2/promise'
  *
- * const pool = mysql.createPool(process.env.DATABASE_URL)
+ * const pool = mysql.createPool(url)
  * app.use(session({ store: new MysqlStore(pool) }))
  * ```
  */

@@ -97,7 +97,7 @@ const CLOCK = { text: 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000
  * Any other client needs a `query` that resolves to the rows as objects; of postgres.js:
  *
  * ```ts
- * const sql = postgres(process.env.DATABASE_URL)
+ * const sql = postgres(url)
  * const client: PostgresClient = {
  *   query: async ({ text, values }) => ({ rows: await sql.unsafe(text, values) }),
  * }

@@ -38,7 +38,7 @@ import { toText } from './text.ts'
 export { sqliteSchema } from './sqlite/statements.ts'
 export type { SqliteDatabase, SqliteStatement } from './sqlite/database.ts'
 
-type Statements = Readonly<Record<StatementName, SqliteStatement>>
+type Statements = Readonly<Record<StatementName, SqliteStatement<Value>>>
 type Work<Result> = (statements: Statements) => Result
 
 /** What a {@link SqliteStore} may be told. */

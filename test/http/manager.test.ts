@@ -352,7 +352,7 @@ for (const [verb, begin] of Object.entries<(session: Session, options?: object) 
         for (const options of [null, 'keep', ['name']])
           await t.throwsAsync(begin(session, options as unknown as object), {
             code: 'ERR_INVALID_ARG_TYPE',
-            message: new RegExp(`^the options of session\\.${verb}\\(\\) must be an object, got `),
+            message: new RegExp(`^the options of session\\.${verb}\\(\\) must be a plain object, got `),
           })
         await t.throwsAsync(begin(session, { keeps: ['name'] }), {
           code: 'ERR_INVALID_ARG_VALUE',

@@ -400,7 +400,8 @@ testWithRedis(
     const environment = { REDIS_URL, WORK: '4000', GRACE: '16000' }
     const { browser, running, url } = await example(t, '13-production.ts', environment)
     const visitor = browser()
-    await visitor.get('/login/ada', { method: 'POST' }) // its connection is kept alive, and idle
+    // Not ada, whose sessions 04-redis lists and ends in the same Redis.
+    await visitor.get('/login/grace', { method: 'POST' }) // its connection is kept alive, and idle
     const stream = await follow(visitor, '/events', 'hello')
     await stream.seen
     // A client that never sends the rest of its request.
@@ -424,7 +425,7 @@ testWithRedis(
 
 testWithRedis('13-production: without anything open it ends at once', async (t) => {
   const { browser, running } = await example(t, '13-production.ts', { REDIS_URL, GRACE: '60000' })
-  await browser().get('/login/ada', { method: 'POST' })
+  await browser().get('/login/grace', { method: 'POST' })
   t.is((await browser().get('/health')).status, 204)
   const exit = once(running.process, 'exit')
   const start = performance.now()

@@ -17,6 +17,21 @@ interface Manifest {
 
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
 const project = await consumer(['@types/koa', '@types/node', 'keygrip', 'koa'])
+const CLIENTS = [
+  '@electric-sql/pglite',
+  '@types/koa',
+  '@types/node',
+  '@types/pg',
+  '@valkey/valkey-glide',
+  'ioredis',
+  'iovalkey',
+  'koa',
+  'libsql',
+  'mysql2',
+  'pg',
+  'postgres',
+  'redis',
+]
 const entries = Object.keys(manifest.exports).filter((entry) => entry !== './package.json')
 const names = entries.map((entry) => join('koa-fastsession', entry))
 
@@ -410,3 +425,58 @@ for (const compiler of ['typescript5', 'typescript', 'typescript7'] as const) {
     )
   }
 }
+
+// The types of other packages are taken as they are, whatever those say of one another.
+test('the clients that the pages name, postgres.js behind the wrapper of the reference, are taken without a cast', async (t) => {
+  t.timeout(240_000)
+  const clients = await consumer(CLIENTS)
+  clients.write({
+    'clients.mts': `
+      import { PGlite } from '@electric-sql/pglite'
+      import { GlideClient } from '@valkey/valkey-glide'
+      import { Cluster, Redis } from 'ioredis'
+      import Valkey from 'iovalkey'
+      import Database from 'libsql' // its types are those of better-sqlite3
+      import mysql from 'mysql2/promise'
+      import pg from 'pg'
+      import postgres from 'postgres'
+      import { createClient, createCluster } from 'redis'
+      import type { SessionStore } from 'koa-fastsession'
+      import { MysqlStore } from 'koa-fastsession/mysql'
+      import { PostgresStore, type PostgresClient } from 'koa-fastsession/postgres'
+      import { RedisStore } from 'koa-fastsession/redis'
+      import { SqliteStore } from 'koa-fastsession/sqlite'
+
+      const client = createClient({ disableOfflineQueue: true })
+      const sql = postgres('postgres://127.0.0.1')
+      const wrapped: PostgresClient = {
+        query: async ({ text, values }) => ({ rows: await sql.unsafe(text, values) }),
+      }
+      export const stores: SessionStore[] = [
+        new RedisStore(client, { subscriber: client.duplicate() }),
+        new RedisStore(createCluster({ rootNodes: [] })),
+        new RedisStore(new Redis(), { subscriber: new Redis() }),
+        new RedisStore(new Cluster([])),
+        new RedisStore(new Valkey.Redis()),
+        new RedisStore(await GlideClient.createClient({ addresses: [] })),
+        new PostgresStore(new pg.Pool(), { subscriber: () => new pg.Client() }),
+        new PostgresStore(new pg.Client()),
+        new PostgresStore(new PGlite()),
+        new PostgresStore(wrapped),
+        new MysqlStore(mysql.createPool('mysql://127.0.0.1')),
+        new MysqlStore(await mysql.createConnection('mysql://127.0.0.1')),
+        new MysqlStore(mysql.createPoolCluster()),
+        new SqliteStore(new Database('sessions.db')),
+      ]
+    `,
+    'tsconfig.json': JSON.stringify({
+      compilerOptions: { ...STRICT, module: 'NodeNext', skipLibCheck: true },
+      files: ['clients.mts'],
+    }),
+  })
+
+  for (const compiler of ['typescript5', 'typescript', 'typescript7'] as const) {
+    const { code, stdout } = await clients.tsc(compiler)
+    t.is(code, 0, `${compiler}: ${stdout}`)
+  }
+})

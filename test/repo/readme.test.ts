@@ -232,6 +232,13 @@ test('the reference is what the docstrings say: npm run docs:reference', async (
   )
 })
 
+test('the reference keeps what may be undefined, where a question mark does not say it already', (t) => {
+  const info = section('docs/reference/middleware.md', '## What `list`, `get` and `scan` show')
+
+  t.true(info.includes('`owner: string | undefined`'))
+  t.true(textOfPage('docs/reference/options.md').includes('`stateKey?: string`'))
+})
+
 test('the map of the house names each room, and no room that is not there', (t) => {
   const map = section('docs/architecture.md', '## The map')
   const named = [...map.matchAll(/^\| ([^|]+)\|/gm)]

@@ -104,7 +104,7 @@ testWithServer('postgres.js works behind the wrapper of the documentation', asyn
   const sql = postgresjs(server?.url ?? '', { onnotice: () => undefined })
   closing.push(() => sql.end())
   const client: PostgresClient = {
-    query: async ({ text, values }) => ({ rows: await sql.unsafe(text, values as string[]) }),
+    query: async ({ text, values }) => ({ rows: await sql.unsafe(text, values) }),
   }
 
   t.deepEqual(await answersAsEver(new PostgresStore(client, { table: freshName() })), [])

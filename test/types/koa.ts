@@ -113,6 +113,16 @@ export const middlewares: Koa.Middleware[] = [
 ]
 router.use(admin)
 scoped.use(admin)
+// A function of the app's own takes the middleware of any data; one of any state key says so.
+declare function report(sessions: SessionMiddleware): void
+declare function reportAny(sessions: SessionMiddleware<object, string>): void
+report(session<{ cart: string[] }>())
+reportAny(session<{ cart: string[] }, 'admin'>({ stateKey: 'admin' }))
+// @ts-expect-error -- its session stands under another name
+report(admin)
+declare function reportVisitors(sessions: SessionMiddleware<Visitor>): void
+// @ts-expect-error -- a key has its type
+reportVisitors(session<{ name: number }>())
 export const composed: (context: Koa.Context, next: Koa.Next) => unknown = admin
 
 // Durations are known by their texts.

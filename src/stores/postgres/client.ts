@@ -1,6 +1,7 @@
 // The clients that a PostgresStore can speak through, made alike: a function that sends one statement.
 import { invalidType, SessionError } from '../../errors.ts'
 import { isPromise } from '../../store.ts'
+import type { Values } from './rows.ts'
 
 /** The part that is used of what a client answers. */
 export interface PostgresResult {
@@ -9,7 +10,7 @@ export interface PostgresResult {
 
 /** The part that is used of a `pg` Pool or Client, and what a wrapper of another client has to have. */
 export interface PostgresClient {
-  query(query: { name?: string; text: string; values?: unknown[] }): Promise<PostgresResult>
+  query(query: { name?: string; text: string; values?: (string | null)[] }): Promise<PostgresResult>
 }
 
 /** The part that is used of PGlite. */
@@ -19,7 +20,7 @@ export interface PGliteClient {
 }
 
 /** Sends a statement; one without values may be several. */
-export type Send = (query: { name?: string; text: string; values?: unknown[] }) => Promise<readonly unknown[]>
+export type Send = (query: { name?: string; text: string; values?: Values }) => Promise<readonly unknown[]>
 
 /** Of `pg`'s Clients, plain and native: what tells whether `connect()` was ever called. */
 interface MaybeConnected {

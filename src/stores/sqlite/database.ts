@@ -7,10 +7,12 @@ import type { Row } from './rows.ts'
 export type Value = string | number | null | Uint8Array
 
 /** The part that is used of a prepared statement. */
-export interface SqliteStatement {
-  run(...values: Value[]): { readonly changes: number | bigint }
-  get(...values: Value[]): unknown
-  all(...values: Value[]): unknown[]
+// The types of better-sqlite3 and libsql work out for each statement what it takes; under TypeScript 5 only `any` fits all.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export interface SqliteStatement<Bound = any> {
+  run(...values: Bound[]): { readonly changes: number | bigint }
+  get(...values: Bound[]): unknown
+  all(...values: Bound[]): unknown[]
   /** Of newer versions of node:sqlite, where a database may be told to give rows as arrays. */
   setReturnArrays?(enabled: boolean): void
   /** Of node:sqlite, which throws for a whole number that is larger than a number can be, and never rounds it. */
@@ -69,8 +71,8 @@ function pathOf(given: string | URL): string {
 }
 
 /** A statement that gives rows as objects, and whole numbers of any size. */
-export function prepared(database: SqliteDatabase, text: string): SqliteStatement {
-  const statement = database.prepare(text)
+export function prepared(database: SqliteDatabase, text: string): SqliteStatement<Value> {
+  const statement = database.prepare(text) as SqliteStatement<Value> // all databases bind these
   statement.setReturnArrays?.(false)
   statement.setReadBigInts?.(true)
   return statement
