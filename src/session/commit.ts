@@ -24,8 +24,9 @@ export function commit(session: RequestSession): MaybePromise<void> {
       if (done instanceof Promise) done = occupy(session, done)
     } else {
       done = runExclusive(session, () => {
-        const plan = planOf(session, true)
+        // First of all: where what is pending cannot be stored, this was the last commit nevertheless.
         session.phase = 'sealed'
+        const plan = planOf(session, true)
         session.pending.data?.freeze()
         return carryOut(session, plan)
       })

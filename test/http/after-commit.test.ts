@@ -414,3 +414,34 @@ test('an update() that comes while the last commit is under way stores none of w
   t.is(await updated, 1)
   t.is((await browser.get('/see')).body, '{"n":1}')
 })
+
+test('a last commit that is refused behind a save() is the last one all the same', async (t) => {
+  let held: Session | undefined
+  let saved: Promise<void> | undefined
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/begin': ({ data }) => (data.n = 0),
+      '/': (session) => {
+        held = session
+        session.data.n = 1
+        saved = session.save()
+        session.data.thing = 1n
+      },
+      '/see': ({ data }) => data,
+    },
+  )
+  const browser = app.browser()
+  await browser.get('/begin')
+  const storing = app.store.pause('replace')
+  const answered = browser.get('/')
+  await storing.arrived
+  storing.open()
+  t.is((await answered).status, 500)
+  await saved
+
+  t.throws(() => held && (held.data.thing = 2), CLOSED)
+  await t.notThrowsAsync(held?.save() ?? Promise.reject(new Error('no handler ran')))
+  t.is((await browser.get('/see')).body, '{"n":1}')
+})
