@@ -1,11 +1,12 @@
 // The way of one request that has an old cookie, or a session that came from one: it goes on with the old session, joins the
 // request that did, or ends with it.
 import type { Context } from 'koa'
-import { SessionError } from '../errors.ts'
+import { atMost } from '../deadlines.ts'
+import { invalidMix, SessionError } from '../errors.ts'
 import type { SessionManager } from '../session/manager.ts'
 import * as claims from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
-import { adopt, assertOwnSite, isRolling, leave, ownerToBe, storeOf } from './session-access.ts'
+import { adopt, assertOwnSite, cookieNameOf, isRolling, leave, ownerToBe, storeOf } from './session-access.ts'
 
 // A browser sends several requests at once, each with the old cookie and none yet with the new one: each must find its
 // session. After that an old cookie opens nothing, whoever kept a copy.
@@ -31,7 +32,7 @@ export interface Settings<Data extends object> {
 /** One request with an old cookie, or with a session that came from one. */
 export class Passage<Data extends object> {
   readonly #settings: Settings<Data>
-  readonly #atWork: Map<string, Promise<unknown>>
+  readonly #atWork: Map<string, Promise<void>>
   readonly #ctx: Context
   readonly #session: SessionManager<Data>
   readonly #store: ReturnType<typeof storeOf>
@@ -42,7 +43,7 @@ export class Passage<Data extends object> {
 
   constructor(
     settings: Settings<Data>,
-    atWork: Map<string, Promise<unknown>>,
+    atWork: Map<string, Promise<void>>,
     ctx: Context,
     session: SessionManager<Data>,
   ) {
@@ -53,9 +54,14 @@ export class Passage<Data extends object> {
     this.#store = storeOf(session)
   }
 
-  /** Before the handlers see the session. */
+  /** Before the handlers see the session. @throws {TypeError} where both cookies have one name. */
   async enter(): Promise<void> {
     const { from, until, overlap } = this.#settings
+    // Ours would be cleared as the old one is.
+    if (from.cookies.includes(cookieNameOf(this.#session)))
+      throw invalidMix(
+        "options.cookie of session() has the name of the old cookie: give ours another one, such as 'sid'",
+      )
     const hasCookie = from.cookies.some((name) => this.#ctx.cookies.get(name, { signed: false }) !== undefined)
     const { origin } = this.#session
     if (origin === 'resumed') {
@@ -162,7 +168,7 @@ export class Passage<Data extends object> {
     const deadline = Date.now() + MAX_WAIT
     while (Date.now() < deadline) {
       const work = this.#atWork.get(name)
-      if (work !== undefined) await Promise.race([work, pause(deadline - Date.now())])
+      if (work !== undefined) await atMost(deadline - Date.now(), work)
       const old = await from.find(name, this.#ctx)
       const now = this.#now()
       if (old === undefined || old.expiresAt <= now) return false

@@ -213,6 +213,19 @@ test('an unsafe request of another site finds no session by its old cookie: ours
   t.is((await trusting.browser().send('/count', signed('k1'), post)).body, 'ada {"cart":["book"],"n":1}')
 })
 
+test('a session cookie of the old name is refused with words: each would clear the other', async (t) => {
+  const old = new OldStore(ada())
+  for (const name of ['koa.sess', 'koa.sess.sig']) {
+    const app = await after(t, fromKoaSession({ store: old }), { cookie: { name } })
+    const answer = await app.browser().send('/', signed('k1'))
+
+    t.is(answer.status, 500)
+    t.deepEqual(answer.setCookie, [])
+    t.regex((app.errors[0] as Error).message, /the name of the old cookie/)
+  }
+  t.true(old.records.has('k1'))
+})
+
 test('express-session: a store whose socket is missing has failed, and its sessions have not ended', async (t) => {
   const secret = 'what express-session signed with'
   const store = new expressSession.MemoryStore()
