@@ -135,16 +135,19 @@ export class Passage<Data extends object> {
     if (overlap === 0 || now >= until) return true
     const name = from.nameIn(this.#ctx)
     const claim = name === undefined ? undefined : await claims.claimOf(this.#store, name, now)
-    // Not taken over: it belongs to processes of before. Or its overlap is not over yet.
-    if (name === undefined || claim === undefined || now < claim.takenAt + overlap) return false
+    // Not taken over: it belongs to processes of before. Or its overlap is not over yet. One that was signed out of is over,
+    // whatever its own store said to that.
+    if (name === undefined || claim === undefined) return false
+    if (claim.id !== undefined && now < claim.takenAt + overlap) return false
     const old = await from.find(name, this.#ctx)
     if (old !== undefined) await from.endIn(old, 0, this.#ctx)
     return true
   }
 
   async #end(old: OldSession): Promise<void> {
-    await this.#settings.from.endIn(old, 0, this.#ctx)
-    await this.#settle(old, undefined)
+    // Both are tried: what the one leaves behind the other lets the next request end.
+    const ends = [this.#settings.from.endIn(old, 0, this.#ctx), this.#settle(old, undefined)]
+    for (const end of await Promise.allSettled(ends)) if (end.status === 'rejected') throw end.reason
     this.#clearCookies()
   }
 
