@@ -1641,4 +1641,32 @@ export const mutants = [
     '',
     'migrate/move',
   ),
+  m(
+    'moveSessions(): two stores over the same data lose every session',
+    'migrate/move.ts',
+    'if (isShared)',
+    'if (!isShared && isShared)',
+    'migrate/move-interrupted',
+  ),
+  m(
+    'moveSessions(): what was signed out of after an interruption lives on in the second store',
+    'migrate/move.ts',
+    'if (hasEnded(scanned)) return this.#endCopy(scanned.key)',
+    'if (hasEnded(scanned)) return false',
+    'migrate/move-interrupted',
+  ),
+  m(
+    'takeOver(): an unsafe request of another site finds the session by its old cookie',
+    'migrate/passage.ts',
+    '      assertOwnSite(this.#session)\n',
+    '',
+    'migrate/overlap',
+  ),
+  m(
+    'takeOver(): where the answer to the last write is lost the next request signs its user out',
+    'migrate/claims.ts',
+    'if (held?.meta !== undefined && taken(held, name).id === id) await endClaim(store, held, now)',
+    '',
+    'migrate/once',
+  ),
 ]

@@ -2,11 +2,11 @@
 // request that did, or ends with it.
 import type { Context } from 'koa'
 import { atMost } from '../deadlines.ts'
-import { SessionError } from '../errors.ts'
+import { invalidMix, SessionError } from '../errors.ts'
 import type { SessionManager } from '../session/manager.ts'
 import * as claims from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
-import { adopt, assertOwnSite, isRolling, leave, ownerToBe, storeOf } from './session-access.ts'
+import { adopt, assertOwnSite, cookieNameOf, isRolling, leave, ownerToBe, storeOf } from './session-access.ts'
 
 // A browser sends several requests at once, each with the old cookie and none yet with the new one: each must find its
 // session. After that an old cookie opens nothing, whoever kept a copy.
@@ -54,9 +54,14 @@ export class Passage<Data extends object> {
     this.#store = storeOf(session)
   }
 
-  /** Before the handlers see the session. */
+  /** Before the handlers see the session. @throws {TypeError} where both cookies have one name. */
   async enter(): Promise<void> {
     const { from, until, overlap } = this.#settings
+    // Ours would be cleared as the old one is.
+    if (from.cookies.includes(cookieNameOf(this.#session)))
+      throw invalidMix(
+        "options.cookie of session() has the name of the old cookie: give ours another one, such as 'sid'",
+      )
     const hasCookie = from.cookies.some((name) => this.#ctx.cookies.get(name, { signed: false }) !== undefined)
     const { origin } = this.#session
     if (origin === 'resumed') {
@@ -130,16 +135,19 @@ export class Passage<Data extends object> {
     if (overlap === 0 || now >= until) return true
     const name = from.nameIn(this.#ctx)
     const claim = name === undefined ? undefined : await claims.claimOf(this.#store, name, now)
-    // Not taken over: it belongs to processes of before. Or its overlap is not over yet.
-    if (name === undefined || claim === undefined || now < claim.takenAt + overlap) return false
+    // Not taken over: it belongs to processes of before. Or its overlap is not over yet. One that was signed out of is over,
+    // whatever its own store said to that.
+    if (name === undefined || claim === undefined) return false
+    if (claim.id !== undefined && now < claim.takenAt + overlap) return false
     const old = await from.find(name, this.#ctx)
     if (old !== undefined) await from.endIn(old, 0, this.#ctx)
     return true
   }
 
   async #end(old: OldSession): Promise<void> {
-    await this.#settings.from.endIn(old, 0, this.#ctx)
-    await this.#settle(old, undefined)
+    // Both are tried: what the one leaves behind the other lets the next request end.
+    const ends = [this.#settings.from.endIn(old, 0, this.#ctx), this.#settle(old, undefined)]
+    for (const end of await Promise.allSettled(ends)) if (end.status === 'rejected') throw end.reason
     this.#clearCookies()
   }
 

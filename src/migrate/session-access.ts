@@ -44,6 +44,11 @@ export function assertOwnSite(session: SessionManager): void {
   if (isUnsafe(info.request)) assertSameSite(core, info, undefined)
 }
 
+/** The name of the session's own cookie. */
+export function cookieNameOf(session: SessionManager): string {
+  return requestSessionOf(session).info.cookie.name
+}
+
 /** Whose session it is once what is pending is stored, in which `options.owner` may find another owner. */
 export function ownerToBe(session: SessionManager): string | undefined {
   const request = requestSessionOf(session)

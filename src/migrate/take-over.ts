@@ -59,6 +59,8 @@ export interface TakeOverOptions<Data extends object = SessionData> {
  *
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options.
  * @throws {SessionError} in a request, `ERR_SESSION_STORE` when either store failed: the browser keeps its cookies.
+ * `ERR_SESSION_CROSS_SITE` for an unsafe request of another site that comes with a live old session. A `TypeError` where
+ * both cookies have one name.
  */
 export function takeOver<Data extends object = SessionData>(options: TakeOverOptions<Data>): Middleware {
   const settings = settingsOf(options)

@@ -115,6 +115,24 @@ test('a new id keeps both together, and a sign-in as somebody else ends the old 
   t.is((await app.browser().send('/', third)).body, 'nobody {}')
 })
 
+test('an old session whose store failed at its end is ended by the next request, whoever that is', async (t) => {
+  for (const path of ['/other', '/logout']) {
+    const old = new OldStore(ada())
+    const app = await after(t, fromKoaSession({ store: old }))
+    const browser = app.browser()
+    for (const pair of signed('k1').split('; ')) await browser.jar.setCookie(pair, app.url)
+    await browser.get('/')
+    Object.assign(old, { destroy: () => Promise.reject(new Error('ECONNREFUSED')) })
+    t.is((await browser.get(path)).status, 503)
+    t.true(old.records.has('k1'))
+    Reflect.deleteProperty(old, 'destroy')
+
+    t.is((await browser.get('/')).body, path === '/other' ? 'eve {}' : 'nobody {}')
+    t.false(old.records.has('k1'))
+    t.false((await browser.cookie()).includes('koa.sess'))
+  }
+})
+
 test('where data names the owner: another owner in it, or none, ends the old session as well', async (t) => {
   for (const path of ['/become', '/forget', '/fail', '/count']) {
     const old = new OldStore(ada())
@@ -211,6 +229,19 @@ test('an unsafe request of another site finds no session by its old cookie: ours
 
   const trusting = await after(t, fromKoaSession({ store: old }), { crossSite: { trust: ['https://evil.example'] } })
   t.is((await trusting.browser().send('/count', signed('k1'), post)).body, 'ada {"cart":["book"],"n":1}')
+})
+
+test('a session cookie of the old name is refused with words: each would clear the other', async (t) => {
+  const old = new OldStore(ada())
+  for (const name of ['koa.sess', 'koa.sess.sig']) {
+    const app = await after(t, fromKoaSession({ store: old }), { cookie: { name } })
+    const answer = await app.browser().send('/', signed('k1'))
+
+    t.is(answer.status, 500)
+    t.deepEqual(answer.setCookie, [])
+    t.regex((app.errors[0] as Error).message, /the name of the old cookie/)
+  }
+  t.true(old.records.has('k1'))
 })
 
 test('express-session: a store whose socket is missing has failed, and its sessions have not ended', async (t) => {
