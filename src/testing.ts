@@ -91,7 +91,7 @@ export async function withSession<Result, Data extends object = SessionData>(
  * that are not known yet.
  */
 export async function sessionCookie<Data extends object>(
-  middleware: SessionMiddleware<Data>,
+  middleware: SessionMiddleware<Data, string>,
   data: NoInfer<Data>,
   options: TestSessionOptions = {},
 ): Promise<string> {
@@ -114,7 +114,7 @@ export async function sessionCookie<Data extends object>(
  * @throws {TypeError} for something that `session()` did not make, or keys that are not known yet.
  */
 export async function sessionOf<Data extends object>(
-  middleware: SessionMiddleware<Data>,
+  middleware: SessionMiddleware<Data, string>,
   cookie: string,
 ): Promise<SessionInfo<Data> | undefined> {
   if (typeof cookie !== 'string') throw invalidType('the second argument of sessionOf()', 'a Cookie header', cookie)

@@ -12,6 +12,7 @@ import {
   type SessionOptions,
   type SessionState,
 } from 'koa-fastsession'
+import { sessionCookie, sessionOf } from 'koa-fastsession/testing'
 
 interface Visitor {
   name?: string
@@ -120,6 +121,12 @@ report(session<{ cart: string[] }>())
 reportAny(session<{ cart: string[] }, 'admin'>({ stateKey: 'admin' }))
 // @ts-expect-error -- its session stands under another name
 report(admin)
+// So do the helpers for tests.
+const adminOfVisitors = session<Visitor, 'admin'>({ stateKey: 'admin' })
+void sessionCookie(adminOfVisitors, { name: 'Ada' })
+void sessionOf(adminOfVisitors, 'admin=...').then((found) => found?.data?.name satisfies string | undefined)
+// @ts-expect-error -- data has no such key
+void sessionCookie(adminOfVisitors, { nmae: 'Ada' })
 declare function reportVisitors(sessions: SessionMiddleware<Visitor>): void
 // @ts-expect-error -- a key has its type
 reportVisitors(session<{ name: number }>())
