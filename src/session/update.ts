@@ -70,6 +70,8 @@ class Update<Result> {
   async #attempt(note: (pending: PendingChanges) => void): Promise<Replaced> {
     const session = this.#session
     if (this.#isFollowed) return 'done'
+    // A verb that was called before may have stored, and not said yet what of the pending it has dealt with.
+    if (session.busy !== undefined) await session.busy.catch(() => undefined)
     session.readable()
     if (session.status === 'gone' || session.status === 'unbound') return refuse(session)
     if (session.dataError !== undefined) throw session.dataError

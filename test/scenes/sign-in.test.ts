@@ -144,6 +144,21 @@ claim('signing in again as the same owner keeps everything', async (t, { visitor
   t.deepEqual(await account(visitor), { a: 1, owner: 'ada' })
 })
 
+claim('signIn keeps what is listed alone where an update begins before it resolves', async (t, { visitor }) => {
+  for (const isStored of [false, true]) {
+    await visitor.does((session) => session.destroy())
+    if (isStored) await visitor.does(({ data }) => (data.b = 2))
+    await visitor.does(async (session) => {
+      session.data.a = 1
+      const signingIn = session.signIn('ada', { keep: ['b'] })
+      await session.update((data) => (data.c = 3))
+      await signingIn
+    })
+
+    t.deepEqual(await visitor.sees(), isStored ? { b: 2, c: 3 } : { c: 3 })
+  }
+})
+
 claim('signIn keeps what is listed, or nothing', async (t, { visitor }) => {
   await visitor.does(({ data }) => Object.assign(data, { a: 1, b: 2 }))
 
