@@ -47,7 +47,8 @@ export function commit(session: RequestSession): MaybePromise<void> {
  */
 export function save(session: RequestSession): MaybePromise<void> {
   session.readable()
-  if (isSettled(session)) return
+  // What the last commit has taken is stored once: whoever comes behind it would store it again.
+  if (session.phase !== 'open') return
   session.pending.mustStore = true
   return orDrop(session, (note) => {
     const plan = planOf(session, false)
@@ -59,18 +60,13 @@ export function save(session: RequestSession): MaybePromise<void> {
 /** Commits as at the end of the request, but lets it go on: a response leaves before the chain that serves it has returned. */
 export async function commitPending(session: RequestSession): Promise<void> {
   await runExclusive(session, () => {
-    if (isSettled(session)) return undefined
+    if (session.phase !== 'open') return undefined
     return orDrop(session, (note) => {
       const plan = planOf(session, true)
       if ('pending' in plan) note(plan.pending)
       return carryOut(session, plan)
     })
   })
-}
-
-/** Whether the last commit has taken what was pending: whoever came behind it would store that once more. */
-function isSettled({ phase }: RequestSession): boolean {
-  return phase !== 'open'
 }
 
 /**
