@@ -52,13 +52,7 @@ const KEY = Symbol.for('koa-fastsession.context')
 const holder = globalThis as { [KEY]?: AsyncLocalStorage<ContextScope> }
 
 /** The one AsyncLocalStorage of this process. */
-export const sessionContext: AsyncLocalStorage<ContextScope> = shared()
-
-function shared(): AsyncLocalStorage<ContextScope> {
-  const existing = holder[KEY]
-  if (existing !== undefined) return existing
-  return (holder[KEY] = new AsyncLocalStorage<ContextScope>())
-}
+export const sessionContext: AsyncLocalStorage<ContextScope> = (holder[KEY] ??= new AsyncLocalStorage<ContextScope>())
 
 /** A scope without a session, for an update from outside a request: `currentSession()` finds nothing in its function. */
 export function scopeOutside(update: unknown): ContextScope {
