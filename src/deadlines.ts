@@ -78,7 +78,7 @@ export class Deadlines {
 /** Waits for a promise, but not longer than that. What it rejects with is passed on if it comes in time. */
 export async function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds)))
+  const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, Math.max(0, milliseconds))))
   try {
     await Promise.race([promise, timeout])
   } finally {

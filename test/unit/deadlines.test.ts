@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import test from 'ava'
-import { Deadlines } from '../../src/deadlines.ts'
+import { atMost, Deadlines } from '../../src/deadlines.ts'
 
 test.serial('many deadlines take one timer, and pass in their order', async (t) => {
   const real = globalThis.setTimeout
@@ -67,4 +67,19 @@ test('a deadline passes outside the async context of the call that set it', asyn
   })
 
   t.is(seen, undefined)
+})
+
+test.serial('a wait that has no time left starts no timer in the past, of which Node warns', async (t) => {
+  const real = globalThis.setTimeout
+  const delays: (number | undefined)[] = []
+  globalThis.setTimeout = Object.assign((fn: () => void, delay?: number) => {
+    delays.push(delay)
+    return real(fn, delay)
+  }, real)
+  try {
+    await atMost(-18, new Promise(() => undefined))
+  } finally {
+    globalThis.setTimeout = real
+  }
+  t.deepEqual(delays, [0])
 })
