@@ -49,7 +49,7 @@ export class ContextScope {
 
 // Two copies or two versions of this package in one process share one storage: its shape is part of their contract.
 const KEY = Symbol.for('koa-fastsession.context')
-const holder = globalThis as { [KEY]?: AsyncLocalStorage<ContextScope> }
+const holder = globalThis as { [KEY]?: AsyncLocalStorage<ContextScope> | undefined }
 
 /** The one AsyncLocalStorage of this process. */
 export const sessionContext: AsyncLocalStorage<ContextScope> = (holder[KEY] ??= new AsyncLocalStorage<ContextScope>())

@@ -100,7 +100,7 @@ export function session<Data extends object>(options: SessionOptions<Data> = {})
 
 // Shared by all copies of this package in the process: the one of a test may ask for a middleware of the app's.
 const MOUNTED = Symbol.for('koa-fastsession.middlewares')
-const holder = globalThis as { [MOUNTED]?: WeakMap<object, MountedSession> }
+const holder = globalThis as { [MOUNTED]?: WeakMap<object, MountedSession> | undefined }
 const mountedBy = (holder[MOUNTED] ??= new WeakMap())
 
 /** @internal What is behind a middleware. @throws {TypeError} when it was not made by `session()`. */

@@ -189,9 +189,9 @@ for (const driver of drivers) {
       prepare: (sql) => {
         const statement = prepare(sql)
         return {
-          run: (...values) => statement.run(...values),
-          get: (...values) => statement.get(...values),
-          all: (...values) => {
+          run: (...values: unknown[]) => statement.run(...values),
+          get: (...values: unknown[]) => statement.get(...values),
+          all: (...values: unknown[]) => {
             const rows = statement.all(...values) as { payload?: string | Uint8Array | null }[]
             looks.push({
               rows: rows.length,
