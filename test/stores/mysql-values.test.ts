@@ -65,7 +65,8 @@ testWithServer('a payload above max_allowed_packet is an error with its code, an
 
   const error = await t.throwsAsync(store.replace(keyed('a', { version: 2, payload: 'x'.repeat(17_000_000) }), 1, NOW))
 
-  t.is((error as Error & { code: unknown }).code, 'ER_NET_PACKET_TOO_LARGE')
+  // The server says so and hangs up: where it does while the client still sends, the client may not come to read it.
+  t.regex(String((error as Error & { code: unknown }).code), /^(?:ER_NET_PACKET_TOO_LARGE|ECONNRESET|EPIPE)$/)
   t.deepEqual(await store.read('a', NOW), keyed('a'))
 })
 
