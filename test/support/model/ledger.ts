@@ -118,18 +118,26 @@ export class Ledger {
     })
   }
 
+  /** How many sessions stand under these ids: one that is getting a new id stands under two. */
+  sessionsUnder(keys: readonly string[]): number {
+    return this.#chainsOf(keys).size
+  }
+
+  #chainsOf(keys: readonly string[]): Set<number | undefined> {
+    return new Set(keys.map((key) => this.#entries.get(key)?.chain))
+  }
+
   /** An update of all sessions of an owner is over: `lived` of theirs lived when it began, `known` is all that there was. */
   expectUpdated(mind: Mind, owner: string, lived: readonly string[], known: ReadonlySet<string>, now: number): void {
-    const chainOf = (key: string): number | undefined => this.#entries.get(key)?.chain
-    const sure = mind.updated.filter((key) => this.#entries.get(key)?.isCopy === false).map(chainOf)
-    this.expect(mind, new Set(sure).size === sure.length, 'a session was updated twice')
-    const chains = mind.updated.map(chainOf)
+    const sure = mind.updated.filter((key) => this.#entries.get(key)?.isCopy === false)
+    this.expect(mind, this.#chainsOf(sure).size === sure.length, 'a session was updated twice')
+    const chains = this.#chainsOf(mind.updated)
     for (const key of lived) {
-      const chain = chainOf(key)
+      const chain = this.#entries.get(key)?.chain
       const news = [...this.#entries].filter(([one, entry]) => entry.chain === chain && !known.has(one))
       const stayed = news.every(([, { ownedBy, isCopy }]) => isCopy || ownedBy === owner)
       if (!stayed || this.#liveSuccessor(key, now) === undefined) continue
-      this.expect(mind, chains.includes(chain), `the session ${key} was not updated`)
+      this.expect(mind, chains.has(chain), `the session ${key} was not updated`)
     }
   }
 

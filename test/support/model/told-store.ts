@@ -106,7 +106,7 @@ export class ToldStore implements SessionStore {
   #ask<T>(call: () => T | Promise<T>, tell: (answer: T) => void): T | Promise<T> {
     const { calls, mind } = this.#stage
     if (mind !== undefined && calls !== 'at once') return this.#later(call, tell)
-    const answer = call()
+    const answer = this.#begun(call)
     if (answer instanceof Promise) return this.#settled(answer, tell)
     tell(answer)
     return answer
@@ -115,9 +115,20 @@ export class ToldStore implements SessionStore {
   async #later<T>(call: () => T | Promise<T>, tell: (answer: T) => void): Promise<T> {
     const { schedule, calls } = this.#stage
     await schedule.wait('call')
-    const answer = await this.#settled(call(), tell)
+    const answer = await this.#settled(this.#begun(call), tell)
     if (calls === 'around') await schedule.wait('answer')
     return answer
+  }
+
+  /** A store that meets a lock pauses at once, and that is no turn of the schedule. */
+  #begun<T>(call: () => T | Promise<T>): T | Promise<T> {
+    const { schedule } = this.#stage
+    schedule.calling++
+    try {
+      return call()
+    } finally {
+      schedule.calling--
+    }
   }
 
   async #settled<T>(call: T | Promise<T>, tell: (answer: T) => void): Promise<T> {
