@@ -136,7 +136,9 @@ export class Ledger {
       const chain = this.#entries.get(key)?.chain
       const news = [...this.#entries].filter(([one, entry]) => entry.chain === chain && !known.has(one))
       const stayed = news.every(([, { ownedBy, isCopy }]) => isCopy || ownedBy === owner)
-      if (!stayed || this.#liveSuccessor(key, now) === undefined) continue
+      // What took its place may have been there before, and be another owner's.
+      const live = this.#liveSuccessor(key, now)
+      if (!stayed || live === undefined || this.#entries.get(live)?.ownedBy !== owner) continue
       this.expect(mind, chains.has(chain), `the session ${key} was not updated`)
     }
   }
