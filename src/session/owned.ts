@@ -95,14 +95,14 @@ async function present(
   return live
 }
 
-/** How many sessions these keys are: of two that follow one another, as `predecessors` tells, it is one. */
+/** How many sessions these keys are: those that follow one another, or the same one, as `predecessors` tells, are one. */
 export function sessionsOf(keys: ReadonlySet<string>, predecessors: ReadonlyMap<string, string | undefined>): number {
   const first = new Set<string>()
   for (const key of keys) {
     let one = key
     for (let steps = 0; steps < MAX_STEPS; steps++) {
       const predecessor = predecessors.get(one)
-      if (predecessor === undefined || !predecessors.has(predecessor)) break
+      if (predecessor === undefined) break
       one = predecessor
     }
     first.add(one)

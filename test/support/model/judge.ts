@@ -108,6 +108,7 @@ export class Judge {
         `version ${record.version} follows ${entry.record.version}`,
       )
       replaced(this.#ledger, mind, entry, record, now)
+      mind.storedEnd = this.#ledger.absoluteEnd(record.key)
     }
     this.#ledger.look(mind, now)
     // The store was not asked about the new id.

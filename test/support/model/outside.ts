@@ -41,7 +41,9 @@ export async function callFromOutside(
       const done = await sessions.updateAll(owner, count)
       ledger.expectUpdated(mind, owner, lived, known, stage.now)
       const updated = ledger.sessionsUnder(mind.updated)
-      ledger.expect(mind, done === updated, `it told ${done} of ${updated} updates`)
+      // A copy that is given up in the end may count beside its session, where that has moved on twice meanwhile.
+      const isCounted = updated <= done && done <= mind.updated.length
+      ledger.expect(mind, isCounted, `it told ${done} of ${updated} updates`)
     } else {
       const lived = ledger.lives(stage.now)
       const done = await sessions.destroyEverything()

@@ -232,7 +232,7 @@ export class World implements Stage {
       // Max-Age=0 would delete it: a cookie of a session that has just ended lives for one second.
       ledger.expect(
         mind,
-        maxAge === 1 || now + maxAge * 1000 <= ledger.absoluteEnd(keyIn(cookie)),
+        maxAge === 1 || now + maxAge * 1000 <= Math.max(ledger.absoluteEnd(keyIn(cookie)), mind.storedEnd),
         'the cookie outlives its session',
       )
     }
