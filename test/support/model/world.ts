@@ -116,7 +116,8 @@ export class World implements Stage {
       now: () => this.#now,
       generateId: () => `model-${String(++ids).padStart(20, '0')}`,
       sweepInterval: false,
-      storeTimeout: '10m',
+      // The deadline of the last call lives so long, and with it the world: of ten thousand few may be there at once.
+      storeTimeout: '20s',
       logger: {},
     })
     app.use(sessions)
