@@ -6,7 +6,12 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const isQuick = process.argv.includes('--quick')
+const { values, positionals: named } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, lanes: { type: 'string', default: '1' } },
+  allowPositionals: true,
+})
+const isQuick = values.quick
+const lanes = Number(values.lanes)
 const npm = (name, ...args) => ['run', '--silent', name, '--', ...args]
 /** One test file stands for all of them. */
 const tests = isQuick ? ['test/http/cookies.test.ts'] : []
@@ -36,11 +41,6 @@ const parts = {
   soak: { runs: [npm('soak', ...(isQuick ? ['--requests', '2000', '--visitors', '2000'] : []))] },
 }
 
-const { values, positionals: named } = parseArgs({
-  options: { quick: { type: 'boolean' }, lanes: { type: 'string', default: '1' } },
-  allowPositionals: true,
-})
-const lanes = Number(values.lanes)
 const wanted = named.length > 0 ? named : Object.keys(parts)
 const unknown = wanted.filter((name) => !Object.hasOwn(parts, name))
 if (unknown.length > 0 || !Number.isSafeInteger(lanes) || lanes < 1) {

@@ -230,7 +230,6 @@ export function describe(value: unknown): string {
   if (value === null || value === undefined || typeof value === 'boolean' || typeof value === 'number')
     return String(value)
   if (typeof value === 'string') return value === '' ? 'an empty string' : `a string of ${value.length} characters`
-  if (value === A_NUMBER) return 'a number'
   if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : `an array of ${value.length}`
   if (isPromise(value)) return 'a promise'
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
@@ -241,19 +240,18 @@ export function describe(value: unknown): string {
  * rule alone does not help, what to do.
  */
 export function invalidType(name: string, rule: string, value: unknown, remedy?: string): TypeError {
-  return coded('ERR_INVALID_ARG_TYPE', refusal(name, rule, value, remedy))
+  return coded('ERR_INVALID_ARG_TYPE', refusal(name, rule, describe(value), remedy))
 }
 
 /** The same for what may be a secret: a number that lost its quotes in a configuration is one, and is not printed either. */
 export function invalidSecret(name: string, rule: string, value: unknown, remedy?: string): TypeError {
-  return invalidType(name, rule, typeof value === 'number' ? A_NUMBER : value, remedy)
+  const got = typeof value === 'number' ? 'a number' : describe(value)
+  return coded('ERR_INVALID_ARG_TYPE', refusal(name, rule, got, remedy))
 }
-
-const A_NUMBER = Symbol('a number')
 
 /** A value of the right type that breaks a rule. */
 export function invalidValue(name: string, rule: string, value: unknown, remedy?: string): TypeError {
-  return coded('ERR_INVALID_ARG_VALUE', refusal(name, rule, value, remedy))
+  return coded('ERR_INVALID_ARG_VALUE', refusal(name, rule, describe(value), remedy))
 }
 
 /** Options that are each right but refuse one another: the sentence says what to change. */
@@ -261,8 +259,8 @@ export function invalidMix(message: string): TypeError {
   return coded('ERR_INVALID_ARG_VALUE', message)
 }
 
-function refusal(name: string, rule: string, value: unknown, remedy: string | undefined): string {
-  return `${name} must be ${rule}, got ${describe(value)}${remedy === undefined ? '' : `: ${remedy}`}`
+function refusal(name: string, rule: string, got: string, remedy: string | undefined): string {
+  return `${name} must be ${rule}, got ${got}${remedy === undefined ? '' : `: ${remedy}`}`
 }
 
 function coded(code: string, message: string): TypeError {

@@ -127,7 +127,7 @@ function infoOf(mounted: MountedSession, cookie: string | undefined): RequestInf
   const request = new IncomingMessage(new Socket())
   request.method = 'GET'
   if (cookie !== undefined) request.headers.cookie = cookie
-  // No request of the app's: its functions of ctx are not asked about it.
+  // No request of the app's, so the app is not asked whether it is passive.
   return mounted.requests.infoOutside(request, false)
 }
 

@@ -65,8 +65,8 @@ export function keyring(keys: unknown, name: string): LiveKeyring {
 /** @throws {TypeError} unless it is a string that is not blank, or bytes. */
 export function checkSecret(secret: unknown, name: string): void {
   const rule = 'a secret of at least one character that is no space; 32 random ones are good'
-  if (secret === undefined) throw invalidSecret(name, rule, secret, UNSET)
-  if (typeof secret !== 'string' && !(secret instanceof Uint8Array)) throw invalidSecret(name, rule, secret)
+  if (typeof secret !== 'string' && !(secret instanceof Uint8Array))
+    throw invalidSecret(name, rule, secret, secret === undefined ? UNSET : undefined)
   if (secret.length === 0 || (typeof secret === 'string' && secret.trim() === ''))
     throw invalidValue(name, rule, secret, UNSET)
 }
