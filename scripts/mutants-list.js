@@ -1642,6 +1642,13 @@ export const mutants = [
     'migrate/move',
   ),
   m(
+    "MysqlStore: an app's own typeCast sees the columns of a session",
+    'stores/mysql/sender.ts',
+    "config === undefined || typeof config.typeCast === 'function'",
+    'config === undefined',
+    'stores/mysql-values',
+  ),
+  m(
     'moveSessions(): two stores over the same data lose every session',
     'migrate/move.ts',
     'if (isShared)',

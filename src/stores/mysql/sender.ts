@@ -7,7 +7,7 @@ import { withLiterals, type Value } from './values.ts'
 export interface MysqlQuery {
   sql: string
   values: (Buffer | number | null)[]
-  typeCast: (field: unknown, next: () => unknown) => unknown
+  typeCast: true | ((field: unknown, next: () => unknown) => unknown)
   nestTables: boolean
   rowsAsArray: boolean
   namedPlaceholders: boolean
@@ -17,6 +17,8 @@ export interface MysqlQuery {
 
 /** The part that is used of a promise connection of mysql2. */
 export interface MysqlConnection {
+  /** The options of the caller's. */
+  readonly config?: { readonly typeCast?: unknown }
   execute(query: MysqlQuery): Promise<[unknown, unknown]>
   query(query: MysqlQuery): Promise<[unknown, unknown]>
 }
@@ -39,15 +41,22 @@ export interface Statement {
   readonly values?: readonly Value[]
 }
 
-// An app's own `typeCast` would see each column, others would make arrays or nested objects of rows, and by two options a
-// whole number is a number or text. So all of it is asked for; text is what keeps every digit.
+// Some options would make arrays or nested objects of rows, and by two of them a whole number is a number or text. So all of it
+// is asked for; text is what keeps every digit.
 const ASKED = {
-  typeCast: (_field: unknown, next: () => unknown) => next(),
   nestTables: false,
   rowsAsArray: false,
   namedPlaceholders: false,
   supportBigNumbers: true,
   bigNumberStrings: true,
+}
+
+/**
+ * An app's own `typeCast` would see each column, and only a function takes its place. It would cost half of a read (54 µs
+ * instead of 113, Node 20), so it is asked for where there is one, or none can be seen to be missing.
+ */
+function typeCastFor({ config }: MysqlConnection): MysqlQuery['typeCast'] {
+  return config === undefined || typeof config.typeCast === 'function' ? (_field, next) => next() : true
 }
 
 // How long a pooled connection may owe an answer until it is given up, in milliseconds. mysql2 never does that itself:
@@ -138,17 +147,23 @@ export class Sender {
   }
 
   async #send(verb: 'execute' | 'query', sql: string, values: readonly Value[]): Promise<unknown> {
-    const query = { ...ASKED, sql, values: [...values] }
-    if (!('getConnection' in this.#client)) return firstOf(await this.#client[verb](query))
+    const askedOf = (connection: MysqlConnection): MysqlQuery => ({
+      ...ASKED,
+      typeCast: typeCastFor(connection),
+      sql,
+      values: [...values],
+    })
+    const client = this.#client
+    if (!('getConnection' in client)) return firstOf(await client[verb](askedOf(client)))
 
-    const connection = await this.#client.getConnection()
+    const connection = await client.getConnection()
     let timer: NodeJS.Timeout | undefined
     const silence = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Silence()), LONGEST_SILENCE).unref()
     })
     let isGood = false
     try {
-      const answer = await Promise.race([connection[verb](query), silence])
+      const answer = await Promise.race([connection[verb](askedOf(connection)), silence])
       isGood = true
       return firstOf(answer)
     } catch (error) {
