@@ -1646,7 +1646,7 @@ export const mutants = [
     'stores/mysql/sender.ts',
     "config === undefined || typeof config.typeCast === 'function'",
     'config === undefined',
-    'stores/mysql-values',
+    'unit/mysql-sender',
   ),
   m(
     'moveSessions(): two stores over the same data lose every session',
