@@ -11,13 +11,16 @@ function connectionOf(own: Pick<MysqlConnection, 'config'>) {
   return { ...own, asked, execute: answer, query: answer }
 }
 
-const castIn = async (own: Pick<MysqlConnection, 'config'>, isPool: boolean): Promise<MysqlQuery['typeCast']> => {
+const castIn = async (
+  own: Pick<MysqlConnection, 'config'>,
+  isPool: boolean,
+): Promise<MysqlQuery['typeCast'] | undefined> => {
   const connection = connectionOf(own)
   const pool = {
     getConnection: () => Promise.resolve({ ...connection, release: () => undefined, destroy: () => undefined }),
   }
   await new Sender(isPool ? pool : connection, undefined).rows({ sql: 'SELECT 1', values: [] })
-  return connection.asked[0]?.typeCast ?? true
+  return connection.asked[0]?.typeCast
 }
 
 for (const [place, isPool] of Object.entries({ 'a connection': false, 'a pool': true })) {
