@@ -18,7 +18,10 @@ export interface MysqlQuery {
 /** The part that is used of a promise connection of mysql2. */
 export interface MysqlConnection {
   /** The options of the caller's. */
-  readonly config?: { readonly typeCast?: unknown }
+  readonly config?: {
+    /** The caller's own conversion of a column's value. */
+    readonly typeCast?: unknown
+  }
   execute(query: MysqlQuery): Promise<[unknown, unknown]>
   query(query: MysqlQuery): Promise<[unknown, unknown]>
 }
