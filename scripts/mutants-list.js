@@ -1304,8 +1304,8 @@ export const mutants = [
   m(
     'an error of 500 commits',
     'middleware.ts',
-    'if (isAnswer(error)) await this.#finish(',
-    'if (error) await this.#finish(',
+    'if (isAnswer(error)) await finish(',
+    'if (error) await finish(',
     'http/errors',
   ),
   m(

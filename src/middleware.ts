@@ -210,25 +210,16 @@ export class MountedSession {
         ? sessionContext.run(scope, fn, manager)
         : sessionContext.run(scope, fn as () => Result | Promise<Result>))
     } catch (error) {
-      if (isAnswer(error)) await this.#finish(session, facade)
+      if (isAnswer(error)) await finish(session, facade)
       else session.close()
       throw error
     }
-    if (ctx?.respond === false && session.cookie.isTakenOver) await this.#finishSocket(ctx, session, facade)
+    if (ctx?.respond === false && session.cookie.isTakenOver) await finishSocket(ctx, session, facade)
     else {
-      const finishing = this.#finish(session, facade)
+      const finishing = facade === undefined ? commit(session) : finish(session, facade)
       if (finishing !== undefined) await finishing
     }
     return result
-  }
-
-  /** A handler made a WebSocket of the connection: Koa would write its answer to an error into it. */
-  async #finishSocket(ctx: Context, session: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
-    try {
-      await this.#finish(session, facade)
-    } catch (error) {
-      ctx.app.emit('error', error, ctx)
-    }
   }
 
   /** The outer chain commits what comes later; what this one changed is stored before its answer leaves. */
@@ -258,12 +249,6 @@ export class MountedSession {
     return undefined
   }
 
-  /** Commits what the handlers changed. */
-  #finish(session: RequestSession, facade: KoaSessionFacade | undefined): void | Promise<void> {
-    if (facade !== undefined) return finishFacade(session, facade).then(() => this.#finish(session, undefined))
-    return spans.commit.hasSubscribers ? trace('commit', {}, () => commit(session)) : commit(session)
-  }
-
   /** @internal The public id of the live session that a request's cookie names. */
   async publicIdOf(info: RequestInfo): Promise<string | undefined> {
     const { status, record } = await this.#loader.load(info)
@@ -277,12 +262,27 @@ export class MountedSession {
   }
 }
 
-async function finishFacade(session: RequestSession, facade: KoaSessionFacade): Promise<void> {
+/** Commits what the handlers changed, in the facade of koa-session too. */
+async function finish(session: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
   try {
-    await facade.finish()
+    await facade?.finish()
   } catch (error) {
     session.close()
     throw error
+  }
+  await commit(session)
+}
+
+/** A handler made a WebSocket of the connection: Koa would write its answer to an error into it. */
+async function finishSocket(
+  ctx: Context,
+  session: RequestSession,
+  facade: KoaSessionFacade | undefined,
+): Promise<void> {
+  try {
+    await finish(session, facade)
+  } catch (error) {
+    ctx.app.emit('error', error, ctx)
   }
 }
 

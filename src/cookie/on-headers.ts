@@ -6,6 +6,7 @@ export type Header = readonly [name: string, value: string]
 
 export const SET_COOKIE = 'Set-Cookie'
 export const NO_HEADERS: readonly Header[] = []
+const NO_ARGUMENTS: unknown[] = []
 
 /** Where the headers of a session come from. */
 export interface HeaderSource {
@@ -76,7 +77,10 @@ class Hook {
     }
     try {
       const isDue = isConsulted || hook.#due.length > 0
-      const result = isDue ? hook.#send(this, args) : hook.#writeHead.apply(this, args)
+      const rest = isDue ? hook.#write(this, args) : args
+      // Where Node's own function comes next, nothing changes what was written.
+      const isNext = hook.#writeHead === (Object.getPrototypeOf(this) as HookedResponse).writeHead
+      const result = isNext || !isDue ? hook.#writeHead.apply(this, rest) : hook.#sendThrough(this, rest)
       for (const source of hook.#sources) source.onSent()
       return result
     } catch (error) {
@@ -84,15 +88,6 @@ class Hook {
       hook.#isOver = this.headersSent
       throw error
     }
-  }
-
-  #send(response: HookedResponse, args: unknown[]): unknown {
-    const rest = args.length > 1 ? setGiven(response, args) : args
-    this.#write(response)
-    // Node's own function comes next, so nothing changes what was written.
-    if (this.#writeHead === (Object.getPrototypeOf(response) as HookedResponse).writeHead)
-      return this.#writeHead.apply(response, rest)
-    return this.#sendThrough(response, rest)
   }
 
   /** Listeners that were there before us (of the package on-headers, say) run next: what they set may take ours away. */
@@ -107,7 +102,7 @@ class Hook {
         if (isWriting || response.headersSent) return result
         isWriting = true
         try {
-          this.#write(response)
+          this.#write(response, NO_ARGUMENTS)
         } finally {
           isWriting = false
         }
@@ -124,8 +119,13 @@ class Hook {
     }
   }
 
-  // Doing so twice changes nothing.
-  #write(response: HookedResponse): void {
+  /**
+   * Writes what `writeHead` was given, and ours after it. To write ours twice changes nothing.
+   *
+   * @returns the arguments that are left.
+   */
+  #write(response: HookedResponse, args: unknown[]): unknown[] {
+    const rest = args.length > 1 ? setGiven(response, args) : args
     let hasCookie = false
     for (const [name, value] of this.#due) {
       const present = response.getHeader(name)
@@ -137,6 +137,7 @@ class Hook {
     const vary = response.getHeader('vary')
     if (vary === undefined) response.setHeader('Vary', 'Cookie')
     else addVary(response, listed(vary).join(', '))
+    return rest
   }
 }
 

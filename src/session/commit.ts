@@ -5,6 +5,7 @@ import { expiry } from '../record/lifetime.ts'
 import { recordOf, type Draft, type Instants } from '../record/record.ts'
 import { isEnded } from '../record/tombstone.ts'
 import { CorruptRecord, type MaybePromise, type SessionRecord } from '../store.ts'
+import { spans, trace } from '../trace.ts'
 import { create } from './create.ts'
 import { occupy, orDrop, runExclusive } from './exclusive.ts'
 import { readLive, refuse, takeNewer } from './newest.ts'
@@ -12,8 +13,9 @@ import { planOf, type Plan } from './plan.ts'
 import { replace } from './replace.ts'
 import type { RequestSession } from './request-session.ts'
 
-/** Commits a request whose handlers have returned: at once where the store answers at once. */
-export function commit(session: RequestSession): MaybePromise<void> {
+/** Commits a request whose handlers have returned: at once where the store answers at once. `isTraced`: its span has begun. */
+export function commit(session: RequestSession, isTraced = false): MaybePromise<void> {
+  if (!isTraced && spans.commit.hasSubscribers) return trace('commit', {}, () => commit(session, true))
   try {
     let done: MaybePromise<void>
     if (session.busy === undefined) {

@@ -80,7 +80,7 @@ export class Loader {
   #take(session: RequestSession, verified: VerifiedId, record: Found): MaybePromise<RequestSession> {
     const { publicId } = verified
     const { now, info } = session
-    const { settings, payload, binding } = this.#core
+    const { settings, payload, binding, events } = this.#core
     if (record === undefined || record === 'corrupt') return this.#ended(session, record ?? 'ended', publicId)
     if (isEnded(record)) {
       // The request was under way when its session got a new id: what it changes is refused.
@@ -96,7 +96,7 @@ export class Loader {
     }
     const metadata = readMetadata(record)
     if (metadata === undefined) return this.#ended(session, 'corrupt', publicId, record.owner)
-    if (record.lastSeenAt - now > FAR) warnOfFutureUse(record.lastSeenAt, now, this.#core.events)
+    if (record.lastSeenAt - now > FAR) warnOfFutureUse(record.lastSeenAt, now, events)
     if (effectiveEnd(settings.lifetime, metadata, record, now) <= now) {
       const isIdle = record.lastSeenAt + idleTimeout(settings.lifetime, metadata) <= now
       return this.#ended(session, isIdle ? 'idle' : 'absolute', publicId, record.owner)
@@ -112,7 +112,7 @@ export class Loader {
     const isRenewed = settings.lifetime.rolling && session.isTouchDue(record, now)
     if (verified.needsResign || isRenewed) session.cookie.due = 'renew'
     if (settings.schema !== undefined) return this.#applySchema(session, record)
-    this.#resumed(record)
+    if (events.hasSubscribers('resume')) this.#resumed(record)
     return session
   }
 
@@ -126,8 +126,7 @@ export class Loader {
   }
 
   #resumed({ key, owner }: SessionRecord): void {
-    const { events } = this.#core
-    if (events.hasSubscribers('resume')) events.emit('resume', { publicId: key, owner })
+    this.#core.events.emit('resume', { publicId: key, owner })
   }
 
   #ended(session: RequestSession, reason: RejectReason, publicId: string, owner?: string): RequestSession {

@@ -103,11 +103,10 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {TypeError} on assigning something that is no plain object.
    */
   get data(): Data {
-    const session = this.#open()
-    session.readable()
-    if (session.dataError !== undefined) throw session.dataError
+    const { data, dataError } = this.#open()
+    if (dataError !== undefined) throw dataError
     // The proxy holds whatever the app stored: its type is the app's word.
-    return session.data.proxy as Data
+    return data.proxy as Data
   }
 
   /** Replaces everything, as assigning to a variable would: keys that the object does not have are deleted. */

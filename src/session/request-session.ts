@@ -180,6 +180,7 @@ export class RequestSession implements Access {
   // ---- what the handlers may do
 
   get data(): Data {
+    if (this.status === 'destroyed') throw destroyedError()
     return (this.pending.data ??= new Data((this.#stored ?? this.stored).data, this.core.payload.codec, this))
   }
 
