@@ -25,8 +25,11 @@ const parts = {
   nodes: { runs: [npm('test:nodes', ...tests)] },
   /** The same over the oldest supported major of Koa. */
   koa2: { runs: [npm('test:koa', '2', ...tests)] },
-  /** Random interleavings against a model, for minutes instead of seconds. */
-  model: { runs: [isQuick ? npm('test:model', '--runs', '100') : npm('test:model', '--store', 'all')] },
+  /** Random interleavings against a model, for minutes instead of seconds, over every store too. */
+  model: {
+    runs: [isQuick ? npm('test:model', '--runs', '100') : npm('test:model', '--store', 'all')],
+    env: { TEST_STORES: 'all' },
+  },
   /** Days of a service in one process. */
   simulate: { runs: [npm('simulate', '--steps', isQuick ? '10000' : '5000000')] },
   /** Processes over real databases, killed and cut. */
