@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { edited, staleIn } from './anchors.js'
 import { planted } from './planted-list.js'
 
-const STEPS = 600_000
+const STEPS = 2_000_000
 const LONGEST = 240_000
 
 const root = fileURLToPath(new URL('..', import.meta.url))
