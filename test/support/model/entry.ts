@@ -5,6 +5,10 @@ import type { Contents, Message } from './mind.ts'
 export interface Entry {
   record: SessionRecord
   contents: Contents
+  /** What each version held: the process may know a newer one than a request has read. */
+  readonly versions: Map<number, Contents>
+  /** The touches that were asked for, whatever became of them: a change of the same process counts one that is under way. */
+  readonly touches: Instants[]
   /** Sessions that took one another's place are one chain. */
   chain: number
   /** The absolute timeout counts from here. */
@@ -23,6 +27,8 @@ export interface Entry {
   /** A browser was told its id. */
   isAnnounced: boolean
 }
+
+export type Instants = Pick<SessionRecord, 'lastSeenAt' | 'expiresAt'>
 
 export interface Own {
   readonly maxAge: number

@@ -3,7 +3,7 @@
 // what the request that stored it wanted.
 import type { Replaced, SessionRecord } from '../../../src/store.ts'
 import { changed } from './change.ts'
-import { contentsOf, sameRecord, shown, type Entry } from './entry.ts'
+import { contentsOf, sameRecord, shown, type Entry, type Instants } from './entry.ts'
 import type { Ledger } from './ledger.ts'
 import { kept, NOTHING, type Mind } from './mind.ts'
 import { moveOf, ownAfter } from './move.ts'
@@ -52,9 +52,12 @@ export class Judge {
     // A sign-in that finds its session ended begins anew.
     const hasEnded = mind.isOver || (mind.key !== undefined && move?.signIn !== undefined && !mind.wasAlive)
     const previous = move === undefined || hasEnded || mind.key === undefined ? undefined : this.#ledger.entry(mind.key)
+    const contents = contentsOf(record)
     const entry: Entry = {
       record,
-      contents: contentsOf(record),
+      contents,
+      versions: new Map([[1, contents]]),
+      touches: [],
       chain: previous?.chain ?? this.#ledger.newChain(),
       startedAt: now,
       own: undefined,
@@ -110,9 +113,16 @@ export class Judge {
       replaced(this.#ledger, mind, entry, record, now)
       mind.storedEnd = this.#ledger.absoluteEnd(record.key)
     }
+    // A refused change shows what it started from, which another request of this process may have stored.
+    if (answer !== 'done' && record.key === mind.key) mind.known = entry?.versions.get(version) ?? mind.known
     this.#ledger.look(mind, now)
     // The store was not asked about the new id.
     if (answer === 'done' && record.meta !== undefined && record.payload.length === 0) mind.wasAlive = true
+  }
+
+  /** A touch is on its way to the store. */
+  touching(key: string, instants: Instants): void {
+    this.#ledger.entry(key)?.touches.push(instants)
   }
 
   touch(

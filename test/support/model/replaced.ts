@@ -18,9 +18,14 @@ export function replaced(ledger: Ledger, mind: Mind, entry: Entry, record: Sessi
     return
   }
   entry.contents = contentsOf(record)
+  entry.versions.set(record.version, entry.contents)
   if (mind.isOutside) {
     ledger.expect(mind, record.owner === owner, 'the owner is another one')
-    ledger.expect(mind, record.lastSeenAt <= lastSeenAt && record.expiresAt <= expiresAt, 'an end was put off')
+    const isKept = record.lastSeenAt <= lastSeenAt && record.expiresAt <= expiresAt
+    const isTouch = entry.touches.some(
+      (touch) => record.lastSeenAt === touch.lastSeenAt && record.expiresAt === touch.expiresAt,
+    )
+    ledger.expect(mind, isKept || isTouch, 'an end was put off')
     counted(ledger, mind, entry, before, owner)
     return
   }
