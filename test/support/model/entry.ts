@@ -7,8 +7,8 @@ export interface Entry {
   contents: Contents
   /** What each version held: the process may know a newer one than a request has read. */
   readonly versions: Map<number, Contents>
-  /** The touches that were asked for, whatever became of them: a change of the same process counts one that is under way. */
-  readonly touches: Instants[]
+  /** The touches that were asked for: a change of the version that one is about counts it, whatever becomes of it. */
+  readonly touches: AskedTouch[]
   /** Sessions that took one another's place are one chain. */
   chain: number
   /** The absolute timeout counts from here. */
@@ -28,7 +28,7 @@ export interface Entry {
   isAnnounced: boolean
 }
 
-export type Instants = Pick<SessionRecord, 'lastSeenAt' | 'expiresAt'>
+export type AskedTouch = Pick<SessionRecord, 'version' | 'lastSeenAt' | 'expiresAt'>
 
 export interface Own {
   readonly maxAge: number

@@ -3,7 +3,7 @@
 // what the request that stored it wanted.
 import type { Replaced, SessionRecord } from '../../../src/store.ts'
 import { changed } from './change.ts'
-import { contentsOf, sameRecord, shown, type Entry, type Instants } from './entry.ts'
+import { contentsOf, sameRecord, shown, type AskedTouch, type Entry } from './entry.ts'
 import type { Ledger } from './ledger.ts'
 import { kept, NOTHING, type Mind } from './mind.ts'
 import { moveOf, ownAfter } from './move.ts'
@@ -35,6 +35,7 @@ export class Judge {
     } else if (key === mind.key) {
       mind.look(live?.contents)
       mind.isConfirmed = live !== undefined
+      if (live !== undefined) mind.storedEnd = this.#ledger.absoluteEnd(key)
     }
     this.#ledger.look(mind, now)
   }
@@ -121,8 +122,8 @@ export class Judge {
   }
 
   /** A touch is on its way to the store. */
-  touching(key: string, instants: Instants): void {
-    this.#ledger.entry(key)?.touches.push(instants)
+  touching(key: string, touch: AskedTouch): void {
+    this.#ledger.entry(key)?.touches.push(touch)
   }
 
   touch(

@@ -63,7 +63,7 @@ export class Mind {
   maxAge: number | undefined = undefined
   /** It stored a lifetime, of which the cookie must tell. */
   hasLifetime = false
-  /** When its session ends at the latest, by what it stored last: another request may shorten that before its answer leaves. */
+  /** When its session ends at the latest, by what it read or stored last: another may shorten that before its answer leaves. */
   storedEnd = -Infinity
   /** What it updated and what it ended from outside, by key. */
   readonly updated: string[] = []

@@ -23,7 +23,8 @@ export function replaced(ledger: Ledger, mind: Mind, entry: Entry, record: Sessi
     ledger.expect(mind, record.owner === owner, 'the owner is another one')
     const isKept = record.lastSeenAt <= lastSeenAt && record.expiresAt <= expiresAt
     const isTouch = entry.touches.some(
-      (touch) => record.lastSeenAt === touch.lastSeenAt && record.expiresAt === touch.expiresAt,
+      ({ version, lastSeenAt: seenAt, expiresAt: end }) =>
+        version === record.version - 1 && record.lastSeenAt === seenAt && record.expiresAt === end,
     )
     ledger.expect(mind, isKept || isTouch, 'an end was put off')
     counted(ledger, mind, entry, before, owner)

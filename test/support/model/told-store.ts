@@ -54,7 +54,7 @@ export class ToldStore implements SessionStore {
 
   touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean | Promise<boolean> {
     const { mind } = this.#stage
-    this.#judge.touching(key, { lastSeenAt, expiresAt })
+    this.#judge.touching(key, { version, lastSeenAt, expiresAt })
     return this.#ask(
       () => this.#inner.touch(key, version, lastSeenAt, expiresAt, now),
       (answer) => this.#judge.touch(mind, key, version, lastSeenAt, expiresAt, now, answer),
