@@ -27,7 +27,7 @@ export const planted = [
   ),
   p(
     'a write takes the version of the newest record and the contents that the request read',
-    'session/newest.ts',
+    'session/replace.ts',
     '  takeNewer(session, { record: newest.record, stored, dataError: undefined })',
     '  session.setRecord(newest.record, stored.data === undefined ? stored : session.stored)',
   ),
@@ -140,7 +140,7 @@ export const planted = [
   ),
   p(
     'a change to a session that ended begins another one under its id',
-    'record/tombstone.ts',
+    'record/record.ts',
     'return record.payload.length === 0',
     'return record.payload.length === 0 && record.version === 0',
   ),
@@ -159,7 +159,7 @@ export const planted = [
   // ---- merge
   p(
     'a request stores all that it saw, not what it changed',
-    'record/record.ts',
+    'record/merge.ts',
     'data: applyChanges(stored.data, pending.changes),',
     'data: applyChanges(pending.changes.length > 0 ? Object.fromEntries(pending.changes.map(({ key, value }) => [key, value])) : stored.data, pending.changes),',
   ),

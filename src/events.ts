@@ -120,23 +120,26 @@ const LEVEL: Record<EventName, keyof SessionLogger> = {
   'store-error': 'error',
 }
 
+type Heard = Readonly<Record<EventName, Pick<Channel, 'hasSubscribers'>>>
+
 const channels = Object.fromEntries(NAMES.map((name) => [name, channel(`koa-fastsession:${name}`)])) as Record<
   EventName,
   Channel
 >
 
+/** What a logger hears: everything. */
+const LOGGED = Object.fromEntries(NAMES.map((name) => [name, { hasSubscribers: true }])) as Heard
+
 /** The events of one middleware. */
 export class Events {
+  /** Whether a message of a name would reach anything: callers on the path of every request ask before they make one. */
+  readonly channels: Heard
   readonly #logger: SessionLogger | undefined
   readonly #noticed = new Set<string>()
 
   constructor(logger: SessionLogger | undefined) {
+    this.channels = logger === undefined ? channels : LOGGED
     this.#logger = logger
-  }
-
-  /** Whether a message of that name would reach anything: callers on the path of every request ask before they make one. */
-  hasSubscribers(name: EventName): boolean {
-    return channels[name].hasSubscribers || this.#logger !== undefined
   }
 
   emit(name: EventName, message: EventMessage): void {

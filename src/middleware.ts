@@ -25,7 +25,7 @@ import { requestSessionOf, SessionManager, type SessionData } from './session/ma
 import { Turns, WriteQueue } from './session/queues.ts'
 import { writeTogether, type Change } from './session/replace.ts'
 import { RequestSession } from './session/request-session.ts'
-import { exposeOnState } from './session/state.ts'
+import { exposerOf } from './session/state.ts'
 import { Touches } from './session/touches.ts'
 import { Watches } from './session/watches.ts'
 import { Sessions, type SessionInfo } from './sessions.ts'
@@ -116,6 +116,8 @@ export class MountedSession {
   readonly sessions: Sessions
   readonly sweeper: Sweeper
   readonly #settings: Settings
+  /** Puts the manager where the handlers look for it. */
+  readonly #show: (ctx: Context, manager: SessionManager) => KoaSessionFacade | undefined
   readonly #loader: Loader
   readonly #device: DeviceRoutes | undefined
   readonly requests: Requests
@@ -137,15 +139,17 @@ export class MountedSession {
       watches: new Watches(store, payload, settings),
       binding: settings.deviceBound === undefined ? undefined : new DeviceBinding(settings.deviceBound),
       requests: this.requests,
+      onEarlyHeaders,
       running: 0,
     }
     this.sessions = new Sessions(this.core)
     this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now, events)
     this.#settings = settings
+    this.#show = settings.koaSession ? facadesOf(settings, events) : exposerOf(settings.stateKey)
     this.#loader = new Loader(this.core)
     this.#device = settings.deviceBound === undefined ? undefined : new DeviceRoutes(this.core, settings.deviceBound)
     store.watchEvictions(({ key: publicId, owner }) => {
-      if (events.hasSubscribers('destroy')) events.emit('destroy', { publicId, owner, reason: 'evicted' })
+      if (events.channels.destroy.hasSubscribers) events.emit('destroy', { publicId, owner, reason: 'evicted' })
       this.core.watches.ended(publicId)
     })
     warnOfSettings(settings, events)
@@ -156,13 +160,12 @@ export class MountedSession {
   /** One request through Koa's chain. */
   handle(ctx: Context, next: Next): Promise<unknown> {
     if (!this.#hasBegun) this.#begin()
-    const { skips, passive } = this.#settings
     const route = this.#device?.routeOf(ctx)
     if (route !== undefined) return this.#answerDevice(ctx, route)
-    if (skips?.(ctx) === true) return next()
+    if (this.#settings.skips?.(ctx) === true) return next()
     const forwarded = sessionContext.getStore() === undefined ? undefined : forwardedManager(ctx, this.core)
     if (forwarded !== undefined) return this.#serveForwarded(ctx, forwarded, next)
-    return this.#serve(this.requests.infoOf(ctx, passive?.(ctx) === true), next)
+    return this.#serve(ctx, ctx.req, next)
   }
 
   #begin(): void {
@@ -185,11 +188,15 @@ export class MountedSession {
     if (!isRequest(request)) throw invalidType('the first argument of run()', 'an http.IncomingMessage', request)
     if (this.core.store.isClosed) throw storeClosedError()
     if (!this.#hasBegun) this.#begin()
-    return this.#serve(this.requests.infoOutside(request), fn)
+    return this.#serve(undefined, request, fn)
   }
 
-  async #serve<Result>(info: RequestInfo, fn: (session: SessionManager) => Result | Promise<Result>): Promise<Result> {
-    const { ctx, request, cookie } = info
+  async #serve<Result>(
+    ctx: Context | undefined,
+    request: IncomingMessage,
+    fn: (session: SessionManager) => Result | Promise<Result>,
+  ): Promise<Result> {
+    const info = ctx === undefined ? this.requests.infoOutside(request) : this.requests.infoOf(ctx)
     const outer = sessionContext.getStore() === undefined ? undefined : outerScope(info, this.core)
     const loading = spans.load.hasSubscribers
       ? trace('load', {}, () => this.#loader.load(info))
@@ -200,9 +207,9 @@ export class MountedSession {
     // Not before: neither an outage nor a refused request, nor a session that was passed over, may send a cookie.
     if (session.cookie.due !== 'none' || session.pending.mustStore) session.cookie.watchHeaders()
     const manager = new SessionManager(session)
-    const facade = ctx === undefined ? undefined : this.#expose(ctx, session, manager)
-    const scope = new ContextScope(manager, this.#settings.stateKey, cookie.name, outer, request)
+    const scope = new ContextScope(manager, this.#settings.stateKey, info.cookie.name, outer, request)
     session.scope = scope
+    const facade = ctx === undefined ? undefined : this.#show(ctx, manager)
     let result: Result
     try {
       // Whatever next is, it is called without an argument.
@@ -225,7 +232,7 @@ export class MountedSession {
   /** The outer chain commits what comes later; what this one changed is stored before its answer leaves. */
   async #serveForwarded(ctx: Context, manager: SessionManager, next: Next): Promise<void> {
     const session = requestSessionOf(manager)
-    const facade = this.#expose(ctx, session, manager)
+    const facade = this.#show(ctx, manager)
     try {
       await next()
     } catch (error) {
@@ -235,18 +242,6 @@ export class MountedSession {
     }
     await facade?.finish()
     await commitPending(session)
-  }
-
-  /** Puts the manager where the handlers look for it. */
-  #expose(ctx: Context, session: RequestSession, manager: SessionManager): KoaSessionFacade | undefined {
-    const { koaSession, stateKey, lifetime } = this.#settings
-    session.cookie.onEarlyHeaders = onEarlyHeaders
-    if (koaSession) {
-      const bag = manager as SessionManager<Record<string, unknown>>
-      return new KoaSessionFacade(ctx, stateKey, bag, lifetime.maxAge, this.core.events)
-    }
-    exposeOnState(ctx.state, stateKey, manager)
-    return undefined
   }
 
   /** @internal The public id of the live session that a request's cookie names. */
@@ -260,6 +255,12 @@ export class MountedSession {
     this.core.watches.close()
     await this.core.store.close()
   }
+}
+
+/** What shows managers as koa-session's users look for them. */
+function facadesOf({ stateKey, lifetime }: Settings, events: Events) {
+  return (ctx: Context, manager: SessionManager): KoaSessionFacade =>
+    new KoaSessionFacade(ctx, stateKey, manager as SessionManager<Record<string, unknown>>, lifetime.maxAge, events)
 }
 
 /** Commits what the handlers changed, in the facade of koa-session too. */

@@ -23,16 +23,17 @@ export class Requests {
     this.#events = events
   }
 
-  /** A request of Koa's chain. */
-  infoOf(ctx: Context, isPassive: boolean): RequestInfo & { readonly ctx: Context } {
+  /** A request of Koa's chain; whether it is passive is asked of the app unless it is given. */
+  infoOf(ctx: Context, isPassive?: boolean): RequestInfo & { readonly ctx: Context } {
     const { app, req: request } = ctx
-    const { cookie: given, keys, koaSession } = this.#settings
+    const { cookie: given, keys, koaSession, passive } = this.#settings
     if (this.#app !== app) {
       this.#app = app
       if (!koaSession) watchForKoaSession(app.context, this.#events)
     }
     const cookie = typeof given === 'function' ? given(ctx) : given
-    return { request, cookie, keyring: keys?.current() ?? this.#keyringOf(app), ctx, isPassive }
+    const ring = keys?.current() ?? this.#keyringOf(app)
+    return { request, cookie, keyring: ring, ctx, isPassive: isPassive ?? passive?.(ctx) === true }
   }
 
   /** A request outside the chain; whether it is passive is asked of the app unless it is given. */

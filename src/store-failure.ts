@@ -40,7 +40,7 @@ function told(
   message: string,
   options?: ErrorOptions,
 ): SessionError {
-  if (events.hasSubscribers('store-error')) {
+  if (events.channels['store-error'].hasSubscribers) {
     const { key: publicId, owner } = typeof subject === 'object' ? subject : { key: subject }
     // Without the cause: listeners print what they get.
     const error = new SessionError('ERR_SESSION_STORE', message)

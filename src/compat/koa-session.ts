@@ -8,7 +8,7 @@ import { isPlainObject } from '../record/codec.ts'
 import { objectsOf } from '../record/objects.ts'
 import type { Duration } from '../options.ts'
 import type { SessionManager } from '../session/manager.ts'
-import { exposeOnState } from '../session/state.ts'
+import { exposerOf, type Expose } from '../session/state.ts'
 import { copyOf, DataFacade, type Bag, type BagSource } from './data-facade.ts'
 
 type Manager = SessionManager<Bag>
@@ -29,8 +29,8 @@ export class KoaSessionFacade {
   readonly manager: Manager
   /** The middleware's own lifetime, for `ctx.session.maxAge`. */
   readonly maxAge: number
-  readonly #state: Bag
-  readonly #stateKey: string
+  readonly #ctx: Context
+  readonly #expose: Expose
   readonly #events: Events
   readonly #past: Past[] = []
   #source: { past: Bag | undefined } = { past: undefined }
@@ -40,8 +40,8 @@ export class KoaSessionFacade {
   constructor(ctx: Context, stateKey: string, manager: Manager, maxAge: number, events: Events) {
     this.manager = manager
     this.maxAge = maxAge
-    this.#state = ctx.state
-    this.#stateKey = stateKey
+    this.#ctx = ctx
+    this.#expose = exposerOf(stateKey)
     this.#events = events
     this.#show()
     Object.defineProperty(ctx, 'session', {
@@ -105,7 +105,7 @@ export class KoaSessionFacade {
       regenerate: (argument?: unknown) => this.regenerate(argument),
     }
     const prototype = Object.getPrototypeOf(this.manager) as object
-    exposeOnState(this.#state, this.#stateKey, new Proxy(this.manager, new DataFacade(bag, own, prototype)))
+    this.#expose(this.#ctx, new Proxy(this.manager, new DataFacade(bag, own, prototype)))
   }
 
   #assign(value: unknown): void {

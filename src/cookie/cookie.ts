@@ -1,5 +1,4 @@
-// The one cookie: `<id>.<signature>`. Finds it in a header and writes it with its attributes. Alone in knowing the rules
-// of browsers.
+// The one cookie: `<id>.<signature>`. Its attributes, checked against the rules of browsers, and its text.
 import { invalidMix, invalidType, invalidValue } from '../errors.ts'
 
 /**
@@ -43,17 +42,6 @@ export interface CookieSettings {
   readonly secureAttributes: string
 }
 
-/** What a Cookie header holds under our name. */
-export interface ParsedCookies {
-  /** Values of the right shape, in the order of the header, at most {@link MAX_VERIFIED}. */
-  readonly values: readonly string[]
-  /** Whether there were others. */
-  readonly malformed: boolean
-}
-
-/** A header can carry hundreds of cookies of one name; each that is verified costs an HMAC per key. */
-export const MAX_VERIFIED = 4
-
 const TOKEN = /^[!#$%&'*+\-.^_`|~\w]{1,256}$/
 // RFC 6265, section 4.1.1: any character but controls and the semicolon.
 const ATTRIBUTE = /^[ -:<-~]+$/
@@ -68,47 +56,6 @@ export const COOKIE_ATTRIBUTES: readonly string[] = [
   'partitioned',
   'priority',
 ]
-
-/**
- * The cookies called `name` in a Cookie header.
- *
- * Names are compared exactly, a quoted or percent-encoded value has the wrong shape: one canonical form passes.
- */
-export function parseSessionCookies(
-  header: string,
-  { name, prefix }: Pick<CookieSettings, 'name' | 'prefix'>,
-  signatureLength: number,
-): ParsedCookies {
-  const first = header.indexOf(prefix)
-  if (first === -1) return NOTHING
-  const values: string[] = []
-  let malformed = false
-  for (let at = first; at !== -1; at = header.indexOf(prefix, at + 1)) {
-    if (at > 0 && !header.startsWith('; ', at - 2) && !startsPair(header, at)) continue
-    const from = at + name.length + 1
-    const semicolon = header.indexOf(';', from)
-    let to = semicolon === -1 ? header.length : semicolon
-    while (to > from && SPACE.test(header.charAt(to - 1))) to--
-    const dot = to - signatureLength - 1
-    const isLong = dot - from >= 22 && dot - from <= 128 && header.charCodeAt(dot) === DOT
-    const value = isLong ? header.slice(from, to) : ''
-    if (!SHAPE.test(value)) malformed = true
-    else if (values.push(value) === MAX_VERIFIED) break
-  }
-  return { values, malformed }
-}
-
-const DOT = 46
-const SPACE = /[ \t]/
-// A regular expression over the copy takes 10 ns; a loop over the characters in the header took 130.
-const SHAPE = /^[\w-]+\.[\w-]+$/
-const NOTHING: ParsedCookies = Object.freeze({ values: Object.freeze([]), malformed: false })
-
-function startsPair(header: string, at: number): boolean {
-  let before = at - 1
-  while (before >= 0 && SPACE.test(header.charAt(before))) before--
-  return before < 0 || header[before] === ';'
-}
 
 /**
  * Checks attributes against what browsers refuse (RFC 6265bis, sections 4.1.3 and 5.7).

@@ -29,12 +29,7 @@ export function newId(): string {
  * One hash without a salt is enough: 192 random bits cannot be guessed.
  */
 export function publicIdOf(id: string): string {
-  return hashOf(id)
-}
-
-/** SHA-256 of a text (its UTF-8), 43 characters of base64url. */
-export function hashOf(text: string): string {
-  return hash('sha256', text, 'base64url')
+  return hash('sha256', id, 'base64url')
 }
 
 /** Whether a value may be an id: 22 to 128 characters of the base64url alphabet, at least 128 bits. */

@@ -12,6 +12,8 @@ const NO_ARGUMENTS: unknown[] = []
 export interface HeaderSource {
   /** Whether the response depends on the session. */
   readonly isConsulted: boolean
+  /** The session is closed: nothing follows from the headers any more, and `onSent` need not be called. */
+  readonly isOver: boolean
   /** What is due, one name more than once if need be: a pure question, asked when the headers are about to leave. */
   dueHeaders(): readonly Header[]
   /** The headers have left. */
@@ -81,7 +83,7 @@ class Hook {
       // Where Node's own function comes next, nothing changes what was written.
       const isNext = hook.#writeHead === (Object.getPrototypeOf(this) as HookedResponse).writeHead
       const result = isNext || !isDue ? hook.#writeHead.apply(this, rest) : hook.#sendThrough(this, rest)
-      for (const source of hook.#sources) source.onSent()
+      for (const source of hook.#sources) if (!source.isOver) source.onSent()
       return result
     } catch (error) {
       // Node refused a header: the headers have not left, and another answer follows.
@@ -128,12 +130,12 @@ class Hook {
     const rest = args.length > 1 ? setGiven(response, args) : args
     let hasCookie = false
     for (const [name, value] of this.#due) {
-      const present = response.getHeader(name)
+      // In small letters, here and below: Node would make a new text of the name.
+      const present = response.getHeader(name === SET_COOKIE ? 'set-cookie' : name)
       response.setHeader(name, present === undefined ? value : [...without(present, value), value])
       if (name === SET_COOKIE) hasCookie = true
     }
     if (hasCookie) forbidCaching(response)
-    // In small letters: Node would make a new text of the name.
     const vary = response.getHeader('vary')
     if (vary === undefined) response.setHeader('Vary', 'Cookie')
     else addVary(response, listed(vary).join(', '))

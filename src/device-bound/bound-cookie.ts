@@ -1,6 +1,7 @@
 // The second cookie of a bound session, `<name>-bound`: `<instant>.<signature>`, an HMAC under the signing keys over the
 // binding and the instant of the proof. It opens nothing by itself, and checking it asks no store.
-import { formatSetCookie, parseSessionCookies, type CookieSettings } from '../cookie/cookie.ts'
+import { formatSetCookie, type CookieSettings } from '../cookie/cookie.ts'
+import { parseSessionCookies } from '../cookie/request-cookie.ts'
 import { MAX_SKEW, type Signing } from './challenge.ts'
 
 /** How much sooner than its proof the cookie ends, in seconds: a request that is on its way then is served. */

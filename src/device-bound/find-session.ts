@@ -1,9 +1,8 @@
 // The session that a browser registers or refreshes: by its cookie alone, for the proof is what it comes to give.
-import { parseSessionCookies } from '../cookie/cookie.ts'
-import type { CookieVerifier } from '../cookie/signature-cache.ts'
+import { parseSessionCookies, type CookieVerifier } from '../cookie/request-cookie.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
-import { decodeRecord, type Stored } from '../record/record.ts'
-import { isEnded, isFreshStart, isUnderWay } from '../record/tombstone.ts'
+import { decodeRecord, isEnded, type Stored } from '../record/record.ts'
+import { isFreshStart, isUnderWay } from '../record/tombstone.ts'
 import type { Core, RequestInfo } from '../session/core.ts'
 import { followRecord } from '../session/successors.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'

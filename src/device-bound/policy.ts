@@ -1,5 +1,5 @@
 // Whether a request of a bound session comes from its device, and what a sign-in offers to the browser.
-import type { Binding } from '../record/metadata.ts'
+import type { Binding } from '../record/record.ts'
 import type { BindingCheck, RequestInfo } from '../session/core.ts'
 import { isProvenBy } from './bound-cookie.ts'
 import { newChallenge } from './challenge.ts'

@@ -1,9 +1,8 @@
 // The two addresses at which a browser registers its key and refreshes its proof: requests of the browser's own, which no
 // handler of the app sees. They are no activity of the user, and what they store moves no timeout.
 import type { Context } from 'koa'
-import { CookieVerifier } from '../cookie/signature-cache.ts'
-import type { Binding, Metadata } from '../record/metadata.ts'
-import { recordOf } from '../record/record.ts'
+import { CookieVerifier } from '../cookie/request-cookie.ts'
+import { recordOf, type Binding, type Metadata } from '../record/record.ts'
 import type { Core, RequestInfo } from '../session/core.ts'
 import { retryOnConflict } from '../session/retry.ts'
 import type { Replaced } from '../store.ts'
@@ -108,7 +107,7 @@ export class DeviceRoutes {
       return
     }
     const { key: publicId, owner } = outcome.record
-    if (this.#core.events.hasSubscribers('bind')) this.#core.events.emit('bind', { publicId, owner })
+    if (this.#core.events.channels.bind.hasSubscribers) this.#core.events.emit('bind', { publicId, owner })
     this.#confirm(info, binding)
   }
 

@@ -18,6 +18,11 @@ export interface SessionCodec {
 
 /** A codec, and what data needs beside it. A stored value is never changed: what is known of it may be kept by its identity. */
 export interface Codec extends SessionCodec {
+  /**
+   * Whether texts, truth values and finite numbers but zero are stored as they are: then neither `copy` nor `same` need be
+   * asked about them.
+   */
+  readonly keepsScalars: boolean
   /** The text of `data` alone, or of the list `[data, ...beside]`. */
   stringifyContents(data: Snapshot, beside: readonly unknown[]): string
   /** Whether what a handler holds would be stored as `stored`. */
@@ -43,6 +48,7 @@ const FEW_KEYS = 64
 export function jsonCodec(maxNodes: number): Codec {
   return {
     ...jsonText(),
+    keepsScalars: true,
     same: sameJson,
     copy(value, place, key) {
       // What needs no look inside; JSON has no negative zero.
@@ -65,6 +71,7 @@ export function koaJsonCodec(maxNodes: number): Codec {
   }
   return {
     ...jsonText(),
+    keepsScalars: true,
     same(value, stored) {
       if (sameJson(value, stored)) return true
       try {
@@ -165,6 +172,7 @@ export function customCodec(codec: SessionCodec): Codec {
     }
   }
   return {
+    keepsScalars: false,
     stringify,
     stringifyContents: (data, beside) => stringify(beside.length === 0 ? data : [data, ...beside]),
     parse: (text) => codec.parse(text),

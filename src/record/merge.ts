@@ -1,4 +1,7 @@
-// Pure: what one request changed in data, applied to a state that another request may have stored meanwhile.
+// Pure: what one request changed, applied to a state that another request may have stored meanwhile.
+import { withMaxAge } from './lifetime.ts'
+import { newMetadata, type Draft, type Stored } from './record.ts'
+import type { SessionRecord } from '../store.ts'
 
 /** The data of a session as it was stored: shared, never handed out, never written to. */
 export type Snapshot = Readonly<Record<string, unknown>>
@@ -49,6 +52,25 @@ export function valueOf(snapshot: Snapshot, key: string): unknown {
   return Object.hasOwn(snapshot, key) ? snapshot[key] : ABSENT
 }
 
+/** What was stored, with the pending changes made. */
+export function draftOf(
+  stored: Stored,
+  record: SessionRecord | undefined,
+  pending: PendingChanges,
+  now: number,
+): Draft {
+  // A new session begins when it is stored, so that its cookie has its whole lifetime.
+  const metadata = record === undefined ? newMetadata(now) : stored.metadata
+  return {
+    data: applyChanges(stored.data, pending.changes),
+    flash: mergeFlash(stored.flash, pending.taken, pending.put),
+    device: stored.device,
+    metadata: pending.maxAge === undefined ? metadata : { ...metadata, ...withMaxAge(metadata, pending.maxAge, now) },
+    createdAt: record?.createdAt ?? now,
+    owner: record?.owner,
+  }
+}
+
 /** The snapshot with the changes made; the snapshot itself where there are none. */
 export function applyChanges(snapshot: Snapshot, changes: Changes): Snapshot {
   if (changes.length === 0) return snapshot
@@ -78,6 +100,20 @@ export function conflicts(
     if (stored === ABSENT || base === ABSENT || !codec.same(stored, base)) keys.push(key)
   }
   return keys
+}
+
+/** The keys of data that differ between two states of a session. */
+export function changedKeys(
+  before: Snapshot,
+  after: Snapshot,
+  codec: { same(value: unknown, stored: unknown): boolean },
+): string[] {
+  if (before === after) return []
+  const isChanged = (key: string): boolean => {
+    const [old, current] = [valueOf(before, key), valueOf(after, key)]
+    return old !== current && (old === ABSENT || current === ABSENT || !codec.same(old, current))
+  }
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(isChanged)
 }
 
 /** Messages after a request took some and put others: parallel puts all survive, whatever was taken. */

@@ -1,9 +1,9 @@
-// What is stored of a session <-> the record that a store keeps, and the draft of the next record. Pure.
-import { expiry, withMaxAge, type LifetimePolicy } from './lifetime.ts'
-import { ABSENT, applyChanges, mergeFlash, valueOf, type Flash, type PendingChanges, type Snapshot } from './merge.ts'
-import { decodeMetadata, encodeMetadata, newMetadata, type Metadata } from './metadata.ts'
+// What is stored of a session <-> the record that a store keeps. Pure. The core's own part of a record is in its `meta`: what
+// the named fields do not say.
+import { expiry, MAX_COOKIE_AGE, type LifetimePolicy, type SessionLifetime } from './lifetime.ts'
+import type { Flash, Snapshot } from './merge.ts'
 import type { Contents, Payload } from './payload.ts'
-import type { SessionRecord } from '../store.ts'
+import { CorruptRecord, type SessionRecord } from '../store.ts'
 
 /** What a record holds. */
 export interface Stored extends Contents {
@@ -37,25 +37,6 @@ export function emptyDraft(now: number): Draft {
  */
 export function decodeRecord(payload: Payload, record: SessionRecord): Stored {
   return { ...payload.decode(record), metadata: decodeMetadata(record) }
-}
-
-/** What was stored, with the pending changes made. */
-export function draftOf(
-  stored: Stored,
-  record: SessionRecord | undefined,
-  pending: PendingChanges,
-  now: number,
-): Draft {
-  // A new session begins when it is stored, so that its cookie has its whole lifetime.
-  const metadata = record === undefined ? newMetadata(now) : stored.metadata
-  return {
-    data: applyChanges(stored.data, pending.changes),
-    flash: mergeFlash(stored.flash, pending.taken, pending.put),
-    device: stored.device,
-    metadata: pending.maxAge === undefined ? metadata : { ...metadata, ...withMaxAge(metadata, pending.maxAge, now) },
-    createdAt: record?.createdAt ?? now,
-    owner: record?.owner,
-  }
 }
 
 /** Whether a draft holds anything that a new session is worth keeping for. */
@@ -100,16 +81,165 @@ export function usedAt(policy: LifetimePolicy, metadata: Metadata, now: number):
   return { lastSeenAt: now, expiresAt: expiry(policy, metadata, now) }
 }
 
-/** The keys of data that differ between two states of a session. */
-export function changedKeys(
-  before: Snapshot,
-  after: Snapshot,
-  codec: { same(value: unknown, stored: unknown): boolean },
-): string[] {
-  if (before === after) return []
-  const isChanged = (key: string): boolean => {
-    const [old, current] = [valueOf(before, key), valueOf(after, key)]
-    return old !== current && (old === ABSENT || current === ABSENT || !codec.same(old, current))
+/** Whether a record stands for a session that has ended or goes on elsewhere: a payload is never empty. */
+export function isEnded(record: SessionRecord): boolean {
+  return record.payload.length === 0
+}
+
+// ---- meta
+
+/** What the core knows of a session beside its data. */
+export interface Metadata extends SessionLifetime {
+  readonly authenticatedAt: number | undefined
+  /** The key of the record that took this one's place, in a tombstone. */
+  readonly successor: string | undefined
+  /** The successor of a tombstone is a session of its own: nothing but the browser is the same. */
+  readonly isFreshStart: boolean
+  /** The key of the record whose place this one took. */
+  readonly predecessor: string | undefined
+  /** The device that the session is bound to. */
+  readonly binding: Binding | undefined
+  /** The name that a binding would get by the one registration which the sign-in offered; `undefined` once that was used. */
+  readonly registration: string | undefined
+}
+
+/** A device-bound session's key. */
+export interface Binding {
+  /** The name under which the browser knows the session: not its id. */
+  readonly id: string
+  /** The coordinates of a P-256 public key, base64url. */
+  readonly x: string
+  readonly y: string
+  /** Epoch milliseconds. */
+  readonly boundAt: number
+  /** When the browser proved last that it has the private key, in epoch milliseconds. */
+  readonly provenAt: number
+}
+
+/** More than anything that was ever written: a longer one is not parsed. */
+const MAX_LENGTH = 4096
+const BINDING_ID = /^[\w-]{1,128}$/
+
+/** The metadata of a session that begins at this instant. */
+export function newMetadata(startedAt: number): Metadata {
+  return {
+    startedAt,
+    maxAge: 0,
+    maxAgeSince: 0,
+    authenticatedAt: undefined,
+    successor: undefined,
+    isFreshStart: false,
+    predecessor: undefined,
+    binding: undefined,
+    registration: undefined,
   }
-  return [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(isChanged)
+}
+
+/**
+ * Metadata as short text; `undefined` when everything has its default, as in most sessions.
+ *
+ * 0.1 reads `a s m c n`; `f p b r` came with 0.2. A reader ignores keys that it does not know.
+ */
+export function encodeMetadata(metadata: Metadata, createdAt: number): string | undefined {
+  const { authenticatedAt, startedAt, maxAge, successor, predecessor, binding, registration } = metadata
+  if (
+    authenticatedAt === undefined &&
+    startedAt === createdAt &&
+    maxAge === 0 &&
+    successor === undefined &&
+    predecessor === undefined &&
+    binding === undefined &&
+    registration === undefined
+  )
+    return undefined
+  return JSON.stringify({
+    a: authenticatedAt,
+    s: startedAt === createdAt ? undefined : startedAt,
+    m: maxAge === 0 ? undefined : maxAge,
+    c: maxAge === 0 ? undefined : metadata.maxAgeSince,
+    n: successor,
+    f: metadata.isFreshStart ? 1 : undefined,
+    p: predecessor,
+    b: binding === undefined ? undefined : [binding.id, binding.x, binding.y, binding.boundAt, binding.provenAt],
+    r: registration,
+  })
+}
+
+/** @throws {CorruptRecord} when `meta` is not what was written. */
+export function decodeMetadata({ meta, createdAt }: Pick<SessionRecord, 'meta' | 'createdAt'>): Metadata {
+  if (meta === undefined) return newMetadata(createdAt)
+  const fields = fieldsOf(meta)
+  const { a, s, m, c, n, f, p, b, r } = fields
+  return {
+    authenticatedAt: instant(a),
+    startedAt: instant(s) ?? createdAt,
+    maxAge: m === undefined ? 0 : age(m),
+    maxAgeSince: instant(c) ?? (m === undefined ? 0 : createdAt),
+    successor: n === undefined ? undefined : text(n, /^.{1,255}$/su),
+    isFreshStart: f === 1,
+    predecessor: p === undefined ? undefined : text(p, /^.{1,255}$/su),
+    binding: b === undefined ? undefined : bindingOf(b),
+    registration: r === undefined ? undefined : text(r, BINDING_ID),
+  }
+}
+
+/** The same, but `undefined` where `meta` is not what was written. */
+export function readMetadata(record: Pick<SessionRecord, 'meta' | 'createdAt'>): Metadata | undefined {
+  if (record.meta === undefined) return newMetadata(record.createdAt)
+  try {
+    return decodeMetadata(record)
+  } catch (error) {
+    if (error instanceof CorruptRecord) return undefined
+    throw error
+  }
+}
+
+function fieldsOf(meta: unknown): Record<string, unknown> {
+  // A database may hold anything.
+  if (typeof meta !== 'string' || meta.length > MAX_LENGTH) throw corrupt()
+  let fields: unknown
+  try {
+    fields = JSON.parse(meta)
+  } catch (cause) {
+    throw corrupt(cause)
+  }
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) throw corrupt()
+  return fields as Record<string, unknown>
+}
+
+function bindingOf(value: unknown): Binding {
+  if (!Array.isArray(value) || value.length !== 5) throw corrupt()
+  const [id, x, y, boundAt, provenAt] = value as unknown[]
+  return {
+    id: text(id, BINDING_ID),
+    x: text(x, /^[\w-]{43}$/),
+    y: text(y, /^[\w-]{43}$/),
+    boundAt: instant(boundAt) ?? absent(),
+    provenAt: instant(provenAt) ?? absent(),
+  }
+}
+
+function instant(value: unknown): number | undefined {
+  if (value !== undefined && !Number.isSafeInteger(value)) throw corrupt()
+  return value as number | undefined
+}
+
+function age(value: unknown): number {
+  if (!Number.isSafeInteger(value)) throw corrupt()
+  const maxAge = value as number
+  if (maxAge < 0 || maxAge > MAX_COOKIE_AGE) throw corrupt()
+  return maxAge
+}
+
+function text(value: unknown, pattern: RegExp): string {
+  if (typeof value !== 'string' || !pattern.test(value)) throw corrupt()
+  return value
+}
+
+function absent(): never {
+  throw corrupt()
+}
+
+function corrupt(cause?: unknown): CorruptRecord {
+  return new CorruptRecord('meta is not what was written', { cause })
 }

@@ -1,6 +1,6 @@
 // What stays of a session for a minute after it has ended or went on under another key: an empty record, so that a slow
 // request still learns of it. A tombstone names its successor; an ended record names none.
-import { encodeMetadata, newMetadata, readMetadata } from './metadata.ts'
+import { encodeMetadata, newMetadata, readMetadata } from './record.ts'
 import type { SessionRecord } from '../store.ts'
 
 /** Longer than a request takes. */
@@ -37,11 +37,6 @@ function emptied({ key, version, createdAt }: SessionRecord, meta: string | unde
     expiresAt: now + LIFE,
     meta,
   }
-}
-
-/** Whether a record stands for a session that has ended or goes on elsewhere: a payload is never empty. */
-export function isEnded(record: SessionRecord): boolean {
-  return record.payload.length === 0
 }
 
 /** The key of the record that took this one's place; `undefined` where it names none, itself, or nothing that can be read. */

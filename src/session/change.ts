@@ -2,8 +2,8 @@
 // verbs that change one share. How often it is tried, and what else is stored with it, they decide themselves.
 import { conflictError } from '../errors.ts'
 import { expiry } from '../record/lifetime.ts'
-import { conflicts, type PendingChanges } from '../record/merge.ts'
-import { draftOf, recordOf, type Draft, type Instants, type Stored } from '../record/record.ts'
+import { conflicts, draftOf, type PendingChanges } from '../record/merge.ts'
+import { recordOf, type Draft, type Instants, type Stored } from '../record/record.ts'
 import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import { applyOwner, finishSignIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
@@ -71,7 +71,7 @@ export function conflictingKeys(
 function refuseConflict({ core, record }: RequestSession, keys: readonly string[]): void {
   if (!core.settings.throwsOnConflict) return
   const { events } = core
-  if (record !== undefined && events.hasSubscribers('conflict'))
+  if (record !== undefined && events.channels.conflict.hasSubscribers)
     events.emit('conflict', { publicId: record.key, owner: record.owner, keys })
   throw conflictError(keys)
 }
@@ -105,34 +105,16 @@ export function finishChange(
   stored: Stored = draft,
 ): MaybePromise<void> {
   const { cookie, core, phase } = session
-  session.setRecord(record, stored)
   core.payload.known.remember(record, stored)
-  core.watches.expires(record.key, record.expiresAt)
+  if (core.watches.isWatching) core.watches.expires(record.key, record.expiresAt)
+  session.setRecord(record, stored)
   const isSeen = record.lastSeenAt !== previous.lastSeenAt
   if (pending.maxAge !== undefined || (isSeen && core.settings.lifetime.rolling)) cookie.renew()
   // Before the handlers have returned, another request may still replace the session, and its cookie.
   if (phase !== 'open' && cookie.due === 'renew' && cookie.canSend) cookie.issue()
-  tellCommitted(session, record, clashes)
+  session.tellCommitted(record, clashes)
   const done = record.owner === previous.owner ? undefined : finishSignIn(session)
   // After the last commit nothing reads data any more.
   if (phase === 'open') session.pending.settle(stored, pending)
   return done
-}
-
-/** Tells that a change is stored, and what of other requests it met. */
-export function tellCommitted(session: RequestSession, record: SessionRecord, clashes: readonly string[]): void {
-  const { events } = session.core
-  const { key: publicId, owner } = record
-  if (session.mergedKeys.length > 0) {
-    events.emit('merge', { publicId, owner, keys: session.mergedKeys })
-    session.mergedKeys = []
-  }
-  if (clashes.length > 0) {
-    if (events.hasSubscribers('conflict')) events.emit('conflict', { publicId, owner, keys: clashes })
-    events.notice(
-      'MERGED_CONFLICT',
-      "two requests changed the same key of one session, and the later commit won: use session.update() for counters and lists, or onConflict: 'throw'",
-    )
-  }
-  if (events.hasSubscribers('commit')) events.emit('commit', { publicId, owner })
 }

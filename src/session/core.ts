@@ -5,10 +5,11 @@ import type { CheckedStore } from '../checked-store.ts'
 import type { CookieSettings } from '../cookie/cookie.ts'
 import type { Keyring } from '../cookie/keyring.ts'
 import type { Events } from '../events.ts'
-import type { Binding } from '../record/metadata.ts'
+import type { Binding } from '../record/record.ts'
 import type { Payload } from '../record/payload.ts'
 import type { Settings } from '../settings.ts'
 import type { Turns, WriteQueue } from './queues.ts'
+import type { RequestSession } from './request-session.ts'
 import type { Touches } from './touches.ts'
 import type { Watches } from './watches.ts'
 
@@ -27,6 +28,8 @@ export interface Core<Member = unknown> {
   /** The binding of sessions to a key of their browser's own; `undefined` without `options.deviceBound`. */
   readonly binding: BindingCheck | undefined
   readonly requests: OutsideRequests
+  /** The headers of a response have left before its chain returned. */
+  readonly onEarlyHeaders: (session: RequestSession) => void
   /** How many functions of `update`, or schemas, run now: where none does, no verb has to ask whether it is inside one. */
   running: number
 }

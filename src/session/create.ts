@@ -1,10 +1,9 @@
 // A session is stored for the first time.
 import { headersSentError, idsTakenError } from '../errors.ts'
 import { publicIdOf } from '../cookie/id.ts'
-import type { PendingChanges } from '../record/merge.ts'
-import { draftOf, recordOf, usedAt, type Draft } from '../record/record.ts'
+import { draftOf, type PendingChanges } from '../record/merge.ts'
+import { recordOf, usedAt, type Draft } from '../record/record.ts'
 import type { MaybePromise, SessionRecord } from '../store.ts'
-import { tellCommitted } from './change.ts'
 import { applyOwner, finishSignIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
 import { checkDraft } from './validation.ts'
@@ -41,8 +40,8 @@ function introduce(session: RequestSession, { id, record, draft }: CreatedRecord
   session.hasNewId = true
   if (session.cookie.hasIntroduced) session.cookie.withdraw()
   else session.cookie.issue()
-  if (events.hasSubscribers('create')) events.emit('create', { publicId: record.key, owner: record.owner })
-  tellCommitted(session, record, [])
+  if (events.channels.create.hasSubscribers) events.emit('create', { publicId: record.key, owner: record.owner })
+  session.tellCommitted(record, [])
   return finishSignIn(session)
 }
 

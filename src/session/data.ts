@@ -4,32 +4,33 @@ import { inspect } from 'node:util'
 import { ABSENT, NO_CHANGES, valueOf, type Change, type Changes, type Snapshot } from '../record/merge.ts'
 import type { Codec } from '../record/codec.ts'
 import { freeze, objectsOf } from '../record/objects.ts'
-import { invalidMix, SessionError } from '../errors.ts'
+import { closedError, destroyedError, invalidMix, SessionError } from '../errors.ts'
 import { Entries, type Entry } from './entries.ts'
+import { updateAround } from './inside-update.ts'
+import type { RequestSession } from './request-session.ts'
 
-/** Says which data is used now: `own`, or what `session.update` works on, while its function runs. Throws where none may be. */
-export interface Access {
-  toRead(own: Data): Data
-  toWrite(own: Data): Data
-}
+/** What data asks of the session that it is of: whether it may be used, and whether an update works on other data now. */
+export type DataSession = Pick<RequestSession, 'core' | 'publicId' | 'status' | 'phase'>
 
 const NO_ENTRIES: readonly Entry[] = []
 
 export class Data {
   #snapshot: Snapshot
   readonly #codec: Codec
-  readonly #access: Access
+  readonly #session: DataSession | undefined
   /** The object that a handler holds. */
   readonly proxy: object
   #entries: Entries | undefined = undefined
   /** The objects that were handed out as copies, wherever the app put them since. */
   #lent: object[] | undefined = undefined
   #isFrozen = false
+  #isOver = false
 
-  constructor(snapshot: Snapshot, codec: Codec, access: Access) {
+  /** Without a session: what the function of an update works on. */
+  constructor(snapshot: Snapshot, codec: Codec, session?: DataSession) {
     this.#snapshot = snapshot
     this.#codec = codec
-    this.#access = access
+    this.#session = session
     this.proxy = new Proxy(this, Data.#handler)
   }
 
@@ -56,7 +57,7 @@ export class Data {
     for (const entry of this.#entries.list) {
       if (!this.#isChanged(entry)) continue
       const { key, base, value } = entry
-      const kept = value === ABSENT || value === undefined ? undefined : this.#codec.copy(value, 'session.data', key)
+      const kept = this.#kept(key, value)
       if (kept === undefined && base === ABSENT) continue
       changes.push({ key, base, value: kept === undefined ? ABSENT : kept })
     }
@@ -70,7 +71,7 @@ export class Data {
 
   /** Replaces everything; keys that are not in `contents` are deleted. Keys that stay keep their place in the order. */
   replaceAll(contents: object): void {
-    const data = this.#access.toWrite(this)
+    const data = this.#toWrite()
     const next = Object.entries(contents)
     for (const key of data.#keys()) data.#write(key, ABSENT)
     for (const [key, value] of next) data.#write(key, value)
@@ -130,8 +131,30 @@ export class Data {
   close(snapshot: Snapshot): void {
     this.#snapshot = snapshot
     this.#entries = undefined
-    this.#isFrozen = true
-    if (this.#lent !== undefined) this.#freezeLent(NO_ENTRIES)
+    this.freeze()
+  }
+
+  /** The function of the update has returned: nothing more is written. */
+  end(): void {
+    this.#isOver = true
+    this.freeze()
+  }
+
+  /** This data, or what `session.update` works on while its function runs. */
+  #toRead(): Data {
+    const session = this.#session
+    if (session === undefined) return this
+    const active = session.core.running === 0 ? undefined : updateAround(session)?.data
+    if (active !== undefined) return active
+    if (session.status === 'destroyed') throw destroyedError()
+    return this
+  }
+
+  #toWrite(): Data {
+    if (this.#isOver) throw writtenTooLate()
+    const data = this.#toRead()
+    if (data === this && this.#session !== undefined && this.#session.phase !== 'open') throw closedError()
+    return data
   }
 
   /** Only what we made, and nothing that is still part of these values: an object of the app's own is never frozen. */
@@ -144,7 +167,24 @@ export class Data {
 
   #isChanged({ value, base }: Entry): boolean {
     const isDeleted = value === ABSENT || value === undefined
-    return isDeleted || base === ABSENT ? isDeleted !== (base === ABSENT) : !this.#codec.same(value, base)
+    if (isDeleted || base === ABSENT) return isDeleted !== (base === ABSENT)
+    return this.#isScalar(value) && this.#isScalar(base) ? value !== base : !this.#codec.same(value, base)
+  }
+
+  /** What is stored of a value; `undefined` for nothing. */
+  #kept(key: string, value: unknown): unknown {
+    if (value === ABSENT || value === undefined) return undefined
+    return this.#isScalar(value) ? value : this.#codec.copy(value, 'session.data', key)
+  }
+
+  /** Whether a value is stored as it is, and need not be looked at. */
+  #isScalar(value: unknown): boolean {
+    if (!this.#codec.keepsScalars) return false
+    return (
+      typeof value === 'string' ||
+      typeof value === 'boolean' ||
+      (typeof value === 'number' && value !== 0 && Number.isFinite(value))
+    )
   }
 
   #lend(key: string, stored: unknown, base: unknown): unknown {
@@ -192,36 +232,36 @@ export class Data {
   // One handler for all requests: the target is the Data itself, and what it has of its own is never shown.
   static readonly #handler: ProxyHandler<Data> = {
     get(target, key) {
-      return typeof key === 'symbol' ? undefined : target.#access.toRead(target).#read(key)
+      return typeof key === 'symbol' ? undefined : target.#toRead().#read(key)
     },
     set(target, key, value, receiver) {
       // An object that inherits from data keeps its own properties itself.
       if (receiver !== target.proxy) return Reflect.set(Object.create(null) as object, key, value, receiver)
-      const data = target.#access.toWrite(target)
+      const data = target.#toWrite()
       if (typeof key === 'symbol') throw symbolKey()
       data.#write(key, value)
       return true
     },
     deleteProperty(target, key) {
-      const data = target.#access.toWrite(target)
+      const data = target.#toWrite()
       if (typeof key === 'string' && data.#has(key)) data.#write(key, ABSENT)
       return true
     },
     has(target, key) {
-      const data = target.#access.toRead(target)
+      const data = target.#toRead()
       return typeof key === 'string' && (data.#has(key) || inherited(key) !== undefined)
     },
     ownKeys(target) {
-      const data = target.#access.toRead(target)
+      const data = target.#toRead()
       return data.#keys()
     },
     getOwnPropertyDescriptor(target, key) {
-      const data = target.#access.toRead(target)
+      const data = target.#toRead()
       if (typeof key === 'symbol' || !data.#has(key)) return undefined
       return { value: data.#read(key), writable: true, enumerable: true, configurable: true }
     },
     defineProperty(target, key, property) {
-      const data = target.#access.toWrite(target)
+      const data = target.#toWrite()
       if (typeof key === 'symbol') throw symbolKey()
       // Left out, an attribute stays as it is; for a new property it is false.
       const fallback = data.#has(key)
@@ -250,6 +290,13 @@ Object.defineProperty(Data.prototype, inspect.custom, {
     return Object.fromEntries(Object.entries(this))
   },
 })
+
+function writtenTooLate(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_CLOSED',
+    'the data of session.update() was written after its function had returned: await everything inside the function',
+  )
+}
 
 function symbolKey(): SessionError {
   return new SessionError('ERR_SESSION_VALUE', 'session.data takes strings for keys: a symbol cannot be stored')

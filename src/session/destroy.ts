@@ -49,7 +49,7 @@ export async function endSession(core: Core, record: SessionRecord, reason: Dest
   }
   if (!(await retryOnConflict(attempt, refresh)) || target === undefined) return false
   const { key: publicId, owner } = target
-  if (events.hasSubscribers('destroy')) events.emit('destroy', { publicId, owner, reason })
+  if (events.channels.destroy.hasSubscribers) events.emit('destroy', { publicId, owner, reason })
   core.watches.ended(publicId)
   return true
 }

@@ -1,8 +1,7 @@
 // A session as those see it who look from outside a request.
 import type { DeviceFacts } from '../record/payload.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
-import { decodeRecord, type Stored } from '../record/record.ts'
-import { isEnded } from '../record/tombstone.ts'
+import { decodeRecord, isEnded, type Stored } from '../record/record.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import type { SessionData } from './manager.ts'

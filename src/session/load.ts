@@ -1,13 +1,12 @@
 // From the Cookie header to the session: which cookie counts, whose record it names, and what is said of the others. What
 // cannot be resumed is a fresh session; an id that a client sent is never adopted.
 import { FAR, warnOfFutureUse } from '../clock-check.ts'
-import { parseSessionCookies } from '../cookie/cookie.ts'
-import { CookieVerifier, type VerifiedId } from '../cookie/signature-cache.ts'
+import { CookieVerifier, parseSessionCookies, type VerifiedId } from '../cookie/request-cookie.ts'
 import { storeClosedError, unknownEncryptionKeyError } from '../errors.ts'
 import type { RejectReason } from '../events.ts'
 import { effectiveEnd, idleTimeout } from '../record/lifetime.ts'
-import { readMetadata } from '../record/metadata.ts'
-import { isEnded, isUnderWay, successorOf } from '../record/tombstone.ts'
+import { isEnded, readMetadata } from '../record/record.ts'
+import { isUnderWay, successorOf } from '../record/tombstone.ts'
 import type { MaybePromise, SessionRecord } from '../store.ts'
 import type { Core, RequestInfo } from './core.ts'
 import { applySchema, takeNewer } from './newest.ts'
@@ -112,7 +111,7 @@ export class Loader {
     const isRenewed = settings.lifetime.rolling && session.isTouchDue(record, now)
     if (verified.needsResign || isRenewed) session.cookie.due = 'renew'
     if (settings.schema !== undefined) return this.#applySchema(session, record)
-    if (events.hasSubscribers('resume')) this.#resumed(record)
+    if (events.channels.resume.hasSubscribers) this.#resumed(record)
     return session
   }
 
@@ -137,6 +136,6 @@ export class Loader {
   /** Tells that a cookie did not lead to its session. */
   #reject(reason: RejectReason, publicId?: string, owner?: string): void {
     const { events } = this.#core
-    if (events.hasSubscribers('reject')) events.emit('reject', { publicId, owner, reason })
+    if (events.channels.reject.hasSubscribers) events.emit('reject', { publicId, owner, reason })
   }
 }

@@ -103,8 +103,10 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {TypeError} on assigning something that is no plain object.
    */
   get data(): Data {
-    const { data, dataError } = this.#open()
-    if (dataError !== undefined) throw dataError
+    const session = this.#consult()
+    // It opens the session: what the schema says of its data is known then.
+    const { data } = session
+    if (session.dataError !== undefined) throw session.dataError
     // The proxy holds whatever the app stored: its type is the app's word.
     return data.proxy as Data
   }
@@ -406,14 +408,17 @@ export class SessionManager<Data extends object = SessionData> {
     return record === undefined ? { origin } : { origin, publicId: record.key }
   }
 
-  /**
-   * The response depends on the session from now on, and what is stored is decoded: a record that cannot be read counts as
-   * none, and what is said must be true.
-   */
-  #open(): RequestSession {
+  /** The response depends on the session from now on. */
+  #consult(): RequestSession {
     const session = this.#session
     session.cookie.isConsulted = true
     session.cookie.watchHeaders()
+    return session
+  }
+
+  /** The same, and what is stored is decoded: a record that cannot be read counts as none, and what is said must be true. */
+  #open(): RequestSession {
+    const session = this.#consult()
     session.open()
     return session
   }

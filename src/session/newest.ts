@@ -1,9 +1,8 @@
 // The newest state of a session: what this request knows, what this process knows, what the store says.
 import { goneError, SessionError, unboundError } from '../errors.ts'
-import { decodeMetadata } from '../record/metadata.ts'
-import { changedKeys, decodeRecord, type Stored } from '../record/record.ts'
+import { changedKeys } from '../record/merge.ts'
+import { decodeRecord, isEnded, type Stored } from '../record/record.ts'
 import { storable } from '../record/schema.ts'
-import { isEnded } from '../record/tombstone.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
@@ -45,7 +44,7 @@ export function takeNewer(session: RequestSession, { record, stored, dataError }
 /** Notes which keys other requests have changed, if anybody wants to know. */
 export function noteMerge(session: RequestSession, newer: Stored): void {
   const { events, payload } = session.core
-  if (session.stored === newer || !events.hasSubscribers('merge')) return
+  if (session.stored === newer || !events.channels.merge.hasSubscribers) return
   const keys = changedKeys(session.stored.data, newer.data, payload.codec)
   if (keys.length > 0) session.mergedKeys = [...new Set([...session.mergedKeys, ...keys])]
 }
@@ -94,19 +93,4 @@ export async function applySchema(core: Core, record: SessionRecord, stored: Sto
     if (koaSession) return { record, stored: { ...stored, data: {} }, dataError: undefined }
     return { record, stored, dataError: error }
   }
-}
-
-/**
- * Where another request of this process is known to have been first, its record is the ground: the store would refuse
- * this one. Not with a schema, which may take its time; nor where the app wants to be told of a conflict, for a refusal
- * takes more than what was stored a moment ago: the newest may conflict no longer.
- */
-export function useNewestKnown(session: RequestSession): void {
-  const { record, core } = session
-  if (record === undefined || core.settings.schema !== undefined || core.settings.throwsOnConflict) return
-  const newest = core.payload.known.newest(record, session.readAt)
-  if (newest === undefined || isEnded(newest.record)) return
-  const { data, flash, device } = newest.contents
-  const stored = { data, flash, device, metadata: decodeMetadata(newest.record) }
-  takeNewer(session, { record: newest.record, stored, dataError: undefined })
 }

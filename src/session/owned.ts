@@ -5,7 +5,7 @@
 // at one instant, but for Redis, where an index and its records are two things: there an ended record may come, whose
 // session goes on under the key that it names.
 import { eachOf, PORTION, portions } from '../portions.ts'
-import { isEnded } from '../record/tombstone.ts'
+import { isEnded } from '../record/record.ts'
 import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import { followRecord } from './successors.ts'

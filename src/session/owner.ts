@@ -4,8 +4,7 @@ import { newId } from '../cookie/id.ts'
 import { canBeBound } from '../device-bound/bound-cookie.ts'
 import { checkedOwner } from '../settings.ts'
 import { applyChanges, type PendingChanges } from '../record/merge.ts'
-import { newMetadata } from '../record/metadata.ts'
-import type { Draft } from '../record/record.ts'
+import { newMetadata, type Draft } from '../record/record.ts'
 import type { MaybePromise } from '../store.ts'
 import type { Core } from './core.ts'
 import { assertSameSite } from './cross-site.ts'
@@ -85,7 +84,7 @@ export function finishSignIn(session: RequestSession, previousPublicId?: string)
   if (record?.owner === undefined) return
   const { key: publicId, owner } = record
   session.cookie.hasSignedIn = true
-  if (core.events.hasSubscribers('sign-in')) core.events.emit('sign-in', { publicId, previousPublicId, owner })
+  if (core.events.channels['sign-in'].hasSubscribers) core.events.emit('sign-in', { publicId, previousPublicId, owner })
   const { maxPerOwner } = core.settings
   return maxPerOwner === undefined ? undefined : enforceLimit(core, owner, maxPerOwner, publicId)
 }

@@ -1,16 +1,16 @@
 // A session goes on under a new id: what no slow request may undo.
 import { goneError, headersSentError } from '../errors.ts'
-import { applyChanges, ABSENT, type PendingChanges, type Snapshot } from '../record/merge.ts'
-import { withMaxAge } from '../record/lifetime.ts'
-import { draftOf, emptyDraft, type Draft } from '../record/record.ts'
+import { ABSENT, applyChanges, draftOf, type PendingChanges, type Snapshot } from '../record/merge.ts'
+import { emptyDraft, type Draft } from '../record/record.ts'
 import { tombstoneOf } from '../record/tombstone.ts'
+import { withMaxAge } from '../record/lifetime.ts'
 import type { Replaced } from '../store.ts'
 import { createRecord, insert } from './create.ts'
 import { orDrop } from './exclusive.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
 import { applyOwner, finishSignIn, signedIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
-import { conflictingKeys, tellCommitted, write, type Attempt } from './change.ts'
+import { conflictingKeys, write, type Attempt } from './change.ts'
 import { retryOnConflict } from './retry.ts'
 import { followSuccessors } from './successors.ts'
 import { validate } from './validation.ts'
@@ -157,10 +157,10 @@ export async function rotateOnce(
   session.hasNewId = true
   session.cookie.issue()
   const { key: publicId, owner } = record
-  if (events.hasSubscribers('regenerate')) {
+  if (events.channels.regenerate.hasSubscribers) {
     events.emit('regenerate', { publicId, previousPublicId: previous.key, owner })
   }
-  tellCommitted(session, record, conflicts)
+  session.tellCommitted(record, conflicts)
   watches.moved(previous.key, record, isFreshStart)
   if (isSignIn) await finishSignIn(session, previous.key)
   return 'done'
@@ -235,7 +235,7 @@ async function changeSuccessor(
       // Its id is known to the browser alone, from the other response.
       session.isFollower = true
       session.cookie.withdraw()
-      tellCommitted(session, written.record, clashes)
+      session.tellCommitted(written.record, clashes)
     }
     return answer
   }

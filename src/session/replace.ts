@@ -1,10 +1,10 @@
 // A stored session is changed, however many requests change it at the same time.
 import { SessionError } from '../errors.ts'
 import type { PendingChanges } from '../record/merge.ts'
-import type { Instants, Stored } from '../record/record.ts'
+import { decodeMetadata, isEnded, type Instants, type Stored } from '../record/record.ts'
 import { isPromise, type MaybePromise, type Replaced, type SessionRecord } from '../store.ts'
 import { finishChange, nextInstants, prepare, write, type Attempt, type Written } from './change.ts'
-import { noteMerge, readLive, refresh, refuse, requireRecord, takeNewer, useNewestKnown } from './newest.ts'
+import { noteMerge, readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
 import { needsNewId } from './owner.ts'
 import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
 import type { RequestSession } from './request-session.ts'
@@ -38,6 +38,21 @@ export function replace(session: RequestSession, pending: PendingChanges): Maybe
   const written = write(session, attempt)
   if (written.answer === 'done') return finishChange(session, attempt, written.record)
   return finishReplace(session, attempt, written)
+}
+
+/**
+ * Where another request of this process is known to have been first, its record is the ground: the store would refuse
+ * this one. Not with a schema, which may take its time; nor where the app wants to be told of a conflict, for a refusal
+ * takes more than what was stored a moment ago: the newest may conflict no longer.
+ */
+export function useNewestKnown(session: RequestSession): void {
+  const { record, core } = session
+  if (record === undefined || core.settings.schema !== undefined || core.settings.throwsOnConflict) return
+  const newest = core.payload.known.newest(record, session.readAt)
+  if (newest === undefined || isEnded(newest.record)) return
+  const { data, flash, device } = newest.contents
+  const stored = { data, flash, device, metadata: decodeMetadata(newest.record) }
+  takeNewer(session, { record: newest.record, stored, dataError: undefined })
 }
 
 /** A write that the store did not answer at once; where another one was first, it is tried again. */

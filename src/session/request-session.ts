@@ -3,13 +3,18 @@ import type { ContextScope } from '../context.ts'
 import { publicIdOf } from '../cookie/id.ts'
 import { closedError, destroyedError, goneError, type SessionError } from '../errors.ts'
 import { effectiveEnd, expiry, isTouchDue } from '../record/lifetime.ts'
-import { decodeMetadata, newMetadata, readMetadata, type Metadata } from '../record/metadata.ts'
-import { nothingStored, type Stored } from '../record/record.ts'
+import {
+  decodeMetadata,
+  newMetadata,
+  nothingStored,
+  readMetadata,
+  type Metadata,
+  type Stored,
+} from '../record/record.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 import type { Core, RequestInfo } from './core.ts'
-import { Data, type Access } from './data.ts'
+import { Data } from './data.ts'
 import { Ending } from './ending.ts'
-import { updateAround } from './inside-update.ts'
 import { Pending } from './pending.ts'
 import { ResponseCookie } from './response-cookie.ts'
 
@@ -28,7 +33,7 @@ export type Phase = 'open' | 'sealed' | 'closed'
 
 const NO_KEYS: readonly string[] = []
 
-export class RequestSession implements Access {
+export class RequestSession {
   readonly core: Core
   readonly info: RequestInfo
   /** The instant at which the request came. */
@@ -155,8 +160,9 @@ export class RequestSession implements Access {
     if (this.#stored !== undefined || this.record === undefined) return
     try {
       const metadata = this.#metadata ?? decodeMetadata(this.record)
+      const { payload } = this.core
       // Spread, it would cost a request that reads a fifth more (Node 20).
-      const { data, flash, device } = this.core.payload.decode(this.record)
+      const { data, flash, device } = payload.known.contentsOf(this.record) ?? payload.decode(this.record)
       this.#stored = { data, flash, device, metadata }
     } catch (error) {
       if (!(error instanceof CorruptRecord)) throw error
@@ -182,21 +188,6 @@ export class RequestSession implements Access {
   get data(): Data {
     if (this.status === 'destroyed') throw destroyedError()
     return (this.pending.data ??= new Data((this.#stored ?? this.stored).data, this.core.payload.codec, this))
-  }
-
-  toRead(own: Data): Data {
-    const active = this.core.running === 0 ? undefined : updateAround(this)?.data
-    if (active !== undefined) return active
-    if (this.status === 'destroyed') throw destroyedError()
-    return own
-  }
-
-  toWrite(own: Data): Data {
-    const active = this.core.running === 0 ? undefined : updateAround(this)?.data
-    if (active !== undefined) return active
-    if (this.status === 'destroyed') throw destroyedError()
-    if (this.phase !== 'open') throw closedError()
-    return own
   }
 
   readable(): void {
@@ -251,6 +242,7 @@ export class RequestSession implements Access {
   close(): void {
     const { pending } = this
     this.phase = 'closed'
+    this.cookie.isOver = true
     pending.data?.close((this.#stored ?? this.stored).data)
     pending.flash = undefined
     pending.maxAge = undefined
@@ -262,12 +254,30 @@ export class RequestSession implements Access {
     return isTouchDue(this.core.settings.lifetime, this.metadata, record.lastSeenAt, now)
   }
 
+  /** Tells that a change is stored, and what of other requests it met. */
+  tellCommitted(record: SessionRecord, clashes: readonly string[]): void {
+    const { events } = this.core
+    const { key: publicId, owner } = record
+    if (this.mergedKeys.length > 0) {
+      events.emit('merge', { publicId, owner, keys: this.mergedKeys })
+      this.mergedKeys = NO_KEYS
+    }
+    if (clashes.length > 0) {
+      if (events.channels.conflict.hasSubscribers) events.emit('conflict', { publicId, owner, keys: clashes })
+      events.notice(
+        'MERGED_CONFLICT',
+        "two requests changed the same key of one session, and the later commit won: use session.update() for counters and lists, or onConflict: 'throw'",
+      )
+    }
+    if (events.channels.commit.hasSubscribers) events.emit('commit', { publicId, owner })
+  }
+
   /** The session has ended elsewhere, and a change of this request is refused: no cookie of it goes out any more. */
   markGone(): void {
     this.status = 'gone'
     this.cookie.withdraw()
     const { record, replacedPublicId, core } = this
-    if (!core.events.hasSubscribers('gone')) return
+    if (!core.events.channels.gone.hasSubscribers) return
     core.events.emit('gone', { publicId: record?.key ?? replacedPublicId, owner: record?.owner })
   }
 }

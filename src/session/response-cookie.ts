@@ -4,7 +4,7 @@ import { formatSetCookie } from '../cookie/cookie.ts'
 import { NO_HEADERS, onHeaders, SET_COOKIE, type Header, type HeaderSource } from '../cookie/on-headers.ts'
 import { clearedBoundCookie, hasBoundCookie } from '../device-bound/bound-cookie.ts'
 import { cookieMaxAge, withMaxAge, type SessionLifetime } from '../record/lifetime.ts'
-import { newMetadata } from '../record/metadata.ts'
+import { newMetadata } from '../record/record.ts'
 import { warnOfCookie } from '../notices.ts'
 import type { RequestSession } from './request-session.ts'
 
@@ -18,12 +18,11 @@ export class ResponseCookie implements HeaderSource {
   due: CookieDue = 'none'
   /** A handler looked at the session: the response depends on the cookie. */
   isConsulted = false
+  isOver = false
   /** The headers left with a cookie of a session that is not stored yet: its handler answers by itself. */
   hasIntroduced = false
   /** An owner signed in: this response offers to bind the session to the browser's device. */
   hasSignedIn = false
-  /** What is done when the headers leave before the chain has returned. */
-  onEarlyHeaders: ((session: RequestSession) => void) | undefined = undefined
   readonly #session: RequestSession
   #isWatching = false
 
@@ -101,10 +100,10 @@ export class ResponseCookie implements HeaderSource {
   }
 
   onSent(): void {
-    const { status, phase, pending } = this.#session
+    const { status, phase, pending, core } = this.#session
     if (phase !== 'open') return
     this.hasIntroduced = status === 'new' && (this.due === 'issue' || pending.hasContents)
-    this.onEarlyHeaders?.(this.#session)
+    core.onEarlyHeaders(this.#session)
   }
 
   #ours(): Header {

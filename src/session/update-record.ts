@@ -61,7 +61,7 @@ async function changeRecord<Result>(
     const answer = await writes.hold(key, Promise.resolve(store.replace(next, record.version, settings.now())))
     if (answer !== 'done') return answer
     payload.known.remember(next, draft)
-    if (events.hasSubscribers('commit')) events.emit('commit', { publicId: key, owner: next.owner })
+    if (events.channels.commit.hasSubscribers) events.emit('commit', { publicId: key, owner: next.owner })
     return answer
   }
   const refresh = async (): Promise<boolean> => {

@@ -1,5 +1,4 @@
 // One run of the function of an update: the data that it may write to, and the end of its right to do so.
-import { SessionError } from '../errors.ts'
 import type { Changes, Snapshot } from '../record/merge.ts'
 import type { Core } from './core.ts'
 import { Data } from './data.ts'
@@ -18,14 +17,7 @@ export async function runUpdate<Result>(
   fn: (data: object) => Result | Promise<Result>,
   session?: RequestSession,
 ): Promise<Run<Result>> {
-  let isOver = false
-  const data = new Data(stored, core.payload.codec, {
-    toRead: (own) => own,
-    toWrite(own) {
-      if (isOver) throw writtenTooLate()
-      return own
-    },
-  })
+  const data = new Data(stored, core.payload.codec)
   data.adopt(pending)
   const update = new RunningUpdate(core, publicId, data, session)
   try {
@@ -34,14 +26,6 @@ export async function runUpdate<Result>(
   } catch (error) {
     return { error }
   } finally {
-    isOver = true
-    data.freeze()
+    data.end()
   }
-}
-
-function writtenTooLate(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_CLOSED',
-    'the data of session.update() was written after its function had returned: await everything inside the function',
-  )
 }

@@ -6,8 +6,8 @@ import { goneError } from '../errors.ts'
 import { eachOf } from '../portions.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
 import type { Payload } from '../record/payload.ts'
-import { decodeRecord } from '../record/record.ts'
-import { isEnded, isFreshStart, successorOf } from '../record/tombstone.ts'
+import { decodeRecord, isEnded } from '../record/record.ts'
+import { isFreshStart, successorOf } from '../record/tombstone.ts'
 import type { Settings } from '../settings.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 
@@ -40,6 +40,8 @@ export class Watches {
   readonly #store: CheckedStore
   readonly #settings: Settings
   readonly #payload: Payload
+  /** Whether any session is watched: nearly always none is. */
+  isWatching = false
   readonly #watched = new Map<string, Watched>()
   readonly #of = new Map<Watcher, Watched>()
   #unsubscribe: (() => void) | undefined = undefined
@@ -132,6 +134,7 @@ export class Watches {
   }
 
   #start(): void {
+    this.isWatching = true
     this.#readAt = performance.now()
     // Outside of the request that happens to be the first: it must not be kept alive.
     outsideRequests(() => {
@@ -145,6 +148,7 @@ export class Watches {
   }
 
   #stop(): void {
+    this.isWatching = false
     clearInterval(this.#timer)
     this.#timer = undefined
   }

@@ -1,7 +1,7 @@
 import { request as httpRequest } from 'node:http'
 import test from 'ava'
 import Keygrip from 'keygrip'
-import { MAX_VERIFIED } from '../../src/cookie/cookie.ts'
+import { MAX_VERIFIED } from '../../src/cookie/request-cookie.ts'
 import { KEYS } from '../support/app.ts'
 import { hear, keyIn, mounted, valueIn, type Handler } from '../support/mounted.ts'
 

@@ -52,6 +52,7 @@ async function watching(t: ExecutionContext, options: SessionOptions<Things> = {
       '/other': (own) => own.signIn('bob'),
       '/same': (own) => own.signIn('ada'),
       '/look': (own) => own.owner,
+      '/shorter': (own) => (own.maxAge = '10m'),
     },
   )
   const browser = app.browser()
@@ -151,6 +152,17 @@ test('the signal aborts when the session expires by the clock, not before, and a
 
   scene.now.value += 41 * 60_000
   await finishAborted(t, scene)
+})
+
+test('a parallel request gives the session a shorter life, and the signal aborts at its end', async (t) => {
+  const scene = await watching(t, { idleTimeout: '1h' })
+  await scene.browser.get('/shorter')
+  scene.now.value += 9 * 60_000
+  await new Promise((resolve) => setTimeout(resolve, 1500))
+  t.false(scene.signal.aborted)
+
+  scene.now.value += 2 * 60_000
+  await finishAborted(t, scene, SOON)
 })
 
 test('the signal aborts at the absolute end, however active its user is', async (t) => {

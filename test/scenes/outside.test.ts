@@ -1,5 +1,5 @@
 // Sessions from outside a request: get, update, updateAll, scan, the ends, and what names nobody.
-import { encodeMetadata, newMetadata } from '../../src/record/metadata.ts'
+import { encodeMetadata, newMetadata } from '../../src/record/record.ts'
 import { Barrier } from '../support/faults.ts'
 import { claim, HOUR, MINUTE, type Contents, type Options, type Site, type Visitor } from '../support/scene.ts'
 

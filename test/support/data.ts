@@ -1,16 +1,23 @@
 // session.data over a snapshot, without a session around it.
 import { jsonCodec, type Codec } from '../../src/record/codec.ts'
 import { ABSENT, type Changes, type Snapshot } from '../../src/record/merge.ts'
-import { Data, type Access } from '../../src/session/data.ts'
+import type { Core } from '../../src/session/core.ts'
+import { Data, type DataSession } from '../../src/session/data.ts'
 
 export type Loose = Record<string, unknown>
 
-export const OPEN: Access = { toRead: (own) => own, toWrite: (own) => own }
+/** As much of a session as its data asks. */
+export const OPEN: DataSession = {
+  core: { running: 0 } as unknown as Core,
+  publicId: 'public',
+  status: 'live',
+  phase: 'open',
+}
 export const json = jsonCodec(1000)
 
 /** Data over a snapshot, and the object that a handler would hold. */
-export function dataOf(snapshot: Snapshot, codec: Codec = json, access = OPEN): { data: Data; view: Loose } {
-  const data = new Data(snapshot, codec, access)
+export function dataOf(snapshot: Snapshot, codec: Codec = json, session = OPEN): { data: Data; view: Loose } {
+  const data = new Data(snapshot, codec, session)
   return { data, view: data.proxy as Loose }
 }
 

@@ -19,17 +19,13 @@ const RECORD: SessionRecord = {
 class Silent extends Events {
   readonly told: EventMessage[] = []
 
-  override hasSubscribers(): boolean {
-    return true
-  }
-
   override emit(_name: string, message: EventMessage): void {
     this.told.push(message)
   }
 }
 
 function checked(verbs: Partial<SessionStore>, timeout = 20): { store: CheckedStore; events: Silent } {
-  const events = new Silent(undefined)
+  const events = new Silent({})
   const inner: SessionStore = {
     create: () => true,
     read: () => undefined,

@@ -1,7 +1,9 @@
 // The keys of session.data, and what an update or an heir of it shows.
 import test from 'ava'
 import { ABSENT } from '../../src/record/merge.ts'
+import type { Core } from '../../src/session/core.ts'
 import { Data } from '../../src/session/data.ts'
+import { RunningUpdate } from '../../src/session/inside-update.ts'
 import { applyAll, dataOf, json, OPEN, plain, STORED, wanted, type Loose } from '../support/data.ts'
 
 test('a key that this request and another one added is listed once', (t) => {
@@ -41,23 +43,19 @@ test('keys are listed in the order in which the next request will find them: sto
   t.deepEqual(Object.keys(applyAll(snapshot, data.changes())), Object.keys(view))
 })
 
-test('while an update runs, data shows what it works on, and afterwards its own again', (t) => {
-  let active: Data | undefined
-  let writes = 0
-  const { data, view } = dataOf(STORED, json, {
-    toRead: (own) => active ?? own,
-    toWrite: (own) => (active === undefined ? own : (writes++, active)),
-  })
-  const working = new Data({ n: 5 }, json, OPEN)
-  active = working
-  view['more'] = 1
-  delete view['n']
-  Object.defineProperty(view, 'defined', { value: 1, writable: true, enumerable: true, configurable: true })
+test('while an update runs, data shows what it works on, and afterwards its own again', async (t) => {
+  const core = { running: 0 } as unknown as Core
+  const session = { ...OPEN, core }
+  const { data, view } = dataOf(STORED, json, session)
+  const working = new Data({ n: 5 }, json)
+  await new RunningUpdate(core, session.publicId, working, session).run(() => {
+    view['more'] = 1
+    delete view['n']
+    Object.defineProperty(view, 'defined', { value: 1, writable: true, enumerable: true, configurable: true })
 
-  t.deepEqual({ ...view }, { more: 1, defined: 1 })
-  t.is(writes, 3)
-  t.false('n' in view)
-  active = undefined
+    t.deepEqual({ ...view }, { more: 1, defined: 1 })
+    t.false('n' in view)
+  })
   t.deepEqual({ ...view }, plain())
   t.false(data.isTouched && data.changes().length > 0)
   t.deepEqual(wanted({ data: working }), { n: ABSENT, more: 1, defined: 1 })
@@ -65,7 +63,13 @@ test('while an update runs, data shows what it works on, and afterwards its own 
 
 test('each write asks once whether it may', (t) => {
   let asked = 0
-  const { data, view } = dataOf(STORED, json, { ...OPEN, toWrite: (own) => (asked++, own) })
+  const { data, view } = dataOf(STORED, json, {
+    ...OPEN,
+    get phase() {
+      asked++
+      return 'open' as const
+    },
+  })
   view['n'] = 2
   delete view['n']
   Object.defineProperty(view, 'm', { value: 1, writable: true, enumerable: true, configurable: true })

@@ -5,7 +5,7 @@ import * as devalue from 'devalue'
 import fc from 'fast-check'
 import { ABSENT, type Snapshot } from '../../src/record/merge.ts'
 import { customCodec } from '../../src/record/codec.ts'
-import type { Access, Data } from '../../src/session/data.ts'
+import type { Data, DataSession } from '../../src/session/data.ts'
 import { counterexample } from '../support/holds.ts'
 import { applyAll, dataOf, json, OPEN, plain, STORED, wanted, wantedBy, type Loose } from '../support/data.ts'
 
@@ -268,9 +268,56 @@ test('data can be neither frozen, sealed, given another prototype nor cloned', (
 })
 
 test('a print-out that asks for everything shows neither the snapshot nor who made it', (t) => {
-  const { view } = dataOf({ secret: 'hunter2' }, json, { ...OPEN, visit: 'an id' } as Access)
+  const { view } = dataOf({ secret: 'hunter2' }, json, { ...OPEN, visit: 'an id' } as DataSession)
 
   t.false(inspect(view, { customInspect: false, showHidden: true, showProxy: true, depth: 9 }).includes('hunter2'))
+})
+
+test('texts, truth values and numbers are changed when they differ, and stored as they are', (t) => {
+  const stored = { text: 'a', number: 1, truth: true, zero: 0, nothing: null }
+  const same = dataOf(stored)
+  Object.assign(same.view, { ...stored, zero: -0 })
+  t.deepEqual(wanted(same), {})
+
+  for (const [key, value] of Object.entries({ text: 'b', number: 2, truth: false, zero: 0.5, nothing: 'a', more: 1 })) {
+    const made = dataOf(stored)
+    made.view[key] = value
+    t.deepEqual(wanted(made), { [key]: value })
+  }
+  for (const [key, value] of Object.entries({ text: 1, number: '1', truth: 1, nothing: 0 })) {
+    const made = dataOf(stored)
+    made.view[key] = value
+    t.deepEqual(wanted(made), { [key]: value })
+  }
+})
+
+test('JSON knows no negative zero, and refuses numbers that it does not know', (t) => {
+  const { data, view } = dataOf(STORED)
+  view['n'] = -0
+  t.true(Object.is(wanted({ data })['n'], 0))
+
+  for (const value of [NaN, Infinity, -Infinity]) {
+    view['n'] = value
+    t.throws(() => data.changes(), { code: 'ERR_SESSION_VALUE' })
+  }
+})
+
+test('a codec of the app is asked about every value', (t) => {
+  const codec = customCodec(devalue)
+  const { data, view } = dataOf({ n: 0, text: 'a' }, codec)
+  view['n'] = -0
+  t.true(Object.is(wanted({ data })['n'], -0))
+
+  const refusing = customCodec({
+    stringify: (value) => {
+      if (value === 'refused') throw new Error('no')
+      return JSON.stringify(value)
+    },
+    parse: (text) => JSON.parse(text) as unknown,
+  })
+  const made = dataOf({ text: 'a' }, refusing)
+  made.view['text'] = 'refused'
+  t.throws(() => made.data.changes(), { code: 'ERR_SESSION_VALUE' })
 })
 
 test('adopted changes are pending again, over another snapshot', (t) => {

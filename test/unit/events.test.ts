@@ -77,11 +77,11 @@ for (const [name, message, line] of spoken) {
 }
 
 test.serial('an event is heard where a channel has a listener or there is a logger', (t) => {
-  t.false(new Events(undefined).hasSubscribers('create'))
-  t.true(new Events({}).hasSubscribers('create'))
+  t.false(new Events(undefined).channels.create.hasSubscribers)
+  t.true(new Events({}).channels.create.hasSubscribers)
   listen(t, 'create')
-  t.true(new Events(undefined).hasSubscribers('create'))
-  t.false(new Events(undefined).hasSubscribers('resume'))
+  t.true(new Events(undefined).channels.create.hasSubscribers)
+  t.false(new Events(undefined).channels.resume.hasSubscribers)
 })
 
 test.serial('an event that nobody hears is nothing', (t) => {

@@ -30,6 +30,7 @@ function cookies(...lines: string[]): Header[] {
 function source(answers: Partial<HeaderSource>): HeaderSource {
   return {
     isConsulted: false,
+    isOver: false,
     dueHeaders: () => [],
     onSent: () => undefined,
     ...answers,

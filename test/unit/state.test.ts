@@ -1,6 +1,6 @@
 import test from 'ava'
 import { ContextScope, sessionContext } from '../../src/context.ts'
-import { exposeOnState } from '../../src/session/state.ts'
+import { exposerOf } from '../../src/session/state.ts'
 
 interface State {
   session?: unknown
@@ -12,7 +12,7 @@ const manager = { is: 'a manager' }
 
 function stateWith(shown: object, stateKey = 'session'): State {
   const state: State = {}
-  exposeOnState(state, stateKey, shown)
+  exposerOf(stateKey)({ state }, shown)
   return state
 }
 
@@ -32,7 +32,7 @@ test('a manager on the state is listed, spread and copied as any property', (t) 
 test('each state shows its own manager, under each state key its own', (t) => {
   const other = { is: 'another' }
   const [one, two] = [stateWith(manager), stateWith(other)]
-  exposeOnState(one, 'other', other)
+  exposerOf('other')({ state: one }, other)
 
   t.deepEqual([one.session, one.other, two.session, two.other], [manager, other, other, undefined])
 })
@@ -40,7 +40,7 @@ test('each state shows its own manager, under each state key its own', (t) => {
 test('exposed again, the state shows the new manager', (t) => {
   const state = stateWith(manager)
   const other = {}
-  exposeOnState(state, 'session', other)
+  exposerOf('session')({ state }, other)
 
   t.is(state.session, other)
 })

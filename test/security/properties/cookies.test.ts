@@ -4,7 +4,7 @@ import { createHmac, type hash } from 'node:crypto'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import test from 'ava'
 import fc from 'fast-check'
-import { MAX_VERIFIED } from '../../../src/cookie/cookie.ts'
+import { MAX_VERIFIED } from '../../../src/cookie/request-cookie.ts'
 import { KEYS } from '../../support/app.ts'
 import { cookieOf, quick, type Quick } from '../../support/quick.ts'
 

@@ -5,12 +5,12 @@ import test from 'ava'
 import fc from 'fast-check'
 import { ABSENT, type Changes, type Snapshot } from '../../../src/record/merge.ts'
 import { jsonCodec, koaJsonCodec, type Codec } from '../../../src/record/codec.ts'
-import { Data, type Access } from '../../../src/session/data.ts'
+import { Data } from '../../../src/session/data.ts'
+import { OPEN } from '../../support/data.ts'
 import { counterexample } from '../../support/holds.ts'
 
 type Loose = Record<string, unknown>
 
-const OPEN: Access = { toRead: (own) => own, toWrite: (own) => own }
 const key = fc.constantFrom('a', 'b', '7', '__proto__', 'toString', 'constructor')
 const value = fc.oneof(fc.integer({ min: 0, max: 2 }), fc.constant(null), fc.array(fc.integer({ min: 0, max: 1 })))
 const step = fc.oneof(

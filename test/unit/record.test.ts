@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import test from 'ava'
 import fc from 'fast-check'
-import { decodeMetadata, encodeMetadata, newMetadata, type Metadata } from '../../src/record/metadata.ts'
+import { decodeMetadata, encodeMetadata, newMetadata, type Metadata } from '../../src/record/record.ts'
 import { CorruptRecord } from '../../src/store.ts'
 import { counterexample } from '../support/holds.ts'
 

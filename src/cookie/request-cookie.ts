@@ -1,0 +1,114 @@
+// What a Cookie header holds under our name, and whether one of our keys signed it. Cookies whose signature was found good
+// are remembered for a while by their hashes, so that the next requests of a busy session need no HMAC: 0.45 µs a cookie
+// instead of 1.4 (Node 20). Nothing here opens a session: of a cookie neither id nor signature is kept.
+import { hash } from 'node:crypto'
+import type { CookieSettings } from './cookie.ts'
+import { publicIdOf } from './id.ts'
+import type { Keyring } from './keyring.ts'
+
+/** What a Cookie header holds under our name. */
+export interface ParsedCookies {
+  /** Values of the right shape, in the order of the header, at most {@link MAX_VERIFIED}. */
+  readonly values: readonly string[]
+  /** Whether there were others. */
+  readonly malformed: boolean
+}
+
+/** A header can carry hundreds of cookies of one name; each that is verified costs an HMAC per key. */
+export const MAX_VERIFIED = 4
+
+/**
+ * The cookies called `name` in a Cookie header.
+ *
+ * Names are compared exactly, a quoted or percent-encoded value has the wrong shape: one canonical form passes.
+ */
+export function parseSessionCookies(
+  header: string,
+  { name, prefix }: Pick<CookieSettings, 'name' | 'prefix'>,
+  signatureLength: number,
+): ParsedCookies {
+  const first = header.indexOf(prefix)
+  if (first === -1) return NOTHING
+  const values: string[] = []
+  let malformed = false
+  for (let at = first; at !== -1; at = header.indexOf(prefix, at + 1)) {
+    if (at > 0 && !header.startsWith('; ', at - 2) && !startsPair(header, at)) continue
+    const from = at + name.length + 1
+    const semicolon = header.indexOf(';', from)
+    let to = semicolon === -1 ? header.length : semicolon
+    while (to > from && SPACE.test(header.charAt(to - 1))) to--
+    const dot = to - signatureLength - 1
+    const isLong = dot - from >= 22 && dot - from <= 128 && header.charCodeAt(dot) === DOT
+    const value = isLong ? header.slice(from, to) : ''
+    if (!SHAPE.test(value)) malformed = true
+    else if (values.push(value) === MAX_VERIFIED) break
+  }
+  return { values, malformed }
+}
+
+const DOT = 46
+const SPACE = /[ \t]/
+// A regular expression over the copy takes 10 ns; a loop over the characters in the header took 130.
+const SHAPE = /^[\w-]+\.[\w-]+$/
+const NOTHING: ParsedCookies = Object.freeze({ values: Object.freeze([]), malformed: false })
+
+function startsPair(header: string, at: number): boolean {
+  let before = at - 1
+  while (before >= 0 && SPACE.test(header.charAt(before))) before--
+  return before < 0 || header[before] === ';'
+}
+
+/** An id that one of our keys signed. */
+export interface VerifiedId {
+  readonly id: string
+  readonly publicId: string
+  /** An older key signed it: a cookie that the newest one signs is due. */
+  readonly needsResign: boolean
+}
+
+/** A cookie whose signature the newest key of a keyring made. */
+interface GoodCookie {
+  readonly keyring: Keyring
+  readonly prefix: string
+  /** The hash of its value, `<id>.<signature>`. */
+  readonly hash: string
+  readonly publicId: string
+}
+
+/** About 1.3 MB when all are taken. */
+const SLOTS = 8192
+
+/** Verifies the cookies of one middleware. */
+export class CookieVerifier {
+  /** One slot for all signatures that begin alike: the newest replaces the one before it, and nothing is counted or ordered. */
+  readonly #good = new Array<GoodCookie | undefined>(SLOTS)
+
+  /** What a value of the right shape says, if its signature is good. */
+  verify({ prefix }: Pick<CookieSettings, 'prefix'>, keyring: Keyring, value: string): VerifiedId | undefined {
+    const id = value.slice(0, value.length - keyring.length - 1)
+    const signature = value.slice(id.length + 1)
+    // The slot depends on what the client sent, and on nothing else: finding it taken tells the client nothing.
+    const slot = slotOf(signature)
+    const good = this.#good[slot]
+    // How far two hashes agree may be told by the time that it takes: from a hash nobody finds the cookie.
+    if (good?.keyring === keyring && good.prefix === prefix && good.hash === hashOf(value))
+      return { id, publicId: good.publicId, needsResign: false }
+    const key = keyring.index(prefix + id, signature)
+    if (key === -1) return undefined
+    const publicId = publicIdOf(id)
+    // The keys of a Keygrip may change at any time.
+    if (key === 0 && keyring.isFixed) this.#good[slot] = { keyring, prefix, hash: hashOf(value), publicId }
+    return { id, publicId, needsResign: key > 0 }
+  }
+}
+
+/** Of four characters of base64url, which are evenly distributed in a signature. */
+function slotOf(text: string): number {
+  const bits = ((text.charCodeAt(0) * 67 + text.charCodeAt(1)) * 67 + text.charCodeAt(2)) * 67 + text.charCodeAt(3)
+  return bits & (SLOTS - 1)
+}
+
+/** SHA-256 of a text. */
+function hashOf(text: string): string {
+  return hash('sha256', text, 'base64url')
+}
