@@ -832,8 +832,8 @@ export const mutants = [
   m(
     'a write during the last commit is swallowed',
     'session/commit.ts',
-    "session.phase = 'sealed' done =",
-    'done =',
+    "if (note === undefined) session.phase = 'sealed' else",
+    'if (note !== undefined)',
     'http/after-commit',
   ),
   m(

@@ -17,11 +17,11 @@ export function commit(session: RequestSession, isTraced = false): MaybePromise<
   try {
     let done: MaybePromise<void>
     if (session.busy === undefined) {
-      session.phase = 'sealed'
       done = carryOut(session, true)
       if (done instanceof Promise) done = occupy(session, done)
     } else {
       done = runExclusive(session, () => {
+        // First of all: where what is pending cannot be stored, this was the last commit nevertheless.
         session.phase = 'sealed'
         session.pending.data?.freeze()
         return carryOut(session, true)
@@ -125,15 +125,17 @@ function isRenewalDue(session: RequestSession): boolean {
   return cookie.due === 'renew' || session.isTouchDue(record, core.settings.now())
 }
 
-/** Does it; `note` is told beforehand what is to be stored. */
+/** Does it; `note` is told beforehand what is to be stored. Without one it is the last commit, which seals the session. */
 function carryOut(
   session: RequestSession,
   isLast: boolean,
   note?: (pending: PendingChanges) => void,
 ): MaybePromise<void> {
   const plan = planOf(session, isLast)
+  // Not before: to collect changes may be to ask the app's own `toJSON`, and that may write.
+  if (note === undefined) session.phase = 'sealed'
+  else if ('pending' in plan) note(plan.pending)
   if (plan.kind === 'nothing') return
-  if ('pending' in plan) note?.(plan.pending)
   if (session.core.store.isClosed) throw storeClosedError()
   switch (plan.kind) {
     case 'refuse':

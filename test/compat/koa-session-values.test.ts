@@ -41,6 +41,29 @@ test('with koaSession data is what JSON.stringify makes of it', async (t) => {
   t.is((await browser.get('/show')).body, '{"id":1}')
 })
 
+test('with koaSession a toJSON that writes to the session fails no request, and what it wrote is stored', async (t) => {
+  const app = await ecosystem(
+    t,
+    {},
+    answering({
+      '/': (ctx) => {
+        const bag = bagOf(ctx)
+        bag['seen'] = {
+          toJSON() {
+            bag['told'] = 'yes'
+            return 'text'
+          },
+        }
+      },
+      '/show': (ctx) => JSON.stringify(bagOf(ctx)),
+    }),
+  )
+  const browser = app.browser()
+
+  t.is((await browser.get('/')).status, 200)
+  t.is((await browser.get('/show')).body, '{"seen":"text","told":"yes"}')
+})
+
 test('with koaSession writing the same value again is no change', async (t) => {
   const app = await ecosystem(
     t,
