@@ -105,6 +105,8 @@ export class KoaSessionFacade {
       regenerate: (argument?: unknown) => this.regenerate(argument),
     }
     const prototype = Object.getPrototypeOf(this.manager) as object
+    // A state that took the place of the first one may take nothing: the session has its new id nevertheless.
+    if (this.#past.length > 0 && Object.isFrozen(this.#ctx.state)) return
     this.#expose(this.#ctx, new Proxy(this.manager, new DataFacade(bag, own, prototype)))
   }
 

@@ -135,3 +135,34 @@ test('a session cannot be frozen, and is not harmed by the attempt', async (t) =
   for (const told of [one, two]) t.regex(told ?? '', /^TypeError.*cannot be frozen or sealed/)
   t.deepEqual(bag as unknown, { n: 1 })
 })
+
+/** Regenerates with another state in place of the first one. @returns what the callback was told, and what there is then. */
+const withState = (stateOf: (ctx: Context) => unknown): Koa.Middleware =>
+  answering({
+    '/': async (ctx) => {
+      ctx.state = stateOf(ctx) as Context['state']
+      const told = await new Promise((resolve) => bagOf(ctx).regenerate(resolve))
+      bagOf(ctx)['n'] = 1
+      const state = ctx.state as { readonly session?: object } | null
+      return JSON.stringify([told, Reflect.get(state?.session ?? {}, 'n') ?? null])
+    },
+    '/show': (ctx) => JSON.stringify(bagOf(ctx)),
+  })
+
+test('the new session object stands on the state that the app put in place of the first one', async (t) => {
+  for (const stateOf of [(ctx: Context) => ({ ...ctx.state }), () => ({})]) {
+    const app = await ecosystem(t, {}, withState(stateOf))
+
+    t.deepEqual(JSON.parse((await app.browser().get('/')).body), [null, 1])
+  }
+})
+
+test('regenerate succeeds where the state that the app put in place of the first one takes nothing', async (t) => {
+  for (const stateOf of [() => Object.freeze({}), () => null]) {
+    const app = await ecosystem(t, {}, withState(stateOf))
+    const browser = app.browser()
+
+    t.deepEqual(JSON.parse((await browser.get('/')).body), [null, null])
+    t.is((await browser.get('/show')).body, '{"n":1}')
+  }
+})
