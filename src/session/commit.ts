@@ -1,5 +1,5 @@
 // What a request stores at its end, or before it: nothing is written over a version that was not read, and nothing that
-// ended is written again. A store only compares and sets; what to do when another request was first is decided in session/.
+// ended is written again. What there is to do is decided here, once; create.ts, replace.ts and touch.ts do it.
 import { headersSentError, SessionError, storeClosedError } from '../errors.ts'
 import { ABSENT, NO_CHANGES, type PendingChanges } from '../record/merge.ts'
 import type { MaybePromise } from '../store.ts'

@@ -43,7 +43,7 @@ export interface BindingCheck {
   offer(info: RequestInfo, registration: string, now: number): readonly [name: string, value: string]
 }
 
-/** What functions of the app's are given for a request outside Koa's chain. */
+/** What is to be known of a request outside Koa's chain that only a context tells: for functions of the app's, and its host. */
 export interface OutsideRequests {
   contextOf(request: IncomingMessage): Context
   hostOf(request: IncomingMessage): string

@@ -490,6 +490,6 @@ export function currentSession<Data extends object = SessionData>(stateKey?: str
 export function tryCurrentSession<Data extends object = SessionData>(
   stateKey?: string,
 ): SessionManager<Data> | undefined {
-  // Frames are made by session() alone; the type of data is the app's word.
+  // Scopes are made by this package alone; the type of data is the app's word.
   return sessionInContext(stateKey) as SessionManager<Data> | undefined
 }

@@ -97,11 +97,7 @@ export class RequestSession {
     this.#publicId = undefined
   }
 
-  /**
-   * The cookie names this record.
-   *
-   * @throws {CorruptRecord} when its metadata is not what was written.
-   */
+  /** The cookie names this record, which has this metadata. */
   resume(id: string, record: SessionRecord, metadata: Metadata): void {
     this.#metadata = metadata
     this.#stored = undefined
@@ -141,7 +137,7 @@ export class RequestSession {
     return true
   }
 
-  /** What is stored; {@link open} has been called before where a record is there. */
+  /** What is stored, decoded by the first look at it; an empty session where nothing is. */
   get stored(): Stored {
     if (this.#stored === undefined) this.open()
     return (this.#stored ??= nothingStored(this.now))
