@@ -99,7 +99,8 @@ export class SessionManager<Data extends object = SessionData> {
    * Assigning an object replaces everything. What was taken out of it before `reload`, `update` or `regenerate` is
    * detached: writing to that throws. No other request sees it: a change is theirs once it is committed.
    *
-   * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`; on writing, `ERR_SESSION_CLOSED` after the commit.
+   * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`; `ERR_SESSION_SCHEMA` on looking, when what is stored does
+   * not satisfy the schema; `ERR_SESSION_CLOSED` on writing after the commit.
    * @throws {TypeError} on assigning something that is no plain object.
    */
   get data(): Data {
@@ -327,8 +328,8 @@ export class SessionManager<Data extends object = SessionData> {
    * await session.signIn(user.id, { keep: ['cart'] })
    * ```
    *
-   * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent; `ERR_SESSION_UNSUPPORTED`
-   * with the `owner` option.
+   * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent; `ERR_SESSION_CROSS_SITE`
+   * when another site sent the request; `ERR_SESSION_UNSUPPORTED` with the `owner` option.
    */
   async signIn(owner: string, options: KeepOptions<Data> = {}): Promise<void> {
     const session = this.#verb('session.signIn()')
