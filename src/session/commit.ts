@@ -6,7 +6,7 @@ import type { MaybePromise } from '../store.ts'
 import { spans, trace } from '../trace.ts'
 import { create } from './create.ts'
 import { occupy, orDrop, runExclusive } from './exclusive.ts'
-import { readLive, refuse, takeNewer } from './newest.ts'
+import { refuse } from './newest.ts'
 import { replace } from './replace.ts'
 import type { RequestSession } from './request-session.ts'
 import { touch } from './touch.ts'
@@ -145,19 +145,4 @@ function carryOut(
     case 'replace':
       return replace(session, plan.pending)
   }
-}
-
-/**
- * Takes the newest data and drops what is pending.
- *
- * @throws {SessionError} `ERR_SESSION_GONE` when the session has ended.
- */
-export async function reload(session: RequestSession): Promise<void> {
-  session.readable()
-  const { record, core, status } = session
-  const newest = record === undefined ? undefined : await readLive(core, record.key)
-  if (newest !== undefined && status === 'live') takeNewer(session, newest)
-  session.mergedKeys = []
-  session.pending.reset(session.stored.data)
-  if (status === 'gone' || status === 'unbound' || (record !== undefined && newest === undefined)) refuse(session)
 }

@@ -1,20 +1,21 @@
 // SessionManager: what a handler holds. Every member says what it does to the session; how is elsewhere.
 import { inspect } from 'node:util'
-import { isPlainObject } from '../record/codec.ts'
-import { reload, save } from './commit.ts'
 import { sessionInContext } from '../context.ts'
 import { invalidMix, invalidType, keyNames, noContext, noIdError, SessionError } from '../errors.ts'
 import { assertNames } from '../option-functions.ts'
 import type { Duration } from '../options.ts'
+import { isPlainObject } from '../record/codec.ts'
 import type { DeviceFacts } from '../record/payload.ts'
 import { checkedOwner, duration, lifetime } from '../settings.ts'
+import { save } from './commit.ts'
 import { destroy } from './destroy.ts'
-import { FlashMessages } from './flash.ts'
 import { runExclusive } from './exclusive.ts'
+import { FlashMessages } from './flash.ts'
 import { assertOutsideUpdate } from './inside-update.ts'
+import { reload } from './newest.ts'
 import { regenerate } from './regenerate.ts'
-import { update } from './update.ts'
 import type { Origin, RequestSession } from './request-session.ts'
+import { update } from './update.ts'
 
 /**
  * The data of a session, for an app to extend:
