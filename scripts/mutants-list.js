@@ -621,8 +621,8 @@ export const mutants = [
   m(
     'no event tells a conflict',
     'session/request-session.ts',
-    'if (clashes.length > 0) {',
-    'if (clashes.length > 99) {',
+    'if (conflicts.length > 0) {',
+    'if (conflicts.length > 99) {',
     'scenes/merge',
   ),
   m(

@@ -88,7 +88,7 @@ export function applyChanges(snapshot: Snapshot, changes: Changes): Snapshot {
  *
  * Equal outcomes count too: two requests that both counted from 4 to 5 have lost one.
  */
-export function conflicts(
+export function conflictingKeys(
   newer: Snapshot,
   changes: Changes,
   codec: { same(value: unknown, stored: unknown): boolean },

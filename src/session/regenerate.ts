@@ -10,7 +10,7 @@ import { orDrop } from './exclusive.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
 import { applyOwner, finishSignIn, signedIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
-import { conflictingKeys, write, type Attempt } from './change.ts'
+import { conflictsOf, write, type Attempt } from './change.ts'
 import { retryOnConflict } from './retry.ts'
 import { followSuccessors } from './successors.ts'
 import { validate } from './validation.ts'
@@ -46,12 +46,12 @@ async function rotate(
 ): Promise<boolean> {
   const attempt = (): Promise<Replaced> => {
     const now = session.core.settings.now()
-    const clashes = conflictingKeys(session, pending, session.stored)
+    const conflicts = conflictsOf(session, pending, session.stored)
     const ground = draftOf(session.stored, requireRecord(session), pending, now)
     const draft = carryOver(session, ground, keep, owner, pending, now)
     const isFreshStart = keep === false || isSomebodyElse(ground.owner, draft.owner)
     const isSignIn = owner !== undefined || (draft.owner !== undefined && draft.owner !== ground.owner)
-    return rotateOnce(session, draft, clashes, isSignIn, isFreshStart)
+    return rotateOnce(session, draft, conflicts, isSignIn, isFreshStart)
   }
   const isDone = await retryOnConflict(attempt, () => refresh(session))
   if (isDone) return true
@@ -185,11 +185,11 @@ async function deleteUnused({ core }: RequestSession, key: string): Promise<void
 export async function rotateForOwner(
   session: RequestSession,
   pending: PendingChanges,
-  { draft, clashes }: Attempt,
+  { draft, conflicts }: Attempt,
 ): Promise<Replaced> {
   if (!session.cookie.canSend) throw headersSentError('the owner of the session changed')
   const isFreshStart = session.record?.owner !== undefined
-  const answer = await rotateOnce(session, draft, clashes, true, isFreshStart)
+  const answer = await rotateOnce(session, draft, conflicts, true, isFreshStart)
   if (answer === 'done' && session.phase === 'open') session.pending.settle(session.stored, pending)
   return answer
 }
@@ -225,17 +225,17 @@ async function changeSuccessor(
     if (known?.record.owner !== owner) return 'gone'
     const { record: ground, stored } = known
     const now = core.settings.now()
-    const clashes = conflictingKeys(session, pending, stored)
+    const conflicts = conflictsOf(session, pending, stored)
     const draft = draftOf(stored, ground, pending, now)
     if (core.settings.schema !== undefined) await validate(core, key, draft.data)
-    const written = write(session, { pending, previous: ground, ground: stored, draft, clashes, now })
+    const written = write(session, { pending, previous: ground, ground: stored, draft, conflicts, now })
     const answer = await written.answer
     if (answer === 'done') {
       takeNewer(session, { record: written.record, stored: draft, dataError: undefined })
       // Its id is known to the browser alone, from the other response.
       session.isFollower = true
       session.cookie.withdraw()
-      session.tellCommitted(written.record, clashes)
+      session.tellCommitted(written.record, conflicts)
     }
     return answer
   }

@@ -251,15 +251,15 @@ export class RequestSession {
   }
 
   /** Tells that a change is stored, and what of other requests it met. */
-  tellCommitted(record: SessionRecord, clashes: readonly string[]): void {
+  tellCommitted(record: SessionRecord, conflicts: readonly string[]): void {
     const { events } = this.core
     const { key: publicId, owner } = record
     if (this.mergedKeys.length > 0) {
       events.emit('merge', { publicId, owner, keys: this.mergedKeys })
       this.mergedKeys = NO_KEYS
     }
-    if (clashes.length > 0) {
-      if (events.channels.conflict.hasSubscribers) events.emit('conflict', { publicId, owner, keys: clashes })
+    if (conflicts.length > 0) {
+      if (events.channels.conflict.hasSubscribers) events.emit('conflict', { publicId, owner, keys: conflicts })
       events.notice(
         'MERGED_CONFLICT',
         "two requests changed the same key of one session, and the later commit won: use session.update() for counters and lists, or onConflict: 'throw'",
