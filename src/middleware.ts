@@ -245,7 +245,7 @@ export class MountedSession {
   }
 
   /** @internal The public id of the live session that a request's cookie names. */
-  async publicIdOf(info: RequestInfo): Promise<string | undefined> {
+  async livePublicId(info: RequestInfo): Promise<string | undefined> {
     const { status, record } = await this.#loader.load(info)
     return status === 'live' ? record?.key : undefined
   }
