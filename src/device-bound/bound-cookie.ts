@@ -69,8 +69,8 @@ export function isProvenBy(
   now: number,
 ): boolean {
   if (header === undefined) return false
-  const name = `${signing.cookie.name}-bound`
-  const { values } = parseSessionCookies(header, { name, prefix: `${name}=` }, signing.keyring.length)
+  const prefix = `${signing.cookie.name}-bound=`
+  const { values } = parseSessionCookies(header, { prefix }, signing.keyring.length)
   return values.some((value) => {
     const dot = value.length - signing.keyring.length - 1
     const instant = value.slice(0, dot)
