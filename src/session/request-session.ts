@@ -213,6 +213,12 @@ export class RequestSession {
     return expiry(lifetime, this.cookie.lifetime(seenAt), seenAt)
   }
 
+  /** Whether a use of a stored session moves its expiry now. */
+  isTouchDue(record: SessionRecord, now: number): boolean {
+    if (this.info.isPassive) return false
+    return isTouchDue(this.core.settings.lifetime, this.metadata, record.lastSeenAt, now)
+  }
+
   /** Aborts when the session ends. */
   get signal(): AbortSignal {
     return (this.ending ??= new Ending(this)).signal
@@ -226,29 +232,7 @@ export class RequestSession {
     this.ending = undefined
   }
 
-  // ---- how it ends
-
-  /** Drops what is pending, for it was part of something that failed. */
-  drop(): void {
-    this.pending.reset(this.stored.data)
-    this.pending.mustStore = false
-  }
-
-  /** Nothing more is committed for this request; what was not stored is dropped. */
-  close(): void {
-    const { pending } = this
-    this.phase = 'closed'
-    this.cookie.isOver = true
-    pending.data?.close((this.#stored ?? this.stored).data)
-    pending.flash = undefined
-    pending.maxAge = undefined
-  }
-
-  /** Whether a use of a stored session moves its expiry now. */
-  isTouchDue(record: SessionRecord, now: number): boolean {
-    if (this.info.isPassive) return false
-    return isTouchDue(this.core.settings.lifetime, this.metadata, record.lastSeenAt, now)
-  }
+  // ---- what becomes of it
 
   /** Tells that a change is stored, and what of other requests it met. */
   tellCommitted(record: SessionRecord, conflicts: readonly string[]): void {
@@ -266,6 +250,22 @@ export class RequestSession {
       )
     }
     if (events.channels.commit.hasSubscribers) events.emit('commit', { publicId, owner })
+  }
+
+  /** Drops what is pending, for it was part of something that failed. */
+  drop(): void {
+    this.pending.reset(this.stored.data)
+    this.pending.mustStore = false
+  }
+
+  /** Nothing more is committed for this request; what was not stored is dropped. */
+  close(): void {
+    const { pending } = this
+    this.phase = 'closed'
+    this.cookie.isOver = true
+    pending.data?.close((this.#stored ?? this.stored).data)
+    pending.flash = undefined
+    pending.maxAge = undefined
   }
 
   /** The session has ended elsewhere, and a change of this request is refused: no cookie of it goes out any more. */
