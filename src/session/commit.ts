@@ -42,7 +42,7 @@ export function commit(session: RequestSession, isTraced = false): MaybePromise<
  * does not try it again.
  */
 export function save(session: RequestSession): MaybePromise<void> {
-  session.readable()
+  session.assertReadable()
   // What the last commit has taken is stored once: whoever comes behind it would store it again.
   if (session.phase !== 'open') return
   session.pending.mustStore = true

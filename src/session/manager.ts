@@ -135,7 +135,7 @@ export class SessionManager<Data extends object = SessionData> {
    */
   get id(): string {
     const session = this.#open()
-    session.readable()
+    session.assertReadable()
     if (session.status === 'new') {
       if (session.phase === 'closed') throw noIdError()
       session.pending.mustStore = true
@@ -200,7 +200,7 @@ export class SessionManager<Data extends object = SessionData> {
    */
   isFresh(age: Duration): boolean {
     const session = this.#open()
-    session.readable()
+    session.assertReadable()
     const { authenticatedAt } = session.metadata
     const longest = age === 0 ? 0 : duration(age, 'the argument of session.isFresh()')
     if (authenticatedAt === undefined || session.record?.owner === undefined) return false
@@ -234,7 +234,7 @@ export class SessionManager<Data extends object = SessionData> {
   set maxAge(value: Duration) {
     const session = this.#open()
     assertOutsideUpdate(session, 'session.maxAge =')
-    session.writable()
+    session.assertWritable()
     session.setMaxAge(lifetime(value, 'session.maxAge'))
     session.cookie.watchHeaders()
   }
@@ -372,12 +372,12 @@ export class SessionManager<Data extends object = SessionData> {
   flash(...args: [key: string] | [key: string, value: unknown]): unknown[] | undefined {
     const session = this.#open()
     assertOutsideUpdate(session, 'session.flash()')
-    session.readable()
+    session.assertReadable()
     const [key] = args
     if (typeof key !== 'string') throw invalidType('the key of session.flash()', 'a string', key)
     const { stored, pending, core } = session
     const isThere = args.length > 1 || stored.flash.some(([, name]) => name === key)
-    if (isThere) session.writable()
+    if (isThere) session.assertWritable()
     const messages = (pending.flash ??= new FlashMessages(core.payload.codec))
     if (args.length === 1) return messages.take(key, stored.flash)
     messages.put(key, args[1])

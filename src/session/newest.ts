@@ -67,7 +67,7 @@ export async function refresh(session: RequestSession): Promise<boolean> {
  * @throws {SessionError} as {@link refuse}, when the session has ended or is not this request's to read.
  */
 export async function reload(session: RequestSession): Promise<void> {
-  session.readable()
+  session.assertReadable()
   const { record, core, status } = session
   const newest = record === undefined ? undefined : await readLive(core, record.key)
   if (newest !== undefined && status === 'live') takeNewer(session, newest)

@@ -20,7 +20,7 @@ export type Keep = boolean | readonly string[]
 
 /** Gives the session a new id and ends the old one; with an owner, signs that one in. See the manager. */
 export async function regenerate(session: RequestSession, keep: Keep, owner: string | undefined): Promise<void> {
-  session.readable()
+  session.assertReadable()
   if (session.phase !== 'open' || !session.cookie.canSend) throw headersSentError('the session got a new id')
   session.open()
   // Data that does not satisfy the schema is kept by nobody who signs in.

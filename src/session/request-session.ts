@@ -186,11 +186,13 @@ export class RequestSession {
     return (this.pending.data ??= new Data((this.#stored ?? this.stored).data, this.core.payload.codec, this))
   }
 
-  readable(): void {
+  /** @throws {SessionError} `ERR_SESSION_DESTROYED`. */
+  assertReadable(): void {
     if (this.status === 'destroyed') throw destroyedError()
   }
 
-  writable(): void {
+  /** @throws {SessionError} `ERR_SESSION_DESTROYED`, or `ERR_SESSION_CLOSED` after the commit. */
+  assertWritable(): void {
     if (this.status === 'destroyed') throw destroyedError()
     if (this.phase !== 'open') throw closedError()
   }

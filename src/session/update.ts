@@ -27,7 +27,7 @@ export async function update<Result>(
     if (around.data === undefined) throw inUpdateError('session.update()')
     return fn(around.data.proxy)
   }
-  session.readable()
+  session.assertReadable()
   return session.core.updates.take(session.record?.key ?? session, () => new Update(session, fn).run())
 }
 
@@ -52,7 +52,7 @@ class Update<Result> {
 
   async run(): Promise<Result> {
     const session = this.#session
-    session.readable()
+    session.assertReadable()
     session.open()
     useNewestKnown(session)
     // What could not be stored with it is dropped; what the function itself throws leaves it pending.
@@ -73,7 +73,7 @@ class Update<Result> {
     if (this.#isFollowed) return 'done'
     // A verb that was called before may have stored, and not said yet what of the pending it has dealt with.
     if (session.busy !== undefined) await session.busy.catch(() => undefined)
-    session.readable()
+    session.assertReadable()
     if (session.status === 'gone' || session.status === 'unbound') return refuse(session)
     if (session.dataError !== undefined) throw session.dataError
     const ground = session.record
@@ -120,7 +120,7 @@ class Update<Result> {
 
   async #store(ground: SessionRecord | undefined, pending: PendingChanges, run: Run<Result>): Promise<Replaced> {
     const session = this.#session
-    session.readable()
+    session.assertReadable()
     // Another verb of this request came between.
     if (session.record !== ground) return 'stale'
     if ('error' in run || (run.changes.length === 0 && isEmpty(pending))) {
