@@ -8,7 +8,7 @@ import type { Replaced } from '../store.ts'
 import { createRecord, insert } from './create.ts'
 import { orDrop } from './exclusive.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
-import { applyOwner, finishSignIn, signedIn } from './owner.ts'
+import { applyOwner, finishSignIn, ownerInData, signedIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
 import { conflictsOf, write, type Attempt } from './change.ts'
 import { retryOnConflict } from './retry.ts'
@@ -96,8 +96,7 @@ function carryOver(
           flash: isAnother ? [] : draft.flash,
         }
   // With `options.owner`, what goes on tells the owner, as at any other commit.
-  if (owner === undefined)
-    return session.core.settings.owner === undefined ? kept : applyOwner(session, kept, keptOf(pending, keep), now)
+  if (owner === undefined) return applyOwner(session, kept, keptOf(pending, keep), now)
   // "Remember me" that this request set is meant for the owner who signs in.
   const metadata =
     maxAge === undefined ? kept.metadata : { ...kept.metadata, ...withMaxAge(kept.metadata, maxAge, now) }
@@ -203,8 +202,7 @@ export async function rotateForOwner(
 export async function storeInSuccessor(session: RequestSession, pending: PendingChanges): Promise<void> {
   const { core, record } = session
   if (core.settings.owner === undefined || record === undefined) return refuse(session)
-  const now = core.settings.now()
-  const wanted = applyOwner(session, draftOf(session.stored, record, pending, now), pending, now).owner
+  const wanted = ownerInData(core, draftOf(session.stored, record, pending, core.settings.now()))
   // Only who signs in as that owner by this very change follows: a request of before a new id must not reach beyond it.
   if (wanted === undefined || wanted === record.owner) return refuse(session)
   const key = await followSuccessors(core, record.key)
