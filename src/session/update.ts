@@ -1,14 +1,14 @@
 // `session.update(fn)`: a change that is computed from the newest data, and computed again when another request was first.
 import { inUpdateError } from '../errors.ts'
-import { draftOf, isEmpty, NO_CHANGES, type PendingChanges } from '../record/merge.ts'
+import { isEmpty, NO_CHANGES, type PendingChanges } from '../record/merge.ts'
 import { hasContents } from '../record/record.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 import { finishChange, prepare, write } from './change.ts'
-import { insert } from './create.ts'
+import { insert, newDraft } from './create.ts'
 import { orDrop, runExclusive } from './exclusive.ts'
 import { updateAround } from './inside-update.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
-import { applyOwner, needsNewId } from './owner.ts'
+import { needsNewId } from './owner.ts'
 import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
 import { useNewestKnown } from './replace.ts'
 import type { RequestSession } from './request-session.ts'
@@ -148,7 +148,7 @@ class Update<Result> {
   async #create(wanted: PendingChanges): Promise<Replaced> {
     const session = this.#session
     const now = session.core.settings.now()
-    const draft = applyOwner(session, draftOf(session.stored, undefined, wanted, now), wanted, now)
+    const draft = newDraft(session, wanted, now)
     if (session.pending.mustStore || hasContents(draft)) await insert(session, draft, now)
     return 'done'
   }
