@@ -745,8 +745,8 @@ export const mutants = [
       ['session/update-run.ts', 'return { error }', 'return { error, changes: data.changes() }'],
       [
         'session/update.ts',
-        "if ('error' in run || (run.changes.length === 0 && isEmpty(pending)))",
-        'if (run.changes.length === 0 && isEmpty(pending))',
+        "if ('error' in run || (run.changes.length === 0 && pending === NO_CHANGES))",
+        'if (run.changes.length === 0 && pending === NO_CHANGES)',
       ],
     ],
   },

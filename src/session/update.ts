@@ -1,6 +1,6 @@
 // `session.update(fn)`: a change that is computed from the newest data, and computed again when another request was first.
 import { inUpdateError } from '../errors.ts'
-import { isEmpty, NO_CHANGES, type PendingChanges } from '../record/merge.ts'
+import { NO_CHANGES, type PendingChanges } from '../record/merge.ts'
 import { hasContents } from '../record/record.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 import { finishChange, prepare, write } from './change.ts'
@@ -123,7 +123,7 @@ class Update<Result> {
     session.assertReadable()
     // Another verb of this request came between.
     if (session.record !== ground) return 'stale'
-    if ('error' in run || (run.changes.length === 0 && isEmpty(pending))) {
+    if ('error' in run || (run.changes.length === 0 && pending === NO_CHANGES)) {
       const answer = ground === undefined || this.#isFresh ? 'done' : await this.#verify(ground)
       if (answer === 'done' && !('error' in run)) session.pending.detach(session.stored, pending)
       return answer
