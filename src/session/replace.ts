@@ -2,7 +2,7 @@
 import { SessionError } from '../errors.ts'
 import type { PendingChanges } from '../record/merge.ts'
 import { decodeMetadata, isEnded, type Instants, type Stored } from '../record/record.ts'
-import { isPromise, type MaybePromise, type Replaced, type SessionRecord } from '../store.ts'
+import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import { finishChange, nextInstants, prepare, write, type Attempt, type Written } from './change.ts'
 import type { WaitingChange } from './core.ts'
 import { noteMerge, readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
@@ -58,7 +58,7 @@ async function finishReplace(session: RequestSession, attempt: Attempt, written:
     if (answer !== 'done') await replaceAlone(session, attempt.pending, attempt, { ...written, answer })
     else {
       const rest = finishChange(session, attempt, written.record)
-      if (isPromise(rest)) await rest
+      if (rest instanceof Promise) await rest
     }
   } finally {
     writes.end(key, writing)
