@@ -1491,14 +1491,14 @@ export const mutants = [
   m('a proof counts more than once', 'device-bound/routes.ts', 'at > binding.provenAt &&', '', 'device-bound/stores'),
   m(
     'the proof of a device lasts for ever',
-    'device-bound/bound-cookie.ts',
+    'cookie/bound-cookie.ts',
     'now - provenAt < within',
     'now - provenAt < Infinity',
     'device-bound/protocol',
   ),
   m(
     'the proof of one binding counts for another',
-    'device-bound/bound-cookie.ts',
+    'cookie/bound-cookie.ts',
     '${cookie.prefix} ${id} ${instant}',
     '${cookie.prefix} ${instant}',
     'device-bound/proof',
