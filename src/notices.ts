@@ -50,7 +50,7 @@ export function warnOfShortSecret(events: Events, option = 'keys'): void {
 }
 
 /** Sessions in the memory of one process, where there are several or one that should not forget. */
-export function warnOfMemoryStore({ store, isDefaultStore }: Settings, events: Events): void {
+function warnOfMemoryStore({ store, isDefaultStore }: Settings, events: Events): void {
   if (!(store instanceof MemoryStore)) return
   if (cluster.isWorker) {
     events.notice(

@@ -25,7 +25,7 @@ const UNPERMITTED = /; (?:Priority=\w+|Partitioned)/g
  * The cookie that proves, beside the session's cookie: another name, and its attributes but for those that no instruction
  * may have.
  */
-export function boundCookieOf(cookie: CookieSettings): CookieSettings {
+function boundCookieOf(cookie: CookieSettings): CookieSettings {
   const name = `${cookie.name}-bound`
   return {
     ...cookie,

@@ -127,7 +127,7 @@ function pick(data: Snapshot, keys: readonly string[]): Snapshot {
  *
  * One attempt, over the record that this request knows: where another request was first, nothing has changed.
  */
-export async function rotateOnce(
+async function rotateOnce(
   session: RequestSession,
   draft: Draft,
   conflicts: readonly string[],
