@@ -621,8 +621,8 @@ export const mutants = [
   m(
     'no event tells a conflict',
     'session/request-session.ts',
-    'if (clashes.length > 0) {',
-    'if (clashes.length > 99) {',
+    'if (conflicts.length > 0) {',
+    'if (conflicts.length > 99) {',
     'scenes/merge',
   ),
   m(
@@ -745,8 +745,8 @@ export const mutants = [
       ['session/update-run.ts', 'return { error }', 'return { error, changes: data.changes() }'],
       [
         'session/update.ts',
-        "if ('error' in run || (run.changes.length === 0 && isEmpty(pending)))",
-        'if (run.changes.length === 0 && isEmpty(pending))',
+        "if ('error' in run || (run.changes.length === 0 && pending === NO_CHANGES))",
+        'if (run.changes.length === 0 && pending === NO_CHANGES)',
       ],
     ],
   },
@@ -1491,14 +1491,14 @@ export const mutants = [
   m('a proof counts more than once', 'device-bound/routes.ts', 'at > binding.provenAt &&', '', 'device-bound/stores'),
   m(
     'the proof of a device lasts for ever',
-    'device-bound/bound-cookie.ts',
+    'cookie/bound-cookie.ts',
     'now - provenAt < within',
     'now - provenAt < Infinity',
     'device-bound/protocol',
   ),
   m(
     'the proof of one binding counts for another',
-    'device-bound/bound-cookie.ts',
+    'cookie/bound-cookie.ts',
     '${cookie.prefix} ${id} ${instant}',
     '${cookie.prefix} ${instant}',
     'device-bound/proof',

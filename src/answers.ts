@@ -34,7 +34,7 @@ export function liveRecord(answer: unknown, key: string, now: number): SessionRe
   if (answer === undefined || answer === null) return undefined
   // Text may be a damaged record.
   if (typeof answer !== 'object' && typeof answer !== 'string') throw new WrongAnswer('a record or undefined', answer)
-  const record = recordOf(answer)
+  const record = wholeRecord(answer)
   if (record?.key !== key) return 'corrupt'
   // A store may hand out what has expired.
   return record.expiresAt > now ? record : undefined
@@ -45,7 +45,7 @@ export function recordPage(answer: unknown, now: number, cursor: string | undefi
   const { items, next } = page(answer, 'records', cursor)
   const records: SessionRecord[] = []
   for (const item of items) {
-    const record = recordOf(item)
+    const record = wholeRecord(item)
     if (record !== undefined && record.expiresAt > now) records.push(record)
   }
   return { records, cursor: next }
@@ -74,7 +74,7 @@ function page(
 }
 
 /** The record, with SQL's `null` as `undefined`; `undefined` when a field has another type. */
-function recordOf(value: unknown): SessionRecord | undefined {
+function wholeRecord(value: unknown): SessionRecord | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const given = value as Readonly<Record<keyof SessionRecord, unknown>>
   const { key, version, payload, createdAt, lastSeenAt, expiresAt } = given

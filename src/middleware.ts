@@ -23,7 +23,7 @@ import { assertSameSite } from './session/cross-site.ts'
 import { Loader } from './session/load.ts'
 import { requestSessionOf, SessionManager, type SessionData } from './session/manager.ts'
 import { Turns, WriteQueue } from './session/queues.ts'
-import { writeTogether, type Change } from './session/replace.ts'
+import { writeTogether } from './session/replace.ts'
 import { RequestSession } from './session/request-session.ts'
 import { exposerOf } from './session/state.ts'
 import { Touches } from './session/touches.ts'
@@ -133,7 +133,7 @@ export class MountedSession {
       store,
       events,
       payload,
-      writes: new WriteQueue<Change>(writeTogether) as Core['writes'],
+      writes: new WriteQueue(writeTogether),
       updates: new Turns(),
       touches: new Touches(),
       watches: new Watches(store, payload, settings),
@@ -245,7 +245,7 @@ export class MountedSession {
   }
 
   /** @internal The public id of the live session that a request's cookie names. */
-  async publicIdOf(info: RequestInfo): Promise<string | undefined> {
+  async livePublicId(info: RequestInfo): Promise<string | undefined> {
     const { status, record } = await this.#loader.load(info)
     return status === 'live' ? record?.key : undefined
   }

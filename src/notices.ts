@@ -3,7 +3,7 @@ import cluster from 'node:cluster'
 import type { ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import type { CookieSettings } from './cookie/cookie.ts'
-import { canBeBound } from './device-bound/bound-cookie.ts'
+import { canBeBound } from './cookie/bound-cookie.ts'
 import type { Events } from './events.ts'
 import type { Settings } from './settings.ts'
 import { MemoryStore } from './stores/memory.ts'
@@ -50,7 +50,7 @@ export function warnOfShortSecret(events: Events, option = 'keys'): void {
 }
 
 /** Sessions in the memory of one process, where there are several or one that should not forget. */
-export function warnOfMemoryStore({ store, isDefaultStore }: Settings, events: Events): void {
+function warnOfMemoryStore({ store, isDefaultStore }: Settings, events: Events): void {
   if (!(store instanceof MemoryStore)) return
   if (cluster.isWorker) {
     events.notice(

@@ -119,7 +119,7 @@ export async function sessionOf<Data extends object>(
 ): Promise<SessionInfo<Data> | undefined> {
   if (typeof cookie !== 'string') throw invalidType('the second argument of sessionOf()', 'a Cookie header', cookie)
   const mounted = mountedSession(middleware)
-  const publicId = await mounted.publicIdOf(infoOf(mounted, cookie))
+  const publicId = await mounted.livePublicId(infoOf(mounted, cookie))
   return publicId === undefined ? undefined : middleware.get(publicId)
 }
 

@@ -18,13 +18,13 @@ export interface ParsedCookies {
 export const MAX_VERIFIED = 4
 
 /**
- * The cookies called `name` in a Cookie header.
+ * The cookies of one name in a Cookie header; `prefix` is the name and its `=`.
  *
  * Names are compared exactly, a quoted or percent-encoded value has the wrong shape: one canonical form passes.
  */
 export function parseSessionCookies(
   header: string,
-  { name, prefix }: Pick<CookieSettings, 'name' | 'prefix'>,
+  { prefix }: Pick<CookieSettings, 'prefix'>,
   signatureLength: number,
 ): ParsedCookies {
   const first = header.indexOf(prefix)
@@ -33,7 +33,7 @@ export function parseSessionCookies(
   let malformed = false
   for (let at = first; at !== -1; at = header.indexOf(prefix, at + 1)) {
     if (at > 0 && !header.startsWith('; ', at - 2) && !startsPair(header, at)) continue
-    const from = at + name.length + 1
+    const from = at + prefix.length
     const semicolon = header.indexOf(';', from)
     let to = semicolon === -1 ? header.length : semicolon
     while (to > from && SPACE.test(header.charAt(to - 1))) to--

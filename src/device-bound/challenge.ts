@@ -1,23 +1,13 @@
 // Challenges that carry their own proof: an HMAC under the signing keys over what they are for, an instant and a nonce. Nothing
 // is stored for one that is asked for, so that a thief who asks for thousands takes none away from the browser.
-import type { CookieSettings } from '../cookie/cookie.ts'
+import { MAX_SKEW, type Signing } from '../cookie/bound-cookie.ts'
 import { newId } from '../cookie/id.ts'
-import type { Keyring } from '../cookie/keyring.ts'
-
-/** The cookie and the keys of one request. */
-export interface Signing {
-  readonly cookie: Pick<CookieSettings, 'name' | 'prefix'>
-  readonly keyring: Keyring
-}
 
 /** A challenge of one kind is none of the other. */
 export type Purpose = 'registration' | 'refresh'
 
 /** How long a challenge is good, in milliseconds. */
 export const CHALLENGE_LIFE = 300_000
-
-/** How far the clocks of two processes may differ. */
-export const MAX_SKEW = 60_000
 
 const NONCE = 16
 const CHALLENGE = /^([0-9a-z]{1,11})\.([\w-]{16})\.([\w-]{20,128})$/

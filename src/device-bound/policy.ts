@@ -1,7 +1,7 @@
 // Whether a request of a bound session comes from its device, and what a sign-in offers to the browser.
 import type { Binding } from '../record/record.ts'
 import type { BindingCheck, RequestInfo } from '../session/core.ts'
-import { isProvenBy } from './bound-cookie.ts'
+import { isProvenBy } from '../cookie/bound-cookie.ts'
 import { newChallenge } from './challenge.ts'
 
 /** How long requests are served that may have left before the browser had its second cookie, in milliseconds. */

@@ -35,17 +35,13 @@ export interface PendingChanges extends FlashChanges {
   readonly maxAge: number | undefined
 }
 
+/** Nothing to store, told by its identity. */
 export const NO_CHANGES: PendingChanges = Object.freeze({
   changes: Object.freeze([]),
   put: Object.freeze([]),
   taken: new Set<string>(),
   maxAge: undefined,
 })
-
-/** Whether there is nothing to store. */
-export function isEmpty({ changes, put, taken, maxAge }: PendingChanges): boolean {
-  return changes.length === 0 && put.length === 0 && taken.size === 0 && maxAge === undefined
-}
 
 /** The value of a key, own properties only: `toString` is no data. */
 export function valueOf(snapshot: Snapshot, key: string): unknown {
@@ -88,7 +84,7 @@ export function applyChanges(snapshot: Snapshot, changes: Changes): Snapshot {
  *
  * Equal outcomes count too: two requests that both counted from 4 to 5 have lost one.
  */
-export function conflicts(
+export function conflictingKeys(
   newer: Snapshot,
   changes: Changes,
   codec: { same(value: unknown, stored: unknown): boolean },

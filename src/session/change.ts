@@ -2,7 +2,7 @@
 // verbs that change one share. How often it is tried, and what else is stored with it, they decide themselves.
 import { conflictError } from '../errors.ts'
 import { expiry } from '../record/lifetime.ts'
-import { conflicts, draftOf, type PendingChanges } from '../record/merge.ts'
+import { conflictingKeys, draftOf, type PendingChanges } from '../record/merge.ts'
 import { recordOf, type Draft, type Instants, type Stored } from '../record/record.ts'
 import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import { applyOwner, finishSignIn } from './owner.ts'
@@ -15,7 +15,7 @@ export interface Attempt {
   readonly ground: Stored
   readonly draft: Draft
   /** The keys that this request and another one changed. */
-  readonly clashes: readonly string[]
+  readonly conflicts: readonly string[]
   readonly now: number
 }
 
@@ -26,7 +26,8 @@ export interface Written {
 }
 
 /**
- * What `pending` makes of a state; `wanted` where that is more than what may clash with the changes of others.
+ * What `pending` makes of a state. An update stores more, which is `wanted`: what its function made of the newest data
+ * conflicts with nothing.
  *
  * @throws {SessionError} `ERR_SESSION_CONFLICT` where the app wants to be told.
  */
@@ -40,10 +41,10 @@ export function prepare(
   const { payload, settings } = session.core
   const now = settings.now()
   const plain = draftOf(ground, previous, wanted, now)
-  const clashes = conflicts(ground.data, pending.changes, payload.codec)
-  if (clashes.length > 0) refuseConflict(session, clashes)
+  const conflicts = conflictingKeys(ground.data, pending.changes, payload.codec)
+  if (conflicts.length > 0) refuseConflict(session, conflicts)
   const draft = settings.owner === undefined ? plain : applyOwner(session, plain, wanted, now)
-  return { pending, previous, ground, draft, clashes, now }
+  return { pending, previous, ground, draft, conflicts, now }
 }
 
 export function write(session: RequestSession, { pending, previous, draft, now }: Attempt): Written {
@@ -58,16 +59,13 @@ export function write(session: RequestSession, { pending, previous, draft, now }
  *
  * @throws {SessionError} `ERR_SESSION_CONFLICT` where the app wants to be told.
  */
-export function conflictingKeys(
-  session: RequestSession,
-  { changes }: PendingChanges,
-  ground: Stored,
-): readonly string[] {
-  const keys = conflicts(ground.data, changes, session.core.payload.codec)
+export function conflictsOf(session: RequestSession, { changes }: PendingChanges, ground: Stored): readonly string[] {
+  const keys = conflictingKeys(ground.data, changes, session.core.payload.codec)
   if (keys.length > 0) refuseConflict(session, keys)
   return keys
 }
 
+/** Refuses a change that conflicts, where the app wants to be told. */
 function refuseConflict({ core, record }: RequestSession, keys: readonly string[]): void {
   if (!core.settings.throwsOnConflict) return
   const { events } = core
@@ -100,7 +98,7 @@ export function nextInstants(
 /** The change is stored in `record`, which holds `stored`. */
 export function finishChange(
   session: RequestSession,
-  { pending, previous, draft, clashes }: Attempt,
+  { pending, previous, draft, conflicts }: Attempt,
   record: SessionRecord,
   stored: Stored = draft,
 ): MaybePromise<void> {
@@ -112,7 +110,7 @@ export function finishChange(
   if (pending.maxAge !== undefined || (isSeen && core.settings.lifetime.rolling)) cookie.renew()
   // Before the handlers have returned, another request may still replace the session, and its cookie.
   if (phase !== 'open' && cookie.due === 'renew' && cookie.canSend) cookie.issue()
-  session.tellCommitted(record, clashes)
+  session.tellCommitted(record, conflicts)
   const done = record.owner === previous.owner ? undefined : finishSignIn(session)
   // After the last commit nothing reads data any more.
   if (phase === 'open') session.pending.settle(stored, pending)

@@ -1,12 +1,12 @@
 // What a request stores at its end, or before it: nothing is written over a version that was not read, and nothing that
-// ended is written again. A store only compares and sets; what to do when another request was first is decided in session/.
+// ended is written again. What there is to do is decided here, once; create.ts, replace.ts and touch.ts do it.
 import { headersSentError, SessionError, storeClosedError } from '../errors.ts'
 import { ABSENT, NO_CHANGES, type PendingChanges } from '../record/merge.ts'
 import type { MaybePromise } from '../store.ts'
 import { spans, trace } from '../trace.ts'
 import { create } from './create.ts'
 import { occupy, orDrop, runExclusive } from './exclusive.ts'
-import { readLive, refuse, takeNewer } from './newest.ts'
+import { refuse } from './newest.ts'
 import { replace } from './replace.ts'
 import type { RequestSession } from './request-session.ts'
 import { touch } from './touch.ts'
@@ -42,7 +42,7 @@ export function commit(session: RequestSession, isTraced = false): MaybePromise<
  * does not try it again.
  */
 export function save(session: RequestSession): MaybePromise<void> {
-  session.readable()
+  session.assertReadable()
   // What the last commit has taken is stored once: whoever comes behind it would store it again.
   if (session.phase !== 'open') return
   session.pending.mustStore = true
@@ -147,19 +147,4 @@ function carryOut(
     case 'replace':
       return replace(session, plan.pending)
   }
-}
-
-/**
- * Takes the newest data and drops what is pending.
- *
- * @throws {SessionError} `ERR_SESSION_GONE` when the session has ended.
- */
-export async function reload(session: RequestSession): Promise<void> {
-  session.readable()
-  const { record, core, status } = session
-  const newest = record === undefined ? undefined : await readLive(core, record.key)
-  if (newest !== undefined && status === 'live') takeNewer(session, newest)
-  session.mergedKeys = []
-  session.pending.reset(session.stored.data)
-  if (status === 'gone' || status === 'unbound' || (record !== undefined && newest === undefined)) refuse(session)
 }

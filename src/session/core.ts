@@ -5,21 +5,22 @@ import type { CheckedStore } from '../checked-store.ts'
 import type { CookieSettings } from '../cookie/cookie.ts'
 import type { Keyring } from '../cookie/keyring.ts'
 import type { Events } from '../events.ts'
-import type { Binding } from '../record/record.ts'
+import type { PendingChanges } from '../record/merge.ts'
 import type { Payload } from '../record/payload.ts'
+import type { Binding } from '../record/record.ts'
 import type { Settings } from '../settings.ts'
 import type { Turns, WriteQueue } from './queues.ts'
 import type { RequestSession } from './request-session.ts'
 import type { Touches } from './touches.ts'
 import type { Watches } from './watches.ts'
 
-/** What the sessions of one middleware share. `Member` is a change that waits to be written. */
-export interface Core<Member = unknown> {
+/** What the sessions of one middleware share. */
+export interface Core {
   readonly settings: Settings
   readonly store: CheckedStore
   readonly payload: Payload
   readonly events: Events
-  readonly writes: WriteQueue<Member>
+  readonly writes: WriteQueue<WaitingChange>
   /** Whose turn it is to compute an update of which session. */
   readonly updates: Turns
   readonly touches: Touches
@@ -34,6 +35,14 @@ export interface Core<Member = unknown> {
   running: number
 }
 
+/** What one request changed, while another write of its record is under way. */
+export interface WaitingChange {
+  readonly session: RequestSession
+  readonly pending: PendingChanges
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
 /** Whether the browser of a bound session has proved itself lately. */
 export interface BindingCheck {
   isProven(info: RequestInfo, binding: Binding, now: number): boolean
@@ -43,7 +52,7 @@ export interface BindingCheck {
   offer(info: RequestInfo, registration: string, now: number): readonly [name: string, value: string]
 }
 
-/** What functions of the app's are given for a request outside Koa's chain. */
+/** What is to be known of a request outside Koa's chain that only a context tells: for functions of the app's, and its host. */
 export interface OutsideRequests {
   contextOf(request: IncomingMessage): Context
   hostOf(request: IncomingMessage): string

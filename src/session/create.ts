@@ -13,12 +13,16 @@ const MAX_ID_COLLISIONS = 5
 /** Stores what is pending as a new session. */
 export function create(session: RequestSession, pending: PendingChanges): MaybePromise<void> {
   const now = session.core.settings.now()
-  const draft = applyOwner(session, draftOf(session.stored, undefined, pending, now), pending, now)
-  const done = insert(session, draft, now)
+  const done = insert(session, newDraft(session, pending, now), now)
   // After the last commit nothing reads data any more.
   if (session.phase !== 'open') return done
   if (done instanceof Promise) return done.then(() => session.pending.settle(session.stored, pending))
   session.pending.settle(session.stored, pending)
+}
+
+/** What is pending as the contents of a new session, signed in where `options.owner` finds an owner in it. */
+export function newDraft(session: RequestSession, pending: PendingChanges, now: number): Draft {
+  return applyOwner(session, draftOf(session.stored, undefined, pending, now), pending, now)
 }
 
 /**

@@ -75,9 +75,8 @@ export function orDrop<T>(
 ): MaybePromise<T> {
   let noted: PendingChanges | undefined
   const drop = (error: unknown): never => {
-    if (noted === undefined) session.pending.reset(session.stored.data)
+    if (noted === undefined) session.drop()
     else session.pending.detach(session.stored, noted)
-    session.pending.mustStore = false
     throw error
   }
   try {

@@ -1,20 +1,21 @@
 // SessionManager: what a handler holds. Every member says what it does to the session; how is elsewhere.
 import { inspect } from 'node:util'
-import { isPlainObject } from '../record/codec.ts'
-import { reload, save } from './commit.ts'
 import { sessionInContext } from '../context.ts'
 import { invalidMix, invalidType, keyNames, noContext, noIdError, SessionError } from '../errors.ts'
 import { assertNames } from '../option-functions.ts'
 import type { Duration } from '../options.ts'
+import { isPlainObject } from '../record/codec.ts'
 import type { DeviceFacts } from '../record/payload.ts'
 import { checkedOwner, duration, lifetime } from '../settings.ts'
+import { save } from './commit.ts'
 import { destroy } from './destroy.ts'
-import { FlashMessages } from './flash.ts'
 import { runExclusive } from './exclusive.ts'
+import { FlashMessages } from './flash.ts'
 import { assertOutsideUpdate } from './inside-update.ts'
+import { reload } from './newest.ts'
 import { regenerate } from './regenerate.ts'
-import { update } from './update.ts'
 import type { Origin, RequestSession } from './request-session.ts'
+import { update } from './update.ts'
 
 /**
  * The data of a session, for an app to extend:
@@ -99,7 +100,8 @@ export class SessionManager<Data extends object = SessionData> {
    * Assigning an object replaces everything. What was taken out of it before `reload`, `update` or `regenerate` is
    * detached: writing to that throws. No other request sees it: a change is theirs once it is committed.
    *
-   * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`; on writing, `ERR_SESSION_CLOSED` after the commit.
+   * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`; `ERR_SESSION_SCHEMA` on looking, when what is stored does
+   * not satisfy the schema; `ERR_SESSION_CLOSED` on writing after the commit.
    * @throws {TypeError} on assigning something that is no plain object.
    */
   get data(): Data {
@@ -133,7 +135,7 @@ export class SessionManager<Data extends object = SessionData> {
    */
   get id(): string {
     const session = this.#open()
-    session.readable()
+    session.assertReadable()
     if (session.status === 'new') {
       if (session.phase === 'closed') throw noIdError()
       session.pending.mustStore = true
@@ -198,7 +200,7 @@ export class SessionManager<Data extends object = SessionData> {
    */
   isFresh(age: Duration): boolean {
     const session = this.#open()
-    session.readable()
+    session.assertReadable()
     const { authenticatedAt } = session.metadata
     const longest = age === 0 ? 0 : duration(age, 'the argument of session.isFresh()')
     if (authenticatedAt === undefined || session.record?.owner === undefined) return false
@@ -232,7 +234,7 @@ export class SessionManager<Data extends object = SessionData> {
   set maxAge(value: Duration) {
     const session = this.#open()
     assertOutsideUpdate(session, 'session.maxAge =')
-    session.writable()
+    session.assertWritable()
     session.setMaxAge(lifetime(value, 'session.maxAge'))
     session.cookie.watchHeaders()
   }
@@ -327,8 +329,8 @@ export class SessionManager<Data extends object = SessionData> {
    * await session.signIn(user.id, { keep: ['cart'] })
    * ```
    *
-   * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent; `ERR_SESSION_UNSUPPORTED`
-   * with the `owner` option.
+   * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent; `ERR_SESSION_CROSS_SITE`
+   * when another site sent the request; `ERR_SESSION_UNSUPPORTED` with the `owner` option.
    */
   async signIn(owner: string, options: KeepOptions<Data> = {}): Promise<void> {
     const session = this.#verb('session.signIn()')
@@ -370,12 +372,12 @@ export class SessionManager<Data extends object = SessionData> {
   flash(...args: [key: string] | [key: string, value: unknown]): unknown[] | undefined {
     const session = this.#open()
     assertOutsideUpdate(session, 'session.flash()')
-    session.readable()
+    session.assertReadable()
     const [key] = args
     if (typeof key !== 'string') throw invalidType('the key of session.flash()', 'a string', key)
     const { stored, pending, core } = session
     const isThere = args.length > 1 || stored.flash.some(([, name]) => name === key)
-    if (isThere) session.writable()
+    if (isThere) session.assertWritable()
     const messages = (pending.flash ??= new FlashMessages(core.payload.codec))
     if (args.length === 1) return messages.take(key, stored.flash)
     messages.put(key, args[1])
@@ -490,6 +492,6 @@ export function currentSession<Data extends object = SessionData>(stateKey?: str
 export function tryCurrentSession<Data extends object = SessionData>(
   stateKey?: string,
 ): SessionManager<Data> | undefined {
-  // Frames are made by session() alone; the type of data is the app's word.
+  // Scopes are made by this package alone; the type of data is the app's word.
   return sessionInContext(stateKey) as SessionManager<Data> | undefined
 }

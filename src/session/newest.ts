@@ -1,4 +1,5 @@
-// The newest state of a session: what this request knows, what this process knows, what the store says.
+// The newest state of a session: what the store says, how a request takes it over, and the refusal of a change where there
+// is none that it may change.
 import { goneError, SessionError, unboundError } from '../errors.ts'
 import { changedKeys } from '../record/merge.ts'
 import { decodeRecord, isEnded, type Stored } from '../record/record.ts'
@@ -58,6 +59,21 @@ export async function refresh(session: RequestSession): Promise<boolean> {
   if (newest === undefined) return false
   takeNewer(session, newest)
   return true
+}
+
+/**
+ * Takes the newest data and drops what is pending.
+ *
+ * @throws {SessionError} as {@link refuse}, when the session has ended or is not this request's to read.
+ */
+export async function reload(session: RequestSession): Promise<void> {
+  session.assertReadable()
+  const { record, core, status } = session
+  const newest = record === undefined ? undefined : await readLive(core, record.key)
+  if (newest !== undefined && status === 'live') takeNewer(session, newest)
+  session.mergedKeys = []
+  session.pending.reset(session.stored.data)
+  if (status === 'gone' || status === 'unbound' || (record !== undefined && newest === undefined)) refuse(session)
 }
 
 /** What is stored under a key now, the schema applied; `undefined` where its session has ended or cannot be read. */

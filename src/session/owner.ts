@@ -1,7 +1,7 @@
 // The owner of a session: as `signIn` names it or as `options.owner` reads it from data, and how many sessions one may have.
 import { isUnsafe } from '../cookie/cross-site.ts'
 import { newId } from '../cookie/id.ts'
-import { canBeBound } from '../device-bound/bound-cookie.ts'
+import { canBeBound } from '../cookie/bound-cookie.ts'
 import { checkedOwner } from '../settings.ts'
 import { applyChanges, type PendingChanges } from '../record/merge.ts'
 import { newMetadata, type Draft } from '../record/record.ts'

@@ -51,8 +51,8 @@ export class Pending {
   }
 
   /** Drops what was changed. */
-  reset(stored: Snapshot): void {
-    this.data?.reset(stored)
+  reset(snapshot: Snapshot): void {
+    this.data?.reset(snapshot)
     this.flash = undefined
     this.maxAge = undefined
   }

@@ -8,9 +8,9 @@ import type { Replaced } from '../store.ts'
 import { createRecord, insert } from './create.ts'
 import { orDrop } from './exclusive.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
-import { applyOwner, finishSignIn, signedIn } from './owner.ts'
+import { applyOwner, finishSignIn, ownerInData, signedIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
-import { conflictingKeys, write, type Attempt } from './change.ts'
+import { conflictsOf, write, type Attempt } from './change.ts'
 import { retryOnConflict } from './retry.ts'
 import { followSuccessors } from './successors.ts'
 import { validate } from './validation.ts'
@@ -20,7 +20,7 @@ export type Keep = boolean | readonly string[]
 
 /** Gives the session a new id and ends the old one; with an owner, signs that one in. See the manager. */
 export async function regenerate(session: RequestSession, keep: Keep, owner: string | undefined): Promise<void> {
-  session.readable()
+  session.assertReadable()
   if (session.phase !== 'open' || !session.cookie.canSend) throw headersSentError('the session got a new id')
   session.open()
   // Data that does not satisfy the schema is kept by nobody who signs in.
@@ -46,12 +46,12 @@ async function rotate(
 ): Promise<boolean> {
   const attempt = (): Promise<Replaced> => {
     const now = session.core.settings.now()
-    const clashes = conflictingKeys(session, pending, session.stored)
+    const conflicts = conflictsOf(session, pending, session.stored)
     const ground = draftOf(session.stored, requireRecord(session), pending, now)
     const draft = carryOver(session, ground, keep, owner, pending, now)
     const isFreshStart = keep === false || isSomebodyElse(ground.owner, draft.owner)
     const isSignIn = owner !== undefined || (draft.owner !== undefined && draft.owner !== ground.owner)
-    return rotateOnce(session, draft, clashes, isSignIn, isFreshStart)
+    return rotateOnce(session, draft, conflicts, isSignIn, isFreshStart)
   }
   const isDone = await retryOnConflict(attempt, () => refresh(session))
   if (isDone) return true
@@ -96,8 +96,7 @@ function carryOver(
           flash: isAnother ? [] : draft.flash,
         }
   // With `options.owner`, what goes on tells the owner, as at any other commit.
-  if (owner === undefined)
-    return session.core.settings.owner === undefined ? kept : applyOwner(session, kept, keptOf(pending, keep), now)
+  if (owner === undefined) return applyOwner(session, kept, keptOf(pending, keep), now)
   // "Remember me" that this request set is meant for the owner who signs in.
   const metadata =
     maxAge === undefined ? kept.metadata : { ...kept.metadata, ...withMaxAge(kept.metadata, maxAge, now) }
@@ -128,7 +127,7 @@ function pick(data: Snapshot, keys: readonly string[]): Snapshot {
  *
  * One attempt, over the record that this request knows: where another request was first, nothing has changed.
  */
-export async function rotateOnce(
+async function rotateOnce(
   session: RequestSession,
   draft: Draft,
   conflicts: readonly string[],
@@ -185,11 +184,11 @@ async function deleteUnused({ core }: RequestSession, key: string): Promise<void
 export async function rotateForOwner(
   session: RequestSession,
   pending: PendingChanges,
-  { draft, clashes }: Attempt,
+  { draft, conflicts }: Attempt,
 ): Promise<Replaced> {
   if (!session.cookie.canSend) throw headersSentError('the owner of the session changed')
   const isFreshStart = session.record?.owner !== undefined
-  const answer = await rotateOnce(session, draft, clashes, true, isFreshStart)
+  const answer = await rotateOnce(session, draft, conflicts, true, isFreshStart)
   if (answer === 'done' && session.phase === 'open') session.pending.settle(session.stored, pending)
   return answer
 }
@@ -203,8 +202,7 @@ export async function rotateForOwner(
 export async function storeInSuccessor(session: RequestSession, pending: PendingChanges): Promise<void> {
   const { core, record } = session
   if (core.settings.owner === undefined || record === undefined) return refuse(session)
-  const now = core.settings.now()
-  const wanted = applyOwner(session, draftOf(session.stored, record, pending, now), pending, now).owner
+  const wanted = ownerInData(core, draftOf(session.stored, record, pending, core.settings.now()))
   // Only who signs in as that owner by this very change follows: a request of before a new id must not reach beyond it.
   if (wanted === undefined || wanted === record.owner) return refuse(session)
   const key = await followSuccessors(core, record.key)
@@ -225,17 +223,17 @@ async function changeSuccessor(
     if (known?.record.owner !== owner) return 'gone'
     const { record: ground, stored } = known
     const now = core.settings.now()
-    const clashes = conflictingKeys(session, pending, stored)
+    const conflicts = conflictsOf(session, pending, stored)
     const draft = draftOf(stored, ground, pending, now)
     if (core.settings.schema !== undefined) await validate(core, key, draft.data)
-    const written = write(session, { pending, previous: ground, ground: stored, draft, clashes, now })
+    const written = write(session, { pending, previous: ground, ground: stored, draft, conflicts, now })
     const answer = await written.answer
     if (answer === 'done') {
       takeNewer(session, { record: written.record, stored: draft, dataError: undefined })
       // Its id is known to the browser alone, from the other response.
       session.isFollower = true
       session.cookie.withdraw()
-      session.tellCommitted(written.record, clashes)
+      session.tellCommitted(written.record, conflicts)
     }
     return answer
   }

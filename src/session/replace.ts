@@ -2,23 +2,16 @@
 import { SessionError } from '../errors.ts'
 import type { PendingChanges } from '../record/merge.ts'
 import { decodeMetadata, isEnded, type Instants, type Stored } from '../record/record.ts'
-import { isPromise, type MaybePromise, type Replaced, type SessionRecord } from '../store.ts'
+import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import { finishChange, nextInstants, prepare, write, type Attempt, type Written } from './change.ts'
+import type { WaitingChange } from './core.ts'
 import { noteMerge, readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
 import { needsNewId } from './owner.ts'
+import { MAX_WAIT } from './queues.ts'
 import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
 import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
-import { MAX_WAIT } from './queues.ts'
 import { checkDraft } from './validation.ts'
-
-/** A change that waits for a write of its record. */
-export interface Change {
-  readonly session: RequestSession
-  readonly pending: PendingChanges
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
 
 /** Stores what is pending in a stored session: at once where the store answers at once. */
 export function replace(session: RequestSession, pending: PendingChanges): MaybePromise<void> {
@@ -27,7 +20,7 @@ export function replace(session: RequestSession, pending: PendingChanges): Maybe
   const { key } = known
   if (writes.busy.has(key)) {
     return new Promise<void>((resolve, reject) => {
-      writes.join(key, { session, pending, resolve, reject } satisfies Change)
+      writes.join(key, { session, pending, resolve, reject })
     })
   }
   if (settings.schema !== undefined) return writes.hold(key, replaceAlone(session, pending))
@@ -65,7 +58,7 @@ async function finishReplace(session: RequestSession, attempt: Attempt, written:
     if (answer !== 'done') await replaceAlone(session, attempt.pending, attempt, { ...written, answer })
     else {
       const rest = finishChange(session, attempt, written.record)
-      if (isPromise(rest)) await rest
+      if (rest instanceof Promise) await rest
     }
   } finally {
     writes.end(key, writing)
@@ -102,7 +95,7 @@ async function replaceAlone(
  * Stores changes by one write: applied in order, as if they had come one after another. Where they cannot be stored
  * together, each is stored by itself. Settles every one of them, and never rejects.
  */
-export async function writeTogether(changes: readonly Change[]): Promise<void> {
+export async function writeTogether(changes: readonly WaitingChange[]): Promise<void> {
   if (changes.length > 1 && (await tryTogether(changes))) return
   const end = performance.now() + MAX_WAIT
   const rest = []
@@ -120,7 +113,7 @@ export async function writeTogether(changes: readonly Change[]): Promise<void> {
 class NotTogether extends Error {}
 
 /** @returns whether all are settled; if not, nothing was written. */
-async function tryTogether(changes: readonly Change[]): Promise<boolean> {
+async function tryTogether(changes: readonly WaitingChange[]): Promise<boolean> {
   let attempts: readonly Attempt[] = []
   let written: Written | undefined
   try {
@@ -149,14 +142,14 @@ async function tryTogether(changes: readonly Change[]): Promise<boolean> {
   }
 }
 
-function writeLast(changes: readonly Change[], attempts: readonly Attempt[]): Written {
+function writeLast(changes: readonly WaitingChange[], attempts: readonly Attempt[]): Written {
   const change = changes.at(-1)
   const last = attempts.at(-1)
   if (change === undefined || last === undefined) throw new NotTogether()
   return write(change.session, last)
 }
 
-function prepareTogether(changes: readonly Change[]): readonly Attempt[] {
+function prepareTogether(changes: readonly WaitingChange[]): readonly Attempt[] {
   let record: SessionRecord | undefined
   let ground: Stored | undefined
   for (const { session } of changes) {
@@ -184,7 +177,7 @@ function prepareTogether(changes: readonly Change[]): readonly Attempt[] {
   return attempts
 }
 
-async function refreshAll([first, ...others]: readonly Change[]): Promise<boolean> {
+async function refreshAll([first, ...others]: readonly WaitingChange[]): Promise<boolean> {
   if (first === undefined) return false
   const { core } = first.session
   const { key } = requireRecord(first.session)

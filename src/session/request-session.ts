@@ -97,11 +97,7 @@ export class RequestSession {
     this.#publicId = undefined
   }
 
-  /**
-   * The cookie names this record.
-   *
-   * @throws {CorruptRecord} when its metadata is not what was written.
-   */
+  /** The cookie names this record, which has this metadata. */
   resume(id: string, record: SessionRecord, metadata: Metadata): void {
     this.#metadata = metadata
     this.#stored = undefined
@@ -141,7 +137,7 @@ export class RequestSession {
     return true
   }
 
-  /** What is stored; {@link open} has been called before where a record is there. */
+  /** What is stored, decoded by the first look at it; an empty session where nothing is. */
   get stored(): Stored {
     if (this.#stored === undefined) this.open()
     return (this.#stored ??= nothingStored(this.now))
@@ -190,11 +186,13 @@ export class RequestSession {
     return (this.pending.data ??= new Data((this.#stored ?? this.stored).data, this.core.payload.codec, this))
   }
 
-  readable(): void {
+  /** @throws {SessionError} `ERR_SESSION_DESTROYED`. */
+  assertReadable(): void {
     if (this.status === 'destroyed') throw destroyedError()
   }
 
-  writable(): void {
+  /** @throws {SessionError} `ERR_SESSION_DESTROYED`, or `ERR_SESSION_CLOSED` after the commit. */
+  assertWritable(): void {
     if (this.status === 'destroyed') throw destroyedError()
     if (this.phase !== 'open') throw closedError()
   }
@@ -217,6 +215,12 @@ export class RequestSession {
     return expiry(lifetime, this.cookie.lifetime(seenAt), seenAt)
   }
 
+  /** Whether a use of a stored session moves its expiry now. */
+  isTouchDue(record: SessionRecord, now: number): boolean {
+    if (this.info.isPassive) return false
+    return isTouchDue(this.core.settings.lifetime, this.metadata, record.lastSeenAt, now)
+  }
+
   /** Aborts when the session ends. */
   get signal(): AbortSignal {
     return (this.ending ??= new Ending(this)).signal
@@ -230,7 +234,25 @@ export class RequestSession {
     this.ending = undefined
   }
 
-  // ---- how it ends
+  // ---- what becomes of it
+
+  /** Tells that a change is stored, and what of other requests it met. */
+  tellCommitted(record: SessionRecord, conflicts: readonly string[]): void {
+    const { events } = this.core
+    const { key: publicId, owner } = record
+    if (this.mergedKeys.length > 0) {
+      events.emit('merge', { publicId, owner, keys: this.mergedKeys })
+      this.mergedKeys = NO_KEYS
+    }
+    if (conflicts.length > 0) {
+      if (events.channels.conflict.hasSubscribers) events.emit('conflict', { publicId, owner, keys: conflicts })
+      events.notice(
+        'MERGED_CONFLICT',
+        "two requests changed the same key of one session, and the later commit won: use session.update() for counters and lists, or onConflict: 'throw'",
+      )
+    }
+    if (events.channels.commit.hasSubscribers) events.emit('commit', { publicId, owner })
+  }
 
   /** Drops what is pending, for it was part of something that failed. */
   drop(): void {
@@ -246,30 +268,6 @@ export class RequestSession {
     pending.data?.close((this.#stored ?? this.stored).data)
     pending.flash = undefined
     pending.maxAge = undefined
-  }
-
-  /** Whether a use of a stored session moves its expiry now. */
-  isTouchDue(record: SessionRecord, now: number): boolean {
-    if (this.info.isPassive) return false
-    return isTouchDue(this.core.settings.lifetime, this.metadata, record.lastSeenAt, now)
-  }
-
-  /** Tells that a change is stored, and what of other requests it met. */
-  tellCommitted(record: SessionRecord, clashes: readonly string[]): void {
-    const { events } = this.core
-    const { key: publicId, owner } = record
-    if (this.mergedKeys.length > 0) {
-      events.emit('merge', { publicId, owner, keys: this.mergedKeys })
-      this.mergedKeys = NO_KEYS
-    }
-    if (clashes.length > 0) {
-      if (events.channels.conflict.hasSubscribers) events.emit('conflict', { publicId, owner, keys: clashes })
-      events.notice(
-        'MERGED_CONFLICT',
-        "two requests changed the same key of one session, and the later commit won: use session.update() for counters and lists, or onConflict: 'throw'",
-      )
-    }
-    if (events.channels.commit.hasSubscribers) events.emit('commit', { publicId, owner })
   }
 
   /** The session has ended elsewhere, and a change of this request is refused: no cookie of it goes out any more. */

@@ -2,7 +2,7 @@
 import { isWebSocket } from '../cookie/cross-site.ts'
 import { formatSetCookie } from '../cookie/cookie.ts'
 import { NO_HEADERS, onHeaders, SET_COOKIE, type Header, type HeaderSource } from '../cookie/on-headers.ts'
-import { clearedBoundCookie, hasBoundCookie } from '../device-bound/bound-cookie.ts'
+import { clearedBoundCookie, hasBoundCookie } from '../cookie/bound-cookie.ts'
 import { cookieMaxAge, withMaxAge, type SessionLifetime } from '../record/lifetime.ts'
 import { newMetadata } from '../record/record.ts'
 import { warnOfCookie } from '../notices.ts'

@@ -10,7 +10,7 @@ const MAX_TIME = 15_000
 const MAX_PAUSE = 64
 
 /** Waits between tries: not at all before the second one, then for random times that grow. */
-export class Backoff {
+class Backoff {
   readonly #start = performance.now()
   #tryStart = this.#start
   #tries = 0

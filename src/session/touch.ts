@@ -1,7 +1,6 @@
 // A use of a session without a change: its expiry moves when that is due, and its cookie is renewed.
 import { SessionError } from '../errors.ts'
-import { expiry } from '../record/lifetime.ts'
-import { isEnded, recordOf, type Draft, type Instants } from '../record/record.ts'
+import { isEnded, recordOf, usedAt, type Draft, type Instants } from '../record/record.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 import type { RequestSession } from './request-session.ts'
 
@@ -22,8 +21,7 @@ export async function touch(session: RequestSession): Promise<void> {
   const isRenewed = cookie.due === 'renew' || (isDue && lifetime.rolling)
   try {
     if (isDue) {
-      const instants = { lastSeenAt: now, expiresAt: expiry(lifetime, metadata, now) }
-      if (await moveExpiry(session, record, instants, now)) {
+      if (await moveExpiry(session, record, usedAt(lifetime, metadata, now), now)) {
         if (isRenewed && cookie.canSend) cookie.issue()
         return
       }
@@ -52,7 +50,7 @@ export async function touch(session: RequestSession): Promise<void> {
 /** A touch of a record that this request has not read its data from. */
 async function touchNewest(session: RequestSession, newest: SessionRecord, now: number): Promise<boolean> {
   const { core, metadata } = session
-  const touched = { ...newest, lastSeenAt: now, expiresAt: expiry(core.settings.lifetime, metadata, now) }
+  const touched = { ...newest, ...usedAt(core.settings.lifetime, metadata, now) }
   core.touches.remember(touched)
   const isMoved = await core.store.touch(newest, touched.lastSeenAt, touched.expiresAt, now)
   if (isMoved) session.takeLifetime(touched)

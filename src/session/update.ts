@@ -1,14 +1,14 @@
 // `session.update(fn)`: a change that is computed from the newest data, and computed again when another request was first.
 import { inUpdateError } from '../errors.ts'
-import { draftOf, isEmpty, NO_CHANGES, type PendingChanges } from '../record/merge.ts'
+import { NO_CHANGES, type PendingChanges } from '../record/merge.ts'
 import { hasContents } from '../record/record.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 import { finishChange, prepare, write } from './change.ts'
-import { insert } from './create.ts'
+import { insert, newDraft } from './create.ts'
 import { orDrop, runExclusive } from './exclusive.ts'
 import { updateAround } from './inside-update.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
-import { applyOwner, needsNewId } from './owner.ts'
+import { needsNewId } from './owner.ts'
 import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
 import { useNewestKnown } from './replace.ts'
 import type { RequestSession } from './request-session.ts'
@@ -27,7 +27,7 @@ export async function update<Result>(
     if (around.data === undefined) throw inUpdateError('session.update()')
     return fn(around.data.proxy)
   }
-  session.readable()
+  session.assertReadable()
   return session.core.updates.take(session.record?.key ?? session, () => new Update(session, fn).run())
 }
 
@@ -52,7 +52,7 @@ class Update<Result> {
 
   async run(): Promise<Result> {
     const session = this.#session
-    session.readable()
+    session.assertReadable()
     session.open()
     useNewestKnown(session)
     // What could not be stored with it is dropped; what the function itself throws leaves it pending.
@@ -73,7 +73,7 @@ class Update<Result> {
     if (this.#isFollowed) return 'done'
     // A verb that was called before may have stored, and not said yet what of the pending it has dealt with.
     if (session.busy !== undefined) await session.busy.catch(() => undefined)
-    session.readable()
+    session.assertReadable()
     if (session.status === 'gone' || session.status === 'unbound') return refuse(session)
     if (session.dataError !== undefined) throw session.dataError
     const ground = session.record
@@ -120,10 +120,10 @@ class Update<Result> {
 
   async #store(ground: SessionRecord | undefined, pending: PendingChanges, run: Run<Result>): Promise<Replaced> {
     const session = this.#session
-    session.readable()
+    session.assertReadable()
     // Another verb of this request came between.
     if (session.record !== ground) return 'stale'
-    if ('error' in run || (run.changes.length === 0 && isEmpty(pending))) {
+    if ('error' in run || (run.changes.length === 0 && pending === NO_CHANGES)) {
       const answer = ground === undefined || this.#isFresh ? 'done' : await this.#verify(ground)
       if (answer === 'done' && !('error' in run)) session.pending.detach(session.stored, pending)
       return answer
@@ -148,7 +148,7 @@ class Update<Result> {
   async #create(wanted: PendingChanges): Promise<Replaced> {
     const session = this.#session
     const now = session.core.settings.now()
-    const draft = applyOwner(session, draftOf(session.stored, undefined, wanted, now), wanted, now)
+    const draft = newDraft(session, wanted, now)
     if (session.pending.mustStore || hasContents(draft)) await insert(session, draft, now)
     return 'done'
   }

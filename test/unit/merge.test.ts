@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import {
   ABSENT,
   applyChanges,
-  conflicts,
+  conflictingKeys,
   mergeFlash,
   setOwn,
   valueOf,
@@ -84,8 +84,8 @@ test('changes of different keys give the same in either order, and conflict in n
     const afterTheirs = applyChanges(seen, theirs)
     return (
       isDeepStrictEqual(applyChanges(afterTheirs, mine), applyChanges(afterMine, theirs)) &&
-      conflicts(afterMine, theirs, codec).length === 0 &&
-      conflicts(afterTheirs, mine, codec).length === 0
+      conflictingKeys(afterMine, theirs, codec).length === 0 &&
+      conflictingKeys(afterTheirs, mine, codec).length === 0
     )
   }
 
@@ -97,7 +97,7 @@ test('a conflict is exactly a key that both sides changed', (t) => {
     const mine = changesOf(seen, one)
     const newer = applyChanges(seen, changesOf(seen, other))
     const both = mine.map(({ key }) => key).filter((key) => !isDeepStrictEqual(valueOf(seen, key), valueOf(newer, key)))
-    return isDeepStrictEqual(conflicts(newer, mine, codec), both)
+    return isDeepStrictEqual(conflictingKeys(newer, mine, codec), both)
   }
 
   t.is(counterexample(fc.property(snapshot, wanted, wanted, isExact)), undefined)
@@ -106,20 +106,20 @@ test('a conflict is exactly a key that both sides changed', (t) => {
 test('nobody conflicts with a state that they have seen', (t) => {
   t.is(
     counterexample(
-      fc.property(snapshot, wanted, (seen, pairs) => conflicts(seen, changesOf(seen, pairs), codec).length === 0),
+      fc.property(snapshot, wanted, (seen, pairs) => conflictingKeys(seen, changesOf(seen, pairs), codec).length === 0),
     ),
     undefined,
   )
 })
 
 test('two requests that both counted from 4 to 5 conflict', (t) => {
-  t.deepEqual(conflicts({ n: 5 }, [{ key: 'n', base: 4, value: 5 }], codec), ['n'])
+  t.deepEqual(conflictingKeys({ n: 5 }, [{ key: 'n', base: 4, value: 5 }], codec), ['n'])
 })
 
 test('a key that both sides added, and one that one deleted while the other changed it, conflict', (t) => {
-  t.deepEqual(conflicts({ n: 1 }, [{ key: 'n', base: ABSENT, value: 2 }], codec), ['n'])
-  t.deepEqual(conflicts({}, [{ key: 'n', base: 1, value: 2 }], codec), ['n'])
-  t.deepEqual(conflicts({}, [{ key: 'n', base: ABSENT, value: 2 }], codec), [])
+  t.deepEqual(conflictingKeys({ n: 1 }, [{ key: 'n', base: ABSENT, value: 2 }], codec), ['n'])
+  t.deepEqual(conflictingKeys({}, [{ key: 'n', base: 1, value: 2 }], codec), ['n'])
+  t.deepEqual(conflictingKeys({}, [{ key: 'n', base: ABSENT, value: 2 }], codec), [])
 })
 
 test('what every object inherits is no data', (t) => {

@@ -13,7 +13,7 @@ const SIGNATURE = 's'.repeat(43)
 const VALUE = `${ID}.${SIGNATURE}`
 
 const found = (header: string, name = 'sid'): readonly string[] =>
-  parseSessionCookies(header, { name, prefix: `${name}=` }, 43).values
+  parseSessionCookies(header, { prefix: `${name}=` }, 43).values
 
 /** A keyring that counts how often it is asked for signatures. */
 class Counting implements Keyring {

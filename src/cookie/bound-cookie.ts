@@ -1,8 +1,17 @@
 // The second cookie of a bound session, `<name>-bound`: `<instant>.<signature>`, an HMAC under the signing keys over the
 // binding and the instant of the proof. It opens nothing by itself, and checking it asks no store.
-import { formatSetCookie, type CookieSettings } from '../cookie/cookie.ts'
-import { parseSessionCookies } from '../cookie/request-cookie.ts'
-import { MAX_SKEW, type Signing } from './challenge.ts'
+import { formatSetCookie, type CookieSettings } from './cookie.ts'
+import type { Keyring } from './keyring.ts'
+import { parseSessionCookies } from './request-cookie.ts'
+
+/** The cookie and the keys of one request. */
+export interface Signing {
+  readonly cookie: Pick<CookieSettings, 'name' | 'prefix'>
+  readonly keyring: Keyring
+}
+
+/** How far the clocks of two processes may differ, in milliseconds. */
+export const MAX_SKEW = 60_000
 
 /** How much sooner than its proof the cookie ends, in seconds: a request that is on its way then is served. */
 const MARGIN = 10
@@ -16,7 +25,7 @@ const UNPERMITTED = /; (?:Priority=\w+|Partitioned)/g
  * The cookie that proves, beside the session's cookie: another name, and its attributes but for those that no instruction
  * may have.
  */
-export function boundCookieOf(cookie: CookieSettings): CookieSettings {
+function boundCookieOf(cookie: CookieSettings): CookieSettings {
   const name = `${cookie.name}-bound`
   return {
     ...cookie,
@@ -69,8 +78,8 @@ export function isProvenBy(
   now: number,
 ): boolean {
   if (header === undefined) return false
-  const name = `${signing.cookie.name}-bound`
-  const { values } = parseSessionCookies(header, { name, prefix: `${name}=` }, signing.keyring.length)
+  const prefix = `${signing.cookie.name}-bound=`
+  const { values } = parseSessionCookies(header, { prefix }, signing.keyring.length)
   return values.some((value) => {
     const dot = value.length - signing.keyring.length - 1
     const instant = value.slice(0, dot)
