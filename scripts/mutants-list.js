@@ -832,8 +832,8 @@ export const mutants = [
   m(
     'a write during the last commit is swallowed',
     'session/commit.ts',
-    "if (note === undefined) session.phase = 'sealed' else",
-    'if (note !== undefined)',
+    "if (occasion === 'last') session.phase = 'sealed'",
+    '',
     'http/after-commit',
   ),
   m(
@@ -841,7 +841,7 @@ export const mutants = [
     'session/response-cookie.ts',
     'isOver = false',
     'isOver = true',
-    'http/after-commit',
+    'http/own-responses',
   ),
   m(
     'a watched session that gets a shorter lifetime is thought to live as before',

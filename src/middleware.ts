@@ -17,7 +17,7 @@ import type { SessionOptions } from './options.ts'
 import { Payload } from './record/payload.ts'
 import { isRequest, Requests } from './requests.ts'
 import type { SessionMiddleware } from './session-middleware.ts'
-import { commit, commitEarly, commitPending } from './session/commit.ts'
+import { commit, commitPending, onEarlyHeaders } from './session/commit.ts'
 import type { Core, RequestInfo } from './session/core.ts'
 import { assertSameSite } from './session/cross-site.ts'
 import { Loader } from './session/load.ts'
@@ -285,16 +285,6 @@ async function finishSocket(
   } catch (error) {
     ctx.app.emit('error', error, ctx)
   }
-}
-
-/** The headers have left before the chain returned; where it never does, what is pending is stored as the response closes. */
-function onEarlyHeaders(session: RequestSession): void {
-  session.info.ctx?.res.once('close', () => {
-    // A chain that is about to return commits by itself, or fails and commits nothing.
-    setImmediate(() => {
-      if (session.phase === 'open') void commitEarly(session)
-    })
-  })
 }
 
 /** Whether a thrown error is the handler's answer: a status from 400 to 499, and not one of our own errors. */

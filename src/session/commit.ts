@@ -17,14 +17,14 @@ export function commit(session: RequestSession, isTraced = false): MaybePromise<
   try {
     let done: MaybePromise<void>
     if (session.busy === undefined) {
-      done = carryOut(session, true)
+      done = carryOut(session, 'last')
       if (done instanceof Promise) done = occupy(session, done)
     } else {
       done = runExclusive(session, () => {
         // First of all: where what is pending cannot be stored, this was the last commit nevertheless.
         session.phase = 'sealed'
         session.pending.data?.freeze()
-        return carryOut(session, true)
+        return carryOut(session, 'last')
       })
     }
     if (done === undefined) session.close()
@@ -46,14 +46,24 @@ export function save(session: RequestSession): MaybePromise<void> {
   // What the last commit has taken is stored once: whoever comes behind it would store it again.
   if (session.phase !== 'open') return
   session.pending.mustStore = true
-  return orDrop(session, (note) => carryOut(session, false, note))
+  return orDrop(session, (note) => carryOut(session, 'save', note))
 }
 
 /** Commits as at the end of the request, but lets it go on: a response leaves before the chain that serves it has returned. */
 export async function commitPending(session: RequestSession): Promise<void> {
   await runExclusive(session, () => {
     if (session.phase !== 'open') return undefined
-    return orDrop(session, (note) => carryOut(session, true, note))
+    return orDrop(session, (note) => carryOut(session, 'early', note))
+  })
+}
+
+/** The headers have left before the chain returned; where it never does, what is pending is stored as the response closes. */
+export function onEarlyHeaders(session: RequestSession): void {
+  session.info.ctx?.res.once('close', () => {
+    // A chain that is about to return commits by itself, or fails and commits nothing.
+    setImmediate(() => {
+      if (session.phase === 'open') void commitEarly(session)
+    })
   })
 }
 
@@ -61,7 +71,7 @@ export async function commitPending(session: RequestSession): Promise<void> {
  * The response has closed and the chain has not returned: what is pending is stored now, for there may be no other time.
  * A failure can reach no answer any more, and becomes a notice.
  */
-export async function commitEarly(session: RequestSession): Promise<void> {
+async function commitEarly(session: RequestSession): Promise<void> {
   try {
     // What no cookie can name is left to the chain: where it does return after all, its commit is refused and says so.
     if (session.status === 'new' && !session.cookie.hasIntroduced) {
@@ -80,6 +90,9 @@ export async function commitEarly(session: RequestSession): Promise<void> {
 
 // ---- what there is to do
 
+/** `'last'`: the handlers have returned. `'early'`: as then, but the request goes on. `'save'`: a handler asks for it. */
+type Occasion = 'last' | 'early' | 'save'
+
 /** What a commit has to do. */
 type Plan =
   | { readonly kind: 'nothing' | 'touch' | 'refuse' }
@@ -89,8 +102,8 @@ const NOTHING: Plan = { kind: 'nothing' }
 const TOUCH: Plan = { kind: 'touch' }
 const REFUSE: Plan = { kind: 'refuse' }
 
-/** What the commit does at the end of the request, or `save()` before it: decided once, from the state of the session. */
-function planOf(session: RequestSession, isLast: boolean): Plan {
+/** Decided once, from the state of the session. */
+function planOf(session: RequestSession, occasion: Occasion): Plan {
   // Nearly every visitor: there is nothing to look at.
   if (session.status === 'new' && !session.pending.hasContents) return NOTHING
   const pending = session.pending.collect()
@@ -101,13 +114,14 @@ function planOf(session: RequestSession, isLast: boolean): Plan {
     case 'gone':
     case 'unbound':
       // What a change would take away is gone with the session.
-      return (hasChanges && isAddition(pending)) || !isLast ? REFUSE : NOTHING
+      return (hasChanges && isAddition(pending)) || occasion === 'save' ? REFUSE : NOTHING
     case 'live':
       if (hasChanges) return { kind: 'replace', pending }
-      return isLast && isRenewalDue(session) ? TOUCH : NOTHING
+      return occasion !== 'save' && isRenewalDue(session) ? TOUCH : NOTHING
     case 'new':
       // Outside Koa's chain, and to a WebSocket, no cookie can be sent, so a session is not stored for its mere existence.
-      if (isLast && !hasChanges && (session.info.ctx === undefined || session.cookie.isTakenOver)) return NOTHING
+      if (occasion !== 'save' && !hasChanges && (session.info.ctx === undefined || session.cookie.isTakenOver))
+        return NOTHING
       return { kind: 'create', pending }
   }
 }
@@ -128,13 +142,13 @@ function isRenewalDue(session: RequestSession): boolean {
 /** Does it; `note` is told beforehand what is to be stored. Without one it is the last commit, which seals the session. */
 function carryOut(
   session: RequestSession,
-  isLast: boolean,
+  occasion: Occasion,
   note?: (pending: PendingChanges) => void,
 ): MaybePromise<void> {
-  const plan = planOf(session, isLast)
+  const plan = planOf(session, occasion)
   // Not before: to collect changes may be to ask the app's own `toJSON`, and that may write.
-  if (note === undefined) session.phase = 'sealed'
-  else if ('pending' in plan) note(plan.pending)
+  if (occasion === 'last') session.phase = 'sealed'
+  if ('pending' in plan) note?.(plan.pending)
   if (plan.kind === 'nothing') return
   if (session.core.store.isClosed) throw storeClosedError()
   switch (plan.kind) {

@@ -64,20 +64,20 @@ async function moveExpiry(
   instants: Instants,
   now: number,
 ): Promise<boolean> {
-  const { store, payload } = session.core
-  if (payload.isCurrent(record)) {
-    const touched = { ...record, ...instants }
-    session.core.touches.remember(touched)
-    const isMoved = await store.touch(record, instants.lastSeenAt, instants.expiresAt, now)
-    if (isMoved) session.setRecord(touched)
-    return isMoved
+  const { store, payload, touches } = session.core
+  const next = payload.isCurrent(record) ? undefined : reencoded(session, record, instants)
+  // To read it may have shown that it is no session.
+  if (session.status !== 'live') return false
+  if (next !== undefined) {
+    const isDone = (await store.replace(next, record.version, now)) === 'done'
+    if (isDone) session.setRecord(next)
+    return isDone
   }
-  const next = reencoded(session, record, instants)
-  if (next === undefined)
-    return session.status === 'live' && store.touch(record, instants.lastSeenAt, instants.expiresAt, now)
-  const isDone = (await store.replace(next, record.version, now)) === 'done'
-  if (isDone) session.setRecord(next)
-  return isDone
+  const touched = { ...record, ...instants }
+  touches.remember(touched)
+  const isMoved = await store.touch(record, instants.lastSeenAt, instants.expiresAt, now)
+  if (isMoved) session.setRecord(touched)
+  return isMoved
 }
 
 /** The same record as it would be written now; `undefined` where it cannot be read, or has become too large. */
