@@ -606,7 +606,7 @@ export const mutants = [
   ),
   m(
     '__proto__ is a prototype',
-    'record/merge.ts',
+    'record/changes.ts',
     "if (key === '__proto__') Object",
     "if (key === '') Object",
     'unit/merge',

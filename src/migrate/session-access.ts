@@ -2,7 +2,8 @@
 // session, or to none, before the handlers see it.
 import { isUnsafe } from '../cookie/cross-site.ts'
 import { publicIdOf } from '../cookie/id.ts'
-import { draftOf, NO_CHANGES } from '../record/merge.ts'
+import { NO_CHANGES } from '../record/changes.ts'
+import { draftOf } from '../record/merge.ts'
 import { assertSameSite } from '../session/cross-site.ts'
 import { endSession } from '../session/destroy.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'

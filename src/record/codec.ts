@@ -1,7 +1,7 @@
 // How data becomes text and comes back: JSON, or what the app passes (devalue, superjson). What a codec would change on the
 // way is refused, in the request that wrote it, with the path to it.
 import { isDeepStrictEqual } from 'node:util'
-import type { Snapshot } from './merge.ts'
+import type { Snapshot } from './changes.ts'
 import { objectsOf } from './objects.ts'
 import { cloneJson, convertToJson, copyJson, DEEPEST, isDeeper, refused, sameJson } from './json-value.ts'
 import type { SessionError } from '../errors.ts'

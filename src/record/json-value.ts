@@ -1,6 +1,6 @@
 // What JSON makes of a value, by walks of our own: bounded in depth and size, and able to name the path of what is refused.
 import { types } from 'node:util'
-import { setOwn } from './merge.ts'
+import { setOwn } from './changes.ts'
 import { printable, SessionError } from '../errors.ts'
 
 /** Deeper nesting overflows the stack of one JSON implementation or another, at the latest when it is read back. */

@@ -1,52 +1,8 @@
 // Pure: what one request changed, applied to a state that another request may have stored meanwhile.
+import { ABSENT, setOwn, valueOf, type Changes, type Flash, type PendingChanges, type Snapshot } from './changes.ts'
 import { withMaxAge } from './lifetime.ts'
 import { newMetadata, type Draft, type Stored } from './record.ts'
 import type { SessionRecord } from '../store.ts'
-
-/** The data of a session as it was stored: shared, never handed out, never written to. */
-export type Snapshot = Readonly<Record<string, unknown>>
-
-/** Stands for "no such key", which `undefined` cannot: it is a value that a codec may keep. */
-export const ABSENT: unique symbol = Symbol('absent')
-
-/** One top-level key: what the request saw in it, and what it wants there. */
-export interface Change {
-  readonly key: string
-  readonly base: unknown
-  readonly value: unknown
-}
-
-/** The changes of one request, one for each key. */
-export type Changes = readonly Change[]
-
-/** A message for a later request: a random tag, which tells it from an equal one, its key and its value. */
-export type Flash = readonly [tag: string, key: string, value: unknown]
-
-/** What a request did with flash messages: those it put, and the tags of the stored ones that it took. */
-export interface FlashChanges {
-  readonly put: readonly Flash[]
-  readonly taken: ReadonlySet<string>
-}
-
-/** All that a request wants to change. */
-export interface PendingChanges extends FlashChanges {
-  readonly changes: Changes
-  /** The session's own lifetime to be, in milliseconds; `undefined` where it was not set. */
-  readonly maxAge: number | undefined
-}
-
-/** Nothing to store, told by its identity. */
-export const NO_CHANGES: PendingChanges = Object.freeze({
-  changes: Object.freeze([]),
-  put: Object.freeze([]),
-  taken: new Set<string>(),
-  maxAge: undefined,
-})
-
-/** The value of a key, own properties only: `toString` is no data. */
-export function valueOf(snapshot: Snapshot, key: string): unknown {
-  return Object.hasOwn(snapshot, key) ? snapshot[key] : ABSENT
-}
 
 /** What was stored, with the pending changes made. */
 export function draftOf(
@@ -120,11 +76,4 @@ export function mergeFlash(
 ): readonly Flash[] {
   if (taken.size === 0 && put.length === 0) return stored
   return [...stored.filter(([tag]) => !taken.has(tag)), ...put]
-}
-
-/** Assigns an own property, `__proto__` included, which plain assignment would take for the prototype. */
-export function setOwn(object: Record<string, unknown>, key: string, value: unknown): void {
-  if (key === '__proto__')
-    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
-  else object[key] = value
 }

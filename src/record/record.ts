@@ -1,7 +1,7 @@
 // What is stored of a session <-> the record that a store keeps. Pure. The core's own part of a record is in its `meta`: what
 // the named fields do not say.
 import { expiry, MAX_COOKIE_AGE, type LifetimePolicy, type SessionLifetime } from './lifetime.ts'
-import type { Flash, Snapshot } from './merge.ts'
+import type { Flash, Snapshot } from './changes.ts'
 import type { Contents, Payload } from './payload.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 

@@ -1,6 +1,6 @@
 // Data against a Standard Schema, from whatever library.
 import { isPlainObject, type Codec } from './codec.ts'
-import { setOwn, type Snapshot } from './merge.ts'
+import { setOwn, type Snapshot } from './changes.ts'
 import { printable, SessionError } from '../errors.ts'
 
 /** The part of the Standard Schema interface (standardschema.dev) that is used: zod, valibot, arktype and others have it. */

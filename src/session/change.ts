@@ -2,7 +2,8 @@
 // verbs that change one share. How often it is tried, and what else is stored with it, they decide themselves.
 import { conflictError } from '../errors.ts'
 import { expiry } from '../record/lifetime.ts'
-import { conflictingKeys, draftOf, type PendingChanges } from '../record/merge.ts'
+import type { PendingChanges } from '../record/changes.ts'
+import { conflictingKeys, draftOf } from '../record/merge.ts'
 import { recordOf, type Draft, type Instants, type Stored } from '../record/record.ts'
 import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import { applyOwner, finishSignIn } from './owner.ts'

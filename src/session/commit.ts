@@ -1,7 +1,7 @@
 // What a request stores at its end, or before it: nothing is written over a version that was not read, and nothing that
 // ended is written again. What there is to do is decided here, once; create.ts, replace.ts and touch.ts do it.
 import { headersSentError, SessionError, storeClosedError } from '../errors.ts'
-import { ABSENT, NO_CHANGES, type PendingChanges } from '../record/merge.ts'
+import { ABSENT, NO_CHANGES, type PendingChanges } from '../record/changes.ts'
 import type { MaybePromise } from '../store.ts'
 import { spans, trace } from '../trace.ts'
 import { create } from './create.ts'

@@ -1,7 +1,8 @@
 // A session is stored for the first time.
 import { headersSentError, idsTakenError } from '../errors.ts'
 import { publicIdOf } from '../cookie/id.ts'
-import { draftOf, type PendingChanges } from '../record/merge.ts'
+import type { PendingChanges } from '../record/changes.ts'
+import { draftOf } from '../record/merge.ts'
 import { recordOf, usedAt, type Draft } from '../record/record.ts'
 import type { MaybePromise, SessionRecord } from '../store.ts'
 import { applyOwner, finishSignIn } from './owner.ts'

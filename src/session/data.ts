@@ -1,7 +1,7 @@
 // What `session.data` is: a proxy that behaves as a plain object over an immutable snapshot and the keys that this request
 // touched. Cost follows what was touched: an untouched key is neither copied nor compared.
 import { inspect } from 'node:util'
-import { ABSENT, NO_CHANGES, valueOf, type Change, type Changes, type Snapshot } from '../record/merge.ts'
+import { ABSENT, NO_CHANGES, valueOf, type Change, type Changes, type Snapshot } from '../record/changes.ts'
 import type { Codec } from '../record/codec.ts'
 import { freeze, objectsOf } from '../record/objects.ts'
 import { closedError, destroyedError, invalidMix, SessionError } from '../errors.ts'

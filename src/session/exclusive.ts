@@ -1,6 +1,6 @@
 // One piece of work on a session at a time.
 import { storeClosedError } from '../errors.ts'
-import type { PendingChanges } from '../record/merge.ts'
+import type { PendingChanges } from '../record/changes.ts'
 import type { MaybePromise } from '../store.ts'
 import type { RequestSession } from './request-session.ts'
 

@@ -1,5 +1,5 @@
 // The flash messages that one request puts and takes; those that are stored are the request session's.
-import { NO_CHANGES, type Flash, type FlashChanges } from '../record/merge.ts'
+import { NO_CHANGES, type Flash, type FlashChanges } from '../record/changes.ts'
 import type { Codec } from '../record/codec.ts'
 import { newTag } from '../cookie/id.ts'
 

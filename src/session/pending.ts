@@ -1,5 +1,5 @@
 // What the handlers of one request changed and what is not stored yet.
-import { NO_CHANGES, type PendingChanges, type Snapshot } from '../record/merge.ts'
+import { NO_CHANGES, type PendingChanges, type Snapshot } from '../record/changes.ts'
 import type { Data } from './data.ts'
 import type { FlashMessages } from './flash.ts'
 import type { Stored } from '../record/record.ts'

@@ -1,6 +1,7 @@
 // A session goes on under a new id: what no slow request may undo.
 import { goneError, headersSentError } from '../errors.ts'
-import { ABSENT, applyChanges, draftOf, type PendingChanges, type Snapshot } from '../record/merge.ts'
+import { ABSENT, type PendingChanges, type Snapshot } from '../record/changes.ts'
+import { applyChanges, draftOf } from '../record/merge.ts'
 import { emptyDraft, type Draft } from '../record/record.ts'
 import { tombstoneOf } from '../record/tombstone.ts'
 import { withMaxAge } from '../record/lifetime.ts'

@@ -1,6 +1,6 @@
 // A stored session is changed, however many requests change it at the same time.
 import { SessionError } from '../errors.ts'
-import type { PendingChanges } from '../record/merge.ts'
+import type { PendingChanges } from '../record/changes.ts'
 import { decodeMetadata, isEnded, type Instants, type Stored } from '../record/record.ts'
 import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import { finishChange, nextInstants, prepare, write, type Attempt, type Written } from './change.ts'

@@ -1,6 +1,7 @@
 // An update from outside a request: as `session.update`, but of a session that no request of ours came with.
 import { goneError, headersSentError, inUpdateError } from '../errors.ts'
-import { applyChanges, NO_CHANGES } from '../record/merge.ts'
+import { NO_CHANGES } from '../record/changes.ts'
+import { applyChanges } from '../record/merge.ts'
 import { recordOf, type Draft } from '../record/record.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'

@@ -1,5 +1,5 @@
 // One run of the function of an update: the data that it may write to, and the end of its right to do so.
-import type { Changes, Snapshot } from '../record/merge.ts'
+import type { Changes, Snapshot } from '../record/changes.ts'
 import type { Core } from './core.ts'
 import { Data } from './data.ts'
 import { RunningUpdate } from './inside-update.ts'

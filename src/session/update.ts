@@ -1,6 +1,6 @@
 // `session.update(fn)`: a change that is computed from the newest data, and computed again when another request was first.
 import { inUpdateError } from '../errors.ts'
-import { NO_CHANGES, type PendingChanges } from '../record/merge.ts'
+import { NO_CHANGES, type PendingChanges } from '../record/changes.ts'
 import { hasContents } from '../record/record.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 import { finishChange, prepare, write } from './change.ts'

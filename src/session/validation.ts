@@ -1,7 +1,7 @@
 // A schema over data: run as code of the app's that may do anything, but neither use the session nor take for ever.
 import type { ContextScope } from '../context.ts'
 import { SessionError } from '../errors.ts'
-import type { Snapshot } from '../record/merge.ts'
+import type { Snapshot } from '../record/changes.ts'
 import type { Draft } from '../record/record.ts'
 import { validated } from '../record/schema.ts'
 import type { Core } from './core.ts'

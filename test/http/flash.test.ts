@@ -1,5 +1,5 @@
 import test from 'ava'
-import { NO_CHANGES } from '../../src/record/merge.ts'
+import { NO_CHANGES } from '../../src/record/changes.ts'
 import { jsonCodec } from '../../src/record/codec.ts'
 import { FlashMessages } from '../../src/session/flash.ts'
 import { mounted, type Handler } from '../support/mounted.ts'

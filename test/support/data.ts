@@ -1,6 +1,6 @@
 // session.data over a snapshot, without a session around it.
 import { jsonCodec, type Codec } from '../../src/record/codec.ts'
-import { ABSENT, type Changes, type Snapshot } from '../../src/record/merge.ts'
+import { ABSENT, type Changes, type Snapshot } from '../../src/record/changes.ts'
 import type { Core } from '../../src/session/core.ts'
 import { Data, type DataSession } from '../../src/session/data.ts'
 

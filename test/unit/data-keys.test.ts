@@ -1,6 +1,6 @@
 // The keys of session.data, and what an update or an heir of it shows.
 import test from 'ava'
-import { ABSENT } from '../../src/record/merge.ts'
+import { ABSENT } from '../../src/record/changes.ts'
 import type { Core } from '../../src/session/core.ts'
 import { Data } from '../../src/session/data.ts'
 import { RunningUpdate } from '../../src/session/inside-update.ts'

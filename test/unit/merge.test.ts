@@ -1,17 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import test from 'ava'
 import fc from 'fast-check'
-import {
-  ABSENT,
-  applyChanges,
-  conflictingKeys,
-  mergeFlash,
-  setOwn,
-  valueOf,
-  type Changes,
-  type Flash,
-  type Snapshot,
-} from '../../src/record/merge.ts'
+import { ABSENT, setOwn, valueOf, type Changes, type Flash, type Snapshot } from '../../src/record/changes.ts'
+import { applyChanges, conflictingKeys, mergeFlash } from '../../src/record/merge.ts'
 import { jsonCodec } from '../../src/record/codec.ts'
 import { counterexample } from '../support/holds.ts'
 

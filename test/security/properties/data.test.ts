@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import test from 'ava'
 import fc from 'fast-check'
-import { ABSENT, type Changes, type Snapshot } from '../../../src/record/merge.ts'
+import { ABSENT, type Changes, type Snapshot } from '../../../src/record/changes.ts'
 import { jsonCodec, koaJsonCodec, type Codec } from '../../../src/record/codec.ts'
 import { Data } from '../../../src/session/data.ts'
 import { OPEN } from '../../support/data.ts'

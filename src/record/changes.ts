@@ -1,0 +1,53 @@
+// The words of what a request changed: snapshots, changes of keys, flash messages.
+
+/** The data of a session as it was stored: shared, never handed out, never written to. */
+export type Snapshot = Readonly<Record<string, unknown>>
+
+/** Stands for "no such key", which `undefined` cannot: it is a value that a codec may keep. */
+export const ABSENT: unique symbol = Symbol('absent')
+
+/** One top-level key: what the request saw in it, and what it wants there. */
+export interface Change {
+  readonly key: string
+  readonly base: unknown
+  readonly value: unknown
+}
+
+/** The changes of one request, one for each key. */
+export type Changes = readonly Change[]
+
+/** A message for a later request: a random tag, which tells it from an equal one, its key and its value. */
+export type Flash = readonly [tag: string, key: string, value: unknown]
+
+/** What a request did with flash messages: those it put, and the tags of the stored ones that it took. */
+export interface FlashChanges {
+  readonly put: readonly Flash[]
+  readonly taken: ReadonlySet<string>
+}
+
+/** All that a request wants to change. */
+export interface PendingChanges extends FlashChanges {
+  readonly changes: Changes
+  /** The session's own lifetime to be, in milliseconds; `undefined` where it was not set. */
+  readonly maxAge: number | undefined
+}
+
+/** Nothing to store, told by its identity. */
+export const NO_CHANGES: PendingChanges = Object.freeze({
+  changes: Object.freeze([]),
+  put: Object.freeze([]),
+  taken: new Set<string>(),
+  maxAge: undefined,
+})
+
+/** The value of a key, own properties only: `toString` is no data. */
+export function valueOf(snapshot: Snapshot, key: string): unknown {
+  return Object.hasOwn(snapshot, key) ? snapshot[key] : ABSENT
+}
+
+/** Assigns an own property, `__proto__` included, which plain assignment would take for the prototype. */
+export function setOwn(object: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === '__proto__')
+    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
+  else object[key] = value
+}
