@@ -15,6 +15,7 @@ import { assertOutsideUpdate } from './inside-update.ts'
 import { reload } from './newest.ts'
 import { regenerate } from './regenerate.ts'
 import type { Origin, RequestSession } from './request-session.ts'
+import { Visit } from './visit.ts'
 import { update } from './update.ts'
 
 /**
@@ -50,10 +51,10 @@ export let requestSessionOf: (session: SessionManager) => RequestSession
  * After `destroy()`, `data`, `id` and the methods throw `ERR_SESSION_DESTROYED`; the other properties still tell.
  */
 export class SessionManager<Data extends object = SessionData> {
-  readonly #session: RequestSession
+  #session: RequestSession | Visit
 
   static {
-    requestSessionOf = (manager) => manager.#session
+    requestSessionOf = (manager) => manager.#begun()
     // A name that nobody declared would be lost with the request: data that was meant for `data`, or what passport keeps in
     // a session. Behind all names that a manager has, so that those cost nothing.
     const undeclared = new Proxy(
@@ -89,7 +90,7 @@ export class SessionManager<Data extends object = SessionData> {
   }
 
   /** @internal Made by the middleware. */
-  constructor(session: RequestSession) {
+  constructor(session: RequestSession | Visit) {
     this.#session = session
   }
 
@@ -406,13 +407,19 @@ export class SessionManager<Data extends object = SessionData> {
 
   /** What may be seen of a session in a log: where it came from, and its public id once it is stored. */
   toJSON(): { origin: Origin; publicId?: string } {
-    const { origin, record } = this.#session
+    const { origin, record } = this.#begun()
     return record === undefined ? { origin } : { origin, publicId: record.key }
+  }
+
+  /** The session; a visitor's begins now. */
+  #begun(): RequestSession {
+    const session = this.#session
+    return session instanceof Visit ? (this.#session = session.begin()) : session
   }
 
   /** The response depends on the session from now on. */
   #consult(): RequestSession {
-    const session = this.#session
+    const session = this.#session instanceof Visit ? this.#begun() : this.#session
     session.cookie.isConsulted = true
     session.cookie.watchHeaders()
     return session
