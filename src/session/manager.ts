@@ -407,7 +407,9 @@ export class SessionManager<Data extends object = SessionData> {
 
   /** What may be seen of a session in a log: where it came from, and its public id once it is stored. */
   toJSON(): { origin: Origin; publicId?: string } {
-    const { origin, record } = this.#begun()
+    // To print the session of a visitor is no look at it.
+    if (this.#session instanceof Visit) return { origin: 'new' }
+    const { origin, record } = this.#session
     return record === undefined ? { origin } : { origin, publicId: record.key }
   }
 

@@ -1,4 +1,5 @@
 // Requests without a cookie: their session begins with the first look at it, and ends with the request all the same.
+import { inspect } from 'node:util'
 import test from 'ava'
 import { bindSession, currentSession } from '../../src/index.ts'
 import { mounted, type Session, type Things } from '../support/mounted.ts'
@@ -15,10 +16,10 @@ test('a visitor whose session nobody looks at costs neither a look at the clock 
         return 'i'.repeat(32)
       },
     },
-    { '/': () => 'hello', '/look': (session) => session.isNew },
+    { '/': (session) => `hello ${inspect(session)}`, '/look': (session) => session.isNew },
   )
   const before = asked
-  t.is((await app.browser().get('/')).body, 'hello')
+  t.is((await app.browser().get('/')).body, "hello SessionManager { origin: 'new' }")
   t.is(asked, before)
   t.deepEqual(app.store.counted(), {})
 
