@@ -1,5 +1,5 @@
 // A visitor whose session nobody has looked at yet: most of them never need one.
-import type { ContextScope } from '../context.ts'
+import { sessionContext, type ContextScope } from '../context.ts'
 import type { Core, RequestInfo } from './core.ts'
 import { RequestSession } from './request-session.ts'
 
@@ -19,7 +19,9 @@ export class Visit {
   /** The session that begins now. After the end of the request it is closed from the start. */
   begin(): RequestSession {
     const { core, info, scope } = this
-    const session = new RequestSession(core, info, core.settings.now(), 'new')
+    // Where the request came in: a clock of the app's that asks for the current session would begin this one once more.
+    const now = sessionContext.run(scope?.outer as ContextScope, core.settings.now)
+    const session = new RequestSession(core, info, now, 'new')
     session.scope = scope
     if (this.#isOver) session.close()
     return (this.#session = session)

@@ -1,7 +1,7 @@
 // Requests without a cookie: their session begins with the first look at it, and ends with the request all the same.
 import { inspect } from 'node:util'
 import test from 'ava'
-import { bindSession, currentSession } from '../../src/index.ts'
+import { bindSession, currentSession, tryCurrentSession } from '../../src/index.ts'
 import { mounted, type Session, type Things } from '../support/mounted.ts'
 
 test('a visitor whose session nobody looks at costs neither a look at the clock nor an id', async (t) => {
@@ -151,4 +151,17 @@ test('a visitor of two middlewares looks at one of the two sessions', async (t) 
     response.headers.getSetCookie().map((line) => line.split('=', 1)[0]),
     ['admin'],
   )
+})
+
+test('the clock of an app may look at the current session: a visitor has one session all the same', async (t) => {
+  const app = await mounted(
+    t,
+    { now: () => Date.now() + (tryCurrentSession<Things>()?.data.n ?? 0) },
+    { '/': ({ data }) => (data.n = 1), '/read': ({ data }) => data.n },
+  )
+  const browser = app.browser()
+  const { status, setCookie } = await browser.get('/')
+  t.is(status, 200)
+  t.is(setCookie.length, 1)
+  t.is((await browser.get('/read')).body, '1')
 })
