@@ -49,10 +49,12 @@ export class ContextScope {
 
 // Two copies or two versions of this package in one process share one storage: its shape is part of their contract.
 const KEY = Symbol.for('koa-fastsession.context')
-const holder = globalThis as { [KEY]?: AsyncLocalStorage<ContextScope> | undefined }
+const holder = globalThis as { [KEY]?: AsyncLocalStorage<ContextScope | undefined> | undefined }
 
 /** The one AsyncLocalStorage of this process. */
-export const sessionContext: AsyncLocalStorage<ContextScope> = (holder[KEY] ??= new AsyncLocalStorage<ContextScope>())
+export const sessionContext: AsyncLocalStorage<ContextScope | undefined> = (holder[KEY] ??= new AsyncLocalStorage<
+  ContextScope | undefined
+>())
 
 /** A scope without a session, for an update from outside a request: `currentSession()` finds nothing in its function. */
 export function scopeOutside(update: unknown): ContextScope {

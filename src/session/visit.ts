@@ -20,8 +20,7 @@ export class Visit {
   begin(): RequestSession {
     const { core, info, scope } = this
     // Where the request came in: a clock of the app's that asks for the current session would begin this one once more.
-    // There may have been no scope, which `run` takes though its type does not say so.
-    const now = sessionContext.run(scope?.outer as ContextScope, core.settings.now)
+    const now = sessionContext.run(scope?.outer, core.settings.now)
     const session = new RequestSession(core, info, now, 'new')
     session.scope = scope
     if (this.#isOver) session.close()
