@@ -837,27 +837,6 @@ export const mutants = [
     'http/after-commit',
   ),
   m(
-    'what is written to the session of a visitor who never looked, after the answer, is lost without a word',
-    'session/visit.ts',
-    'if (this.#isOver) session.close()',
-    '',
-    'http/visitors',
-  ),
-  m(
-    'the session of a visitor begins with each look',
-    'session/manager.ts',
-    '(this.#session = session.begin())',
-    'session.begin()',
-    'http/visitors',
-  ),
-  m(
-    'what a visitor wrote is not committed',
-    'session/visit.ts',
-    'return this.#session',
-    'return undefined',
-    'http/visitors',
-  ),
-  m(
     'headers that leave before the chain has returned go unnoticed',
     'session/response-cookie.ts',
     'isOver = false',
@@ -1374,8 +1353,8 @@ export const mutants = [
   m(
     'an error gets a note of ours',
     'middleware.ts',
-    'else session?.close()',
-    'else Object.assign(error, { hasSession: session?.close() })',
+    'else session.close()',
+    'else Object.assign(error, { hasSession: session.close() })',
     'http/errors',
   ),
   m(
@@ -1448,8 +1427,8 @@ export const mutants = [
   m(
     'an unsafe request of another site is served',
     'middleware.ts',
-    "found.status === 'live' && isUnsafe(request)",
-    "found.status === 'live' && request.method === ''",
+    "session.status === 'live' && isUnsafe(request)",
+    "session.status === 'live' && request.method === ''",
     'http/cross-site',
   ),
   m(

@@ -49,12 +49,10 @@ export class ContextScope {
 
 // Two copies or two versions of this package in one process share one storage: its shape is part of their contract.
 const KEY = Symbol.for('koa-fastsession.context')
-const holder = globalThis as { [KEY]?: AsyncLocalStorage<ContextScope | undefined> | undefined }
+const holder = globalThis as { [KEY]?: AsyncLocalStorage<ContextScope> | undefined }
 
 /** The one AsyncLocalStorage of this process. */
-export const sessionContext: AsyncLocalStorage<ContextScope | undefined> = (holder[KEY] ??= new AsyncLocalStorage<
-  ContextScope | undefined
->())
+export const sessionContext: AsyncLocalStorage<ContextScope> = (holder[KEY] ??= new AsyncLocalStorage<ContextScope>())
 
 /** A scope without a session, for an update from outside a request: `currentSession()` finds nothing in its function. */
 export function scopeOutside(update: unknown): ContextScope {

@@ -27,7 +27,6 @@ import { writeTogether } from './session/replace.ts'
 import { RequestSession } from './session/request-session.ts'
 import { exposerOf } from './session/state.ts'
 import { Touches } from './session/touches.ts'
-import { Visit } from './session/visit.ts'
 import { Watches } from './session/watches.ts'
 import { Sessions, type SessionInfo } from './sessions.ts'
 import { settingsOf, type Settings } from './settings.ts'
@@ -202,16 +201,14 @@ export class MountedSession {
     const loading = spans.load.hasSubscribers
       ? trace('load', {}, () => this.#loader.load(info))
       : this.#loader.load(info)
-    const found = loading instanceof Promise ? await loading : loading
-    if (found instanceof RequestSession) {
-      if (found.status === 'live' && isUnsafe(request)) assertSameSite(this.core, info, found.record)
-      if (ctx === undefined && found.origin === 'unbound') throw unboundError()
-      // Not before: neither an outage nor a refused request, nor a session that was passed over, may send a cookie.
-      if (found.cookie.due !== 'none' || found.pending.mustStore) found.cookie.watchHeaders()
-    }
-    const manager = new SessionManager(found)
+    const session = loading instanceof RequestSession ? loading : await loading
+    if (session.status === 'live' && isUnsafe(request)) assertSameSite(this.core, info, session.record)
+    if (ctx === undefined && session.origin === 'unbound') throw unboundError()
+    // Not before: neither an outage nor a refused request, nor a session that was passed over, may send a cookie.
+    if (session.cookie.due !== 'none' || session.pending.mustStore) session.cookie.watchHeaders()
+    const manager = new SessionManager(session)
     const scope = new ContextScope(manager, this.#settings.stateKey, info.cookie.name, outer, request)
-    found.scope = scope
+    session.scope = scope
     const facade = ctx === undefined ? undefined : this.#show(ctx, manager)
     let result: Result
     try {
@@ -220,13 +217,10 @@ export class MountedSession {
         ? sessionContext.run(scope, fn, manager)
         : sessionContext.run(scope, fn as () => Result | Promise<Result>))
     } catch (error) {
-      const session = found instanceof Visit ? found.end() : found
       if (isAnswer(error)) await finish(session, facade)
-      else session?.close()
+      else session.close()
       throw error
     }
-    const session = found instanceof Visit ? found.end() : found
-    if (session === undefined) return result
     if (ctx?.respond === false && session.cookie.isTakenOver) await finishSocket(ctx, session, facade)
     else {
       const finishing = facade === undefined ? commit(session) : finish(session, facade)
@@ -252,8 +246,8 @@ export class MountedSession {
 
   /** @internal The public id of the live session that a request's cookie names. */
   async livePublicId(info: RequestInfo): Promise<string | undefined> {
-    const found = await this.#loader.load(info)
-    return found instanceof RequestSession && found.status === 'live' ? found.record?.key : undefined
+    const { status, record } = await this.#loader.load(info)
+    return status === 'live' ? record?.key : undefined
   }
 
   async close(): Promise<void> {
@@ -270,8 +264,7 @@ function facadesOf({ stateKey, lifetime }: Settings, events: Events) {
 }
 
 /** Commits what the handlers changed, in the facade of koa-session too. */
-async function finish(session: RequestSession | undefined, facade: KoaSessionFacade | undefined): Promise<void> {
-  if (session === undefined) return
+async function finish(session: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
   try {
     await facade?.finish()
   } catch (error) {

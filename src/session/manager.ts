@@ -15,7 +15,6 @@ import { assertOutsideUpdate } from './inside-update.ts'
 import { reload } from './newest.ts'
 import { regenerate } from './regenerate.ts'
 import type { Origin, RequestSession } from './request-session.ts'
-import { Visit } from './visit.ts'
 import { update } from './update.ts'
 
 /**
@@ -51,10 +50,10 @@ export let requestSessionOf: (session: SessionManager) => RequestSession
  * After `destroy()`, `data`, `id` and the methods throw `ERR_SESSION_DESTROYED`; the other properties still tell.
  */
 export class SessionManager<Data extends object = SessionData> {
-  #session: RequestSession | Visit
+  readonly #session: RequestSession
 
   static {
-    requestSessionOf = (manager) => manager.#begun()
+    requestSessionOf = (manager) => manager.#session
     // A name that nobody declared would be lost with the request: data that was meant for `data`, or what passport keeps in
     // a session. Behind all names that a manager has, so that those cost nothing.
     const undeclared = new Proxy(
@@ -90,7 +89,7 @@ export class SessionManager<Data extends object = SessionData> {
   }
 
   /** @internal Made by the middleware. */
-  constructor(session: RequestSession | Visit) {
+  constructor(session: RequestSession) {
     this.#session = session
   }
 
@@ -407,21 +406,13 @@ export class SessionManager<Data extends object = SessionData> {
 
   /** What may be seen of a session in a log: where it came from, and its public id once it is stored. */
   toJSON(): { origin: Origin; publicId?: string } {
-    // To print the session of a visitor is no look at it.
-    if (this.#session instanceof Visit) return { origin: 'new' }
     const { origin, record } = this.#session
     return record === undefined ? { origin } : { origin, publicId: record.key }
   }
 
-  /** The session; a visitor's begins now. */
-  #begun(): RequestSession {
-    const session = this.#session
-    return session instanceof Visit ? (this.#session = session.begin()) : session
-  }
-
   /** The response depends on the session from now on. */
   #consult(): RequestSession {
-    const session = this.#session instanceof Visit ? this.#begun() : this.#session
+    const session = this.#session
     session.cookie.isConsulted = true
     session.cookie.watchHeaders()
     return session

@@ -36,7 +36,7 @@ const NO_KEYS: readonly string[] = []
 export class RequestSession {
   readonly core: Core
   readonly info: RequestInfo
-  /** The instant at which the request came; for a visitor that of the first look at the session. */
+  /** The instant at which the request came. */
   readonly now: number
   readonly pending: Pending
   readonly cookie: ResponseCookie
