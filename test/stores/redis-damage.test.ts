@@ -7,6 +7,7 @@ import { CorruptRecord, type SessionRecord } from '../../src/store.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
 import { listed, scanned } from '../support/portions.ts'
 import { startEachWithClients } from '../support/redis-clients.ts'
+import { until } from '../support/service.ts'
 
 const NOW = Date.now()
 
@@ -135,6 +136,11 @@ for (const { make, admin, clients, freshPrefix, stop } of servers) {
         )
         await ruin()
         t.true(await store.touch(record.key, 1, NOW, NOW + HOUR, NOW))
+        // A touch does not wait for the index, and what is asked next may overtake it on another connection of a pool.
+        await until(
+          async () => (await admin.type(index)) === 'zset',
+          () => `${clientName}: a touch has not written the index`,
+        )
         t.deepEqual(await listed(store, 'ada', NOW), [record])
         await ruin()
         t.is(await store.replace(successor(record, { payload: '', owner: undefined }), 1, NOW), 'done')
