@@ -554,6 +554,13 @@ export const mutants = [
     'scenes/budget',
   ),
   m(
+    'a touch of a record that cannot be encrypted anew is not remembered',
+    'session/touch.ts',
+    'touches.remember(touched) const isMoved = await store.touch(record',
+    'if (payload.isCurrent(record)) touches.remember(touched)\n  const isMoved = await store.touch(record',
+    'http/encryption',
+  ),
+  m(
     'a passive request keeps its session alive',
     'session/request-session.ts',
     'if (this.info.isPassive) return false',

@@ -4,6 +4,7 @@ import test from 'ava'
 import * as devalue from 'devalue'
 import superjson from 'superjson'
 import { MemoryStore, type SessionRecord } from '../../src/index.ts'
+import { Barrier } from '../support/faults.ts'
 import { hear, keyIn, mounted, type Handler } from '../support/mounted.ts'
 import { PlainStore } from '../support/plain-store.ts'
 import { SpiedStore } from '../support/spied-store.ts'
@@ -99,6 +100,44 @@ test('after a rotation older payloads are read, and encrypted anew with their ne
   const after = await mounted(t, { store, encryptionKeys: [NEW] }, handlers)
 
   t.is((await after.browser().send('/look', cookie)).body, '["resumed",{"n":2}]')
+})
+
+test('a touch of a session that has become too large to be encrypted anew moves its expiry, and a passive change keeps that', async (t) => {
+  const store = new MemoryStore()
+  let clock = Date.now()
+  const now = () => clock
+  const before = (
+    await mounted(
+      t,
+      { store, now, encryptionKeys: [OLD] },
+      { '/set': ({ data }) => void (data.name = 'x'.repeat(2000)) },
+    )
+  ).browser()
+  await before.get('/set')
+  const cookie = await before.cookie()
+  const key = keyIn(cookie)
+  const poller = new Barrier()
+  const app = await mounted(
+    t,
+    { store, now, encryptionKeys: [NEW, OLD], maxBytes: 1000, passive: (ctx) => ctx.path === '/poll' },
+    {
+      '/look': () => undefined,
+      '/poll': async ({ data }) => {
+        await poller.pass()
+        data.name = 'short'
+      },
+    },
+  )
+  clock += 3_600_000
+
+  const poll = app.browser().send('/poll', cookie)
+  await poller.arrived
+  t.is((await app.browser().send('/look', cookie)).status, 200)
+  t.like(store.read(key, clock), { version: 1, lastSeenAt: clock })
+  poller.open()
+  t.is((await poll).status, 200)
+
+  t.like(store.read(key, clock), { version: 2, lastSeenAt: clock })
 })
 
 test('a payload under a key that is not configured is an outage: 503, the cookie left alone', async (t) => {
