@@ -107,10 +107,10 @@ function jsonText(): Pick<Codec, 'stringify' | 'stringifyContents' | 'parse' | '
     texts.set(value, text)
     return text
   }
-  const join = (data: Snapshot, keys: readonly string[]): string => {
+  const join = (data: Snapshot): string => {
     let text = ''
-    for (const key of keys) {
-      const value = textOf(data[key])
+    for (const [key, part] of Object.entries(data)) {
+      const value = textOf(part)
       if (value !== undefined) text += `${text === '' ? '{' : ','}${JSON.stringify(key)}:${value}`
     }
     return text === '' ? '{}' : `${text}}`
@@ -118,13 +118,12 @@ function jsonText(): Pick<Codec, 'stringify' | 'stringifyContents' | 'parse' | '
   return {
     stringify: (value) => JSON.stringify(value),
     stringifyContents(data, beside) {
-      const keys = Object.keys(data)
-      if (isLong && keys.length <= FEW_KEYS && keys.some((key) => isIn(texts, data[key]))) {
-        const text = join(data, keys)
+      if (isLong && hasFewKeys(data) && Object.values(data).some((value) => isIn(texts, value))) {
+        const text = join(data)
         return beside.length === 0 ? text : `[${text},${JSON.stringify(beside).slice(1)}`
       }
       const text = JSON.stringify(beside.length === 0 ? data : [data, ...beside])
-      if (text.length >= LONG_TEXT && keys.length <= FEW_KEYS) remember(data)
+      if (text.length >= LONG_TEXT && hasFewKeys(data)) remember(data)
       return text
     },
     parse(text) {
@@ -136,6 +135,10 @@ function jsonText(): Pick<Codec, 'stringify' | 'stringifyContents' | 'parse' | '
     },
     lend: cloneJson,
   }
+}
+
+function hasFewKeys(data: Snapshot): boolean {
+  return Object.keys(data).length <= FEW_KEYS
 }
 
 function isIn(known: WeakMap<object, unknown>, value: unknown): boolean {
