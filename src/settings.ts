@@ -78,7 +78,8 @@ export interface Settings {
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, naming the option and its rule.
  */
 export function settingsOf(given: unknown): Settings {
-  if (!isNamed(given)) throw invalidType('options', 'a plain object', given)
+  // A store has no names of its own, and would pass for no options at all.
+  if (!isNamed(given) || 'create' in given) throw invalidType('options', 'a plain object such as { store }', given)
   checkNames(given)
   // Unchecked so far: every field is looked at below.
   const options = given as SessionOptions

@@ -7,7 +7,7 @@ import type { Events } from '../events.ts'
 import { isPlainObject } from '../record/codec.ts'
 import { objectsOf } from '../record/objects.ts'
 import type { Duration } from '../options.ts'
-import type { SessionManager } from '../session/manager.ts'
+import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import { exposerOf, type Expose } from '../session/state.ts'
 import { copyOf, DataFacade, type Bag, type BagSource } from './data-facade.ts'
 
@@ -112,7 +112,8 @@ export class KoaSessionFacade {
 
   #assign(value: unknown): void {
     if (value === null || value === undefined || value === false) {
-      this.manager.clear()
+      // One that destroy() has ended is ended already.
+      if (requestSessionOf(this.manager).status !== 'destroyed') this.manager.clear()
       this.pendingEnd = 'ended'
       return
     }

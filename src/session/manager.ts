@@ -406,7 +406,7 @@ export class SessionManager<Data extends object = SessionData> {
 
   /** What may be seen of a session in a log: where it came from, and its public id once it is stored. */
   toJSON(): { origin: Origin; publicId?: string } {
-    const { origin, record } = this.#session
+    const { origin, record } = this.#consult()
     return record === undefined ? { origin } : { origin, publicId: record.key }
   }
 

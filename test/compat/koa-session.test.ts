@@ -148,6 +148,29 @@ test('after ctx.session = null it is null for the rest of the request', async (t
   t.is((await app.browser().get('/')).body, '[null]')
 })
 
+test('ctx.session = null after destroy() is nothing more: the session has ended', async (t) => {
+  const app = await ecosystem(
+    t,
+    {},
+    answering({
+      ...handlers,
+      '/out': async (ctx) => {
+        await ctx.state.session.destroy()
+        visitorOf(ctx).session = null
+        return JSON.stringify([visitorOf(ctx).session])
+      },
+    }),
+  )
+  const browser = app.browser()
+  await browser.get('/count')
+
+  const { body, setCookie } = await browser.get('/out')
+
+  t.is(body, '[null]')
+  t.regex(setCookie.join(), /^sid=;.*Max-Age=0/)
+  t.deepEqual(app.errors, [])
+})
+
 test('ctx.session = null of a visitor without a session sends no cookie', async (t) => {
   const { store, ...app } = await ecosystem(t, {}, answering(handlers))
 

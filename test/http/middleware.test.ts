@@ -65,6 +65,17 @@ test('Vary says who consulted the session: visitors without one too, and nobody 
   t.is((await browser.get('/origin')).headers.get('cache-control'), null)
 })
 
+test('a session that is the body, or in it, is consulted', async (t) => {
+  const app = await mounted(t, {}, { ...handlers, '/body': (session, ctx) => void (ctx.body = { session }) })
+  const browser = app.browser()
+  await browser.get('/n')
+
+  const { body, headers } = await browser.get('/body')
+
+  t.regex(body, /^\{"session":\{"origin":"resumed","publicId":"[\w-]{43}"\}\}$/)
+  t.is(headers.get('vary'), 'Cookie')
+})
+
 test("our cookie is appended to the app's own, whoever sets them and when", async (t) => {
   const app = await servedMiddlewares(
     t,

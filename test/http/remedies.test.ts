@@ -110,6 +110,7 @@ const mistakes: readonly [what: string, options: unknown, message: string][] = [
     new Koa(),
     'session() takes options, not the app: write app.use(session()), it finds app.keys by itself',
   ],
+  ['a store, not in options', new MemoryStore(), 'options must be a plain object such as { store }, got an object'],
   [
     'a URL for a domain',
     { cookie: { domain: 'https://example.com' } },

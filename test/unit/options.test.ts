@@ -169,7 +169,7 @@ for (const value of [null, 5, 'keys', [], true, Promise.resolve({}), new Map(), 
   test(`options ${inspect(value)} are refused`, (t) => {
     t.throws(() => session(value as SessionOptions<object>), {
       code: 'ERR_INVALID_ARG_TYPE',
-      message: /^options must be a plain object, got /,
+      message: /^options must be a plain object such as \{ store \}, got /,
     })
   })
 }
