@@ -344,7 +344,7 @@ export const mutants = [
     name: 'the old id of a regenerate lives on',
     tests: ['unit/tombstone'],
     edits: [
-      ['record/tombstone.ts', 'function emptied({ key, version,', 'function emptied({ payload, key, version,'],
+      ['record/tombstone.ts', 'function endedRecord({ key, version,', 'function endedRecord({ payload, key, version,'],
       ['record/tombstone.ts', "payload: '',", 'payload,'],
     ],
   },
