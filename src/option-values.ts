@@ -1,9 +1,9 @@
 // The options that are more than a number or a flag: each function checks one, and gives what the core works with.
 import type { Context } from 'koa'
 import { isId, newId } from './cookie/id.ts'
-import { checkSecret, LISTED } from './cookie/keyring.ts'
+import { checkSecrets } from './cookie/keyring.ts'
 import { duration } from './duration.ts'
-import { invalidMix, invalidSecret, invalidType, invalidValue, SessionError } from './errors.ts'
+import { invalidMix, invalidType, invalidValue, SessionError } from './errors.ts'
 import type { SessionLogger } from './events.ts'
 import { callable, isNamed, plainAnswer, remedyFor } from './option-functions.ts'
 import { checkInnerNames } from './option-names.ts'
@@ -71,37 +71,22 @@ export function skipOf(
 
 export function encryptionOf(given: unknown): EncryptionSettings | undefined {
   if (given === undefined) return undefined
-  if (!isNamed(given))
-    return {
-      keys: checkedSecrets(given, 'options.encryptionKeys'),
-      encrypt: true,
-      acceptPlain: false,
-      onUnknownKey: 'fail',
-    }
   const at = 'options.encryptionKeys'
-  checkInnerNames(given, at, ['keys', 'encrypt', 'acceptPlain', 'onUnknownKey'])
-  const { keys, encrypt = true, acceptPlain = false, onUnknownKey = 'fail' } = given
+  const isList = !isNamed(given)
+  const named: Readonly<Record<string, unknown>> = isList ? { keys: given } : given
+  checkInnerNames(named, at, ['keys', 'encrypt', 'acceptPlain', 'onUnknownKey'])
+  const { keys, encrypt = true, acceptPlain = false, onUnknownKey = 'fail' } = named
   if (typeof encrypt !== 'boolean') throw invalidType(`${at}.encrypt`, 'true or false', encrypt)
   if (typeof acceptPlain !== 'boolean') throw invalidType(`${at}.acceptPlain`, 'true or false', acceptPlain)
   if (onUnknownKey !== 'fail' && onUnknownKey !== 'end')
     throw invalidValue(`${at}.onUnknownKey`, "'fail' or 'end'", onUnknownKey)
-  return { keys: checkedSecrets(keys, `${at}.keys`), encrypt, acceptPlain, onUnknownKey }
-}
-
-function checkedSecrets(secrets: unknown, at: string): EncryptionSettings['keys'] {
-  const rule = 'a non-empty list of secrets, newest first'
-  if (!Array.isArray(secrets)) throw invalidSecret(at, rule, secrets, typeof secrets === 'string' ? LISTED : undefined)
-  if (secrets.length === 0) throw invalidValue(at, rule, secrets)
-  secrets.forEach((secret: unknown, index) => checkSecret(secret, `${at}[${index}]`))
-  // Each has been looked at.
-  return [...(secrets as EncryptionSettings['keys'])]
+  checkSecrets(keys, isList ? at : `${at}.keys`, 'a non-empty list of secrets, newest first')
+  return { keys: [...keys], encrypt, acceptPlain, onUnknownKey }
 }
 
 export function codecOf(codec: unknown, maxBytes: number, isKoaSession: boolean): Codec {
   if (codec === undefined) return isKoaSession ? koaJsonCodec(maxBytes) : jsonCodec(maxBytes)
-  const { stringify, parse } = (
-    typeof codec === 'object' || typeof codec === 'function' ? (codec ?? {}) : {}
-  ) as Partial<SessionCodec>
+  const { stringify, parse } = (codec ?? {}) as Partial<SessionCodec>
   if (typeof stringify !== 'function' || typeof parse !== 'function')
     throw invalidType('options.codec', 'an object with the functions stringify and parse', codec)
   const given = codec as SessionCodec
@@ -123,12 +108,9 @@ function textOfNothing(codec: SessionCodec): unknown {
 export function schemaOf(schema: unknown): StandardSchema | undefined {
   if (schema === undefined) return undefined
   // Some schemas (arktype's) are functions.
-  const standard = (
-    (typeof schema === 'object' || typeof schema === 'function') && schema !== null ? schema : {}
-  ) as Partial<StandardSchema>
-  if (typeof standard['~standard']?.validate !== 'function')
+  if (typeof (schema as Partial<StandardSchema> | null)?.['~standard']?.validate !== 'function')
     throw invalidType('options.schema', 'a Standard Schema (zod, valibot, arktype ...)', schema)
-  return standard as StandardSchema
+  return schema as StandardSchema
 }
 
 /**
