@@ -4,6 +4,7 @@ import { ClockCheck } from './clock-check.ts'
 import { outsideRequests } from './context.ts'
 import { MAX_TIMER } from './duration.ts'
 import type { Events } from './events.ts'
+import { nextTurn } from './portions.ts'
 
 const PORTION = 500
 
@@ -67,7 +68,7 @@ export class Sweeper {
         const deleted = await this.#store.deleteExpired(now, PORTION)
         total += deleted
         if (deleted < PORTION || this.#store.isClosed || performance.now() - begun >= maxTime) return total
-        await new Promise((resolve) => setImmediate(resolve))
+        await nextTurn()
       }
     } finally {
       this.#store.end()
