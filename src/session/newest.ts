@@ -2,10 +2,10 @@
 // is none that it may change.
 import { goneError, SessionError, unboundError } from '../errors.ts'
 import { changedKeys } from '../record/merge.ts'
-import { decodeRecord, isEnded, type Stored } from '../record/record.ts'
+import { isEnded, readRecord, type Stored } from '../record/record.ts'
 import { storable } from '../record/schema.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
-import { CorruptRecord, type SessionRecord } from '../store.ts'
+import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import type { RequestSession } from './request-session.ts'
 import { validate } from './validation.ts'
@@ -81,15 +81,10 @@ export async function readLive(core: Core, key: string): Promise<Known | undefin
   const now = core.settings.now()
   const record = await core.store.read(key, now)
   if (record === undefined || record === 'corrupt' || isEnded(record)) return undefined
-  try {
-    const stored = decodeRecord(core.payload, record)
-    if (effectiveEnd(core.settings.lifetime, stored.metadata, record) <= now) return undefined
-    return await applySchema(core, record, stored)
-  } catch (error) {
-    // What cannot be read cannot be changed: to this request the session has ended.
-    if (error instanceof CorruptRecord) return undefined
-    throw error
-  }
+  const stored = readRecord(core.payload, record)
+  // What cannot be read cannot be changed: to this request the session has ended.
+  if (stored === undefined || effectiveEnd(core.settings.lifetime, stored.metadata, record) <= now) return undefined
+  return applySchema(core, record, stored)
 }
 
 /**
