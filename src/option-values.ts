@@ -108,7 +108,8 @@ function textOfNothing(codec: SessionCodec): unknown {
 export function schemaOf(schema: unknown): StandardSchema | undefined {
   if (schema === undefined) return undefined
   // Some schemas (arktype's) are functions.
-  if (typeof (schema as Partial<StandardSchema> | null)?.['~standard']?.validate !== 'function')
+  const { '~standard': standard } = (schema ?? {}) as Partial<StandardSchema>
+  if (typeof standard?.validate !== 'function')
     throw invalidType('options.schema', 'a Standard Schema (zod, valibot, arktype ...)', schema)
   return schema as StandardSchema
 }
