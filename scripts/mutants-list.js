@@ -788,7 +788,7 @@ export const mutants = [
   m(
     'an update from outside changes the session of another owner',
     'session/update-record.ts',
-    '(owner !== undefined && known.record.owner !== owner)',
+    'owner !== undefined && record.owner !== owner',
     "owner === ''",
     'scenes/outside',
   ),

@@ -50,14 +50,21 @@ export function noteMerge(session: RequestSession, newer: Stored): void {
   if (keys.length > 0) session.mergedKeys = [...new Set([...session.mergedKeys, ...keys])]
 }
 
-/** Another request was first: what it stored is the ground of the next try. @returns whether the session still lives. */
-export async function refresh(session: RequestSession): Promise<boolean> {
+/**
+ * Another request was first: what it stored is the ground of the next try, for all requests that try `together`.
+ *
+ * @returns whether the session still lives.
+ */
+export async function refresh(
+  session: RequestSession,
+  together: readonly RequestSession[] = [session],
+): Promise<boolean> {
   const { key } = requireRecord(session)
   // What this process took for the newest is not: the store refused it.
   session.core.payload.known.forget(key)
   const newest = await readLive(session.core, key)
   if (newest === undefined) return false
-  takeNewer(session, newest)
+  for (const one of together) takeNewer(one, newest)
   return true
 }
 

@@ -40,3 +40,16 @@ export async function retryOnConflict(
     outcome = await attempt()
   }
 }
+
+/** The same for a change of what `read` gives: at first, and again where another change came before it. */
+export async function changeNewest<Newest>(
+  read: () => Promise<Newest | undefined>,
+  change: (newest: Newest) => Promise<Replaced>,
+): Promise<boolean> {
+  let newest = await read()
+  const refresh = async (): Promise<boolean> => {
+    newest = await read()
+    return newest !== undefined
+  }
+  return retryOnConflict(() => (newest === undefined ? 'gone' : change(newest)), refresh)
+}
