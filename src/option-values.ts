@@ -1,5 +1,6 @@
 // The options that are more than a number or a flag: each function checks one, and gives what the core works with.
 import type { Context } from 'koa'
+import { checkFlag, checkOneOf, checkText } from './checks.ts'
 import { isId, newId } from './cookie/id.ts'
 import { checkSecrets } from './cookie/keyring.ts'
 import { duration } from './duration.ts'
@@ -76,10 +77,9 @@ export function encryptionOf(given: unknown): EncryptionSettings | undefined {
   const named: Readonly<Record<string, unknown>> = isList ? { keys: given } : given
   checkInnerNames(named, at, ['keys', 'encrypt', 'acceptPlain', 'onUnknownKey'])
   const { keys, encrypt = true, acceptPlain = false, onUnknownKey = 'fail' } = named
-  if (typeof encrypt !== 'boolean') throw invalidType(`${at}.encrypt`, 'true or false', encrypt)
-  if (typeof acceptPlain !== 'boolean') throw invalidType(`${at}.acceptPlain`, 'true or false', acceptPlain)
-  if (onUnknownKey !== 'fail' && onUnknownKey !== 'end')
-    throw invalidValue(`${at}.onUnknownKey`, "'fail' or 'end'", onUnknownKey)
+  checkFlag(encrypt, `${at}.encrypt`)
+  checkFlag(acceptPlain, `${at}.acceptPlain`)
+  checkOneOf(onUnknownKey, `${at}.onUnknownKey`, ['fail', 'end'])
   checkSecrets(keys, isList ? at : `${at}.keys`, 'a non-empty list of secrets, newest first')
   return { keys: [...keys], encrypt, acceptPlain, onUnknownKey }
 }
@@ -120,9 +120,7 @@ export function schemaOf(schema: unknown): StandardSchema | undefined {
  * @throws {TypeError} unless it has 1 to 255 characters.
  */
 export function checkedOwner(owner: unknown, name: string): string {
-  const rule = 'a string of 1 to 255 characters'
-  if (typeof owner !== 'string') throw invalidType(name, rule, owner, remedyFor(owner))
-  if (owner === '' || owner.length > 255) throw invalidValue(name, rule, owner)
+  checkText(owner, name, /^.{1,255}$/s, 'a string of 1 to 255 characters', remedyFor(owner))
   return owner
 }
 
@@ -197,9 +195,8 @@ export function crossSiteOf(
 /** An origin as browsers write it. */
 function originOf(value: unknown, name: string): string {
   const rule = "an origin without a path, such as 'https://pay.example'"
-  if (typeof value !== 'string') throw invalidType(name, rule, value)
-  const match = /^([a-z][a-z0-9+.-]*):\/\/[^/?#@\s\\*]+$/i.exec(value)
-  if (match === null || !URL.canParse(value)) throw invalidValue(name, rule, value)
+  checkText(value, name, /^[a-z][a-z0-9+.-]*:\/\/[^/?#@\s\\*]+$/i, rule)
+  if (!URL.canParse(value)) throw invalidValue(name, rule, value)
   const { origin, protocol, host } = new URL(value)
   // Of schemes that are not the web's (of browser extensions) a URL has no origin.
   return origin === 'null' ? `${protocol}//${host}`.toLowerCase() : origin
@@ -243,10 +240,12 @@ export function bindingOf(given: unknown): { readonly within: number; readonly p
       'at least five minutes, below which browsers stop to sign, and at most 400 days',
       time,
     )
-  const pathRule = 'a path of printable characters that begins with / and does not end with it, without a query'
-  if (typeof path !== 'string') throw invalidType(`${at}.path`, pathRule, path)
-  if (!/^(?:\/[!$&'()*+,\-.0-9:=@A-Z_a-z~%]+)+$/.test(path) || path.length > 256)
-    throw invalidValue(`${at}.path`, pathRule, path)
+  checkText(
+    path,
+    `${at}.path`,
+    /^(?=.{1,256}$)(?:\/[!$&'()*+,\-.0-9:=@A-Z_a-z~%]+)+$/,
+    'a path of printable characters that begins with / and does not end with it, without a query',
+  )
   return { within, path }
 }
 
