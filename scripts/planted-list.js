@@ -123,8 +123,8 @@ export const planted = [
   p(
     'a logout that met a change gives up',
     'session/destroy.ts',
-    'if (!(await retryOnConflict(attempt, refresh)) || target === undefined) return false',
-    "if (target === undefined || (await attempt()) !== 'done' || !refresh) return false",
+    'CLOCKS_APART), end, readAgain)',
+    'CLOCKS_APART), end, readAgain && (async () => undefined))',
   ),
   p(
     'a logout ends the old id, and not what took its place',

@@ -4,7 +4,7 @@ import type { Context } from 'koa'
 import { CookieVerifier } from '../cookie/request-cookie.ts'
 import { recordOf, type Binding, type Metadata } from '../record/record.ts'
 import type { Core, RequestInfo } from '../session/core.ts'
-import { retryOnConflict } from '../session/retry.ts'
+import { changeNewest } from '../session/retry.ts'
 import type { Replaced } from '../store.ts'
 import { boundCookieInstruction, boundCookieLine } from '../cookie/bound-cookie.ts'
 import { challengeInstant, newChallenge } from './challenge.ts'
@@ -137,29 +137,26 @@ export class DeviceRoutes {
    */
   async #store(found: Found, decide: Decide): Promise<Outcome | undefined> {
     const { payload, store, settings, touches, writes } = this.#core
-    let known: Outcome = { ...found, isWritten: false }
-    const attempt = async (): Promise<Replaced> => {
-      const { record, stored } = known
+    let written: Outcome | undefined
+    const change = async ({ record, stored }: Found): Promise<Replaced> => {
       const metadata = decide(stored.metadata)
       if (metadata === undefined) return 'done'
       const { key, version, createdAt, owner } = record
       const next = { ...stored, metadata }
-      const written = recordOf(payload, { ...next, createdAt, owner }, key, version + 1, touches.newest(record))
-      const answer = await writes.hold(key, Promise.resolve(store.replace(written, version, settings.now())))
+      const changed = recordOf(payload, { ...next, createdAt, owner }, key, version + 1, touches.newest(record))
+      const answer = await writes.hold(key, Promise.resolve(store.replace(changed, version, settings.now())))
       if (answer === 'done') {
-        payload.known.remember(written, next)
-        known = { record: written, stored: next, isWritten: true }
+        payload.known.remember(changed, next)
+        written = { record: changed, stored: next, isWritten: true }
       }
       return answer
     }
-    const refresh = async (): Promise<boolean> => {
-      const { key } = known.record
-      payload.known.forget(key)
-      const newest = await readFound(this.#core, key)
-      if (newest !== undefined) known = { ...newest, isWritten: false }
-      return newest !== undefined
+    const readAgain = ({ record }: Found): Promise<Found | undefined> => {
+      payload.known.forget(record.key)
+      return readFound(this.#core, record.key)
     }
-    return (await retryOnConflict(attempt, refresh)) ? known : undefined
+    const newest = await changeNewest(found, change, readAgain)
+    return written ?? (newest === undefined ? undefined : { ...newest, isWritten: false })
   }
 
   #refuse({ record }: Found): Answer {

@@ -208,8 +208,8 @@ export async function storeInSuccessor(session: RequestSession, pending: Pending
   if (wanted === undefined || wanted === record.owner) return refuse(session)
   const key = await followSuccessors(core, record.key)
   if (key === undefined) return refuse(session)
-  const written = await changeSuccessor(session, pending, key, wanted)
-  if (!written) refuse(session)
+  const isStored = await changeSuccessor(session, pending, key, wanted)
+  if (!isStored) refuse(session)
 }
 
 async function changeSuccessor(
@@ -236,5 +236,6 @@ async function changeSuccessor(
     }
     return answer
   }
-  return changeNewest(() => readLive(core, key), change)
+  const read = (): Promise<Known | undefined> => readLive(core, key)
+  return (await changeNewest(await read(), change, read)) !== undefined
 }

@@ -41,15 +41,21 @@ export async function retryOnConflict(
   }
 }
 
-/** The same for a change of what `read` gives: at first, and again where another change came before it. */
+/**
+ * The same for a change of what is known as the newest; `readAgain` gives what took the place of that.
+ *
+ * @returns the one that was changed; `undefined` where there is none any more.
+ */
 export async function changeNewest<Newest>(
-  read: () => Promise<Newest | undefined>,
-  change: (newest: Newest) => Promise<Replaced>,
-): Promise<boolean> {
-  let newest = await read()
+  first: Newest | undefined,
+  change: (newest: Newest) => MaybePromise<Replaced>,
+  readAgain: (known: Newest) => Promise<Newest | undefined>,
+): Promise<Newest | undefined> {
+  let newest = first
+  const attempt = (): MaybePromise<Replaced> => (newest === undefined ? 'gone' : change(newest))
   const refresh = async (): Promise<boolean> => {
-    newest = await read()
+    newest = newest === undefined ? undefined : await readAgain(newest)
     return newest !== undefined
   }
-  return retryOnConflict(() => (newest === undefined ? 'gone' : change(newest)), refresh)
+  return (await retryOnConflict(attempt, refresh)) ? newest : undefined
 }

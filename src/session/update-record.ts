@@ -63,7 +63,9 @@ async function changeRecord<Result>(
     if (events.channels.commit.hasSubscribers) events.emit('commit', { publicId: key, owner: next.owner })
     return answer
   }
-  if (!(await changeNewest(() => readLive(core, key), change)) || run === undefined) throw goneError()
+  const read = (): Promise<Known | undefined> => readLive(core, key)
+  const changed = await changeNewest(await read(), change, read)
+  if (changed === undefined || run === undefined) throw goneError()
   if ('error' in run) throw run.error
   return run.result
 }
