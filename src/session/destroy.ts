@@ -46,7 +46,7 @@ export async function endSession(core: Core, record: SessionRecord, reason: Dest
   const ended = await changeNewest(await followRecord(core, record, CLOCKS_APART), end, readAgain)
   if (ended === undefined) return false
   const { key: publicId, owner } = ended
-  if (events.channels.destroy.hasSubscribers) events.emit('destroy', { publicId, owner, reason })
+  events.emit('destroy', { publicId, owner, reason })
   core.watches.ended(publicId)
   return true
 }

@@ -60,7 +60,7 @@ async function changeRecord<Result>(
     const answer = await writes.hold(key, Promise.resolve(store.replace(next, record.version, settings.now())))
     if (answer !== 'done') return answer
     payload.known.remember(next, draft)
-    if (events.channels.commit.hasSubscribers) events.emit('commit', { publicId: key, owner: next.owner })
+    events.emit('commit', { publicId: key, owner: next.owner })
     return answer
   }
   const read = (): Promise<Known | undefined> => readLive(core, key)
