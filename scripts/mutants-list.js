@@ -1228,7 +1228,7 @@ export const mutants = [
   m(
     'a logger that fails fails the request',
     'events.ts',
-    'Promise.resolve(written).catch(ignore)',
+    'Promise.resolve(written).catch(() => undefined)',
     'Promise.resolve(written)',
     'unit/events',
   ),

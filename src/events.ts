@@ -148,15 +148,11 @@ export class Events {
   #log(level: keyof SessionLogger, text: string): void {
     try {
       const written: unknown = this.#logger?.[level]?.(printable(`koa-fastsession: ${text}`))
-      if (written !== undefined) Promise.resolve(written).catch(ignore)
+      if (written !== undefined) Promise.resolve(written).catch(() => undefined)
     } catch {
-      // A logger that fails must not fail the request; there is nowhere left to say so.
+      // A logger that fails, here or later, must not fail the request; there is nowhere left to say so.
     }
   }
-}
-
-function ignore(): void {
-  // As above.
 }
 
 function format(name: EventName, message: EventMessage): string {

@@ -279,9 +279,7 @@ export function loggerOf(logger: unknown): SessionLogger | undefined {
   if (logger === undefined) return undefined
   if (typeof logger !== 'object' || logger === null || isPromise(logger))
     throw invalidType('options.logger', 'an object with some of debug, info, warn and error', logger)
-  for (const level of ['debug', 'info', 'warn', 'error']) {
-    const log: unknown = (logger as Record<string, unknown>)[level]
-    if (log !== undefined && typeof log !== 'function') throw invalidType(`options.logger.${level}`, 'a function', log)
-  }
+  for (const level of ['debug', 'info', 'warn', 'error'])
+    callable((logger as Record<string, unknown>)[level], `options.logger.${level}`)
   return logger
 }
