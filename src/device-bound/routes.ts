@@ -105,8 +105,13 @@ export class DeviceRoutes {
     const { headers } = info.request
     const named = unquoted(headers['sec-secure-session-id'])
     const header = headers['secure-session-response']
-    const outcome =
-      header === undefined ? { ...found, isWritten: false } : await this.#prove(info, found, named, parseProof(header))
+    const proof = parseProof(header)
+    const outcome = await this.#store(found, (metadata) => {
+      const known = metadata.binding
+      if (proof === undefined || !isNamed(known, named)) return undefined
+      const provenAt = refreshedAt(info, proof, known, this.#core.settings.now())
+      return provenAt === undefined ? undefined : { ...metadata, binding: { ...known, provenAt } }
+    })
     const binding = outcome?.stored.metadata.binding
     // At this the browser forgets its key: there is nothing to prove.
     if (outcome === undefined || !isNamed(binding, named)) return 401
@@ -114,20 +119,6 @@ export class DeviceRoutes {
     const answer = header === undefined ? 403 : this.#refuse(outcome)
     this.#challenge(info, binding)
     return answer
-  }
-
-  async #prove(
-    info: RouteInfo,
-    found: Found,
-    named: string | undefined,
-    proof: Proof | undefined,
-  ): Promise<Outcome | undefined> {
-    return this.#store(found, (metadata) => {
-      const { binding } = metadata
-      if (proof === undefined || !isNamed(binding, named)) return undefined
-      const provenAt = refreshedAt(info, proof, binding, this.#core.settings.now())
-      return provenAt === undefined ? undefined : { ...metadata, binding: { ...binding, provenAt } }
-    })
   }
 
   /**
