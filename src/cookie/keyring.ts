@@ -78,14 +78,8 @@ export function hasShortSecret(keys: unknown): boolean {
 }
 
 function isKeygrip(keys: unknown): keys is KeygripLike {
-  return (
-    typeof keys === 'object' &&
-    keys !== null &&
-    'sign' in keys &&
-    typeof keys.sign === 'function' &&
-    'index' in keys &&
-    typeof keys.index === 'function'
-  )
+  const { sign, index } = (keys ?? {}) as Partial<KeygripLike>
+  return typeof sign === 'function' && typeof index === 'function'
 }
 
 /** @throws {TypeError} unless it is a list of at least one secret. */
