@@ -127,8 +127,6 @@ export class Watches {
     this.#isClosed = true
     this.#stop()
     this.#unsubscribe?.()
-    this.#unsubscribe = undefined
-    this.#hasSubscribed = true
     this.#watched.clear()
     this.#of.clear()
   }
