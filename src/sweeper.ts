@@ -57,10 +57,9 @@ export class Sweeper {
    * @throws {SessionError} `ERR_SESSION_STORE`, also after `close`.
    */
   async sweep(maxTime: number = MAX_SWEEP): Promise<number> {
-    this.#store.begin()
-    // Not awaited: a server that does not tell the time keeps no sweep from its work.
-    if (this.#store.hasServerTime) void this.#clock.check()
-    try {
+    return this.#store.during(async () => {
+      // Not awaited: a server that does not tell the time keeps no sweep from its work.
+      if (this.#store.hasServerTime) void this.#clock.check()
       const begun = performance.now()
       // One instant for all portions: what expires meanwhile is for the next sweep, so this one has an end.
       const now = this.#now()
@@ -70,9 +69,7 @@ export class Sweeper {
         if (deleted < PORTION || this.#store.isClosed || performance.now() - begun >= maxTime) return total
         await nextTurn()
       }
-    } finally {
-      this.#store.end()
-    }
+    })
   }
 
   // Processes that were started together must not sweep together: a fifth earlier or later.
