@@ -111,7 +111,6 @@ export class RequestSession {
   /** The session goes on under an id and a record that this request wrote. */
   become(id: string, record: SessionRecord, stored: Stored): void {
     this.#id = id
-    this.#publicId = record.key
     this.status = 'live'
     this.setRecord(record, stored)
     this.ending?.watch()
