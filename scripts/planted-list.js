@@ -15,7 +15,7 @@ export const planted = [
   p(
     'a retry starts from what this process took for the newest',
     'session/newest.ts',
-    '  const newest = await readLive(session.core, key)\n  if (newest === undefined) return false\n  takeNewer(session, newest)\n  return true',
+    '  const newest = await readLive(session.core, key)\n  if (newest === undefined) return false\n  for (const one of together) takeNewer(one, newest)\n  return true',
     '  if ((await readLive(session.core, key)) === undefined) return false\n  session.setRecord({ ...requireRecord(session), version: requireRecord(session).version + 1 })\n  return true',
   ),
   p(
@@ -71,9 +71,9 @@ export const planted = [
   p(
     // That only the first learns of the newer record changes nothing: the newest that one of them knows is the ground of all.
     'a group that was refused learns of the newer version and not of its contents',
-    'session/replace.ts',
-    'for (const { session } of [first, ...others]) takeNewer(session, newest)',
-    'for (const { session } of [first, ...others]) session.setRecord(newest.record, session.stored)',
+    'session/newest.ts',
+    'for (const one of together) takeNewer(one, newest)',
+    'if (together.length === 1) takeNewer(session, newest)\n  else for (const one of together) one.setRecord(newest.record, one.stored)',
   ),
   // ---- update
   p(
@@ -123,8 +123,8 @@ export const planted = [
   p(
     'a logout that met a change gives up',
     'session/destroy.ts',
-    'if (!(await retryOnConflict(attempt, refresh)) || target === undefined) return false',
-    "if (target === undefined || (await attempt()) !== 'done' || !refresh) return false",
+    'CLOCKS_APART), end, readAgain)',
+    'CLOCKS_APART), end, readAgain && (async () => undefined))',
   ),
   p(
     'a logout ends the old id, and not what took its place',

@@ -198,7 +198,7 @@ export class CheckedStore {
   }
 
   /** Does such a piece of work. */
-  async during<Result>(work: () => Promise<Result>): Promise<Result> {
+  async during<Result>(work: () => MaybePromise<Result>): Promise<Result> {
     this.begin()
     try {
       return await work()

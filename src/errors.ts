@@ -71,53 +71,46 @@ export class SessionError extends Error {
   }
 }
 
-/** `ERR_SESSION_DESTROYED`. */
-export function destroyedError(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_DESTROYED',
-    'the session was used after destroy(): return from the handler, or begin a new one with regenerate({ keep: false }) instead of destroy()',
-  )
+/** What makes an error that says the same each time. */
+function saying(code: SessionErrorCode, message: string): () => SessionError {
+  return () => new SessionError(code, message)
 }
+
+/** `ERR_SESSION_DESTROYED`. */
+export const destroyedError: () => SessionError = saying(
+  'ERR_SESSION_DESTROYED',
+  'the session was used after destroy(): return from the handler, or begin a new one with regenerate({ keep: false }) instead of destroy()',
+)
 
 /** `ERR_SESSION_CLOSED`. */
-export function closedError(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_CLOSED',
-    'session data was written after the commit: await everything before the handler returns, or store it with session.update()',
-  )
-}
+export const closedError: () => SessionError = saying(
+  'ERR_SESSION_CLOSED',
+  'session data was written after the commit: await everything before the handler returns, or store it with session.update()',
+)
 
 /** `ERR_SESSION_CLOSED` where there is no id that any browser will have. */
-export function noIdError(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_CLOSED',
-    'session.id was read after the commit, of a session that was not kept: read it before the handler returns, which keeps the session',
-  )
-}
+export const noIdError: () => SessionError = saying(
+  'ERR_SESSION_CLOSED',
+  'session.id was read after the commit, of a session that was not kept: read it before the handler returns, which keeps the session',
+)
 
 /** `ERR_SESSION_GONE`. */
-export function goneError(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_GONE',
-    'the session was destroyed, replaced or expired while this request changed it, so nothing was stored: answer 409 and let the user begin again',
-  )
-}
+export const goneError: () => SessionError = saying(
+  'ERR_SESSION_GONE',
+  'the session was destroyed, replaced or expired while this request changed it, so nothing was stored: answer 409 and let the user begin again',
+)
 
 /** Ids that other sessions have were drawn again and again. */
-export function idsTakenError(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_STORE',
-    'each new id was taken: options.generateId must draw at least 128 random bits, and create of the store must refuse a key only where a live record holds it',
-  )
-}
+export const idsTakenError: () => SessionError = saying(
+  'ERR_SESSION_STORE',
+  'each new id was taken: options.generateId must draw at least 128 random bits, and create of the store must refuse a key only where a live record holds it',
+)
 
 /** A payload names an encryption key that is not configured. */
-export function unknownEncryptionKeyError(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_STORE',
-    'a stored session is encrypted with a key that options.encryptionKeys does not list: add that key behind the newest one',
-  )
-}
+export const unknownEncryptionKeyError: () => SessionError = saying(
+  'ERR_SESSION_STORE',
+  'a stored session is encrypted with a key that options.encryptionKeys does not list: add that key behind the newest one',
+)
 
 /** `ERR_SESSION_CONFLICT` of `onConflict: 'throw'`. */
 export function conflictError(keys: readonly string[]): SessionError {
@@ -152,44 +145,34 @@ export function inUpdateError(verb: string): SessionError {
 }
 
 /** `ERR_SESSION_UNSUPPORTED` where the store has no index by owner. */
-export function unsupportedIndex(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_UNSUPPORTED',
-    'this store keeps no index by owner: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for list, destroyAll, updateAll, maxPerOwner, and get, update and destroy with an owner',
-  )
-}
+export const unsupportedIndex: () => SessionError = saying(
+  'ERR_SESSION_UNSUPPORTED',
+  'this store keeps no index by owner: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for list, destroyAll, updateAll, maxPerOwner, and get, update and destroy with an owner',
+)
 
 /** `ERR_SESSION_UNSUPPORTED` where the store has no `scan`. */
-export function unsupportedScan(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_UNSUPPORTED',
-    'this store cannot go through all its sessions: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for scan and destroyEverything',
-  )
-}
+export const unsupportedScan: () => SessionError = saying(
+  'ERR_SESSION_UNSUPPORTED',
+  'this store cannot go through all its sessions: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for scan and destroyEverything',
+)
 
 /** `ERR_SESSION_STORE` after `close()`. */
-export function storeClosedError(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_STORE',
-    'the session middleware is closed: stop the server first, for no request with a session is served after close()',
-  )
-}
+export const storeClosedError: () => SessionError = saying(
+  'ERR_SESSION_STORE',
+  'the session middleware is closed: stop the server first, for no request with a session is served after close()',
+)
 
 /** `ERR_SESSION_CROSS_SITE`. */
-export function crossSiteError(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_CROSS_SITE',
-    'a page of another site sent this request with the session of its visitor: if that is meant to be, list its origin in options.crossSite, { trust: [origin] }',
-  )
-}
+export const crossSiteError: () => SessionError = saying(
+  'ERR_SESSION_CROSS_SITE',
+  'a page of another site sent this request with the session of its visitor: if that is meant to be, list its origin in options.crossSite, { trust: [origin] }',
+)
 
 /** `ERR_SESSION_UNBOUND`. */
-export function unboundError(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_UNBOUND',
-    'the session is bound to a device, and this request came without fresh proof of it: the browser goes on by itself at its next refresh, or the user signs in again',
-  )
-}
+export const unboundError: () => SessionError = saying(
+  'ERR_SESSION_UNBOUND',
+  'the session is bound to a device, and this request came without fresh proof of it: the browser goes on by itself at its next refresh, or the user signs in again',
+)
 
 /** `ERR_SESSION_NO_CONTEXT`; `caller` is the function that was called, such as "currentSession()". */
 export function noContext(caller: string, stateKey?: string): SessionError {

@@ -3,23 +3,24 @@
 import { channel, type Channel } from 'node:diagnostics_channel'
 import { keyNames, printable } from './errors.ts'
 
-const NAMES = [
-  'create',
-  'resume',
-  'reject',
-  'commit',
-  'merge',
-  'conflict',
-  'gone',
-  'sign-in',
-  'regenerate',
-  'destroy',
-  'bind',
-  'store-error',
-] as const
+/** Every event, and the level at which a logger hears of it. */
+const LEVELS = {
+  create: 'debug',
+  resume: 'debug',
+  reject: 'info',
+  commit: 'debug',
+  merge: 'debug',
+  conflict: 'warn',
+  gone: 'info',
+  'sign-in': 'info',
+  regenerate: 'info',
+  destroy: 'info',
+  bind: 'info',
+  'store-error': 'error',
+} as const
 
 /** The name of an event; its channel is `koa-fastsession:` and the name. */
-export type EventName = (typeof NAMES)[number]
+export type EventName = keyof typeof LEVELS
 
 /**
  * Why a cookie did not lead to its session, or why a request was refused.
@@ -105,30 +106,18 @@ export interface SessionLogger {
   error?(message: string): void
 }
 
-const LEVEL: Record<EventName, keyof SessionLogger> = {
-  create: 'debug',
-  resume: 'debug',
-  reject: 'info',
-  commit: 'debug',
-  merge: 'debug',
-  conflict: 'warn',
-  gone: 'info',
-  'sign-in': 'info',
-  regenerate: 'info',
-  destroy: 'info',
-  bind: 'info',
-  'store-error': 'error',
-}
-
 type Heard = Readonly<Record<EventName, Pick<Channel, 'hasSubscribers'>>>
 
-const channels = Object.fromEntries(NAMES.map((name) => [name, channel(`koa-fastsession:${name}`)])) as Record<
-  EventName,
-  Channel
->
+const NAMES = Object.keys(LEVELS) as EventName[]
+
+const channels = byName((name) => channel(`koa-fastsession:${name}`))
 
 /** What a logger hears: everything. */
-const LOGGED = Object.fromEntries(NAMES.map((name) => [name, { hasSubscribers: true }])) as Heard
+const LOGGED: Heard = byName(() => ({ hasSubscribers: true }))
+
+function byName<Value>(valueOf: (name: EventName) => Value): Record<EventName, Value> {
+  return Object.fromEntries(NAMES.map((name) => [name, valueOf(name)])) as Record<EventName, Value>
+}
 
 /** The events of one middleware. */
 export class Events {
@@ -144,7 +133,7 @@ export class Events {
 
   emit(name: EventName, message: EventMessage): void {
     if (channels[name].hasSubscribers) channels[name].publish(withoutAbsent(message))
-    if (this.#logger !== undefined) this.#log(LEVEL[name], format(name, message))
+    if (this.#logger !== undefined) this.#log(LEVELS[name], format(name, message))
   }
 
   /** Emits a developer warning, once per topic. */
@@ -159,15 +148,11 @@ export class Events {
   #log(level: keyof SessionLogger, text: string): void {
     try {
       const written: unknown = this.#logger?.[level]?.(printable(`koa-fastsession: ${text}`))
-      if (written !== undefined) Promise.resolve(written).catch(ignore)
+      if (written !== undefined) Promise.resolve(written).catch(() => undefined)
     } catch {
-      // A logger that fails must not fail the request; there is nowhere left to say so.
+      // A logger that fails, here or later, must not fail the request; there is nowhere left to say so.
     }
   }
-}
-
-function ignore(): void {
-  // As above.
 }
 
 function format(name: EventName, message: EventMessage): string {

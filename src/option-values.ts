@@ -1,9 +1,10 @@
 // The options that are more than a number or a flag: each function checks one, and gives what the core works with.
 import type { Context } from 'koa'
+import { checkFlag, checkOneOf, checkText } from './checks.ts'
 import { isId, newId } from './cookie/id.ts'
-import { checkSecret, LISTED } from './cookie/keyring.ts'
+import { checkSecrets } from './cookie/keyring.ts'
 import { duration } from './duration.ts'
-import { invalidMix, invalidSecret, invalidType, invalidValue, SessionError } from './errors.ts'
+import { invalidMix, invalidType, invalidValue, SessionError } from './errors.ts'
 import type { SessionLogger } from './events.ts'
 import { callable, isNamed, plainAnswer, remedyFor } from './option-functions.ts'
 import { checkInnerNames } from './option-names.ts'
@@ -71,37 +72,21 @@ export function skipOf(
 
 export function encryptionOf(given: unknown): EncryptionSettings | undefined {
   if (given === undefined) return undefined
-  if (!isNamed(given))
-    return {
-      keys: checkedSecrets(given, 'options.encryptionKeys'),
-      encrypt: true,
-      acceptPlain: false,
-      onUnknownKey: 'fail',
-    }
   const at = 'options.encryptionKeys'
-  checkInnerNames(given, at, ['keys', 'encrypt', 'acceptPlain', 'onUnknownKey'])
-  const { keys, encrypt = true, acceptPlain = false, onUnknownKey = 'fail' } = given
-  if (typeof encrypt !== 'boolean') throw invalidType(`${at}.encrypt`, 'true or false', encrypt)
-  if (typeof acceptPlain !== 'boolean') throw invalidType(`${at}.acceptPlain`, 'true or false', acceptPlain)
-  if (onUnknownKey !== 'fail' && onUnknownKey !== 'end')
-    throw invalidValue(`${at}.onUnknownKey`, "'fail' or 'end'", onUnknownKey)
-  return { keys: checkedSecrets(keys, `${at}.keys`), encrypt, acceptPlain, onUnknownKey }
-}
-
-function checkedSecrets(secrets: unknown, at: string): EncryptionSettings['keys'] {
-  const rule = 'a non-empty list of secrets, newest first'
-  if (!Array.isArray(secrets)) throw invalidSecret(at, rule, secrets, typeof secrets === 'string' ? LISTED : undefined)
-  if (secrets.length === 0) throw invalidValue(at, rule, secrets)
-  secrets.forEach((secret: unknown, index) => checkSecret(secret, `${at}[${index}]`))
-  // Each has been looked at.
-  return [...(secrets as EncryptionSettings['keys'])]
+  const isList = !isNamed(given)
+  const named: Readonly<Record<string, unknown>> = isList ? { keys: given } : given
+  checkInnerNames(named, at, ['keys', 'encrypt', 'acceptPlain', 'onUnknownKey'])
+  const { keys, encrypt = true, acceptPlain = false, onUnknownKey = 'fail' } = named
+  checkFlag(encrypt, `${at}.encrypt`)
+  checkFlag(acceptPlain, `${at}.acceptPlain`)
+  checkOneOf(onUnknownKey, `${at}.onUnknownKey`, ['fail', 'end'])
+  checkSecrets(keys, isList ? at : `${at}.keys`, 'a non-empty list of secrets, newest first')
+  return { keys: [...keys], encrypt, acceptPlain, onUnknownKey }
 }
 
 export function codecOf(codec: unknown, maxBytes: number, isKoaSession: boolean): Codec {
   if (codec === undefined) return isKoaSession ? koaJsonCodec(maxBytes) : jsonCodec(maxBytes)
-  const { stringify, parse } = (
-    typeof codec === 'object' || typeof codec === 'function' ? (codec ?? {}) : {}
-  ) as Partial<SessionCodec>
+  const { stringify, parse } = (codec ?? {}) as Partial<SessionCodec>
   if (typeof stringify !== 'function' || typeof parse !== 'function')
     throw invalidType('options.codec', 'an object with the functions stringify and parse', codec)
   const given = codec as SessionCodec
@@ -123,12 +108,10 @@ function textOfNothing(codec: SessionCodec): unknown {
 export function schemaOf(schema: unknown): StandardSchema | undefined {
   if (schema === undefined) return undefined
   // Some schemas (arktype's) are functions.
-  const standard = (
-    (typeof schema === 'object' || typeof schema === 'function') && schema !== null ? schema : {}
-  ) as Partial<StandardSchema>
-  if (typeof standard['~standard']?.validate !== 'function')
+  const { '~standard': standard } = (schema ?? {}) as Partial<StandardSchema>
+  if (typeof standard?.validate !== 'function')
     throw invalidType('options.schema', 'a Standard Schema (zod, valibot, arktype ...)', schema)
-  return standard as StandardSchema
+  return schema as StandardSchema
 }
 
 /**
@@ -137,9 +120,7 @@ export function schemaOf(schema: unknown): StandardSchema | undefined {
  * @throws {TypeError} unless it has 1 to 255 characters.
  */
 export function checkedOwner(owner: unknown, name: string): string {
-  const rule = 'a string of 1 to 255 characters'
-  if (typeof owner !== 'string') throw invalidType(name, rule, owner, remedyFor(owner))
-  if (owner === '' || owner.length > 255) throw invalidValue(name, rule, owner)
+  checkText(owner, name, /^.{1,255}$/s, 'a string of 1 to 255 characters', remedyFor(owner))
   return owner
 }
 
@@ -214,9 +195,8 @@ export function crossSiteOf(
 /** An origin as browsers write it. */
 function originOf(value: unknown, name: string): string {
   const rule = "an origin without a path, such as 'https://pay.example'"
-  if (typeof value !== 'string') throw invalidType(name, rule, value)
-  const match = /^([a-z][a-z0-9+.-]*):\/\/[^/?#@\s\\*]+$/i.exec(value)
-  if (match === null || !URL.canParse(value)) throw invalidValue(name, rule, value)
+  checkText(value, name, /^[a-z][a-z0-9+.-]*:\/\/[^/?#@\s\\*]+$/i, rule)
+  if (!URL.canParse(value)) throw invalidValue(name, rule, value)
   const { origin, protocol, host } = new URL(value)
   // Of schemes that are not the web's (of browser extensions) a URL has no origin.
   return origin === 'null' ? `${protocol}//${host}`.toLowerCase() : origin
@@ -260,10 +240,12 @@ export function bindingOf(given: unknown): { readonly within: number; readonly p
       'at least five minutes, below which browsers stop to sign, and at most 400 days',
       time,
     )
-  const pathRule = 'a path of printable characters that begins with / and does not end with it, without a query'
-  if (typeof path !== 'string') throw invalidType(`${at}.path`, pathRule, path)
-  if (!/^(?:\/[!$&'()*+,\-.0-9:=@A-Z_a-z~%]+)+$/.test(path) || path.length > 256)
-    throw invalidValue(`${at}.path`, pathRule, path)
+  checkText(
+    path,
+    `${at}.path`,
+    /^(?=.{1,256}$)(?:\/[!$&'()*+,\-.0-9:=@A-Z_a-z~%]+)+$/,
+    'a path of printable characters that begins with / and does not end with it, without a query',
+  )
   return { within, path }
 }
 
@@ -297,9 +279,7 @@ export function loggerOf(logger: unknown): SessionLogger | undefined {
   if (logger === undefined) return undefined
   if (typeof logger !== 'object' || logger === null || isPromise(logger))
     throw invalidType('options.logger', 'an object with some of debug, info, warn and error', logger)
-  for (const level of ['debug', 'info', 'warn', 'error']) {
-    const log: unknown = (logger as Record<string, unknown>)[level]
-    if (log !== undefined && typeof log !== 'function') throw invalidType(`options.logger.${level}`, 'a function', log)
-  }
+  for (const level of ['debug', 'info', 'warn', 'error'])
+    callable((logger as Record<string, unknown>)[level], `options.logger.${level}`)
   return logger
 }

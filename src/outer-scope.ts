@@ -1,6 +1,6 @@
 // A request that passes session() more than once: two middlewares in one chain, or one app that a handler calls again.
 import type { Context } from 'koa'
-import { sessionContext, type ContextScope } from './context.ts'
+import { sessionContext, sessionInContext, type ContextScope } from './context.ts'
 import { SessionError } from './errors.ts'
 import { warnOfDevicePath } from './notices.ts'
 import type { Core, RequestInfo } from './session/core.ts'
@@ -37,10 +37,8 @@ function devicePathOf({ session }: ContextScope): string | undefined {
 /** The session of a request that a handler hands to the same app once more, as a redirect without the browser. */
 export function forwardedManager(ctx: Context, core: Core): SessionManager | undefined {
   const { stateKey } = core.settings
-  let scope = sessionContext.getStore()
-  if (scope?.isOf(ctx.req) !== true || stateKey in ctx.state) return undefined
-  while (scope !== undefined && scope.stateKey !== stateKey) scope = scope.outer
-  const manager = scope?.session
+  if (sessionContext.getStore()?.isOf(ctx.req) !== true || stateKey in ctx.state) return undefined
+  const manager = sessionInContext(stateKey)
   if (!(manager instanceof SessionManager)) return undefined
   // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
   const session = requestSessionOf(manager)

@@ -26,6 +26,7 @@ const TOMBSTONE_SURELY_LIES = 50_000
 const MAX_MOVES = 16
 const MAX_STEPS = 100
 
+/** The middleware holds the store open for `list` and the ends, and refuses them once it is closed. */
 export class Sessions {
   readonly #core: Core
 
@@ -34,7 +35,6 @@ export class Sessions {
   }
 
   async list(owner: string): Promise<SessionInfo[]> {
-    this.#assertOpen()
     checkedOwner(owner, 'the owner of list()')
     const listed = new Map<string, SessionInfo>()
     const predecessors = new Map<string, string>()
@@ -198,7 +198,6 @@ export class Sessions {
   }
 
   async destroy(publicId: string, owner: string | undefined): Promise<boolean> {
-    this.#assertOpen()
     const found = await this.#read(publicId, 'destroy()', owner, CLOCKS_APART)
     const record = found === undefined ? undefined : await followRecord(this.#core, found, CLOCKS_APART)
     if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
@@ -207,7 +206,6 @@ export class Sessions {
   }
 
   async destroyAll(owner: string, except: string | undefined): Promise<number> {
-    this.#assertOpen()
     checkedOwner(owner, 'the owner of destroyAll()')
     if (except !== undefined && typeof except !== 'string')
       throw invalidType('except of destroyAll()', 'a public id', except)
@@ -232,7 +230,6 @@ export class Sessions {
   }
 
   async destroyEverything(): Promise<number> {
-    this.#assertOpen()
     assertOutsideUpdates(this.#core, 'sessions.destroyEverything()')
     const { store, settings } = this.#core
     let count = 0

@@ -1,5 +1,6 @@
 // Checks what a user has set and puts the defaults in place, once, when session() is called.
 import type { Context } from 'koa'
+import { checkFlag, checkOneOf, checkText } from './checks.ts'
 import { cookieSettings, type CookieOptions, type CookieSettings } from './cookie/cookie.ts'
 import { hasShortSecret, keyring, type LiveKeyring } from './cookie/keyring.ts'
 import { duration, DURATION_OR_FALSE, lifetime, timerDuration } from './duration.ts'
@@ -83,92 +84,81 @@ export function settingsOf(given: unknown): Settings {
   checkNames(given)
   // Unchecked so far: every field is looked at below.
   const options = given as SessionOptions
-  const flag = (name: 'rolling' | 'lazy' | 'koaSession', fallback: boolean): boolean =>
-    trueOrFalse(orDefault(options[name], fallback), `options.${name}`)
-  const rolling = flag('rolling', false)
-  const maxBytes = wholeNumber(orDefault(options.maxBytes, 65_536), 'options.maxBytes', 'of bytes, at least 2', 2)
+  // For `undefined` alone, as everywhere: `null` is an error.
+  const {
+    cookie = {},
+    rolling = false,
+    stateKey = 'session',
+    lazy = true,
+    onConflict = 'merge',
+    storeTimeout = 2000,
+    maxBytes = 65_536,
+    crossSite = 'refuse',
+    deviceBound = false,
+    koaSession = false,
+    sweepInterval = 600_000,
+  } = options
+  checkFlag(rolling, 'options.rolling')
+  checkFlag(lazy, 'options.lazy')
+  checkFlag(koaSession, 'options.koaSession')
+  checkOneOf(onConflict, 'options.onConflict', ['merge', 'throw'])
+  checkWholeNumber(maxBytes, 'options.maxBytes', 'of bytes, at least 2', 2)
+  if (options.maxPerOwner !== undefined)
+    checkWholeNumber(options.maxPerOwner, 'options.maxPerOwner', 'of sessions, at least 1', 1)
+  checkText(stateKey, 'options.stateKey', /^(?!__proto__$)./s, 'a name that is neither empty nor __proto__')
   const encryption = encryptionOf(options.encryptionKeys)
-  const deviceBound = bindingOf(orDefault<unknown>(options.deviceBound, false))
+  const binding = bindingOf(deviceBound)
   return Object.freeze({
     keys: options.keys === undefined ? undefined : checkedKeys(options.keys),
     hasShortSecret: hasShortSecret(options.keys),
     hasShortEncryptionSecret: hasShortSecret(encryption?.keys),
     store: options.store === undefined ? new MemoryStore() : storeOf(options.store),
     isDefaultStore: options.store === undefined,
-    cookie: checkedCookie(orDefault<unknown>(options.cookie, {}), deviceBound?.path),
+    cookie: checkedCookie(cookie, binding?.path),
     lifetime: policyOf(options, rolling),
-    stateKey: checkedStateKey(orDefault<unknown>(options.stateKey, 'session')),
+    stateKey,
     skips: skipOf(predicate(options.skip, 'options.skip'), options.skipHeader),
     passive: predicate(options.passive, 'options.passive'),
-    lazy: flag('lazy', true),
-    throwsOnConflict:
-      oneOf(orDefault(options.onConflict, 'merge'), 'options.onConflict', ['merge', 'throw']) === 'throw',
-    storeTimeout: timerDuration(orDefault(options.storeTimeout, 2000), 'options.storeTimeout'),
+    lazy,
+    throwsOnConflict: onConflict === 'throw',
+    storeTimeout: timerDuration(storeTimeout, 'options.storeTimeout'),
     maxBytes,
     encryption,
-    codec: codecOf(options.codec, maxBytes, options.koaSession === true),
+    codec: codecOf(options.codec, maxBytes, koaSession),
     schema: schemaOf(options.schema),
     owner: ownerOf(options.owner),
-    maxPerOwner:
-      options.maxPerOwner === undefined
-        ? undefined
-        : wholeNumber(options.maxPerOwner, 'options.maxPerOwner', 'of sessions, at least 1', 1),
+    maxPerOwner: options.maxPerOwner,
     device: deviceOf(options.device),
-    crossSite: crossSiteOf(orDefault<unknown>(options.crossSite, 'refuse')),
+    crossSite: crossSiteOf(crossSite),
     clearSiteData: clearSiteDataOf(options.clearSiteData),
-    deviceBound,
+    deviceBound: binding,
     generateId: generateIdOf(options.generateId),
-    koaSession: flag('koaSession', false),
+    koaSession,
     sweepInterval:
-      options.sweepInterval === false
-        ? 0
-        : timerDuration(orDefault(options.sweepInterval, 600_000), 'options.sweepInterval', DURATION_OR_FALSE),
+      sweepInterval === false ? 0 : timerDuration(sweepInterval, 'options.sweepInterval', DURATION_OR_FALSE),
     logger: loggerOf(options.logger),
     now: clockOf(options.now),
   })
 }
 
-/** Default for `undefined` only: `null` is an error. */
-function orDefault<T>(value: T | undefined, fallback: T): T {
-  return value === undefined ? fallback : value
-}
-
-function policyOf(options: SessionOptions, rolling: boolean): LifetimePolicy {
-  const maxAge = lifetime(orDefault(options.maxAge, 0), 'options.maxAge')
+function policyOf({ maxAge: age = 0, idleTimeout, absoluteTimeout }: SessionOptions, rolling: boolean): LifetimePolicy {
+  const maxAge = lifetime(age, 'options.maxAge')
   if (rolling && maxAge === 0)
     throw invalidMix(
       'options.rolling needs options.maxAge: without it the cookie lives while the browser runs, and there is nothing to renew',
     )
-  const idle = options.idleTimeout === undefined ? undefined : duration(options.idleTimeout, 'options.idleTimeout')
+  const idle = idleTimeout === undefined ? undefined : duration(idleTimeout, 'options.idleTimeout')
   const absolute =
-    options.absoluteTimeout === undefined || options.absoluteTimeout === false
-      ? options.absoluteTimeout
-      : duration(options.absoluteTimeout, 'options.absoluteTimeout', DURATION_OR_FALSE)
+    absoluteTimeout === undefined || absoluteTimeout === false
+      ? absoluteTimeout
+      : duration(absoluteTimeout, 'options.absoluteTimeout', DURATION_OR_FALSE)
   return lifetimePolicy(maxAge, rolling, idle, absolute)
 }
 
-function trueOrFalse(value: unknown, name: string): boolean {
-  if (typeof value !== 'boolean') throw invalidType(name, 'true or false', value)
-  return value
-}
-
-function wholeNumber(value: unknown, name: string, unit: string, least: number): number {
+function checkWholeNumber(value: unknown, name: string, unit: string, least: number): asserts value is number {
   const rule = `a whole number ${unit}`
   if (typeof value !== 'number') throw invalidType(name, rule, value)
   if (!Number.isSafeInteger(value) || value < least) throw invalidValue(name, rule, value)
-  return value
-}
-
-function oneOf(value: unknown, name: string, allowed: readonly string[]): string {
-  if (typeof value === 'string' && allowed.includes(value)) return value
-  throw invalidValue(name, allowed.map((text) => `'${text}'`).join(' or '), value)
-}
-
-function checkedStateKey(stateKey: unknown): string {
-  const rule = 'a name that is neither empty nor __proto__'
-  if (typeof stateKey !== 'string') throw invalidType('options.stateKey', rule, stateKey)
-  if (stateKey === '' || stateKey === '__proto__') throw invalidValue('options.stateKey', rule, stateKey)
-  return stateKey
 }
 
 function checkedKeys(keys: unknown): LiveKeyring {

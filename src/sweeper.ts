@@ -4,6 +4,7 @@ import { ClockCheck } from './clock-check.ts'
 import { outsideRequests } from './context.ts'
 import { MAX_TIMER } from './duration.ts'
 import type { Events } from './events.ts'
+import { nextTurn } from './portions.ts'
 
 const PORTION = 500
 
@@ -56,10 +57,9 @@ export class Sweeper {
    * @throws {SessionError} `ERR_SESSION_STORE`, also after `close`.
    */
   async sweep(maxTime: number = MAX_SWEEP): Promise<number> {
-    this.#store.begin()
-    // Not awaited: a server that does not tell the time keeps no sweep from its work.
-    if (this.#store.hasServerTime) void this.#clock.check()
-    try {
+    return this.#store.during(async () => {
+      // Not awaited: a server that does not tell the time keeps no sweep from its work.
+      if (this.#store.hasServerTime) void this.#clock.check()
       const begun = performance.now()
       // One instant for all portions: what expires meanwhile is for the next sweep, so this one has an end.
       const now = this.#now()
@@ -67,11 +67,9 @@ export class Sweeper {
         const deleted = await this.#store.deleteExpired(now, PORTION)
         total += deleted
         if (deleted < PORTION || this.#store.isClosed || performance.now() - begun >= maxTime) return total
-        await new Promise((resolve) => setImmediate(resolve))
+        await nextTurn()
       }
-    } finally {
-      this.#store.end()
-    }
+    })
   }
 
   // Processes that were started together must not sweep together: a fifth earlier or later.

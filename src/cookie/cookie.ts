@@ -1,4 +1,5 @@
 // The one cookie: `<id>.<signature>`. Its attributes, checked against the rules of browsers, and its text.
+import { checkFlag, checkOneOf, checkText } from '../checks.ts'
 import { invalidMix, invalidType, invalidValue } from '../errors.ts'
 
 /**
@@ -82,17 +83,17 @@ export function cookieSettings(options: unknown, at: string): CookieSettings {
     partitioned = false,
     priority,
   } = options as CookieOptions
-  text(name, `${at}.name`, TOKEN, "a token of at most 256 letters, digits and !#$%&'*+-.^_`|~")
-  text(path, `${at}.path`, ATTRIBUTE, 'a path of printable characters without a semicolon')
+  checkText(name, `${at}.name`, TOKEN, "a token of at most 256 letters, digits and !#$%&'*+-.^_`|~")
+  checkText(path, `${at}.path`, ATTRIBUTE, 'a path of printable characters without a semicolon')
   if (!path.startsWith('/') || path.length > 1024)
     throw invalidValue(`${at}.path`, 'a path that begins with / and has at most 1024 characters', path)
   if (domain !== undefined)
-    text(domain, `${at}.domain`, /^(?=.{1,253}$)\.?[\w-]+(?:\.[\w-]+)*$/, 'a host name, such as example.com')
-  if (typeof httpOnly !== 'boolean') throw invalidType(`${at}.httpOnly`, 'true or false', httpOnly)
-  if (typeof partitioned !== 'boolean') throw invalidType(`${at}.partitioned`, 'true or false', partitioned)
-  oneOf(secure, `${at}.secure`, ['auto', true, false])
-  oneOf(sameSite, `${at}.sameSite`, ['strict', 'lax', 'none', false])
-  oneOf(priority, `${at}.priority`, [undefined, 'low', 'medium', 'high'])
+    checkText(domain, `${at}.domain`, /^(?=.{1,253}$)\.?[\w-]+(?:\.[\w-]+)*$/, 'a host name, such as example.com')
+  checkFlag(httpOnly, `${at}.httpOnly`)
+  checkFlag(partitioned, `${at}.partitioned`)
+  checkOneOf(secure, `${at}.secure`, ['auto', true, false])
+  checkOneOf(sameSite, `${at}.sameSite`, ['strict', 'lax', 'none', false])
+  checkOneOf(priority, `${at}.priority`, [undefined, 'low', 'medium', 'high'])
   // Browsers match the prefixes in any case.
   const prefix = /^__(?:host-http|host|http|secure)-/.exec(name.toLowerCase())?.[0]
   const needsSecure = prefix !== undefined || sameSite === 'none' || partitioned
@@ -134,19 +135,6 @@ export function formatSetCookie(
 ): string {
   const lifetime = maxAge === undefined ? '' : `; Max-Age=${maxAge}`
   return `${cookie.prefix}${value}${lifetime}${cookie.isAuto && isSecure ? cookie.secureAttributes : cookie.attributes}`
-}
-
-function text(value: unknown, name: string, pattern: RegExp, rule: string): asserts value is string {
-  if (typeof value !== 'string') throw invalidType(name, rule, value)
-  if (!pattern.test(value)) throw invalidValue(name, rule, value)
-}
-
-function oneOf(value: unknown, name: string, allowed: readonly (string | boolean | undefined)[]): void {
-  if (allowed.some((word) => word === value)) return
-  const words = allowed
-    .filter((word) => word !== undefined)
-    .map((word) => (typeof word === 'string' ? `'${word}'` : String(word)))
-  throw invalidValue(name, words.join(' or '), value)
 }
 
 function capital(word: string): string {

@@ -36,7 +36,8 @@ export interface LiveKeyring {
 /** A secret that is shorter could be guessed. */
 const MIN_SECRET = 16
 /** What to do with one secret where a list is due. */
-export const LISTED = 'put it into a list, [secret]'
+const LISTED = 'put it into a list, [secret]'
+const RULE = 'a Keygrip or a non-empty list of secrets, newest first'
 const UNSET = 'where it comes from the environment, is its variable set?'
 
 /**
@@ -49,12 +50,12 @@ export function keyring(keys: unknown, name: string): LiveKeyring {
     const foreign = new ForeignKeyring(keys, name)
     return { current: () => foreign }
   }
-  checkSecrets(keys, name)
+  checkSecrets(keys, name, RULE)
   let ring = ringOf(keys)
   return {
     current() {
       if (!ring.isOf(keys)) {
-        checkSecrets(keys, name)
+        checkSecrets(keys, name, RULE)
         ring = ringOf(keys)
       }
       return ring
@@ -63,7 +64,7 @@ export function keyring(keys: unknown, name: string): LiveKeyring {
 }
 
 /** @throws {TypeError} unless it is a string that is not blank, or bytes. */
-export function checkSecret(secret: unknown, name: string): void {
+function checkSecret(secret: unknown, name: string): void {
   const rule = 'a secret of at least one character that is no space; 32 random ones are good'
   if (typeof secret !== 'string' && !(secret instanceof Uint8Array))
     throw invalidSecret(name, rule, secret, secret === undefined ? UNSET : undefined)
@@ -77,18 +78,12 @@ export function hasShortSecret(keys: unknown): boolean {
 }
 
 function isKeygrip(keys: unknown): keys is KeygripLike {
-  return (
-    typeof keys === 'object' &&
-    keys !== null &&
-    'sign' in keys &&
-    typeof keys.sign === 'function' &&
-    'index' in keys &&
-    typeof keys.index === 'function'
-  )
+  const { sign, index } = (keys ?? {}) as Partial<KeygripLike>
+  return typeof sign === 'function' && typeof index === 'function'
 }
 
-function checkSecrets(keys: unknown, name: string): asserts keys is SomeSecrets {
-  const rule = 'a Keygrip or a non-empty list of secrets, newest first'
+/** @throws {TypeError} unless it is a list of at least one secret. */
+export function checkSecrets(keys: unknown, name: string, rule: string): asserts keys is SomeSecrets {
   if (!Array.isArray(keys)) throw invalidSecret(name, rule, keys, typeof keys === 'string' ? LISTED : undefined)
   if (keys.length === 0) throw invalidValue(name, rule, keys)
   for (const [at, secret] of keys.entries()) checkSecret(secret, `${name}[${at}]`)

@@ -1,11 +1,11 @@
 // The session that a browser registers or refreshes: by its cookie alone, for the proof is what it comes to give.
 import { parseSessionCookies, type CookieVerifier } from '../cookie/request-cookie.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
-import { decodeRecord, isEnded, type Stored } from '../record/record.ts'
+import { isEnded, readRecord, type Stored } from '../record/record.ts'
 import { isFreshStart, isUnderWay } from '../record/tombstone.ts'
 import type { Core, RequestInfo } from '../session/core.ts'
 import { followRecord } from '../session/successors.ts'
-import { CorruptRecord, type SessionRecord } from '../store.ts'
+import type { SessionRecord } from '../store.ts'
 
 export interface Found {
   readonly record: SessionRecord
@@ -39,11 +39,7 @@ export async function readFound(core: Core, key: string): Promise<Found | undefi
   const isReplaced = isEnded(named) && isUnderWay(named, now) && !isFreshStart(named)
   const record = isReplaced ? await followRecord(core, named) : named
   if (record === undefined || isEnded(record)) return undefined
-  try {
-    const stored = decodeRecord(payload, record)
-    return effectiveEnd(settings.lifetime, stored.metadata, record) <= now ? undefined : { record, stored }
-  } catch (error) {
-    if (error instanceof CorruptRecord) return undefined
-    throw error
-  }
+  const stored = readRecord(payload, record)
+  if (stored === undefined || effectiveEnd(settings.lifetime, stored.metadata, record) <= now) return undefined
+  return { record, stored }
 }

@@ -4,7 +4,7 @@ import type { Context } from 'koa'
 import { CookieVerifier } from '../cookie/request-cookie.ts'
 import { recordOf, type Binding, type Metadata } from '../record/record.ts'
 import type { Core, RequestInfo } from '../session/core.ts'
-import { retryOnConflict } from '../session/retry.ts'
+import { changeNewest } from '../session/retry.ts'
 import type { Replaced } from '../store.ts'
 import { boundCookieInstruction, boundCookieLine } from '../cookie/bound-cookie.ts'
 import { challengeInstant, newChallenge } from './challenge.ts'
@@ -20,6 +20,9 @@ export type RouteInfo = RequestInfo & { readonly ctx: Context }
 interface Outcome extends Found {
   readonly isWritten: boolean
 }
+
+/** The binding to tell the browser of, or the status of an empty answer. */
+type Answer = Binding | 401 | 403
 
 /** What a proof makes of a session; `undefined` where nothing is to be stored. */
 type Decide = (metadata: Metadata) => Metadata | undefined
@@ -54,38 +57,30 @@ export class DeviceRoutes {
   async answer(info: RouteInfo, route: Route): Promise<void> {
     const { ctx } = info
     ctx.set('Cache-Control', 'no-store')
-    if (ctx.method !== 'POST') {
-      ctx.set('Allow', 'POST')
-      answerEmpty(ctx, 405)
-      return
+    if (ctx.method !== 'POST') ctx.set('Allow', 'POST')
+    const answer = ctx.method === 'POST' ? await this.#core.store.during(() => this.#serve(info, route)) : 405
+    if (typeof answer === 'object') this.#confirm(info, answer)
+    else {
+      ctx.status = answer
+      ctx.body = ''
     }
-    const { store } = this.#core
-    store.begin()
-    try {
-      // Over plain HTTP no session is bound.
-      const found = ctx.secure ? await findSession(this.#core, this.#verifier, info) : undefined
-      if (found?.record.owner === undefined) {
-        answerEmpty(ctx, 401)
-        return
-      }
-      if (route === 'register') await this.#register(info, found)
-      else await this.#refresh(info, found)
-    } finally {
-      store.end()
-    }
+  }
+
+  async #serve(info: RouteInfo, route: Route): Promise<Answer> {
+    // Over plain HTTP no session is bound.
+    const found = info.ctx.secure ? await findSession(this.#core, this.#verifier, info) : undefined
+    if (found?.record.owner === undefined) return 401
+    return route === 'register' ? this.#register(info, found) : this.#refresh(info, found)
   }
 
   /**
    * One try for each sign-in, with the challenge of that sign-in's response: whoever has only stolen the cookie has no
    * such challenge. A refusal brings no other one.
    */
-  async #register(info: RouteInfo, found: Found): Promise<void> {
+  async #register(info: RouteInfo, found: Found): Promise<Answer> {
     const header = info.request.headers['secure-session-response']
     // No browser sends it so, but a form of another page may: it must use nothing up.
-    if (header === undefined) {
-      answerEmpty(info.ctx, 403)
-      return
-    }
+    if (header === undefined) return 403
     const proof = parseProof(header)
     const outcome = await this.#store(found, ({ registration: id, ...metadata }) => {
       if (id === undefined) return undefined
@@ -97,53 +92,33 @@ export class DeviceRoutes {
         binding: key === undefined ? undefined : { id, ...key, boundAt: now, provenAt: now },
       }
     })
-    if (outcome === undefined) {
-      answerEmpty(info.ctx, 401)
-      return
-    }
+    if (outcome === undefined) return 401
     const { binding } = outcome.stored.metadata
-    if (!outcome.isWritten || binding === undefined) {
-      this.#refuse(info, outcome)
-      return
-    }
+    if (!outcome.isWritten || binding === undefined) return this.#refuse(outcome)
     const { key: publicId, owner } = outcome.record
-    if (this.#core.events.channels.bind.hasSubscribers) this.#core.events.emit('bind', { publicId, owner })
-    this.#confirm(info, binding)
+    this.#core.events.emit('bind', { publicId, owner })
+    return binding
   }
 
   /** A proof makes a new cookie. Anything else is answered with a challenge, and stores nothing. */
-  async #refresh(info: RouteInfo, found: Found): Promise<void> {
-    const { ctx, request } = info
-    const named = unquoted(request.headers['sec-secure-session-id'])
-    const header = request.headers['secure-session-response']
-    const outcome =
-      header === undefined ? { ...found, isWritten: false } : await this.#prove(info, found, named, parseProof(header))
+  async #refresh(info: RouteInfo, found: Found): Promise<Answer> {
+    const { headers } = info.request
+    const named = unquoted(headers['sec-secure-session-id'])
+    const header = headers['secure-session-response']
+    const proof = parseProof(header)
+    const outcome = await this.#store(found, (metadata) => {
+      const known = metadata.binding
+      if (proof === undefined || !isNamed(known, named)) return undefined
+      const provenAt = refreshedAt(info, proof, known, this.#core.settings.now())
+      return provenAt === undefined ? undefined : { ...metadata, binding: { ...known, provenAt } }
+    })
     const binding = outcome?.stored.metadata.binding
     // At this the browser forgets its key: there is nothing to prove.
-    if (outcome === undefined || !isNamed(binding, named)) {
-      answerEmpty(ctx, 401)
-      return
-    }
-    if (outcome.isWritten) {
-      this.#confirm(info, binding)
-      return
-    }
-    if (header !== undefined) this.#refuse(info, outcome)
+    if (outcome === undefined || !isNamed(binding, named)) return 401
+    if (outcome.isWritten) return binding
+    const answer = header === undefined ? 403 : this.#refuse(outcome)
     this.#challenge(info, binding)
-  }
-
-  async #prove(
-    info: RouteInfo,
-    found: Found,
-    named: string | undefined,
-    proof: Proof | undefined,
-  ): Promise<Outcome | undefined> {
-    return this.#store(found, (metadata) => {
-      const { binding } = metadata
-      if (proof === undefined || !isNamed(binding, named)) return undefined
-      const provenAt = refreshedAt(info, proof, binding, this.#core.settings.now())
-      return provenAt === undefined ? undefined : { ...metadata, binding: { ...binding, provenAt } }
-    })
+    return answer
   }
 
   /**
@@ -153,42 +128,37 @@ export class DeviceRoutes {
    */
   async #store(found: Found, decide: Decide): Promise<Outcome | undefined> {
     const { payload, store, settings, touches, writes } = this.#core
-    let known: Outcome = { ...found, isWritten: false }
-    const attempt = async (): Promise<Replaced> => {
-      const { record, stored } = known
+    let written: Outcome | undefined
+    const change = async ({ record, stored }: Found): Promise<Replaced> => {
       const metadata = decide(stored.metadata)
       if (metadata === undefined) return 'done'
       const { key, version, createdAt, owner } = record
       const next = { ...stored, metadata }
-      const written = recordOf(payload, { ...next, createdAt, owner }, key, version + 1, touches.newest(record))
-      const answer = await writes.hold(key, Promise.resolve(store.replace(written, version, settings.now())))
+      const changed = recordOf(payload, { ...next, createdAt, owner }, key, version + 1, touches.newest(record))
+      const answer = await writes.hold(key, Promise.resolve(store.replace(changed, version, settings.now())))
       if (answer === 'done') {
-        payload.known.remember(written, next)
-        known = { record: written, stored: next, isWritten: true }
+        payload.known.remember(changed, next)
+        written = { record: changed, stored: next, isWritten: true }
       }
       return answer
     }
-    const refresh = async (): Promise<boolean> => {
-      const { key } = known.record
-      payload.known.forget(key)
-      const newest = await readFound(this.#core, key)
-      if (newest !== undefined) known = { ...newest, isWritten: false }
-      return newest !== undefined
+    const readAgain = ({ record }: Found): Promise<Found | undefined> => {
+      payload.known.forget(record.key)
+      return readFound(this.#core, record.key)
     }
-    return (await retryOnConflict(attempt, refresh)) ? known : undefined
+    const newest = await changeNewest(found, change, readAgain)
+    return written ?? (newest === undefined ? undefined : { ...newest, isWritten: false })
   }
 
-  #refuse({ ctx }: RouteInfo, { record }: Found): void {
-    const { events } = this.#core
-    events.emit('reject', { publicId: record.key, owner: record.owner, reason: 'unbound' })
-    answerEmpty(ctx, 403)
+  #refuse({ record }: Found): Answer {
+    this.#core.events.emit('reject', { publicId: record.key, owner: record.owner, reason: 'unbound' })
+    return 403
   }
 
   #challenge(info: RouteInfo, { id, provenAt }: Binding): void {
     // Later than the last proof, even where the clock stands still or was set back: else it could not count.
     const at = Math.max(this.#core.settings.now(), provenAt + 1)
     info.ctx.set('Secure-Session-Challenge', `"${newChallenge(info, 'refresh', id, at)}";id="${id}"`)
-    answerEmpty(info.ctx, 403)
   }
 
   /** Tells the browser its binding, and gives it the cookie that proves for a while. */
@@ -225,9 +195,4 @@ function registeredKey(info: RequestInfo, proof: Proof, id: string, now: number)
 function refreshedAt(info: RequestInfo, proof: Proof, binding: Binding, now: number): number | undefined {
   const at = challengeInstant(info, 'refresh', binding.id, proof.challenge, Math.max(now, binding.provenAt))
   return at !== undefined && at > binding.provenAt && isSignedBy(proof, binding) ? at : undefined
-}
-
-function answerEmpty(ctx: Context, status: number): void {
-  ctx.status = status
-  ctx.body = ''
 }

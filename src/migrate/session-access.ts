@@ -92,7 +92,7 @@ export async function leave(session: SessionManager): Promise<void> {
   const request = requestSessionOf(session)
   if (request.record === undefined) return
   await endSession(request.core, request.record, 'elsewhere')
-  request.startAnew('expired')
+  request.startAnew()
   request.dataError = undefined
   request.pending.reset(request.stored.data)
 }

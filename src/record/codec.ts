@@ -54,8 +54,7 @@ export function jsonCodec(maxNodes: number): Codec {
       // What needs no look inside; JSON has no negative zero.
       if (typeof value === 'string' || typeof value === 'boolean') return value
       if (typeof value === 'number' && Number.isFinite(value)) return value + 0
-      const start = key === undefined ? place : `${place}.${key}`
-      return withinStack(start, () => copyJson(value, [start], { left: maxNodes }))
+      return withinStack(placeOf(place, key), (start) => copyJson(value, [start], { left: maxNodes }))
     },
   }
 }
@@ -65,10 +64,8 @@ export function jsonCodec(maxNodes: number): Codec {
  * objects give their own properties, functions are left out. Only a cycle and a BigInt are refused, as `JSON.stringify` does.
  */
 export function koaJsonCodec(maxNodes: number): Codec {
-  const convert = (value: unknown, place: string, key: string | undefined): unknown => {
-    const start = key === undefined ? place : `${place}.${key}`
-    return withinStack(start, () => convertToJson(value, key ?? '', [start], { left: maxNodes }))
-  }
+  const convert = (value: unknown, place: string, key: string | undefined): unknown =>
+    withinStack(placeOf(place, key), (start) => convertToJson(value, key ?? '', [start], { left: maxNodes }))
   return {
     ...jsonText(),
     keepsScalars: true,
@@ -92,26 +89,17 @@ export function koaJsonCodec(maxNodes: number): Codec {
 function jsonText(): Pick<Codec, 'stringify' | 'stringifyContents' | 'parse' | 'lend'> {
   // The texts of objects in data that is long, if any was; undefined where one was not needed yet. The objects are stored values, which
   // are never changed, and the same ones from one version of a session to the next.
-  const texts = new WeakMap<object, string | undefined>()
+  const texts: Texts = new WeakMap()
   let isLong = false
   const remember = (data: Snapshot): void => {
     isLong = true
     for (const value of Object.values(data))
       if (typeof value === 'object' && value !== null) texts.set(value, undefined)
   }
-  const textOf = (value: unknown): string | undefined => {
-    if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-    const known = texts.get(value)
-    if (known !== undefined) return known
-    const text = JSON.stringify(value)
-    texts.set(value, text)
-    return text
-  }
   const join = (data: Snapshot): string => {
     let text = ''
-    for (const [key, part] of Object.entries(data)) {
-      const value = textOf(part)
-      if (value !== undefined) text += `${text === '' ? '{' : ','}${JSON.stringify(key)}:${value}`
+    for (const [key, value] of Object.entries(data)) {
+      if (value !== undefined) text += `${text === '' ? '{' : ','}${JSON.stringify(key)}:${textOf(value, JSON, texts)}`
     }
     return text === '' ? '{}' : `${text}}`
   }
@@ -141,13 +129,30 @@ function hasFewKeys(data: Snapshot): boolean {
   return Object.keys(data).length <= FEW_KEYS
 }
 
-function isIn(known: WeakMap<object, unknown>, value: unknown): boolean {
+/** The texts of stored values, which are never changed; `undefined` where one was not needed yet. */
+type Texts = WeakMap<object, string | undefined>
+
+/** The text of a stored value, which is made once. */
+function textOf(stored: unknown, codec: Pick<SessionCodec, 'stringify'>, texts: Texts): string {
+  if (typeof stored !== 'object' || stored === null) return codec.stringify(stored)
+  const known = texts.get(stored)
+  if (known !== undefined) return known
+  const text = codec.stringify(stored)
+  texts.set(stored, text)
+  return text
+}
+
+function isIn(known: Texts, value: unknown): boolean {
   return typeof value === 'object' && value !== null && known.has(value)
 }
 
-function withinStack<Result>(start: string, fn: () => Result): Result {
+function placeOf(place: string, key: string | undefined): string {
+  return key === undefined ? place : `${place}.${key}`
+}
+
+function withinStack<Result>(start: string, fn: (start: string) => Result): Result {
   try {
-    return fn()
+    return fn(start)
   } catch (error) {
     if (error instanceof RangeError) throw refused([start], 'nested too deeply for the stack that is left', error)
     throw error
@@ -157,15 +162,7 @@ function withinStack<Result>(start: string, fn: () => Result): Result {
 /** An app's codec. Values go through it once more than with JSON: only it knows what it keeps. */
 export function customCodec(codec: SessionCodec): Codec {
   // Of stored values, which nobody changes.
-  const texts = new WeakMap<object, string>()
-  const textOf = (stored: unknown): string => {
-    if (typeof stored !== 'object' || stored === null) return codec.stringify(stored)
-    const known = texts.get(stored)
-    if (known !== undefined) return known
-    const text = codec.stringify(stored)
-    texts.set(stored, text)
-    return text
-  }
+  const texts: Texts = new WeakMap()
   const stringify = (value: unknown): string => {
     try {
       return codec.stringify(value)
@@ -183,7 +180,7 @@ export function customCodec(codec: SessionCodec): Codec {
       // What the codec keeps of a value is in its text alone: private fields, the order of a Map, references that are shared.
       if ((typeof value !== 'object' || value === null) && Object.is(value, stored)) return true
       try {
-        return codec.stringify(value) === textOf(stored)
+        return codec.stringify(value) === textOf(stored, codec, texts)
       } catch {
         // `copy` says why.
         return false
@@ -191,12 +188,12 @@ export function customCodec(codec: SessionCodec): Codec {
     },
     lend(stored, made) {
       if (typeof stored !== 'object' || stored === null) return stored
-      const value = codec.parse(textOf(stored))
+      const value = codec.parse(textOf(stored, codec, texts))
       for (const object of objectsOf([value])) made.push(object)
       return value
     },
     copy(value, place, key) {
-      const start = key === undefined ? place : `${place}.${key}`
+      const start = placeOf(place, key)
       let text: string
       let back: unknown
       let isSame: boolean

@@ -174,6 +174,11 @@ export function isPlainObject(value: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
+/** Whether a value can be the data of a session, or a part of it with names: a plain object. */
+export function isData(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && isPlainObject(value)
+}
+
 /** What an object has that JSON leaves out beside its keys. These two questions are cheaper than `Reflect.ownKeys`. */
 function hiddenProperty(value: object, keys: readonly string[]): string | undefined {
   if (Object.getOwnPropertySymbols(value).length > 0) return 'an object with a symbol for a key'

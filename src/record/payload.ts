@@ -1,9 +1,10 @@
 // Contents <-> the payload of a record: codec, size, encryption, and which codec wrote it.
 import { hash } from 'node:crypto'
-import { isPlainObject, jsonCodec, type Codec } from './codec.ts'
+import { jsonCodec, type Codec } from './codec.ts'
 import { DecodeCache } from './decode-cache.ts'
 import { Encryption, OVERHEAD, type BoundTo, type EncryptionSettings } from './encryption.ts'
 import type { Flash, Snapshot } from './changes.ts'
+import { isData } from './json-value.ts'
 import { frozen } from './objects.ts'
 import { SessionError } from '../errors.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
@@ -153,17 +154,13 @@ export class Payload {
 const TOO_LARGE = 'larger than any session that was stored'
 
 function dataOf(value: unknown): Snapshot {
-  if (!isObject(value)) throw new CorruptRecord('data is no object')
+  if (!isData(value)) throw new CorruptRecord('data is no object')
   return value
 }
 
 function deviceOf(value: unknown): DeviceFacts {
-  if (!isObject(value) || !isObject(value['device'])) throw new CorruptRecord('device is no object')
+  if (!isData(value) || !isData(value['device'])) throw new CorruptRecord('device is no object')
   return frozen(value['device'])
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && isPlainObject(value)
 }
 
 function isFlash(entry: unknown): entry is Flash {

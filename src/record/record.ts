@@ -30,13 +30,17 @@ export function emptyDraft(now: number): Draft {
 }
 
 /**
- * What a record holds.
+ * What a record holds; `undefined` where it is not what was written.
  *
- * @throws {CorruptRecord} when the record is not what was written.
  * @throws {SessionError} `ERR_SESSION_STORE` when it names an encryption key that is not configured.
  */
-export function decodeRecord(payload: Payload, record: SessionRecord): Stored {
-  return { ...payload.decode(record), metadata: decodeMetadata(record) }
+export function readRecord(payload: Payload, record: SessionRecord): Stored | undefined {
+  try {
+    return { ...payload.decode(record), metadata: decodeMetadata(record) }
+  } catch (error) {
+    if (error instanceof CorruptRecord) return undefined
+    throw error
+  }
 }
 
 /** Whether a draft holds anything that a new session is worth keeping for. */

@@ -1,6 +1,7 @@
 // Data against a Standard Schema, from whatever library.
-import { isPlainObject, type Codec } from './codec.ts'
+import type { Codec } from './codec.ts'
 import { setOwn, type Snapshot } from './changes.ts'
+import { isData } from './json-value.ts'
 import { printable, SessionError } from '../errors.ts'
 
 /** The part of the Standard Schema interface (standardschema.dev) that is used: zod, valibot, arktype and others have it. */
@@ -36,44 +37,28 @@ const MAX_PATHS = 10
 export async function validated(schema: StandardSchema, data: Snapshot, codec: Codec): Promise<Snapshot> {
   // A schema may write into what it is given.
   const copy = codec.lend(data, [])
-  let answer: Answer | undefined
+  let answer: Snapshot | string
   try {
-    answer = answerOf(await schema['~standard'].validate(copy))
+    answer = dataOrFault(await schema['~standard'].validate(copy))
   } catch (error) {
     // What it threw may quote data, so it is no cause of this error: causes are logged.
     const kind = error instanceof TypeError || error instanceof RangeError ? ` a ${error.constructor.name}` : ''
-    throw refusal(`options.schema threw${kind} instead of answering: mend the schema, or let it answer with issues`)
+    answer = `options.schema threw${kind} instead of answering: mend the schema, or let it answer with issues`
   }
-  if (answer === undefined)
-    throw refusal(
-      'options.schema gave no result: it must answer as the Standard Schema says, with a value or with issues',
-    )
-  if (answer.paths !== undefined) {
-    throw refusal(
-      `session data does not satisfy options.schema at ${answer.paths}: let the schema transform stored data of an older shape, or write data that fits`,
-    )
-  }
-  if (answer.data === undefined)
-    throw refusal(
-      'options.schema must make a plain object of session data: not a list, a Map or an instance of a class',
-    )
-  return answer.data
+  if (typeof answer === 'string') throw new SessionError('ERR_SESSION_SCHEMA', answer)
+  return answer
 }
 
-interface Answer {
-  /** Where data does not satisfy the schema. */
-  readonly paths: string | undefined
-  /** What the schema made, where that is a plain object. */
-  readonly data: Snapshot | undefined
-}
-
-/** Whatever a schema computes as it is looked at, it computes here. */
-function answerOf(result: unknown): Answer | undefined {
-  if (typeof result !== 'object' || result === null) return undefined
+/** What the schema made, or what is wrong with it. Whatever a schema computes as it is looked at, it computes here. */
+function dataOrFault(result: unknown): Snapshot | string {
+  if (typeof result !== 'object' || result === null)
+    return 'options.schema gave no result: it must answer as the Standard Schema says, with a value or with issues'
   const { issues, value } = result as { readonly issues?: unknown; readonly value?: unknown }
-  if (issues !== undefined) return { paths: pathsOf(issues), data: undefined }
-  const isData = typeof value === 'object' && value !== null && !Array.isArray(value) && isPlainObject(value)
-  return { paths: undefined, data: isData ? (value as Snapshot) : undefined }
+  if (issues !== undefined)
+    return `session data does not satisfy options.schema at ${pathsOf(issues)}: let the schema transform stored data of an older shape, or write data that fits`
+  if (!isData(value))
+    return 'options.schema must make a plain object of session data: not a list, a Map or an instance of a class'
+  return value
 }
 
 /**
@@ -86,10 +71,6 @@ export function storable(output: Snapshot, codec: Codec): Snapshot {
   for (const [key, value] of Object.entries(output))
     if (value !== undefined) setOwn(data, key, codec.copy(value, `session.data.${key}`))
   return data
-}
-
-function refusal(message: string): SessionError {
-  return new SessionError('ERR_SESSION_SCHEMA', message)
 }
 
 // Schemas of an app's own may answer anything: what is no path names none.

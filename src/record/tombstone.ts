@@ -18,15 +18,11 @@ export function tombstoneOf(
 ): SessionRecord {
   const { createdAt } = record
   const metadata = { ...newMetadata(createdAt), successor, isFreshStart }
-  return emptied(record, encodeMetadata(metadata, createdAt), now)
+  return endedRecord(record, now, encodeMetadata(metadata, createdAt))
 }
 
 /** The record that takes the place of one whose session ends: in one step, with nothing left to delete. */
-export function endedRecord(record: SessionRecord, now: number): SessionRecord {
-  return emptied(record, undefined, now)
-}
-
-function emptied({ key, version, createdAt }: SessionRecord, meta: string | undefined, now: number): SessionRecord {
+export function endedRecord({ key, version, createdAt }: SessionRecord, now: number, meta?: string): SessionRecord {
   return {
     key,
     version: version + 1,

@@ -69,9 +69,7 @@ export function conflictsOf(session: RequestSession, { changes }: PendingChanges
 /** Refuses a change that conflicts, where the app wants to be told. */
 function refuseConflict({ core, record }: RequestSession, keys: readonly string[]): void {
   if (!core.settings.throwsOnConflict) return
-  const { events } = core
-  if (record !== undefined && events.channels.conflict.hasSubscribers)
-    events.emit('conflict', { publicId: record.key, owner: record.owner, keys })
+  if (record !== undefined) core.events.emit('conflict', { publicId: record.key, owner: record.owner, keys })
   throw conflictError(keys)
 }
 

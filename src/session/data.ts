@@ -252,8 +252,7 @@ export class Data {
       return typeof key === 'string' && (data.#has(key) || inherited(key) !== undefined)
     },
     ownKeys(target) {
-      const data = target.#toRead()
-      return data.#keys()
+      return target.#toRead().#keys()
     },
     getOwnPropertyDescriptor(target, key) {
       const data = target.#toRead()

@@ -2,10 +2,10 @@
 import { goneError } from '../errors.ts'
 import type { DestroyReason } from '../events.ts'
 import { endedRecord } from '../record/tombstone.ts'
-import type { Replaced, SessionRecord } from '../store.ts'
+import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import type { RequestSession } from './request-session.ts'
-import { retryOnConflict } from './retry.ts'
+import { changeNewest } from './retry.ts'
 import { followRecord } from './successors.ts'
 
 /** Ends the session; see the manager. */
@@ -35,21 +35,18 @@ export const CLOCKS_APART = 10_000
  */
 export async function endSession(core: Core, record: SessionRecord, reason: DestroyReason): Promise<boolean> {
   const { settings, store, events } = core
-  let target = await followRecord(core, record, CLOCKS_APART)
-  const attempt = async (): Promise<Replaced> => {
-    if (target === undefined) return 'gone'
+  const end = (target: SessionRecord): MaybePromise<Replaced> => {
     const now = settings.now()
     return store.replace(endedRecord(target, now), target.version, now - CLOCKS_APART)
   }
-  const refresh = async (): Promise<boolean> => {
-    if (target === undefined) return false
-    const newest = await store.read(target.key, settings.now() - CLOCKS_APART)
-    target = newest === undefined || newest === 'corrupt' ? undefined : await followRecord(core, newest, CLOCKS_APART)
-    return target !== undefined
+  const readAgain = async ({ key }: SessionRecord): Promise<SessionRecord | undefined> => {
+    const newest = await store.read(key, settings.now() - CLOCKS_APART)
+    return newest === undefined || newest === 'corrupt' ? undefined : followRecord(core, newest, CLOCKS_APART)
   }
-  if (!(await retryOnConflict(attempt, refresh)) || target === undefined) return false
-  const { key: publicId, owner } = target
-  if (events.channels.destroy.hasSubscribers) events.emit('destroy', { publicId, owner, reason })
+  const ended = await changeNewest(await followRecord(core, record, CLOCKS_APART), end, readAgain)
+  if (ended === undefined) return false
+  const { key: publicId, owner } = ended
+  events.emit('destroy', { publicId, owner, reason })
   core.watches.ended(publicId)
   return true
 }

@@ -36,12 +36,7 @@ async function runAfter<T>(
   try {
     // How the work before ended is its own caller's concern.
     await before.catch(() => undefined)
-    session.core.store.begin()
-    try {
-      return await work(session)
-    } finally {
-      session.core.store.end()
-    }
+    return await session.core.store.during(() => work(session))
   } finally {
     end(session)
   }

@@ -1,8 +1,8 @@
 // A session as those see it who look from outside a request.
 import type { DeviceFacts } from '../record/payload.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
-import { decodeRecord, isEnded, type Stored } from '../record/record.ts'
-import { CorruptRecord, type SessionRecord } from '../store.ts'
+import { isEnded, readRecord } from '../record/record.ts'
+import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import type { SessionData } from './manager.ts'
 import { applySchema } from './newest.ts'
@@ -40,12 +40,9 @@ export async function infoOf(core: Core, record: SessionRecord): Promise<Session
   const shown = { publicId, owner, createdAt, lastSeenAt }
   const unknown = { expiresAt: record.expiresAt, authenticatedAt: undefined, device: undefined, isBound: false }
   if (payload.isLocked(record)) return { ...shown, ...unknown, data: undefined }
-  let stored: Stored
-  try {
-    stored = decodeRecord(payload, record)
-  } catch (error) {
+  const stored = readRecord(payload, record)
+  if (stored === undefined) {
     // It is shown all the same: whoever sees the list may want to end it.
-    if (!(error instanceof CorruptRecord)) throw error
     events.emit('reject', { publicId, owner, reason: 'corrupt' })
     return { ...shown, ...unknown, data: {} }
   }

@@ -2,10 +2,10 @@
 // is none that it may change.
 import { goneError, SessionError, unboundError } from '../errors.ts'
 import { changedKeys } from '../record/merge.ts'
-import { decodeRecord, isEnded, type Stored } from '../record/record.ts'
+import { isEnded, readRecord, type Stored } from '../record/record.ts'
 import { storable } from '../record/schema.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
-import { CorruptRecord, type SessionRecord } from '../store.ts'
+import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import type { RequestSession } from './request-session.ts'
 import { validate } from './validation.ts'
@@ -50,14 +50,21 @@ export function noteMerge(session: RequestSession, newer: Stored): void {
   if (keys.length > 0) session.mergedKeys = [...new Set([...session.mergedKeys, ...keys])]
 }
 
-/** Another request was first: what it stored is the ground of the next try. @returns whether the session still lives. */
-export async function refresh(session: RequestSession): Promise<boolean> {
+/**
+ * Another request was first: what it stored is the ground of the next try, for all requests that try `together`.
+ *
+ * @returns whether the session still lives.
+ */
+export async function refresh(
+  session: RequestSession,
+  together: readonly RequestSession[] = [session],
+): Promise<boolean> {
   const { key } = requireRecord(session)
   // What this process took for the newest is not: the store refused it.
   session.core.payload.known.forget(key)
   const newest = await readLive(session.core, key)
   if (newest === undefined) return false
-  takeNewer(session, newest)
+  for (const one of together) takeNewer(one, newest)
   return true
 }
 
@@ -81,15 +88,10 @@ export async function readLive(core: Core, key: string): Promise<Known | undefin
   const now = core.settings.now()
   const record = await core.store.read(key, now)
   if (record === undefined || record === 'corrupt' || isEnded(record)) return undefined
-  try {
-    const stored = decodeRecord(core.payload, record)
-    if (effectiveEnd(core.settings.lifetime, stored.metadata, record) <= now) return undefined
-    return await applySchema(core, record, stored)
-  } catch (error) {
-    // What cannot be read cannot be changed: to this request the session has ended.
-    if (error instanceof CorruptRecord) return undefined
-    throw error
-  }
+  const stored = readRecord(core.payload, record)
+  // What cannot be read cannot be changed: to this request the session has ended.
+  if (stored === undefined || effectiveEnd(core.settings.lifetime, stored.metadata, record) <= now) return undefined
+  return applySchema(core, record, stored)
 }
 
 /**

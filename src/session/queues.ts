@@ -95,8 +95,8 @@ export class Turns {
   /** Runs `work` in its turn. */
   async take<T>(key: unknown, work: () => Promise<T>): Promise<T> {
     const before = this.#last.get(key)
-    let begin: () => void = noop
-    let end: () => void = noop
+    let begin!: () => void
+    let end!: () => void
     const mine: Turn = {
       begun: new Promise<void>((resolve) => (begin = resolve)),
       over: new Promise<void>((resolve) => (end = resolve)),
@@ -117,8 +117,4 @@ export class Turns {
       if (this.#last.get(key) === mine) this.#last.delete(key)
     }
   }
-}
-
-function noop(): void {
-  // replaced at once
 }

@@ -8,11 +8,11 @@ import { withMaxAge } from '../record/lifetime.ts'
 import type { Replaced } from '../store.ts'
 import { createRecord, insert } from './create.ts'
 import { orDrop } from './exclusive.ts'
-import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
+import { readLive, refresh, refuse, requireRecord, takeNewer, type Known } from './newest.ts'
 import { applyOwner, finishSignIn, ownerInData, signedIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
 import { conflictsOf, write, type Attempt } from './change.ts'
-import { retryOnConflict } from './retry.ts'
+import { changeNewest, retryOnConflict } from './retry.ts'
 import { followSuccessors } from './successors.ts'
 import { validate } from './validation.ts'
 
@@ -208,8 +208,8 @@ export async function storeInSuccessor(session: RequestSession, pending: Pending
   if (wanted === undefined || wanted === record.owner) return refuse(session)
   const key = await followSuccessors(core, record.key)
   if (key === undefined) return refuse(session)
-  const written = await changeSuccessor(session, pending, key, wanted)
-  if (!written) refuse(session)
+  const isStored = await changeSuccessor(session, pending, key, wanted)
+  if (!isStored) refuse(session)
 }
 
 async function changeSuccessor(
@@ -219,10 +219,8 @@ async function changeSuccessor(
   owner: string,
 ): Promise<boolean> {
   const { core } = session
-  let known = await readLive(core, key)
-  const attempt = async (): Promise<Replaced> => {
-    if (known?.record.owner !== owner) return 'gone'
-    const { record: ground, stored } = known
+  const change = async ({ record: ground, stored }: Known): Promise<Replaced> => {
+    if (ground.owner !== owner) return 'gone'
     const now = core.settings.now()
     const conflicts = conflictsOf(session, pending, stored)
     const draft = draftOf(stored, ground, pending, now)
@@ -238,8 +236,6 @@ async function changeSuccessor(
     }
     return answer
   }
-  return retryOnConflict(attempt, async () => {
-    known = await readLive(core, key)
-    return known !== undefined
-  })
+  const read = (): Promise<Known | undefined> => readLive(core, key)
+  return (await changeNewest(await read(), change, read)) !== undefined
 }

@@ -5,7 +5,7 @@ import { decodeMetadata, isEnded, type Instants, type Stored } from '../record/r
 import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import { finishChange, nextInstants, prepare, write, type Attempt, type Written } from './change.ts'
 import type { WaitingChange } from './core.ts'
-import { noteMerge, readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
+import { noteMerge, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
 import { needsNewId } from './owner.ts'
 import { MAX_WAIT } from './queues.ts'
 import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
@@ -114,6 +114,8 @@ class NotTogether extends Error {}
 
 /** @returns whether all are settled; if not, nothing was written. */
 async function tryTogether(changes: readonly WaitingChange[]): Promise<boolean> {
+  const sessions = changes.map(({ session }) => session)
+  const [first] = sessions
   let attempts: readonly Attempt[] = []
   let written: Written | undefined
   try {
@@ -123,7 +125,7 @@ async function tryTogether(changes: readonly WaitingChange[]): Promise<boolean> 
         written = writeLast(changes, attempts)
         return written.answer
       },
-      () => refreshAll(changes),
+      () => first !== undefined && refresh(first, sessions),
     )
     const last = attempts.at(-1)
     if (!isDone || last === undefined || written === undefined) return false
@@ -175,15 +177,4 @@ function prepareTogether(changes: readonly WaitingChange[]): readonly Attempt[] 
     ground = own.draft
   }
   return attempts
-}
-
-async function refreshAll([first, ...others]: readonly WaitingChange[]): Promise<boolean> {
-  if (first === undefined) return false
-  const { core } = first.session
-  const { key } = requireRecord(first.session)
-  core.payload.known.forget(key)
-  const newest = await readLive(core, key)
-  if (newest === undefined) return false
-  for (const { session } of [first, ...others]) takeNewer(session, newest)
-  return true
 }

@@ -111,7 +111,6 @@ export class RequestSession {
   /** The session goes on under an id and a record that this request wrote. */
   become(id: string, record: SessionRecord, stored: Stored): void {
     this.#id = id
-    this.#publicId = record.key
     this.status = 'live'
     this.setRecord(record, stored)
     this.ending?.watch()
@@ -164,15 +163,15 @@ export class RequestSession {
       if (!(error instanceof CorruptRecord)) throw error
       const { key } = this.record
       this.core.events.emit('reject', { publicId: key, reason: 'corrupt' })
-      this.startAnew('expired')
+      this.startAnew()
     }
   }
 
   /** The session that the cookie named does not count: this is a fresh one. */
-  startAnew(origin: Origin): void {
+  startAnew(): void {
     this.record = undefined
     this.status = 'new'
-    this.origin = origin
+    this.origin = 'expired'
     this.#stored = undefined
     this.#metadata = undefined
     this.cookie.withdraw()
@@ -275,7 +274,6 @@ export class RequestSession {
     this.status = 'gone'
     this.cookie.withdraw()
     const { record, replacedPublicId, core } = this
-    if (!core.events.channels.gone.hasSubscribers) return
     core.events.emit('gone', { publicId: record?.key ?? replacedPublicId, owner: record?.owner })
   }
 }

@@ -9,30 +9,12 @@ const PATIENCE = 10_000
 const MAX_TIME = 15_000
 const MAX_PAUSE = 64
 
-/** Waits between tries: not at all before the second one, then for random times that grow. */
-class Backoff {
-  readonly #start = performance.now()
-  #tryStart = this.#start
-  #tries = 0
-
-  /** @throws {SessionError} `ERR_SESSION_CONFLICT` after ten seconds of tries. */
-  async wait(): Promise<void> {
-    this.#tries++
-    const now = performance.now()
-    const elapsed = now - this.#start
-    if (elapsed > PATIENCE || elapsed + (now - this.#tryStart) > MAX_TIME) throw outOfTries(this.#tries)
-    // The first retry yields as well: a store that answers at once must not keep the event loop.
-    if (this.#tries === 1) await Promise.resolve()
-    else await sleep(Math.random() * Math.min(2 ** this.#tries, MAX_PAUSE))
-    this.#tryStart = performance.now()
-  }
-}
-
 /**
  * Repeats a compare-and-set until it is done or its record is gone.
  *
  * `refresh` reads what is stored now and prepares the next attempt; `false` when the session has ended. The pause comes
- * before the read: what is read must be new when it is written over.
+ * before the read: what is read must be new when it is written over. It is none at all before the second try, then a random
+ * time that grows.
  *
  * @returns whether it was done.
  * @throws {SessionError} `ERR_SESSION_CONFLICT` after ten seconds of tries.
@@ -42,11 +24,38 @@ export async function retryOnConflict(
   refresh: () => MaybePromise<boolean>,
   first: MaybePromise<Replaced> = attempt(),
 ): Promise<boolean> {
-  const backoff = new Backoff()
-  // Bounded by the patience of the backoff.
-  for (let outcome = await first; ; outcome = await attempt()) {
+  const start = performance.now()
+  let tryStart = start
+  let outcome = await first
+  for (let tries = 1; ; tries++) {
     if (outcome !== 'stale') return outcome === 'done'
-    await backoff.wait()
+    const now = performance.now()
+    const elapsed = now - start
+    if (elapsed > PATIENCE || elapsed + (now - tryStart) > MAX_TIME) throw outOfTries(tries)
+    // The first retry yields as well: a store that answers at once must not keep the event loop.
+    if (tries === 1) await Promise.resolve()
+    else await sleep(Math.random() * Math.min(2 ** tries, MAX_PAUSE))
+    tryStart = performance.now()
     if (!(await refresh())) return false
+    outcome = await attempt()
   }
+}
+
+/**
+ * The same for a change of what is known as the newest; `readAgain` gives what took the place of that.
+ *
+ * @returns the one that was changed; `undefined` where there is none any more.
+ */
+export async function changeNewest<Newest>(
+  first: Newest | undefined,
+  change: (newest: Newest) => MaybePromise<Replaced>,
+  readAgain: (known: Newest) => Promise<Newest | undefined>,
+): Promise<Newest | undefined> {
+  let newest = first
+  const attempt = (): MaybePromise<Replaced> => (newest === undefined ? 'gone' : change(newest))
+  const refresh = async (): Promise<boolean> => {
+    newest = newest === undefined ? undefined : await readAgain(newest)
+    return newest !== undefined
+  }
+  return (await retryOnConflict(attempt, refresh)) ? newest : undefined
 }

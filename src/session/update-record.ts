@@ -6,9 +6,9 @@ import { recordOf, type Draft } from '../record/record.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import { updateAround } from './inside-update.ts'
-import { readLive } from './newest.ts'
+import { readLive, type Known } from './newest.ts'
 import { ownerInData, signedOut } from './owner.ts'
-import { retryOnConflict } from './retry.ts'
+import { changeNewest } from './retry.ts'
 import { runUpdate, type Run } from './update-run.ts'
 import { validate } from './validation.ts'
 
@@ -42,12 +42,10 @@ async function changeRecord<Result>(
   owner: string | undefined,
 ): Promise<Result> {
   const { events, payload, settings, store, writes } = core
-  let known = await readLive(core, key)
   let run: Run<Result> | undefined
-  const attempt = async (): Promise<Replaced> => {
-    if (known === undefined || (owner !== undefined && known.record.owner !== owner)) return 'gone'
-    if (known.dataError !== undefined) throw known.dataError
-    const { record, stored } = known
+  const change = async ({ record, stored, dataError }: Known): Promise<Replaced> => {
+    if (owner !== undefined && record.owner !== owner) return 'gone'
+    if (dataError !== undefined) throw dataError
     run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, (data) => fn(data, record))
     if ('error' in run || run.changes.length === 0) return 'done'
     const { createdAt } = record
@@ -62,14 +60,12 @@ async function changeRecord<Result>(
     const answer = await writes.hold(key, Promise.resolve(store.replace(next, record.version, settings.now())))
     if (answer !== 'done') return answer
     payload.known.remember(next, draft)
-    if (events.channels.commit.hasSubscribers) events.emit('commit', { publicId: key, owner: next.owner })
+    events.emit('commit', { publicId: key, owner: next.owner })
     return answer
   }
-  const refresh = async (): Promise<boolean> => {
-    known = await readLive(core, key)
-    return known !== undefined
-  }
-  if (!(await retryOnConflict(attempt, refresh)) || run === undefined) throw goneError()
+  const read = (): Promise<Known | undefined> => readLive(core, key)
+  const changed = await changeNewest(await read(), change, read)
+  if (changed === undefined || run === undefined) throw goneError()
   if ('error' in run) throw run.error
   return run.result
 }

@@ -96,11 +96,9 @@ class Update<Result> {
     const session = this.#session
     return runExclusive(session, async () => {
       this.#isFresh = true
-      if (this.#isRefreshed || session.record !== this.#ground || session.status === 'new') {
-        this.#isRefreshed = false
-        return true
-      }
-      if (await refresh(session)) return true
+      const hasGround = this.#isRefreshed || session.record !== this.#ground || session.status === 'new'
+      this.#isRefreshed = false
+      if (hasGround || (await refresh(session))) return true
       await this.#follow()
       this.#isFollowed = true
       return true

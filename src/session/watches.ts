@@ -6,10 +6,10 @@ import { goneError } from '../errors.ts'
 import { eachOf } from '../portions.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
 import type { Payload } from '../record/payload.ts'
-import { decodeRecord, isEnded } from '../record/record.ts'
+import { isEnded, readRecord } from '../record/record.ts'
 import { isFreshStart, successorOf } from '../record/tombstone.ts'
 import type { Settings } from '../settings.ts'
-import { CorruptRecord, type SessionRecord } from '../store.ts'
+import type { SessionRecord } from '../store.ts'
 
 /** Who waits: one request that looked at its signal. */
 export interface Watcher {
@@ -127,8 +127,6 @@ export class Watches {
     this.#isClosed = true
     this.#stop()
     this.#unsubscribe?.()
-    this.#unsubscribe = undefined
-    this.#hasSubscribed = true
     this.#watched.clear()
     this.#of.clear()
   }
@@ -215,23 +213,15 @@ export class Watches {
         key = successor
         continue
       }
-      const end = this.#endOf(record)
+      const stored = readRecord(this.#payload, record)
+      if (stored === undefined) break
+      const end = effectiveEnd(this.#settings.lifetime, stored.metadata, record)
       if (end <= now) break
       watched.expiresAt = end
       if (key !== watched.key) this.#move(watched, key, end)
       return
     }
     this.#abort(watched)
-  }
-
-  /** When the session of a record ends; 0 where it cannot be read. */
-  #endOf(record: SessionRecord): number {
-    try {
-      return effectiveEnd(this.#settings.lifetime, decodeRecord(this.#payload, record).metadata, record)
-    } catch (error) {
-      if (error instanceof CorruptRecord) return 0
-      throw error
-    }
   }
 
   #move(watched: Watched, key: string, expiresAt: number): void {

@@ -171,8 +171,8 @@ test('the tables of channels, reasons, levels and notices have all of them', (t)
     [...text.matchAll(/^\| (`[^|]*)\|/gm)].flatMap(([, cell = '']) =>
       [...cell.matchAll(/`'?([\w-]+)'?`/g)].map(([, name = '']) => name),
     )
-  const [list = ''] = inSource(/^const NAMES = \[([^\]]*'store-error'[^\]]*)\] as const$/gm)
-  const all = [...list.matchAll(/'([a-z-]+)'/g)].map(([, name = '']) => name).sort()
+  const [list = ''] = inSource(/^const LEVELS = \{([^}]*'store-error'[^}]*)\} as const$/gm)
+  const all = [...list.matchAll(/^ +'?([a-z-]+)'?: /gm)].map(([, name = '']) => name).sort()
   const levels = [...section(page, '## Logs').matchAll(/^\| `\w+` \| (.*) \|$/gm)].flatMap(([, cell = '']) =>
     [...cell.matchAll(/`([a-z-]+)`/g)].map(([, name = '']) => name),
   )

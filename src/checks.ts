@@ -1,0 +1,36 @@
+// What options are held to in more than one room. Each check names the option and its rule.
+import { invalidType, invalidValue } from './errors.ts'
+
+/** @throws {TypeError} unless it is `true` or `false`. */
+export function checkFlag(value: unknown, name: string): asserts value is boolean {
+  if (typeof value !== 'boolean') throw invalidType(name, 'true or false', value)
+}
+
+/**
+ * `remedy` says what to do where it is no text.
+ *
+ * @throws {TypeError} unless it is a text of that pattern.
+ */
+export function checkText(
+  value: unknown,
+  name: string,
+  pattern: RegExp,
+  rule: string,
+  remedy?: string,
+): asserts value is string {
+  if (typeof value !== 'string') throw invalidType(name, rule, value, remedy)
+  if (!pattern.test(value)) throw invalidValue(name, rule, value)
+}
+
+/** @throws {TypeError} unless it is one of these; `undefined` is never named. */
+export function checkOneOf<Word extends string | boolean | undefined>(
+  value: unknown,
+  name: string,
+  allowed: readonly Word[],
+): asserts value is Word {
+  if (allowed.some((word) => word === value)) return
+  const words = allowed
+    .filter((word) => word !== undefined)
+    .map((word) => (typeof word === 'string' ? `'${word}'` : String(word)))
+  throw invalidValue(name, words.join(' or '), value)
+}
