@@ -52,9 +52,7 @@ export function clockOf(now: (() => number) | undefined): () => number {
   if (asked === undefined) return () => Date.now()
   return () => {
     const answer: unknown = asked()
-    // A Date is as clear as a number.
-    const instant = answer instanceof Date ? answer.getTime() : answer
-    if (typeof instant === 'number' && Number.isFinite(instant)) return Math.floor(instant)
+    if (typeof answer === 'number' && Number.isFinite(answer)) return Math.floor(answer)
     throw invalidType('the result of options.now', 'a finite number, epoch milliseconds', answer, remedyFor(answer))
   }
 }

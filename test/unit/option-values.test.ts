@@ -120,8 +120,7 @@ test('the clock gives a finite number, and fractions are cut off', (t) => {
   const now = (answer: unknown): number => settingsOf({ now: () => answer }).now()
 
   t.is(now(5.9), 5)
-  t.is(now(new Date(7)), 7)
-  for (const answer of [NaN, Infinity, -Infinity, undefined, null, 'soon', 5n, new Date(NaN), Promise.resolve(5)])
+  for (const answer of [NaN, Infinity, -Infinity, undefined, null, 'soon', 5n, new Date(7), Promise.resolve(5)])
     t.throws(() => now(answer), { code: 'ERR_INVALID_ARG_TYPE', message: /^the result of options\.now must be/ })
 })
 
