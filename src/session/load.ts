@@ -111,7 +111,11 @@ export class Loader {
     const isRenewed = settings.lifetime.rolling && session.isTouchDue(record, now)
     if (verified.needsResign || isRenewed) session.cookie.due = 'renew'
     if (settings.schema !== undefined) return this.#applySchema(session, record)
-    if (events.channels.resume.hasSubscribers) this.#resumed(record)
+    if (events.channels.resume.hasSubscribers) {
+      // What cannot be read is no live session, and its owner is nobody's word.
+      session.open()
+      if (session.record === record) this.#resumed(record)
+    }
     return session
   }
 

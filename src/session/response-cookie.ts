@@ -45,12 +45,14 @@ export class ResponseCookie implements HeaderSource {
     return !ctx.res.headersSent && (ctx.respond === false || ctx.res.socket === null)
   }
 
-  /** Asks to be called when the headers leave. */
+  /** Asks to be called when the headers leave; where they have left, only what is still to be stored matters. */
   watchHeaders(): void {
-    const response = this.#session.info.ctx?.res
-    if (this.#isWatching || response === undefined || response.headersSent) return
+    const session = this.#session
+    const response = session.info.ctx?.res
+    if (this.#isWatching || response === undefined) return
     this.#isWatching = true
-    onHeaders(response, this)
+    if (response.headersSent) session.core.onEarlyHeaders(session)
+    else onHeaders(response, this)
   }
 
   /** Sends the session's cookie with this response. */

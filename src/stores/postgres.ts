@@ -52,7 +52,7 @@ export interface PostgresStoreOptions extends PostgresTable {
   /**
    * The connection that hears of sessions which other processes end, for `session.signal`: a `pg` Client that is this
    * store's alone, connected by the caller, never closed here. It cannot connect again: when it is lost, watched sessions
-   * are read every five seconds instead. Better, a function that makes a new Client: the store connects it, makes another
+   * are read every four seconds instead. Better, a function that makes a new Client: the store connects it, makes another
    * one when it is lost, and ends it with `close()`.
    *
    * `LISTEN` belongs to one connection to the server: no Pool will do, nor PgBouncer in transaction mode, past which this

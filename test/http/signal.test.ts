@@ -76,8 +76,8 @@ function another(t: ExecutionContext, store: SessionStore, { now }: Watching): S
   return middleware
 }
 
-// Before the store would be looked at again, five seconds later: so it was announced.
-const SOON = 4000
+// Before the store would be looked at again, four seconds later: so it was announced.
+const SOON = 3500
 
 /** Resolves when it aborts; rejects after so long. */
 function aborted(signal: AbortSignal, limit = 60_000): Promise<void> {

@@ -126,7 +126,7 @@ holds(`${HOW} within a second: MemoryStore, one process`, { kind: 'memory' }, 10
 holds(
   `${HOW} within five seconds: SqliteStore, which announces nothing`,
   { kind: 'sqlite', path: join(temporaryFolder(), 'signals.db') },
-  5500,
+  5000,
 )
 if (redis !== undefined) {
   for (const kind of ['redis', 'ioredis'] as const)

@@ -38,6 +38,26 @@ claim('what a chain that never returns had pending is stored as its response clo
   t.deepEqual((await visitor.does((session) => session.flash('note'))).result, ['hello'])
 })
 
+claim('what is first changed after the headers have left is stored as the response closes, too', async (t, stage) => {
+  const { visitor } = stage
+  await visitor.does(({ data }) => void (data.a = 1))
+  let seen: Context | undefined
+  const reply = await visitor.does((session, ctx) => {
+    seen = ctx
+    ctx.respond = false
+    ctx.res.writeHead(200)
+    ctx.res.write('own')
+    session.data.b = 2
+    ctx.res.end()
+    return new Promise<never>(() => undefined)
+  })
+  await closed(seen)
+
+  t.is(reply.status, 200)
+  for (let tries = 0; tries < 200 && (await visitor.sees())?.b !== 2; tries++);
+  t.deepEqual(await visitor.sees(), { a: 1, b: 2 })
+})
+
 claim('a visitor of a chain that never returns gets one session, not one with each request', async (t, stage) => {
   const { visitor, scene } = stage
   const lines: number[] = []

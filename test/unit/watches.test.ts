@@ -9,7 +9,7 @@ import { Payload } from '../../src/record/payload.ts'
 import { Watches, type Watcher } from '../../src/session/watches.ts'
 import { settingsOf } from '../../src/settings.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
-import type { SessionRecord } from '../../src/store.ts'
+import type { SessionRecord, SessionStore } from '../../src/store.ts'
 
 const MANY = 10_000
 
@@ -111,6 +111,36 @@ test.serial('ten thousand watched sessions cost one read each, one timer, and le
     }),
   )
   t.is(timers() - before, 0, 'without anybody to wait for there is no timer')
+  watches.close()
+})
+
+test.serial('an end right after a look is told within five seconds where the store announces nothing', async (t) => {
+  const settings = settingsOf({ keys: ['a secret of more than sixteen characters'] })
+  const events = new Events(undefined)
+  const store: SessionStore = Object.assign(new MemoryStore(), { subscribe: undefined })
+  const watches = new Watches(
+    new CheckedStore(store, 2000, events),
+    new Payload(jsonCodec(1000), 65_536, undefined),
+    settings,
+  )
+  const now = Date.now()
+  const record = { key: 'k'.repeat(43), version: 1, payload: '{}', owner: undefined, meta: undefined }
+  const watcher = new Waiting({ ...record, createdAt: now, lastSeenAt: now, expiresAt: now + 3_600_000 })
+  await store.create(watcher.record, now)
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called on performance
+  const { now: timeOf } = performance
+  let ahead = 0
+  performance.now = () => timeOf.call(performance) + ahead
+  t.teardown(() => (performance.now = timeOf))
+
+  watches.add(watcher)
+  const since = performance.now()
+  await turn(0)
+  await store.delete(record.key)
+  ahead = 3000
+
+  t.true(await eventually(() => watcher.ended > 0))
+  t.true(performance.now() - since < 5000)
   watches.close()
 })
 
