@@ -1,7 +1,7 @@
 // A session as those see it who look from outside a request.
 import type { DeviceFacts } from '../record/payload.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
-import { isEnded, readRecord } from '../record/record.ts'
+import { isEnded, nothingStored, readMetadata, readRecord } from '../record/record.ts'
 import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import type { SessionData } from './manager.ts'
@@ -38,19 +38,21 @@ export async function infoOf(core: Core, record: SessionRecord): Promise<Session
   const { settings, payload, events } = core
   const { key: publicId, owner, createdAt, lastSeenAt } = record
   const shown = { publicId, owner, createdAt, lastSeenAt }
-  const unknown = { expiresAt: record.expiresAt, authenticatedAt: undefined, device: undefined, isBound: false }
-  if (payload.isLocked(record)) return { ...shown, ...unknown, data: undefined }
-  const stored = readRecord(payload, record)
-  if (stored === undefined) {
+  const metadata = readMetadata(record)
+  const isLocked = payload.isLocked(record)
+  const stored = isLocked ? nothingStored(0) : readRecord(payload, record)
+  if (stored === undefined || metadata === undefined) {
     // It is shown all the same: whoever sees the list may want to end it.
     events.emit('reject', { publicId, owner, reason: 'corrupt' })
-    return { ...shown, ...unknown, data: {} }
+    const { expiresAt } = record
+    return { ...shown, expiresAt, authenticatedAt: undefined, device: undefined, isBound: false, data: {} }
   }
-  const { metadata, device } = stored
   const expiresAt = effectiveEnd(settings.lifetime, metadata, record)
   if (expiresAt <= settings.now()) return undefined
+  const { authenticatedAt, binding } = metadata
+  const info = { ...shown, expiresAt, authenticatedAt, device: stored.device, isBound: binding !== undefined }
+  if (isLocked) return { ...info, data: undefined }
   const { stored: checked, dataError } = await applySchema(core, record, stored)
   const data = dataError === undefined ? (payload.codec.lend(checked.data, []) as Record<string, unknown>) : undefined
-  const { authenticatedAt, binding } = metadata
-  return { ...shown, expiresAt, authenticatedAt, device, isBound: binding !== undefined, data }
+  return { ...info, data }
 }

@@ -113,6 +113,23 @@ test('list() shows sessions under an encryption key that is not configured, with
   t.is(await elsewhere.destroyAll('ada'), 1)
 })
 
+test('of a session under an encryption key that is not configured all but data and device is shown and counts', async (t) => {
+  const [store, now] = [new MemoryStore(), { value: NOW }]
+  const { middleware } = await signedIn(t, ['ada'], {
+    store,
+    now: () => now.value,
+    encryptionKeys: ['the key of another server'],
+  })
+  const [shown] = await middleware.list('ada')
+  const elsewhere = (idleTimeout: number) =>
+    session({ keys: KEYS, store, now: () => now.value, idleTimeout, encryptionKeys: ['the key of this server'] })
+
+  t.is(shown?.authenticatedAt, NOW)
+  t.deepEqual(await elsewhere(7_200_000).list('ada'), [{ ...shown, data: undefined }])
+  now.value += 1_800_000
+  t.deepEqual(await elsewhere(1_800_000).list('ada'), [])
+})
+
 test('destroy() ends a session by its public id, once', async (t) => {
   const app = await signedIn(t, ['ada', 'ada'])
 
