@@ -162,7 +162,10 @@ export class MountedSession {
     if (!this.#hasBegun) this.#begin()
     const route = this.#device?.routeOf(ctx)
     if (route !== undefined) return this.#answerDevice(ctx, route)
-    if (this.#settings.skips?.(ctx) === true) return next()
+    if (this.#settings.skips?.(ctx) === true) {
+      this.requests.meet(ctx.app)
+      return next()
+    }
     const forwarded = sessionContext.getStore() === undefined ? undefined : forwardedManager(ctx, this.core)
     if (forwarded !== undefined) return this.#serveForwarded(ctx, forwarded, next)
     return this.#serve(ctx, ctx.req, next)
@@ -293,6 +296,7 @@ function isAnswer(error: unknown): boolean {
   const { name, status, statusCode } = error as { name?: unknown; status?: unknown; statusCode?: unknown }
   // By name: it may be of another copy of this package.
   if (name === 'SessionError') return false
-  const answer = status ?? statusCode
+  // eslint-disable-next-line @typescript-eslint/prefer-nullish-coalescing -- as Koa: a status of 0 is none
+  const answer = status || statusCode
   return typeof answer === 'number' && answer >= 400 && answer < 500
 }

@@ -23,14 +23,18 @@ export class Requests {
     this.#events = events
   }
 
+  /** Knows the app for what comes outside its chain: its keys, and contexts. */
+  meet(app: App): void {
+    if (this.#app === app) return
+    this.#app = app
+    if (!this.#settings.koaSession) watchForKoaSession(app.context, this.#events)
+  }
+
   /** A request of Koa's chain; whether it is passive is asked of the app unless it is given. */
   infoOf(ctx: Context, isPassive?: boolean): RequestInfo & { readonly ctx: Context } {
     const { app, req: request } = ctx
-    const { cookie: given, keys, koaSession, passive } = this.#settings
-    if (this.#app !== app) {
-      this.#app = app
-      if (!koaSession) watchForKoaSession(app.context, this.#events)
-    }
+    const { cookie: given, keys, passive } = this.#settings
+    if (this.#app !== app) this.meet(app)
     const cookie = typeof given === 'function' ? given(ctx) : given
     const ring = keys?.current() ?? this.#keyringOf(app)
     return { request, cookie, keyring: ring, ctx, isPassive: isPassive ?? passive?.(ctx) === true }

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { currentSession, session, tryCurrentSession, type SessionMiddleware } from '../../src/index.ts'
-import { KEYS } from '../support/app.ts'
+import { KEYS, served } from '../support/app.ts'
 import { mounted, type Handler, type Mounted, type Session, type Things } from '../support/mounted.ts'
 
 const HEADERS_SENT = { code: 'ERR_SESSION_HEADERS_SENT' }
@@ -229,6 +229,16 @@ test('before the first request run() needs keys as an option', async (t) => {
     },
   )
   t.is(await session({ keys: KEYS }).run(requestWith(), () => 1), 1)
+})
+
+test('a request that is skipped tells run() of its app, with the keys', async (t) => {
+  const app = new Koa()
+  app.keys = [...KEYS]
+  const middleware = session({ skip: () => true })
+  app.use(middleware)
+  await (await served(t, app)).browser().get('/')
+
+  t.is(await middleware.run(requestWith(), () => 1), 1)
 })
 
 test('a cookie that is a function of ctx is asked with one made for the request', async (t) => {
