@@ -46,7 +46,7 @@ export class KoaSessionFacade {
     this.#show()
     Object.defineProperty(ctx, 'session', {
       configurable: true,
-      get: () => (this.pendingEnd === 'ended' ? null : this.#session),
+      get: () => (this.pendingEnd === 'ended' || this.#isDestroyed ? null : this.#session),
       set: (value: unknown) => this.#assign(value),
     })
   }
@@ -110,10 +110,14 @@ export class KoaSessionFacade {
     this.#expose(this.#ctx, new Proxy(this.manager, new DataFacade(bag, own, prototype)))
   }
 
+  /** Whether `destroy()` has ended the session. */
+  get #isDestroyed(): boolean {
+    return requestSessionOf(this.manager).status === 'destroyed'
+  }
+
   #assign(value: unknown): void {
     if (value === null || value === undefined || value === false) {
-      // One that destroy() has ended is ended already.
-      if (requestSessionOf(this.manager).status !== 'destroyed') this.manager.clear()
+      if (!this.#isDestroyed) this.manager.clear()
       this.pendingEnd = 'ended'
       return
     }

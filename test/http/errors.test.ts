@@ -15,6 +15,7 @@ const answers: Record<string, unknown> = {
   'status 499': thrown({ status: 499 }),
   'statusCode 404': thrown({ statusCode: 404 }),
   'a status on a plain object': { status: 422 },
+  'status 0 and statusCode 404': thrown({ status: 0, statusCode: 404 }),
 }
 
 for (const [what, error] of Object.entries(answers)) {
