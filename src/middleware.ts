@@ -205,7 +205,7 @@ export class MountedSession {
       ? trace('load', {}, () => this.#loader.load(info))
       : this.#loader.load(info)
     const session = loading instanceof RequestSession ? loading : await loading
-    if (session.status === 'live' && isUnsafe(request)) assertSameSite(this.core, info, session.record)
+    if (session.status === 'live' && isUnsafe(request)) assertSameSite(this.core, info, session)
     if (ctx === undefined && session.origin === 'unbound') throw unboundError()
     // Not before: neither an outage nor a refused request, nor a session that was passed over, may send a cookie.
     if (session.cookie.due !== 'none' || session.pending.mustStore) session.cookie.watchHeaders()
@@ -247,10 +247,11 @@ export class MountedSession {
     await commitPending(session)
   }
 
-  /** @internal The public id of the live session that a request's cookie names. */
+  /** @internal The public id of the live session that a request's cookie names; what cannot be read is none. */
   async livePublicId(info: RequestInfo): Promise<string | undefined> {
-    const { status, record } = await this.#loader.load(info)
-    return status === 'live' ? record?.key : undefined
+    const session = await this.#loader.load(info)
+    session.open()
+    return session.record?.key
   }
 
   async close(): Promise<void> {

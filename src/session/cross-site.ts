@@ -1,15 +1,16 @@
 // A session is used by the pages of its own site alone.
 import { isCrossSite } from '../cookie/cross-site.ts'
 import { crossSiteError } from '../errors.ts'
-import type { SessionRecord } from '../store.ts'
 import type { Core, RequestInfo } from './core.ts'
+import type { RequestSession } from './request-session.ts'
 
 /**
- * Refuses an unsafe request of another site; its caller has asked whether it is unsafe.
+ * Refuses an unsafe request of another site that comes with a live session, or signs in where none is given; its caller has
+ * asked whether it is unsafe.
  *
  * @throws {SessionError} `ERR_SESSION_CROSS_SITE`, with an event.
  */
-export function assertSameSite(core: Core, info: RequestInfo, record: SessionRecord | undefined): void {
+export function assertSameSite(core: Core, info: RequestInfo, session: RequestSession | undefined): void {
   const { events, settings } = core
   const { crossSite } = settings
   const { request } = info
@@ -17,6 +18,10 @@ export function assertSameSite(core: Core, info: RequestInfo, record: SessionRec
   const { headers } = request
   if (!isCrossSite(headers, () => info.ctx?.host ?? core.requests.hostOf(request))) return
   if (crossSite.trusts(() => info.ctx ?? core.requests.contextOf(request), headers.origin)) return
+  // What cannot be read is no live session, whether or not anybody listened and it was opened at the load.
+  session?.open()
+  if (session?.status === 'new') return
+  const record = session?.record
   events.emit('reject', { publicId: record?.key, owner: record?.owner, reason: 'cross-site' })
   throw crossSiteError()
 }

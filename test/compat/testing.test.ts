@@ -3,8 +3,16 @@ import Koa from 'koa'
 import { sessionCookie, sessionOf, withSession } from '../../src/testing.ts'
 import supertest from 'supertest'
 import { Cookie, CookieJar } from 'tough-cookie'
-import { currentSession, session, SessionError, tryCurrentSession, type SessionMiddleware } from '../../src/index.ts'
+import {
+  currentSession,
+  MemoryStore,
+  session,
+  SessionError,
+  tryCurrentSession,
+  type SessionMiddleware,
+} from '../../src/index.ts'
 import { KEYS } from '../support/app.ts'
+import { keyIn } from '../support/mounted.ts'
 
 interface Things {
   name?: string
@@ -137,6 +145,19 @@ test('an app with the option passive needs no request before sessionCookie and s
 
   t.like(await sessionOf(middleware, cookie), { owner: 'ada', data: { name: 'Ada' } })
   t.is(asked, 0)
+})
+
+test('sessionOf finds no session that cannot be read, whether or not anybody listens', async (t) => {
+  for (const logger of [undefined, {}]) {
+    const store = new MemoryStore()
+    const middleware = session<Things>({ keys: [...KEYS], store, logger })
+    const cookie = await sessionCookie(middleware, { name: 'Ada' })
+    const record = store.read(keyIn(cookie), Date.now())
+    if (record === undefined) return t.fail('not stored')
+    store.replace({ ...record, version: 2, payload: '{"name":' }, record.version, Date.now())
+
+    t.is(await sessionOf(middleware, cookie), undefined)
+  }
 })
 
 test('sessionCookie refuses data that a handler could not store', async (t) => {

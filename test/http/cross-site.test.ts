@@ -4,9 +4,10 @@ import { IncomingMessage, request } from 'node:http'
 import { Socket } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
-import { session, type EventMessage, type SessionManager, type SessionOptions } from '../../src/index.ts'
+import { MemoryStore, session, type EventMessage, type SessionManager, type SessionOptions } from '../../src/index.ts'
 import { sessionCookie } from '../../src/testing.ts'
 import { served, type Answer, type Browser } from '../support/app.ts'
+import { keyIn } from '../support/mounted.ts'
 
 interface Things {
   n?: number
@@ -132,6 +133,24 @@ test('a request without a live session is served, but for a sign-in', async (t) 
   t.is(refused.status, 403)
   t.deepEqual(refused.setCookie, [])
   t.deepEqual(await middleware.list('ada'), [])
+})
+
+test('a session that cannot be read is no live one, whether or not anybody listens', async (t) => {
+  for (const logger of [undefined, {}]) {
+    const store = new MemoryStore()
+    const { visitor, post, ran } = await site(t, { store, logger })
+    const key = keyIn(await visitor.cookie())
+    const record = store.read(key, Date.now())
+    if (record === undefined) return t.fail('not stored')
+    store.replace({ ...record, version: record.version + 1, payload: '{"n":' }, record.version, Date.now())
+
+    t.is((await post(CROSS, '/in')).status, 403)
+    const served = await post(CROSS)
+
+    t.is(served.status, 200)
+    t.is(served.body, 'expired')
+    t.is(ran.count, 2)
+  }
 })
 
 test('an owner that the owner option finds is a sign-in', async (t) => {
