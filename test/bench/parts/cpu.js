@@ -1,6 +1,5 @@
 // CPU time per request without sockets. All candidates stay alive in processes of their own and take turns, slice by slice, so
-// that noise hits them alike. W4 has a second process, so that the sessions it piles up burden no other workload. The rounds are
-// shared among several lives: two processes that run the same code differ by some percent as long as they live.
+// that noise hits them alike. W4 has a second process, so that the sessions it piles up burden no other workload.
 import { start } from '../harness/child.js'
 import { load, names } from '../harness/registry.js'
 import { median, round } from '../harness/stats.js'
@@ -12,7 +11,6 @@ export async function measure({
   node,
   say,
   rounds = 9,
-  lives = 3,
   ms = 150,
   warm = 300,
   lead = 50,
@@ -28,45 +26,44 @@ export async function measure({
   }
   const begin = ({ name, store }) =>
     start('harness/worker.js', [name, store], { node, execArgv: ['--max-old-space-size=4096'] })
+  await Promise.all(
+    candidates.map(async (one) => {
+      one.steady = await begin(one)
+      if (workloads.includes('W4')) one.creating = await begin(one)
+    }),
+  )
   const childFor = (one, workload) => (workload === 'W4' ? one.creating : one.steady)
-  let conflicts
-  for (let life = 0; life < Math.min(lives, rounds); life++) {
-    await Promise.all(
-      candidates.map(async (one) => {
-        one.steady = await begin(one)
-        if (workloads.includes('W4')) one.creating = await begin(one)
-      }),
-    )
-    say('warming up')
-    // Nothing is measured yet, so the candidates need not wait for one another; two at a time keep the machine busy.
-    for (let at = 0; at < candidates.length; at += 2) {
-      const warmUp = async (one) => {
-        for (const workload of workloads)
-          await childFor(one, workload).ask({ workload, ms: workload === 'W4' ? 4 * warm : warm, lanes })
-      }
-      await Promise.all(candidates.slice(at, at + 2).map(warmUp))
+  say('warming up')
+  // Nothing is measured yet, so the candidates need not wait for one another; two at a time keep the machine busy.
+  for (let at = 0; at < candidates.length; at += 2) {
+    const warmUp = async (one) => {
+      for (const workload of workloads)
+        await childFor(one, workload).ask({ workload, ms: workload === 'W4' ? 4 * warm : warm, lanes })
     }
-    for (let turn = life; turn < rounds; turn += lives) {
-      say(`round ${turn + 1} of ${rounds}`)
-      for (const workload of workloads) {
-        // New sessions are promoted in the collector's own rhythm: a longer slice holds more of its turns.
-        const long = workload === 'W4' ? 2 : 1
-        for (const one of candidates) {
-          const run = await childFor(one, workload).ask({ workload, lead: long * lead, ms: long * ms, lanes })
-          if (run !== null) (one.runs[workload] ??= []).push(run.cpu)
-        }
-      }
-    }
-    const ours = candidates.find(({ id }) => id === 'koa-fastsession')
-    if (ours && workloads.includes('W3'))
-      conflicts = await ours.steady.ask({ conflicts: true, workload: 'W3', ms: 50, lanes })
-    for (const { steady, creating } of candidates) await Promise.all([steady.stop(), creating?.stop()])
+    await Promise.all(candidates.slice(at, at + 2).map(warmUp))
   }
+  for (let turn = 0; turn < rounds; turn++) {
+    say(`round ${turn + 1} of ${rounds}`)
+    for (const workload of workloads) {
+      // New sessions are promoted in the collector's own rhythm: a longer slice holds more of its turns.
+      const long = workload === 'W4' ? 2 : 1
+      for (const one of candidates) {
+        const run = await childFor(one, workload).ask({ workload, lead: long * lead, ms: long * ms, lanes })
+        if (run !== null) (one.runs[workload] ??= []).push(run.cpu)
+      }
+    }
+  }
+  const ours = candidates.find(({ id }) => id === 'koa-fastsession')
+  const conflicts =
+    ours && workloads.includes('W3')
+      ? await ours.steady.ask({ conflicts: true, workload: 'W3', ms: 50, lanes })
+      : undefined
+  for (const { steady, creating } of candidates) await Promise.all([steady.stop(), creating?.stop()])
 
   const over = (runs, base) => (base === undefined ? undefined : round(median(runs.map((cpu, at) => cpu / base[at]))))
   const runsOf = (name, workload) => candidates.find((one) => one.id === name)?.runs[workload]
   return {
-    settings: { rounds, lives: Math.min(lives, rounds), ms, lead, lanes },
+    settings: { rounds, ms, lead, lanes },
     conflicts: round(conflicts),
     rows: candidates.map(({ id, floor, runs }) => ({
       candidate: id,

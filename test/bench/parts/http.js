@@ -1,5 +1,5 @@
 // Server CPU per request, throughput and latency over loopback: one server process at a time under load, candidates taking turns. Under
-// noise the CPU is far steadier than the requests per second. The rounds are shared among several lives, as in cpu.js.
+// noise the CPU is far steadier than the requests per second.
 import { start } from '../harness/child.js'
 import { load as loadAdapter } from '../harness/registry.js'
 import { load, tool } from '../harness/load.js'
@@ -22,7 +22,6 @@ export async function measure({
   node,
   say,
   rounds = 9,
-  lives = 3,
   seconds = 0.5,
   connections = 32,
   only = CANDIDATES,
@@ -33,33 +32,34 @@ export async function measure({
   for (const id of only) {
     const [name, store] = id.split(':')
     const { stores } = await loadAdapter(name)
-    candidates.push({ id, runs: {}, args: [name, store ?? stores[0], redisUrl] })
+    const args = [name, store ?? stores[0], redisUrl]
+    candidates.push({
+      id,
+      runs: {},
+      server: await start('harness/serve.js', args, { node, execArgv: ['--max-old-space-size=3072'] }),
+    })
   }
-  for (let life = 0; life < Math.min(lives, rounds); life++) {
-    for (const one of candidates)
-      one.server = await start('harness/serve.js', one.args, { node, execArgv: ['--max-old-space-size=3072'] })
-    // The first round warms up, with one slice of a workload that stores and one that reads.
-    for (let turn = life - lives; turn < rounds; turn += lives) {
-      say(turn < 0 ? 'warming up' : `round ${turn + 1} of ${rounds}`)
-      for (const workload of workloads) {
-        if (turn < 0 && workload !== 'W3' && workload !== 'W4') continue
-        const { path, cookie } = WORKLOADS[workload]
-        for (const { server, runs } of candidates) {
-          const { port, cookies } = server.ready
-          const before = await server.ask({})
-          const run = await load({ port, path, cookie: cookie && cookies[cookie], seconds, connections })
-          const after = await server.ask({})
-          run.cpu = (after.user + after.system - before.user - before.system) / run.n
-          if (turn >= 0) (runs[workload] ??= []).push(run)
-        }
+  // The first round warms up, with one slice of a workload that stores and one that reads.
+  for (let turn = -1; turn < rounds; turn++) {
+    say(turn < 0 ? 'warming up' : `round ${turn + 1} of ${rounds}`)
+    for (const workload of workloads) {
+      if (turn < 0 && workload !== 'W3' && workload !== 'W4') continue
+      const { path, cookie } = WORKLOADS[workload]
+      for (const { server, runs } of candidates) {
+        const { port, cookies } = server.ready
+        const before = await server.ask({})
+        const run = await load({ port, path, cookie: cookie && cookies[cookie], seconds, connections })
+        const after = await server.ask({})
+        run.cpu = (after.user + after.system - before.user - before.system) / run.n
+        if (turn >= 0) (runs[workload] ??= []).push(run)
       }
     }
-    await Promise.all(candidates.map(({ server }) => server.stop()))
   }
+  await Promise.all(candidates.map(({ server }) => server.stop()))
 
   const base = candidates.find(({ id }) => id === 'koa')?.runs
   return {
-    settings: { tool, rounds, lives: Math.min(lives, rounds), seconds, connections },
+    settings: { tool, rounds, seconds, connections },
     rows: candidates.map(({ id, runs }) => ({
       candidate: id,
       ...Object.fromEntries(

@@ -90,13 +90,7 @@ function cpuSection({ rows, settings, conflicts }) {
     conflicts === undefined
       ? ''
       : ` In W3 koa-fastsession met a conflict in ${Math.round(100 * conflicts)} of 100 requests.`
-  return `Bare Koa: ${number(Math.min(...micros))} to ${number(Math.max(...micros))} us; ${rounds(settings, `${settings.ms} ms`)}.${met}\n\n${table(['', ...CPU_WORKLOADS], ratios)}`
-}
-
-/** How long was measured; processes of the same code differ a little for as long as they live. */
-function rounds(settings, slice) {
-  const processes = settings.lives > 1 ? `, in ${settings.lives} processes of each candidate one after another` : ''
-  return `${settings.rounds} rounds of ${slice}${processes}`
+  return `Bare Koa: ${number(Math.min(...micros))} to ${number(Math.max(...micros))} us; ${settings.rounds} rounds of ${settings.ms} ms.${met}\n\n${table(['', ...CPU_WORKLOADS], ratios)}`
 }
 
 const HTTP_TEXT = `Server CPU of a request over loopback, parser, kernel and socket included, over bare Koa's in the same round; in
@@ -104,7 +98,7 @@ brackets requests per second over
 bare Koa's. The load and the server share the machine, so the CPU is the steadier figure.`
 
 function httpSection({ rows, settings }) {
-  return `${settings.tool}, ${settings.connections} connections, ${rounds(settings, `${settings.seconds} s`)}.\n\n${httpTable(rows, ['W1', 'W2', 'W3', 'W7', 'W4'])}`
+  return `${settings.tool}, ${settings.connections} connections, ${settings.rounds} rounds of ${settings.seconds} s.\n\n${httpTable(rows, ['W1', 'W2', 'W3', 'W7', 'W4'])}`
 }
 
 function httpTable(rows, workloads) {
@@ -133,7 +127,7 @@ function redisSection({ commands, rows, settings }) {
     figures && `${told(figures.sent) || 'none'}${told(figures.inside) ? ` (${told(figures.inside)})` : ''}`
   const workloads = ['W1', 'W2', 'W3', 'W4', 'W6']
   const counts = commands.map((row) => [row.candidate, ...workloads.map((workload) => shown(row[workload]))])
-  return `${table(['', ...workloads], counts)}\n\n${settings.tool}, ${settings.connections} connections, ${rounds(settings, `${settings.seconds} s`)}.\n\n${httpTable(rows, ['W2', 'W3', 'W7', 'W4'])}`
+  return `${table(['', ...workloads], counts)}\n\n${settings.tool}, ${settings.connections} connections, ${settings.rounds} rounds of ${settings.seconds} s.\n\n${httpTable(rows, ['W2', 'W3', 'W7', 'W4'])}`
 }
 
 const MEMORY_TEXT = `Heap (and memory that hangs on it) for each small session, made through the middleware; the CPU of making one,
