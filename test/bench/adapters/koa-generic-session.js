@@ -27,6 +27,8 @@ export function build({ store, keys, ttl, redisUrl }) {
   return {
     listener: app.callback(),
     close() {
+      // It would wait ten seconds for its store to come back, and then end the process with a rejection that nobody handles.
+      client?.removeAllListeners('end')
       client?.disconnect()
     },
   }
