@@ -67,7 +67,8 @@ export class Loader {
       // Only what can be read lives: a corrupt one must not hide the next.
       session.open()
       if (session.status !== 'live') {
-        if (best.status === 'new' && session.status !== 'new') best = session
+        const saysMore = session.status !== 'new' || session.origin === 'unbound'
+        if (best.status === 'new' && saysMore) best = session
         continue
       }
       for (const { publicId } of ids.slice(at + 1)) this.#reject('duplicate', publicId)
