@@ -12,17 +12,24 @@ export interface Found {
   readonly stored: Stored
 }
 
-/** The first live session, in the order of the Cookie header. */
-export async function findSession(core: Core, verifier: CookieVerifier, info: RequestInfo): Promise<Found | undefined> {
+/** The first live session that is meant, in the order of the Cookie header; where none is, the first. */
+export async function findSession(
+  core: Core,
+  verifier: CookieVerifier,
+  info: RequestInfo,
+  isMeant: (found: Found) => boolean,
+): Promise<Found | undefined> {
   const header = info.request.headers.cookie
   if (header === undefined) return undefined
   const { values } = parseSessionCookies(header, info.cookie, info.keyring.length)
+  let first: Found | undefined
   for (const value of values) {
     const verified = verifier.verify(info.cookie, info.keyring, value)
     const found = verified === undefined ? undefined : await readFound(core, verified.publicId)
-    if (found !== undefined) return found
+    if (found !== undefined && isMeant(found)) return found
+    first ??= found
   }
-  return undefined
+  return first
 }
 
 /**

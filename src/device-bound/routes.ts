@@ -68,9 +68,24 @@ export class DeviceRoutes {
 
   async #serve(info: RouteInfo, route: Route): Promise<Answer> {
     // Over plain HTTP no session is bound.
-    const found = info.ctx.secure ? await findSession(this.#core, this.#verifier, info) : undefined
+    const found = info.ctx.secure ? await this.#find(info, route) : undefined
     if (found?.record.owner === undefined) return 401
     return route === 'register' ? this.#register(info, found) : this.#refresh(info, found)
+  }
+
+  /** The session that the browser means: of several cookies one may be another's, planted or left over. */
+  #find(info: RouteInfo, route: Route): Promise<Found | undefined> {
+    const { headers } = info.request
+    const named = unquoted(headers['sec-secure-session-id'])
+    const challenge = parseProof(headers['secure-session-response'])?.challenge
+    return findSession(this.#core, this.#verifier, info, ({ stored: { metadata } }) =>
+      route === 'refresh'
+        ? isNamed(metadata.binding, named)
+        : metadata.registration !== undefined &&
+          challenge !== undefined &&
+          challengeInstant(info, 'registration', metadata.registration, challenge, this.#core.settings.now()) !==
+            undefined,
+    )
   }
 
   /**
@@ -134,7 +149,7 @@ export class DeviceRoutes {
       if (metadata === undefined) return 'done'
       const { key, version, createdAt, owner } = record
       const next = { ...stored, metadata }
-      const changed = recordOf(payload, { ...next, createdAt, owner }, key, version + 1, touches.newest(record))
+      const changed = recordOf(payload, { ...next, createdAt, owner }, key, version + 1, touches.newest(record), true)
       const answer = await writes.hold(key, Promise.resolve(store.replace(changed, version, settings.now())))
       if (answer === 'done') {
         payload.known.remember(changed, next)

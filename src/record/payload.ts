@@ -52,14 +52,15 @@ export class Payload {
   /**
    * The payload of a record to be.
    *
+   * @param isStored - These contents are stored already: they are not refused where `maxBytes` was lowered since.
    * @throws {SessionError} `ERR_SESSION_TOO_LARGE` over `maxBytes`, measured before encryption.
    */
-  encode({ data, flash, device }: Contents, bound: BoundTo): string | Uint8Array {
+  encode({ data, flash, device }: Contents, bound: BoundTo, isStored = false): string | Uint8Array {
     // 0.1 reads the first two entries of a list.
     const others = device !== undefined ? [flash, { device }] : flash.length > 0 ? [flash] : []
     const text = this.codec.stringifyContents(data, others)
     // A UTF-16 unit takes at most three bytes: most sessions need no second look.
-    if (text.length * 3 > this.#maxBytes) {
+    if (text.length * 3 > this.#maxBytes && !isStored) {
       const bytes = Buffer.byteLength(text)
       if (bytes > this.#maxBytes) {
         throw new SessionError(

@@ -55,7 +55,7 @@ export interface Instants {
 }
 
 /**
- * The record that holds a draft.
+ * The record that holds a draft; `isStored`: its contents are those of a stored one.
  *
  * @throws {SessionError} `ERR_SESSION_TOO_LARGE` over `maxBytes`.
  */
@@ -65,13 +65,14 @@ export function recordOf(
   key: string,
   version: number,
   { lastSeenAt, expiresAt }: Instants,
+  isStored = false,
 ): SessionRecord {
   const { owner, createdAt, metadata } = draft
   const meta = encodeMetadata(metadata, createdAt)
   return {
     key,
     version,
-    payload: payload.encode(draft, { key, owner, meta, createdAt }),
+    payload: payload.encode(draft, { key, owner, meta, createdAt }, isStored),
     owner,
     createdAt,
     lastSeenAt,
