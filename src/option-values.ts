@@ -243,8 +243,8 @@ export function bindingOf(given: unknown): { readonly within: number; readonly p
   checkText(
     path,
     `${at}.path`,
-    /^(?=.{1,256}$)(?:\/[!$&'()*+,\-.0-9:=@A-Z_a-z~%]+)+$/,
-    'a path of printable characters that begins with / and does not end with it, without a query',
+    /^(?=.{1,256}$)(?!.*\/(?:\.|%2[Ee]){1,2}(?:\/|$))(?:\/[!$&'()*+,\-.0-9:=@A-Z_a-z~%]+)+$/,
+    'a path of printable characters that begins with / and does not end with it, without a query and without . and ..',
   )
   return { within, path }
 }

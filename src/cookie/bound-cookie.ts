@@ -43,7 +43,8 @@ export function canBeBound({ attributes }: CookieSettings): boolean {
 
 /** Whether a request brings a cookie of that name, good or not. */
 export function hasBoundCookie(header: string | undefined, cookie: CookieSettings): boolean {
-  return header?.includes(`${cookie.name}-bound=`) === true
+  const prefix = `${cookie.name}-bound=`
+  return header?.split(';').some((pair) => pair.trimStart().startsWith(prefix)) === true
 }
 
 /** What the browser is told of the cookie: the attributes are those of {@link boundCookieLine}, but for the lifetime. */

@@ -21,10 +21,10 @@ const MAX_LENGTH = 4096
 const JWS = /^([\w-]{2,2048})\.([\w-]{2,2048})\.([\w-]{86})$/
 const COORDINATE = /^[\w-]{43}$/
 
-/** The text of a structured header, which browsers send with quotes and without. */
+/** The text of a structured header (RFC 9651), which browsers send with quotes and without; parameters may follow it. */
 export function unquoted(header: string | readonly string[] | undefined): string | undefined {
   if (typeof header !== 'string') return undefined
-  return header.length > 1 && header.startsWith('"') && header.endsWith('"') ? header.slice(1, -1) : header
+  return /^"([^"]*)"(?:;.*)?$/.exec(header)?.[1] ?? header
 }
 
 /** What a `Secure-Session-Response` says; `undefined` unless it has the form of a proof. */

@@ -176,6 +176,18 @@ serial('headers come with quotes and without', async (t) => {
   t.is((await device.refresh()).status, 200)
 })
 
+serial('parameters may follow what a header says', async (t) => {
+  const site = await boundSite(t)
+  const device = site.device()
+  const offer = offerIn(await device.get('/in'))
+  const proof = registration(device.pair, offer?.challenge ?? '')
+  const registered = await device.post(offer?.path ?? '', { 'secure-session-response': `"${proof}";v="1"; w` })
+  t.is(registered.status, 200)
+  device.id = `"${(JSON.parse(registered.body) as { session_identifier: string }).session_identifier}";v=1`
+
+  t.is((await device.refresh()).status, 200)
+})
+
 serial('headers of any size and kind are answered, and nobody else is disturbed', async (t) => {
   const site = await boundSite(t)
   const device = await boundDevice(site)

@@ -3,6 +3,7 @@ import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import test from 'ava'
 import { MemoryStore } from '../../src/index.ts'
+import type { Answer } from '../support/app.ts'
 import { boundDevice, boundSite, MINUTE, seen, SECOND } from '../support/bound-site.ts'
 import {
   challengeIn,
@@ -252,6 +253,96 @@ serial('run() rejects without proof', async (t) => {
     {
       code: 'ERR_SESSION_UNBOUND',
     },
+  )
+})
+
+serial('without proof it is the same whatever other cookies of our name come along', async (t) => {
+  const site = await boundSite(t)
+  const device = await boundDevice(site)
+  const ended = site.device()
+  await ended.get('/add')
+  const endedCookie = await ended.browser.cookie()
+  await ended.get('/out')
+  site.clock.now += 11 * MINUTE
+  const sid = withoutCookie(await device.browser.cookie(), 'sid-bound')
+  const badly = `${sid.slice(0, -2)}${sid.endsWith('AA') ? 'BB' : 'AA'}`
+  for (const cookie of [`${sid}; ${sid}`, `${sid}; ${badly}`, `${sid}; ${endedCookie}`, `${endedCookie}; ${sid}`]) {
+    const send = (path: string): Promise<Answer> => site.running.browser().send(path, cookie, { headers: HTTPS })
+
+    t.deepEqual(seen(await send('/')), { origin: 'unbound', isBound: false })
+    const names = (await send('/out')).setCookie.map((line) => line.split('=')[0])
+    t.deepEqual(names, ['sid', 'sid-bound'])
+    const upgrade = Object.assign(new IncomingMessage(new Socket()), { headers: { cookie } })
+    await t.throwsAsync(
+      site.middleware.run(upgrade, () => t.fail()),
+      { code: 'ERR_SESSION_UNBOUND' },
+    )
+  }
+})
+
+serial('a cookie of another live session in front takes no key and no registration away', async (t) => {
+  const site = await boundSite(t)
+  const eve = site.device()
+  const offered = await eve.get('/in/eve')
+  const planted = await eve.browser.cookie()
+  const device = site.device()
+  const signedIn = await device.get('/in')
+  const before = (cookie: string): Promise<string> =>
+    device.browser.cookie().then((own) => `${withoutCookie(cookie, 'sid-bound')}; ${own}`)
+  const post = async (path: string, cookie: string, headers: Record<string, string>): Promise<Answer> =>
+    site.running.browser().send(path, await before(cookie), { method: 'POST', headers: { ...HTTPS, ...headers } })
+
+  const proof = registration(device.pair, offerIn(signedIn)?.challenge ?? '')
+  const registered = await post(REGISTER, planted, { 'secure-session-response': proof })
+  t.is(registered.status, 200)
+  const named = { 'sec-secure-session-id': (JSON.parse(registered.body) as Instructions).session_identifier }
+  t.is((await eve.register(offered)).status, 200)
+  const asked = await post(REFRESH, planted, named)
+
+  t.is(asked.status, 403)
+  t.is(challengeIn(asked)?.id, named['sec-secure-session-id'])
+  const answer = refreshProof(device.pair, challengeIn(asked)?.challenge ?? '')
+  t.is((await post(REFRESH, planted, { ...named, 'secure-session-response': answer })).status, 200)
+  // A name that belongs to none of them is unknown, as with one cookie.
+  t.is((await post(REFRESH, planted, { 'sec-secure-session-id': 'x'.repeat(32) })).status, 401)
+})
+
+serial('a session above a maxBytes that was lowered registers and refreshes', async (t) => {
+  for (const encryptionKeys of [undefined, ['an encryption key of some thirty characters']]) {
+    const store = new MemoryStore()
+    const { clock, ...large } = await boundSite(t, { store, encryptionKeys })
+    const device = large.device()
+    await device.get('/add')
+    const signedIn = await device.get('/in')
+    const small = await boundSite(t, { store, encryptionKeys, maxBytes: 2, now: () => clock.now })
+    const cookie = await device.browser.cookie()
+    const elsewhere = new Device(small.running.browser())
+    const post = (path: string, headers: Record<string, string>): Promise<Answer> =>
+      elsewhere.browser.send(path, cookie, { method: 'POST', headers: { ...HTTPS, ...headers } })
+
+    const proof = registration(device.pair, offerIn(signedIn)?.challenge ?? '')
+    t.is((await post(REGISTER, { 'secure-session-response': proof })).status, 200)
+    const { challenge } = challengeIn(await post(REFRESH, {})) ?? {}
+    const refreshed = await post(REFRESH, { 'secure-session-response': refreshProof(device.pair, challenge ?? '') })
+
+    t.is(refreshed.status, 200)
+  }
+})
+
+serial('a cookie whose name only ends like ours is no bound cookie of ours', async (t) => {
+  const site = await boundSite(t)
+  const device = site.device()
+
+  const signedIn = await device.browser.send('/in', 'my-sid-bound=x', { headers: HTTPS })
+  const again = await device.browser.send('/in', 'a=b;sid-bound=x', { headers: HTTPS })
+
+  t.deepEqual(
+    signedIn.setCookie.map((line) => line.split('=')[0]),
+    ['sid'],
+  )
+  t.deepEqual(
+    again.setCookie.map((line) => line.split('=')[0]),
+    ['sid', 'sid-bound'],
   )
 })
 

@@ -191,6 +191,7 @@ test('deviceBound lies below the path of the cookie', (t) => {
     })
   t.throws(() => settingsOf({ deviceBound: { path: '/application' }, cookie: { path: '/app' } }))
   t.is(settingsOf({ deviceBound: false }).deviceBound, undefined)
+  t.is(settingsOf({ deviceBound: { path: '/.a/b..' } }).deviceBound?.path, '/.a/b..')
 })
 
 test('encryption is a list of keys, or an object with its switches', (t) => {
