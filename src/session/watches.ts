@@ -49,6 +49,8 @@ export class Watches {
   #timer: NodeJS.Timeout | undefined = undefined
   #readAt = 0
   #failedAt = Infinity
+  /** How often announcements may have been lost. */
+  #losses = 0
   #isReading = false
   #isClosed = false
   readonly #closing = new WeakMap<EventEmitter, Set<Watcher>>()
@@ -152,8 +154,16 @@ export class Watches {
   }
 
   #announced(key: string | undefined): void {
-    const watched = key === undefined ? [...this.#watched.values()] : [this.#watched.get(key)]
-    this.#read(watched.filter((one) => one !== undefined))
+    if (key !== undefined) {
+      const watched = this.#watched.get(key)
+      if (watched !== undefined) this.#read([watched])
+      return
+    }
+    // Any of them may have ended. In an outage this comes every few seconds: the looks must not come on top of each other.
+    this.#losses++
+    for (const watched of this.#watched.values()) watched.isUnsure = true
+    this.#failedAt = -Infinity
+    this.#tick()
   }
 
   #tick(): void {
@@ -182,10 +192,11 @@ export class Watches {
 
   #read(watched: readonly Watched[], then?: () => void): void {
     const look = async (one: Watched): Promise<boolean> => {
+      const losses = this.#losses
       one.isUnsure = true
       try {
         await this.#look(one)
-        one.isUnsure = false
+        one.isUnsure = losses !== this.#losses
       } catch (error) {
         this.#failedAt = performance.now()
         throw error
