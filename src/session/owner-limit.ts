@@ -38,7 +38,9 @@ export async function enforceLimit(core: Core, owner: string, limit: number, own
       const end = async (record: SessionRecord): Promise<boolean> => endSession(core, record, 'limit')
       await eachOf(excess.slice(0, MAX_AWAITED), end)
       if (excess.length > MAX_AWAITED) {
-        void eachOf(excess.slice(MAX_AWAITED), end).catch(() => undefined)
+        // After close() the store may be closed as well: the next sign-in ends what is left.
+        const endLater = async (record: SessionRecord): Promise<boolean> => !core.store.isClosed && end(record)
+        void core.store.during(() => eachOf(excess.slice(MAX_AWAITED), endLater)).catch(() => undefined)
         return
       }
     }
