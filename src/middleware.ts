@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Context, Next, ParameterizedContext } from 'koa'
 import { CheckedStore } from './checked-store.ts'
-import { KoaSessionFacade } from './compat/koa-session.ts'
+import { facadesOf, type KoaSessionFacade } from './compat/koa-session.ts'
 import { ContextScope, sessionContext } from './context.ts'
 import { isUnsafe } from './cookie/cross-site.ts'
 import { invalidType, storeClosedError, unboundError } from './errors.ts'
@@ -239,12 +239,11 @@ export class MountedSession {
     try {
       await next()
     } catch (error) {
-      if (isAnswer(error)) await commitPending(session)
+      if (isAnswer(error)) await finishForwarded(session, facade)
       else session.drop()
       throw error
     }
-    await facade?.finish()
-    await commitPending(session)
+    await finishForwarded(session, facade)
   }
 
   /** @internal The public id of the live session that a request's cookie names; what cannot be read is none. */
@@ -261,12 +260,6 @@ export class MountedSession {
   }
 }
 
-/** What shows managers as koa-session's users look for them. */
-function facadesOf({ stateKey, lifetime }: Settings, events: Events) {
-  return (ctx: Context, manager: SessionManager): KoaSessionFacade =>
-    new KoaSessionFacade(ctx, stateKey, manager as SessionManager<Record<string, unknown>>, lifetime.maxAge, events)
-}
-
 /** Commits what the handlers changed, in the facade of koa-session too. */
 async function finish(session: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
   try {
@@ -276,6 +269,12 @@ async function finish(session: RequestSession, facade: KoaSessionFacade | undefi
     throw error
   }
   await commit(session)
+}
+
+/** The same where the outer chain goes on. */
+async function finishForwarded(session: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
+  await facade?.finish()
+  await commitPending(session)
 }
 
 /** A handler made a WebSocket of the connection: Koa would write its answer to an error into it. */

@@ -9,6 +9,7 @@ import { objectsOf } from '../record/objects.ts'
 import type { Duration } from '../options.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import { exposerOf, type Expose } from '../session/state.ts'
+import type { Settings } from '../settings.ts'
 import { copyOf, DataFacade, type Bag, type BagSource } from './data-facade.ts'
 
 type Manager = SessionManager<Bag>
@@ -143,6 +144,12 @@ export class KoaSessionFacade {
       }
     }
   }
+}
+
+/** What shows managers as koa-session's users look for them. */
+export function facadesOf({ stateKey, lifetime }: Settings, events: Events) {
+  return (ctx: Context, manager: SessionManager): KoaSessionFacade =>
+    new KoaSessionFacade(ctx, stateKey, manager as Manager, lifetime.maxAge, events)
 }
 
 /** The names of koa-session's object; all other names are data. */
