@@ -75,6 +75,19 @@ export class Deadlines {
   }
 }
 
+/** An answer that comes in time; after that it fails with what `late` makes. */
+export async function inTime<T>(milliseconds: number, answer: T | Promise<T>, late: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late()), milliseconds)
+  })
+  try {
+    return await Promise.race([answer, timeout])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /** Waits for a promise, but not longer than that. What it rejects with is passed on if it comes in time. */
 export async function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined

@@ -1,5 +1,5 @@
 // What is done to sessions from outside a request: shown, changed, ended.
-import { goneError, invalidType, storeClosedError } from './errors.ts'
+import { goneError, invalidType, SessionError, storeClosedError } from './errors.ts'
 import { isPublicId } from './cookie/id.ts'
 import type { DestroyReason } from './events.ts'
 import { eachOf, PORTION, portions, turnAfter } from './portions.ts'
@@ -134,7 +134,7 @@ export class Sessions {
         )
         return publicId
       } catch (error) {
-        if (run.hasThrown || !(error instanceof Error && 'code' in error)) throw error
+        if (run.hasThrown || !(error instanceof SessionError)) throw error
         // What is stored does not satisfy the schema; what the function made of it is refused as in update().
         if (error.code === 'ERR_SESSION_SCHEMA' && !run.hasBegun) return undefined
         if (error.code !== 'ERR_SESSION_GONE') throw error

@@ -2,9 +2,11 @@
 // the same version; one that ended in either never comes back.
 import { randomBytes } from 'node:crypto'
 import { liveRecord, recordPage, replaced, yesOrNo } from '../answers.ts'
+import { inTime } from '../deadlines.ts'
 import { invalidMix, invalidType, SessionError } from '../errors.ts'
 import { clockOf } from '../option-functions.ts'
 import { PORTION, portions } from '../portions.ts'
+import { isEnded } from '../record/record.ts'
 import { CorruptRecord, type RecordPage, type SessionRecord, type SessionStore } from '../store.ts'
 
 /** Options of {@link moveSessions}. */
@@ -113,7 +115,7 @@ class Move {
 
   /** Moves one session; whether it left `from` for `to`. */
   async #move(scanned: SessionRecord): Promise<boolean> {
-    if (hasEnded(scanned)) return this.#endCopy(scanned.key)
+    if (isEnded(scanned)) return this.#endCopy(scanned.key)
     const isCreated = await ask(() => this.#to.create(scanned, this.#now()), yesOrNo)
     const met = isCreated ? 'copied' : await this.#meet(scanned)
     if (met !== 'copied') return met
@@ -141,7 +143,7 @@ class Move {
   /** Brings the copy in `to` to the newest state of the session, and gives it; `undefined` where there is no more to do. */
   async #follow(record: SessionRecord, isCreated: boolean): Promise<SessionRecord | undefined> {
     const newest = await this.#read(this.#from, record.key)
-    if (newest === undefined || hasEnded(newest)) {
+    if (newest === undefined || isEnded(newest)) {
       this.#hasMissed = true
       // What merely left `from` while an earlier copy was met may have been moved by another call.
       if (isCreated || newest !== undefined) await ask(() => this.#to.delete(record.key), yesOrNo)
@@ -157,7 +159,7 @@ class Move {
   /** `from` knows that this session has ended: an earlier call may have been interrupted after it had copied it. */
   async #endCopy(key: string): Promise<false> {
     const held = await this.#read(this.#to, key)
-    if (held !== undefined && !hasEnded(held)) await ask(() => this.#to.delete(key), yesOrNo)
+    if (held !== undefined && !isEnded(held)) await ask(() => this.#to.delete(key), yesOrNo)
     return false
   }
 
@@ -168,15 +170,15 @@ class Move {
   async #meet(record: SessionRecord): Promise<boolean | 'copied'> {
     const held = await this.#read(this.#to, record.key)
     if (held === undefined) return false
-    if (!hasEnded(held) && isSame(held, record)) {
+    if (!isEnded(held) && isSame(held, record)) {
       await (this.#apart ??= this.#assertApart())
       return 'copied'
     }
-    if (!hasEnded(held) && held.version <= record.version) return false
+    if (!isEnded(held) && held.version <= record.version) return false
     const hasLeft = await this.#remove(this.#from, record)
     // If it ended there meanwhile, the next pass finds that.
     if (!hasLeft) this.#hasMissed = true
-    return hasLeft && !hasEnded(held)
+    return hasLeft && !isEnded(held)
   }
 
   /** @throws {TypeError} where both stores keep the same data: what left the one would have left the other. */
@@ -225,11 +227,6 @@ class Move {
   }
 }
 
-/** An empty payload is what is left of a session that has ended, or goes on under another key. */
-function hasEnded({ payload }: SessionRecord): boolean {
-  return payload.length === 0
-}
-
 function isSame(one: SessionRecord, other: SessionRecord): boolean {
   return (
     one.version === other.version &&
@@ -240,20 +237,14 @@ function isSame(one: SessionRecord, other: SessionRecord): boolean {
 
 /** One call of a store, which has so long, and what its answer means. @throws {SessionError} `ERR_SESSION_STORE` */
 async function ask<Answer>(call: () => unknown, check: (answer: unknown) => Answer): Promise<Answer> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${CALL_TIMEOUT} ms`)), CALL_TIMEOUT)
-  })
   try {
-    return check(await Promise.race([call(), late]))
+    return check(await inTime(CALL_TIMEOUT, call(), () => new Error(`no answer within ${CALL_TIMEOUT} ms`)))
   } catch (cause) {
     throw new SessionError(
       'ERR_SESSION_STORE',
       'a store failed while sessions were moved: error.cause says why. What was moved stays moved, and a second call moves the rest',
       { cause },
     )
-  } finally {
-    clearTimeout(timer)
   }
 }
 

@@ -2,6 +2,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import Keygrip from 'keygrip'
 import type { Context } from 'koa'
+import { inTime } from '../deadlines.ts'
 import { invalidMix, invalidSecret, invalidType, SessionError } from '../errors.ts'
 
 /** What an old session held. */
@@ -223,16 +224,10 @@ function called(call: (callback: (error: unknown, value?: unknown) => void) => u
 }
 
 async function answered<T>(call: () => Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${TIMEOUT} ms`)), TIMEOUT)
-  })
   try {
-    return await Promise.race([call(), late])
+    return await inTime(TIMEOUT, call(), () => new Error(`no answer within ${TIMEOUT} ms`))
   } catch (cause) {
     throw new SessionError('ERR_SESSION_STORE', 'the store of the old sessions failed: error.cause says why', { cause })
-  } finally {
-    clearTimeout(timer)
   }
 }
 

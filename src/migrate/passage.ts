@@ -1,5 +1,6 @@
 // The way of one request that has an old cookie, or a session that came from one: it goes on with the old session, joins the
 // request that did, or ends with it.
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Context } from 'koa'
 import { atMost } from '../deadlines.ts'
 import { invalidMix, SessionError } from '../errors.ts'
@@ -266,8 +267,4 @@ function idOf(session: { readonly id: string }): string | undefined {
     if ((error as Partial<SessionError>).code === 'ERR_SESSION_DESTROYED') return undefined
     throw error
   }
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }

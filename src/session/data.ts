@@ -42,7 +42,7 @@ export class Data {
   /** Whether data holds no key: a new session without one need not be kept. */
   get isEmpty(): boolean {
     for (const key of Object.keys(this.#snapshot)) if (this.#entries?.get(key) === undefined) return false
-    for (const { value } of this.#entries?.list ?? NO_ENTRIES) if (!isGone(value)) return false
+    for (const { value } of this.#entries?.list ?? NO_ENTRIES) if (value !== ABSENT && value !== undefined) return false
     return true
   }
 
@@ -166,6 +166,7 @@ export class Data {
   }
 
   #isChanged({ value, base }: Entry): boolean {
+    // An `undefined` property counts as deleted.
     const isDeleted = value === ABSENT || value === undefined
     if (isDeleted || base === ABSENT) return isDeleted !== (base === ABSENT)
     return this.#isScalar(value) && this.#isScalar(base) ? value !== base : !this.#codec.same(value, base)
@@ -308,9 +309,4 @@ function inherited(key: string): unknown {
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null
-}
-
-/** An `undefined` property counts as deleted. */
-function isGone(value: unknown): boolean {
-  return value === ABSENT || value === undefined
 }

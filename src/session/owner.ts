@@ -2,7 +2,6 @@
 import { isUnsafe } from '../cookie/cross-site.ts'
 import { newId } from '../cookie/id.ts'
 import { canBeBound } from '../cookie/bound-cookie.ts'
-import { checkedOwner } from '../settings.ts'
 import type { PendingChanges } from '../record/changes.ts'
 import { applyChanges } from '../record/merge.ts'
 import { newMetadata, type Draft } from '../record/record.ts'
@@ -62,9 +61,7 @@ export function applyOwner(session: RequestSession, draft: Draft, pending: Pendi
  */
 export function ownerInData({ settings, payload }: Core, draft: Draft): string | undefined {
   if (settings.owner === undefined) return draft.owner
-  const copy = payload.codec.lend(draft.data, []) as Record<string, unknown>
-  const owner = settings.owner(copy)
-  return owner === undefined ? undefined : checkedOwner(owner, 'the result of options.owner')
+  return settings.owner(payload.codec.lend(draft.data, []) as Record<string, unknown>)
 }
 
 /** The draft of a session whose owner has gone away, and with the owner all that was known of their signing in. */

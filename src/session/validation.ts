@@ -1,5 +1,6 @@
 // A schema over data: run as code of the app's that may do anything, but neither use the session nor take for ever.
 import type { ContextScope } from '../context.ts'
+import { inTime } from '../deadlines.ts'
 import { SessionError } from '../errors.ts'
 import type { Snapshot } from '../record/changes.ts'
 import type { Draft } from '../record/record.ts'
@@ -17,18 +18,14 @@ import type { RequestSession } from './request-session.ts'
 export async function validate(core: Core, publicId: string, data: Snapshot, scope?: ContextScope): Promise<Snapshot> {
   const { schema, storeTimeout } = core.settings
   if (schema === undefined) return data
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(new SessionError('ERR_SESSION_SCHEMA', `options.schema gave no answer within ${storeTimeout} ms`))
-    }, storeTimeout)
-  })
   const check = new RunningUpdate(core, publicId, undefined)
-  try {
-    return await Promise.race([check.run(() => validated(schema, data, core.payload.codec), scope), late])
-  } finally {
-    clearTimeout(timer)
-  }
+  const late = (): SessionError =>
+    new SessionError('ERR_SESSION_SCHEMA', `options.schema gave no answer within ${storeTimeout} ms`)
+  return inTime(
+    storeTimeout,
+    check.run(() => validated(schema, data, core.payload.codec), scope),
+    late,
+  )
 }
 
 /**

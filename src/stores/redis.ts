@@ -7,11 +7,21 @@
 // Keeps session records in Redis or Valkey: one string for each, changed by small scripts that touch one key, so that
 // they run in a Cluster too. It knows what a record is made of; not what it is for.
 import { randomBytes, randomInt } from 'node:crypto'
-import { CorruptRecord, type KeyPage, type RecordPage, type Replaced } from '../store.ts'
-import type { SessionRecord, SessionStore } from '../store.ts'
+import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { connect, textOf, textsOf, unexpected, type Connection, type RedisClient } from './redis/client.ts'
 import { isLate, listedUntil, OwnerIndex, SLACK, type Entry } from './redis/owners.ts'
-import { back, damaged, decode, decodeOwner, encodeNumber, front, expiryOf, expiryOfReplaced } from './redis/record.ts'
+import {
+  back,
+  damaged,
+  decode,
+  encodeNumber,
+  expiryOf,
+  expiryOfReplaced,
+  front,
+  passOver,
+  readable,
+  readableOwner,
+} from './redis/record.ts'
 import { prefixOf } from './redis/prefix.ts'
 import { isWrongType, PortionReader } from './redis/portion-reader.ts'
 import { runScript } from './redis/run.ts'
@@ -290,29 +300,4 @@ export class RedisStore implements SessionStore {
 
 function timeToLive(expiresAt: number, now: number): string {
   return `${Math.min(Math.max(0, Math.ceil(expiresAt - now)) + SLACK, LONGEST)}`
-}
-
-/** The record in a value; `undefined` where there is none, or none that can be read: it must not hide the others. */
-function readable(key: string, value: string | undefined): SessionRecord | undefined {
-  if (value === undefined) return undefined
-  try {
-    return decode(key, value)
-  } catch (error) {
-    passOver(error)
-    return undefined
-  }
-}
-
-function readableOwner(line: string): string | undefined {
-  if (line === '') return undefined
-  try {
-    return decodeOwner(line)
-  } catch (error) {
-    passOver(error)
-    return undefined
-  }
-}
-
-function passOver(error: unknown): undefined {
-  if (!(error instanceof CorruptRecord)) throw error
 }

@@ -39,7 +39,8 @@ export function textIn(json: string): string {
   }
 }
 
-function isWellFormed(text: string): boolean {
+/** Whether UTF-8 keeps it: half a surrogate pair would not survive. */
+export function isWellFormed(text: string): boolean {
   // Every supported Node has the method; the type library of ES2023 does not.
   return (text as string & { isWellFormed(): boolean }).isWellFormed()
 }

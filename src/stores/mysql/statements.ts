@@ -7,9 +7,9 @@ import { literal } from './values.ts'
 // worked out on the very state of the row that the write locks, so the answer and the write are one step.
 export const DONE = 1
 /** Met the condition at first, and was removed while the statement waited for the row. */
-export const REMOVED = 2
+const REMOVED = 2
 export const STALE = 3
-export const EXPIRED = 4
+const EXPIRED = 4
 
 // Records that the sweep looks at in one statement, so that it holds few locks, and those briefly.
 export const BATCH = 500
@@ -53,7 +53,7 @@ export function statements(name: string) {
   const ifLive = `
       WHERE \`key\` = ? AND LAST_INSERT_ID(CASE
         WHEN expires_at <= ? THEN ${EXPIRED} WHEN version = ? THEN ${REMOVED} ELSE ${STALE} END) = ${REMOVED}`
-  const portion = (now: number, where: readonly string[], columns: string, after: Buffer, limit: number): string => `
+  const portion = (where: readonly string[], columns: string, after: Buffer, limit: number): string => `
       SELECT ${columns} FROM ${table}
       WHERE ${[...where, `\`key\` > ${literal(after)}`].join(' AND ')} ORDER BY \`key\` LIMIT ${literal(limit)}`
   // Those that have expired are passed over after they were read, so that a portion has an end however many they are.
@@ -95,10 +95,10 @@ export function statements(name: string) {
     remove: `DELETE FROM ${table} WHERE \`key\` = ?`,
 
     list: (owner: Buffer, now: number, after: Buffer, limit: number): string =>
-      portion(now, [`owner = ${literal(owner)}`], liveColumns(now), after, limit),
+      portion([`owner = ${literal(owner)}`], liveColumns(now), after, limit),
     listKeys: (owner: Buffer, now: number, after: Buffer, limit: number): string =>
-      portion(now, [`owner = ${literal(owner)}`], '`key`, expires_at', after, limit),
-    scan: (now: number, after: Buffer, limit: number): string => portion(now, [], liveColumns(now), after, limit),
+      portion([`owner = ${literal(owner)}`], '`key`, expires_at', after, limit),
+    scan: (now: number, after: Buffer, limit: number): string => portion([], liveColumns(now), after, limit),
 
     // SKIP LOCKED: a record that somebody holds is left for another time. What it locks is free again at its end; the
     // statements after it lock in the order of the primary key, as all do that lock several.

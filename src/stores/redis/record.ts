@@ -1,6 +1,6 @@
 // A record as text.
 import { CorruptRecord, type SessionRecord } from '../../store.ts'
-import { textIn } from '../text.ts'
+import { isWellFormed, textIn } from '../text.ts'
 import { HEAD_LENGTH } from './scripts.ts'
 
 // Eight lines and the payload. Scripts change the first lines and leave `back` alone.
@@ -51,12 +51,6 @@ function encode(payload: string | Uint8Array): string {
   if (typeof payload !== 'string')
     return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('base64')
   return isWellFormed(payload) ? payload : JSON.stringify(payload)
-}
-
-// Text with half a surrogate pair would not survive UTF-8.
-function isWellFormed(text: string): boolean {
-  // Every supported Node has the method; the type library of ES2023 does not.
-  return (text as string & { isWellFormed(): boolean }).isWellFormed()
 }
 
 // What the scripts take apart, and only that.
@@ -122,6 +116,30 @@ export function decodeOwner(line: string): string {
   const owner = textIn(line)
   if (owner === '') throw damaged()
   return owner
+}
+
+/** The owner in a line of an answer; `undefined` where there is none, or none that can be read. */
+export function readableOwner(line: string): string | undefined {
+  return line === '' ? undefined : orNothing(() => decodeOwner(line))
+}
+
+/** The record in a value; `undefined` where there is none, or none that can be read: it must not hide the others. */
+export function readable(key: string, value: string | undefined): SessionRecord | undefined {
+  return value === undefined ? undefined : orNothing(() => decode(key, value))
+}
+
+function orNothing<Found>(find: () => Found): Found | undefined {
+  try {
+    return find()
+  } catch (error) {
+    passOver(error)
+    return undefined
+  }
+}
+
+/** For what cannot be read, which its caller passes over. @throws any other failure. */
+export function passOver(error: unknown): undefined {
+  if (!(error instanceof CorruptRecord)) throw error
 }
 
 /** What stands for a value that no store has written. */
