@@ -308,8 +308,8 @@ export const mutants = [
   m(
     'an id that another session has is taken over',
     'session/create.ts',
-    'if (isFree === true) return created',
-    "if (typeof isFree === 'boolean') return created\n  if (isFree !== true) return isFree.then(() => created)",
+    'return first.isFree ? first : createAgain(session, first, now, collisions)',
+    'return first\n  if (first.isFree instanceof Promise) return first.isFree.then(() => first)',
     'scenes/collisions',
   ),
 

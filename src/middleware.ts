@@ -31,7 +31,6 @@ import { Watches } from './session/watches.ts'
 import { Sessions, type SessionInfo } from './sessions.ts'
 import { settingsOf, type Settings } from './settings.ts'
 import { Sweeper } from './sweeper.ts'
-import { spans, trace } from './trace.ts'
 
 export type { SessionMiddleware, SessionState } from './session-middleware.ts'
 export type { SessionInfo } from './sessions.ts'
@@ -201,9 +200,7 @@ export class MountedSession {
   ): Promise<Result> {
     const info = ctx === undefined ? this.requests.infoOutside(request) : this.requests.infoOf(ctx)
     const outer = sessionContext.getStore() === undefined ? undefined : outerScope(info, this.core)
-    const loading = spans.load.hasSubscribers
-      ? trace('load', {}, () => this.#loader.load(info))
-      : this.#loader.load(info)
+    const loading = this.#loader.load(info)
     const session = loading instanceof RequestSession ? loading : await loading
     if (session.status === 'live' && isUnsafe(request)) assertSameSite(this.core, info, session)
     if (ctx === undefined && session.origin === 'unbound') throw unboundError()
@@ -248,7 +245,7 @@ export class MountedSession {
 
   /** @internal The public id of the live session that a request's cookie names; what cannot be read is none. */
   async livePublicId(info: RequestInfo): Promise<string | undefined> {
-    const session = await this.#loader.load(info)
+    const session = await this.#loader.load(info, true)
     session.open()
     return session.record?.key
   }

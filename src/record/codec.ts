@@ -54,7 +54,7 @@ export function jsonCodec(maxNodes: number): Codec {
       // What needs no look inside; JSON has no negative zero.
       if (typeof value === 'string' || typeof value === 'boolean') return value
       if (typeof value === 'number' && Number.isFinite(value)) return value + 0
-      return withinStack(placeOf(place, key), (start) => copyJson(value, [start], { left: maxNodes }))
+      return withinStack(copyOfJson, value, place, key, maxNodes)
     },
   }
 }
@@ -65,7 +65,7 @@ export function jsonCodec(maxNodes: number): Codec {
  */
 export function koaJsonCodec(maxNodes: number): Codec {
   const convert = (value: unknown, place: string, key: string | undefined): unknown =>
-    withinStack(placeOf(place, key), (start) => convertToJson(value, key ?? '', [start], { left: maxNodes }))
+    withinStack(convertToJson, value, place, key, maxNodes)
   return {
     ...jsonText(),
     keepsScalars: true,
@@ -150,9 +150,14 @@ function placeOf(place: string, key: string | undefined): string {
   return key === undefined ? place : `${place}.${key}`
 }
 
-function withinStack<Result>(start: string, fn: (start: string) => Result): Result {
+type Walk = typeof convertToJson
+
+const copyOfJson: Walk = (value, _key, path, budget) => copyJson(value, path, budget)
+
+function withinStack(walk: Walk, value: unknown, place: string, key: string | undefined, maxNodes: number): unknown {
+  const start = placeOf(place, key)
   try {
-    return fn(start)
+    return walk(value, key ?? '', [start], { left: maxNodes })
   } catch (error) {
     if (error instanceof RangeError) throw refused([start], 'nested too deeply for the stack that is left', error)
     throw error

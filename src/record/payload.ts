@@ -57,7 +57,7 @@ export class Payload {
    */
   encode({ data, flash, device }: Contents, bound: BoundTo, isStored = false): string | Uint8Array {
     // 0.1 reads the first two entries of a list.
-    const others = device !== undefined ? [flash, { device }] : flash.length > 0 ? [flash] : []
+    const others = device !== undefined ? [flash, { device }] : flash.length > 0 ? [flash] : NO_FLASH
     const text = this.codec.stringifyContents(data, others)
     // A UTF-16 unit takes at most three bytes: most sessions need no second look.
     if (text.length * 3 > this.#maxBytes && !isStored) {

@@ -19,14 +19,12 @@ export interface Draft extends Stored {
 const NO_DATA: Snapshot = Object.freeze({})
 const NO_FLASH: readonly Flash[] = Object.freeze([])
 
-/** What a session holds before anything was stored. */
-export function nothingStored(now: number): Stored {
-  return { data: NO_DATA, flash: NO_FLASH, device: undefined, metadata: newMetadata(now) }
-}
+/** What a session holds before anything was stored. When it begins is not known here: its metadata is nobody's. */
+export const NOTHING_STORED: Stored = { data: NO_DATA, flash: NO_FLASH, device: undefined, metadata: newMetadata(0) }
 
 /** An empty session that begins now. */
 export function emptyDraft(now: number): Draft {
-  return { ...nothingStored(now), createdAt: now, owner: undefined }
+  return { ...NOTHING_STORED, metadata: newMetadata(now), createdAt: now, owner: undefined }
 }
 
 /**

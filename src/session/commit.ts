@@ -93,36 +93,30 @@ async function commitEarly(session: RequestSession): Promise<void> {
 /** `'last'`: the handlers have returned. `'early'`: as then, but the request goes on. `'save'`: a handler asks for it. */
 type Occasion = 'last' | 'early' | 'save'
 
-/** What a commit has to do. */
-type Plan =
-  | { readonly kind: 'nothing' | 'touch' | 'refuse' }
-  | { readonly kind: 'create' | 'replace'; readonly pending: PendingChanges }
-
-const NOTHING: Plan = { kind: 'nothing' }
-const TOUCH: Plan = { kind: 'touch' }
-const REFUSE: Plan = { kind: 'refuse' }
+/** What a commit has to do. Changes: to store them, in a new record or in that of a live session. */
+type Plan = 'nothing' | 'touch' | 'refuse' | PendingChanges
 
 /** Decided once, from the state of the session. */
 function planOf(session: RequestSession, occasion: Occasion): Plan {
   // Nearly every visitor: there is nothing to look at.
-  if (session.status === 'new' && !session.pending.hasContents) return NOTHING
+  if (session.status === 'new' && !session.pending.hasContents) return 'nothing'
   const pending = session.pending.collect()
   const hasChanges = pending !== NO_CHANGES
   switch (session.status) {
     case 'destroyed':
-      return NOTHING
+      return 'nothing'
     case 'gone':
     case 'unbound':
       // What a change would take away is gone with the session.
-      return (hasChanges && isAddition(pending)) || occasion === 'save' ? REFUSE : NOTHING
+      return (hasChanges && isAddition(pending)) || occasion === 'save' ? 'refuse' : 'nothing'
     case 'live':
-      if (hasChanges) return { kind: 'replace', pending }
-      return occasion !== 'save' && isRenewalDue(session) ? TOUCH : NOTHING
+      if (hasChanges) return pending
+      return occasion !== 'save' && isRenewalDue(session) ? 'touch' : 'nothing'
     case 'new':
       // Outside Koa's chain, and to a WebSocket, no cookie can be sent, so a session is not stored for its mere existence.
       if (occasion !== 'save' && !hasChanges && (session.info.ctx === undefined || session.cookie.isTakenOver))
-        return NOTHING
-      return { kind: 'create', pending }
+        return 'nothing'
+      return pending
   }
 }
 
@@ -148,17 +142,10 @@ function carryOut(
   const plan = planOf(session, occasion)
   // Not before: to collect changes may be to ask the app's own `toJSON`, and that may write.
   if (occasion === 'last') session.phase = 'sealed'
-  if ('pending' in plan) note?.(plan.pending)
-  if (plan.kind === 'nothing') return
+  if (typeof plan === 'object') note?.(plan)
+  if (plan === 'nothing') return
   if (session.core.store.isClosed) throw storeClosedError()
-  switch (plan.kind) {
-    case 'refuse':
-      return refuse(session)
-    case 'touch':
-      return touch(session)
-    case 'create':
-      return create(session, plan.pending)
-    case 'replace':
-      return replace(session, plan.pending)
-  }
+  if (plan === 'refuse') return refuse(session)
+  if (plan === 'touch') return touch(session)
+  return session.status === 'new' ? create(session, plan) : replace(session, plan)
 }

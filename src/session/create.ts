@@ -46,7 +46,7 @@ function introduce(session: RequestSession, { id, record, draft }: CreatedRecord
   if (session.cookie.hasIntroduced) session.cookie.withdraw()
   else session.cookie.issue()
   if (events.channels.create.hasSubscribers) events.emit('create', { publicId: record.key, owner: record.owner })
-  session.tellCommitted(record, [])
+  session.tellCommitted(record)
   return finishSignIn(session)
 }
 
@@ -57,15 +57,15 @@ export interface CreatedRecord {
   readonly draft: Draft
 }
 
-interface Insertion {
-  readonly created: CreatedRecord
+interface Insertion extends CreatedRecord {
+  /** Whether the id was not taken. */
   readonly isFree: MaybePromise<boolean>
 }
 
 function insertion(session: RequestSession, draft: Draft, now: number, id: string): Insertion {
   const { payload, settings, store } = session.core
   const record = recordOf(payload, draft, publicIdOf(id), 1, usedAt(settings.lifetime, draft.metadata, now))
-  return { created: { id, record, draft }, isFree: store.create(record, now) }
+  return { id, record, draft, isFree: store.create(record, now) }
 }
 
 /**
@@ -86,12 +86,8 @@ export function createRecord(
     return checked.then(() => createAgain(session, insertion(session, draft, now, id), now, collisions))
   }
   const first = insertion(session, draft, now, id)
-  const { created, isFree } = first
-  if (isFree === true) return created
-  if (isFree === false) return createAgain(session, first, now, collisions)
-  return isFree.then((answer) =>
-    answer ? created : createAgain(session, { created, isFree: answer }, now, collisions),
-  )
+  if (!(first.isFree instanceof Promise)) return first.isFree ? first : createAgain(session, first, now, collisions)
+  return first.isFree.then((answer) => (answer ? first : createAgain(session, first, now, collisions)))
 }
 
 async function createAgain(
@@ -100,10 +96,10 @@ async function createAgain(
   now: number,
   collisions: number,
 ): Promise<CreatedRecord> {
-  let { created, isFree } = first
-  for (let left = collisions; !(await isFree); left--) {
+  let created = first
+  for (let left = collisions; !(await created.isFree); left--) {
     if (left === 0) throw idsTakenError()
-    ;({ created, isFree } = insertion(session, created.draft, now, session.core.settings.generateId()))
+    created = insertion(session, created.draft, now, session.core.settings.generateId())
   }
   return created
 }

@@ -1,7 +1,7 @@
 // A session as those see it who look from outside a request.
 import type { DeviceFacts } from '../record/payload.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
-import { isEnded, nothingStored, readMetadata, readRecord } from '../record/record.ts'
+import { isEnded, NOTHING_STORED, readMetadata, readRecord } from '../record/record.ts'
 import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import type { SessionData } from './manager.ts'
@@ -40,7 +40,7 @@ export async function infoOf(core: Core, record: SessionRecord): Promise<Session
   const shown = { publicId, owner, createdAt, lastSeenAt }
   const metadata = readMetadata(record)
   const isLocked = payload.isLocked(record)
-  const stored = isLocked ? nothingStored(0) : readRecord(payload, record)
+  const stored = isLocked ? NOTHING_STORED : readRecord(payload, record)
   if (stored === undefined || metadata === undefined) {
     // It is shown all the same: whoever sees the list may want to end it.
     events.emit('reject', { publicId, owner, reason: 'corrupt' })

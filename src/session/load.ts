@@ -8,6 +8,7 @@ import { effectiveEnd, idleTimeout } from '../record/lifetime.ts'
 import { isEnded, readMetadata } from '../record/record.ts'
 import { isUnderWay, successorOf } from '../record/tombstone.ts'
 import type { MaybePromise, SessionRecord } from '../store.ts'
+import { spans, trace } from '../trace.ts'
 import type { Core, RequestInfo } from './core.ts'
 import { applySchema, takeNewer } from './newest.ts'
 import { RequestSession } from './request-session.ts'
@@ -22,8 +23,9 @@ export class Loader {
     this.#core = core
   }
 
-  /** The session that the request's cookie names, or a fresh one. */
-  load(info: RequestInfo): MaybePromise<RequestSession> {
+  /** The session that the request's cookie names, or a fresh one. `isTraced`: its span has begun, or it has none. */
+  load(info: RequestInfo, isTraced = false): MaybePromise<RequestSession> {
+    if (!isTraced && spans.load.hasSubscribers) return trace('load', {}, () => this.load(info, true))
     const core = this.#core
     const now = core.settings.now()
     const header = info.request.headers.cookie

@@ -6,7 +6,7 @@ import { effectiveEnd, expiry, isTouchDue } from '../record/lifetime.ts'
 import {
   decodeMetadata,
   newMetadata,
-  nothingStored,
+  NOTHING_STORED,
   readMetadata,
   type Metadata,
   type Stored,
@@ -139,7 +139,7 @@ export class RequestSession {
   /** What is stored, decoded by the first look at it; an empty session where nothing is. */
   get stored(): Stored {
     if (this.#stored === undefined) this.open()
-    return (this.#stored ??= nothingStored(this.now))
+    return this.#stored ?? NOTHING_STORED
   }
 
   /** Lifetimes and sign-in of the session, known without decoding its data. */
@@ -236,7 +236,7 @@ export class RequestSession {
   // ---- what becomes of it
 
   /** Tells that a change is stored, and what of other requests it met. */
-  tellCommitted(record: SessionRecord, conflicts: readonly string[]): void {
+  tellCommitted(record: SessionRecord, conflicts: readonly string[] = NO_KEYS): void {
     const { events } = this.core
     const { key: publicId, owner } = record
     if (this.mergedKeys.length > 0) {
