@@ -106,7 +106,8 @@ const REFUSE: Plan = { kind: 'refuse' }
 function planOf(session: RequestSession, occasion: Occasion): Plan {
   // Nearly every visitor: there is nothing to look at.
   if (session.status === 'new' && !session.pending.hasContents) return NOTHING
-  const pending = session.pending.collect()
+  // What a destroyed session held is looked at no more: it may be what cannot be stored.
+  const pending = session.status === 'destroyed' ? NO_CHANGES : session.pending.collect()
   const hasChanges = pending !== NO_CHANGES
   switch (session.status) {
     case 'destroyed':
