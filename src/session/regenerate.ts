@@ -33,7 +33,6 @@ export async function regenerate(session: RequestSession, keep: Keep, owner: str
     if (isRefused && owner === undefined) refuse(session)
     const hasRotated = session.status === 'live' && (await rotate(session, pending, kept, owner))
     if (!hasRotated) await begin(session, pending, kept, owner)
-    session.dataError = undefined
     session.pending.detach(session.stored, pending)
   })
 }

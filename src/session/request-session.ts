@@ -112,6 +112,8 @@ export class RequestSession {
   become(id: string, record: SessionRecord, stored: Stored): void {
     this.#id = id
     this.status = 'live'
+    // What the schema refused is looked at by nobody as long as it is there.
+    if (stored.data !== this.#stored?.data) this.dataError = undefined
     this.setRecord(record, stored)
     this.ending?.watch()
   }
