@@ -87,14 +87,9 @@ function carryOver(
 ): Draft {
   const { maxAge } = pending
   const isAnother = isSomebodyElse(draft.owner, owner)
-  const kept: Draft =
-    keep === false || (keep === true && isAnother)
-      ? emptyDraft(now)
-      : {
-          ...draft,
-          data: keep === true ? draft.data : pick(draft.data, keep),
-          flash: isAnother ? [] : draft.flash,
-        }
+  // Of another owner's session nothing but data goes on, not even how long it was to live.
+  const ground = keep === false || isAnother ? emptyDraft(now) : draft
+  const kept = typeof keep === 'boolean' ? ground : { ...ground, data: pick(draft.data, keep) }
   // With `options.owner`, what goes on tells the owner, as at any other commit.
   if (owner === undefined) return applyOwner(session, kept, keptOf(pending, keep), now)
   // "Remember me" that this request set is meant for the owner who signs in.

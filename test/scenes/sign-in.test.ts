@@ -1,5 +1,5 @@
 // Signing in: once, twice at the same time, over somebody else, and from a session that is no more.
-import { claim, pairOf, SECOND, type Visitor } from '../support/scene.ts'
+import { claim, DAY, pairOf, SECOND, type Visitor } from '../support/scene.ts'
 
 const account = async (visitor: Visitor) => (await visitor.does(({ data, owner }) => ({ ...data, owner }))).result
 
@@ -120,17 +120,27 @@ claim('signing in over another owner keeps nothing', async (t, { visitor, clock 
   t.deepEqual(result, { owner: 'eve', maxAge: 0, createdAt: clock.now, note: [] })
 })
 
-claim('signing in over another owner keeps the keys that are listed, and no message', async (t, { visitor }) => {
+claim('signing in over another owner keeps the keys that are listed alone', async (t, { visitor, clock }) => {
   await visitor.does(async (session) => {
     await session.signIn('ada')
+    session.maxAge = '7d'
     Object.assign(session.data, { a: 1, b: 2 })
     session.flash('note', 'for ada')
   })
 
+  clock.advance(SECOND)
+
   await visitor.does((session) => session.signIn('eve', { keep: ['b'] }))
 
   t.deepEqual(await account(visitor), { b: 2, owner: 'eve' })
+  const { result } = await visitor.does(({ maxAge, createdAt }) => [maxAge, createdAt])
+  t.deepEqual(result, [0, clock.now])
   t.deepEqual((await visitor.does((session) => session.flash('note'))).result, [])
+  await visitor.does((session) => {
+    session.maxAge = '1d'
+    return session.signIn('bob', { keep: ['b'] })
+  })
+  t.is((await visitor.does(({ maxAge }) => maxAge)).result, DAY)
 })
 
 claim('signing in again as the same owner keeps everything', async (t, { visitor }) => {
