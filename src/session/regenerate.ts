@@ -1,5 +1,5 @@
 // A session goes on under a new id: what no slow request may undo.
-import { goneError, headersSentError } from '../errors.ts'
+import { headersSentError } from '../errors.ts'
 import { ABSENT, type PendingChanges, type Snapshot } from '../record/changes.ts'
 import { applyChanges, draftOf } from '../record/merge.ts'
 import { emptyDraft, type Draft } from '../record/record.ts'
@@ -55,8 +55,10 @@ async function rotate(
   }
   const isDone = await retryOnConflict(attempt, () => refresh(session))
   if (isDone) return true
-  session.markGone()
-  if (owner === undefined) throw goneError()
+  if (owner === undefined) refuse(session)
+  // Nothing is refused: the sign-in begins a session.
+  session.status = 'gone'
+  session.cookie.withdraw()
   return false
 }
 

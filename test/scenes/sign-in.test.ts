@@ -195,6 +195,7 @@ claim('a login in a session that was destroyed meanwhile starts empty', async (t
   t.deepEqual([status, sid.length], [200, 1])
   t.deepEqual(await account(visitor), { c: 3, owner: 'ada' })
   t.is((await scene.live()).length, 1)
+  t.deepEqual(scene.heard('gone'), [])
 })
 
 claim(
