@@ -26,6 +26,8 @@ export async function regenerate(session: RequestSession, keep: Keep, owner: str
   session.open()
   // Data that does not satisfy the schema is kept by nobody who signs in.
   const kept = owner !== undefined && session.dataError !== undefined ? false : keep
+  // What goes on nowhere need not be what can be stored.
+  if (kept === false) session.pending.data?.reset(session.stored.data)
   await orDrop(session, async (note) => {
     const pending = session.pending.collect()
     note(pending)
