@@ -143,7 +143,7 @@ async function rotateOnce(
   session.ending?.unwatch()
   let answer: Replaced = 'gone'
   try {
-    answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)
+    answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now, previous)
   } finally {
     if (answer !== 'done') session.ending?.watch()
   }
