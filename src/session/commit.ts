@@ -45,8 +45,10 @@ export function save(session: RequestSession): MaybePromise<void> {
   session.assertReadable()
   // What the last commit has taken is stored once: whoever comes behind it would store it again.
   if (session.phase !== 'open') return
-  session.pending.mustStore = true
-  return orDrop(session, (note) => carryOut(session, 'save', note))
+  return orDrop(session, (note) => {
+    session.pending.mustStore = true
+    return carryOut(session, 'save', note)
+  })
 }
 
 /** Commits as at the end of the request, but lets it go on: a response leaves before the chain that serves it has returned. */
