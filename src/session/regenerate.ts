@@ -136,6 +136,7 @@ async function rotateOnce(
   const { settings, store, events, watches } = session.core
   const previous = requireRecord(session)
   const now = settings.now()
+  if (session.hasRunOut(previous, now)) return 'stale'
   // Until the old record gives way both are listed: with its name, the limit of an owner counts them once.
   const marked = { ...draft, metadata: { ...draft.metadata, predecessor: previous.key } }
   const { id, record, draft: stored } = await createRecord(session, marked, now, settings.generateId())
