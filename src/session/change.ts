@@ -48,10 +48,12 @@ export function prepare(
   return { pending, previous, ground, draft, conflicts, now }
 }
 
-export function write(session: RequestSession, { pending, previous, draft, now }: Attempt): Written {
+export function write(session: RequestSession, { pending, previous, ground, draft, now }: Attempt): Written {
   const { payload, store } = session.core
   const instants = nextInstants(session, previous, draft, pending, now)
   const record = recordOf(payload, draft, previous.key, previous.version + 1, instants)
+  // The store knows nothing of it: it is asked first whether the session was used meanwhile.
+  if (now >= session.endsAt && session.hasRunOut(previous, now, ground.metadata)) return { record, answer: 'stale' }
   return { record, answer: store.replace(record, previous.version, now) }
 }
 

@@ -45,8 +45,10 @@ export function save(session: RequestSession): MaybePromise<void> {
   session.assertReadable()
   // What the last commit has taken is stored once: whoever comes behind it would store it again.
   if (session.phase !== 'open') return
-  session.pending.mustStore = true
-  return orDrop(session, (note) => carryOut(session, 'save', note))
+  return orDrop(session, (note) => {
+    session.pending.mustStore = true
+    return carryOut(session, 'save', note)
+  })
 }
 
 /** Commits as at the end of the request, but lets it go on: a response leaves before the chain that serves it has returned. */
@@ -100,7 +102,8 @@ type Plan = 'nothing' | 'touch' | 'refuse' | PendingChanges
 function planOf(session: RequestSession, occasion: Occasion): Plan {
   // Nearly every visitor: there is nothing to look at.
   if (session.status === 'new' && !session.pending.hasContents) return 'nothing'
-  const pending = session.pending.collect()
+  // What a destroyed session held is looked at no more: it may be what cannot be stored.
+  const pending = session.status === 'destroyed' ? NO_CHANGES : session.pending.collect()
   const hasChanges = pending !== NO_CHANGES
   switch (session.status) {
     case 'destroyed':

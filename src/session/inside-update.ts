@@ -11,6 +11,8 @@ export class RunningUpdate {
   readonly data: Data | undefined
   readonly core: Core
   readonly publicId: string
+  /** Who holds the session whose data that is. */
+  readonly owner: string | undefined
   /** The update in whose function this one was called, of another session. */
   readonly outer: RunningUpdate | undefined
   isOver = false
@@ -18,11 +20,12 @@ export class RunningUpdate {
   /** The request's session, where there is one: its public id may change while the function runs. */
   readonly session: object | undefined
 
-  constructor(core: Core, publicId: string, data: Data | undefined, session?: object) {
+  constructor(core: Core, publicId: string, data: Data | undefined, session?: object, owner?: string) {
     this.core = core
     this.session = session
     this.publicId = publicId
     this.data = data
+    this.owner = owner
     this.outer = running()
   }
 

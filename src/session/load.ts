@@ -99,7 +99,8 @@ export class Loader {
     const metadata = readMetadata(record)
     if (metadata === undefined) return this.#ended(session, 'corrupt', publicId, record.owner)
     if (record.lastSeenAt - now > FAR) warnOfFutureUse(record.lastSeenAt, now, events)
-    if (effectiveEnd(settings.lifetime, metadata, record, now) <= now) {
+    session.endsAt = effectiveEnd(settings.lifetime, metadata, record, now)
+    if (session.endsAt <= now) {
       const isIdle = record.lastSeenAt + idleTimeout(settings.lifetime, metadata) <= now
       return this.#ended(session, isIdle ? 'idle' : 'absolute', publicId, record.owner)
     }

@@ -1,5 +1,5 @@
 // A session goes on under a new id: what no slow request may undo.
-import { goneError, headersSentError } from '../errors.ts'
+import { headersSentError } from '../errors.ts'
 import { ABSENT, type PendingChanges, type Snapshot } from '../record/changes.ts'
 import { applyChanges, draftOf } from '../record/merge.ts'
 import { emptyDraft, type Draft } from '../record/record.ts'
@@ -26,6 +26,8 @@ export async function regenerate(session: RequestSession, keep: Keep, owner: str
   session.open()
   // Data that does not satisfy the schema is kept by nobody who signs in.
   const kept = owner !== undefined && session.dataError !== undefined ? false : keep
+  // What goes on nowhere need not be what can be stored.
+  if (kept === false) session.pending.data?.reset(session.stored.data)
   await orDrop(session, async (note) => {
     const pending = session.pending.collect()
     note(pending)
@@ -33,7 +35,6 @@ export async function regenerate(session: RequestSession, keep: Keep, owner: str
     if (isRefused && owner === undefined) refuse(session)
     const hasRotated = session.status === 'live' && (await rotate(session, pending, kept, owner))
     if (!hasRotated) await begin(session, pending, kept, owner)
-    session.dataError = undefined
     session.pending.detach(session.stored, pending)
   })
 }
@@ -56,8 +57,10 @@ async function rotate(
   }
   const isDone = await retryOnConflict(attempt, () => refresh(session))
   if (isDone) return true
-  session.markGone()
-  if (owner === undefined) throw goneError()
+  if (owner === undefined) refuse(session)
+  // Nothing is refused: the sign-in begins a session.
+  session.status = 'gone'
+  session.cookie.withdraw()
   return false
 }
 
@@ -88,14 +91,9 @@ function carryOver(
 ): Draft {
   const { maxAge } = pending
   const isAnother = isSomebodyElse(draft.owner, owner)
-  const kept: Draft =
-    keep === false || (keep === true && isAnother)
-      ? emptyDraft(now)
-      : {
-          ...draft,
-          data: keep === true ? draft.data : pick(draft.data, keep),
-          flash: isAnother ? [] : draft.flash,
-        }
+  // Of another owner's session nothing but data goes on, not even how long it was to live.
+  const ground = keep === false || isAnother ? emptyDraft(now) : draft
+  const kept = typeof keep === 'boolean' ? ground : { ...ground, data: pick(draft.data, keep) }
   // With `options.owner`, what goes on tells the owner, as at any other commit.
   if (owner === undefined) return applyOwner(session, kept, keptOf(pending, keep), now)
   // "Remember me" that this request set is meant for the owner who signs in.
@@ -138,6 +136,7 @@ async function rotateOnce(
   const { settings, store, events, watches } = session.core
   const previous = requireRecord(session)
   const now = settings.now()
+  if (session.hasRunOut(previous, now)) return 'stale'
   // Until the old record gives way both are listed: with its name, the limit of an owner counts them once.
   const marked = { ...draft, metadata: { ...draft.metadata, predecessor: previous.key } }
   const { id, record, draft: stored } = await createRecord(session, marked, now, settings.generateId())
@@ -145,7 +144,7 @@ async function rotateOnce(
   session.ending?.unwatch()
   let answer: Replaced = 'gone'
   try {
-    answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)
+    answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now, previous)
   } finally {
     if (answer !== 'done') session.ending?.watch()
   }

@@ -160,6 +160,8 @@ function prepareTogether(changes: readonly WaitingChange[]): readonly Attempt[] 
     if (settings.schema !== undefined || settings.throwsOnConflict) throw new NotTogether()
     useNewestKnown(session)
     const known = requireRecord(session)
+    // To those behind it the change of a session that has ended would be a use.
+    if (session.hasRunOut(known, settings.now())) throw new NotTogether()
     if (record === undefined || known.version > record.version) {
       record = known
       ground = session.stored

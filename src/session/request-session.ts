@@ -51,6 +51,8 @@ export class RequestSession {
   replacedPublicId: string | undefined = undefined
   /** This request gave the session a new id. */
   hasNewId = false
+  /** When the limits of now end the session that was loaded, if it is not used again; 0 for one that was not loaded. */
+  endsAt = 0
   /** When the record was asked for, by `performance.now()`. */
   readAt = 0
   /** Its changes went into a session whose id another response carries: this one sends no cookie. */
@@ -112,6 +114,8 @@ export class RequestSession {
   become(id: string, record: SessionRecord, stored: Stored): void {
     this.#id = id
     this.status = 'live'
+    // What the schema refused is looked at by nobody as long as it is there.
+    if (stored.data !== this.#stored?.data) this.dataError = undefined
     this.setRecord(record, stored)
     this.ending?.watch()
   }
@@ -218,6 +222,11 @@ export class RequestSession {
   isTouchDue(record: SessionRecord, now: number): boolean {
     if (this.info.isPassive) return false
     return isTouchDue(this.core.settings.lifetime, this.metadata, record.lastSeenAt, now)
+  }
+
+  /** Whether limits of now that a record was not stored with have ended its session. */
+  hasRunOut(record: SessionRecord, now: number, metadata: Metadata = this.metadata): boolean {
+    return effectiveEnd(this.core.settings.lifetime, metadata, record) <= now
   }
 
   /** Aborts when the session ends. */

@@ -20,11 +20,13 @@ export async function touch(session: RequestSession): Promise<void> {
   const { lifetime } = core.settings
   const isRenewed = cookie.due === 'renew' || (isDue && lifetime.rolling)
   try {
-    if (isDue) {
-      if (await moveExpiry(session, record, usedAt(lifetime, metadata, now), now)) {
-        if (isRenewed && cookie.canSend) cookie.issue()
-        return
-      }
+    if (
+      isDue &&
+      !session.hasRunOut(record, now) &&
+      (await moveExpiry(session, record, usedAt(lifetime, metadata, now), now))
+    ) {
+      if (isRenewed && cookie.canSend) cookie.issue()
+      return
     }
     if (session.status !== 'live' || (!isDue && !(isRenewed && cookie.canSend))) return
     for (let tries = 0; tries < MAX_TOUCHES; tries++) {
@@ -34,7 +36,7 @@ export async function touch(session: RequestSession): Promise<void> {
         return
       }
       // Another request may have given it a lifetime of its own: the cookie must have that one.
-      if (!session.takeLifetime(newest)) return
+      if (!session.takeLifetime(newest) || session.hasRunOut(newest, now)) return
       // What was stored meanwhile may be no use of its user: an update from outside, or a passive request's.
       if (!session.isTouchDue(newest, now) || (await touchNewest(session, newest, now))) break
     }

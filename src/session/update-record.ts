@@ -30,6 +30,7 @@ export async function updateRecord<Result>(
   const around = updateAround({ core, publicId: key })
   if (around !== undefined) {
     if (around.data === undefined) throw inUpdateError('sessions.update()')
+    if (owner !== undefined && around.owner !== owner) throw goneError()
     return fn(around.data.proxy)
   }
   return core.store.during(() => core.updates.take(key, () => changeRecord(core, key, fn, owner)))
@@ -46,7 +47,15 @@ async function changeRecord<Result>(
   const change = async ({ record, stored, dataError }: Known): Promise<Replaced> => {
     if (owner !== undefined && record.owner !== owner) return 'gone'
     if (dataError !== undefined) throw dataError
-    run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, (data) => fn(data, record))
+    run = await runUpdate(
+      core,
+      key,
+      stored.data,
+      NO_CHANGES.changes,
+      (data) => fn(data, record),
+      undefined,
+      record.owner,
+    )
     if ('error' in run || run.changes.length === 0) return 'done'
     const { createdAt } = record
     const draft = withOwner(core, {

@@ -15,11 +15,12 @@ export async function runUpdate<Result>(
   stored: Snapshot,
   pending: Changes,
   fn: (data: object) => Result | Promise<Result>,
-  session?: RequestSession,
+  session: RequestSession | undefined,
+  owner: string | undefined,
 ): Promise<Run<Result>> {
   const data = new Data(stored, core.payload.codec)
   data.adopt(pending)
-  const update = new RunningUpdate(core, publicId, data, session)
+  const update = new RunningUpdate(core, publicId, data, session, owner)
   try {
     const result = await update.run(() => fn(data.proxy))
     return { result, changes: data.changes() }

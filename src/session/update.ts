@@ -82,7 +82,8 @@ class Update<Result> {
     note(pending)
     this.#ground = ground
     this.#pending = pending
-    const run = await runUpdate(session.core, session.publicId, session.stored.data, pending.changes, this.#fn, session)
+    const { core, publicId, stored } = session
+    const run = await runUpdate(core, publicId, stored.data, pending.changes, this.#fn, session, ground?.owner)
     this.#run = run
     // The function ran outside of the session's turn: it may use other sessions, and take its time.
     return runExclusive(session, async () => {

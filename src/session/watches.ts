@@ -216,7 +216,9 @@ export class Watches {
       // After close() the store may be closed as well: a look at each of thousands would fail, and be an event.
       if (steps === MAX_STEPS || this.#isClosed) return
       const now = this.#settings.now()
-      const record = await this.#store.read(key, now)
+      // At once where the store answers at once: what has ended already is told as it is looked at.
+      const found = this.#store.read(key, now)
+      const record = found instanceof Promise ? await found : found
       if (record === undefined || record === 'corrupt') break
       if (isEnded(record)) {
         const successor = successorOf(record)

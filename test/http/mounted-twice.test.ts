@@ -72,6 +72,32 @@ test('a request that a handler hands to the same app once more keeps its session
   t.deepEqual(running.errors, [])
 })
 
+test('a session set to null in a request that went through the app twice ends, its handler having answered with an error', async (t) => {
+  const app = new Koa()
+  const middleware = session<Things>({ koaSession: true })
+  app.use(middleware)
+  app.use(async (ctx) => {
+    if (ctx.path === '/in') await (ctx.state.session as SessionManager<Things>).signIn('ada')
+    else if (ctx.path === '/forward') {
+      ctx.respond = false
+      ctx.req.url = '/out'
+      await app.callback()(ctx.req, ctx.res)
+      return
+    } else {
+      Object.assign(ctx, { session: null })
+      ctx.throw(401)
+    }
+    ctx.body = 'done'
+  })
+  const running = await served(t, app)
+  const browser = running.browser()
+  await browser.get('/in')
+
+  t.is((await browser.get('/forward')).status, 401)
+  t.deepEqual(await middleware.list('ada'), [])
+  t.is(await browser.cookie(), '')
+})
+
 test('the third of three is compared with both', async (t) => {
   const app = new Koa()
   app

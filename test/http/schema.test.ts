@@ -3,7 +3,7 @@ import test from 'ava'
 import { jsonCodec } from '../../src/record/codec.ts'
 import type { SchemaIssue, SchemaResult, StandardSchema } from '../../src/record/schema.ts'
 import { validated } from '../../src/record/schema.ts'
-import { hear, keyIn, mounted, type Session, type Things } from '../support/mounted.ts'
+import { hear, keyIn, mounted, type Handler, type Session, type Things } from '../support/mounted.ts'
 
 const codec = jsonCodec(1000)
 const schema = <Output>(
@@ -266,6 +266,45 @@ test('a stored session that a schema refuses is an error where its data is looke
   t.is((await browser.get('/origin')).body, 'resumed')
   isStrict = false
   t.is((await browser.get('/read')).body, '{"n":1}')
+})
+
+test('stored data that a schema refuses is refused after regenerate(), until nothing of it is left', async (t) => {
+  let isStrict = false
+  const strict = schema<Things>((value) =>
+    isStrict && 'n' in (value as Things) ? { issues: [{ message: 'no', path: ['n'] }] } : { value: value as Things },
+  )
+  const ways: Record<string, Handler> = {
+    '/all': (session) => session.regenerate(),
+    '/none': (session) => session.regenerate({ keep: false }),
+    '/name': (session) => session.regenerate({ keep: ['name'] }),
+    '/in': (session) => session.signIn('ada'),
+  }
+  const after = (regenerate: Handler): Handler => {
+    return async (session, ctx) => {
+      await regenerate(session, ctx)
+      return { ...session.data }
+    }
+  }
+  const app = await mounted(
+    t,
+    { schema: strict },
+    {
+      '/set': ({ data }) => Object.assign(data, { n: 1, name: 'ada' }),
+      ...Object.fromEntries(Object.entries(ways).map(([path, way]) => [path, after(way)])),
+    },
+  )
+  const answers: unknown[] = []
+  for (const path of Object.keys(ways)) {
+    const browser = app.browser()
+    isStrict = false
+    await browser.get('/set')
+    isStrict = true
+    const { status, body } = await browser.get(path)
+    answers.push(status === 200 ? body : status)
+  }
+
+  t.deepEqual(answers, [500, '{}', '{"name":"ada"}', '{}'])
+  t.like(app.errors, [{ code: 'ERR_SESSION_SCHEMA' }])
 })
 
 test('a schema that never answers is ERR_SESSION_SCHEMA after storeTimeout, and nothing is stored', async (t) => {

@@ -273,13 +273,19 @@ test('a session that has ended has an aborted signal, and one that is not stored
         await own.destroy()
         return own.signal.aborted
       },
+      '/elsewhere': async (own) => {
+        await app.middleware.destroy(own.publicId)
+        return own.signal.aborted
+      },
       '/new': (own) => own.signal.aborted,
     },
   )
   const browser = app.browser()
   t.is((await browser.get('/new')).body, 'false')
-  await browser.get('/begin')
-  t.is((await browser.get('/ended')).body, 'true')
+  for (const path of ['/ended', '/elsewhere']) {
+    await browser.get('/begin')
+    t.is((await browser.get(path)).body, 'true', path)
+  }
 })
 
 test('a session that is stored after the first look at its signal is watched from then on', async (t) => {

@@ -344,6 +344,18 @@ claim('a second destroy() in one request does nothing', async (t, { visitor, sto
   t.is(store.counted().replace, 1)
 })
 
+claim('what a handler left in a session that it ends may be what cannot be stored', async (t, { visitor, scene }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+
+  const { status, sid } = await visitor.does(async (session) => {
+    Object.assign(session.data, { v: 10n })
+    await session.destroy()
+  })
+
+  t.deepEqual([status, sid.length], [200, 1])
+  t.deepEqual(await scene.live(), [])
+})
+
 claim(
   'a session made and destroyed in one request sends no cookie and leaves no record',
   async (t, { visitor, scene }) => {

@@ -1,5 +1,17 @@
 // How long a session lives: the server decides, whatever the browser keeps; and when its cookie is sent again.
-import { claim, DAY, HOUR, maxAgeOf, MINUTE, pairOf, SECOND, type Clock, type Visitor } from '../support/scene.ts'
+import {
+  claim,
+  DAY,
+  HOUR,
+  maxAgeOf,
+  MINUTE,
+  pairOf,
+  SECOND,
+  type Clock,
+  type Handler,
+  type Stage,
+  type Visitor,
+} from '../support/scene.ts'
 
 /** Looks in now and then for a while; resolves to the last origin that it saw. */
 async function staysActive(visitor: Visitor, clock: Clock, step: number, times: number): Promise<string | undefined> {
@@ -394,6 +406,100 @@ claim('a request finds ended what a limit that was shortened has ended', async (
     t.is(await (await site.visitor(cookie)).origin(), 'expired')
   }
   t.deepEqual(await visitor.sees(), { a: 1 })
+})
+
+/** A session at a process of a shorter limit, half a minute before that ends it. */
+async function nearItsEnd({ scene, visitor, clock }: Stage): Promise<Visitor> {
+  await visitor.does(async (session) => {
+    await session.signIn('ada')
+    session.data.a = 1
+  })
+  clock.advance(HOUR - MINUTE / 2)
+  return (await scene.mount({ idleTimeout: '1h' })).visitor(await visitor.cookie())
+}
+
+const changes: Record<string, Handler<unknown>> = {
+  'a change': ({ data }) => (data.b = 1),
+  'save()': async (session) => {
+    session.data.b = 1
+    await session.save()
+  },
+  'update()': (session) => session.update((data) => void (data.b = 1)),
+  'regenerate()': (session) => session.regenerate(),
+  'a message': (session) => {
+    session.flash('note', 'late')
+  },
+  maxAge: (session) => {
+    session.maxAge = '1d'
+  },
+}
+
+claim('what a shortened limit ends while a request runs is changed by nothing', async (t, stage) => {
+  const { clock, scene } = stage
+  for (const [what, change] of Object.entries(changes)) {
+    const late = await nearItsEnd(stage)
+    const stored = await scene.record(await late.cookie())
+    const { status, code, sid } = await late.does((session, ctx) => {
+      clock.advance(MINUTE)
+      return change(session, ctx)
+    })
+
+    t.deepEqual([status, code, sid], [409, 'ERR_SESSION_GONE', []], what)
+    t.deepEqual(await scene.record(await late.cookie()), stored)
+  }
+  t.is(scene.heard('gone').length, Object.keys(changes).length)
+})
+
+claim('a use does not bring back what a shortened limit ended while the request ran', async (t, stage) => {
+  const { clock, store } = stage
+  const late = await nearItsEnd(stage)
+
+  t.is((await late.does(() => clock.advance(MINUTE))).status, 200)
+
+  t.is(store.calls.touch, 0)
+  t.is(await late.origin(), 'expired')
+})
+
+claim('parallel changes do not bring it back together', async (t, stage) => {
+  const { clock, scene } = stage
+  const late = await nearItsEnd(stage)
+  const requests = await Promise.all((['a', 'b', 'c'] as const).map((key) => late.loads(({ data }) => (data[key] = 2))))
+  clock.advance(MINUTE)
+  const replies = await Promise.all(requests.map((request) => request.ends()))
+
+  t.deepEqual(
+    replies.map(({ code }) => code),
+    ['ERR_SESSION_GONE', 'ERR_SESSION_GONE', 'ERR_SESSION_GONE'],
+  )
+  t.is(scene.heard('gone').length, 3)
+})
+
+claim('a sign-in starts empty then, and a logout ends it', async (t, stage) => {
+  const { clock } = stage
+  const one = await nearItsEnd(stage)
+  await one.does(async (session) => {
+    clock.advance(MINUTE)
+    await session.signIn('eve')
+  })
+  t.deepEqual(await one.sees(), {})
+  const other = await nearItsEnd(stage)
+  const { sid } = await other.does(async (session) => {
+    clock.advance(MINUTE)
+    await session.destroy()
+  })
+
+  t.is(maxAgeOf(sid[0]), 0)
+  t.is(await stage.visitor.origin(), 'expired')
+})
+
+claim('a request whose session another one used in time may change it', async (t, stage) => {
+  const late = await nearItsEnd(stage)
+  const request = await late.loads(({ data }) => (data.b = 1))
+  await (await stage.scene.mount({ idleTimeout: '1h' })).sender(await late.cookie()).sees()
+  stage.clock.advance(MINUTE)
+
+  t.is((await request.ends()).status, 200)
+  t.deepEqual(await late.sees(), { a: 1, b: 1 })
 })
 
 claim('the limits are the same whether the data is changed or read', async (t, { visitor, clock }) => {

@@ -1,4 +1,9 @@
 // maxPerOwner and device: how many sessions an owner has, and where each of them was signed in to.
+import test from 'ava'
+import { MemoryStore, session } from '../../src/index.ts'
+import { sessionCookie } from '../../src/testing.ts'
+import { KEYS } from '../support/app.ts'
+import { mounted } from '../support/mounted.ts'
 import { claim, SECOND, type Options, type Scene, type Site, type Visitor } from '../support/scene.ts'
 
 async function signedIn(site: Site, scene: Scene, owner: string): Promise<Visitor> {
@@ -213,4 +218,35 @@ claim('isFresh tells how long ago the owner signed in, to the millisecond', asyn
   t.true((await visitor.does((session) => session.isFresh('5m'))).result)
   clock.advance(1)
   t.false((await visitor.does((session) => session.isFresh('5m'))).result)
+})
+
+test('what a limit ends behind the back of a sign-in ends no longer after close()', async (t) => {
+  const inner = new MemoryStore()
+  const filling = session({ keys: KEYS, store: inner, logger: {} })
+  for (let count = 0; count < 600; count++) await sessionCookie(filling, {}, { owner: 'ada' })
+  let isClosed = false
+  let late = 0
+  // Each call takes its time, as behind a network.
+  const store = new Proxy(inner, {
+    get:
+      (target, verb) =>
+      async (...args: unknown[]) => {
+        if (verb === 'close') isClosed = true
+        else if (isClosed) late++
+        await new Promise((resolve) => setTimeout(resolve, 1))
+        const method = Reflect.get(target, verb) as ((...given: unknown[]) => unknown) | undefined
+        return method?.apply(target, args)
+      },
+  })
+  const { browser, middleware } = await mounted(
+    t,
+    { store, maxPerOwner: 3, sweepInterval: false, logger: {} },
+    { '/': (own) => own.signIn('ada') },
+  )
+  t.is((await browser().get('/')).status, 200)
+  await middleware.close()
+  await new Promise((resolve) => setTimeout(resolve, 300))
+
+  t.is(late, 0)
+  t.true(inner.list('ada', Date.now(), 1000, undefined).records.length > 3)
 })

@@ -1,5 +1,5 @@
 // Signing in: once, twice at the same time, over somebody else, and from a session that is no more.
-import { claim, pairOf, SECOND, type Visitor } from '../support/scene.ts'
+import { claim, DAY, pairOf, SECOND, type Handler, type Visitor } from '../support/scene.ts'
 
 const account = async (visitor: Visitor) => (await visitor.does(({ data, owner }) => ({ ...data, owner }))).result
 
@@ -120,17 +120,27 @@ claim('signing in over another owner keeps nothing', async (t, { visitor, clock 
   t.deepEqual(result, { owner: 'eve', maxAge: 0, createdAt: clock.now, note: [] })
 })
 
-claim('signing in over another owner keeps the keys that are listed, and no message', async (t, { visitor }) => {
+claim('signing in over another owner keeps the keys that are listed alone', async (t, { visitor, clock }) => {
   await visitor.does(async (session) => {
     await session.signIn('ada')
+    session.maxAge = '7d'
     Object.assign(session.data, { a: 1, b: 2 })
     session.flash('note', 'for ada')
   })
 
+  clock.advance(SECOND)
+
   await visitor.does((session) => session.signIn('eve', { keep: ['b'] }))
 
   t.deepEqual(await account(visitor), { b: 2, owner: 'eve' })
+  const { result } = await visitor.does(({ maxAge, createdAt }) => [maxAge, createdAt])
+  t.deepEqual(result, [0, clock.now])
   t.deepEqual((await visitor.does((session) => session.flash('note'))).result, [])
+  await visitor.does((session) => {
+    session.maxAge = '1d'
+    return session.signIn('bob', { keep: ['b'] })
+  })
+  t.is((await visitor.does(({ maxAge }) => maxAge)).result, DAY)
 })
 
 claim('signing in again as the same owner keeps everything', async (t, { visitor }) => {
@@ -170,6 +180,22 @@ claim('signIn keeps what is listed, or nothing', async (t, { visitor }) => {
   t.deepEqual(await account(visitor), { owner: 'ada' })
 })
 
+claim('where nothing is kept, what is pending may be what cannot be stored', async (t, { visitor }) => {
+  const verbs: readonly Handler<void>[] = [
+    (session) => session.regenerate({ keep: false }),
+    (session) => session.signIn('ada', { keep: false }),
+  ]
+  for (const verb of verbs) {
+    const reply = await visitor.does(async (session, ctx) => {
+      Object.assign(session.data, { v: 10n })
+      await verb(session, ctx)
+      session.data.a = 1
+    })
+    t.is(reply.status, 200)
+    t.deepEqual(await visitor.sees(), { a: 1 })
+  }
+})
+
 claim('a login in a session that was destroyed meanwhile starts empty', async (t, { visitor, scene }) => {
   await visitor.does(({ data }) => (data.a = 1))
   const before = await visitor.snapshot()
@@ -185,6 +211,7 @@ claim('a login in a session that was destroyed meanwhile starts empty', async (t
   t.deepEqual([status, sid.length], [200, 1])
   t.deepEqual(await account(visitor), { c: 3, owner: 'ada' })
   t.is((await scene.live()).length, 1)
+  t.deepEqual(scene.heard('gone'), [])
 })
 
 claim(

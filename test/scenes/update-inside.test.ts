@@ -61,6 +61,24 @@ claim('sessions.update() and updateAll() inside the update of a session join it'
   t.deepEqual(await visitor.sees(), { count: 3 })
 })
 
+claim(
+  'sessions.update() inside the update of a session joins it for its own owner alone',
+  async (t, { visitor, site }) => {
+    const { middleware } = site
+    await visitor.does((session) => session.signIn('ada'))
+    const publicId = await visitor.publicId()
+    const joins = async (): Promise<void> => {
+      await middleware.update(publicId, increment, { owner: 'ada' })
+      await t.throwsAsync(middleware.update(publicId, increment, { owner: 'eve' }), { code: 'ERR_SESSION_GONE' })
+    }
+
+    t.is((await visitor.does((session) => session.update(joins))).status, 200)
+    await middleware.update(publicId, joins, { owner: 'ada' })
+
+    t.deepEqual(await visitor.sees(), { count: 2 })
+  },
+)
+
 claim('an inner update that throws takes nothing back where it is caught', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.count = 0))
 

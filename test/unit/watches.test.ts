@@ -144,6 +144,57 @@ test.serial('an end right after a look is told within five seconds where the sto
   watches.close()
 })
 
+test.serial('looks do not pile up while a store says again and again that ends may have been missed', async (t) => {
+  const inner = new MemoryStore()
+  let announce!: (key: string | undefined) => void
+  let heal!: () => void
+  let outage: Promise<void> | undefined
+  let underWay = 0
+  let most = 0
+  const store: SessionStore = Object.assign(new MemoryStore(), {
+    read: (key: string, now: number) => {
+      if (outage === undefined) return inner.read(key, now)
+      most = Math.max(most, ++underWay)
+      return outage.then(() => {
+        underWay--
+        return inner.read(key, now)
+      })
+    },
+    subscribe: (onEnd: typeof announce) => {
+      announce = onEnd
+      return () => undefined
+    },
+  })
+  const watches = new Watches(
+    new CheckedStore(store, 20_000, new Events(undefined)),
+    new Payload(jsonCodec(1000), 65_536, undefined),
+    settingsOf({ keys: ['a secret of more than sixteen characters'] }),
+  )
+  const now = Date.now()
+  const watchers = Array.from({ length: 200 }, (_, at) => {
+    const key = `${at}`.padStart(43, 'k')
+    const record = { key, version: 1, payload: '{}', owner: undefined, meta: undefined }
+    const watcher = new Waiting({ ...record, createdAt: now, lastSeenAt: now, expiresAt: now + 3_600_000 })
+    inner.create(watcher.record, now)
+    watches.add(watcher)
+    return watcher
+  })
+
+  outage = new Promise((resolve) => (heal = resolve))
+  for (let times = 0; times < 5; times++) {
+    announce(undefined)
+    await turn(10)
+  }
+  const [first] = watchers
+  inner.delete(first?.record.key ?? '')
+  t.true(most > 0 && most <= 16, `${most} at once`)
+  outage = undefined
+  heal()
+
+  t.true(await eventually(() => first?.ended === 1))
+  watches.close()
+})
+
 test.serial('a clock that fails for a moment ends neither the process nor the wait', async (t) => {
   let failures = 0
   let clock = (): number => 1000
