@@ -7,7 +7,9 @@ import type { Events } from '../events.ts'
 import { isPlainObject } from '../record/codec.ts'
 import { objectsOf } from '../record/objects.ts'
 import type { Duration } from '../options.ts'
+import { runExclusive } from '../session/exclusive.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
+import { regenerate } from '../session/regenerate.ts'
 import { exposerOf, type Expose } from '../session/state.ts'
 import type { Settings } from '../settings.ts'
 import { copyOf, DataFacade, type Bag, type BagSource } from './data-facade.ts'
@@ -25,8 +27,6 @@ interface Past {
 
 /** The facades of one session in one request. */
 export class KoaSessionFacade {
-  /** How the handlers want the session to end: `'ended'` after `ctx.session = null`, `'replaced'` by an object after that. */
-  pendingEnd: 'no' | 'ended' | 'replaced' = 'no'
   readonly manager: Manager
   /** The middleware's own lifetime, for `ctx.session.maxAge`. */
   readonly maxAge: number
@@ -34,6 +34,9 @@ export class KoaSessionFacade {
   readonly #expose: Expose
   readonly #events: Events
   readonly #past: Past[] = []
+  #end: 'no' | 'ended' | 'replaced' = 'no'
+  /** The session that is to end: what a verb began since then goes on. */
+  #endOf: string | undefined = undefined
   #source: { past: Bag | undefined } = { past: undefined }
   #session: object = {}
 
@@ -52,15 +55,20 @@ export class KoaSessionFacade {
     })
   }
 
+  /** How the handlers want the session to end: `'ended'` after `ctx.session = null`, `'replaced'` by an object after that. */
+  get pendingEnd(): 'no' | 'ended' | 'replaced' {
+    return this.#endOf === requestSessionOf(this.manager).record?.key ? this.#end : 'no'
+  }
+
   /** Carries out, when the handlers have returned, what they said by assigning to `ctx.session`. */
   async finish(): Promise<void> {
     this.#noticeLostWrites()
-    if (this.pendingEnd === 'ended') await this.manager.destroy()
+    const { manager, pendingEnd } = this
+    if (pendingEnd === 'ended') await manager.destroy()
     // Another object after null is another session: the id that the old one had must not open it.
-    if (this.pendingEnd === 'replaced' && (!this.manager.isNew || this.manager.owner !== undefined)) {
-      const data = copyOf({ ...this.manager.data })
-      await this.manager.regenerate({ keep: false })
-      this.manager.data = data
+    if (pendingEnd === 'replaced' && (!manager.isNew || manager.owner !== undefined)) {
+      const session = requestSessionOf(manager)
+      await runExclusive(session, () => regenerate(session, 'pending', undefined))
     }
   }
 
@@ -119,13 +127,14 @@ export class KoaSessionFacade {
   #assign(value: unknown): void {
     if (value === null || value === undefined || value === false) {
       if (!this.#isDestroyed) this.manager.clear()
-      this.pendingEnd = 'ended'
+      this.#end = 'ended'
+      this.#endOf = requestSessionOf(this.manager).record?.key
       return
     }
     if (typeof value !== 'object' || Array.isArray(value))
       throw invalidType('ctx.session', 'an object, or null to end the session', value)
     this.manager.data = isPlainObject(value) ? (value as Bag) : { ...value }
-    if (this.pendingEnd === 'ended') this.pendingEnd = 'replaced'
+    if (this.pendingEnd === 'ended') this.#end = 'replaced'
   }
 
   /** A copy that was taken out of a replaced object, changed, and put nowhere: its change is lost, and told. */

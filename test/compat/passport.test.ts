@@ -58,6 +58,11 @@ const handlers: Handlers = {
     await visitorOf(ctx).login({ id: 'bob' })
     return String(visitorOf(ctx).isAuthenticated())
   },
+  '/login-after-null': async (ctx) => {
+    visitorOf(ctx).session = null
+    await visitorOf(ctx).login({ id: 'bob' })
+    return String(visitorOf(ctx).isAuthenticated())
+  },
 }
 
 function logins(made: Passport): Koa.Middleware {
@@ -199,6 +204,15 @@ for (const [name, open] of Object.entries(makes)) {
 
     t.is((await browser.get('/login-by-hand')).body, 'true')
     t.is((await browser.get('/me')).body, 'bob')
+  })
+
+  test(`${name}: ctx.login() after ctx.session = null signs in to a session of its own`, async (t) => {
+    const browser = await adaWithCart(t, open)
+    const before = await browser.cookie()
+
+    t.is((await browser.get('/login-after-null')).body, 'true')
+    t.is((await browser.get('/show')).body, '{"passport":{"user":"bob"}}')
+    t.is((await browser.send('/me', before)).body, 'nobody')
   })
 
   test(`${name}: a login over another user that keeps the session's data signs the new user in`, async (t) => {
