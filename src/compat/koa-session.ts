@@ -107,6 +107,11 @@ export class KoaSessionFacade {
           'this session object was replaced by regenerate(callback) and is read-only: write to ctx.session, which is the new one',
         )
       },
+      isReplaced: () => source.past !== undefined,
+      wasShown: (key, value) => {
+        const shown = this.#past.at(-1)?.shown
+        return shown !== undefined && Object.hasOwn(shown, key) && Reflect.get(shown, key) === value
+      },
     }
     this.#session = new Proxy(new KoaSession(this, bag), new DataFacade(bag, {}, Object.prototype))
     const own = {
