@@ -4,7 +4,6 @@ import { inspect, isDeepStrictEqual } from 'node:util'
 import type { Context } from 'koa'
 import { invalidMix, invalidType } from '../errors.ts'
 import type { Events } from '../events.ts'
-import { isPlainObject } from '../record/codec.ts'
 import { objectsOf } from '../record/objects.ts'
 import type { Duration } from '../options.ts'
 import { runExclusive } from '../session/exclusive.ts'
@@ -90,7 +89,10 @@ export class KoaSessionFacade {
   async #startOver(): Promise<void> {
     // Copies: what data handed out is read-only from now on, and passport writes to what it takes out of the old object.
     const past: Past = { shown: copyOf({ ...this.manager.data }), original: copyOf({ ...this.manager.data }) }
+    // A lifetime set before is meant for the session that begins, as with koa-session ("remember me" of a login).
+    const { maxAge } = requestSessionOf(this.manager).pending
     await this.manager.regenerate({ keep: false })
+    if (maxAge !== undefined) this.manager.maxAge = maxAge
     this.#past.push(past)
     this.#source.past = past.shown
     this.#show()
@@ -138,7 +140,9 @@ export class KoaSessionFacade {
     }
     if (typeof value !== 'object' || Array.isArray(value))
       throw invalidType('ctx.session', 'an object, or null to end the session', value)
-    this.manager.data = isPlainObject(value) ? (value as Bag) : { ...value }
+    const { maxAge, ...data } = value as Bag
+    if (maxAge !== undefined) Reflect.set(this.#session, 'maxAge', maxAge)
+    this.manager.data = data
     if (this.pendingEnd === 'ended') this.#end = 'replaced'
   }
 

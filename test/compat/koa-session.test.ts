@@ -291,6 +291,46 @@ test("maxAge is 'session' until it is set, and then the cookie's", async (t) => 
   t.regex(answer.setCookie.join(), /Max-Age=60/i)
 })
 
+test('maxAge in an object that is assigned is the lifetime, and no data', async (t) => {
+  const now = Date.now()
+  const app = await ecosystem(
+    t,
+    { now: () => now },
+    answering({
+      ...handlers,
+      '/': (ctx) => {
+        visitorOf(ctx).session = { maxAge: 60_000, a: 1 } as never
+        return JSON.stringify([bagOf(ctx).maxAge, bagOf(ctx)])
+      },
+    }),
+  )
+  const { body, setCookie } = await app.browser().get('/')
+
+  t.is(body, '[60000,{"a":1}]')
+  t.regex(setCookie.join(), /Max-Age=60/i)
+})
+
+test('a maxAge that was set before a regenerate with a callback is of the new session', async (t) => {
+  const now = Date.now()
+  const app = await ecosystem(
+    t,
+    { now: () => now },
+    answering({
+      ...handlers,
+      '/': async (ctx) => {
+        bagOf(ctx).maxAge = 60_000
+        await promisify((callback: (error: unknown) => void) => bagOf(ctx).regenerate(callback))()
+        bagOf(ctx)['n'] = 1
+      },
+    }),
+  )
+  const browser = app.browser()
+  await browser.get('/count')
+
+  t.regex((await browser.get('/')).setCookie.join(), /Max-Age=60/i)
+  t.is((await browser.get('/maxAge')).body, '[60000,60000]')
+})
+
 test('the maxAge of the options is seen in ctx.session', async (t) => {
   const app = await ecosystem(t, { maxAge: '1h' }, answering(handlers))
 
