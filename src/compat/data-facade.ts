@@ -10,6 +10,10 @@ export interface BagSource {
   readonly read: () => Bag
   /** Throws where nothing may be written any more. */
   readonly write: () => Bag
+  /** Whether its keys come before the names of the object: of a replaced one all data may be kept. */
+  readonly isReplaced: () => boolean
+  /** Whether a replaced object showed that value under that key. */
+  readonly wasShown: (key: string | symbol, value: unknown) => boolean
 }
 
 /** Data as own enumerable properties over an object whose names come first. */
@@ -25,6 +29,7 @@ export class DataFacade implements ProxyHandler<object> {
   }
 
   get(target: object, key: string | symbol): unknown {
+    if (this.#bag.isReplaced() && Object.hasOwn(this.#bag.read(), key)) return Reflect.get(this.#bag.read(), key)
     if (typeof key === 'string' && Object.hasOwn(this.#own, key)) return this.#own[key]
     if (!isNamed(target, key)) return Reflect.get(this.#bag.read(), key)
     const value: unknown = Reflect.get(target, key)
@@ -33,7 +38,8 @@ export class DataFacade implements ProxyHandler<object> {
   }
 
   set(target: object, key: string | symbol, value: unknown): boolean {
-    return isNamed(target, key) ? Reflect.set(target, key, value) : Reflect.set(this.#bag.write(), key, value)
+    const isOfTarget = isNamed(target, key) && !this.#bag.wasShown(key, value)
+    return isOfTarget ? Reflect.set(target, key, value) : Reflect.set(this.#bag.write(), key, value)
   }
 
   has(target: object, key: string | symbol): boolean {

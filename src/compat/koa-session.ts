@@ -4,10 +4,11 @@ import { inspect, isDeepStrictEqual } from 'node:util'
 import type { Context } from 'koa'
 import { invalidMix, invalidType } from '../errors.ts'
 import type { Events } from '../events.ts'
-import { isPlainObject } from '../record/codec.ts'
 import { objectsOf } from '../record/objects.ts'
 import type { Duration } from '../options.ts'
+import { runExclusive } from '../session/exclusive.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
+import { regenerate } from '../session/regenerate.ts'
 import { exposerOf, type Expose } from '../session/state.ts'
 import type { Settings } from '../settings.ts'
 import { copyOf, DataFacade, type Bag, type BagSource } from './data-facade.ts'
@@ -25,8 +26,6 @@ interface Past {
 
 /** The facades of one session in one request. */
 export class KoaSessionFacade {
-  /** How the handlers want the session to end: `'ended'` after `ctx.session = null`, `'replaced'` by an object after that. */
-  pendingEnd: 'no' | 'ended' | 'replaced' = 'no'
   readonly manager: Manager
   /** The middleware's own lifetime, for `ctx.session.maxAge`. */
   readonly maxAge: number
@@ -34,6 +33,9 @@ export class KoaSessionFacade {
   readonly #expose: Expose
   readonly #events: Events
   readonly #past: Past[] = []
+  #end: 'no' | 'ended' | 'replaced' = 'no'
+  /** The session that is to end: what a verb began since then goes on. */
+  #endOf: string | undefined = undefined
   #source: { past: Bag | undefined } = { past: undefined }
   #session: object = {}
 
@@ -52,15 +54,20 @@ export class KoaSessionFacade {
     })
   }
 
+  /** How the handlers want the session to end: `'ended'` after `ctx.session = null`, `'replaced'` by an object after that. */
+  get pendingEnd(): 'no' | 'ended' | 'replaced' {
+    return this.#endOf === requestSessionOf(this.manager).record?.key ? this.#end : 'no'
+  }
+
   /** Carries out, when the handlers have returned, what they said by assigning to `ctx.session`. */
   async finish(): Promise<void> {
     this.#noticeLostWrites()
-    if (this.pendingEnd === 'ended') await this.manager.destroy()
+    const { manager, pendingEnd } = this
+    if (pendingEnd === 'ended') await manager.destroy()
     // Another object after null is another session: the id that the old one had must not open it.
-    if (this.pendingEnd === 'replaced' && (!this.manager.isNew || this.manager.owner !== undefined)) {
-      const data = copyOf({ ...this.manager.data })
-      await this.manager.regenerate({ keep: false })
-      this.manager.data = data
+    if (pendingEnd === 'replaced' && (!manager.isNew || manager.owner !== undefined)) {
+      const session = requestSessionOf(manager)
+      await runExclusive(session, () => regenerate(session, 'pending', undefined))
     }
   }
 
@@ -75,14 +82,18 @@ export class KoaSessionFacade {
 
   regenerate(argument: unknown): Promise<void> | undefined {
     if (typeof argument === 'function') return this.settle(this.#startOver(), argument)
-    return this.manager.regenerate(argument as { keep?: boolean } | undefined)
+    // As koa-session: null is no callback.
+    return this.manager.regenerate((argument ?? undefined) as { keep?: boolean } | undefined)
   }
 
   /** With a callback the new session is empty and another object, and the old one shows what it showed (passport). */
   async #startOver(): Promise<void> {
     // Copies: what data handed out is read-only from now on, and passport writes to what it takes out of the old object.
     const past: Past = { shown: copyOf({ ...this.manager.data }), original: copyOf({ ...this.manager.data }) }
+    // A lifetime set before is meant for the session that begins, as with koa-session ("remember me" of a login).
+    const { maxAge } = requestSessionOf(this.manager).pending
     await this.manager.regenerate({ keep: false })
+    if (maxAge !== undefined) this.manager.maxAge = maxAge
     this.#past.push(past)
     this.#source.past = past.shown
     this.#show()
@@ -98,6 +109,11 @@ export class KoaSessionFacade {
         throw invalidMix(
           'this session object was replaced by regenerate(callback) and is read-only: write to ctx.session, which is the new one',
         )
+      },
+      isReplaced: () => source.past !== undefined,
+      wasShown: (key, value) => {
+        const shown = this.#past.at(-1)?.shown
+        return shown !== undefined && Object.hasOwn(shown, key) && Reflect.get(shown, key) === value
       },
     }
     this.#session = new Proxy(new KoaSession(this, bag), new DataFacade(bag, {}, Object.prototype))
@@ -119,13 +135,16 @@ export class KoaSessionFacade {
   #assign(value: unknown): void {
     if (value === null || value === undefined || value === false) {
       if (!this.#isDestroyed) this.manager.clear()
-      this.pendingEnd = 'ended'
+      this.#end = 'ended'
+      this.#endOf = requestSessionOf(this.manager).record?.key
       return
     }
     if (typeof value !== 'object' || Array.isArray(value))
       throw invalidType('ctx.session', 'an object, or null to end the session', value)
-    this.manager.data = isPlainObject(value) ? (value as Bag) : { ...value }
-    if (this.pendingEnd === 'ended') this.pendingEnd = 'replaced'
+    const { maxAge, ...data } = value as Bag
+    if (maxAge !== undefined) Reflect.set(this.#session, 'maxAge', maxAge)
+    this.manager.data = data
+    if (this.pendingEnd === 'ended') this.#end = 'replaced'
   }
 
   /** A copy that was taken out of a replaced object, changed, and put nowhere: its change is lost, and told. */

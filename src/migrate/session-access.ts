@@ -7,7 +7,7 @@ import { draftOf } from '../record/merge.ts'
 import { assertSameSite } from '../session/cross-site.ts'
 import { endSession } from '../session/destroy.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
-import { readLive } from '../session/newest.ts'
+import { readLive, takeNewer } from '../session/newest.ts'
 import { ownerInData } from '../session/owner.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 
@@ -76,13 +76,13 @@ export async function adopt(session: SessionManager, id: string): Promise<boolea
   const { core, info } = request
   const known = await readLive(core, publicIdOf(id))
   if (known === undefined) return false
-  const { record, stored, dataError } = known
+  const { record, stored } = known
   const { binding } = stored.metadata
   if (binding !== undefined && core.binding?.isProven(info, binding, request.now) === false) return false
   request.resume(id, record, stored.metadata)
   request.setRecord(record, stored)
-  request.dataError = dataError
-  request.pending.reset(stored.data)
+  takeNewer(request, known)
+  request.pending.reset(request.stored.data)
   request.cookie.issue()
   return true
 }

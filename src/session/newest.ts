@@ -35,11 +35,15 @@ export function requireRecord(session: RequestSession): SessionRecord {
   return session.record
 }
 
-/** A newer record of the session takes the place of the one that this request knew. */
+/**
+ * A newer record of the session takes the place of the one that this request knew. What `dataError` keeps from being looked
+ * at is empty for the users of koa-session.
+ */
 export function takeNewer(session: RequestSession, { record, stored, dataError }: Known): void {
   noteMerge(session, stored)
-  session.setRecord(record, stored)
-  session.dataError = dataError
+  const isHidden = dataError !== undefined && session.core.settings.koaSession
+  session.setRecord(record, isHidden ? { ...stored, data: {} } : stored)
+  session.dataError = isHidden ? undefined : dataError
 }
 
 /** Notes which keys other requests have changed, if anybody wants to know. */
@@ -100,15 +104,13 @@ export async function readLive(core: Core, key: string): Promise<Known | undefin
  * @throws {SessionError} `ERR_SESSION_VALUE` where the schema makes something that cannot be stored.
  */
 export async function applySchema(core: Core, record: SessionRecord, stored: Stored): Promise<Known> {
-  const { schema, koaSession } = core.settings
-  if (schema === undefined) return { record, stored, dataError: undefined }
+  if (core.settings.schema === undefined) return { record, stored, dataError: undefined }
   try {
     const output = await validate(core, record.key, stored.data)
     return { record, stored: { ...stored, data: storable(output, core.payload.codec) }, dataError: undefined }
   } catch (error) {
     if (!(error instanceof SessionError) || error.code !== 'ERR_SESSION_SCHEMA') throw error
     core.events.emit('reject', { publicId: record.key, owner: record.owner, reason: 'corrupt' })
-    if (koaSession) return { record, stored: { ...stored, data: {} }, dataError: undefined }
     return { record, stored, dataError: error }
   }
 }

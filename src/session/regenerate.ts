@@ -2,7 +2,7 @@
 import { headersSentError } from '../errors.ts'
 import { ABSENT, type PendingChanges, type Snapshot } from '../record/changes.ts'
 import { applyChanges, draftOf } from '../record/merge.ts'
-import { emptyDraft, type Draft } from '../record/record.ts'
+import { emptyDraft, nothingStored, type Draft } from '../record/record.ts'
 import { tombstoneOf } from '../record/tombstone.ts'
 import { withMaxAge } from '../record/lifetime.ts'
 import type { Replaced } from '../store.ts'
@@ -16,8 +16,8 @@ import { changeNewest, retryOnConflict } from './retry.ts'
 import { followSuccessors } from './successors.ts'
 import { validate } from './validation.ts'
 
-/** Which keys of data go on under a new id: all, none, or these. */
-export type Keep = boolean | readonly string[]
+/** Which keys of data go on under a new id: all, none, or these; `'pending'`: data as it is now, and what else is pending. */
+export type Keep = boolean | 'pending' | readonly string[]
 
 /** Gives the session a new id and ends the old one; with an owner, signs that one in. See the manager. */
 export async function regenerate(session: RequestSession, keep: Keep, owner: string | undefined): Promise<void> {
@@ -51,8 +51,9 @@ async function rotate(
     const conflicts = conflictsOf(session, pending, session.stored)
     const ground = draftOf(session.stored, requireRecord(session), pending, now)
     const draft = carryOver(session, ground, keep, owner, pending, now)
-    const isFreshStart = keep === false || isSomebodyElse(ground.owner, draft.owner)
-    const isSignIn = owner !== undefined || (draft.owner !== undefined && draft.owner !== ground.owner)
+    const isAnother = keep === 'pending'
+    const isFreshStart = isAnother || keep === false || isSomebodyElse(ground.owner, draft.owner)
+    const isSignIn = owner !== undefined || (draft.owner !== undefined && (isAnother || draft.owner !== ground.owner))
     return rotateOnce(session, draft, conflicts, isSignIn, isFreshStart)
   }
   const isDone = await retryOnConflict(attempt, () => refresh(session))
@@ -90,6 +91,12 @@ function carryOver(
   now: number,
 ): Draft {
   const { maxAge } = pending
+  if (keep === 'pending') {
+    const fresh = draftOf(nothingStored(now), undefined, pending, now)
+    // Not what other requests have put into the old session meanwhile.
+    const data = pick(draft.data, Object.keys(session.data.proxy))
+    return applyOwner(session, { ...fresh, data }, pending, now)
+  }
   const isAnother = isSomebodyElse(draft.owner, owner)
   // Of another owner's session nothing but data goes on, not even how long it was to live.
   const ground = keep === false || isAnother ? emptyDraft(now) : draft
@@ -107,7 +114,7 @@ function isSomebodyElse(previous: string | undefined, owner: string | undefined)
 }
 
 /** The changes that go on: over another owner nothing else does. */
-function keptOf(pending: PendingChanges, keep: Keep): PendingChanges {
+function keptOf(pending: PendingChanges, keep: Exclude<Keep, 'pending'>): PendingChanges {
   if (keep === true) return pending
   return { ...pending, changes: pending.changes.filter(({ key }) => keep !== false && keep.includes(key)) }
 }

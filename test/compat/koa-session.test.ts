@@ -200,6 +200,81 @@ test('an object after null is another session under another id', async (t) => {
   t.is((await browser.send('/show', before)).body, '{}')
 })
 
+/** Ends the session and begins another one, which this then uses. */
+const anew =
+  (use: (ctx: Context) => unknown) =>
+  (ctx: Context): unknown => {
+    visitorOf(ctx).session = null
+    visitorOf(ctx).session = { fresh: true } as never
+    return use(ctx)
+  }
+
+const more: Handlers = {
+  ...handlers,
+  '/anew-with': anew((ctx) => {
+    bagOf(ctx).maxAge = 60_000
+    ctx.state.session.flash('notice', 'hello')
+  }),
+  '/anew-sign-in': anew((ctx) => ctx.state.session.signIn('ada')),
+  '/anew-big': anew((ctx) => void (bagOf(ctx)['big'] = 'x'.repeat(70_000))),
+  '/put': (ctx) => {
+    bagOf(ctx)['fresh'] = true
+    ctx.state.session.flash('notice', 'old')
+  },
+  '/tell': (ctx) => {
+    const { session } = ctx.state
+    return JSON.stringify([session.owner ?? null, bagOf(ctx), bagOf(ctx).maxAge, session.flash('notice')])
+  },
+}
+
+test('an object after null begins with all that is pending, and nothing of before, in one step', async (t) => {
+  const now = Date.now()
+  const { store, ...app } = await ecosystem(t, { now: () => now }, answering(more))
+  const browser = app.browser()
+  await browser.get('/put')
+  const before = await browser.cookie()
+  store.counted()
+
+  t.regex((await browser.get('/anew-with')).setCookie.join(), /Max-Age=60/i)
+  t.deepEqual(store.counted(), { read: 1, create: 1, replace: 1 })
+  t.deepEqual(JSON.parse((await browser.get('/tell')).body), [null, { fresh: true }, 60_000, ['hello']])
+  t.is((await browser.send('/show', before)).body, '{}')
+})
+
+test('an object after null takes nothing that another request puts into the old session meanwhile', async (t) => {
+  const app = await ecosystem(t, {}, answering(more))
+  const browser = app.browser()
+  await browser.get('/put')
+  const before = await browser.cookie()
+  const barrier = app.store.pause('create')
+  const fresh = browser.get('/null-then-assign')
+  await barrier.arrived
+  await browser.send('/count', before)
+  barrier.open()
+  await fresh
+
+  t.is((await browser.get('/show')).body, '{"fresh":true}')
+})
+
+test('a sign-in after an object after null is of the new session', async (t) => {
+  const { middleware, ...app } = await ecosystem(t, {}, answering(more))
+  const browser = app.browser()
+  await browser.get('/count')
+  await browser.get('/anew-sign-in')
+
+  t.deepEqual(JSON.parse((await browser.get('/tell')).body), ['ada', { fresh: true }, 'session', []])
+  t.is((await middleware.list('ada')).length, 1)
+})
+
+test('an object after null that cannot be stored leaves the session as it was', async (t) => {
+  const browser = (await ecosystem(t, {}, answering(more))).browser()
+  await browser.get('/count')
+  const { status, setCookie } = await browser.get('/anew-big')
+
+  t.deepEqual([status, setCookie], [500, []])
+  t.is((await browser.get('/show')).body, '{"n":1}')
+})
+
 test('ctx.session takes objects and null only', async (t) => {
   const app = await ecosystem(t, {}, answering(handlers))
 
@@ -214,6 +289,55 @@ test("maxAge is 'session' until it is set, and then the cookie's", async (t) => 
 
   t.is(answer.body, '["session",60000]')
   t.regex(answer.setCookie.join(), /Max-Age=60/i)
+})
+
+test('maxAge in an object that is assigned is the lifetime, and no data', async (t) => {
+  const now = Date.now()
+  const app = await ecosystem(
+    t,
+    { now: () => now },
+    answering({
+      ...handlers,
+      '/': (ctx) => {
+        visitorOf(ctx).session = { maxAge: 60_000, a: 1 } as never
+        return JSON.stringify([bagOf(ctx).maxAge, bagOf(ctx)])
+      },
+    }),
+  )
+  const { body, setCookie } = await app.browser().get('/')
+
+  t.is(body, '[60000,{"a":1}]')
+  t.regex(setCookie.join(), /Max-Age=60/i)
+})
+
+test('a maxAge that was set before a regenerate with a callback is of the new session', async (t) => {
+  const now = Date.now()
+  const app = await ecosystem(
+    t,
+    { now: () => now },
+    answering({
+      ...handlers,
+      '/': async (ctx) => {
+        bagOf(ctx).maxAge = 60_000
+        await promisify((callback: (error: unknown) => void) => bagOf(ctx).regenerate(callback))()
+        bagOf(ctx)['n'] = 1
+      },
+    }),
+  )
+  const browser = app.browser()
+  await browser.get('/count')
+
+  t.regex((await browser.get('/')).setCookie.join(), /Max-Age=60/i)
+  t.is((await browser.get('/maxAge')).body, '[60000,60000]')
+})
+
+test('null is no callback of regenerate', async (t) => {
+  const app = await ecosystem(t, {}, answering({ ...handlers, '/': (ctx) => bagOf(ctx).regenerate(null as never) }))
+  const browser = app.browser()
+  await browser.get('/count')
+
+  t.is((await browser.get('/')).status, 200)
+  t.is((await browser.get('/show')).body, '{"n":1}')
 })
 
 test('the maxAge of the options is seen in ctx.session', async (t) => {

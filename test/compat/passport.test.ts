@@ -45,6 +45,15 @@ const handlers: Handlers = {
     bagOf(ctx)['returnTo'] = '/account?page=2'
     ctx.redirect('/login')
   },
+  '/names': (ctx) =>
+    void (ctx.state.session.data = {
+      createdAt: 5,
+      owner: 'x',
+      flash: { a: [1] },
+      update: 1,
+      data: {},
+      save: 2,
+    } as object),
   '/logout': async (ctx) => {
     await visitorOf(ctx).logout()
     return userOf(ctx)
@@ -55,6 +64,11 @@ const handlers: Handlers = {
     return userOf(ctx)
   },
   '/login-by-hand': async (ctx) => {
+    await visitorOf(ctx).login({ id: 'bob' })
+    return String(visitorOf(ctx).isAuthenticated())
+  },
+  '/login-after-null': async (ctx) => {
+    visitorOf(ctx).session = null
     await visitorOf(ctx).login({ id: 'bob' })
     return String(visitorOf(ctx).isAuthenticated())
   },
@@ -77,6 +91,13 @@ function logins(made: Passport): Koa.Middleware {
 function site(t: ExecutionContext, open: () => Passport, options: SessionOptions = {}): Promise<Ecosystem> {
   const made = withStrategy(open())
   return ecosystem(t, options, bodyParser(), made.initialize(), made.session(), logins(made), answering(handlers))
+}
+
+/** The data of all sessions. */
+async function stored({ middleware }: Ecosystem): Promise<unknown[]> {
+  const all: unknown[] = []
+  for await (const { data } of middleware.scan()) all.push(data)
+  return all
 }
 
 /** A browser where Ada is signed in and has put something into the cart. */
@@ -124,6 +145,26 @@ for (const [name, open] of Object.entries(makes)) {
     await post(browser, '/login-keep', ADA)
 
     t.is((await browser.get('/show')).body, '{"cart":["book"],"passport":{"user":"ada"}}')
+  })
+
+  test(`${name}: keepSessionInfo keeps what has a name of the session's own`, async (t) => {
+    const app = await site(t, open)
+    const browser = app.browser()
+    await browser.get('/names')
+    await post(browser, '/login-keep', ADA)
+
+    const [data] = await stored(app)
+    t.deepEqual(data, {
+      createdAt: 5,
+      owner: 'x',
+      flash: { a: [1] },
+      update: 1,
+      data: {},
+      save: 2,
+      passport: { user: 'ada' },
+    })
+    t.is((await browser.get('/me')).body, 'ada')
+    t.deepEqual(app.warnings, [])
   })
 
   test(`${name}: a login of a visitor without a session is one stored record`, async (t) => {
@@ -199,6 +240,15 @@ for (const [name, open] of Object.entries(makes)) {
 
     t.is((await browser.get('/login-by-hand')).body, 'true')
     t.is((await browser.get('/me')).body, 'bob')
+  })
+
+  test(`${name}: ctx.login() after ctx.session = null signs in to a session of its own`, async (t) => {
+    const browser = await adaWithCart(t, open)
+    const before = await browser.cookie()
+
+    t.is((await browser.get('/login-after-null')).body, 'true')
+    t.is((await browser.get('/show')).body, '{"passport":{"user":"bob"}}')
+    t.is((await browser.send('/me', before)).body, 'nobody')
   })
 
   test(`${name}: a login over another user that keeps the session's data signs the new user in`, async (t) => {

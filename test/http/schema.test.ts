@@ -413,3 +413,32 @@ test('updateAll() passes over stored data that does not satisfy the schema, and 
   const stored = await plain.middleware.list('ada')
   t.deepEqual(stored.map(({ data }) => data?.n).sort(), [-1, 1])
 })
+
+test('with koaSession stored data that does not satisfy the schema is empty to its request alone', async (t) => {
+  const handlers = {
+    '/in': (session: Session) => session.signIn('ada'),
+    '/bad': ({ data }: Session) => (data.n = -1),
+    '/read': ({ data }: Session) => ({ ...data }),
+  }
+  const plain = await mounted(t, {}, handlers)
+  const browser = plain.browser()
+  await browser.get('/in')
+  await browser.get('/bad')
+  const app = await mounted(t, { store: plain.store, schema: counts(false), koaSession: true }, handlers)
+  const { middleware } = app
+  const [info] = await middleware.list('ada')
+  const publicId = info?.publicId ?? ''
+  const scanned: unknown[] = []
+  for await (const { data } of middleware.scan()) scanned.push(data)
+
+  t.is(info?.data, undefined)
+  t.deepEqual(scanned, [undefined])
+  t.like(await middleware.get(publicId), { publicId, data: undefined })
+  t.is(await middleware.updateAll('ada', (data) => (data.n = 1)), 0)
+  await t.throwsAsync(
+    middleware.update(publicId, (data) => (data.n = 1)),
+    { code: 'ERR_SESSION_SCHEMA' },
+  )
+  t.is((await app.browser().send('/read', await browser.cookie())).body, '{}')
+  t.like(await plain.middleware.get(publicId), { data: { n: -1 } })
+})
