@@ -286,6 +286,18 @@ test("a session error of the store's own is passed on as it is", async (t) => {
   t.deepEqual(events.told, [])
 })
 
+test('a failure that the store has put in its own words is passed on as it is, and an event tells it without its cause', async (t) => {
+  const cause = Object.assign(new Error('PRIVATE'), { code: 'ECONNRESET' })
+  const error = new SessionError('ERR_SESSION_STORE', 'mine', { cause })
+  const { store, events } = checked({ touch: () => Promise.reject(error) })
+
+  t.is(await t.throwsAsync(async () => store.touch(RECORD, NOW, 2000, NOW)), error)
+  t.like(events.told, [
+    { publicId: 'the key', operation: 'touch', kind: 'ECONNRESET', error: { message: 'mine', cause: undefined } },
+  ])
+  t.is(events.told.length, 1)
+})
+
 test('a record that has expired is none, whatever the store says', async (t) => {
   for (const expiresAt of [NOW, NOW - 1]) {
     t.is(checked({ read: () => ({ ...RECORD, expiresAt }) }).store.read('the key', NOW), undefined)
