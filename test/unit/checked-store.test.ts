@@ -394,6 +394,32 @@ test('close waits for work that goes on, refuses new work, and closes the store 
   t.deepEqual(order, ['left', 'closed'])
 })
 
+test('a store that fails to close is ERR_SESSION_STORE and an event, once, whatever it throws', async (t) => {
+  const cause = new Error('PRIVATE')
+  for (const [close, expected] of [
+    [() => Promise.reject(cause), cause],
+    [
+      () => {
+        throw cause
+      },
+      cause,
+    ],
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- that is the point
+    [() => Promise.reject(undefined), new Error('it gave no reason')],
+  ] as const) {
+    const { store, events } = checked({ close })
+    const first = store.close()
+    const second = store.close()
+    const error = await t.throwsAsync<SessionError>(first, { code: 'ERR_SESSION_STORE' })
+
+    t.deepEqual(error.cause, expected)
+    await t.notThrowsAsync(second)
+    await t.notThrowsAsync(store.close())
+    t.like(events.told, [{ operation: 'close', publicId: undefined }])
+    t.is(events.told.length, 1)
+  }
+})
+
 test('a store without close is closed at once', async (t) => {
   await t.notThrowsAsync(checked({}).store.close())
 })
