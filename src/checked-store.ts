@@ -213,16 +213,26 @@ export class CheckedStore {
     }
   }
 
-  /** Waits for the work that is under way, 15 seconds at most, then closes the store. */
+  /**
+   * Waits for the work that is under way, 15 seconds at most, then closes the store. A later call waits as well, and is told of
+   * no failure.
+   *
+   * @throws {SessionError} `ERR_SESSION_STORE` when the store fails to close.
+   */
   close(): Promise<void> {
     this.isClosed = true
-    return (this.#closing ??= this.#close())
+    if (this.#closing !== undefined) return this.#closing.catch(() => undefined)
+    return (this.#closing = this.#close())
   }
 
   async #close(): Promise<void> {
     if (this.#running > 0) await atMost(MAX_CLOSING, new Promise<void>((resolve) => (this.#onIdle = resolve)))
-    const closing = this.#store.close?.()
-    if (closing !== undefined) await atMost(MAX_CLOSING, Promise.resolve(closing))
+    try {
+      const closing = this.#store.close?.()
+      if (closing !== undefined) await atMost(MAX_CLOSING, Promise.resolve(closing))
+    } catch (cause) {
+      throw this.#failed('close', undefined, cause)
+    }
   }
 
   // ---- one call

@@ -150,6 +150,8 @@ export interface SessionMiddleware<
   /**
    * Waits for running commits (15 s at most), stops timers, closes what the store opened itself, never a client of the caller's. A second
    * call does nothing; a later request with a session is `ERR_SESSION_STORE` (503), and so are the other methods.
+   *
+   * @throws {SessionError} `ERR_SESSION_STORE` when the store failed to close.
    */
   close(): Promise<void>
 }

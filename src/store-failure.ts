@@ -12,9 +12,12 @@ export type Subject = string | Pick<SessionRecord, 'key' | 'owner'> | undefined
 const REDIS_WORDS =
   /\b(?:READONLY|OOM|NOAUTH|NOPERM|WRONGPASS|LOADING|MASTERDOWN|MISCONF|CLUSTERDOWN|MOVED|TRYAGAIN|CROSSSLOT|NOSCRIPT|NOREPLICAS|WRONGTYPE|EXECABORT|UNKILLABLE|IOERR)\b/
 
-/** What a failed call becomes; an event tells it. */
+/** What a failed call becomes; an event tells it, unless it is no failure: a store may say that it lacks something. */
 export function storeError(events: Events, operation: string, subject: Subject, given: unknown): SessionError {
-  if (given instanceof SessionError) return given
+  if (given instanceof SessionError) {
+    if (given.code === 'ERR_SESSION_STORE') told(events, operation, subject, failureKind(given.cause), given.message)
+    return given
+  }
   const cause = given ?? new Error('it gave no reason')
   const kind = failureKind(cause)
   // The words of our own check quote nothing.

@@ -15,6 +15,7 @@ import { isPlainObject } from './record/codec.ts'
 import { draftOf } from './record/merge.ts'
 import { createRecord, type CreatedRecord } from './session/create.ts'
 import type { RequestInfo } from './session/core.ts'
+import { applySchema, takeNewer } from './session/newest.ts'
 import { ownerInData } from './session/owner.ts'
 import { SessionManager, type SessionData } from './session/manager.ts'
 import { RequestSession } from './session/request-session.ts'
@@ -70,6 +71,11 @@ export async function withSession<Result, Data extends object = SessionData>(
   const ctx = { req: info.request, res, secure: false } as unknown as Context
   const live = new RequestSession(core, { ...info, ctx }, core.settings.now(), 'new')
   live.resume(id, record, draft.metadata)
+  if (core.settings.schema !== undefined) {
+    const loaded = await applySchema(core, record, live.stored)
+    // Empty data that the schema refuses is that of a new session, which is checked at the commit.
+    if (loaded.dataError === undefined) takeNewer(live, loaded)
+  }
   const manager = new SessionManager<Data>(live)
   const scope = new ContextScope(manager, core.settings.stateKey, info.cookie.name, undefined, info.request)
   return sessionContext.run(scope, () => fn(manager))

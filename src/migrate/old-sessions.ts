@@ -30,8 +30,8 @@ export interface OldSessions {
   nameIn(ctx: Context): string | undefined
   /** The session of that name. @throws {SessionError} `ERR_SESSION_STORE` when the old store failed. */
   find(name: string, ctx: Context): Promise<OldSession | undefined>
-  /** Lets it end in so many milliseconds, which is earlier than it would. @throws {SessionError} `ERR_SESSION_STORE`. */
-  endIn(old: OldSession, left: number, ctx: Context): Promise<void>
+  /** Lets it end so many milliseconds after `now`, which is earlier than it would. @throws {SessionError} `ERR_SESSION_STORE`. */
+  endIn(old: OldSession, left: number, now: number, ctx: Context): Promise<void>
 }
 
 /** As far as it is used, a store for koa-session. */
@@ -99,13 +99,13 @@ export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
         maxAge: typeof _maxAge === 'number' && _session !== true ? _maxAge : undefined,
       }
     },
-    async endIn({ name, data }, left, ctx) {
+    async endIn({ name, data }, left, now, ctx) {
       if (store === undefined) return
       if (left <= 0 && typeof store.destroy === 'function') {
         await answered(() => Promise.resolve(store.destroy?.(name, { ctx })))
         return
       }
-      const ending = { ...data, _expire: Date.now() + left, _maxAge: left }
+      const ending = { ...data, _expire: now + left, _maxAge: left }
       await answered(() =>
         Promise.resolve(store.set(name, ending, Math.max(left, 1), { ctx, rolling: false, changed: true })),
       )
@@ -177,7 +177,7 @@ export function fromExpressSession(options: ExpressSessionOptions): OldSessions 
         maxAge: typeof originalMaxAge === 'number' && originalMaxAge > 0 ? originalMaxAge : undefined,
       }
     },
-    async endIn({ name, data }, left) {
+    async endIn({ name, data }, left, now) {
       if (left <= 0 && typeof store.destroy === 'function') {
         await called((callback) => store.destroy?.(name, callback))
         return
@@ -185,7 +185,7 @@ export function fromExpressSession(options: ExpressSessionOptions): OldSessions 
       const cookie = {
         originalMaxAge: left,
         maxAge: left,
-        expires: new Date(Date.now() + left),
+        expires: new Date(now + left),
         path: '/',
         httpOnly: true,
       }

@@ -141,13 +141,13 @@ export class Passage<Data extends object> {
     if (name === undefined || claim === undefined) return false
     if (claim.id !== undefined && now < claim.takenAt + overlap) return false
     const old = await from.find(name, this.#ctx)
-    if (old !== undefined) await from.endIn(old, 0, this.#ctx)
+    if (old !== undefined) await from.endIn(old, 0, this.#now(), this.#ctx)
     return true
   }
 
   async #end(old: OldSession): Promise<void> {
     // Both are tried: what the one leaves behind the other lets the next request end.
-    const ends = [this.#settings.from.endIn(old, 0, this.#ctx), this.#settle(old, undefined)]
+    const ends = [this.#settings.from.endIn(old, 0, this.#now(), this.#ctx), this.#settle(old, undefined)]
     for (const end of await Promise.allSettled(ends)) if (end.status === 'rejected') throw end.reason
     this.#clearCookies()
   }
@@ -207,7 +207,7 @@ export class Passage<Data extends object> {
       if (overlap > 0) await this.#checkTie()
       return true
     }
-    await from.endIn(old, 0, this.#ctx)
+    await from.endIn(old, 0, this.#now(), this.#ctx)
     return false
   }
 
@@ -241,8 +241,8 @@ export class Passage<Data extends object> {
       await session.destroy().catch(() => undefined)
       throw error
     }
-    if (id === undefined) await from.endIn(old, 0, this.#ctx)
-    else if (overlap === 0) await from.endIn(old, Math.min(old.expiresAt - now, GRACE), this.#ctx)
+    if (id === undefined) await from.endIn(old, 0, this.#now(), this.#ctx)
+    else if (overlap === 0) await from.endIn(old, Math.min(old.expiresAt - now, GRACE), this.#now(), this.#ctx)
   }
 
   #clearCookies(): void {

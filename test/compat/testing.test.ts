@@ -3,6 +3,7 @@ import Koa from 'koa'
 import { sessionCookie, sessionOf, withSession } from '../../src/testing.ts'
 import supertest from 'supertest'
 import { Cookie, CookieJar } from 'tough-cookie'
+import { z } from 'zod'
 import {
   currentSession,
   MemoryStore,
@@ -57,6 +58,21 @@ test('sessions of withSession do not see one another', async (t) => {
   const names = await Promise.all(['Ada', 'Bob'].map((name) => withSession({ name }, greeting)))
 
   t.deepEqual(names, ['hello Ada', 'hello Bob'])
+})
+
+test('withSession shows what the schema makes of data, as a request finds it, and empty data that it refuses', async (t) => {
+  const schema = z.object({ name: z.string().toUpperCase(), visits: z.number().default(0) })
+  type Visitor = z.infer<typeof schema>
+
+  t.deepEqual(await withSession({ name: 'Ada' } as Visitor, ({ data }) => ({ ...data }), { schema }), {
+    name: 'ADA',
+    visits: 0,
+  })
+  t.deepEqual(await withSession({} as Visitor, ({ data }) => ({ ...data }), { schema }), {} as Visitor)
+  await t.throwsAsync(
+    withSession({ visits: 1 } as Visitor, () => undefined, { schema }),
+    { code: 'ERR_SESSION_SCHEMA' },
+  )
 })
 
 test('withSession refuses what is no function', async (t) => {

@@ -277,6 +277,23 @@ test('express-session: ten seconds after its first use the old cookie opens noth
   t.is((await app.browser().send('/', cookie)).body, 'nobody {}')
 })
 
+test('the ten seconds count by the clock that takeOver was given', async (t) => {
+  const now = Date.now() + DAY / 2
+  const koa = new OldStore(['k1', { user: 'ada', _expire: now + DAY }])
+  const express = await expressMade(t)
+  const made: readonly [OldSessions, string][] = [
+    [fromKoaSession({ store: koa }), signed('k1')],
+    [fromExpressSession({ store: express.store, secret: SECRET }), express.cookie],
+  ]
+  for (const [from, cookie] of made) {
+    const app = await site(t, from, { now: () => now })
+    const first = await app.browser().send('/', cookie)
+
+    t.regex(first.body, /^ada /)
+    t.is((await app.browser().send('/', cookie)).body, first.body)
+  }
+})
+
 test('express-session: forged cookies open nothing', async (t) => {
   const { store, cookie } = await expressMade(t)
   const app = await site(t, fromExpressSession({ store, secret: SECRET }))

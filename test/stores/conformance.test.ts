@@ -58,6 +58,19 @@ for (const { title, run } of storeChecks) {
   test(`a store without optional verbs: ${title}`, (t) => t.notThrowsAsync(run(withoutOptionalVerbs())))
 }
 
+const heard = storeChecks.filter(({ title }) => title.includes('announces a delete') || title.includes('hears'))
+for (const late of [100, 500])
+  for (const { title, run } of heard)
+    test(`a correct store whose announcements take ${late} ms: ${title}`, (t) => {
+      class Late extends PlainStore {
+        override subscribe(onEnd: (key: string | undefined) => void): () => void {
+          return super.subscribe((key) => void setTimeout(onEnd, late, key))
+        }
+      }
+      const records = new Map<string, SessionRecord>()
+      return t.notThrowsAsync(run(() => new Late(records)))
+    })
+
 for (const { fault, caughtBy, source } of brokenStores) {
   for (const expected of caughtBy) {
     test(`that ${fault} is caught by: ${expected}`, async (t) => {

@@ -286,6 +286,18 @@ test("a session error of the store's own is passed on as it is", async (t) => {
   t.deepEqual(events.told, [])
 })
 
+test('a failure that the store has put in its own words is passed on as it is, and an event tells it without its cause', async (t) => {
+  const cause = Object.assign(new Error('PRIVATE'), { code: 'ECONNRESET' })
+  const error = new SessionError('ERR_SESSION_STORE', 'mine', { cause })
+  const { store, events } = checked({ touch: () => Promise.reject(error) })
+
+  t.is(await t.throwsAsync(async () => store.touch(RECORD, NOW, 2000, NOW)), error)
+  t.like(events.told, [
+    { publicId: 'the key', operation: 'touch', kind: 'ECONNRESET', error: { message: 'mine', cause: undefined } },
+  ])
+  t.is(events.told.length, 1)
+})
+
 test('a record that has expired is none, whatever the store says', async (t) => {
   for (const expiresAt of [NOW, NOW - 1]) {
     t.is(checked({ read: () => ({ ...RECORD, expiresAt }) }).store.read('the key', NOW), undefined)
@@ -380,6 +392,32 @@ test('close waits for work that goes on, refuses new work, and closes the store 
   await store.close()
 
   t.deepEqual(order, ['left', 'closed'])
+})
+
+test('a store that fails to close is ERR_SESSION_STORE and an event, once, whatever it throws', async (t) => {
+  const cause = new Error('PRIVATE')
+  for (const [close, expected] of [
+    [() => Promise.reject(cause), cause],
+    [
+      () => {
+        throw cause
+      },
+      cause,
+    ],
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- that is the point
+    [() => Promise.reject(undefined), new Error('it gave no reason')],
+  ] as const) {
+    const { store, events } = checked({ close })
+    const first = store.close()
+    const second = store.close()
+    const error = await t.throwsAsync<SessionError>(first, { code: 'ERR_SESSION_STORE' })
+
+    t.deepEqual(error.cause, expected)
+    await t.notThrowsAsync(second)
+    await t.notThrowsAsync(store.close())
+    t.like(events.told, [{ operation: 'close', publicId: undefined }])
+    t.is(events.told.length, 1)
+  }
 })
 
 test('a store without close is closed at once', async (t) => {
