@@ -181,6 +181,8 @@ class ForeignKeyring implements Keyring {
 }
 
 const PROBE = 'koa-fastsession'
+/** Nobody can try them all: those that a variable that is not set, an empty file or padding leave behind. */
+const BLANKS = ['', '\t', '\n', '\r\n', ...Array.from({ length: 64 }, (_, at) => ' '.repeat(at + 1))]
 
 function signatureOf(keygrip: KeygripLike, name: string): unknown {
   try {
@@ -197,13 +199,13 @@ function signatureOf(keygrip: KeygripLike, name: string): unknown {
  * says which algorithm and which encoding they have.
  */
 function isBlank(keygrip: KeygripLike, length: number): boolean {
-  return ['', ' '].some((secret) =>
-    ['sha1', 'sha256', 'sha512'].some((algorithm) =>
-      (['base64', 'hex'] as const).some((encoding) => {
-        const forgery = forgeryOf(new Keygrip([secret], algorithm, encoding))
-        return forgery?.length === length && keygrip.index(PROBE, forgery) !== -1
-      }),
-    ),
+  return ['sha1', 'sha256', 'sha384', 'sha512'].some((algorithm) =>
+    (['base64', 'hex'] as const).some((encoding) => {
+      const forgery = (secret: string) => forgeryOf(new Keygrip([secret], algorithm, encoding))
+      const isKnown = (signature: string | undefined) =>
+        signature !== undefined && keygrip.index(PROBE, signature) !== -1
+      return forgery(PROBE)?.length === length && BLANKS.some((secret) => isKnown(forgery(secret)))
+    }),
   )
 }
 

@@ -88,9 +88,14 @@ test('a secret under 16 characters or bytes is short, wherever it stands in the 
 for (const [secrets, what] of [
   [[''], 'empty'],
   [['a secret that is long enough', ' '], 'blank'],
+  [['   '], 'three spaces'],
+  [['a secret that is long enough', ' '.repeat(64)], 'sixty-four spaces'],
+  [['\t'], 'a tab'],
+  [['\n'], 'the end of a line'],
+  [['a secret that is long enough', '\r\n'], 'the end of a line of Windows'],
 ] as const)
   test(`a Keygrip with a secret that is ${what} is refused: anyone can sign what it takes for its own`, (t) => {
-    for (const algorithm of ['sha1', 'sha256', 'sha512'])
+    for (const algorithm of ['sha1', 'sha256', 'sha384', 'sha512'])
       for (const encoding of ['base64', 'hex'] as const)
         t.throws(() => keyring(new Keygrip(secrets, algorithm, encoding), 'app.keys'), {
           instanceOf: TypeError,
