@@ -158,8 +158,9 @@ class ForeignKeyring implements Keyring {
   readonly isFixed = false
   readonly #keygrip: KeygripLike
 
-  constructor(keygrip: KeygripLike, name: string) {
-    const sample = signatureOf(keygrip, name)
+  constructor(given: KeygripLike, name: string) {
+    const keygrip = guarded(given, name)
+    const sample: unknown = keygrip.sign(PROBE)
     if (typeof sample !== 'string' || !/^[\w-]{20,128}$/.test(sample)) {
       throw invalidMix(
         `${name} is a Keygrip whose signatures are not 20 to 128 characters of base64url or hex: use new Keygrip(secrets, 'sha256')`,
@@ -184,13 +185,20 @@ const PROBE = 'koa-fastsession'
 /** Nobody can try them all: those that a variable that is not set, an empty file or padding leave behind. */
 const BLANKS = ['', '\t', '\n', '\r\n', ...Array.from({ length: 64 }, (_, at) => ' '.repeat(at + 1))]
 
-function signatureOf(keygrip: KeygripLike, name: string): unknown {
-  try {
-    return keygrip.sign(PROBE)
-  } catch (error) {
-    if ((error as { code?: unknown } | undefined)?.code !== 'ERR_INVALID_ARG_TYPE') throw error
-    // Not as its cause: Node's words may show the secret.
-    throw invalidMix(`${name} is a Keygrip with a secret that is missing or no text: ${UNSET}`)
+/** The same Keygrip, which may be live: where a secret of it is missing, its errors are ours. */
+function guarded(keygrip: KeygripLike, name: string): KeygripLike {
+  const guard = <Result>(ask: () => Result): Result => {
+    try {
+      return ask()
+    } catch (error) {
+      if ((error as { code?: unknown } | undefined)?.code !== 'ERR_INVALID_ARG_TYPE') throw error
+      // Not as its cause: Node's words may show the secret.
+      throw invalidMix(`${name} is a Keygrip with a secret that is missing or no text: ${UNSET}`)
+    }
+  }
+  return {
+    sign: (data) => guard(() => keygrip.sign(data)),
+    index: (data, digest) => guard(() => keygrip.index(data, digest)),
   }
 }
 

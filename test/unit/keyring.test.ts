@@ -104,13 +104,32 @@ for (const [secrets, what] of [
         })
   })
 
+const MISSING = {
+  instanceOf: TypeError,
+  code: 'ERR_INVALID_ARG_VALUE',
+  message: /^app\.keys is a Keygrip with a secret that is missing or no text: .+ is its variable set\?$/,
+}
+
 test('a Keygrip with a secret that is missing or no text is refused, without showing it', (t) => {
-  for (const secret of [undefined, null, 271828])
-    t.throws(() => keyring(new Keygrip([secret as unknown as string]), 'app.keys'), {
-      instanceOf: TypeError,
-      code: 'ERR_INVALID_ARG_VALUE',
-      message: /^app\.keys is a Keygrip with a secret that is missing or no text: .+ is its variable set\?$/,
-    })
+  for (const secret of [undefined, null, 271828] as unknown as string[])
+    for (const secrets of [[secret], ['a secret that is long enough', secret]])
+      t.throws(() => keyring(new Keygrip(secrets), 'app.keys'), MISSING)
+})
+
+test('a Keygrip whose secret goes missing while it is used is refused in the same words', (t) => {
+  const changes: readonly ((secrets: unknown[]) => unknown)[] = [
+    (secrets) => (secrets.length = 0),
+    (secrets) => secrets.unshift(undefined),
+    (secrets) => secrets.push(271828),
+  ]
+  for (const [at, change] of changes.entries()) {
+    const secrets = ['a secret that is long enough']
+    const live = keyring(new Keygrip(secrets), 'app.keys')
+    change(secrets)
+    t.throws(() => live.current().index('a', 'x'.repeat(27)), MISSING)
+    // Whether a secret behind the first is missing shows where signatures are compared.
+    if (at < 2) t.throws(() => live.current().sign('a'), MISSING)
+  }
 })
 
 test('what a signer of the app itself throws is passed on', (t) => {
