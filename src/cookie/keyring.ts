@@ -157,6 +157,9 @@ class ForeignKeyring implements Keyring {
   // A Keygrip does not say when its keys change.
   readonly isFixed = false
   readonly #keygrip: KeygripLike
+  readonly #name: string
+  /** What the newest secret made of the probe when no secret was blank. */
+  #sample: string
 
   constructor(given: KeygripLike, name: string) {
     const keygrip = guarded(given, name)
@@ -166,13 +169,24 @@ class ForeignKeyring implements Keyring {
         `${name} is a Keygrip whose signatures are not 20 to 128 characters of base64url or hex: use new Keygrip(secrets, 'sha256')`,
       )
     }
-    if (isBlank(keygrip, sample.length))
-      throw invalidMix(`${name} is a Keygrip with an empty or blank secret, under which anyone can sign: ${UNSET}`)
-    this.length = sample.length
     this.#keygrip = keygrip
+    this.#name = name
+    this.length = sample.length
+    this.#sample = this.#checked(sample)
+  }
+
+  #checked(sample: string): string {
+    if (isBlank(this.#keygrip, sample))
+      throw invalidMix(
+        `${this.#name} is a Keygrip with an empty or blank secret, under which anyone can sign: ${UNSET}`,
+      )
+    return sample
   }
 
   sign(text: string): string {
+    const sample = this.#keygrip.sign(PROBE)
+    // A live Keygrip has another newest secret by now.
+    if (sample !== this.#sample) this.#sample = this.#checked(sample)
     return this.#keygrip.sign(text)
   }
 
@@ -206,13 +220,15 @@ function guarded(keygrip: KeygripLike, name: string): KeygripLike {
  * A Keygrip does not show its secrets; it tells whether a blank one of its own may have signed. The length of its signatures
  * says which algorithm and which encoding they have.
  */
-function isBlank(keygrip: KeygripLike, length: number): boolean {
+function isBlank(keygrip: KeygripLike, sample: string): boolean {
+  // What signs otherwise each time is a signer of the app's own, without such secrets.
+  if (keygrip.sign(PROBE) !== sample) return false
   return ['sha1', 'sha256', 'sha384', 'sha512'].some((algorithm) =>
     (['base64', 'hex'] as const).some((encoding) => {
       const forgery = (secret: string) => forgeryOf(new Keygrip([secret], algorithm, encoding))
       const isKnown = (signature: string | undefined) =>
         signature !== undefined && keygrip.index(PROBE, signature) !== -1
-      return forgery(PROBE)?.length === length && BLANKS.some((secret) => isKnown(forgery(secret)))
+      return forgery(PROBE)?.length === sample.length && BLANKS.some((secret) => isKnown(forgery(secret)))
     }),
   )
 }
