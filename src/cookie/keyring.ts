@@ -157,21 +157,36 @@ class ForeignKeyring implements Keyring {
   // A Keygrip does not say when its keys change.
   readonly isFixed = false
   readonly #keygrip: KeygripLike
+  readonly #name: string
+  /** What the newest secret made of the probe when no secret was blank. */
+  #sample: string
 
-  constructor(keygrip: KeygripLike, name: string) {
-    const sample = signatureOf(keygrip, name)
+  constructor(given: KeygripLike, name: string) {
+    const keygrip = guarded(given, name)
+    const sample: unknown = keygrip.sign(PROBE)
     if (typeof sample !== 'string' || !/^[\w-]{20,128}$/.test(sample)) {
       throw invalidMix(
         `${name} is a Keygrip whose signatures are not 20 to 128 characters of base64url or hex: use new Keygrip(secrets, 'sha256')`,
       )
     }
-    if (isBlank(keygrip, sample.length))
-      throw invalidMix(`${name} is a Keygrip with an empty or blank secret, under which anyone can sign: ${UNSET}`)
-    this.length = sample.length
     this.#keygrip = keygrip
+    this.#name = name
+    this.length = sample.length
+    this.#sample = this.#checked(sample)
+  }
+
+  #checked(sample: string): string {
+    if (isBlank(this.#keygrip, sample))
+      throw invalidMix(
+        `${this.#name} is a Keygrip with an empty or blank secret, under which anyone can sign: ${UNSET}`,
+      )
+    return sample
   }
 
   sign(text: string): string {
+    const sample = this.#keygrip.sign(PROBE)
+    // A live Keygrip has another newest secret by now.
+    if (sample !== this.#sample) this.#sample = this.#checked(sample)
     return this.#keygrip.sign(text)
   }
 
@@ -181,14 +196,23 @@ class ForeignKeyring implements Keyring {
 }
 
 const PROBE = 'koa-fastsession'
+/** Nobody can try them all: those that a variable that is not set, an empty file or padding leave behind. */
+const BLANKS = ['', '\t', '\n', '\r\n', ...Array.from({ length: 64 }, (_, at) => ' '.repeat(at + 1))]
 
-function signatureOf(keygrip: KeygripLike, name: string): unknown {
-  try {
-    return keygrip.sign(PROBE)
-  } catch (error) {
-    if ((error as { code?: unknown } | undefined)?.code !== 'ERR_INVALID_ARG_TYPE') throw error
-    // Not as its cause: Node's words may show the secret.
-    throw invalidMix(`${name} is a Keygrip with a secret that is missing or no text: ${UNSET}`)
+/** The same Keygrip, which may be live: where a secret of it is missing, its errors are ours. */
+function guarded(keygrip: KeygripLike, name: string): KeygripLike {
+  const guard = <Result>(ask: () => Result): Result => {
+    try {
+      return ask()
+    } catch (error) {
+      if ((error as { code?: unknown } | undefined)?.code !== 'ERR_INVALID_ARG_TYPE') throw error
+      // Not as its cause: Node's words may show the secret.
+      throw invalidMix(`${name} is a Keygrip with a secret that is missing or no text: ${UNSET}`)
+    }
+  }
+  return {
+    sign: (data) => guard(() => keygrip.sign(data)),
+    index: (data, digest) => guard(() => keygrip.index(data, digest)),
   }
 }
 
@@ -196,14 +220,16 @@ function signatureOf(keygrip: KeygripLike, name: string): unknown {
  * A Keygrip does not show its secrets; it tells whether a blank one of its own may have signed. The length of its signatures
  * says which algorithm and which encoding they have.
  */
-function isBlank(keygrip: KeygripLike, length: number): boolean {
-  return ['', ' '].some((secret) =>
-    ['sha1', 'sha256', 'sha512'].some((algorithm) =>
-      (['base64', 'hex'] as const).some((encoding) => {
-        const forgery = forgeryOf(new Keygrip([secret], algorithm, encoding))
-        return forgery?.length === length && keygrip.index(PROBE, forgery) !== -1
-      }),
-    ),
+function isBlank(keygrip: KeygripLike, sample: string): boolean {
+  // What signs otherwise each time is a signer of the app's own, without such secrets.
+  if (keygrip.sign(PROBE) !== sample) return false
+  return ['sha1', 'sha256', 'sha384', 'sha512'].some((algorithm) =>
+    (['base64', 'hex'] as const).some((encoding) => {
+      const forgery = (secret: string) => forgeryOf(new Keygrip([secret], algorithm, encoding))
+      const isKnown = (signature: string | undefined) =>
+        signature !== undefined && keygrip.index(PROBE, signature) !== -1
+      return forgery(PROBE)?.length === sample.length && BLANKS.some((secret) => isKnown(forgery(secret)))
+    }),
   )
 }
 

@@ -85,27 +85,83 @@ test('a secret under 16 characters or bytes is short, wherever it stands in the 
   for (const none of [undefined, new Keygrip(['short'])]) t.false(hasShortSecret(none))
 })
 
+const BLANK = {
+  instanceOf: TypeError,
+  code: 'ERR_INVALID_ARG_VALUE',
+  message: /^app\.keys is a Keygrip with an empty or blank secret, .+ is its variable set\?$/,
+}
+
 for (const [secrets, what] of [
   [[''], 'empty'],
   [['a secret that is long enough', ' '], 'blank'],
+  [['   '], 'three spaces'],
+  [['a secret that is long enough', ' '.repeat(64)], 'sixty-four spaces'],
+  [['\t'], 'a tab'],
+  [['\n'], 'the end of a line'],
+  [['a secret that is long enough', '\r\n'], 'the end of a line of Windows'],
 ] as const)
   test(`a Keygrip with a secret that is ${what} is refused: anyone can sign what it takes for its own`, (t) => {
-    for (const algorithm of ['sha1', 'sha256', 'sha512'])
+    for (const algorithm of ['sha1', 'sha256', 'sha384', 'sha512'])
       for (const encoding of ['base64', 'hex'] as const)
-        t.throws(() => keyring(new Keygrip(secrets, algorithm, encoding), 'app.keys'), {
-          instanceOf: TypeError,
-          code: 'ERR_INVALID_ARG_VALUE',
-          message: /^app\.keys is a Keygrip with an empty or blank secret, .+ is its variable set\?$/,
-        })
+        t.throws(() => keyring(new Keygrip(secrets, algorithm, encoding), 'app.keys'), BLANK)
   })
 
+test('a live Keygrip that gains a blank secret in front signs nothing, until it has another one there', (t) => {
+  for (const blanks of [[''], ['  '], ['another secret of these tests', '']]) {
+    const secrets = ['a secret that is long enough']
+    const live = keyring(new Keygrip(secrets), 'app.keys')
+    const signature = live.current().sign('a')
+    secrets.unshift(...blanks)
+    for (let time = 0; time < 2; time++) t.throws(() => live.current().sign('a'), BLANK)
+    secrets.splice(0, blanks.length)
+    t.is(live.current().sign('a'), signature)
+    secrets.unshift('a new secret of these tests')
+    t.is(live.current().sign('a'), new Keygrip([...secrets]).sign('a'))
+  }
+})
+
+test('a signer of the app itself may sign otherwise each time, and is not asked for other signatures then', (t) => {
+  let signed = 0
+  const asked: string[] = []
+  const signer = {
+    sign: (data: string) => new Keygrip([`secret ${signed++ % 3}`]).sign(data),
+    index: (data: string, digest: string) => {
+      asked.push(digest)
+      return [0, 1, 2].some((each) => new Keygrip([`secret ${each}`]).sign(data) === digest) ? 0 : -1
+    },
+  }
+  const ring = keyring(signer, 'app.keys').current()
+
+  for (let time = 0; time < 5; time++) t.is(ring.index('a', ring.sign('a')), 0)
+  t.true(asked.length <= 5)
+})
+
+const MISSING = {
+  instanceOf: TypeError,
+  code: 'ERR_INVALID_ARG_VALUE',
+  message: /^app\.keys is a Keygrip with a secret that is missing or no text: .+ is its variable set\?$/,
+}
+
 test('a Keygrip with a secret that is missing or no text is refused, without showing it', (t) => {
-  for (const secret of [undefined, null, 271828])
-    t.throws(() => keyring(new Keygrip([secret as unknown as string]), 'app.keys'), {
-      instanceOf: TypeError,
-      code: 'ERR_INVALID_ARG_VALUE',
-      message: /^app\.keys is a Keygrip with a secret that is missing or no text: .+ is its variable set\?$/,
-    })
+  for (const secret of [undefined, null, 271828] as unknown as string[])
+    for (const secrets of [[secret], ['a secret that is long enough', secret]])
+      t.throws(() => keyring(new Keygrip(secrets), 'app.keys'), MISSING)
+})
+
+test('a Keygrip whose secret goes missing while it is used is refused in the same words', (t) => {
+  const changes: readonly ((secrets: unknown[]) => unknown)[] = [
+    (secrets) => (secrets.length = 0),
+    (secrets) => secrets.unshift(undefined),
+    (secrets) => secrets.push(271828),
+  ]
+  for (const [at, change] of changes.entries()) {
+    const secrets = ['a secret that is long enough']
+    const live = keyring(new Keygrip(secrets), 'app.keys')
+    change(secrets)
+    t.throws(() => live.current().index('a', 'x'.repeat(27)), MISSING)
+    // Whether a secret behind the first is missing shows where signatures are compared.
+    if (at < 2) t.throws(() => live.current().sign('a'), MISSING)
+  }
 })
 
 test('what a signer of the app itself throws is passed on', (t) => {
