@@ -2,7 +2,7 @@
 import { headersSentError } from '../errors.ts'
 import { ABSENT, type PendingChanges, type Snapshot } from '../record/changes.ts'
 import { applyChanges, draftOf } from '../record/merge.ts'
-import { emptyDraft, nothingStored, type Draft } from '../record/record.ts'
+import { emptyDraft, NOTHING_STORED, type Draft } from '../record/record.ts'
 import { tombstoneOf } from '../record/tombstone.ts'
 import { withMaxAge } from '../record/lifetime.ts'
 import type { Replaced } from '../store.ts'
@@ -92,7 +92,7 @@ function carryOver(
 ): Draft {
   const { maxAge } = pending
   if (keep === 'pending') {
-    const fresh = draftOf(nothingStored(now), undefined, pending, now)
+    const fresh = draftOf(NOTHING_STORED, undefined, pending, now)
     // Not what other requests have put into the old session meanwhile.
     const data = pick(draft.data, Object.keys(session.data.proxy))
     return applyOwner(session, { ...fresh, data }, pending, now)

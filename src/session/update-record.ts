@@ -65,8 +65,12 @@ async function changeRecord<Result>(
       owner: record.owner,
     })
     if (settings.schema !== undefined) await validate(core, key, draft.data)
-    const next = recordOf(payload, draft, key, record.version + 1, core.touches.newest(record))
-    const answer = await writes.hold(key, Promise.resolve(store.replace(next, record.version, settings.now())))
+    const now = settings.now()
+    const instants = core.touches.newest(record)
+    // Another process may have moved the end meanwhile: written as it was read it would end the session.
+    if (instants.expiresAt <= now) return 'stale'
+    const next = recordOf(payload, draft, key, record.version + 1, instants)
+    const answer = await writes.hold(key, Promise.resolve(store.replace(next, record.version, now)))
     if (answer !== 'done') return answer
     payload.known.remember(next, draft)
     events.emit('commit', { publicId: key, owner: next.owner })
