@@ -114,6 +114,38 @@ claim('a use counts however often polls and updates come between in another proc
   }
 })
 
+claim(
+  'a slow poll or update in another process that outlasts the end it has read ends nothing that was used meanwhile',
+  { ...options, idleTimeout: '2h' },
+  async (t, { visitor, scene, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const publicId = await visitor.publicId()
+    const elsewhere = await scene.mount()
+    const tab = elsewhere.sender(await visitor.cookie())
+    for (const change of ['commit', 'update', 'outside'] as const) {
+      clock.advance(20 * MINUTE)
+      await visitor.does(({ data }) => data.a)
+      clock.advance(115 * MINUTE)
+      const slow = new Barrier()
+      const assign = async (data: object): Promise<void> => {
+        Object.assign(data, { [change]: 1 })
+        await slow.pass()
+      }
+      const waiting =
+        change === 'outside'
+          ? elsewhere.middleware.update(publicId, assign)
+          : tab.does((session) => (change === 'update' ? session.update(assign) : assign(session.data)), poll)
+      await slow.arrived
+      await visitor.does(({ data }) => data.a)
+      clock.advance(10 * MINUTE)
+      slow.open()
+      await waiting
+    }
+
+    t.deepEqual(await visitor.sees(), { a: 1, commit: 1, update: 1, outside: 1 })
+  },
+)
+
 claim('what a poll changes takes no use back that the store has yet to acknowledge', options, async (t, stage) => {
   const { visitor, site, clock, store } = stage
   await visitor.does(({ data }) => (data.a = 1))
