@@ -1,5 +1,5 @@
-// What a store may answer. Anything else is a failure of the store, never "no session": a record that cannot be read is
-// `'corrupt'`, since it may have been written by anyone.
+// What a store may answer. Anything else is a failure of the store, never "no session". What stands in the place of a record,
+// with fields that it may not have, is a damaged one, `'corrupt'`: it may have been written by anyone.
 import type { KeyPage, RecordPage, Replaced, SessionRecord } from './store.ts'
 import { describe } from './errors.ts'
 

@@ -7,7 +7,11 @@ export function markClass(errorClass: ErrorClass, mark: symbol): void {
     value(this: ErrorClass, value: unknown): boolean {
       // A class below inherits this, and has instances of its own.
       if (this !== errorClass) return Function.prototype[Symbol.hasInstance].call(this, value)
-      return typeof value === 'object' && value !== null && mark in value
+      try {
+        return typeof value === 'object' && value !== null && mark in value
+      } catch {
+        return false // a proxy that refuses to say
+      }
     },
   })
 }

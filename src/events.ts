@@ -32,7 +32,8 @@ export type EventName = keyof typeof LEVELS
  * - `'duplicate'`: there were several cookies of our name, and another one leads to a session.
  * - `'unbound'`: the session is bound to a device, and the request gave no fresh proof of it.
  * - `'cross-site'`: the request came from a page of another site.
- * - `'key'`: the session is encrypted under a key that is not listed.
+ * - `'key'`: the session is encrypted under a key that is not listed, with `onUnknownKey: 'end'`. By default that is a 503 and
+ *   no event.
  */
 export type RejectReason =
   | 'malformed'

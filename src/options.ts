@@ -139,7 +139,7 @@ export interface SessionOptions<Data extends object = Record<string, unknown>> {
   readonly passive?: ((ctx: Context) => boolean) | undefined
   /**
    * No record and no cookie until there is something to keep: data, a flash message, `maxAge`, an `id` that was read,
-   * `save()`, `signIn()`. `false`: every visitor gets a session at once.
+   * `save()`, `signIn()`. `false`: every visitor gets a session at once, but for an OPTIONS request.
    *
    * @default true
    */

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { liveRecord, recordPage, replaced, yesOrNo } from '../answers.ts'
 import { inTime } from '../deadlines.ts'
 import { invalidMix, invalidType, SessionError } from '../errors.ts'
-import { clockOf } from '../option-functions.ts'
+import { clockOf, isNamed } from '../option-functions.ts'
 import { PORTION, portions } from '../portions.ts'
 import { isEnded } from '../record/record.ts'
 import { CorruptRecord, type RecordPage, type SessionRecord, type SessionStore } from '../store.ts'
@@ -257,8 +257,7 @@ function checkStore(store: unknown, name: string): void {
 
 function checkedOptions(options: MoveOptions): MoveOptions {
   const given: unknown = options
-  if (typeof given !== 'object' || given === null)
-    throw invalidType('the options of moveSessions()', 'an object', given)
+  if (!isNamed(given)) throw invalidType('the options of moveSessions()', 'an object', given)
   for (const [name, value] of Object.entries(given)) {
     if (name !== 'onProgress' && name !== 'now')
       throw invalidMix(`${name} is no option of moveSessions(): the options are onProgress and now`)

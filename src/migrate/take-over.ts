@@ -13,8 +13,8 @@ export interface TakeOverOptions<Data extends object = SessionData> {
   /** Where the old sessions are: `fromKoaSession()` or `fromExpressSession()`. */
   readonly from: OldSessions
   /**
-   * The last instant at which an old session is taken over, in epoch milliseconds: a fixed one, which no restart moves. The
-   * last old session has ended by then.
+   * From this instant on no old session is taken over, in epoch milliseconds: a fixed one, which no restart moves. The last
+   * old session has ended by then.
    */
   readonly until: number
   /**

@@ -296,7 +296,8 @@ test('wrong arguments are refused', async (t) => {
     await t.throwsAsync(moveSessions(store, wrong as unknown as SessionStore), type)
   }
   await t.throwsAsync(moveSessions(store, memory(), { onProgress: 1 } as unknown as MoveOptions), type)
-  await t.throwsAsync(moveSessions(store, memory(), null as unknown as MoveOptions), type)
+  for (const wrong of [null, []])
+    await t.throwsAsync(moveSessions(store, memory(), wrong as unknown as MoveOptions), type)
   await t.throwsAsync(moveSessions(store, memory(), { now: () => NaN }), type)
   const value = { code: 'ERR_INVALID_ARG_VALUE' }
   await t.throwsAsync(moveSessions(store, store), value)

@@ -86,3 +86,10 @@ test('a refused option has its rule, what was got, and the code that Node would 
   for (const error of [invalidType('x', 'y', 1), invalidValue('x', 'y', 1), invalidMix('x')])
     t.true(error instanceof TypeError)
 })
+
+test('a thrown proxy that refuses to say what it has is no error of ours', (t) => {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+
+  t.false((proxy as unknown) instanceof SessionError)
+})
