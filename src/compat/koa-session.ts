@@ -82,7 +82,8 @@ export class KoaSessionFacade {
 
   regenerate(argument: unknown): Promise<void> | undefined {
     if (typeof argument === 'function') return this.settle(this.#startOver(), argument)
-    return this.manager.regenerate(argument as { keep?: boolean } | undefined)
+    // As koa-session: null is no callback.
+    return this.manager.regenerate(argument ?? undefined)
   }
 
   /** With a callback the new session is empty and another object, and the old one shows what it showed (passport). */

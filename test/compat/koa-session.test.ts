@@ -331,6 +331,15 @@ test('a maxAge that was set before a regenerate with a callback is of the new se
   t.is((await browser.get('/maxAge')).body, '[60000,60000]')
 })
 
+test('null is no callback of regenerate', async (t) => {
+  const app = await ecosystem(t, {}, answering({ ...handlers, '/': (ctx) => bagOf(ctx).regenerate(null as never) }))
+  const browser = app.browser()
+  await browser.get('/count')
+
+  t.is((await browser.get('/')).status, 200)
+  t.is((await browser.get('/show')).body, '{"n":1}')
+})
+
 test('the maxAge of the options is seen in ctx.session', async (t) => {
   const app = await ecosystem(t, { maxAge: '1h' }, answering(handlers))
 
