@@ -586,7 +586,7 @@ export const mutants = [
   m(
     'what others stored is overwritten',
     'session/newest.ts',
-    'session.setRecord(record, stored)',
+    'session.setRecord(record, isHidden ? { ...stored, data: {} } : stored)',
     'session.setRecord(record, session.stored)',
     'scenes/merge',
   ),
@@ -1522,22 +1522,22 @@ export const mutants = [
   m(
     'ctx.session = null ends nothing',
     'compat/koa-session.ts',
-    "if (this.pendingEnd === 'ended') await this.manager.destroy()",
+    "if (pendingEnd === 'ended') await manager.destroy()",
     '',
     'compat/koa-session',
   ),
   m(
     'an object after ctx.session = null goes on under the old id',
     'compat/koa-session.ts',
-    'await this.manager.regenerate({ keep: false }) this.manager.data = data',
-    'this.manager.data = data',
+    "await runExclusive(session, () => regenerate(session, 'pending', undefined))",
+    '',
     'compat/koa-session',
   ),
   m(
     'regenerate with a callback, as passport calls it, keeps the data',
     'compat/koa-session.ts',
-    'await this.manager.regenerate({ keep: false }) this.#past.push(past)',
-    'await this.manager.regenerate()\n    this.#past.push(past)',
+    'await this.manager.regenerate({ keep: false }) if (maxAge',
+    'await this.manager.regenerate()\n    if (maxAge',
     'compat/koa-session',
   ),
   m(

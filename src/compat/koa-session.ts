@@ -83,7 +83,7 @@ export class KoaSessionFacade {
   regenerate(argument: unknown): Promise<void> | undefined {
     if (typeof argument === 'function') return this.settle(this.#startOver(), argument)
     // As koa-session: null is no callback.
-    return this.manager.regenerate((argument ?? undefined) as { keep?: boolean } | undefined)
+    return this.manager.regenerate(argument ?? undefined)
   }
 
   /** With a callback the new session is empty and another object, and the old one shows what it showed (passport). */
