@@ -413,7 +413,7 @@ export const mutants = [
       ],
       [
         'session/regenerate.ts',
-        'answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)',
+        'answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now, previous)',
         'answer = done',
       ],
     ],
@@ -435,15 +435,15 @@ export const mutants = [
   m(
     'a sign-in takes the data of another owner along',
     'session/regenerate.ts',
-    '(keep === true && isAnother)',
-    "(keep === true && isAnother && owner === '')",
+    'keep === false || isAnother ?',
+    'keep === false ?',
     'scenes/sign-in',
   ),
   m(
-    'a sign-in that lists keys takes the messages of another owner along',
+    'a sign-in that lists keys takes the messages and the lifetime of another owner along',
     'session/regenerate.ts',
-    'isAnother ? [] : draft.flash',
-    'draft.flash',
+    'keep === false || isAnother ?',
+    'keep === false || (keep === true && isAnother) ?',
     'scenes/sign-in',
   ),
   m(
@@ -493,8 +493,22 @@ export const mutants = [
   m(
     'a shortened limit is not looked at when a session is loaded',
     'session/load.ts',
-    'if (effectiveEnd(settings.lifetime, metadata, record, now) <= now)',
-    'if (record.expiresAt <= now)',
+    'session.endsAt = effectiveEnd(settings.lifetime, metadata, record, now)',
+    'session.endsAt = record.expiresAt',
+    'scenes/lifetimes',
+  ),
+  m(
+    'what a shortened limit ended while the request ran is changed',
+    'session/change.ts',
+    'if (now >= session.endsAt && session.hasRunOut(previous, now, ground.metadata))',
+    'if (previous.version === 0)',
+    'scenes/lifetimes',
+  ),
+  m(
+    'parallel changes of what a shortened limit has ended bring it back together',
+    'session/replace.ts',
+    'if (session.hasRunOut(known, settings.now())) throw new NotTogether()',
+    '',
     'scenes/lifetimes',
   ),
   m(
@@ -760,8 +774,8 @@ export const mutants = [
   m(
     'an update that is overtaken is stored as it was computed first',
     'session/update.ts',
-    'const run = await runUpdate(session.core',
-    'const run = this.#run ?? await runUpdate(session.core',
+    'const run = await runUpdate(',
+    'const run = this.#run ?? await runUpdate(',
     'scenes/update',
   ),
   m(
@@ -1054,8 +1068,8 @@ export const mutants = [
   m(
     'a schema may take its time',
     'session/validation.ts',
-    '}, storeTimeout)',
-    '}, storeTimeout * 1000)',
+    '    storeTimeout,',
+    '    storeTimeout * 1000,',
     'http/schema',
   ),
 
@@ -1397,8 +1411,8 @@ export const mutants = [
   m(
     'an announcement alone ends a signal',
     'session/watches.ts',
-    'this.#read(watched.filter((one) => one !== undefined))',
-    'for (const one of watched) if (one !== undefined) this.#abort(one)',
+    'if (watched !== undefined) this.#read([watched])\n      return',
+    'if (watched !== undefined) this.#abort(watched)\n      return',
     'http/signal',
   ),
   m(
@@ -1411,8 +1425,8 @@ export const mutants = [
   m(
     'announcements that were lost stay lost',
     'session/watches.ts',
-    'key === undefined ? [...this.#watched.values()]',
-    'key === undefined ? []',
+    'for (const watched of this.#watched.values()) watched.isUnsure = true',
+    '',
     'http/signal',
   ),
   m(
@@ -1699,8 +1713,8 @@ export const mutants = [
   m(
     'moveSessions(): what was signed out of after an interruption lives on in the second store',
     'migrate/move.ts',
-    'if (hasEnded(scanned)) return this.#endCopy(scanned.key)',
-    'if (hasEnded(scanned)) return false',
+    'if (isEnded(scanned)) return this.#endCopy(scanned.key)',
+    'if (isEnded(scanned)) return false',
     'migrate/move-interrupted',
   ),
   m(

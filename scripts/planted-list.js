@@ -98,8 +98,8 @@ export const planted = [
   p(
     'an update from outside is computed once',
     'session/update-record.ts',
-    'run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, (data) => fn(data, record))',
-    'run ??= await runUpdate(core, key, stored.data, NO_CHANGES.changes, (data) => fn(data, record))',
+    'run = await runUpdate(',
+    'run ??= await runUpdate(',
   ),
   // ---- new ids and ends
   p(
@@ -117,7 +117,7 @@ export const planted = [
   p(
     'the old record of a new id stays',
     'session/regenerate.ts',
-    'answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)',
+    'answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now, previous)',
     "answer = previous.version > 0 ? 'done' : await store.replace(previous, 0, now)",
   ),
   p(
