@@ -1350,7 +1350,7 @@ export const mutants = [
   m(
     'a sweep takes what expires while it runs',
     'sweeper.ts',
-    'this.#store.deleteExpired(now, PORTION)',
+    'this.#store.deleteExpired(now, BATCH)',
     'this.#store.deleteExpired(this.#now(), PORTION)',
     'unit/sweeper',
   ),

@@ -75,26 +75,18 @@ export class Deadlines {
   }
 }
 
-/** An answer that comes in time; after that it fails with what `late` makes. */
-export async function inTime<T>(milliseconds: number, answer: T | Promise<T>, late: () => Error): Promise<T> {
+/** An answer that comes in time; after that what `late` gives, or the error that it throws. */
+export async function inTime<T>(milliseconds: number, answer: T | Promise<T>, late: () => T): Promise<T> {
   let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late()), milliseconds)
-  })
+  const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, Math.max(0, milliseconds))))
   try {
-    return await Promise.race([answer, timeout])
+    return await Promise.race([answer, timeout.then(late)])
   } finally {
     clearTimeout(timer)
   }
 }
 
 /** Waits for a promise, but not longer than that. What it rejects with is passed on if it comes in time. */
-export async function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, Math.max(0, milliseconds))))
-  try {
-    await Promise.race([promise, timeout])
-  } finally {
-    clearTimeout(timer)
-  }
+export function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
+  return inTime(milliseconds, promise, () => undefined)
 }

@@ -111,18 +111,14 @@ function isTrustworthy(ctx: Context): boolean {
   return ctx.req.headers['sec-fetch-site'] !== undefined
 }
 
-const HTTPS = /^\s*(?:https|wss)\b/i
-const ON = /^on$/i
-const PROTO_HTTPS = /\bproto="?https\b/i
-
 /** Whether a proxy says that the browser uses https. */
 function looksLikeHttps(ctx: Context): boolean {
   const { headers } = ctx.req
   return (
-    says(headers['x-forwarded-proto'], HTTPS) ||
-    says(headers['x-forwarded-ssl'], ON) ||
-    says(headers['front-end-https'], ON) ||
-    says(headers.forwarded, PROTO_HTTPS)
+    says(headers['x-forwarded-proto'], /^\s*(?:https|wss)\b/i) ||
+    says(headers['x-forwarded-ssl'], /^on$/i) ||
+    says(headers['front-end-https'], /^on$/i) ||
+    says(headers.forwarded, /\bproto="?https\b/i)
   )
 }
 

@@ -5,7 +5,7 @@ import { SessionError } from './errors.ts'
 export const PORTION = 200
 
 /** No walk has more portions: of `PORTION` records each they are three thousand million. */
-const MOST_PORTIONS = 0x1000000
+const MAX_PORTIONS = 0x1000000
 
 /** How many pieces of work are under way at the same time, or follow each other in one turn of the event loop. */
 const WIDTH = 16
@@ -21,7 +21,7 @@ const WIDTH = 16
  */
 export async function* portions<Page extends { readonly cursor: string | undefined }>(
   ask: (cursor: string | undefined) => Page | Promise<Page>,
-  most: number = MOST_PORTIONS,
+  most: number = MAX_PORTIONS,
 ): AsyncGenerator<Page, void, undefined> {
   let remembered: string | undefined
   let cursor: string | undefined

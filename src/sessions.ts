@@ -7,7 +7,7 @@ import { isEnded, readMetadata } from './record/record.ts'
 import { successorOf } from './record/tombstone.ts'
 import type { Core } from './session/core.ts'
 import { CLOCKS_APART, endSession } from './session/destroy.ts'
-import { infoOf, type SessionInfo } from './session/info.ts'
+import { sessionInfoOf, type SessionInfo } from './session/info.ts'
 import { assertOutsideUpdate, assertOutsideUpdates } from './session/inside-update.ts'
 import { keysOf, recordsOf, sessionsOf } from './session/owned.ts'
 import { FollowedTombstones, followRecord } from './session/successors.ts'
@@ -41,7 +41,7 @@ export class Sessions {
     for await (const records of recordsOf(this.#core, owner)) {
       for (const [at, record] of records.entries()) {
         await turnAfter(at)
-        const info = await infoOf(this.#core, record)
+        const info = await sessionInfoOf(this.#core, record)
         if (info === undefined) continue
         listed.set(info.publicId, info)
         const predecessor = readMetadata(record)?.predecessor
@@ -71,7 +71,7 @@ export class Sessions {
     this.#assertOpen()
     const record = await this.#read(publicId, 'get()', owner)
     const isTheirs = owner === undefined || record?.owner === owner
-    return record === undefined || isEnded(record) || !isTheirs ? undefined : infoOf(this.#core, record)
+    return record === undefined || isEnded(record) || !isTheirs ? undefined : sessionInfoOf(this.#core, record)
   }
 
   async update<Result>(
@@ -181,7 +181,7 @@ export class Sessions {
         if (found === undefined || moved.has(found.key)) continue
         if (found !== record || predecessor !== undefined) moved.add(found.key)
         if (isShown) continue
-        const info = await infoOf(this.#core, found)
+        const info = await sessionInfoOf(this.#core, found)
         if (info !== undefined) yield info
       }
     }

@@ -6,7 +6,7 @@ import { MAX_TIMER } from './duration.ts'
 import type { Events } from './events.ts'
 import { nextTurn } from './portions.ts'
 
-const PORTION = 500
+const BATCH = 500
 
 /** A sweep ends after ten minutes, in milliseconds: a store that always answers a full portion must not hold it for ever. */
 const MAX_SWEEP = 600_000
@@ -64,9 +64,9 @@ export class Sweeper {
       // One instant for all portions: what expires meanwhile is for the next sweep, so this one has an end.
       const now = this.#now()
       for (let total = 0; ;) {
-        const deleted = await this.#store.deleteExpired(now, PORTION)
+        const deleted = await this.#store.deleteExpired(now, BATCH)
         total += deleted
-        if (deleted < PORTION || this.#store.isClosed || performance.now() - begun >= maxTime) return total
+        if (deleted < BATCH || this.#store.isClosed || performance.now() - begun >= maxTime) return total
         await nextTurn()
       }
     })

@@ -77,14 +77,11 @@ export class DeviceRoutes {
   #find(info: RouteInfo, route: Route): Promise<Found | undefined> {
     const { headers } = info.request
     const named = unquoted(headers['sec-secure-session-id'])
-    const challenge = parseProof(headers['secure-session-response'])?.challenge
+    const proof = parseProof(headers['secure-session-response'])
     return findSession(this.#core, this.#verifier, info, ({ stored: { metadata } }) =>
       route === 'refresh'
         ? isNamed(metadata.binding, named)
-        : metadata.registration !== undefined &&
-          challenge !== undefined &&
-          challengeInstant(info, 'registration', metadata.registration, challenge, this.#core.settings.now()) !==
-            undefined,
+        : registeredKey(info, proof, metadata.registration, this.#core.settings.now()) !== undefined,
     )
   }
 
@@ -100,7 +97,7 @@ export class DeviceRoutes {
     const outcome = await this.#store(found, ({ registration: id, ...metadata }) => {
       if (id === undefined) return undefined
       const now = this.#core.settings.now()
-      const key = proof === undefined ? undefined : registeredKey(info, proof, id, now)
+      const key = registeredKey(info, proof, id, now)
       return {
         ...metadata,
         registration: undefined,
@@ -197,8 +194,13 @@ function isNamed(binding: Binding | undefined, named: string | undefined): bindi
 }
 
 /** The key that a registration proves. */
-function registeredKey(info: RequestInfo, proof: Proof, id: string, now: number): PublicKey | undefined {
-  if (proof.key === undefined) return undefined
+function registeredKey(
+  info: RequestInfo,
+  proof: Proof | undefined,
+  id: string | undefined,
+  now: number,
+): PublicKey | undefined {
+  if (proof?.key === undefined || id === undefined) return undefined
   if (challengeInstant(info, 'registration', id, proof.challenge, now) === undefined) return undefined
   return isSignedBy(proof, proof.key) ? proof.key : undefined
 }

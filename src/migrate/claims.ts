@@ -5,7 +5,7 @@ import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } f
 import type { SessionRecord } from '../store.ts'
 import type { ClaimStore as Store } from './session-access.ts'
 
-/** Whoever takes a session over has this long. A process that ended at it leaves the session to another. */
+/** How long a take-over may work, in milliseconds. After that another process may claim the session. */
 const MAX_WORK = 15_000
 
 /** How an old session stands with the new store. */

@@ -238,7 +238,10 @@ function isSame(one: SessionRecord, other: SessionRecord): boolean {
 /** One call of a store, which has so long, and what its answer means. @throws {SessionError} `ERR_SESSION_STORE` */
 async function ask<Answer>(call: () => unknown, check: (answer: unknown) => Answer): Promise<Answer> {
   try {
-    return check(await inTime(CALL_TIMEOUT, call(), () => new Error(`no answer within ${CALL_TIMEOUT} ms`)))
+    const answer = await inTime(CALL_TIMEOUT, call(), () => {
+      throw new Error(`no answer within ${CALL_TIMEOUT} ms`)
+    })
+    return check(answer)
   } catch (cause) {
     throw new SessionError(
       'ERR_SESSION_STORE',

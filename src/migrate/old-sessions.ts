@@ -225,7 +225,9 @@ function called(call: (callback: (error: unknown, value?: unknown) => void) => u
 
 async function answered<T>(call: () => Promise<T>): Promise<T> {
   try {
-    return await inTime(TIMEOUT, call(), () => new Error(`no answer within ${TIMEOUT} ms`))
+    return await inTime(TIMEOUT, call(), () => {
+      throw new Error(`no answer within ${TIMEOUT} ms`)
+    })
   } catch (cause) {
     throw new SessionError('ERR_SESSION_STORE', 'the store of the old sessions failed: error.cause says why', { cause })
   }

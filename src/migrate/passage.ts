@@ -7,7 +7,7 @@ import { invalidMix, SessionError } from '../errors.ts'
 import type { SessionManager } from '../session/manager.ts'
 import * as claims from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
-import { adopt, assertOwnSite, cookieNameOf, isRolling, leave, ownerToBe, storeOf } from './session-access.ts'
+import { adopt, assertOwnSite, cookieNameOf, isRolling, leave, ownerToBe, claimStoreOf } from './session-access.ts'
 
 // A browser sends several requests at once, each with the old cookie and none yet with the new one: each must find its
 // session. After that an old cookie opens nothing, whoever kept a copy.
@@ -36,7 +36,7 @@ export class Passage<Data extends object> {
   readonly #atWork: Map<string, Promise<void>>
   readonly #ctx: Context
   readonly #session: SessionManager<Data>
-  readonly #store: ReturnType<typeof storeOf>
+  readonly #store: ReturnType<typeof claimStoreOf>
   /** What ties this request's session to an old one, during an overlap. */
   #tied:
     | { readonly tie: claims.Tie; readonly old: OldSession; readonly id: string; readonly owner?: string | undefined }
@@ -52,7 +52,7 @@ export class Passage<Data extends object> {
     this.#atWork = atWork
     this.#ctx = ctx
     this.#session = session
-    this.#store = storeOf(session)
+    this.#store = claimStoreOf(session)
   }
 
   /** Before the handlers see the session. @throws {TypeError} where both cookies have one name. */
@@ -85,7 +85,7 @@ export class Passage<Data extends object> {
     if (this.#tied === undefined) return
     const { tie, old, id, owner } = this.#tied
     const newId = idOf(this.#session)
-    // Who signed out, or in as somebody else, must not be found signed in by a process of before.
+    // A user who signed out, or in as another owner, must not be found signed in by an older process.
     if (newId === undefined) return this.#end(old)
     if (owner !== undefined && (haveThrown ? this.#session.owner : ownerToBe(this.#session)) !== owner)
       return this.#end(old)

@@ -20,7 +20,7 @@ export interface ClaimStore {
 }
 
 /** The session store behind a manager, with its deadline and its one kind of error. */
-export function storeOf(session: SessionManager): ClaimStore {
+export function claimStoreOf(session: SessionManager): ClaimStore {
   const { store } = requestSessionOf(session).core
   return {
     create: async (record, now) => store.create(record, now),

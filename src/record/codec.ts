@@ -166,13 +166,13 @@ function withinStack(walk: Walk, value: unknown, place: string, key: string | un
 
 /** An app's codec. Values go through it once more than with JSON: only it knows what it keeps. */
 export function customCodec(codec: SessionCodec): Codec {
-  // Of stored values, which nobody changes.
+  // Of stored values, which never change.
   const texts: Texts = new WeakMap()
   const stringify = (value: unknown): string => {
     try {
       return codec.stringify(value)
     } catch (cause) {
-      // Each value has passed by itself: it is the name of a key.
+      // The values were checked one by one, so the name of a key is at fault.
       throw refusedByCodec('session.data', cause)
     }
   }

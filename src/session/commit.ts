@@ -43,7 +43,7 @@ export function commit(session: RequestSession, isTraced = false): MaybePromise<
  */
 export function save(session: RequestSession): MaybePromise<void> {
   session.assertReadable()
-  // What the last commit has taken is stored once: whoever comes behind it would store it again.
+  // The last commit has taken what is pending already: a save behind it would store it twice.
   if (session.phase !== 'open') return
   return orDrop(session, (note) => {
     session.pending.mustStore = true
@@ -136,7 +136,7 @@ function isRenewalDue(session: RequestSession): boolean {
   return cookie.due === 'renew' || session.isTouchDue(record, core.settings.now())
 }
 
-/** Does it; `note` is told beforehand what is to be stored. Without one it is the last commit, which seals the session. */
+/** Does it. `note` gets what is about to be stored, before it is. */
 function carryOut(
   session: RequestSession,
   occasion: Occasion,

@@ -24,7 +24,7 @@ export interface Core {
   /** Whose turn it is to compute an update of which session. */
   readonly updates: Turns
   readonly touches: Touches
-  /** Sessions whose end somebody waits for. */
+  /** Sessions whose end a signal waits for. */
   readonly watches: Watches
   /** The binding of sessions to a key of their browser's own; `undefined` without `options.deviceBound`. */
   readonly binding: BindingCheck | undefined

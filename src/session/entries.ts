@@ -11,7 +11,7 @@ export interface Entry {
   next: Entry | undefined
 }
 
-/** What a request touches is a few keys: to look through them costs less than to make a Map. */
+/** Up to so many keys a linear search beats building a Map. */
 const FEW = 16
 
 /** A list whose links lie in its entries: an array that grows reserves room for seventeen. */
@@ -37,7 +37,7 @@ export class Entries {
     this.#byKey?.set(key, entry)
   }
 
-  /** Keeps those that `isKept` says so of. */
+  /** Removes the entries for which `isKept` returns false. */
   filter(isKept: (entry: Entry) => boolean): void {
     let before: Entry | undefined
     for (let entry = this.first; entry; entry = entry.next) {

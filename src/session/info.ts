@@ -33,7 +33,7 @@ export interface SessionInfo<Data extends object = SessionData> {
 }
 
 /** `undefined` for a record that stands for no live session. */
-export async function infoOf(core: Core, record: SessionRecord): Promise<SessionInfo | undefined> {
+export async function sessionInfoOf(core: Core, record: SessionRecord): Promise<SessionInfo | undefined> {
   if (isEnded(record)) return undefined
   const { settings, payload, events } = core
   const { key: publicId, owner, createdAt, lastSeenAt } = record
@@ -42,7 +42,7 @@ export async function infoOf(core: Core, record: SessionRecord): Promise<Session
   const isLocked = payload.isLocked(record)
   const stored = isLocked ? NOTHING_STORED : readRecord(payload, record)
   if (stored === undefined || metadata === undefined) {
-    // It is shown all the same: whoever sees the list may want to end it.
+    // Listed all the same, so that it can be ended.
     events.emit('reject', { publicId, owner, reason: 'corrupt' })
     const { expiresAt } = record
     return { ...shown, expiresAt, authenticatedAt: undefined, device: undefined, isBound: false, data: {} }

@@ -116,7 +116,7 @@ export class Loader {
     if (verified.needsResign || isRenewed) session.cookie.due = 'renew'
     if (settings.schema !== undefined) return this.#applySchema(session, record)
     if (events.channels.resume.hasSubscribers) {
-      // What cannot be read is no live session, and its owner is nobody's word.
+      // What cannot be read is no live session, and its owner must not be announced.
       session.open()
       if (session.record === record) this.#resumed(record)
     }

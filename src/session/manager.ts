@@ -54,8 +54,8 @@ export class SessionManager<Data extends object = SessionData> {
 
   static {
     requestSessionOf = (manager) => manager.#session
-    // A name that nobody declared would be lost with the request: data that was meant for `data`, or what passport keeps in
-    // a session. Behind all names that a manager has, so that those cost nothing.
+    // Setting an undeclared property would be lost in silence, so it throws: data meant for `data`, or what passport keeps
+    // in a session. Behind the manager's own names, so that those cost nothing.
     const undeclared = new Proxy(
       {},
       {

@@ -46,7 +46,7 @@ export function takeNewer(session: RequestSession, { record, stored, dataError }
   session.dataError = isHidden ? undefined : dataError
 }
 
-/** Notes which keys other requests have changed, if anybody wants to know. */
+/** Notes which keys other requests have changed, if the event has subscribers. */
 export function noteMerge(session: RequestSession, newer: Stored): void {
   const { events, payload } = session.core
   if (session.stored === newer || !events.channels.merge.hasSubscribers) return

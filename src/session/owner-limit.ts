@@ -24,13 +24,13 @@ export async function enforceLimit(core: Core, owner: string, limit: number, own
   try {
     for (let round = 0; round < ROUNDS; round++) {
       if ((await keysOf(core, owner)).size <= limit) return
-      // What is over the limit still has as late a use as this sign-in: parallel ones may be settling it.
+      // Still over the limit after one round: parallel sign-ins may be ending the rest.
       if (round > 0) await sleep(SETTLING)
       const ranked = await rankByUse(core, owner)
       const surplus = Math.max(0, ranked.length - limit)
       if (surplus === 0) return
-      // `own` may rank among those to end, where sign-ins came in one millisecond or clocks differ. At first it is only
-      // left out, for another process that ranks it so ends it; then the next one goes in its place.
+      // `own` may rank among the oldest (same millisecond, clocks that differ). Round one leaves it out and ends one fewer,
+      // since another process that ranks it so ends it; round two ends the next oldest in its place.
       const excess =
         round === 0
           ? ranked.slice(0, surplus).filter(({ key }) => key !== own)

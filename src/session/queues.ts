@@ -2,7 +2,7 @@
 // right, and no request holds up others longer than the limit.
 import { atMost } from '../deadlines.ts'
 
-/** How long one request waits for another of the same session, in milliseconds: longer than a healthy write, not felt. */
+/** How long one request waits for another of the same session, in milliseconds: longer than a healthy write, too short to be noticed. */
 export const MAX_WAIT = 50
 
 // More changes than this are stored in a second write.
@@ -39,7 +39,7 @@ export class WriteQueue<Member> {
     if (writing !== undefined && this.#writing.get(key) === writing) this.#next(key, writing)
   }
 
-  /** The same around a promise. */
+  /** Marks the record as being written until `work` settles. */
   async hold<T>(key: string, work: Promise<T>): Promise<T> {
     const writing = this.begin(key)
     try {

@@ -24,7 +24,7 @@ export async function regenerate(session: RequestSession, keep: Keep, owner: str
   session.assertReadable()
   if (session.phase !== 'open' || !session.cookie.canSend) throw headersSentError('the session got a new id')
   session.open()
-  // Data that does not satisfy the schema is kept by nobody who signs in.
+  // A sign-in keeps no data that breaks the schema.
   const kept = owner !== undefined && session.dataError !== undefined ? false : keep
   // What goes on nowhere need not be what can be stored.
   if (kept === false) session.pending.data?.reset(session.stored.data)

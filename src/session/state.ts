@@ -14,12 +14,12 @@ const known = new Map<string, Expose>()
  * TypeError that says what to do, in sloppy code too.
  */
 export function exposerOf(stateKey: string): Expose {
-  const expose = known.get(stateKey) ?? exposerFor(stateKey)
+  const expose = known.get(stateKey) ?? newExposer(stateKey)
   known.set(stateKey, expose)
   return expose
 }
 
-function exposerFor(stateKey: string): Expose {
+function newExposer(stateKey: string): Expose {
   // Where a state keeps its manager. A symbol: what lists the keys of a state lists the one that can be read.
   const name = Symbol(`koa-fastsession.${stateKey}`)
   // All states share one getter and one setter: those of each request's own would cost about a microsecond.

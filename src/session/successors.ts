@@ -9,7 +9,7 @@ import type { Core } from './core.ts'
 const PATIENCE = 10_000
 
 // So many tombstones are remembered: of a session that has got more new ids within a minute, some are followed again.
-const MOST_FOLLOWED = 10_000
+const MAX_FOLLOWED = 10_000
 
 /**
  * The tombstones that one walk over all records has followed to their end: a session that got a thousand new ids is looked
@@ -23,7 +23,7 @@ export class FollowedTombstones {
   }
 
   add(key: string): void {
-    if (this.#keys.size >= MOST_FOLLOWED) this.#keys.clear()
+    if (this.#keys.size >= MAX_FOLLOWED) this.#keys.clear()
     this.#keys.add(key)
   }
 }

@@ -12,7 +12,7 @@ import { changeNewest } from './retry.ts'
 import { runUpdate, type Run } from './update-run.ts'
 import { validate } from './validation.ts'
 
-/** What changes the data; it is shown the record that holds it, but for an update that joins the one around it. */
+/** Changes the data. It also gets the record, unless it joins an update that is already running. */
 export type Updater<Result> = (data: object, record?: SessionRecord) => Result | Promise<Result>
 
 /**

@@ -19,8 +19,9 @@ export async function validate(core: Core, publicId: string, data: Snapshot, sco
   const { schema, storeTimeout } = core.settings
   if (schema === undefined) return data
   const check = new RunningUpdate(core, publicId, undefined)
-  const late = (): SessionError =>
-    new SessionError('ERR_SESSION_SCHEMA', `options.schema gave no answer within ${storeTimeout} ms`)
+  const late = (): never => {
+    throw new SessionError('ERR_SESSION_SCHEMA', `options.schema gave no answer within ${storeTimeout} ms`)
+  }
   return inTime(
     storeTimeout,
     check.run(() => validated(schema, data, core.payload.codec), scope),

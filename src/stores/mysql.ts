@@ -49,9 +49,9 @@ export interface MysqlStoreOptions extends MysqlTable {
 }
 
 // Rows in one portion at most, whatever is asked for.
-const LARGEST_PORTION = 500
+const MAX_PORTION = 500
 // How many rounds of the sweep one call may take, live records that were only touched counted as well.
-const MOST_BATCHES = 200
+const MAX_BATCHES = 200
 // How often a create that finds its key taken, and then free, tries again.
 const TRIES = 20
 
@@ -166,7 +166,7 @@ export class MysqlStore implements SessionStore {
 
   async deleteExpired(now: number, limit: number): Promise<number> {
     let total = 0
-    for (let rounds = 0; total < limit && rounds < MOST_BATCHES; rounds++) {
+    for (let rounds = 0; total < limit && rounds < MAX_BATCHES; rounds++) {
       const rows = (await this.#sender.rows({ sql: this.#statements.due(now) })) as Row[]
       const inOrder = rows.map((row) => ({ key: bytes(row.key), isLive: isLive(row, now) }))
       inOrder.sort((a, b) => Buffer.compare(a.key, b.key))
@@ -219,7 +219,7 @@ function readable<Result>(read: () => Result): Result[] {
 }
 
 function portionOf(limit: number): number {
-  return Math.min(Math.max(Math.trunc(limit), 1) || 1, LARGEST_PORTION)
+  return Math.min(Math.max(Math.trunc(limit), 1) || 1, MAX_PORTION)
 }
 
 /** A cursor is the key of the last row, in digits: whatever lies in that column, the next portion begins after it. */

@@ -64,7 +64,7 @@ export interface PostgresStoreOptions extends PostgresTable {
 // Records that the sweep looks at in one statement, so that it holds few locks, and those briefly; and how many such
 // statements one call may take, live records that were only touched counted as well.
 const BATCH = 500
-const MOST_BATCHES = 200
+const MAX_BATCHES = 200
 // How often a statement that the server undid for another's sake is run again, needed only above READ COMMITTED; and how
 // often a replace looks again at a record that changed under it.
 const RETRIES = 20
@@ -194,7 +194,7 @@ export class PostgresStore implements SessionStore {
 
   async deleteExpired(now: number, limit: number): Promise<number> {
     let total = 0
-    for (let batch = 0; total < limit && batch < MOST_BATCHES; batch++) {
+    for (let batch = 0; total < limit && batch < MAX_BATCHES; batch++) {
       const values = [String(now), String(BATCH), String(limit - total)]
       const [counts] = await this.#run(this.#statements.sweep, values)
       const removed = countIn(counts, 'removed')

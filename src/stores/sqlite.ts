@@ -63,7 +63,7 @@ const BATCH = 50
 // Rows of which only the key is read.
 const KEY_BATCH = 250
 // How many statements one sweep may take, rows that were only touched counted as well.
-const MOST_BATCHES = 400
+const MAX_BATCHES = 400
 // How often a replace looks again at a record that changed under it.
 const RETRIES = 20
 
@@ -199,7 +199,7 @@ export class SqliteStore implements SessionStore {
   async deleteExpired(now: number, limit: number): Promise<number> {
     let removed = 0
     if (this.#file !== undefined) noticeOtherLibraries(this.#file)
-    for (let batch = 0; removed < limit && batch < MOST_BATCHES; batch++) {
+    for (let batch = 0; removed < limit && batch < MAX_BATCHES; batch++) {
       const most = Math.min(BATCH, limit - removed)
       const collected = await this.#write(({ collect }) => changesIn(collect.run(now, most, now)))
       removed += collected

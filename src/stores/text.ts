@@ -22,7 +22,7 @@ export function fromText(text: unknown): string {
   try {
     return String(JSON.parse(text.slice(1)))
   } catch {
-    return text // not written by toText: as a payload or notes it is corrupt, which the reader of them tells
+    return text // not written by toText: as a payload or metadata it is corrupt, which the reader of them tells
   }
 }
 

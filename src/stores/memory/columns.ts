@@ -17,7 +17,7 @@ const WIDTH = 4
 const [BEFORE, AFTER, SIZE] = [0, 1, 2]
 const LINKS = 3
 
-/** Room for so many slots is kept however few are in use. */
+/** The least capacity, in slots. */
 const SMALL = 64
 
 function at(column: Float64Array | Int32Array, index: number): number {

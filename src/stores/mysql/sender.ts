@@ -65,7 +65,7 @@ function typeCastFor({ config }: MysqlConnection): MysqlQuery['typeCast'] {
 // How long a pooled connection may owe an answer until it is given up, in milliseconds. mysql2 never does that itself:
 // after a network that swallowed packets all connections of a pool would wait until the system ends them, for a quarter
 // of an hour or more. What was sent may still be done.
-const LONGEST_SILENCE = 30_000
+const MAX_SILENCE = 30_000
 
 // How often, and for how long from the first try on (in milliseconds), a statement that was undone is run again. The
 // middleware gives up on a store after two seconds by default, and nobody waits for what comes after that.
@@ -162,7 +162,7 @@ export class Sender {
     const connection = await client.getConnection()
     let timer: NodeJS.Timeout | undefined
     const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Silence()), LONGEST_SILENCE).unref()
+      timer = setTimeout(() => reject(new Silence()), MAX_SILENCE).unref()
     })
     let isGood = false
     try {
@@ -196,7 +196,7 @@ class Silence extends Error {
   readonly code = 'ETIMEDOUT'
 
   constructor() {
-    super(`the server has not answered for ${LONGEST_SILENCE / 1000} seconds`)
+    super(`the server has not answered for ${MAX_SILENCE / 1000} seconds`)
   }
 }
 

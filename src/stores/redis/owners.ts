@@ -19,7 +19,7 @@ export const SLACK = 60_000
 /** After so many milliseconds a writer writes its entry once more: half the age at which one without a record goes. */
 const LATE = (GRACE / 2) * 60_000
 
-const MOST = 1000
+const MAX_PORTION = 1000
 
 /** An entry of the index. */
 export interface Entry {
@@ -78,7 +78,7 @@ export class OwnerIndex {
     limit: number,
     cursor: string | undefined,
   ): Promise<{ entries: Entry[]; cursor: string | undefined }> {
-    const count = Math.min(Math.max(1, Math.floor(limit)), MOST)
+    const count = Math.min(Math.max(1, Math.floor(limit)), MAX_PORTION)
     const args = [`${count}`, cursor ?? `${now}`]
     const [minute = '', after = '', ...flat] = await runScript(this.#connection, PAGE, this.#name(owner), args, textsOf)
     const entries: Entry[] = []

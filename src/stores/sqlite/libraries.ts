@@ -6,7 +6,7 @@ import { readdir, readlink, realpath } from 'node:fs/promises'
 // end of its locks.
 const OPEN_FILES = '/proc/self/fd'
 // A process with more open files than this is a busy server, whose time is not ours.
-const MOST = 4096
+const MAX_OPEN = 4096
 const noticed = new Set<string>()
 
 /** Says once, a moment later, if another SQLite library of this process has the file open. Only Linux tells. */
@@ -27,7 +27,7 @@ async function countLibraries(file: string): Promise<number> {
   try {
     const shared = `${await realpath(file)}-shm`
     const open = await readdir(OPEN_FILES)
-    if (open.length > MOST) return 0
+    if (open.length > MAX_OPEN) return 0
     const targets = await Promise.all(open.map((name) => readlink(`${OPEN_FILES}/${name}`).catch(() => '')))
     return targets.filter((target) => target === shared).length
   } catch {

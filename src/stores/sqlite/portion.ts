@@ -4,11 +4,11 @@ import { CorruptRecord, type SessionRecord } from '../../store.ts'
 import { toKey, toRecord, type Row } from './rows.ts'
 
 // How many batches one portion may take, of expired rows as well: it ends early then, and perhaps empty.
-const MOST_BATCHES = 400
+const MAX_BATCHES = 400
 
 // How much of payloads one statement should read, in bytes or characters: some milliseconds' worth. And how many rows the
 // first one looks at, before anything is known of their size.
-const MOST_BYTES = 1024 * 1024
+const MAX_BYTES = 1024 * 1024
 const FIRST_ROWS = 16
 
 /** How many rows a statement looks at: fewer where they have turned out to be large. */
@@ -28,7 +28,7 @@ export class Batch {
     for (const { payload } of rows) {
       if (typeof payload === 'string' || payload instanceof Uint8Array) bytes += payload.length
     }
-    const fitting = bytes === 0 ? this.#most : Math.floor((rows.length * MOST_BYTES) / bytes)
+    const fitting = bytes === 0 ? this.#most : Math.floor((rows.length * MAX_BYTES) / bytes)
     this.rows = Math.max(1, Math.min(this.#most, this.rows * 2, fitting))
   }
 }
@@ -46,7 +46,7 @@ export async function portion<Found>(
 ): Promise<{ found: Found[]; next: string | undefined }> {
   const found: Found[] = []
   let after = cursor ?? ''
-  for (let step = 0; step < MOST_BATCHES; step++) {
+  for (let step = 0; step < MAX_BATCHES; step++) {
     const before = after
     const asked = batch.rows
     const rows = (await look(after, asked)) as Row[] // the statements name the columns of a row

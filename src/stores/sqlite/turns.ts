@@ -11,9 +11,9 @@ interface Waiting {
 // The middleware gives up on a store after two seconds by default. Giving up a little earlier lets it report SQLite's own
 // words instead of a silence, and leaves no write behind that nobody waits for.
 const PATIENCE = 1800
-const LONGEST_PAUSE = 20
+const MAX_PAUSE = 20
 // How long waiting writes may keep the process, in milliseconds.
-const LONGEST_TURN = 10
+const MAX_TURN = 10
 
 /** A line of writes of which one at a time asks for the lock. */
 export class Turns {
@@ -32,9 +32,9 @@ export class Turns {
   }
 
   async #loop(): Promise<void> {
-    for (let longest = 2; this.#waiting.length > 0; longest = Math.min(longest * 2, LONGEST_PAUSE)) {
+    for (let longest = 2; this.#waiting.length > 0; longest = Math.min(longest * 2, MAX_PAUSE)) {
       await pause(1 + Math.random() * longest)
-      if (this.#some(performance.now() + LONGEST_TURN)) longest = 1
+      if (this.#some(performance.now() + MAX_TURN)) longest = 1
     }
   }
 
