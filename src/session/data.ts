@@ -12,7 +12,7 @@ import type { RequestSession } from './request-session.ts'
 /** What data asks of the session that it is of: whether it may be used, and whether an update works on other data now. */
 export type DataSession = Pick<RequestSession, 'core' | 'publicId' | 'status' | 'phase'>
 
-const NOTHING: readonly unknown[] = []
+const NO_ENTRIES: readonly Entry[] = []
 
 export class Data {
   #snapshot: Snapshot
@@ -41,9 +41,9 @@ export class Data {
 
   /** Whether data holds no key: a new session without one need not be kept. */
   get isEmpty(): boolean {
-    for (let entry = this.#entries?.first; entry; entry = entry.next)
-      if (entry.value !== ABSENT && entry.value !== undefined) return false
-    return Object.keys(this.#snapshot).every((key) => this.#entries?.get(key) !== undefined)
+    for (const key of Object.keys(this.#snapshot)) if (this.#entries?.get(key) === undefined) return false
+    for (const { value } of this.#entries?.list ?? NO_ENTRIES) if (value !== ABSENT && value !== undefined) return false
+    return true
   }
 
   /**
@@ -53,16 +53,14 @@ export class Data {
    */
   changes(): Changes {
     if (this.#entries === undefined) return NO_CHANGES.changes
-    const changes = new Array<Change>(this.#entries.count)
-    let count = 0
-    for (let entry = this.#entries.first; entry; entry = entry.next) {
+    const changes: Change[] = []
+    for (const entry of this.#entries.list) {
       if (!this.#isChanged(entry)) continue
       const { key, base, value } = entry
       const kept = this.#kept(key, value)
       if (kept === undefined && base === ABSENT) continue
-      changes[count++] = { key, base, value: kept === undefined ? ABSENT : kept }
+      changes.push({ key, base, value: kept === undefined ? ABSENT : kept })
     }
-    changes.length = count
     return changes
   }
 
@@ -120,13 +118,13 @@ export class Data {
   reset(snapshot: Snapshot): void {
     this.#snapshot = snapshot
     this.#entries = undefined
-    this.#freezeLent(NOTHING)
+    this.#freezeLent(NO_ENTRIES)
   }
 
   /** From now on what was handed out and what will be is frozen. */
   freeze(): void {
     this.#isFrozen = true
-    if (this.#lent !== undefined) this.#freezeLent(NOTHING)
+    if (this.#lent !== undefined) this.#freezeLent(NO_ENTRIES)
   }
 
   /** The same, and what this request changed is forgotten. */
@@ -192,9 +190,9 @@ export class Data {
 
   #lend(key: string, stored: unknown, base: unknown): unknown {
     const value = stored === ABSENT ? ABSENT : this.#codec.lend(stored, (this.#lent ??= []))
-    if (this.#isFrozen) this.#freezeLent(NOTHING)
+    if (this.#isFrozen) this.#freezeLent(NO_ENTRIES)
     const entry = this.#entries?.get(key)
-    if (entry === undefined) (this.#entries ??= new Entries()).add(key, value, base)
+    if (entry === undefined) (this.#entries ??= new Entries()).add({ key, value, base })
     else Object.assign(entry, { value, base })
     return value
   }
@@ -214,9 +212,12 @@ export class Data {
 
   #write(key: string, value: unknown): void {
     const entry = this.#entries?.get(key)
+    if (entry !== undefined) {
+      entry.value = value
+      return
+    }
     const base = Object.hasOwn(this.#snapshot, key) ? this.#snapshot[key] : ABSENT
-    if (entry !== undefined) entry.value = value
-    else (this.#entries ??= new Entries()).add(key, value, base)
+    ;(this.#entries ??= new Entries()).add({ key, value, base })
   }
 
   /** Each key once, in the order in which they will be stored: stored ones keep their place, new ones follow. */
@@ -225,7 +226,7 @@ export class Data {
     // An object orders its keys as the next request will find them: those like indexes come first.
     const keys = Object.create(null) as Record<string, true>
     for (const key of Object.keys(this.#snapshot)) if (this.#entries.get(key)?.value !== ABSENT) keys[key] = true
-    for (let entry = this.#entries.first; entry; entry = entry.next) if (entry.value !== ABSENT) keys[entry.key] = true
+    for (const { key, value } of this.#entries.list) if (value !== ABSENT) keys[key] = true
     return Object.keys(keys)
   }
 
