@@ -53,14 +53,8 @@ export class CheckedStore {
     return this.#call('read', key, [key, now], liveRecord)
   }
 
-  /** `previous`: whose failure it is, where the owner is not that of the new record. */
-  replace(
-    record: SessionRecord,
-    version: number,
-    now: number,
-    previous: SessionRecord = record,
-  ): MaybePromise<Replaced> {
-    return this.#call('replace', previous, [record, version, now], replaced)
+  replace(record: SessionRecord, version: number, now: number): MaybePromise<Replaced> {
+    return this.#call('replace', record, [record, version, now], replaced)
   }
 
   touch(

@@ -37,7 +37,7 @@ export async function endSession(core: Core, record: SessionRecord, reason: Dest
   const { settings, store, events } = core
   const end = (target: SessionRecord): MaybePromise<Replaced> => {
     const now = settings.now()
-    return store.replace(endedRecord(target, now), target.version, now - CLOCKS_APART, target)
+    return store.replace(endedRecord(target, now), target.version, now - CLOCKS_APART)
   }
   const readAgain = async ({ key }: SessionRecord): Promise<SessionRecord | undefined> => {
     const newest = await store.read(key, settings.now() - CLOCKS_APART)

@@ -151,7 +151,7 @@ async function rotateOnce(
   session.ending?.unwatch()
   let answer: Replaced = 'gone'
   try {
-    answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now, previous)
+    answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)
   } finally {
     if (answer !== 'done') session.ending?.watch()
   }

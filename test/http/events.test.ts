@@ -312,12 +312,6 @@ test.serial('a write that the store refuses is an event with the owner', async (
   await visitor.get('/n')
 
   t.like(heard.at(-1), ['store-error', { publicId, owner: 'ada', operation: 'replace' }])
-  for (const path of ['/regenerate', '/in', '/out']) {
-    heard.length = 0
-    store.next('replace', { kind: 'fail', error: new Error('no') })
-    await visitor.get(path)
-    t.like(heard.at(-1), ['store-error', { publicId, owner: 'ada', operation: 'replace' }], path)
-  }
 })
 
 test.serial('no event carries an id, a signature or data', async (t) => {
