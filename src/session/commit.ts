@@ -45,10 +45,8 @@ export function save(session: RequestSession): MaybePromise<void> {
   session.assertReadable()
   // The last commit has taken what is pending already: a save behind it would store it twice.
   if (session.phase !== 'open') return
-  return orDrop(session, (note) => {
-    session.pending.mustStore = true
-    return carryOut(session, 'save', note)
-  })
+  session.pending.mustStore = true
+  return orDrop(session, (note) => carryOut(session, 'save', note))
 }
 
 /** Commits as at the end of the request, but lets it go on: a response leaves before the chain that serves it has returned. */

@@ -1,5 +1,5 @@
 // One piece of work on a session at a time.
-import { SessionError, storeClosedError } from '../errors.ts'
+import { storeClosedError } from '../errors.ts'
 import type { PendingChanges } from '../record/changes.ts'
 import type { MaybePromise } from '../store.ts'
 import type { RequestSession } from './request-session.ts'
@@ -62,19 +62,16 @@ function end(session: RequestSession): void {
 
 /**
  * Runs work that stores what is pending. Where it fails, the changes that it noted are dropped, and all of them where it
- * could not even collect them: whoever called it has been given the error. What was written meanwhile stays pending, and a
- * session that was to be kept for other reasons is, unless it is the session that could not be stored.
+ * could not even collect them: whoever called it has been given the error. What was written meanwhile stays pending.
  */
 export function orDrop<T>(
   session: RequestSession,
   work: (note: (pending: PendingChanges) => void) => MaybePromise<T>,
 ): MaybePromise<T> {
   let noted: PendingChanges | undefined
-  const { mustStore } = session.pending
   const drop = (error: unknown): never => {
     if (noted === undefined) session.drop()
     else session.pending.detach(session.stored, noted)
-    if (!(error instanceof SessionError) || /VALUE|LARGE|SCHEMA/.test(error.code)) session.pending.mustStore = mustStore
     throw error
   }
   try {

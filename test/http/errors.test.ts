@@ -218,31 +218,6 @@ test('an error that a handler catches, and a status of 500 that it sets, are a n
   t.is((await browser.get('/look')).body, '["resumed",{"n":1}]')
 })
 
-test('a session that is kept without data is kept where a caught save() could not store what was in it', async (t) => {
-  const attempt: Handler = async (session) => {
-    session.data.thing = new Date(0)
-    await t.throwsAsync(session.save(), { code: 'ERR_SESSION_VALUE' })
-  }
-  const handlers: Record<string, Handler> = {
-    '/': attempt,
-    '/id': async (session, ctx) => {
-      t.is(session.id.length, 32)
-      await attempt(session, ctx)
-    },
-    '/down': async (session) => {
-      await t.throwsAsync(session.save(), { code: 'ERR_SESSION_STORE' })
-    },
-  }
-  const [lazy, eager] = [await mounted(t, {}, handlers), await mounted(t, { lazy: false }, handlers)]
-  const cookies = async ({ browser }: typeof lazy, path: string): Promise<number> =>
-    (await browser().get(path)).setCookie.length
-
-  t.deepEqual([await cookies(lazy, '/'), await cookies(lazy, '/id'), await cookies(eager, '/')], [0, 1, 1])
-  eager.store.next('create', { kind: 'fail' })
-  t.is(await cookies(eager, '/down'), 0, 'what became of it is not known')
-  t.is(eager.store.calls.create, 2)
-})
-
 test('an error of a request that nobody looked at varies nothing', async (t) => {
   const app = await mounted(
     t,
