@@ -59,12 +59,14 @@ export function skipOf(
     if (typeof header !== 'object' || header === null) throw invalidType(name, rule, header)
     checkInnerNames(header, name, ['name', 'value'])
     const { name: field, value } = header as Partial<SkipHeader>
-    if (typeof field !== 'string' || field === '' || typeof value !== 'string') throw invalidType(name, rule, header)
+    checkText(field, `${name}.name`, /^[!#$%&'*+\-.^_`|~\w]+$/, 'the name of a header')
+    if (typeof value !== 'string') throw invalidType(`${name}.value`, 'a string', value)
     return { field: field.toLowerCase(), value }
   })
   return (ctx) =>
     headers.some(({ field, value }) => {
-      const sent = ctx.req.headers[field]
+      const { headers: all } = ctx.req
+      const sent = Object.hasOwn(all, field) ? all[field] : undefined
       return sent !== undefined && (value === '*' || (Array.isArray(sent) ? sent.includes(value) : sent === value))
     }) ||
     (skip?.(ctx) ?? false)

@@ -130,16 +130,17 @@ const wrong: readonly Wrong[] = [
   ['skip', true, 'TYPE', 'a function', 'true'],
   ['skipHeader', 'x-skip', 'TYPE', 'an object { name, value } of strings', 'a string of 6 characters'],
   ['skipHeader', null, 'TYPE', 'an object { name, value } of strings', 'null'],
-  ['skipHeader', { name: '', value: '*' }, 'TYPE', 'an object { name, value } of strings', 'an object'],
-  ['skipHeader', { name: 'x-skip', value: 1 }, 'TYPE', 'an object { name, value } of strings', 'an object'],
-  [
+  ...['', 'a b', 'a:b', 'ä', ' x', 'x\n'].map((name): Wrong => [
     'skipHeader',
-    [{ name: 'x', value: '*' }, {}],
-    'TYPE',
-    'an object { name, value } of strings',
-    'an object',
-    'skipHeader[1]',
-  ],
+    { name, value: '*' },
+    'VALUE',
+    'the name of a header',
+    name === '' ? 'an empty string' : `a string of ${name.length} characters`,
+    'skipHeader.name',
+  ]),
+  ['skipHeader', { name: 'x-skip', value: 1 }, 'TYPE', 'a string', '1', 'skipHeader.value'],
+  ['skipHeader', [{ name: 'x', value: '*' }, {}], 'TYPE', 'the name of a header', 'undefined', 'skipHeader[1].name'],
+  ['skipHeader', [{ name: 'x' }], 'TYPE', 'a string', 'undefined', 'skipHeader[0].value'],
   ['onConflict', 'ignore', 'VALUE', "'merge' or 'throw'", 'a string of 6 characters'],
   ['maxBytes', 1, 'VALUE', 'a whole number of bytes, at least 2', '1'],
   ['maxBytes', 1.5, 'VALUE', 'a whole number of bytes, at least 2', '1.5'],
@@ -406,6 +407,16 @@ test('a skipHeader is compared without case in its name and exactly in its value
   t.true(skipped({}, '/skip'))
   for (const headers of [{}, { 'x-skip': 'YES' }, { 'x-skip': '' }, { 'set-cookie': ['a'] }]) t.false(skipped(headers))
   t.false(settingsOf({ skipHeader: { name: 'x', value: '*' } }).skips?.({ req: { headers: {} } } as unknown as Context))
+  t.true(settingsOf({ skipHeader: { name: 'x', value: '' } }).skips?.({ req: { headers: { x: '' } } } as never))
+})
+
+test('a skipHeader whose name every object has matches the header of that name alone', (t) => {
+  for (const name of ['constructor', 'toString', '__proto__']) {
+    const { skips } = settingsOf({ skipHeader: { name, value: '*' } })
+    t.false(skips?.({ req: { headers: {} } } as unknown as Context))
+  }
+  const { skips } = settingsOf({ skipHeader: { name: 'Constructor', value: '*' } })
+  t.true(skips?.({ req: { headers: { constructor: 'yes' } } } as unknown as Context))
 })
 
 test('an owner has 1 to 255 characters', (t) => {
