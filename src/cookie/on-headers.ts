@@ -216,10 +216,11 @@ function without(header: OutgoingHttpHeader | readonly string[], unwanted: strin
   return listed(header).filter((line) => line !== unwanted)
 }
 
+// It never fails once it has begun, so it never goes back: one that is not closed goes to the end.
+const QUOTED = /"(?:[^"\\]|\\.?)*"?/gs
+
 // RFC 9111, section 5.2.2.7: `private="field"` keeps that field private and lets the rest be stored.
 function isPrivate(cacheControl: OutgoingHttpHeader | undefined): boolean {
-  return (
-    cacheControl !== undefined &&
-    listed(cacheControl).some((value) => /(?:^|,)\s*(?:private|no-store)\s*(?:,|$)/i.test(value))
-  )
+  const directives = listed(cacheControl).join(',').replace(QUOTED, '""')
+  return /(?:^|,)\s*(?:private|no-store)\s*(?:,|$)/i.test(directives)
 }

@@ -201,8 +201,9 @@ export class RequestSession {
   }
 
   setMaxAge(maxAge: number): void {
-    // Going back to the options where they hold already is no change.
-    if (maxAge > 0 || this.maxAge > 0) this.pending.maxAge = maxAge
+    // Going back to the options where they hold already is no change; what is being stored may end that.
+    const isChange = maxAge > 0 || this.metadata.maxAge > 0 || (this.maxAge > 0 && this.busy !== undefined)
+    this.pending.maxAge = isChange ? maxAge : undefined
   }
 
   get maxAge(): number {

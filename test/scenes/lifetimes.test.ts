@@ -314,6 +314,39 @@ claim("a session's own maxAge set back to 0 goes back to the options", async (t,
 })
 
 claim(
+  "a session's own maxAge that is taken back in the same request is as if it had not been set",
+  { idleTimeout: '20h' },
+  async (t, { visitor, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    clock.advance(10 * HOUR)
+    await visitor.origin()
+
+    const { sid, result } = await visitor.does((session) => {
+      session.maxAge = '1d'
+      session.maxAge = 0
+      return session.expiresAt
+    })
+
+    t.deepEqual([sid, result], [[], clock.now + 14 * HOUR])
+    clock.advance(14 * HOUR)
+    t.is(await visitor.origin(), 'expired')
+  },
+)
+
+claim('a maxAge of 0 while another one is being stored goes back to the options', async (t, { visitor, clock }) => {
+  await visitor.does(async (session) => {
+    session.maxAge = '30d'
+    const saved = session.save()
+    session.maxAge = 0
+    await saved
+  })
+
+  t.is((await visitor.does((session) => session.maxAge)).result, 0)
+  clock.advance(2 * HOUR)
+  t.is(await visitor.origin(), 'expired')
+})
+
+claim(
   'a rolling session with its own maxAge is renewed by that',
   { maxAge: '1d', rolling: true },
   async (t, { visitor, clock }) => {
