@@ -158,36 +158,34 @@ class ForeignKeyring implements Keyring {
   readonly isFixed = false
   readonly #keygrip: KeygripLike
   readonly #name: string
-  /** What the newest secret made of the probe when no secret was blank. */
-  #sample: string
+  /** What the newest secret that was looked at makes of the probe. */
+  #sample = ''
 
-  constructor(given: KeygripLike, name: string) {
-    const keygrip = guarded(given, name)
-    const sample: unknown = keygrip.sign(PROBE)
-    if (typeof sample !== 'string' || !/^[\w-]{20,128}$/.test(sample)) {
-      throw invalidMix(
-        `${name} is a Keygrip whose signatures are not 20 to 128 characters of base64url or hex: use new Keygrip(secrets, 'sha256')`,
-      )
-    }
-    this.#keygrip = keygrip
+  constructor(keygrip: KeygripLike, name: string) {
+    this.#keygrip = guarded(keygrip, name)
     this.#name = name
-    this.length = sample.length
-    this.#sample = this.#checked(sample)
+    this.length = this.#check().length
   }
 
-  #checked(sample: string): string {
+  sign(text: string): string {
+    // A live Keygrip may have another newest secret by now.
+    this.#check()
+    return this.#keygrip.sign(text)
+  }
+
+  #check(): string {
+    const sample: unknown = this.#keygrip.sign(PROBE)
+    if (sample === this.#sample) return this.#sample
+    if (typeof sample !== 'string' || !/^[\w-]{20,128}$/.test(sample)) {
+      throw invalidMix(
+        `${this.#name} is a Keygrip whose signatures are not 20 to 128 characters of base64url or hex: use new Keygrip(secrets, 'sha256')`,
+      )
+    }
     if (isBlank(this.#keygrip, sample))
       throw invalidMix(
         `${this.#name} is a Keygrip with an empty or blank secret, under which anyone can sign: ${UNSET}`,
       )
-    return sample
-  }
-
-  sign(text: string): string {
-    const sample = this.#keygrip.sign(PROBE)
-    // A live Keygrip has another newest secret by now.
-    if (sample !== this.#sample) this.#sample = this.#checked(sample)
-    return this.#keygrip.sign(text)
+    return (this.#sample = sample)
   }
 
   index(text: string, signature: string): number {
@@ -226,9 +224,10 @@ function isBlank(keygrip: KeygripLike, sample: string): boolean {
   return ['sha1', 'sha256', 'sha384', 'sha512'].some((algorithm) =>
     (['base64', 'hex'] as const).some((encoding) => {
       const forgery = (secret: string) => forgeryOf(new Keygrip([secret], algorithm, encoding))
-      const isKnown = (signature: string | undefined) =>
-        signature !== undefined && keygrip.index(PROBE, signature) !== -1
-      return forgery(PROBE)?.length === sample.length && BLANKS.some((secret) => isKnown(forgery(secret)))
+      return (
+        forgery(PROBE)?.length === sample.length &&
+        BLANKS.some((secret) => keygrip.index(PROBE, forgery(secret) ?? '') !== -1)
+      )
     }),
   )
 }
