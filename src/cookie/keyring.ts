@@ -157,35 +157,23 @@ class ForeignKeyring implements Keyring {
   // A Keygrip does not say when its keys change.
   readonly isFixed = false
   readonly #keygrip: KeygripLike
-  readonly #name: string
-  /** What the newest secret that was looked at makes of the probe. */
-  #sample = ''
 
-  constructor(keygrip: KeygripLike, name: string) {
-    this.#keygrip = guarded(keygrip, name)
-    this.#name = name
-    this.length = this.#check().length
+  constructor(given: KeygripLike, name: string) {
+    const keygrip = guarded(given, name)
+    const sample: unknown = keygrip.sign(PROBE)
+    if (typeof sample !== 'string' || !/^[\w-]{20,128}$/.test(sample)) {
+      throw invalidMix(
+        `${name} is a Keygrip whose signatures are not 20 to 128 characters of base64url or hex: use new Keygrip(secrets, 'sha256')`,
+      )
+    }
+    if (isBlank(keygrip, sample.length))
+      throw invalidMix(`${name} is a Keygrip with an empty or blank secret, under which anyone can sign: ${UNSET}`)
+    this.length = sample.length
+    this.#keygrip = keygrip
   }
 
   sign(text: string): string {
-    // A live Keygrip may have another newest secret by now.
-    this.#check()
     return this.#keygrip.sign(text)
-  }
-
-  #check(): string {
-    const sample: unknown = this.#keygrip.sign(PROBE)
-    if (sample === this.#sample) return this.#sample
-    if (typeof sample !== 'string' || !/^[\w-]{20,128}$/.test(sample)) {
-      throw invalidMix(
-        `${this.#name} is a Keygrip whose signatures are not 20 to 128 characters of base64url or hex: use new Keygrip(secrets, 'sha256')`,
-      )
-    }
-    if (isBlank(this.#keygrip, sample))
-      throw invalidMix(
-        `${this.#name} is a Keygrip with an empty or blank secret, under which anyone can sign: ${UNSET}`,
-      )
-    return (this.#sample = sample)
   }
 
   index(text: string, signature: string): number {
@@ -218,16 +206,13 @@ function guarded(keygrip: KeygripLike, name: string): KeygripLike {
  * A Keygrip does not show its secrets; it tells whether a blank one of its own may have signed. The length of its signatures
  * says which algorithm and which encoding they have.
  */
-function isBlank(keygrip: KeygripLike, sample: string): boolean {
-  // What signs otherwise each time is a signer of the app's own, without such secrets.
-  if (keygrip.sign(PROBE) !== sample) return false
+function isBlank(keygrip: KeygripLike, length: number): boolean {
   return ['sha1', 'sha256', 'sha384', 'sha512'].some((algorithm) =>
     (['base64', 'hex'] as const).some((encoding) => {
       const forgery = (secret: string) => forgeryOf(new Keygrip([secret], algorithm, encoding))
-      return (
-        forgery(PROBE)?.length === sample.length &&
-        BLANKS.some((secret) => keygrip.index(PROBE, forgery(secret) ?? '') !== -1)
-      )
+      const isKnown = (signature: string | undefined) =>
+        signature !== undefined && keygrip.index(PROBE, signature) !== -1
+      return forgery(PROBE)?.length === length && BLANKS.some((secret) => isKnown(forgery(secret)))
     }),
   )
 }
