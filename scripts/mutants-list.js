@@ -413,7 +413,7 @@ export const mutants = [
       ],
       [
         'session/regenerate.ts',
-        'answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now, previous)',
+        'answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)',
         'answer = done',
       ],
     ],

@@ -222,8 +222,7 @@ export class CheckedStore {
   async #close(): Promise<void> {
     if (this.#running > 0) await atMost(MAX_CLOSING, new Promise<void>((resolve) => (this.#onIdle = resolve)))
     try {
-      const closing = this.#store.close?.()
-      if (closing !== undefined) await atMost(MAX_CLOSING, Promise.resolve(closing))
+      await atMost(MAX_CLOSING, Promise.resolve(this.#store.close?.()))
     } catch (cause) {
       throw this.#failed('close', undefined, cause)
     }

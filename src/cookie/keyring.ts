@@ -210,9 +210,9 @@ function isBlank(keygrip: KeygripLike, length: number): boolean {
   return ['sha1', 'sha256', 'sha384', 'sha512'].some((algorithm) =>
     (['base64', 'hex'] as const).some((encoding) => {
       const forgery = (secret: string) => forgeryOf(new Keygrip([secret], algorithm, encoding))
-      const isKnown = (signature: string | undefined) =>
-        signature !== undefined && keygrip.index(PROBE, signature) !== -1
-      return forgery(PROBE)?.length === length && BLANKS.some((secret) => isKnown(forgery(secret)))
+      return (
+        forgery(PROBE)?.length === length && BLANKS.some((secret) => keygrip.index(PROBE, forgery(secret) ?? '') !== -1)
+      )
     }),
   )
 }

@@ -20,7 +20,7 @@ export class RunningUpdate {
   /** The request's session, where there is one: its public id may change while the function runs. */
   readonly session: object | undefined
 
-  constructor(core: Core, publicId: string, data: Data | undefined, session?: object, owner?: string) {
+  constructor(core: Core, publicId: string, data: Data | undefined, owner?: string, session?: object) {
     this.core = core
     this.session = session
     this.publicId = publicId

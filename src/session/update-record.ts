@@ -47,15 +47,7 @@ async function changeRecord<Result>(
   const change = async ({ record, stored, dataError }: Known): Promise<Replaced> => {
     if (owner !== undefined && record.owner !== owner) return 'gone'
     if (dataError !== undefined) throw dataError
-    run = await runUpdate(
-      core,
-      key,
-      stored.data,
-      NO_CHANGES.changes,
-      (data) => fn(data, record),
-      undefined,
-      record.owner,
-    )
+    run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, (data) => fn(data, record), record.owner)
     if ('error' in run || run.changes.length === 0) return 'done'
     const { createdAt } = record
     const draft = withOwner(core, {

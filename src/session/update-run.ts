@@ -15,12 +15,12 @@ export async function runUpdate<Result>(
   stored: Snapshot,
   pending: Changes,
   fn: (data: object) => Result | Promise<Result>,
-  session: RequestSession | undefined,
   owner: string | undefined,
+  session?: RequestSession,
 ): Promise<Run<Result>> {
   const data = new Data(stored, core.payload.codec)
   data.adopt(pending)
-  const update = new RunningUpdate(core, publicId, data, session, owner)
+  const update = new RunningUpdate(core, publicId, data, owner, session)
   try {
     const result = await update.run(() => fn(data.proxy))
     return { result, changes: data.changes() }

@@ -83,7 +83,7 @@ class Update<Result> {
     this.#ground = ground
     this.#pending = pending
     const { core, publicId, stored } = session
-    const run = await runUpdate(core, publicId, stored.data, pending.changes, this.#fn, session, ground?.owner)
+    const run = await runUpdate(core, publicId, stored.data, pending.changes, this.#fn, ground?.owner, session)
     this.#run = run
     // The function ran outside of the session's turn: it may use other sessions, and take its time.
     return runExclusive(session, async () => {

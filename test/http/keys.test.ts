@@ -205,16 +205,3 @@ test('a live list that is emptied answers 500 from the next request on', async (
   t.is((await app.browser().get('/')).status, 500)
   t.like(app.errors[0], { code: 'ERR_INVALID_ARG_VALUE' })
 })
-
-test('a live Keygrip that gains an empty secret in front answers 500 where a cookie is due, and signs none', async (t) => {
-  const keys = [NEW]
-  const app = await mounted(t, { keys: new Keygrip(keys, 'sha256') }, count)
-  const browser = app.browser()
-  await browser.get('/')
-  keys.unshift('')
-
-  for (const each of [browser, app.browser()]) t.like(await each.get('/'), { status: 500, setCookie: [] })
-  t.like(app.errors[0], { code: 'ERR_INVALID_ARG_VALUE' })
-  keys.shift()
-  t.is((await browser.get('/look')).body, 'resumed')
-})

@@ -48,7 +48,7 @@ test('while an update runs, data shows what it works on, and afterwards its own 
   const session = { ...OPEN, core }
   const { data, view } = dataOf(STORED, json, session)
   const working = new Data({ n: 5 }, json)
-  await new RunningUpdate(core, session.publicId, working, session).run(() => {
+  await new RunningUpdate(core, session.publicId, working, undefined, session).run(() => {
     view['more'] = 1
     delete view['n']
     Object.defineProperty(view, 'defined', { value: 1, writable: true, enumerable: true, configurable: true })
