@@ -117,7 +117,7 @@ export const planted = [
   p(
     'the old record of a new id stays',
     'session/regenerate.ts',
-    'answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now, previous)',
+    'answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)',
     "answer = previous.version > 0 ? 'done' : await store.replace(previous, 0, now)",
   ),
   p(
