@@ -26,8 +26,6 @@ export async function regenerate(session: RequestSession, keep: Keep, owner: str
   session.open()
   // A sign-in keeps no data that breaks the schema.
   const kept = owner !== undefined && session.dataError !== undefined ? false : keep
-  // What goes on nowhere need not be what can be stored.
-  if (kept === false) session.pending.data?.reset(session.stored.data)
   await orDrop(session, async (note) => {
     const pending = session.pending.collect()
     note(pending)

@@ -1,5 +1,5 @@
 // Signing in: once, twice at the same time, over somebody else, and from a session that is no more.
-import { claim, DAY, pairOf, SECOND, type Handler, type Visitor } from '../support/scene.ts'
+import { claim, DAY, pairOf, SECOND, type Visitor } from '../support/scene.ts'
 
 const account = async (visitor: Visitor) => (await visitor.does(({ data, owner }) => ({ ...data, owner }))).result
 
@@ -178,22 +178,6 @@ claim('signIn keeps what is listed, or nothing', async (t, { visitor }) => {
 
   t.deepEqual(listed, { a: 1, owner: 'ada' })
   t.deepEqual(await account(visitor), { owner: 'ada' })
-})
-
-claim('where nothing is kept, what is pending may be what cannot be stored', async (t, { visitor }) => {
-  const verbs: readonly Handler<void>[] = [
-    (session) => session.regenerate({ keep: false }),
-    (session) => session.signIn('ada', { keep: false }),
-  ]
-  for (const verb of verbs) {
-    const reply = await visitor.does(async (session, ctx) => {
-      Object.assign(session.data, { v: 10n })
-      await verb(session, ctx)
-      session.data.a = 1
-    })
-    t.is(reply.status, 200)
-    t.deepEqual(await visitor.sees(), { a: 1 })
-  }
 })
 
 claim('a login in a session that was destroyed meanwhile starts empty', async (t, { visitor, scene }) => {
