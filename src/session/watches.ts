@@ -49,7 +49,7 @@ export class Watches {
   #timer: NodeJS.Timeout | undefined = undefined
   #readAt = 0
   #failedAt = Infinity
-  /** How often announcements may have been lost. */
+  /** How often an end may have been missed: announcements may have been lost, a look failed. */
   #losses = 0
   #isReading = false
   #isClosed = false
@@ -199,6 +199,8 @@ export class Watches {
         one.isUnsure = losses !== this.#losses
       } catch (error) {
         this.#failedAt = performance.now()
+        // A look that began before it may have seen less.
+        this.#losses++
         throw error
       }
       return true
