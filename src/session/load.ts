@@ -69,8 +69,7 @@ export class Loader {
       // Only what can be read lives: a corrupt one must not hide the next.
       session.open()
       if (session.status !== 'live') {
-        const saysMore = session.status !== 'new' || session.origin === 'unbound'
-        if (best.status === 'new' && saysMore) best = session
+        if (best.status === 'new' && (session.status !== 'new' || session.origin === 'unbound')) best = session
         continue
       }
       for (const { publicId } of ids.slice(at + 1)) this.#reject('duplicate', publicId)
@@ -128,6 +127,8 @@ export class Loader {
     session.open()
     if (session.record !== record) return session
     takeNewer(session, await applySchema(this.#core, record, session.stored))
+    // What the schema made is no other request's change.
+    session.mergedKeys = []
     this.#resumed(record)
     return session
   }
