@@ -10,8 +10,8 @@ export interface BagSource {
   readonly read: () => Bag
   /** Throws where nothing may be written any more. */
   readonly write: () => Bag
-  /** Whether its keys come before the names of the object: of a replaced one all data may be kept. */
-  readonly isReplaced: () => boolean
+  /** What a replaced object shows: all its keys come before the names of the object, for all of it may be kept. */
+  readonly past: () => Bag | undefined
   /** Whether a replaced object showed that value under that key. */
   readonly wasShown: (key: string | symbol, value: unknown) => boolean
 }
@@ -29,7 +29,8 @@ export class DataFacade implements ProxyHandler<object> {
   }
 
   get(target: object, key: string | symbol): unknown {
-    if (this.#bag.isReplaced() && Object.hasOwn(this.#bag.read(), key)) return Reflect.get(this.#bag.read(), key)
+    const past = this.#bag.past()
+    if (past !== undefined && Object.hasOwn(past, key)) return Reflect.get(past, key)
     if (typeof key === 'string' && Object.hasOwn(this.#own, key)) return this.#own[key]
     if (!isNamed(target, key)) return Reflect.get(this.#bag.read(), key)
     const value: unknown = Reflect.get(target, key)

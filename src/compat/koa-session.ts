@@ -4,6 +4,7 @@ import { inspect, isDeepStrictEqual } from 'node:util'
 import type { Context } from 'koa'
 import { invalidMix, invalidType } from '../errors.ts'
 import type { Events } from '../events.ts'
+import { isPlainObject } from '../record/codec.ts'
 import { objectsOf } from '../record/objects.ts'
 import type { Duration } from '../options.ts'
 import { runExclusive } from '../session/exclusive.ts'
@@ -34,8 +35,8 @@ export class KoaSessionFacade {
   readonly #events: Events
   readonly #past: Past[] = []
   #end: 'no' | 'ended' | 'replaced' = 'no'
-  /** The session that is to end: what a verb began since then goes on. */
-  #endOf: string | undefined = undefined
+  /** How many sign-ins there were until then: whoever signed in later is not signed out. */
+  #endAfter = 0
   #source: { past: Bag | undefined } = { past: undefined }
   #session: object = {}
 
@@ -56,7 +57,8 @@ export class KoaSessionFacade {
 
   /** How the handlers want the session to end: `'ended'` after `ctx.session = null`, `'replaced'` by an object after that. */
   get pendingEnd(): 'no' | 'ended' | 'replaced' {
-    return this.#endOf === requestSessionOf(this.manager).record?.key ? this.#end : 'no'
+    const { signIns, status } = requestSessionOf(this.manager)
+    return signIns === this.#endAfter && status !== 'destroyed' ? this.#end : 'no'
   }
 
   /** Carries out, when the handlers have returned, what they said by assigning to `ctx.session`. */
@@ -67,7 +69,7 @@ export class KoaSessionFacade {
     // Another object after null is another session: the id that the old one had must not open it.
     if (pendingEnd === 'replaced' && (!manager.isNew || manager.owner !== undefined)) {
       const session = requestSessionOf(manager)
-      await runExclusive(session, () => regenerate(session, 'pending', undefined))
+      await runExclusive(session, () => regenerate(session, 'seen', undefined))
     }
   }
 
@@ -93,6 +95,7 @@ export class KoaSessionFacade {
     // A lifetime set before is meant for the session that begins, as with koa-session ("remember me" of a login).
     const { maxAge } = requestSessionOf(this.manager).pending
     await this.manager.regenerate({ keep: false })
+    this.#end = 'no'
     if (maxAge !== undefined) this.manager.maxAge = maxAge
     this.#past.push(past)
     this.#source.past = past.shown
@@ -110,7 +113,7 @@ export class KoaSessionFacade {
           'this session object was replaced by regenerate(callback) and is read-only: write to ctx.session, which is the new one',
         )
       },
-      isReplaced: () => source.past !== undefined,
+      past: () => source.past,
       wasShown: (key, value) => {
         const shown = this.#past.at(-1)?.shown
         return shown !== undefined && Object.hasOwn(shown, key) && Reflect.get(shown, key) === value
@@ -136,14 +139,12 @@ export class KoaSessionFacade {
     if (value === null || value === undefined || value === false) {
       if (!this.#isDestroyed) this.manager.clear()
       this.#end = 'ended'
-      this.#endOf = requestSessionOf(this.manager).record?.key
+      this.#endAfter = requestSessionOf(this.manager).signIns
       return
     }
     if (typeof value !== 'object' || Array.isArray(value))
       throw invalidType('ctx.session', 'an object, or null to end the session', value)
-    const { maxAge, ...data } = value as Bag
-    if (maxAge !== undefined) Reflect.set(this.#session, 'maxAge', maxAge)
-    this.manager.data = data
+    this.manager.data = isPlainObject(value) ? (value as Bag) : { ...value }
     if (this.pendingEnd === 'ended') this.#end = 'replaced'
   }
 

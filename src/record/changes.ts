@@ -30,6 +30,8 @@ export interface PendingChanges extends FlashChanges {
   readonly changes: Changes
   /** The session's own lifetime to be, in milliseconds; `undefined` where it was not set. */
   readonly maxAge: number | undefined
+  /** All data as the request sees it, where nothing else of its session goes on. */
+  readonly seen?: Snapshot
 }
 
 /** Nothing to store, told by its identity. */

@@ -16,19 +16,28 @@ import { changeNewest, retryOnConflict } from './retry.ts'
 import { followSuccessors } from './successors.ts'
 import { validate } from './validation.ts'
 
-/** Which keys of data go on under a new id: all, none, or these; `'pending'`: data as it is now, and what else is pending. */
-export type Keep = boolean | 'pending' | readonly string[]
+/** Which keys of data go on under a new id: all, none, or these. */
+export type Keep = boolean | readonly string[]
 
-/** Gives the session a new id and ends the old one; with an owner, signs that one in. See the manager. */
-export async function regenerate(session: RequestSession, keep: Keep, owner: string | undefined): Promise<void> {
+/**
+ * Gives the session a new id and ends the old one; with an owner, signs that one in. See the manager. `'seen'`: nothing goes on
+ * but data as this request sees it, and what else is pending.
+ */
+export async function regenerate(
+  session: RequestSession,
+  keep: Keep | 'seen',
+  owner: string | undefined,
+): Promise<void> {
   session.assertReadable()
   if (session.phase !== 'open' || !session.cookie.canSend) throw headersSentError('the session got a new id')
   session.open()
   // A sign-in keeps no data that breaks the schema.
-  const kept = owner !== undefined && session.dataError !== undefined ? false : keep
+  const kept = keep === 'seen' || (owner !== undefined && session.dataError !== undefined) ? false : keep
   await orDrop(session, async (note) => {
-    const pending = session.pending.collect()
+    let pending = session.pending.collect()
     note(pending)
+    // Not what other requests put into the old session from now on.
+    if (keep === 'seen') pending = { ...pending, seen: applyChanges(session.stored.data, pending.changes) }
     const isRefused = session.status === 'gone' || session.status === 'unbound'
     if (isRefused && owner === undefined) refuse(session)
     const hasRotated = session.status === 'live' && (await rotate(session, pending, kept, owner))
@@ -46,12 +55,12 @@ async function rotate(
 ): Promise<boolean> {
   const attempt = (): Promise<Replaced> => {
     const now = session.core.settings.now()
-    const conflicts = conflictsOf(session, pending, session.stored)
+    const conflicts = pending.seen === undefined ? conflictsOf(session, pending, session.stored) : []
     const ground = draftOf(session.stored, requireRecord(session), pending, now)
     const draft = carryOver(session, ground, keep, owner, pending, now)
-    const isAnother = keep === 'pending'
-    const isFreshStart = isAnother || keep === false || isSomebodyElse(ground.owner, draft.owner)
-    const isSignIn = owner !== undefined || (draft.owner !== undefined && (isAnother || draft.owner !== ground.owner))
+    const isFreshStart = keep === false || isSomebodyElse(ground.owner, draft.owner)
+    const isSignIn =
+      owner !== undefined || (draft.owner !== undefined && (isFreshStart || draft.owner !== ground.owner))
     return rotateOnce(session, draft, conflicts, isSignIn, isFreshStart)
   }
   const isDone = await retryOnConflict(attempt, () => refresh(session))
@@ -89,12 +98,13 @@ function carryOver(
   now: number,
 ): Draft {
   const { maxAge } = pending
-  if (keep === 'pending') {
-    const fresh = draftOf(NOTHING_STORED, undefined, pending, now)
-    // Not what other requests have put into the old session meanwhile.
-    const data = pick(draft.data, Object.keys(session.data.proxy))
-    return applyOwner(session, { ...fresh, data }, pending, now)
-  }
+  if (pending.seen !== undefined)
+    return applyOwner(
+      session,
+      { ...draftOf(NOTHING_STORED, undefined, pending, now), data: pending.seen },
+      pending,
+      now,
+    )
   const isAnother = isSomebodyElse(draft.owner, owner)
   // Of another owner's session nothing but data goes on, not even how long it was to live.
   const ground = keep === false || isAnother ? emptyDraft(now) : draft
@@ -112,7 +122,7 @@ function isSomebodyElse(previous: string | undefined, owner: string | undefined)
 }
 
 /** The changes that go on: over another owner nothing else does. */
-function keptOf(pending: PendingChanges, keep: Exclude<Keep, 'pending'>): PendingChanges {
+function keptOf(pending: PendingChanges, keep: Keep): PendingChanges {
   if (keep === true) return pending
   return { ...pending, changes: pending.changes.filter(({ key }) => keep !== false && keep.includes(key)) }
 }

@@ -216,6 +216,14 @@ const more: Handlers = {
     ctx.state.session.flash('notice', 'hello')
   }),
   '/anew-sign-in': anew((ctx) => ctx.state.session.signIn('ada')),
+  '/anew-renewed': anew((ctx) => bagOf(ctx).regenerate()),
+  '/null-renewed': (ctx) => {
+    visitorOf(ctx).session = null
+    return ctx.state.session.regenerate()
+  },
+  '/anew-destroyed': anew((ctx) => ctx.state.session.destroy()),
+  '/put-back': (ctx) => void (visitorOf(ctx).session = visitorOf(ctx).session ?? ({} as never)),
+  '/unput': (ctx) => void (bagOf(ctx)['fresh'] = 'other'),
   '/anew-big': anew((ctx) => void (bagOf(ctx)['big'] = 'x'.repeat(70_000))),
   '/put': (ctx) => {
     bagOf(ctx)['fresh'] = true
@@ -291,23 +299,54 @@ test("maxAge is 'session' until it is set, and then the cookie's", async (t) => 
   t.regex(answer.setCookie.join(), /Max-Age=60/i)
 })
 
-test('maxAge in an object that is assigned is the lifetime, and no data', async (t) => {
-  const now = Date.now()
-  const app = await ecosystem(
-    t,
-    { now: () => now },
-    answering({
-      ...handlers,
-      '/': (ctx) => {
-        visitorOf(ctx).session = { maxAge: 60_000, a: 1 } as never
-        return JSON.stringify([bagOf(ctx).maxAge, bagOf(ctx)])
-      },
-    }),
-  )
-  const { body, setCookie } = await app.browser().get('/')
+test('an object after null is what was assigned, whatever another request makes of the same keys meanwhile', async (t) => {
+  for (const onConflict of ['merge', 'throw'] as const) {
+    const app = await ecosystem(t, { onConflict }, answering(more))
+    const browser = app.browser()
+    await browser.get('/put')
+    const before = await browser.cookie()
+    const barrier = app.store.pause('create')
+    const fresh = browser.get('/null-then-assign')
+    await barrier.arrived
+    await browser.send('/unput', before)
+    barrier.open()
+    t.is((await fresh).status, 200)
 
-  t.is(body, '[60000,{"a":1}]')
-  t.regex(setCookie.join(), /Max-Age=60/i)
+    t.is((await browser.get('/show')).body, '{"fresh":true}')
+  }
+})
+
+for (const [path, told] of [
+  ['/anew-renewed', { fresh: true }],
+  ['/null-renewed', {}],
+] as const)
+  test(`a new id after null signs nobody in again: ${path}`, async (t) => {
+    const { middleware, ...app } = await ecosystem(t, {}, answering(more))
+    const browser = app.browser()
+    await browser.get('/anew-sign-in')
+    await browser.get(path)
+
+    t.deepEqual(JSON.parse((await browser.get('/tell')).body), [null, told, 'session', []])
+    t.is((await middleware.list('ada')).length, 0)
+  })
+
+test('an object after null and then destroy() is an end', async (t) => {
+  const browser = (await ecosystem(t, {}, answering(more))).browser()
+  await browser.get('/count')
+
+  t.is((await browser.get('/anew-destroyed')).status, 200)
+  t.is((await browser.get('/show')).body, '{}')
+})
+
+test('ctx.session put back where it was changes nothing', async (t) => {
+  const { store, ...app } = await ecosystem(t, { maxAge: '1d' }, answering(more))
+  const browser = app.browser()
+
+  t.deepEqual((await browser.get('/put-back')).setCookie, [])
+  await browser.get('/count')
+  store.counted()
+  t.deepEqual((await browser.get('/put-back')).setCookie, [])
+  t.deepEqual(store.counted(), { read: 1 })
 })
 
 test('a maxAge that was set before a regenerate with a callback is of the new session', async (t) => {
