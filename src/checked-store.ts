@@ -215,8 +215,7 @@ export class CheckedStore {
    */
   close(): Promise<void> {
     this.isClosed = true
-    if (this.#closing !== undefined) return this.#closing.catch(() => undefined)
-    return (this.#closing = this.#close())
+    return this.#closing?.catch(() => undefined) ?? (this.#closing = this.#close())
   }
 
   async #close(): Promise<void> {
