@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import test from 'ava'
+import { MemoryStore } from '../../src/index.ts'
 import { jsonCodec } from '../../src/record/codec.ts'
 import type { SchemaIssue, SchemaResult, StandardSchema } from '../../src/record/schema.ts'
 import { validated } from '../../src/record/schema.ts'
@@ -41,6 +42,19 @@ test('the output of a schema is the data, be it promised', async (t) => {
     ),
     { a: 1 },
   )
+})
+
+test.serial('what a schema fills in is no merge with another request', async (t) => {
+  const store = new MemoryStore()
+  const before = await mounted(t, { store }, { '/': ({ data }) => void (data.name = 'ada') })
+  const browser = before.browser()
+  await browser.get('/')
+  const filling = schema((value) => ({ value: { n: 1, ...(value as Things) } }))
+  const app = await mounted(t, { store, schema: filling }, { '/': ({ data }) => (data.name = `${data.name}${data.n}`) })
+  const heard = hear(t, 'merge')
+
+  t.is((await app.browser().send('/', await browser.cookie())).body, 'ada1')
+  t.deepEqual(heard, [])
 })
 
 test('a schema may write into what it is given: it is a copy', async (t) => {

@@ -195,6 +195,43 @@ test.serial('looks do not pile up while a store says again and again that ends m
   watches.close()
 })
 
+test.serial('a look that answers late hides no later one that failed', async (t) => {
+  const inner = new MemoryStore()
+  let announce!: (key: string | undefined) => void
+  const answers: ((answer: Promise<SessionRecord | undefined>) => void)[] = []
+  let isSlow = true
+  const store: SessionStore = Object.assign(new MemoryStore(), {
+    read: (key: string, now: number) =>
+      isSlow
+        ? new Promise<SessionRecord | undefined>((resolve) => answers.push(resolve))
+        : Promise.resolve(inner.read(key, now)),
+    subscribe: (onEnd: typeof announce) => {
+      announce = onEnd
+      return () => undefined
+    },
+  })
+  const watches = new Watches(
+    new CheckedStore(store, 20_000, new Events(undefined)),
+    new Payload(jsonCodec(1000), 65_536, undefined),
+    settingsOf({ keys: ['a secret of more than sixteen characters'] }),
+  )
+  const now = Date.now()
+  const record = { key: 'k'.repeat(43), version: 1, payload: '{}', owner: undefined, meta: undefined }
+  const watcher = new Waiting({ ...record, createdAt: now, lastSeenAt: now, expiresAt: now + 3_600_000 })
+
+  watches.add(watcher)
+  announce(record.key)
+  t.is(answers.length, 2)
+  answers[1]?.(Promise.reject(new Error('the store is away')))
+  await turn(0)
+  answers[0]?.(Promise.resolve(watcher.record))
+  await turn(0)
+  isSlow = false
+
+  t.true(await eventually(() => watcher.ended > 0))
+  watches.close()
+})
+
 test.serial('a clock that fails for a moment ends neither the process nor the wait', async (t) => {
   let failures = 0
   let clock = (): number => 1000
