@@ -1557,8 +1557,8 @@ export const mutants = [
   m(
     'a new id after ctx.session = null takes the end back',
     'compat/koa-session.ts',
-    "return signIns === this.#endAfter && status !== 'destroyed' ? this.#end : 'no'",
-    "return signIns === this.#endAfter && status !== 'destroyed' && !requestSessionOf(this.manager).hasNewId ? this.#end : 'no'",
+    "return cookie.signIns === this.#endAfter && status !== 'destroyed' ? this.#end : 'no'",
+    "return cookie.signIns === this.#endAfter && status !== 'destroyed' && !requestSessionOf(this.manager).hasNewId ? this.#end : 'no'",
     'compat/koa-session',
   ),
   m(

@@ -57,8 +57,8 @@ export class KoaSessionFacade {
 
   /** How the handlers want the session to end: `'ended'` after `ctx.session = null`, `'replaced'` by an object after that. */
   get pendingEnd(): 'no' | 'ended' | 'replaced' {
-    const { signIns, status } = requestSessionOf(this.manager)
-    return signIns === this.#endAfter && status !== 'destroyed' ? this.#end : 'no'
+    const { cookie, status } = requestSessionOf(this.manager)
+    return cookie.signIns === this.#endAfter && status !== 'destroyed' ? this.#end : 'no'
   }
 
   /** Carries out, when the handlers have returned, what they said by assigning to `ctx.session`. */
@@ -139,7 +139,7 @@ export class KoaSessionFacade {
     if (value === null || value === undefined || value === false) {
       if (!this.#isDestroyed) this.manager.clear()
       this.#end = 'ended'
-      this.#endAfter = requestSessionOf(this.manager).signIns
+      this.#endAfter = requestSessionOf(this.manager).cookie.signIns
       return
     }
     if (typeof value !== 'object' || Array.isArray(value))

@@ -81,8 +81,7 @@ export function finishSignIn(session: RequestSession, previousPublicId?: string)
   const { record, core } = session
   if (record?.owner === undefined) return
   const { key: publicId, owner } = record
-  session.cookie.hasSignedIn = true
-  session.signIns++
+  session.cookie.signIns++
   if (core.events.channels['sign-in'].hasSubscribers) core.events.emit('sign-in', { publicId, previousPublicId, owner })
   const { maxPerOwner } = core.settings
   return maxPerOwner === undefined ? undefined : enforceLimit(core, owner, maxPerOwner, publicId)

@@ -51,8 +51,6 @@ export class RequestSession {
   replacedPublicId: string | undefined = undefined
   /** This request gave the session a new id. */
   hasNewId = false
-  /** How often this request signed an owner in. */
-  signIns = 0
   /** When the limits of now end the session that was loaded, if it is not used again; 0 for one that was not loaded. */
   endsAt = 0
   /** When the record was asked for, by `performance.now()`. */

@@ -21,8 +21,8 @@ export class ResponseCookie implements HeaderSource {
   isOver = false
   /** The headers left with a cookie of a session that is not stored yet: its handler answers by itself. */
   hasIntroduced = false
-  /** An owner signed in: this response offers to bind the session to the browser's device. */
-  hasSignedIn = false
+  /** How often an owner signed in: from the first time on this response offers to bind the session to the browser's device. */
+  signIns = 0
   readonly #session: RequestSession
   #isWatching = false
 
@@ -95,7 +95,7 @@ export class ResponseCookie implements HeaderSource {
         // The same: the read at the load is the word that the session lives.
         return status === 'live' && phase === 'open' ? [this.#ours()] : NO_HEADERS
       case 'issue':
-        return this.hasSignedIn ? [this.#ours(), ...this.#endOfBinding(), ...this.#offer()] : [this.#ours()]
+        return this.signIns > 0 ? [this.#ours(), ...this.#endOfBinding(), ...this.#offer()] : [this.#ours()]
       case 'clear':
         return [this.#cleared(), ...this.#endOfBinding(), ...this.#clearSiteData()]
     }
