@@ -37,6 +37,9 @@ function withStrategy(made: Passport): Passport {
 
 const userOf = (ctx: Context): string => (ctx.state as unknown as { user?: { id: string } }).user?.id ?? 'nobody'
 
+/** Data under names that the session has, too. */
+const NAMED = { createdAt: 5, owner: 'x', flash: { a: [1] }, update: 1, data: {}, save: 2 }
+
 const handlers: Handlers = {
   '/me': userOf,
   '/show': (ctx) => JSON.stringify({ ...bagOf(ctx) }),
@@ -45,15 +48,7 @@ const handlers: Handlers = {
     bagOf(ctx)['returnTo'] = '/account?page=2'
     ctx.redirect('/login')
   },
-  '/names': (ctx) =>
-    void (ctx.state.session.data = {
-      createdAt: 5,
-      owner: 'x',
-      flash: { a: [1] },
-      update: 1,
-      data: {},
-      save: 2,
-    } as object),
+  '/names': (ctx) => void (ctx.state.session.data = structuredClone(NAMED) as object),
   '/logout': async (ctx) => {
     await visitorOf(ctx).logout()
     return userOf(ctx)
@@ -154,15 +149,7 @@ for (const [name, open] of Object.entries(makes)) {
     await post(browser, '/login-keep', ADA)
 
     const [data] = await stored(app)
-    t.deepEqual(data, {
-      createdAt: 5,
-      owner: 'x',
-      flash: { a: [1] },
-      update: 1,
-      data: {},
-      save: 2,
-      passport: { user: 'ada' },
-    })
+    t.deepEqual(data, { ...NAMED, passport: { user: 'ada' } })
     t.is((await browser.get('/me')).body, 'ada')
     t.deepEqual(app.warnings, [])
   })

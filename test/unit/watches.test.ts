@@ -38,6 +38,21 @@ class CountingStore extends MemoryStore {
 const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
 const turn = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
+/** The watches over a store whose announcements the test makes. */
+function announcing(store: SessionStore): { watches: Watches; announce: (key: string | undefined) => void } {
+  let told: ((key: string | undefined) => void) | undefined
+  const subscribe = (onEnd: typeof told): (() => void) => {
+    told = onEnd
+    return () => undefined
+  }
+  const watches = new Watches(
+    new CheckedStore(Object.assign(store, { subscribe }), 20_000, new Events(undefined)),
+    new Payload(jsonCodec(1000), 65_536, undefined),
+    settingsOf({ keys: ['a secret of more than sixteen characters'] }),
+  )
+  return { watches, announce: (key) => told?.(key) }
+}
+
 /** Until it is so, for a minute at most. */
 async function eventually(isSo: () => boolean): Promise<boolean> {
   for (let tries = 0; tries < 1200 && !isSo(); tries++) await turn(50)
@@ -146,7 +161,6 @@ test.serial('an end right after a look is told within five seconds where the sto
 
 test.serial('looks do not pile up while a store says again and again that ends may have been missed', async (t) => {
   const inner = new MemoryStore()
-  let announce!: (key: string | undefined) => void
   let heal!: () => void
   let outage: Promise<void> | undefined
   let underWay = 0
@@ -160,16 +174,8 @@ test.serial('looks do not pile up while a store says again and again that ends m
         return inner.read(key, now)
       })
     },
-    subscribe: (onEnd: typeof announce) => {
-      announce = onEnd
-      return () => undefined
-    },
   })
-  const watches = new Watches(
-    new CheckedStore(store, 20_000, new Events(undefined)),
-    new Payload(jsonCodec(1000), 65_536, undefined),
-    settingsOf({ keys: ['a secret of more than sixteen characters'] }),
-  )
+  const { watches, announce } = announcing(store)
   const now = Date.now()
   const watchers = Array.from({ length: 200 }, (_, at) => {
     const key = `${at}`.padStart(43, 'k')
@@ -197,7 +203,6 @@ test.serial('looks do not pile up while a store says again and again that ends m
 
 test.serial('a look that answers late hides no later one that failed', async (t) => {
   const inner = new MemoryStore()
-  let announce!: (key: string | undefined) => void
   const answers: ((answer: Promise<SessionRecord | undefined>) => void)[] = []
   let isSlow = true
   const store: SessionStore = Object.assign(new MemoryStore(), {
@@ -205,16 +210,8 @@ test.serial('a look that answers late hides no later one that failed', async (t)
       isSlow
         ? new Promise<SessionRecord | undefined>((resolve) => answers.push(resolve))
         : Promise.resolve(inner.read(key, now)),
-    subscribe: (onEnd: typeof announce) => {
-      announce = onEnd
-      return () => undefined
-    },
   })
-  const watches = new Watches(
-    new CheckedStore(store, 20_000, new Events(undefined)),
-    new Payload(jsonCodec(1000), 65_536, undefined),
-    settingsOf({ keys: ['a secret of more than sixteen characters'] }),
-  )
+  const { watches, announce } = announcing(store)
   const now = Date.now()
   const record = { key: 'k'.repeat(43), version: 1, payload: '{}', owner: undefined, meta: undefined }
   const watcher = new Waiting({ ...record, createdAt: now, lastSeenAt: now, expiresAt: now + 3_600_000 })
