@@ -1,7 +1,8 @@
 // Ready for production: sessions in Redis, ends that reach every process at once, secrets from the environment, and a stop
-// that cuts no answer and loses no commit. It needs a Redis or Valkey:
+// that cuts no answer and loses no commit. It needs a Redis or Valkey, and a secret, without which it does not start:
 //
 //   docker compose -f example/compose.yaml up -d redis
+//   SESSION_KEYS=$(node -p "crypto.randomBytes(32).toString('base64url')") npm run example 13
 //   curl -b jar -c jar -X POST http://127.0.0.1:18080/login/ada
 //   curl -N -b jar http://127.0.0.1:18080/events        and then stop the server: kill its process id
 import { Readable } from 'node:stream'
@@ -30,7 +31,7 @@ for (const each of [client, subscriber]) each.on('error', (error) => console.err
 await Promise.all([client.connect(), subscriber.connect()])
 
 const sessions = session<Visitor>({
-  keys: (process.env['SESSION_KEYS'] ?? 'a secret that all servers know').split(','), // the newest first
+  keys: (process.env['SESSION_KEYS'] ?? '').split(','), // the newest first
   store: new RedisStore(client, { prefix: 'example:', subscriber }),
 })
 

@@ -394,10 +394,12 @@ test('npm run example without a number names the examples', async (t) => {
     t.true(running.output().includes(name))
 })
 
+const SESSION_KEYS = 'a secret of this test alone'
+
 testWithRedis(
   '13-production: SIGTERM ends it by itself within its grace: answers whole, commits stored, streams told',
   async (t) => {
-    const environment = { REDIS_URL, WORK: '4000', GRACE: '16000' }
+    const environment = { REDIS_URL, SESSION_KEYS, WORK: '4000', GRACE: '16000' }
     const { browser, running, url } = await example(t, '13-production.ts', environment)
     const visitor = browser()
     // Not ada, whose sessions 04-redis lists and ends in the same Redis.
@@ -424,7 +426,7 @@ testWithRedis(
 )
 
 testWithRedis('13-production: without anything open it ends at once', async (t) => {
-  const { browser, running } = await example(t, '13-production.ts', { REDIS_URL, GRACE: '60000' })
+  const { browser, running } = await example(t, '13-production.ts', { REDIS_URL, SESSION_KEYS, GRACE: '60000' })
   await browser().get('/login/grace', { method: 'POST' })
   t.is((await browser().get('/health')).status, 204)
   const exit = once(running.process, 'exit')
