@@ -47,8 +47,9 @@ async function exposition(): Promise<string> {
   return lines.join('')
 }
 
-// Koa's own options: the request that is running is known below, and with it a path and an address; a proxy ends TLS.
-const app = new Koa({ asyncLocalStorage: true, proxy: true })
+// Koa's own options: the request that is running is known below, and with it a path and an address; one proxy ends TLS, and
+// what a client writes before its word on the address does not count.
+const app = new Koa({ asyncLocalStorage: true, proxy: true, maxIpsCount: 1 })
 
 // ---- events: a counter of all, and an audit log of those that an auditor asks for
 
@@ -78,7 +79,7 @@ function audited(name: string, { owner = 'anonymous', reason, operation }: Event
       return { event: `session_expired:${owner},${reason ?? ''}`, level: 'info' }
     case 'reject':
       switch (reason) {
-        case 'ended': // by a sign-out, or so long ago that the store has forgotten how
+        case 'ended': // by a sign-out, or by its limits
         case 'idle':
         case 'absolute':
         case 'replaced':
