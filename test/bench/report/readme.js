@@ -14,7 +14,7 @@ export function section({ cpu, redis, memory }) {
   const lines = [
     `![CPU per request of five session libraries, in multiples of a bare Koa request](test/bench/cpu.svg)`,
     '',
-    `The CPU of a whole request on Node ${run.node}, in bare Koa requests, and koa-session's in brackets: a visitor without a cookie ${pair('W1')}, reading a field ${pair('W2')},`,
+    `The CPU of a whole request on Node ${run.node}, in multiples of a bare Koa request, and koa-session's in brackets: a visitor without a cookie ${pair('W1')}, reading a field ${pair('W2')},`,
     `changing one ${pair('W3')}, a new session ${pair('W4')}, reading a field of 10 KB ${pair('W5')}, a forged cookie ${pair('W6')}.`,
     memoryLine(newest(memory)) + redisLine(newest(redis)),
   ]
@@ -24,7 +24,7 @@ export function section({ cpu, redis, memory }) {
 function memoryLine(run) {
   const row = run?.fills.find(({ candidate, size }) => candidate === 'koa-fastsession' && size === 1_000_000)
   return row
-    ? `A small session takes ${Math.round(row.bytes)} bytes of memory, a million of them ${Math.round((row.bytes * 1_000_000) / 2 ** 20)} MiB, all of which come back. `
+    ? `A small session takes ${Math.round(row.bytes)} bytes of memory, a million of them ${Math.round((row.bytes * 1_000_000) / 2 ** 20)} MiB, which are free again when they have ended. `
     : ''
 }
 
