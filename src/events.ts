@@ -27,7 +27,9 @@ export type EventName = keyof typeof LEVELS
  *
  * - `'malformed'`: the cookie has the wrong shape.
  * - `'signature'`: no key of ours signed it.
- * - `'ended'`: its session has ended; `'idle'`, `'absolute'` or `'replaced'` where the store still knows how.
+ * - `'ended'`: its session has ended: signed out, ended from elsewhere, or run out.
+ * - `'replaced'`: its session got a new id within the last minute.
+ * - `'idle'`, `'absolute'`: its session is over a limit that is shorter here than where it was stored.
  * - `'corrupt'`: its record cannot be read.
  * - `'duplicate'`: there were several cookies of our name, and another one leads to a session.
  * - `'unbound'`: the session is bound to a device, and the request gave no fresh proof of it.

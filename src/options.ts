@@ -139,7 +139,7 @@ export interface SessionOptions<Data extends object = Record<string, unknown>> {
   readonly passive?: ((ctx: Context) => boolean) | undefined
   /**
    * No record and no cookie until there is something to keep: data, a flash message, `maxAge`, an `id` that was read,
-   * `save()`, `signIn()`. `false`: every visitor gets a session at once, but for an OPTIONS request.
+   * `save()`, `regenerate()`, `signIn()`. `false`: every visitor gets a session at once, but for an OPTIONS request.
    *
    * @default true
    */
@@ -188,9 +188,9 @@ export interface SessionOptions<Data extends object = Record<string, unknown>> {
    */
   readonly schema?: StandardSchema<Data> | undefined
   /**
-   * The owner as data tells it, looked at in each commit, for apps that sign in by other means than `signIn`, which is
-   * refused then. It gets a copy of data and answers at once: a text of 1 to 255 characters, or `undefined` for nobody. Where
-   * an owner appears or changes, the session gets a new id, as by `signIn`; where one goes away it does not.
+   * The owner as data tells it, looked at in each commit that stores a change, for apps that sign in by other means than
+   * `signIn`, which is refused then. It gets a copy of data and answers at once: a text of 1 to 255 characters, or `undefined`
+   * for nobody. Where an owner appears or changes, the session gets a new id, as by `signIn`; where one goes away it does not.
    *
    * ```ts
    * session({ koaSession: true, owner: (data) => data.passport?.user })

@@ -46,15 +46,17 @@ export interface SessionMiddleware<
    * ```ts
    * server.on('upgrade', (request, socket, head) => {
    *   socket.on('error', () => socket.destroy())
-   *   void sessions.run(request, ({ owner }) => {
-   *     if (owner === undefined) return socket.destroy()
-   *     sockets.handleUpgrade(request, socket, head, (client) => greet(client, owner))
-   *   })
+   *   sessions
+   *     .run(request, ({ owner }) => {
+   *       if (owner === undefined) return socket.destroy()
+   *       sockets.handleUpgrade(request, socket, head, (client) => greet(client, owner))
+   *     })
+   *     .catch(() => socket.destroy()) // a page of another site, an outage: unheard it would end the process
    * })
    * ```
    *
-   * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when a session that is not stored is changed, or one regenerated;
-   * `ERR_SESSION_STORE` before `fn` is called; and what a commit throws.
+   * @throws {SessionError} `ERR_SESSION_CROSS_SITE`, `ERR_SESSION_UNBOUND` or `ERR_SESSION_STORE` before `fn` is called;
+   * `ERR_SESSION_HEADERS_SENT` when a session that is not stored is changed, or one regenerated; and what a commit throws.
    */
   run<Result>(
     request: IncomingMessage,

@@ -73,8 +73,11 @@ export interface RedisStoreOptions {
  * `SUBSCRIBE`, on the channel. Where `PUBLISH` is refused, sessions end all the same and nobody hears of it.
  *
  * ```ts
- * const client = await createClient({ url }).connect()
- * const subscriber = await client.duplicate().connect()
+ * const client = createClient({ url, disableOfflineQueue: true })
+ * const subscriber = client.duplicate()
+ * // Without a listener a lost connection ends the process.
+ * for (const each of [client, subscriber]) each.on('error', console.error)
+ * await Promise.all([client.connect(), subscriber.connect()])
  * app.use(session({ store: new RedisStore(client, { subscriber }) }))
  * ```
  */
