@@ -205,11 +205,9 @@ export class MemoryStore implements SessionStore {
     let removed = 0
     for (let turn = 0; turn < this.#parts.length && removed < limit; turn++) {
       const part = this.#partOf(this.#sweepFrom)
-      let slot = part.nextToExpire()
-      while (removed < limit && slot !== NONE && part.expiresAt(slot) <= now) {
+      for (let slot = part.nextToExpire(now); removed < limit && slot !== NONE; slot = part.nextToExpire(now)) {
         this.#remove(part, slot, hashOf(part.key(slot)))
         removed++
-        slot = part.nextToExpire()
       }
       if (removed < limit) this.#sweepFrom++
     }
@@ -282,13 +280,12 @@ export class MemoryStore implements SessionStore {
   /** Evicts until the bounds hold, which ends: each turn removes a record, and the last one fits. */
   #makeRoom(written: SessionRecord, now: number): void {
     while (this.#count > this.#maxSessions || this.#bytes > this.#maxBytes) {
-      const victim = this.#eviction.next(this.#count, written, now)
-      if (victim === undefined) return
-      const { key, isExpired } = victim
+      const key = this.#eviction.next(this.#count, written, now)
+      if (key === undefined) return
       const hash = hashOf(key)
       const part = this.#partOf(hash)
       const slot = part.find(key, hash)
-      const entry = part.entry(slot)
+      const [entry, isExpired] = [part.entry(slot), part.expiresAt(slot) <= now]
       this.#remove(part, slot, hash)
       if (isExpired) continue
       this.#ends.announce(key)

@@ -87,9 +87,10 @@ export class Columns {
     }
   }
 
-  /** The slot that expires first, or NONE. */
-  nextToExpire(): number {
-    return this.#heap.first
+  /** The slot that expires first, if it does so by that instant; or NONE. */
+  nextToExpire(by: number): number {
+    const slot = this.#heap.first
+    return slot !== NONE && this.expiresAt(slot) <= by ? slot : NONE
   }
 
   /** The slot without an owner that was written longest ago, or NONE. */

@@ -22,7 +22,7 @@ export class Eviction {
    * The key of the record that goes next, of `count`. What was just written is the last in its order, so it goes only when it
    * is expired.
    */
-  next(count: number, written: SessionRecord, now: number): { key: string; isExpired: boolean } | undefined {
+  next(count: number, written: SessionRecord, now: number): string | undefined {
     const others = count - this.#owners.size - (written.owner === undefined ? 1 : 0)
     let from: Columns | undefined
     let victim = NONE
@@ -30,15 +30,15 @@ export class Eviction {
     for (let turn = 0; turn < this.#parts.length && candidates < CANDIDATES; turn++) {
       // eslint-disable-next-line @typescript-eslint/no-non-null-assertion -- the remainder stays within the parts
       const part = this.#parts[this.#from++ % this.#parts.length]!
-      const soonest = part.nextToExpire()
-      if (soonest !== NONE && part.expiresAt(soonest) <= now) return { key: part.key(soonest), isExpired: true }
+      const expired = part.nextToExpire(now)
+      if (expired !== NONE) return part.key(expired)
       const slot = part.leastRecentlyWritten()
-      if (others === 0) candidates++
-      if (others === 0 || slot === NONE || part.key(slot) === written.key) continue
-      candidates++
-      if (from === undefined || part.lastSeenAt(slot) < from.lastSeenAt(victim)) [from, victim] = [part, slot]
+      const isOther = slot !== NONE && part.key(slot) !== written.key
+      // Where there are none, as many parts are searched for an expired one.
+      if (isOther || others === 0) candidates++
+      if (isOther && (from === undefined || part.lastSeenAt(slot) < from.lastSeenAt(victim)))
+        [from, victim] = [part, slot]
     }
-    const key = from === undefined ? this.#owners.leastNeeded()?.key : from.key(victim)
-    return key === undefined ? undefined : { key, isExpired: false }
+    return from === undefined ? this.#owners.leastNeeded()?.key : from.key(victim)
   }
 }
