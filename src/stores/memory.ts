@@ -3,7 +3,7 @@
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { atLeastOne, bound, checkOptions, listener, positionIn } from './memory/arguments.ts'
 import { Columns } from './memory/columns.ts'
-import { isEnded, isOwned, ownerOf, toEntry, type Entry } from './memory/entries.ts'
+import { isEnded, isOwned, toEntry, type Entry } from './memory/entries.ts'
 import { Eviction } from './memory/eviction.ts'
 import { hashOf, NONE } from './memory/key-table.ts'
 import { Listeners } from './memory/listeners.ts'
@@ -100,7 +100,7 @@ export class MemoryStore implements SessionStore {
     const slot = part.find(record.key, hash)
     if (slot !== NONE && part.expiresAt(slot) > now) return false
     const size = this.#fitting(record)
-    if (slot !== NONE) this.#remove(part, slot, hash)
+    if (slot !== NONE) this.#remove(part, slot)
     const entry = toEntry(record)
     part.insert(record, hash, entry, size)
     if (isOwned(entry)) this.#owners.add(entry)
@@ -149,7 +149,7 @@ export class MemoryStore implements SessionStore {
     const part = this.#partOf(hash)
     const slot = part.find(key, hash)
     if (slot === NONE) return false
-    this.#remove(part, slot, hash)
+    this.#remove(part, slot)
     this.#ends.announce(key)
     return true
   }
@@ -206,7 +206,7 @@ export class MemoryStore implements SessionStore {
     for (let turn = 0; turn < this.#parts.length && removed < limit; turn++) {
       const part = this.#partOf(this.#sweepFrom)
       for (let slot = part.nextToExpire(now); removed < limit && slot !== NONE; slot = part.nextToExpire(now)) {
-        this.#remove(part, slot, hashOf(part.key(slot)))
+        this.#remove(part, slot)
         removed++
       }
       if (removed < limit) this.#sweepFrom++
@@ -250,12 +250,12 @@ export class MemoryStore implements SessionStore {
     return next
   }
 
-  #remove(part: Columns, slot: number, hash: number): void {
+  #remove(part: Columns, slot: number): void {
     const entry = part.entry(slot)
     if (isOwned(entry)) this.#owners.remove(entry)
     this.#bytes -= part.size(slot)
     this.#count--
-    part.remove(slot, hash)
+    part.remove(slot)
   }
 
   /** Calls `visit` for about `limit` live records of an owner; where the next call goes on. */
@@ -286,10 +286,10 @@ export class MemoryStore implements SessionStore {
       const part = this.#partOf(hash)
       const slot = part.find(key, hash)
       const [entry, isExpired] = [part.entry(slot), part.expiresAt(slot) <= now]
-      this.#remove(part, slot, hash)
+      this.#remove(part, slot)
       if (isExpired) continue
       this.#ends.announce(key)
-      if (!isEnded(entry)) this.#evictions.announce({ key, owner: ownerOf(entry) })
+      if (!isEnded(entry)) this.#evictions.announce({ key, owner: isOwned(entry) ? entry.owner : undefined })
     }
   }
 }

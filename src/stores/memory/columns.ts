@@ -5,7 +5,7 @@
 // write, whose first was written longest ago.
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- slots are dense, so every index below count has its entry */
 import type { SessionRecord } from '../../store.ts'
-import { DetailedEntry, ownerOf, type Entry } from './entries.ts'
+import { DetailedEntry, isOwned, type Entry } from './entries.ts'
 import { ExpiryHeap, resized } from './expiry-heap.ts'
 import { hashOf, KeyTable, NONE } from './key-table.ts'
 
@@ -131,9 +131,9 @@ export class Columns {
     this.#heap.change(slot, expiresAt)
   }
 
-  remove(slot: number, hash: number): void {
+  remove(slot: number): void {
     this.#unlink(slot)
-    this.#table.remove(hash, slot)
+    this.#table.remove(hashOf(this.key(slot)), slot)
     this.#heap.remove(slot)
     const last = --this.count
     if (slot !== last) this.#move(last, slot)
@@ -175,7 +175,7 @@ export class Columns {
   }
 
   #isQueued(slot: number): boolean {
-    return ownerOf(this.entry(slot)) === undefined
+    return !isOwned(this.entry(slot))
   }
 
   #append(slot: number): void {

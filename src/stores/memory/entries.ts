@@ -39,10 +39,6 @@ export function toEntry(record: SessionRecord): Entry {
     : new DetailedEntry(record)
 }
 
-export function ownerOf(entry: Entry): string | undefined {
-  return entry instanceof DetailedEntry ? entry.owner : undefined
-}
-
 export function isOwned(entry: Entry): entry is OwnedEntry {
   return entry instanceof DetailedEntry && entry.owner !== undefined
 }
