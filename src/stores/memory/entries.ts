@@ -97,7 +97,7 @@ export class Owner implements Link<DetailedEntry | Owner> {
 
   #keys(): string[] {
     const keys: string[] = []
-    for (const entry of this.entries) if (!(entry instanceof Owner)) keys.push(entry.key)
+    for (let entry = this.entries.first; entry instanceof DetailedEntry; entry = entry.after) keys.push(entry.key)
     return keys
   }
 }

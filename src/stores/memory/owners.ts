@@ -76,13 +76,9 @@ export class Owners {
   #shift(holder: Holder, from: number, to: number): void {
     if (from > 0) this.#leave(holder, from)
     if (to > 0) {
-      const level = this.#levels.get(to)
-      if (level) level.append(holder)
-      else {
-        const made = new Queue<Holder>()
-        made.append(holder)
-        this.#levels.set(to, made)
-      }
+      const level = this.#levels.get(to) ?? new Queue<Holder>()
+      this.#levels.set(to, level)
+      level.append(holder)
     }
     if (to > this.#highest) this.#highest = to
     // The last one to leave the highest level went one down.

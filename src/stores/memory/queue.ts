@@ -32,8 +32,4 @@ export class Queue<Member extends Link<Member>> {
     this.remove(member)
     this.append(member)
   }
-
-  *[Symbol.iterator](): Generator<Member, void, undefined> {
-    for (let member = this.first; member; member = member.after) yield member
-  }
 }

@@ -5,8 +5,6 @@ import type { SessionRecord } from '../../store.ts'
 const SHORTEST_SLICE = 13
 
 /** A copy that keeps no other text alive. */
-export function ownText(text: string): string
-export function ownText(text: string | undefined): string | undefined
 export function ownText(text: string | undefined): string | undefined {
   if (text === undefined || text.length < SHORTEST_SLICE) return text
   // UTF-16 brings back every text, lone surrogates as well.
