@@ -131,18 +131,19 @@ export class CheckedStore {
    * @returns a function that ends it, safe to call twice; `undefined` when this store cannot announce.
    */
   subscribe(onEnd: (key: string | undefined) => void): (() => void) | undefined {
-    return this.#watch('subscribe', (store) => store.subscribe?.((key) => onEnd(key)))
+    return this.#watch('subscribe', onEnd)
   }
 
   /** A bounded store calls `onEvict` for each live record that it removed to make room; as `subscribe` otherwise. */
   watchEvictions(onEvict: (evicted: Pick<SessionRecord, 'key' | 'owner'>) => void): (() => void) | undefined {
-    return this.#watch('watchEvictions', (store) => store.watchEvictions?.((evicted) => onEvict(evicted)))
+    return this.#watch('watchEvictions', onEvict)
   }
 
-  #watch(operation: string, begin: (store: SessionStore) => (() => void) | undefined): (() => void) | undefined {
+  #watch(operation: 'subscribe' | 'watchEvictions', listener: (told: never) => void): (() => void) | undefined {
     let end: (() => void) | undefined
     try {
-      end = begin(this.#store)
+      // The compiler loses sight of which verb this listener is for.
+      end = (this.#store[operation] as ((given: typeof listener) => () => void) | undefined)?.(listener)
       if (end === undefined) return undefined
       // What an async one rejects with must not end the process.
       if (isPromise<unknown>(end)) end.then(undefined, () => undefined)
