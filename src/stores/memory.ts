@@ -1,12 +1,12 @@
 // Keeps sessions in this process: bounded, expiring, and gone when it ends. It knows bounds and what is live;
 // how records lie in memory is the business of the columns.
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
+import { Listeners } from './listeners.ts'
 import { atLeastOne, bound, checkOptions, listener, positionIn } from './memory/arguments.ts'
 import { Columns } from './memory/columns.ts'
 import { isEnded, isOwned, toEntry, type Entry } from './memory/entries.ts'
 import { Eviction } from './memory/eviction.ts'
 import { hashOf, NONE } from './memory/key-table.ts'
-import { Listeners } from './memory/listeners.ts'
 import { Owners } from './memory/owners.ts'
 import { sizeOf } from './memory/size.ts'
 

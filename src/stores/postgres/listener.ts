@@ -2,6 +2,7 @@
 // watch learn within seconds that they may have missed something.
 import { invalidMix, invalidType } from '../../errors.ts'
 import { isPromise } from '../../store.ts'
+import { Listeners } from '../listeners.ts'
 import { isClient, isUnconnected } from './client.ts'
 
 /** The part that is used of a `pg` Client that listens. */
@@ -18,8 +19,6 @@ export interface PostgresSubscriber {
 
 /** A Client of pg that is the store's alone, or a function that makes one, whenever the store needs one. */
 export type PostgresSubscriberSource = PostgresSubscriber | (() => PostgresSubscriber | Promise<PostgresSubscriber>)
-
-type OnEnd = (key: string | undefined) => void
 
 interface Line {
   readonly client: PostgresSubscriber
@@ -45,7 +44,7 @@ export class Listener {
   readonly #source: PostgresSubscriberSource
   readonly #channel: string
   readonly #times: ListenerTimes
-  readonly #watchers = new Set<{ onEnd: OnEnd }>()
+  readonly #watchers = new Listeners<string | undefined>()
   #line: Line | undefined
   #timer: NodeJS.Timeout | undefined
   #reconnecting: NodeJS.Timeout | undefined
@@ -60,17 +59,16 @@ export class Listener {
     this.#times = times
   }
 
-  subscribe(onEnd: OnEnd): () => void {
-    const watcher = { onEnd }
-    this.#watchers.add(watcher)
+  subscribe(onEnd: (key: string | undefined) => void): () => void {
+    const remove = this.#watchers.add(onEnd)
     if (this.#watchers.size === 1) this.#start()
     return () => {
-      if (this.#watchers.delete(watcher) && this.#watchers.size === 0) this.#stop()
+      remove()
+      if (this.#watchers.size === 0) this.#stop()
     }
   }
 
   close(): void {
-    if (this.#watchers.size === 0) return
     this.#watchers.clear()
     this.#stop()
   }
@@ -99,7 +97,7 @@ export class Listener {
   #tick(): void {
     const line = this.#line
     if (line?.isListening !== true) {
-      this.#tell(undefined)
+      this.#watchers.announce(undefined)
       if (line !== undefined && !this.#isOwner && line.asked === undefined) void this.#listen(line, this.#run)
     } else if (++this.#ticks % HEARTBEATS === 0) {
       // A connection that was cut without a word says nothing of it: it only stops to answer.
@@ -149,12 +147,12 @@ export class Listener {
     line.isListening = true
     this.#pause = FIRST_PAUSE
     // What was announced before the server knew of us was not heard.
-    this.#tell(undefined)
+    this.#watchers.announce(undefined)
   }
 
   #attach(client: PostgresSubscriber): Line {
     const heard = (message: { channel: string; payload?: string | undefined }): void => {
-      if (message.channel === this.#channel) this.#tell(message.payload)
+      if (message.channel === this.#channel) this.#watchers.announce(message.payload)
     }
     const lost = (): void => this.#lost(line)
     const line: Line = {
@@ -178,7 +176,7 @@ export class Listener {
     const wasListening = line.isListening
     line.isListening = false
     if (this.#isOwner) this.#again()
-    if (wasListening) this.#tell(undefined)
+    if (wasListening) this.#watchers.announce(undefined)
   }
 
   /** Drops the connection, if there is one, and makes another after a pause. */
@@ -218,16 +216,6 @@ export class Listener {
       return await Promise.race([answer, late])
     } finally {
       clearTimeout(timer)
-    }
-  }
-
-  #tell(key: string | undefined): void {
-    for (const { onEnd } of this.#watchers) {
-      try {
-        onEnd(key)
-      } catch {
-        // One watcher's failure is its own: the others must hear as well.
-      }
     }
   }
 }

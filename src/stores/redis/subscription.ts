@@ -2,6 +2,7 @@
 // seconds, and once more when it stands again: what was announced in between is lost.
 import { hasMethod } from './client.ts'
 import { invalidType } from '../../errors.ts'
+import { Listeners } from '../listeners.ts'
 
 /** A second client, for the announcements alone. */
 export type RedisSubscriber =
@@ -34,7 +35,7 @@ const PAUSE = 5000
 export class Subscription {
   readonly #open: OpenFeed
   readonly #channel: string
-  readonly #listeners = new Set<{ readonly onEnd: (key: string | undefined) => void }>()
+  readonly #listeners = new Listeners<string | undefined>()
   #feed: Feed | undefined
   #timer: NodeJS.Timeout | undefined
   #attempts = 0
@@ -46,11 +47,11 @@ export class Subscription {
   }
 
   add(onEnd: (key: string | undefined) => void): () => void {
-    const listener = { onEnd }
-    this.#listeners.add(listener)
+    const remove = this.#listeners.add(onEnd)
     if (this.#feed === undefined) this.#start()
     return () => {
-      if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.close()
+      remove()
+      if (this.#listeners.size === 0) this.close()
     }
   }
 
@@ -65,7 +66,7 @@ export class Subscription {
   #start(): void {
     const isOpen = () => this.#feed === feed
     const feed: Feed = this.#open(this.#channel, {
-      message: (key) => isOpen() && this.#tell(key),
+      message: (key) => isOpen() && this.#listeners.announce(key),
       lost: () => isOpen() && this.#fall(),
       back: () => isOpen() && this.#confirm(),
     })
@@ -82,7 +83,7 @@ export class Subscription {
       this.#isTrying = false
       if (!stands) return
       this.#stand()
-      this.#tell(undefined)
+      this.#listeners.announce(undefined)
     }
     this.#feed?.confirm().then(
       () => settled(true),
@@ -92,7 +93,7 @@ export class Subscription {
 
   #fall(): void {
     this.#timer ??= setInterval(() => {
-      this.#tell(undefined)
+      this.#listeners.announce(undefined)
       if (!this.#isTrying) this.#confirm()
     }, PAUSE).unref()
   }
@@ -100,16 +101,6 @@ export class Subscription {
   #stand(): void {
     clearInterval(this.#timer)
     this.#timer = undefined
-  }
-
-  #tell(key: string | undefined): void {
-    for (const { onEnd } of this.#listeners) {
-      try {
-        onEnd(key)
-      } catch {
-        // Nothing of a listener's may break the caller's client, or keep the others from hearing.
-      }
-    }
   }
 }
 

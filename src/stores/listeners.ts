@@ -3,6 +3,10 @@
 export class Listeners<Event> {
   readonly #all = new Set<{ readonly listener: (event: Event) => void }>()
 
+  get size(): number {
+    return this.#all.size
+  }
+
   /** Adds a listener, one more time if it is there already; the function that is returned removes it. */
   add(listener: (event: Event) => void): () => void {
     const entry = { listener }
@@ -10,12 +14,16 @@ export class Listeners<Event> {
     return () => void this.#all.delete(entry)
   }
 
+  clear(): void {
+    this.#all.clear()
+  }
+
   announce(event: Event): void {
     for (const { listener } of this.#all) {
       try {
         listener(event)
       } catch {
-        // What was announced has happened: the caller of the verb cannot do anything about a listener's fault.
+        // What was announced has happened: a listener's fault must break neither who announces it nor the others.
       }
     }
   }
