@@ -8,14 +8,8 @@
 // SQL through the caller's `mysql2` pool or connection. Instants are numbers in the table as they are in a record, so no
 // time zone of a server or a session can move them.
 import { invalidMix, invalidType, invalidValue } from '../errors.ts'
-import {
-  CorruptRecord,
-  type KeyPage,
-  type RecordPage,
-  type Replaced,
-  type SessionRecord,
-  type SessionStore,
-} from '../store.ts'
+import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
+import { unlessCorrupt } from './corrupt.ts'
 import { checkFlag, checkIdentifier, checkOptions } from './identifier.ts'
 import { Sender, type MysqlConnection, type MysqlPool } from './mysql/sender.ts'
 import { BATCH, DONE, schema, STALE, statements, type Statements } from './mysql/statements.ts'
@@ -155,7 +149,7 @@ export class MysqlStore implements SessionStore {
     const [portion, after] = [portionOf(limit), place(cursor)]
     const sql = this.#statements.listKeys(ownerValue(owner), now, after, portion)
     const rows = (await this.#sender.rows({ sql })) as Row[]
-    const keys = rows.filter((row) => isLive(row, now)).flatMap((row) => readable(() => text(row.key)))
+    const keys = rows.filter((row) => isLive(row, now)).flatMap((row) => unlessCorrupt(() => text(row.key)) ?? [])
     return { keys, cursor: cursorAfter(rows, portion) }
   }
 
@@ -189,7 +183,7 @@ export class MysqlStore implements SessionStore {
 
   async #records(sql: string, now: number, portion: number): Promise<RecordPage> {
     const rows = (await this.#sender.rows({ sql })) as Row[]
-    const records = rows.filter((row) => isLive(row, now)).flatMap((row) => readable(() => toRecord(row)))
+    const records = rows.filter((row) => isLive(row, now)).flatMap((row) => unlessCorrupt(() => toRecord(row)) ?? [])
     return { records, cursor: cursorAfter(rows, portion) }
   }
 
@@ -206,16 +200,6 @@ const CLOCK = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIME
 
 function isLive(row: Row, now: number): boolean {
   return Number(row.expires_at) > now
-}
-
-/** None where a row cannot be read: to the core its session has ended. */
-function readable<Result>(read: () => Result): Result[] {
-  try {
-    return [read()]
-  } catch (error) {
-    if (error instanceof CorruptRecord) return []
-    throw error
-  }
 }
 
 function portionOf(limit: number): number {

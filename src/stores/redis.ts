@@ -8,6 +8,7 @@
 // they run in a Cluster too. It knows what a record is made of; not what it is for.
 import { randomBytes, randomInt } from 'node:crypto'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
+import { passOver } from './corrupt.ts'
 import { connect, textOf, textsOf, unexpected, type Connection, type RedisClient } from './redis/client.ts'
 import { isLate, listedUntil, OwnerIndex, SLACK, type Entry } from './redis/owners.ts'
 import {
@@ -18,7 +19,6 @@ import {
   expiryOf,
   expiryOfReplaced,
   front,
-  passOver,
   readable,
   readableOwner,
 } from './redis/record.ts'

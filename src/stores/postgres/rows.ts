@@ -1,6 +1,7 @@
 // A record as the values of a statement, and a row as a record again.
 import { SessionError } from '../../errors.ts'
 import { CorruptRecord, type SessionRecord } from '../../store.ts'
+import { unlessCorrupt } from '../corrupt.ts'
 import { fromText, toText } from '../text.ts'
 
 /** A row as the statements ask for it. */
@@ -58,14 +59,7 @@ export function toRecord(row: Row): SessionRecord {
 
 /** The records among rows; what cannot be read is passed over. */
 export function readable(rows: readonly unknown[]): SessionRecord[] {
-  return rows.map(toRow).flatMap((row) => {
-    try {
-      return [toRecord(row)]
-    } catch (error) {
-      if (error instanceof CorruptRecord) return []
-      throw error
-    }
-  })
+  return rows.map(toRow).flatMap((row) => unlessCorrupt(() => toRecord(row)) ?? [])
 }
 
 /** @throws {SessionError} for what is no row of the columns that were asked for: it must not pass for a missing session. */

@@ -1,5 +1,6 @@
 // A record as text.
 import { CorruptRecord, type SessionRecord } from '../../store.ts'
+import { unlessCorrupt } from '../corrupt.ts'
 import { isWellFormed, textIn } from '../text.ts'
 import { HEAD_LENGTH } from './scripts.ts'
 
@@ -89,22 +90,14 @@ export function decode(key: string, value: string): SessionRecord {
 export function expiryOf(owner: string, head: string): number | undefined {
   const [, expiresAt = '', , , , line = ''] = head.split('\n', 6)
   if (line === '' || !HEAD.test(head)) return undefined
-  try {
-    return decodeOwner(line) === owner ? parse(expiresAt) : undefined
-  } catch {
-    return undefined // nothing but CorruptRecord comes from there
-  }
+  return unlessCorrupt(() => (decodeOwner(line) === owner ? parse(expiresAt) : undefined))
 }
 
 /** When a record without an owner expires that may name another one in its place, by its lines up to meta; `undefined` for any other. */
 export function expiryOfReplaced(head: string): number | undefined {
   const [, expiresAt = '', , , , owner, , meta = ''] = head.split('\n', 8)
   if (owner !== '' || meta === '' || !HEAD.test(head)) return undefined
-  try {
-    return parse(expiresAt)
-  } catch {
-    return undefined // nothing but CorruptRecord comes from there
-  }
+  return unlessCorrupt(() => parse(expiresAt))
 }
 
 /**
@@ -120,26 +113,12 @@ export function decodeOwner(line: string): string {
 
 /** The owner in a line of an answer; `undefined` where there is none, or none that can be read. */
 export function readableOwner(line: string): string | undefined {
-  return line === '' ? undefined : orNothing(() => decodeOwner(line))
+  return line === '' ? undefined : unlessCorrupt(() => decodeOwner(line))
 }
 
 /** The record in a value; `undefined` where there is none, or none that can be read: it must not hide the others. */
 export function readable(key: string, value: string | undefined): SessionRecord | undefined {
-  return value === undefined ? undefined : orNothing(() => decode(key, value))
-}
-
-function orNothing<Found>(find: () => Found): Found | undefined {
-  try {
-    return find()
-  } catch (error) {
-    passOver(error)
-    return undefined
-  }
-}
-
-/** For what cannot be read, which its caller passes over. @throws any other failure. */
-export function passOver(error: unknown): undefined {
-  if (!(error instanceof CorruptRecord)) throw error
+  return value === undefined ? undefined : unlessCorrupt(() => decode(key, value))
 }
 
 /** What stands for a value that no store has written. */

@@ -1,6 +1,7 @@
 // Portions of a table, read so that the process has its turn between the rows.
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { CorruptRecord, type SessionRecord } from '../../store.ts'
+import type { SessionRecord } from '../../store.ts'
+import { unlessCorrupt } from '../corrupt.ts'
 import { toKey, toRecord, type Row } from './rows.ts'
 
 // How many batches one portion may take, of expired rows as well: it ends early then, and perhaps empty.
@@ -56,11 +57,11 @@ export async function portion<Found>(
         await nextTurn()
         return { found, next: after }
       }
-      const key = unless(() => toKey(row))
+      const key = unlessCorrupt(() => toKey(row))
       // From a key that is no text the next batch cannot go on, but from the one beside it.
       if (key === undefined) continue
       after = key
-      const item = unless(() => take(row))
+      const item = unlessCorrupt(() => take(row))
       if (item !== undefined) found.push(item)
     }
     if (rows.length < asked || after === before) return { found, next: undefined }
@@ -68,16 +69,6 @@ export async function portion<Found>(
     if (found.length >= limit) break
   }
   return { found, next: after }
-}
-
-/** What is found, or nothing where a row is damaged. */
-function unless<Found>(find: () => Found | undefined): Found | undefined {
-  try {
-    return find()
-  } catch (error) {
-    if (error instanceof CorruptRecord) return undefined
-    throw error
-  }
 }
 
 /** Of a record that has expired the statement gives no payload. */
