@@ -35,13 +35,14 @@ export function assertStore(
 }
 
 /**
- * A foreign answer that is no promise and no value either.
+ * The foreign answer, a promise or a value.
  *
  * @throws {Error} for `true` and `false`: clients that answer by callback return them.
  */
-export function assertNoCallback(adapter: string, answer: unknown): void {
+export function notByCallback(adapter: string, answer: unknown): unknown {
   if (typeof answer === 'boolean')
     throw new Error(
       `${adapter}: get() answered ${String(answer)} where a promise or a session is due. A client that answers by callback must be wrapped in promises`,
     )
+  return answer
 }

@@ -1,5 +1,5 @@
 // Stores written for express-session: callbacks, and a lifetime that they read from the session's cookie.
-import type { SessionStore } from '../store.ts'
+import { isPromise, type SessionStore } from '../store.ts'
 import { assertStore } from './arguments.ts'
 import { KeyValueStore, type KeyValueClient } from './key-value-store.ts'
 
@@ -90,16 +90,12 @@ class ExpressClient implements KeyValueClient {
         if (error) refuse(error)
         else resolve(value)
       })
-      if (!isThenable(answer)) return
+      if (!isPromise<unknown>(answer)) return
       answer.then((value) => {
         if (!namesCallback && !this.#hasCalledBack) resolve(value)
       }, refuse)
     })
   }
-}
-
-function isThenable(answer: unknown): answer is PromiseLike<unknown> {
-  return typeof (answer as Partial<PromiseLike<unknown>> | undefined | null)?.then === 'function'
 }
 
 /** The record in a foreign session; what holds none passes on as it is, and counts as corrupt. */

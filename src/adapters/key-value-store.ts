@@ -97,10 +97,15 @@ export class KeyValueStore implements SessionStore {
 
   /** The record of that key if it lives; a corrupt one gives way to a write as an expired one does. */
   async #live(turn: Turn, key: string, now: number): Promise<SessionRecord | undefined> {
+    const record = await this.#readable(turn, key)
+    return record !== undefined && record.expiresAt > now ? record : undefined
+  }
+
+  /** The record of that key, `undefined` where it is corrupt. */
+  async #readable(turn: Turn, key: string): Promise<SessionRecord | undefined> {
     const held = await turn.read(() => this.#client.get(key))
     try {
-      const record = this.#decode(held, key)
-      return record !== undefined && record.expiresAt > now ? record : undefined
+      return this.#decode(held, key)
     } catch (error) {
       if (error instanceof CorruptRecord) return undefined
       throw error
@@ -122,12 +127,7 @@ export class KeyValueStore implements SessionStore {
   async #prove(turn: Turn, { key, version }: SessionRecord): Promise<void> {
     for (const pause of READ_BACK_PAUSES) {
       if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause))
-      const held = await turn.read(() => this.#client.get(key))
-      try {
-        if (this.#decode(held, key)?.version === version) return
-      } catch (error) {
-        if (!(error instanceof CorruptRecord)) throw error
-      }
+      if ((await this.#readable(turn, key))?.version === version) return
     }
     throw new Error(
       `${this.#adapter}: what was stored did not come back from this store. It may have another shape (a store for koa-session2 takes other arguments), or be a client that answers by callback where a promise is due`,

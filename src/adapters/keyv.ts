@@ -2,7 +2,7 @@
 // emits, throws or keeps to itself differs from version to version, and an outage must never be an absent session.
 import { invalidMix } from '../errors.ts'
 import type { SessionStore } from '../store.ts'
-import { assertNoCallback, assertStore } from './arguments.ts'
+import { assertStore, notByCallback } from './arguments.ts'
 import { KeyValueStore, type KeyValueClient } from './key-value-store.ts'
 
 /** A Keyv, or anything else with these methods. */
@@ -51,7 +51,8 @@ class KeyvClient implements KeyValueClient {
   }
 
   async get(key: string): Promise<unknown> {
-    if (typeof this.#keyv.getRaw !== 'function') return this.#watched(() => promised(this.#keyv.get(key)))
+    if (typeof this.#keyv.getRaw !== 'function')
+      return this.#watched(() => notByCallback('fromKeyv()', this.#keyv.get(key)))
     // Keyv 5 conceals a failed get(), and not a failed getRaw().
     const held = await this.#watched(() => this.#keyv.getRaw?.(key))
     return typeof held === 'object' && held !== null && 'value' in held ? held.value : held
@@ -73,9 +74,4 @@ class KeyvClient implements KeyValueClient {
     if (this.#errors === before) return answer
     throw this.#lastError instanceof Error ? this.#lastError : new Error(String(this.#lastError))
   }
-}
-
-function promised(answer: unknown): unknown {
-  assertNoCallback('fromKeyv()', answer)
-  return answer
 }

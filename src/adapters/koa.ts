@@ -1,6 +1,6 @@
 // Stores written for koa-session and koa-generic-session: promises, and a lifetime as an argument and in the value.
 import type { SessionStore } from '../store.ts'
-import { assertNoCallback, assertStore } from './arguments.ts'
+import { assertStore, notByCallback } from './arguments.ts'
 import { recordIn } from './express.ts'
 import { KeyValueStore, MAX_TTL, type KeyValueClient } from './key-value-store.ts'
 
@@ -46,9 +46,7 @@ class KoaClient implements KeyValueClient {
 
   async get(key: string): Promise<unknown> {
     // Some stores prolong a session by this when they read it: it must not cut one short.
-    const answer = this.#store.get(key, MAX_TTL, { rolling: false })
-    assertNoCallback('fromKoaStore()', answer)
-    return recordIn(await answer)
+    return recordIn(await notByCallback('fromKoaStore()', this.#store.get(key, MAX_TTL, { rolling: false })))
   }
 
   async set(key: string, record: string, ttl: number): Promise<void> {
