@@ -259,19 +259,13 @@ export class SqliteStore implements SessionStore {
   }
 
   /** Does the work; once more where the table was dropped meanwhile and is ours to make. */
-  #withTable<Result>(work: Work<Result>): Result {
+  #withTable<Result>(work: Work<Result>, mayMake = this.#createTable): Result {
     try {
       return work((this.#statements ??= this.#prepare()))
     } catch (error) {
-      if (!this.#createTable || this.#statements === undefined || !isMissingTable(error, this.#table)) {
-        throw worded(error)
-      }
+      if (!mayMake || this.#statements === undefined || !isMissingTable(error, this.#table)) throw worded(error)
       this.#statements = undefined
-    }
-    try {
-      return work((this.#statements = this.#prepare()))
-    } catch (error) {
-      throw worded(error)
+      return this.#withTable(work, false)
     }
   }
 
