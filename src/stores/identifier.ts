@@ -1,5 +1,5 @@
 // What the SQL stores share in checking what they are given: names that stand in statements, and names of options.
-import { describe, invalidType, invalidValue } from '../errors.ts'
+import { describe, invalidMix, invalidType, invalidValue } from '../errors.ts'
 
 const IDENTIFIER = /^[A-Z_][A-Z0-9_]*$/i
 
@@ -33,9 +33,7 @@ export function checkOptions(options: unknown, known: readonly string[]): assert
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue
     const shown = IDENTIFIER.test(name) && name.length <= 40 ? `options.${name}` : `an option (${describe(name)})`
-    throw Object.assign(new TypeError(`${shown} is not known to this store, which takes ${list}`), {
-      code: 'ERR_INVALID_ARG_VALUE',
-    })
+    throw invalidMix(`${shown} is not known to this store, which takes ${list}`)
   }
 }
 

@@ -164,10 +164,9 @@ export class MysqlStore implements SessionStore {
       const rows = (await this.#sender.rows({ sql: this.#statements.due(now) })) as Row[]
       const inOrder = rows.map((row) => ({ key: bytes(row.key), isLive: isLive(row, now) }))
       inOrder.sort((a, b) => Buffer.compare(a.key, b.key))
-      const [live, expired] = [true, false].map((kind) =>
-        inOrder.filter((one) => one.isLive === kind).map(({ key }) => key),
-      )
-      const removed = await this.#count((keys) => this.#statements.collect(keys, now), expired?.slice(0, limit - total))
+      const live = inOrder.filter((one) => one.isLive).map(({ key }) => key)
+      const expired = inOrder.filter((one) => !one.isLive).map(({ key }) => key)
+      const removed = await this.#count((keys) => this.#statements.collect(keys, now), expired.slice(0, limit - total))
       // Live records that came due stand in the way of later ones; moved on, they come due again when they may have ended.
       const postponed = await this.#count((keys) => this.#statements.postpone(keys, now), live)
       total += removed
@@ -187,7 +186,7 @@ export class MysqlStore implements SessionStore {
     return { records, cursor: cursorAfter(rows, portion) }
   }
 
-  async #count(statement: (keys: readonly Buffer[]) => string, keys: readonly Buffer[] = []): Promise<number> {
+  async #count(statement: (keys: readonly Buffer[]) => string, keys: readonly Buffer[]): Promise<number> {
     if (keys.length === 0) return 0
     return (await this.#sender.write({ sql: statement(keys) })).affectedRows
   }

@@ -233,7 +233,7 @@ export class PostgresStore implements SessionStore {
   async #run(statement: Statement, given: Values): Promise<readonly unknown[]> {
     const { name, text } = statement
     let values = this.#keepsAsciiOnly ? withAscii(given, statement.opaque) : given
-    let hasMade = false
+    let making = this.#making
     // Ends with an answer, or a throw when tries is RETRIES at the latest.
     for (let tries = 0; ; tries++) {
       const withName = name !== undefined && this.#keepsNames
@@ -242,9 +242,9 @@ export class PostgresStore implements SessionStore {
       } catch (error) {
         const state = sqlState(error)
         if (tries === RETRIES) throw discreet(error)
-        if (state === UNDEFINED_TABLE && !hasMade && this.#making !== undefined) {
-          hasMade = true
-          await this.#make(this.#making)
+        if (state === UNDEFINED_TABLE && making !== undefined) {
+          await this.#make(making)
+          making = undefined
         } else if (state === UNTRANSLATABLE) {
           const next = this.#translated(statement, values)
           if (next === undefined) throw discreet(error)

@@ -17,8 +17,8 @@ export function toText(text: string | undefined): string | null {
 }
 
 /** What was given to {@link toText}. */
-export function fromText(text: unknown): string {
-  if (typeof text !== 'string' || !text.startsWith(MARK)) return String(text)
+export function fromText(text: string): string {
+  if (!text.startsWith(MARK)) return text
   try {
     return String(JSON.parse(text.slice(1)))
   } catch {

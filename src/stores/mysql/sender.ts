@@ -129,7 +129,7 @@ export class Sender {
   /** Runs a statement, again where the server's answer means that nothing of it was done and that it may yet be. */
   async #run({ sql, values }: Statement): Promise<unknown> {
     const end = performance.now() + PATIENCE
-    let makes = this.#schema !== undefined
+    let schema = this.#schema
     // Ends with an answer, or a throw when tries is RETRIES at the latest.
     for (let tries = 0; ; tries++) {
       const prepares = values !== undefined && this.#prepares
@@ -139,9 +139,9 @@ export class Sender {
       } catch (error) {
         const number = serverErrorNumber(error)
         if (tries === RETRIES) throw discreet(error)
-        if (number === UNKNOWN_TABLE && makes) {
-          makes = false
-          await this.#makeTable()
+        if (number === UNKNOWN_TABLE && schema !== undefined) {
+          await this.#makeTable(schema)
+          schema = undefined
         } else if (prepares && NOT_PREPARED.has(number)) this.#prepares = false
         else if (!UNDONE.has(number) || performance.now() > end) throw discreet(error)
         else if (tries > 0) await pause(Math.random() * Math.min(2 ** tries, 50))
@@ -180,8 +180,8 @@ export class Sender {
   }
 
   /** Making a table that is there already changes nothing. A failure is not remembered. */
-  #makeTable(): Promise<unknown> {
-    this.#making ??= this.#send('query', this.#schema ?? '', [])
+  #makeTable(schema: string): Promise<unknown> {
+    this.#making ??= this.#send('query', schema, [])
       .catch((error: unknown) => {
         throw discreet(error)
       })

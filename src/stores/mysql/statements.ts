@@ -1,6 +1,5 @@
 // What a MysqlStore says to the server. Texts with question marks are prepared; the others get their values as literals.
-import type { Value } from './values.ts'
-import { literal } from './values.ts'
+import { literal, type Value } from './values.ts'
 
 // What a conditional write says of the row that it met, through LAST_INSERT_ID(expression): the server puts that into its
 // answer, beside the number of rows, which means one thing or another by a flag of the connection (FOUND_ROWS). It is
@@ -14,7 +13,9 @@ const EXPIRED = 4
 // Records that the sweep looks at in one statement, so that it holds few locks, and those briefly.
 export const BATCH = 500
 
-const COLUMNS = '`key`, version, owner, created_at, last_seen_at, expires_at, meta, payload, payload_bytes'
+const HEAD = '`key`, version, owner, created_at, last_seen_at, expires_at'
+const CONTENT = ['meta', 'payload', 'payload_bytes']
+const COLUMNS = [HEAD, ...CONTENT].join(', ')
 
 // Bytes have no collation, no padding and no character set: keys and owners are equal when they are the same, whatever
 // the defaults of the server, and no setting of a connection can convert them on their way. Text is UTF-8 in them.
@@ -59,8 +60,7 @@ export function statements(name: string) {
   // Those that have expired are passed over after they were read, so that a portion has an end however many they are.
   const liveColumns = (now: number): string => {
     const ofLive = (column: string) => `IF(expires_at > ${literal(now)}, ${column}, NULL) AS ${column}`
-    const content = ['meta', 'payload', 'payload_bytes'].map(ofLive)
-    return ['`key`, version, owner, created_at, last_seen_at, expires_at', ...content].join(', ')
+    return [HEAD, ...CONTENT.map(ofLive)].join(', ')
   }
   const among = (keys: readonly Value[]): string => `\`key\` IN (${keys.map(literal).join(', ')})`
 

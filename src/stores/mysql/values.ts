@@ -32,15 +32,8 @@ export function ownerValue(owner: string): Buffer {
 }
 
 /** The columns from the version on, in the order of the statements. Bytes are copied: their owner may go on to write. */
-export function recordValues({
-  version,
-  payload,
-  owner,
-  createdAt,
-  lastSeenAt,
-  expiresAt,
-  meta,
-}: SessionRecord): Value[] {
+export function recordValues(record: SessionRecord): Value[] {
+  const { version, payload, owner, createdAt, lastSeenAt, expiresAt, meta } = record
   return [
     whole('version', version),
     owner === undefined ? null : ownerValue(owner),

@@ -1,7 +1,6 @@
 // The announcements of other processes, over a connection that does nothing else. Whatever happens to it, those who
 // watch learn within seconds that they may have missed something.
 import { invalidMix, invalidType } from '../../errors.ts'
-import { isPromise } from '../../store.ts'
 import { Listeners } from '../listeners.ts'
 import { isClient, isUnconnected } from './client.ts'
 
@@ -206,7 +205,6 @@ export class Listener {
 
   /** The answer, or a failure when it is late. */
   async #within<T>(answer: T | Promise<T>): Promise<T> {
-    if (!isPromise(answer)) return answer
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error('no answer')), this.#times.patience)

@@ -19,16 +19,8 @@ interface Row {
 
 export type Values = (string | null)[]
 
-export function toValues({
-  key,
-  version,
-  owner,
-  createdAt,
-  lastSeenAt,
-  expiresAt,
-  meta,
-  payload,
-}: SessionRecord): Values {
+export function toValues(record: SessionRecord): Values {
+  const { key, version, owner, createdAt, lastSeenAt, expiresAt, meta, payload } = record
   const [text, bytes] = typeof payload === 'string' ? [toText(payload), null] : [null, base64(payload)]
   return [
     key,
