@@ -173,8 +173,8 @@ export class RedisStore implements SessionStore {
   }
 
   touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): Promise<boolean> {
-    const numbers = [now, undefined, version, lastSeenAt, expiresAt]
-    const line = numbers.map((each) => (each === undefined ? timeToLive(expiresAt, now) : encodeNumber(each))).join(' ')
+    const numbers = [version, lastSeenAt, expiresAt].map(encodeNumber)
+    const line = [encodeNumber(now), timeToLive(expiresAt, now), ...numbers].join(' ')
     const attempt = <T>(until: string, then: (word: string) => T | Promise<T>): Promise<T> =>
       this.#run(TOUCH, this.#prefix + key, [`${line} ${until}`], then)
 

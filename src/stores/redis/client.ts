@@ -1,5 +1,6 @@
 // The clients, known by their shape only: how a command goes to the server that holds a key, and to each primary.
 import { describe, invalidType } from '../../errors.ts'
+import { isPromise } from '../../store.ts'
 
 /** `redis`: `createClient()`, `createClientPool()`. */
 interface RedisSingle {
@@ -150,8 +151,7 @@ function thrown(error: unknown): never {
 }
 
 function promised(answer: Promise<unknown>): Promise<unknown> {
-  const given: unknown = answer
-  if (typeof given === 'object' && given !== null && 'then' in given) return answer
+  if (isPromise<unknown>(answer)) return answer
   return Promise.reject(
     new TypeError(
       'the client gave no promise, so it answers by callback: RedisStore takes a client of redis 4 or later, without legacyMode',

@@ -7,8 +7,7 @@
 // in which it was written, by the clock of the server that keeps the index, and a walk removes what has no record only
 // at an age of ten minutes. A create or replace that took longer than half of that writes the entry once more.
 import { createHash } from 'node:crypto'
-import type { Connection } from './client.ts'
-import { textsOf } from './client.ts'
+import { textsOf, type Connection } from './client.ts'
 import { encodeNumber } from './record.ts'
 import { runScript } from './run.ts'
 import { CLEAN, ENLIST, GRACE, PAGE, STAMPS } from './scripts.ts'

@@ -22,7 +22,7 @@ export class PortionReader {
   values(keys: readonly string[]): Promise<readonly (string | undefined)[]> {
     return this.#readAll(
       keys,
-      (names, fail) => this.#connection.ask(['MGET', ...names], names[0] ?? '', listOf, fail),
+      (names) => this.#connection.ask(['MGET', ...names], names[0] ?? '', listOf, unlessApart),
       (name) => this.#connection.ask(['GET', name], name, textOf, unlessWrongType),
     )
   }
@@ -31,7 +31,7 @@ export class PortionReader {
   heads(keys: readonly string[]): Promise<readonly string[]> {
     return this.#readAll(
       keys,
-      (names, fail) => runScript(this.#connection, HEADS, names, [], textsOf).catch(fail),
+      (names) => runScript(this.#connection, HEADS, names, [], textsOf).catch(unlessApart),
       (name) => {
         const head = (answer: unknown) => textOf(answer) ?? ''
         const none = (error: unknown) => {
@@ -43,15 +43,15 @@ export class PortionReader {
     )
   }
 
-  /** Reads all at once where they are on one server, else each by itself, a few at once. */
+  /** Reads all at once where they are on one server (`undefined` says that they are not), else each by itself, a few at once. */
   async #readAll<T>(
     keys: readonly string[],
-    together: (names: string[], fail: (error: unknown) => undefined) => Promise<readonly T[] | undefined>,
+    together: (names: string[]) => Promise<readonly T[] | undefined>,
     alone: (name: string) => Promise<T>,
   ): Promise<readonly T[]> {
     const names = keys.map((key) => this.#prefix + key)
     if (this.#readsTogether && names.length > 1) {
-      const answers = await together(names, unlessApart)
+      const answers = await together(names)
       if (answers !== undefined) return answers
       this.#readsTogether = false
     }

@@ -148,18 +148,17 @@ export function feedOf(subscriber: unknown, client: unknown): OpenFeed {
 function redisFeed(client: Redis): OpenFeed {
   const isCluster = hasMethod(client, 'getSlotRandomNode')
   return (channel, { message, back, lost }) => {
-    const listen = (text: string) => message(text)
     // The client subscribes again by itself before it says that it is ready.
     const events: [string, () => void][] = [
-      [isCluster ? 'node-ready' : 'ready', () => back()],
-      ['reconnecting', () => lost()],
+      [isCluster ? 'node-ready' : 'ready', back],
+      ['reconnecting', lost],
     ]
     for (const [event, listener] of events) client.on(event, listener)
     return {
-      confirm: () => client.subscribe(channel, listen),
+      confirm: () => client.subscribe(channel, message),
       close() {
         for (const [event, listener] of events) client.off(event, listener)
-        client.unsubscribe(channel, listen).catch(ignore)
+        client.unsubscribe(channel, message).catch(ignore)
       },
     }
   }
@@ -180,8 +179,8 @@ function ioredisFeed(client: Ioredis): OpenFeed {
   return (channel, { message, back, lost }) => {
     const events: [string, (...args: string[]) => void][] = [
       ['message', (from = '', text = '') => from === channel && message(text)],
-      ['ready', () => back()],
-      ['close', () => lost()],
+      ['ready', back],
+      ['close', lost],
     ]
     for (const [event, listener] of events) client.on(event, listener)
     count(client, channel, 1)

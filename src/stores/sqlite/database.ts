@@ -1,6 +1,7 @@
 // The databases that a SqliteStore can work with: node:sqlite, better-sqlite3, libsql and bun:sqlite, told by shape.
 import { fileURLToPath } from 'node:url'
 import { invalidMix, invalidType, invalidValue, SessionError } from '../../errors.ts'
+import { isPromise } from '../../store.ts'
 import { COLUMNS, indexesOf, indexText, tableText } from './statements.ts'
 import type { Row } from './rows.ts'
 
@@ -130,7 +131,7 @@ export function changesIn(result: { readonly changes?: unknown } | null | undefi
 
 /** @throws {SessionError} where a database answers later. */
 export function assertAtOnce(answer: unknown): void {
-  if (typeof (answer as { then?: unknown } | null | undefined)?.then !== 'function') return
+  if (!isPromise(answer)) return
   throw new SessionError(
     'ERR_SESSION_STORE',
     `the database of the SqliteStore answers with a promise: it must be ${A_DATABASE}`,
