@@ -108,7 +108,6 @@ export class CheckpointKeeper {
       return
     }
     this.#worker = worker
-    this.#setAutoCheckpoint(0)
     worker.unref()
     worker.once('error', () => {
       this.#notBefore = Infinity
@@ -124,6 +123,8 @@ export class CheckpointKeeper {
       if (isLeft) this.#notBefore = this.#pausedUntil
       if (!isLeft || this.#isClosed) this.#giveBack()
     })
+    // Last, for it fails where the app has closed the database.
+    this.#setAutoCheckpoint(0)
   }
 
   /** The copying goes back to SQLite. */
@@ -145,7 +146,8 @@ function moduleOf(library: unknown): string | undefined {
     _cache?: Readonly<Record<string, { exports?: unknown } | undefined>>
   }
   return Object.entries(loaded ?? {}).find(([, module]) => {
-    const exports = module?.exports as { default?: unknown } | undefined
-    return exports !== undefined && (exports === library || exports.default === library)
+    // Modules export anything, `null` as well.
+    const exports = module?.exports as { default?: unknown } | null | undefined
+    return exports !== undefined && exports !== null && (exports === library || exports.default === library)
   })?.[0]
 }
