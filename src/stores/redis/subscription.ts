@@ -151,7 +151,9 @@ function redisFeed(client: Redis): OpenFeed {
     // The client subscribes again by itself before it says that it is ready.
     const events: [string, () => void][] = [
       [isCluster ? 'node-ready' : 'ready', back],
-      ['reconnecting', lost],
+      [isCluster ? 'node-reconnecting' : 'reconnecting', lost],
+      // Where its `reconnectStrategy` gives up at once it does not say that it reconnects.
+      ['terminated', lost],
     ]
     for (const [event, listener] of events) client.on(event, listener)
     return {
