@@ -112,8 +112,5 @@ export function finishChange(
   // Before the handlers have returned, another request may still replace the session, and its cookie.
   if (phase !== 'open' && cookie.due === 'renew' && cookie.canSend) cookie.issue()
   session.tellCommitted(record, conflicts)
-  const done = record.owner === previous.owner ? undefined : finishSignIn(session)
-  // After the last commit nothing reads data any more.
-  if (phase === 'open') session.pending.settle(stored, pending)
-  return done
+  return record.owner === previous.owner ? undefined : finishSignIn(session)
 }

@@ -148,5 +148,9 @@ function carryOut(
   if (session.core.store.isClosed) throw storeClosedError()
   if (plan === 'refuse') return refuse(session)
   if (plan === 'touch') return touch(session)
-  return session.status === 'new' ? create(session, plan) : replace(session, plan)
+  const done = session.status === 'new' ? create(session, plan) : replace(session, plan)
+  // After the last commit nothing reads data any more. Before it, what is stored is pending no longer, wherever it was stored.
+  if (occasion === 'last') return done
+  if (done instanceof Promise) return done.then(() => session.pending.settle(session.stored, plan))
+  session.pending.settle(session.stored, plan)
 }

@@ -14,11 +14,7 @@ const MAX_ID_COLLISIONS = 5
 /** Stores what is pending as a new session. */
 export function create(session: RequestSession, pending: PendingChanges): MaybePromise<void> {
   const now = session.core.settings.now()
-  const done = insert(session, newDraft(session, pending, now), now)
-  // After the last commit nothing reads data any more.
-  if (session.phase !== 'open') return done
-  if (done instanceof Promise) return done.then(() => session.pending.settle(session.stored, pending))
-  session.pending.settle(session.stored, pending)
+  return insert(session, newDraft(session, pending, now), now)
 }
 
 /** What is pending as the contents of a new session, signed in where `options.owner` finds an owner in it. */

@@ -196,16 +196,9 @@ async function deleteUnused({ core }: RequestSession, key: string): Promise<void
  *
  * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent.
  */
-export async function rotateForOwner(
-  session: RequestSession,
-  pending: PendingChanges,
-  { draft, conflicts }: Attempt,
-): Promise<Replaced> {
+export async function rotateForOwner(session: RequestSession, { draft, conflicts }: Attempt): Promise<Replaced> {
   if (!session.cookie.canSend) throw headersSentError('the owner of the session changed')
-  const isFreshStart = session.record?.owner !== undefined
-  const answer = await rotateOnce(session, draft, conflicts, true, isFreshStart)
-  if (answer === 'done' && session.phase === 'open') session.pending.settle(session.stored, pending)
-  return answer
+  return rotateOnce(session, draft, conflicts, true, session.record?.owner !== undefined)
 }
 
 /**

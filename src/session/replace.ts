@@ -76,7 +76,7 @@ async function replaceAlone(
   const tryOnce = async (): Promise<Replaced> => {
     attempt = prepare(session, pending, requireRecord(session), session.stored)
     if (needsNewId(session, attempt.draft)) {
-      const rotated = rotateForOwner(session, pending, attempt)
+      const rotated = rotateForOwner(session, attempt)
       attempt = undefined
       return rotated
     }

@@ -155,7 +155,7 @@ class Update<Result> {
   async #replace(ground: SessionRecord, pending: PendingChanges, wanted: PendingChanges): Promise<Replaced> {
     const session = this.#session
     const attempt = prepare(session, pending, ground, session.stored, wanted)
-    if (needsNewId(session, attempt.draft)) return rotateForOwner(session, pending, attempt)
+    if (needsNewId(session, attempt.draft)) return rotateForOwner(session, attempt)
     await checkDraft(session, attempt.draft)
     requireRecord(session)
     const { record, answer } = write(session, attempt)
