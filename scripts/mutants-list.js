@@ -754,8 +754,8 @@ export const mutants = [
   m(
     'an update whose outcome is unknown is written again',
     'session/update.ts',
-    'Promise.resolve(answer)',
-    "Promise.resolve(answer).catch(() => 'stale')",
+    'replaceOnce(session, pending, wanted)',
+    "replaceOnce(session, pending, wanted).catch(() => 'stale')",
     'scenes/outage',
     'scenes/update',
   ),

@@ -55,7 +55,7 @@ async function finishReplace(session: RequestSession, attempt: Attempt, written:
   const writing = writes.begin(key)
   try {
     const answer = await written.answer
-    if (answer !== 'done') await replaceAlone(session, attempt.pending, attempt, { ...written, answer })
+    if (answer !== 'done') await replaceAlone(session, attempt.pending, answer)
     else {
       const rest = finishChange(session, attempt, written.record)
       if (rest instanceof Promise) await rest
@@ -65,28 +65,30 @@ async function finishReplace(session: RequestSession, attempt: Attempt, written:
   }
 }
 
-/** One change by itself, with retries; `attempt` and `written` are of a write that is under way. */
-async function replaceAlone(
+/** One change by itself, with retries; `refusal` is the answer to a write of it that was refused. */
+async function replaceAlone(session: RequestSession, pending: PendingChanges, refusal?: Replaced): Promise<void> {
+  if (refusal === undefined) useNewestKnown(session)
+  const isDone = await retryOnConflict(
+    () => replaceOnce(session, pending),
+    () => refresh(session),
+    refusal,
+  )
+  if (!isDone) await storeInSuccessor(session, pending)
+}
+
+/** One try to store a change, and what follows once it is stored. An update stores more, which is `wanted`. */
+export async function replaceOnce(
   session: RequestSession,
   pending: PendingChanges,
-  attempt?: Attempt,
-  written?: Written,
-): Promise<void> {
-  if (written === undefined) useNewestKnown(session)
-  const tryOnce = async (): Promise<Replaced> => {
-    attempt = prepare(session, pending, requireRecord(session), session.stored)
-    if (needsNewId(session, attempt.draft)) {
-      const rotated = rotateForOwner(session, attempt)
-      attempt = undefined
-      return rotated
-    }
-    await checkDraft(session, attempt.draft)
-    written = write(session, attempt)
-    return written.answer
-  }
-  const isDone = await retryOnConflict(tryOnce, () => refresh(session), written?.answer)
-  if (!isDone) await storeInSuccessor(session, pending)
-  else if (attempt !== undefined && written !== undefined) await finishChange(session, attempt, written.record)
+  wanted: PendingChanges = pending,
+): Promise<Replaced> {
+  const attempt = prepare(session, pending, requireRecord(session), session.stored, wanted)
+  if (needsNewId(session, attempt.draft)) return rotateForOwner(session, attempt)
+  await checkDraft(session, attempt.draft)
+  const written = write(session, attempt)
+  const answer = await written.answer
+  if (answer === 'done') await finishChange(session, attempt, written.record)
+  return answer
 }
 
 // ---- changes that met a write of their record

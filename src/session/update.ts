@@ -3,18 +3,15 @@ import { inUpdateError } from '../errors.ts'
 import { NO_CHANGES, type PendingChanges } from '../record/changes.ts'
 import { hasContents } from '../record/record.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
-import { finishChange, prepare, write } from './change.ts'
 import { insert, newDraft } from './create.ts'
 import { orDrop, runExclusive } from './exclusive.ts'
 import { updateAround } from './inside-update.ts'
-import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
-import { needsNewId } from './owner.ts'
-import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
-import { useNewestKnown } from './replace.ts'
+import { readLive, refresh, refuse, takeNewer } from './newest.ts'
+import { storeInSuccessor } from './regenerate.ts'
+import { replaceOnce, useNewestKnown } from './replace.ts'
 import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
 import { runUpdate, type Run } from './update-run.ts'
-import { checkDraft } from './validation.ts'
 
 /** Runs `fn` over the newest data, with what is pending in it, until what it made of it is stored; see the manager. */
 export async function update<Result>(
@@ -128,7 +125,10 @@ class Update<Result> {
       return answer
     }
     const wanted = { ...pending, changes: run.changes }
-    const answer = ground === undefined ? await this.#create(wanted) : await this.#replace(ground, pending, wanted)
+    const answer =
+      ground === undefined
+        ? await this.#create(wanted)
+        : await session.core.writes.hold(ground.key, replaceOnce(session, pending, wanted))
     if (answer === 'done') session.pending.detach(session.stored, pending)
     return answer
   }
@@ -150,17 +150,5 @@ class Update<Result> {
     const draft = newDraft(session, wanted, now)
     if (session.pending.mustStore || hasContents(draft)) await insert(session, draft, now)
     return 'done'
-  }
-
-  async #replace(ground: SessionRecord, pending: PendingChanges, wanted: PendingChanges): Promise<Replaced> {
-    const session = this.#session
-    const attempt = prepare(session, pending, ground, session.stored, wanted)
-    if (needsNewId(session, attempt.draft)) return rotateForOwner(session, attempt)
-    await checkDraft(session, attempt.draft)
-    requireRecord(session)
-    const { record, answer } = write(session, attempt)
-    const outcome = await session.core.writes.hold(record.key, Promise.resolve(answer))
-    if (outcome === 'done') await finishChange(session, attempt, record)
-    return outcome
   }
 }
