@@ -563,15 +563,15 @@ export const mutants = [
   m(
     'a touch writes data',
     'session/touch.ts',
-    'const isMoved = await store.touch(record, instants.lastSeenAt, instants.expiresAt, now)',
-    "const isMoved = (await store.replace({ ...record, ...instants, version: record.version + 1 }, record.version, now)) === 'done'",
+    'const isMoved = await store.touch(record, touched.lastSeenAt, touched.expiresAt, now)',
+    "const isMoved = (await store.replace({ ...touched, version: record.version + 1 }, record.version, now)) === 'done'",
     'scenes/budget',
   ),
   m(
     'a touch of a record that cannot be encrypted anew is not remembered',
     'session/touch.ts',
     'touches.remember(touched) const isMoved = await store.touch(record',
-    'if (payload.isCurrent(record)) touches.remember(touched)\n  const isMoved = await store.touch(record',
+    'if (session.core.payload.isCurrent(record)) touches.remember(touched)\n  const isMoved = await store.touch(record',
     'http/encryption',
   ),
   m(

@@ -120,14 +120,11 @@ export class RequestSession {
     this.ending?.watch()
   }
 
-  /** A newer record of the same session. `stored` may be left out where only the instants moved. */
-  setRecord(record: SessionRecord, stored: Stored | undefined = this.#stored): void {
+  /** A newer record of the same session, and what it holds. */
+  setRecord(record: SessionRecord, stored: Stored): void {
     this.record = record
     this.#publicId = record.key
-    if (stored !== undefined) {
-      this.#stored = stored
-      this.#metadata = stored.metadata
-    }
+    this.#stored = stored
   }
 
   /** Another record of the same session says how long it lives. @returns whether that can be read. */

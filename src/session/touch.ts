@@ -1,6 +1,6 @@
 // A use of a session without a change: its expiry moves when that is due, and its cookie is renewed.
 import { SessionError } from '../errors.ts'
-import { isEnded, recordOf, usedAt, type Draft, type Instants } from '../record/record.ts'
+import { isEnded, recordOf, usedAt, type Draft } from '../record/record.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 import type { RequestSession } from './request-session.ts'
 
@@ -13,18 +13,14 @@ const MAX_TOUCHES = 4
  * The handler's answer stands whatever becomes of it, for nothing that it did depends on the expiry: a failure is an event.
  */
 export async function touch(session: RequestSession): Promise<void> {
-  const { core, record, metadata, cookie } = session
+  const { core, record, cookie } = session
   if (record === undefined) return
   const now = core.settings.now()
   const isDue = session.isTouchDue(record, now)
   const { lifetime } = core.settings
   const isRenewed = cookie.due === 'renew' || (isDue && lifetime.rolling)
   try {
-    if (
-      isDue &&
-      !session.hasRunOut(record, now) &&
-      (await moveExpiry(session, record, usedAt(lifetime, metadata, now), now))
-    ) {
+    if (isDue && !session.hasRunOut(record, now) && (await moveExpiry(session, record, now))) {
       if (isRenewed && cookie.canSend) cookie.issue()
       return
     }
@@ -38,7 +34,7 @@ export async function touch(session: RequestSession): Promise<void> {
       // Another request may have given it a lifetime of its own: the cookie must have that one.
       if (!session.takeLifetime(newest) || session.hasRunOut(newest, now)) return
       // What was stored meanwhile may be no use of its user: an update from outside, or a passive request's.
-      if (!session.isTouchDue(newest, now) || (await touchNewest(session, newest, now))) break
+      if (!session.isTouchDue(newest, now) || (await touchRecord(session, newest, now))) break
     }
     if (isRenewed && cookie.canSend) cookie.issue()
   } catch (error) {
@@ -49,48 +45,38 @@ export async function touch(session: RequestSession): Promise<void> {
   }
 }
 
-/** A touch of a record that this request has not read its data from. */
-async function touchNewest(session: RequestSession, newest: SessionRecord, now: number): Promise<boolean> {
-  const { core, metadata } = session
-  const touched = { ...newest, ...usedAt(core.settings.lifetime, metadata, now) }
-  core.touches.remember(touched)
-  const isMoved = await core.store.touch(newest, touched.lastSeenAt, touched.expiresAt, now)
+/** A touch of a record, whose data this request need not have read. */
+async function touchRecord(session: RequestSession, record: SessionRecord, now: number): Promise<boolean> {
+  const { settings, touches, store } = session.core
+  const touched = { ...record, ...usedAt(settings.lifetime, session.metadata, now) }
+  touches.remember(touched)
+  const isMoved = await store.touch(record, touched.lastSeenAt, touched.expiresAt, now)
   if (isMoved) session.takeLifetime(touched)
   return isMoved
 }
 
 /** A touch; where the record is not encrypted as it would be now, a replace that makes it so. */
-async function moveExpiry(
-  session: RequestSession,
-  record: SessionRecord,
-  instants: Instants,
-  now: number,
-): Promise<boolean> {
-  const { store, payload, touches } = session.core
-  const next = payload.isCurrent(record) ? undefined : reencoded(session, record, instants)
+async function moveExpiry(session: RequestSession, record: SessionRecord, now: number): Promise<boolean> {
+  const { store, payload } = session.core
+  const next = payload.isCurrent(record) ? undefined : reencoded(session, record, now)
   // To read it may have shown that it is no session.
   if (session.status !== 'live') return false
-  if (next !== undefined) {
-    const isDone = (await store.replace(next, record.version, now)) === 'done'
-    if (isDone) session.setRecord(next)
-    return isDone
-  }
-  const touched = { ...record, ...instants }
-  touches.remember(touched)
-  const isMoved = await store.touch(record, instants.lastSeenAt, instants.expiresAt, now)
-  if (isMoved) session.setRecord(touched)
-  return isMoved
+  if (next === undefined) return touchRecord(session, record, now)
+  const isDone = (await store.replace(next, record.version, now)) === 'done'
+  if (isDone) session.record = next
+  return isDone
 }
 
 /** The same record as it would be written now; `undefined` where it cannot be read, or has become too large. */
-function reencoded(session: RequestSession, record: SessionRecord, instants: Instants): SessionRecord | undefined {
+function reencoded(session: RequestSession, record: SessionRecord, now: number): SessionRecord | undefined {
   session.open()
   if (session.record === undefined) return undefined
-  const { payload } = session.core
+  const { payload, settings } = session.core
   try {
     // What is stored, not what a schema makes of it.
     const contents = payload.decode(record)
     const draft: Draft = { ...contents, metadata: session.metadata, createdAt: record.createdAt, owner: record.owner }
+    const instants = usedAt(settings.lifetime, draft.metadata, now)
     return recordOf(payload, draft, record.key, record.version + 1, instants)
   } catch (error) {
     if (error instanceof SessionError || error instanceof CorruptRecord) return undefined
