@@ -215,23 +215,12 @@ export async function storeInSuccessor(session: RequestSession, pending: Pending
   if (wanted === undefined || wanted === record.owner) return refuse(session)
   const key = await followSuccessors(core, record.key)
   if (key === undefined) return refuse(session)
-  const isStored = await changeSuccessor(session, pending, key, wanted)
-  if (!isStored) refuse(session)
-}
-
-async function changeSuccessor(
-  session: RequestSession,
-  pending: PendingChanges,
-  key: string,
-  owner: string,
-): Promise<boolean> {
-  const { core } = session
   const change = async ({ record: ground, stored }: Known): Promise<Replaced> => {
-    if (ground.owner !== owner) return 'gone'
+    if (ground.owner !== wanted) return 'gone'
     const now = core.settings.now()
     const conflicts = conflictsOf(session, pending, stored)
     const draft = draftOf(stored, ground, pending, now)
-    if (core.settings.schema !== undefined) await validate(core, key, draft.data)
+    await validate(core, key, draft.data)
     const written = write(session, { pending, previous: ground, ground: stored, draft, conflicts, now })
     const answer = await written.answer
     if (answer === 'done') {
@@ -244,5 +233,6 @@ async function changeSuccessor(
     return answer
   }
   const read = (): Promise<Known | undefined> => readLive(core, key)
-  return (await changeNewest(await read(), change, read)) !== undefined
+  const changed = await changeNewest(await read(), change, read)
+  if (changed === undefined) refuse(session)
 }
