@@ -507,7 +507,7 @@ export const mutants = [
   m(
     'parallel changes of what a shortened limit has ended bring it back together',
     'session/replace.ts',
-    'if (session.hasRunOut(known, settings.now())) throw new NotTogether()',
+    'if (session.hasRunOut(known, settings.now())) return []',
     '',
     'scenes/lifetimes',
   ),
@@ -712,8 +712,8 @@ export const mutants = [
   m(
     'of changes that are written together the first one is written',
     'session/replace.ts',
-    'const last = attempts.at(-1) if (change',
-    'const last = attempts[0]\n  if (change',
+    'joined = prepareTogether(changes) const last = joined.at(-1)',
+    'joined = prepareTogether(changes)\n        const last = joined[0]',
     'http/group-commit',
   ),
   m(

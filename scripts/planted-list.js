@@ -47,8 +47,8 @@ export const planted = [
   p(
     'of changes that are written together the first one is written',
     'session/replace.ts',
-    '  const last = attempts.at(-1)\n  if (change === undefined || last === undefined) throw new NotTogether()',
-    '  const last = attempts[0]\n  if (change === undefined || last === undefined) throw new NotTogether()',
+    'joined = prepareTogether(changes)\n        const last = joined.at(-1)',
+    'joined = prepareTogether(changes)\n        const last = joined[0]',
   ),
   p(
     'a group that the store refused is acknowledged',

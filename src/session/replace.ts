@@ -111,30 +111,33 @@ export async function writeTogether(changes: readonly WaitingChange[]): Promise<
   await Promise.all(rest)
 }
 
-/** These changes cannot be stored by one write. */
-class NotTogether extends Error {}
+/** One of several changes that are stored together, and what it makes of those before it. */
+type Joined = WaitingChange & Attempt
 
 /** @returns whether all are settled; if not, nothing was written. */
 async function tryTogether(changes: readonly WaitingChange[]): Promise<boolean> {
   const sessions = changes.map(({ session }) => session)
   const [first] = sessions
-  let attempts: readonly Attempt[] = []
+  let joined: readonly Joined[] = []
   let written: Written | undefined
   try {
     const isDone = await retryOnConflict(
       () => {
-        attempts = prepareTogether(changes)
-        written = writeLast(changes, attempts)
+        joined = prepareTogether(changes)
+        const last = joined.at(-1)
+        // They cannot be stored by one write.
+        if (last === undefined) return 'gone'
+        written = write(last.session, last)
         return written.answer
       },
       () => first !== undefined && refresh(first, sessions),
     )
-    const last = attempts.at(-1)
+    const last = joined.at(-1)
     if (!isDone || last === undefined || written === undefined) return false
-    for (const [at, { session, resolve, reject }] of changes.entries()) {
-      const own = attempts[at] ?? last
-      noteMerge(session, own.ground)
-      await Promise.resolve(finishChange(session, own, written.record, last.draft)).then(resolve, reject)
+    for (const one of joined) {
+      noteMerge(one.session, one.ground)
+      const done = finishChange(one.session, one, written.record, last.draft)
+      await Promise.resolve(done).then(one.resolve, one.reject)
     }
     return true
   } catch (error) {
@@ -146,39 +149,34 @@ async function tryTogether(changes: readonly WaitingChange[]): Promise<boolean> 
   }
 }
 
-function writeLast(changes: readonly WaitingChange[], attempts: readonly Attempt[]): Written {
-  const change = changes.at(-1)
-  const last = attempts.at(-1)
-  if (change === undefined || last === undefined) throw new NotTogether()
-  return write(change.session, last)
-}
-
-function prepareTogether(changes: readonly WaitingChange[]): readonly Attempt[] {
+/** Each change on the ground of those before it; none where one write cannot store them all. */
+function prepareTogether(changes: readonly WaitingChange[]): readonly Joined[] {
   let record: SessionRecord | undefined
   let ground: Stored | undefined
   for (const { session } of changes) {
     const { settings } = session.core
     // A schema may take its time; a conflict that is refused must be one with what the store says.
-    if (settings.schema !== undefined || settings.throwsOnConflict) throw new NotTogether()
+    if (settings.schema !== undefined || settings.throwsOnConflict) return []
     useNewestKnown(session)
     const known = requireRecord(session)
     // To those behind it the change of a session that has ended would be a use.
-    if (session.hasRunOut(known, settings.now())) throw new NotTogether()
+    if (session.hasRunOut(known, settings.now())) return []
     if (record === undefined || known.version > record.version) {
       record = known
       ground = session.stored
     }
   }
-  const attempts: Attempt[] = []
+  const joined: Joined[] = []
   let instants: Instants | undefined
-  for (const { session, pending } of changes) {
-    if (record === undefined || ground === undefined) throw new NotTogether()
+  for (const change of changes) {
+    const { session, pending } = change
+    if (record === undefined || ground === undefined) return []
     // The instants of the changes before it are the newest: a passive change must not take them back.
     const own = prepare(session, pending, { ...record, ...instants }, ground)
-    if (own.draft.owner !== record.owner) throw new NotTogether()
+    if (own.draft.owner !== record.owner) return []
     instants = nextInstants(session, own.previous, own.draft, pending, own.now)
-    attempts.push(own)
+    joined.push({ ...change, ...own })
     ground = own.draft
   }
-  return attempts
+  return joined
 }
