@@ -10,7 +10,7 @@ const MAX_GROUP = 128
 
 /** A write that is under way, and the changes that met it. */
 export interface Writing<Member> {
-  waiting: Member[]
+  readonly waiting: Member[]
   timer: NodeJS.Timeout | undefined
 }
 
@@ -28,10 +28,7 @@ export class WriteQueue<Member> {
 
   /** Says that a write of that record is under way, until {@link end}; `undefined` where one is already. */
   begin(key: string): Writing<Member> | undefined {
-    if (this.#writing.has(key)) return undefined
-    const writing: Writing<Member> = { waiting: [], timer: undefined }
-    this.#writing.set(key, writing)
-    return writing
+    return this.#writing.has(key) ? undefined : this.#start(key, [])
   }
 
   /** A write is over: the changes that met it are stored by the next one. */
@@ -51,31 +48,29 @@ export class WriteQueue<Member> {
 
   /** Hands a change over to the next write of a record that is busy. */
   join(key: string, member: Member): void {
-    const writing = this.#writing.get(key)
-    if (writing === undefined) {
-      void this.hold(key, this.#write([member]))
-      return
-    }
+    const writing = this.#writing.get(key) ?? this.#start(key, [])
     writing.waiting.push(member)
     // A slow write is not waited for: what has come together meanwhile is written beside it.
     writing.timer ??= setTimeout(() => this.#next(key, writing), MAX_WAIT)
   }
 
+  #start(key: string, waiting: Member[]): Writing<Member> {
+    const writing: Writing<Member> = { waiting, timer: undefined }
+    this.#writing.set(key, writing)
+    return writing
+  }
+
+  /** Writes a group of what waits; the rest waits for that write. */
   #next(key: string, writing: Writing<Member>): void {
     clearTimeout(writing.timer)
-    writing.timer = undefined
     const members = writing.waiting.splice(0, MAX_GROUP)
     this.#writing.delete(key)
     if (members.length === 0) return
-    void this.hold(key, this.#write(members))
-    const rest = this.#writing.get(key)
-    if (rest === undefined || writing.waiting.length === 0) return
-    // The list itself: there may be more than a call takes as arguments. A function of the app's that the write called may have
-    // brought others already, which come behind them.
-    const brought = rest.waiting
-    rest.waiting = writing.waiting
-    for (const member of brought) rest.waiting.push(member)
-    rest.timer ??= setTimeout(() => this.#next(key, rest), MAX_WAIT)
+    // The list itself: there may be more than a call takes as arguments. Before the write is called: what a function of the
+    // app's brings that it calls comes behind the rest.
+    const rest = this.#start(key, writing.waiting)
+    if (rest.waiting.length > 0) rest.timer = setTimeout(() => this.#next(key, rest), MAX_WAIT)
+    void this.#write(members).finally(() => this.end(key, rest))
   }
 }
 
