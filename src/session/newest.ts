@@ -80,11 +80,11 @@ export async function refresh(
 export async function reload(session: RequestSession): Promise<void> {
   session.assertReadable()
   const { record, core, status } = session
-  const newest = record === undefined ? undefined : await readLive(core, record.key)
-  if (newest !== undefined && status === 'live') takeNewer(session, newest)
+  const newest = record === undefined || status !== 'live' ? undefined : await readLive(core, record.key)
+  if (newest !== undefined) takeNewer(session, newest)
   session.mergedKeys = []
   session.pending.reset(session.stored.data)
-  if (status === 'gone' || status === 'unbound' || (record !== undefined && newest === undefined)) refuse(session)
+  if (newest === undefined && status !== 'new') refuse(session)
 }
 
 /** What is stored under a key now, the schema applied; `undefined` where its session has ended or cannot be read. */

@@ -33,8 +33,6 @@ class Update<Result> {
   readonly #fn: (data: object) => Result | Promise<Result>
   /** Whether what the function sees was read from the store after the call began. */
   #isFresh = false
-  /** Whether the next try has its ground already. */
-  #isRefreshed = false
   #run: Run<Result> | undefined = undefined
   /** What the last try started from, and what was pending in it. */
   #ground: SessionRecord | undefined = undefined
@@ -94,9 +92,8 @@ class Update<Result> {
     const session = this.#session
     return runExclusive(session, async () => {
       this.#isFresh = true
-      const hasGround = this.#isRefreshed || session.record !== this.#ground || session.status === 'new'
-      this.#isRefreshed = false
-      if (hasGround || (await refresh(session))) return true
+      // Where the session has another record by now, the next try has its ground already.
+      if (session.record !== this.#ground || (await refresh(session))) return true
       await this.#follow()
       this.#isFollowed = true
       return true
@@ -140,7 +137,6 @@ class Update<Result> {
     if (newest === undefined) return 'gone'
     if (newest.record.version === ground.version) return 'done'
     takeNewer(session, newest)
-    this.#isRefreshed = true
     return 'stale'
   }
 
