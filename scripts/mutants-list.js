@@ -740,8 +740,8 @@ export const mutants = [
   m(
     'a regenerate drops what others stored meanwhile',
     'session/regenerate.ts',
-    'await retryOnConflict(attempt, () => refresh(session))',
-    `await retryOnConflict(attempt, async () => {
+    'return retryOnConflict(attempt, () => refresh(session))',
+    `return retryOnConflict(attempt, async () => {
     const { stored } = session
     const lives = await refresh(session)
     if (session.record !== undefined) session.setRecord(session.record, stored)

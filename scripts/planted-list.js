@@ -105,8 +105,8 @@ export const planted = [
   p(
     'a new id takes over what the request knows, not what is stored',
     'session/regenerate.ts',
-    'const isDone = await retryOnConflict(attempt, () => refresh(session))\n  if (isDone) return true',
-    'const isDone = await retryOnConflict(attempt, async () => {\n    const { stored } = session\n    const lives = await refresh(session)\n    if (lives && session.record !== undefined) session.setRecord(session.record, stored)\n    return lives\n  })\n  if (isDone) return true',
+    'return retryOnConflict(attempt, () => refresh(session))',
+    'return retryOnConflict(attempt, async () => {\n    const { stored } = session\n    const lives = await refresh(session)\n    if (lives && session.record !== undefined) session.setRecord(session.record, stored)\n    return lives\n  })',
   ),
   p(
     'a new id is given although the old record did not give way',

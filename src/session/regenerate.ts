@@ -38,15 +38,15 @@ export async function regenerate(
     note(pending)
     // Not what other requests put into the old session from now on.
     if (keep === 'seen') pending = { ...pending, seen: applyChanges(session.stored.data, pending.changes) }
-    const isRefused = session.status === 'gone' || session.status === 'unbound'
-    if (isRefused && owner === undefined) refuse(session)
     const hasRotated = session.status === 'live' && (await rotate(session, pending, kept, owner))
+    // To a sign-in nothing is refused: it begins a session.
+    if (!hasRotated && session.status !== 'new' && owner === undefined) refuse(session)
     if (!hasRotated) await begin(session, pending, kept, owner)
     session.pending.detach(session.stored, pending)
   })
 }
 
-/** @returns whether the session lives on under a new id; `false` where it ended and its owner signs in anew. */
+/** @returns whether the session lives on under a new id; `false` where it has ended. */
 async function rotate(
   session: RequestSession,
   pending: PendingChanges,
@@ -63,13 +63,7 @@ async function rotate(
       owner !== undefined || (draft.owner !== undefined && (isFreshStart || draft.owner !== ground.owner))
     return rotateOnce(session, draft, conflicts, isSignIn, isFreshStart)
   }
-  const isDone = await retryOnConflict(attempt, () => refresh(session))
-  if (isDone) return true
-  if (owner === undefined) refuse(session)
-  // Nothing is refused: the sign-in begins a session.
-  session.status = 'gone'
-  session.cookie.withdraw()
-  return false
+  return retryOnConflict(attempt, () => refresh(session))
 }
 
 /** A session that is not stored begins under a new id; one that ended meanwhile begins empty. */

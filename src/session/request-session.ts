@@ -235,6 +235,8 @@ export class RequestSession {
   /** The session ended and its owner signs in anew: what waits for the end of the old one is told, and nothing else. */
   forgetEnded(): void {
     this.record = undefined
+    if (this.status === 'live') this.status = 'gone'
+    this.cookie.withdraw()
     this.ending?.unwatch()
     this.ending?.end(goneError())
     this.ending = undefined
