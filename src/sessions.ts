@@ -8,7 +8,7 @@ import { successorOf } from './record/tombstone.ts'
 import type { Core } from './session/core.ts'
 import { CLOCKS_APART, endSession } from './session/destroy.ts'
 import { sessionInfoOf, type SessionInfo } from './session/info.ts'
-import { assertOutsideUpdate, assertOutsideUpdates } from './session/inside-update.ts'
+import { assertOutsideUpdate } from './session/inside-update.ts'
 import { keysOf, recordsOf, sessionsOf } from './session/owned.ts'
 import { FollowedTombstones, followRecord } from './session/successors.ts'
 import { updateRecord } from './session/update-record.ts'
@@ -230,7 +230,7 @@ export class Sessions {
   }
 
   async destroyEverything(): Promise<number> {
-    assertOutsideUpdates(this.#core, 'sessions.destroyEverything()')
+    assertOutsideUpdate({ core: this.#core, publicId: undefined }, 'sessions.destroyEverything()')
     const { store, settings } = this.#core
     let count = 0
     for (let pass = 0; pass < MAX_PASSES; pass++) {

@@ -46,7 +46,8 @@ export class RunningUpdate {
 
 interface Named {
   readonly core: Core
-  readonly publicId: string
+  /** `undefined`: any session of the middleware. */
+  readonly publicId: string | undefined
 }
 
 function running(): RunningUpdate | undefined {
@@ -59,18 +60,10 @@ export function updateAround(session: Named): RunningUpdate | undefined {
   const { core, publicId } = session
   if (core.running === 0) return undefined
   for (let update = running(); update !== undefined; update = update.outer) {
-    const isOfIt = update.session === session || (update.core === core && update.publicId === publicId)
-    if (isOfIt && !update.isOver) return update
+    const isNamed = update.core === core && (publicId === undefined || update.publicId === publicId)
+    if ((isNamed || update.session === session) && !update.isOver) return update
   }
   return undefined
-}
-
-/** @throws {SessionError} `ERR_SESSION_IN_UPDATE` inside the function of an update of any session of the middleware. */
-export function assertOutsideUpdates(core: Core, verb: string): void {
-  if (core.running === 0) return
-  for (let update = running(); update !== undefined; update = update.outer) {
-    if (update.core === core && !update.isOver) throw inUpdateError(verb)
-  }
 }
 
 /** @throws {SessionError} `ERR_SESSION_IN_UPDATE` inside the function of an update of that session. */
