@@ -12,7 +12,8 @@ import { enforceLimit } from './owner-limit.ts'
 import type { RequestSession } from './request-session.ts'
 
 /**
- * The draft of a session that its owner signs in to: proved now, both lifetimes begun anew, on no device's key yet.
+ * The draft of a session that its owner signs in to: proved now, both lifetimes begun anew, on no device's key yet. Of its
+ * metadata the own lifetime goes on, from now, and the predecessor.
  *
  * @throws {SessionError} `ERR_SESSION_CROSS_SITE` when the request comes from another site; `ERR_SESSION_UNSUPPORTED` where a limit
  * needs an index by owner that the store lacks; what `options.device` throws.
@@ -48,8 +49,7 @@ export function applyOwner(session: RequestSession, draft: Draft, pending: Pendi
   if (owner === draft.owner) return draft
   if (owner === undefined) return signedOut(draft)
   if (draft.owner === undefined) return signedIn(session, draft, owner, now)
-  const { predecessor } = draft.metadata
-  const metadata = { ...newMetadata(now), maxAge: pending.maxAge ?? 0, predecessor }
+  const metadata = { ...draft.metadata, maxAge: pending.maxAge ?? 0 }
   const own: Draft = { ...draft, data: applyChanges({}, pending.changes), flash: pending.put, metadata, createdAt: now }
   return signedIn(session, own, owner, now)
 }

@@ -1,10 +1,9 @@
 // A session goes on under a new id: what no slow request may undo.
 import { headersSentError } from '../errors.ts'
-import { ABSENT, type PendingChanges, type Snapshot } from '../record/changes.ts'
+import type { PendingChanges, Snapshot } from '../record/changes.ts'
 import { applyChanges, draftOf } from '../record/merge.ts'
 import { emptyDraft, NOTHING_STORED, type Draft } from '../record/record.ts'
 import { tombstoneOf } from '../record/tombstone.ts'
-import { withMaxAge } from '../record/lifetime.ts'
 import type { Replaced } from '../store.ts'
 import { createRecord, insert } from './create.ts'
 import { orDrop } from './exclusive.ts'
@@ -91,7 +90,6 @@ function carryOver(
   pending: PendingChanges,
   now: number,
 ): Draft {
-  const { maxAge } = pending
   if (pending.seen !== undefined)
     return applyOwner(
       session,
@@ -106,9 +104,8 @@ function carryOver(
   // With `options.owner`, what goes on tells the owner, as at any other commit.
   if (owner === undefined) return applyOwner(session, kept, keptOf(pending, keep), now)
   // "Remember me" that this request set is meant for the owner who signs in.
-  const metadata =
-    maxAge === undefined ? kept.metadata : { ...kept.metadata, ...withMaxAge(kept.metadata, maxAge, now) }
-  return signedIn(session, { ...kept, metadata }, owner, now)
+  const { maxAge = kept.metadata.maxAge } = pending
+  return signedIn(session, { ...kept, metadata: { ...kept.metadata, maxAge } }, owner, now)
 }
 
 function isSomebodyElse(previous: string | undefined, owner: string | undefined): boolean {
@@ -121,12 +118,11 @@ function keptOf(pending: PendingChanges, keep: Keep): PendingChanges {
   return { ...pending, changes: pending.changes.filter(({ key }) => keep !== false && keep.includes(key)) }
 }
 
+/** The snapshot itself where all of it is kept: it has been checked. */
 function pick(data: Snapshot, keys: readonly string[]): Snapshot {
-  const others = Object.keys(data).filter((key) => !keys.includes(key))
-  return applyChanges(
-    data,
-    others.map((key) => ({ key, base: undefined, value: ABSENT })),
-  )
+  const entries = Object.entries(data)
+  const kept = entries.filter(([key]) => keys.includes(key))
+  return kept.length === entries.length ? data : Object.fromEntries(kept)
 }
 
 /**
