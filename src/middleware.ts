@@ -148,7 +148,7 @@ export class MountedSession {
     this.#loader = new Loader(this.core)
     this.#device = settings.deviceBound === undefined ? undefined : new DeviceRoutes(this.core, settings.deviceBound)
     store.watchEvictions(({ key: publicId, owner }) => {
-      if (events.channels.destroy.hasSubscribers) events.emit('destroy', { publicId, owner, reason: 'evicted' })
+      events.emit('destroy', { publicId, owner, reason: 'evicted' })
       this.core.watches.ended(publicId)
     })
     warnOfSettings(settings, events)

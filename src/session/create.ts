@@ -38,10 +38,7 @@ export function insert(session: RequestSession, draft: Draft, now: number): Mayb
 function introduce(session: RequestSession, { id, record, draft }: CreatedRecord): MaybePromise<void> {
   const { events } = session.core
   session.become(id, record, draft)
-  session.hasNewId = true
-  if (session.cookie.hasIntroduced) session.cookie.withdraw()
-  else session.cookie.issue()
-  if (events.channels.create.hasSubscribers) events.emit('create', { publicId: record.key, owner: record.owner })
+  events.emit('create', { publicId: record.key, owner: record.owner })
   session.tellCommitted(record)
   return finishSignIn(session)
 }

@@ -82,7 +82,7 @@ export function finishSignIn(session: RequestSession, previousPublicId?: string)
   if (record?.owner === undefined) return
   const { key: publicId, owner } = record
   session.cookie.signIns++
-  if (core.events.channels['sign-in'].hasSubscribers) core.events.emit('sign-in', { publicId, previousPublicId, owner })
+  core.events.emit('sign-in', { publicId, previousPublicId, owner })
   const { maxPerOwner } = core.settings
   return maxPerOwner === undefined ? undefined : enforceLimit(core, owner, maxPerOwner, publicId)
 }

@@ -158,12 +158,8 @@ async function rotateOnce(
     return answer
   }
   session.become(id, record, stored)
-  session.hasNewId = true
-  session.cookie.issue()
   const { key: publicId, owner } = record
-  if (events.channels.regenerate.hasSubscribers) {
-    events.emit('regenerate', { publicId, previousPublicId: previous.key, owner })
-  }
+  events.emit('regenerate', { publicId, previousPublicId: previous.key, owner })
   session.tellCommitted(record, conflicts)
   watches.moved(previous.key, record, isFreshStart)
   if (isSignIn) await finishSignIn(session, previous.key)

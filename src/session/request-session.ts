@@ -114,10 +114,14 @@ export class RequestSession {
   become(id: string, record: SessionRecord, stored: Stored): void {
     this.#id = id
     this.status = 'live'
+    this.hasNewId = true
     // What the schema refused is looked at by nobody as long as it is there.
     if (stored.data !== this.#stored?.data) this.dataError = undefined
     this.setRecord(record, stored)
     this.ending?.watch()
+    // Where the id has left with the headers already, the browser has it.
+    if (this.cookie.hasIntroduced) this.cookie.withdraw()
+    else this.cookie.issue()
   }
 
   /** A newer record of the same session, and what it holds. */
