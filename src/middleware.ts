@@ -114,7 +114,6 @@ export class MountedSession {
   readonly core: Core
   readonly sessions: Sessions
   readonly sweeper: Sweeper
-  readonly #settings: Settings
   /** Puts the manager where the handlers look for it. */
   readonly #show: (ctx: Context, manager: SessionManager) => KoaSessionFacade | undefined
   readonly #loader: Loader
@@ -143,7 +142,6 @@ export class MountedSession {
     }
     this.sessions = new Sessions(this.core)
     this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now, events)
-    this.#settings = settings
     this.#show = settings.koaSession ? facadesOf(settings, events) : exposerOf(settings.stateKey)
     this.#loader = new Loader(this.core)
     this.#device = settings.deviceBound === undefined ? undefined : new DeviceRoutes(this.core, settings.deviceBound)
@@ -161,7 +159,7 @@ export class MountedSession {
     if (!this.#hasBegun) this.#begin()
     const route = this.#device?.routeOf(ctx)
     if (route !== undefined) return this.#answerDevice(ctx, route)
-    if (this.#settings.skips?.(ctx) === true) {
+    if (this.core.settings.skips?.(ctx) === true) {
       this.requests.meet(ctx.app)
       return next()
     }
@@ -207,7 +205,7 @@ export class MountedSession {
     // Not before: neither an outage nor a refused request, nor a session that was passed over, may send a cookie.
     if (session.cookie.due !== 'none' || session.pending.mustStore) session.cookie.watchHeaders()
     const manager = new SessionManager(session)
-    const scope = new ContextScope(manager, this.#settings.stateKey, info.cookie.name, outer, request)
+    const scope = new ContextScope(manager, this.core.settings.stateKey, info.cookie.name, outer, request)
     session.scope = scope
     const facade = ctx === undefined ? undefined : this.#show(ctx, manager)
     let result: Result

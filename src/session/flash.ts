@@ -30,7 +30,6 @@ export class FlashMessages {
       this.#taken.add(tag)
       messages.push(this.#codec.lend(value, []))
     }
-    if (!this.#put.some(([, name]) => name === key)) return messages
     // A commit that is under way may be storing these very values.
     for (const [, name, value] of this.#put) if (name === key) messages.push(this.#codec.lend(value, []))
     this.#put = this.#put.filter(([, name]) => name !== key)

@@ -197,7 +197,7 @@ export class RequestSession {
 
   /** @throws {SessionError} `ERR_SESSION_DESTROYED`, or `ERR_SESSION_CLOSED` after the commit. */
   assertWritable(): void {
-    if (this.status === 'destroyed') throw destroyedError()
+    this.assertReadable()
     if (this.phase !== 'open') throw closedError()
   }
 

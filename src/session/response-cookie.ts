@@ -32,9 +32,9 @@ export class ResponseCookie implements HeaderSource {
 
   /** Whether the response's headers are still to come, and with them a cookie. */
   get canSend(): boolean {
-    const { ctx, request } = this.#session.info
+    const { ctx } = this.#session.info
     if (ctx === undefined || ctx.res.headersSent || this.#session.isFollower) return false
-    return request.headers.upgrade === undefined || !this.isTakenOver
+    return !this.isTakenOver
   }
 
   /** Whether a handler made a WebSocket of the connection (koa-easy-ws): there is no response any more. */

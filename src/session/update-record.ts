@@ -49,14 +49,9 @@ async function changeRecord<Result>(
     if (dataError !== undefined) throw dataError
     run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, (data) => fn(data, record), record.owner)
     if ('error' in run || run.changes.length === 0) return 'done'
-    const { createdAt } = record
-    const draft = withOwner(core, {
-      ...stored,
-      data: applyChanges(stored.data, run.changes),
-      createdAt,
-      owner: record.owner,
-    })
-    if (settings.schema !== undefined) await validate(core, key, draft.data)
+    const changed = { ...stored, data: applyChanges(stored.data, run.changes) }
+    const draft = withOwner(core, { ...changed, createdAt: record.createdAt, owner: record.owner })
+    await validate(core, key, draft.data)
     const now = settings.now()
     const instants = core.touches.newest(record)
     // Another process may have moved the end meanwhile: written as it was read it would end the session.

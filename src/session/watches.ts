@@ -67,10 +67,9 @@ export class Watches {
     if (record === undefined || this.#isClosed) return
     this.remove(watcher)
     if (this.#watched.size === 0) this.#start()
-    this.#put(watcher, record.key, record.expiresAt)
+    const watched = this.#put(watcher, record.key, record.expiresAt)
     // It may have ended since it was loaded: of that nothing is announced any more.
-    const watched = this.#of.get(watcher)
-    if (watched !== undefined) this.#read([watched])
+    this.#read([watched])
   }
 
   remove(watcher: Watcher): void {
@@ -78,16 +77,25 @@ export class Watches {
     if (watched === undefined) return
     this.#of.delete(watcher)
     watched.watchers.delete(watcher)
-    if (watched.watchers.size === 0 && this.#watched.get(watched.key) === watched) this.#watched.delete(watched.key)
+    if (watched.watchers.size === 0) this.#take(watched)
     if (this.#watched.size === 0) this.#stop()
   }
 
-  #put(watcher: Watcher, key: string, expiresAt: number): void {
+  #put(watcher: Watcher, key: string, expiresAt: number): Watched {
     let watched = this.#watched.get(key)
     if (watched === undefined)
       this.#watched.set(key, (watched = { key, expiresAt, isUnsure: false, watchers: new Set() }))
     watched.watchers.add(watcher)
     this.#of.set(watcher, watched)
+    return watched
+  }
+
+  /** Who waited for that session, which is watched no more; nobody where it has moved or ended already. */
+  #take(watched: Watched): readonly Watcher[] {
+    const watchers = [...watched.watchers]
+    watched.watchers.clear()
+    if (this.#watched.get(watched.key) === watched) this.#watched.delete(watched.key)
+    return watchers
   }
 
   /** Waits no longer once `until` has closed: one listener each, for a connection may serve many requests. */
@@ -240,16 +248,12 @@ export class Watches {
   }
 
   #move(watched: Watched, key: string, expiresAt: number): void {
-    if (this.#watched.get(watched.key) === watched) this.#watched.delete(watched.key)
-    for (const watcher of watched.watchers) this.#put(watcher, key, expiresAt)
-    watched.watchers.clear()
+    for (const watcher of this.#take(watched)) this.#put(watcher, key, expiresAt)
   }
 
   #abort(watched: Watched): void {
-    if (this.#watched.get(watched.key) === watched) this.#watched.delete(watched.key)
     const reason = goneError()
-    const watchers = [...watched.watchers]
-    watched.watchers.clear()
+    const watchers = this.#take(watched)
     for (const watcher of watchers) this.#of.delete(watcher)
     for (const watcher of watchers) watcher.end(reason)
     if (this.#watched.size === 0) this.#stop()
