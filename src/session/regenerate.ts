@@ -210,7 +210,9 @@ export async function storeInSuccessor(session: RequestSession, pending: Pending
     const written = write(session, { pending, previous: ground, ground: stored, draft, conflicts, now })
     const answer = await written.answer
     if (answer === 'done') {
-      takeNewer(session, { record: written.record, stored: draft, dataError: undefined })
+      // What of it this request changed itself is no other request's change.
+      takeNewer(session, { record: ground, stored, dataError: undefined })
+      session.setRecord(written.record, draft)
       // Its id is known to the browser alone, from the other response.
       session.isFollower = true
       session.cookie.withdraw()
