@@ -21,9 +21,12 @@ export interface Known {
 /**
  * Refuses a change.
  *
- * @throws {SessionError} `ERR_SESSION_GONE`, or `ERR_SESSION_UNBOUND` where the browser has yet to prove itself.
+ * @throws {SessionError} `ERR_SESSION_GONE`, `ERR_SESSION_UNBOUND` where the browser has yet to prove itself, or
+ * `ERR_SESSION_DESTROYED`.
  */
 export function refuse(session: RequestSession): never {
+  // What this request has ended itself did not end elsewhere, and its cookie is cleared.
+  session.assertReadable()
   if (session.status === 'unbound') throw unboundError()
   session.markGone()
   throw goneError()
