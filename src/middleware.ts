@@ -176,7 +176,7 @@ export class MountedSession {
 
   /** One of the requests by which a browser binds a session to its device: neither skipped nor held to be of another site. */
   async #answerDevice(ctx: Context, route: Route): Promise<void> {
-    await this.#device?.answer(this.requests.infoOf(ctx, true), route)
+    await this.#device?.answer({ ...this.requests.infoOf(ctx.req, ctx, true), ctx }, route)
   }
 
   /** One request outside the chain: its cookie can be read, and none be sent. */
@@ -196,7 +196,7 @@ export class MountedSession {
     request: IncomingMessage,
     fn: (session: SessionManager) => Result | Promise<Result>,
   ): Promise<Result> {
-    const info = ctx === undefined ? this.requests.infoOutside(request) : this.requests.infoOf(ctx)
+    const info = this.requests.infoOf(request, ctx)
     const outer = sessionContext.getStore() === undefined ? undefined : outerScope(info, this.core)
     const loading = this.#loader.load(info)
     const session = loading instanceof RequestSession ? loading : await loading

@@ -30,23 +30,14 @@ export class Requests {
     if (!this.#settings.koaSession) watchForKoaSession(app.context, this.#events)
   }
 
-  /** A request of Koa's chain; whether it is passive is asked of the app unless it is given. */
-  infoOf(ctx: Context, isPassive?: boolean): RequestInfo & { readonly ctx: Context } {
-    const { app, req: request } = ctx
+  /** A request of Koa's chain, or without `ctx` one outside it. Whether it is passive is asked of the app unless it is given. */
+  infoOf(request: IncomingMessage, ctx: Context | undefined, isPassive?: boolean): RequestInfo {
     const { cookie: given, keys, passive } = this.#settings
-    if (this.#app !== app) this.meet(app)
-    const cookie = typeof given === 'function' ? given(ctx) : given
-    const ring = keys?.current() ?? this.#keyringOf(app)
-    return { request, cookie, keyring: ring, ctx, isPassive: isPassive ?? passive?.(ctx) === true }
-  }
-
-  /** A request outside the chain; whether it is passive is asked of the app unless it is given. */
-  infoOutside(request: IncomingMessage, isPassive?: boolean): RequestInfo {
-    const { cookie: given, keys, passive } = this.#settings
-    const cookie = typeof given === 'function' ? given(this.contextOf(request)) : given
-    const ring = keys?.current() ?? this.#keyringOf(this.#app)
-    const info = { request, cookie, keyring: ring, ctx: undefined }
-    return { ...info, isPassive: isPassive ?? passive?.(this.contextOf(request)) === true }
+    if (ctx !== undefined && this.#app !== ctx.app) this.meet(ctx.app)
+    const cookie = typeof given === 'function' ? given(ctx ?? this.contextOf(request)) : given
+    const ring = keys?.current() ?? this.#keyringOf()
+    const asked = isPassive ?? passive?.(ctx ?? this.contextOf(request)) === true
+    return { request, cookie, keyring: ring, ctx, isPassive: asked }
   }
 
   /** A context for a request outside the chain, for functions of the app's that take one. */
@@ -64,14 +55,14 @@ export class Requests {
     return this.#app === undefined ? (request.headers.host ?? '') : this.contextOf(request).host
   }
 
-  #keyringOf(app: App | undefined): Keyring {
-    if (app === undefined) {
+  #keyringOf(): Keyring {
+    if (this.#app === undefined) {
       throw invalidMix(
         'options.keys must be given to session() when run() or sessionCookie() is used before the first request: app.keys is not known yet',
       )
     }
     // Koa leaves it undefined until the app sets it.
-    const keys: unknown = app.keys
+    const keys: unknown = this.#app.keys
     if (this.#appKeyring === undefined || keys !== this.#appKeys) {
       if (keys === undefined) {
         throw invalidType(

@@ -134,7 +134,7 @@ function infoOf(mounted: MountedSession, cookie: string | undefined): RequestInf
   request.method = 'GET'
   if (cookie !== undefined) request.headers.cookie = cookie
   // No request of the app's, so the app is not asked whether it is passive.
-  return mounted.requests.infoOutside(request, false)
+  return mounted.requests.infoOf(request, undefined, false)
 }
 
 async function store(
