@@ -13,6 +13,8 @@ import { isSignedBy, parseProof, unquoted, type Proof, type PublicKey } from './
 
 export type Route = 'register' | 'refresh'
 
+const ROUTES: readonly Route[] = ['register', 'refresh']
+
 /** A request that came through Koa's chain. */
 export type RouteInfo = RequestInfo & { readonly ctx: Context }
 
@@ -42,15 +44,8 @@ export class DeviceRoutes {
   /** Which of the two a request asks for, wherever the middleware is mounted. */
   routeOf({ originalUrl }: Context): Route | undefined {
     if (!originalUrl.startsWith(this.#path)) return undefined
-    const query = originalUrl.indexOf('?')
-    switch (originalUrl.slice(this.#path.length, query === -1 ? undefined : query)) {
-      case '/register':
-        return 'register'
-      case '/refresh':
-        return 'refresh'
-      default:
-        return undefined
-    }
+    const [asked] = originalUrl.split('?', 1)
+    return ROUTES.find((route) => asked === `${this.#path}/${route}`)
   }
 
   /** @throws {SessionError} `ERR_SESSION_STORE`: a failure (503) ends nothing in the browser. */
