@@ -4,15 +4,16 @@ import type { ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import type { CookieSettings } from './cookie/cookie.ts'
 import { canBeBound } from './cookie/bound-cookie.ts'
+import { hasShortSecret } from './cookie/keyring.ts'
 import type { Events } from './events.ts'
 import type { Settings } from './settings.ts'
 import { MemoryStore } from './stores/memory.ts'
 
 /** What the options say by themselves. */
 export function warnOfSettings(settings: Settings, events: Events): void {
-  const { store, hasShortSecret, hasShortEncryptionSecret, encryption } = settings
-  if (hasShortSecret) warnOfShortSecret(events)
-  if (hasShortEncryptionSecret) warnOfShortSecret(events, 'encryptionKeys')
+  const { store, encryption } = settings
+  if (settings.hasShortSecret) warnOfShortSecret(events)
+  if (hasShortSecret(encryption?.keys)) warnOfShortSecret(events, 'encryptionKeys')
   if (encryption?.acceptPlain === true)
     events.notice(
       'ACCEPT_PLAIN',

@@ -40,7 +40,6 @@ export interface Settings {
   /** `undefined`: those of the app, at each request. */
   readonly keys: LiveKeyring | undefined
   readonly hasShortSecret: boolean
-  readonly hasShortEncryptionSecret: boolean
   readonly store: SessionStore
   /** Whether the app left the store to us. */
   readonly isDefaultStore: boolean
@@ -109,9 +108,8 @@ export function settingsOf(given: unknown): Settings {
   const encryption = encryptionOf(options.encryptionKeys)
   const binding = bindingOf(deviceBound)
   return Object.freeze({
-    keys: options.keys === undefined ? undefined : checkedKeys(options.keys),
+    keys: options.keys === undefined ? undefined : keyring(options.keys, 'options.keys'),
     hasShortSecret: hasShortSecret(options.keys),
-    hasShortEncryptionSecret: hasShortSecret(encryption?.keys),
     store: options.store === undefined ? new MemoryStore() : storeOf(options.store),
     isDefaultStore: options.store === undefined,
     cookie: checkedCookie(cookie, binding?.path),
@@ -159,12 +157,6 @@ function checkWholeNumber(value: unknown, name: string, unit: string, least: num
   const rule = `a whole number ${unit}`
   if (typeof value !== 'number') throw invalidType(name, rule, value)
   if (!Number.isSafeInteger(value) || value < least) throw invalidValue(name, rule, value)
-}
-
-function checkedKeys(keys: unknown): LiveKeyring {
-  const live = keyring(keys, 'options.keys')
-  live.current()
-  return live
 }
 
 function checkedCookie(cookie: unknown, devicePath: string | undefined): Settings['cookie'] {
