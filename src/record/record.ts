@@ -1,7 +1,6 @@
 // What is stored of a session <-> the record that a store keeps. Pure. The core's own part of a record is in its `meta`: what
 // the named fields do not say.
 import { expiry, MAX_COOKIE_AGE, type LifetimePolicy, type SessionLifetime } from './lifetime.ts'
-import type { Flash, Snapshot } from './changes.ts'
 import type { Contents, Payload } from './payload.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 
@@ -16,11 +15,13 @@ export interface Draft extends Stored {
   readonly owner: string | undefined
 }
 
-const NO_DATA: Snapshot = Object.freeze({})
-const NO_FLASH: readonly Flash[] = Object.freeze([])
-
 /** What a session holds before anything was stored. When it begins is not known here: its metadata is nobody's. */
-export const NOTHING_STORED: Stored = { data: NO_DATA, flash: NO_FLASH, device: undefined, metadata: newMetadata(0) }
+export const NOTHING_STORED: Stored = {
+  data: Object.freeze({}),
+  flash: Object.freeze([]),
+  device: undefined,
+  metadata: newMetadata(0),
+}
 
 /** An empty session that begins now. */
 export function emptyDraft(now: number): Draft {
@@ -171,13 +172,12 @@ export function encodeMetadata(metadata: Metadata, createdAt: number): string | 
 /** @throws {CorruptRecord} when `meta` is not what was written. */
 export function decodeMetadata({ meta, createdAt }: Pick<SessionRecord, 'meta' | 'createdAt'>): Metadata {
   if (meta === undefined) return newMetadata(createdAt)
-  const fields = fieldsOf(meta)
-  const { a, s, m, c, n, f, p, b, r } = fields
+  const { a, s, m, c, n, f, p, b, r } = fieldsOf(meta)
   return {
-    authenticatedAt: instant(a),
-    startedAt: instant(s) ?? createdAt,
+    authenticatedAt: a === undefined ? undefined : wholeNumber(a),
+    startedAt: s === undefined ? createdAt : wholeNumber(s),
     maxAge: m === undefined ? 0 : age(m),
-    maxAgeSince: instant(c) ?? (m === undefined ? 0 : createdAt),
+    maxAgeSince: c !== undefined ? wholeNumber(c) : m === undefined ? 0 : createdAt,
     successor: n === undefined ? undefined : text(n, /^.{1,255}$/su),
     isFreshStart: f === 1,
     predecessor: p === undefined ? undefined : text(p, /^.{1,255}$/su),
@@ -217,19 +217,18 @@ function bindingOf(value: unknown): Binding {
     id: text(id, BINDING_ID),
     x: text(x, /^[\w-]{43}$/),
     y: text(y, /^[\w-]{43}$/),
-    boundAt: instant(boundAt) ?? absent(),
-    provenAt: instant(provenAt) ?? absent(),
+    boundAt: wholeNumber(boundAt),
+    provenAt: wholeNumber(provenAt),
   }
 }
 
-function instant(value: unknown): number | undefined {
-  if (value !== undefined && !Number.isSafeInteger(value)) throw corrupt()
-  return value as number | undefined
+function wholeNumber(value: unknown): number {
+  if (!Number.isSafeInteger(value)) throw corrupt()
+  return value as number
 }
 
 function age(value: unknown): number {
-  if (!Number.isSafeInteger(value)) throw corrupt()
-  const maxAge = value as number
+  const maxAge = wholeNumber(value)
   if (maxAge < 0 || maxAge > MAX_COOKIE_AGE) throw corrupt()
   return maxAge
 }
@@ -237,10 +236,6 @@ function age(value: unknown): number {
 function text(value: unknown, pattern: RegExp): string {
   if (typeof value !== 'string' || !pattern.test(value)) throw corrupt()
   return value
-}
-
-function absent(): never {
-  throw corrupt()
 }
 
 function corrupt(cause?: unknown): CorruptRecord {
