@@ -48,7 +48,6 @@ const FEW_KEYS = 64
 export function jsonCodec(maxNodes: number): Codec {
   return {
     ...jsonText(),
-    keepsScalars: true,
     same: sameJson,
     copy(value, place, key) {
       // What needs no look inside; JSON has no negative zero.
@@ -68,7 +67,6 @@ export function koaJsonCodec(maxNodes: number): Codec {
     withinStack(convertToJson, value, place, key, maxNodes)
   return {
     ...jsonText(),
-    keepsScalars: true,
     same(value, stored) {
       if (sameJson(value, stored)) return true
       try {
@@ -86,7 +84,7 @@ export function koaJsonCodec(maxNodes: number): Codec {
   }
 }
 
-function jsonText(): Pick<Codec, 'stringify' | 'stringifyContents' | 'parse' | 'lend'> {
+function jsonText(): Omit<Codec, 'same' | 'copy'> {
   // The texts of objects in data that is long, if any was; undefined where one was not needed yet. The objects are stored values, which
   // are never changed, and the same ones from one version of a session to the next.
   const texts: Texts = new WeakMap()
@@ -104,9 +102,11 @@ function jsonText(): Pick<Codec, 'stringify' | 'stringifyContents' | 'parse' | '
     return text === '' ? '{}' : `${text}}`
   }
   return {
+    keepsScalars: true,
     stringify: (value) => JSON.stringify(value),
     stringifyContents(data, beside) {
-      if (isLong && hasFewKeys(data) && Object.values(data).some((value) => isIn(texts, value))) {
+      // What is no object has no text there.
+      if (isLong && hasFewKeys(data) && Object.values(data).some((value) => texts.has(value as object))) {
         const text = join(data)
         return beside.length === 0 ? text : `[${text},${JSON.stringify(beside).slice(1)}`
       }
@@ -140,10 +140,6 @@ function textOf(stored: unknown, codec: Pick<SessionCodec, 'stringify'>, texts: 
   const text = codec.stringify(stored)
   texts.set(stored, text)
   return text
-}
-
-function isIn(known: Texts, value: unknown): boolean {
-  return typeof value === 'object' && value !== null && known.has(value)
 }
 
 function placeOf(place: string, key: string | undefined): string {
