@@ -102,7 +102,7 @@ export class CheckedStore {
    * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no `scan`.
    */
   async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
-    this.assertScan()
+    if (this.#store.scan === undefined) throw unsupportedScan()
     return this.#call('scan', undefined, [now, limit, cursor], (answer) => recordPage(answer, now, cursor))
   }
 
@@ -166,11 +166,6 @@ export class CheckedStore {
   /** @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner. */
   assertIndex(): void {
     if (this.#store.list === undefined) throw unsupportedIndex()
-  }
-
-  /** @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no `scan`. */
-  assertScan(): void {
-    if (this.#store.scan === undefined) throw unsupportedScan()
   }
 
   /** Whether it has a server whose clock can be asked. */
