@@ -1,6 +1,6 @@
 // The one cookie: `<id>.<signature>`. Its attributes, checked against the rules of browsers, and its text.
 import { checkFlag, checkOneOf, checkText } from '../checks.ts'
-import { invalidMix, invalidType, invalidValue } from '../errors.ts'
+import { invalidMix, invalidValue } from '../errors.ts'
 
 /**
  * Attributes of the session cookie (RFC 6265bis). The lifetime is not among them: it is `maxAge` of the options.
@@ -63,10 +63,7 @@ export const COOKIE_ATTRIBUTES: readonly string[] = [
  *
  * @throws {TypeError} naming the attribute or the combination.
  */
-export function cookieSettings(options: unknown, at: string): CookieSettings {
-  // A list, a promise or a Map would be taken for an object without attributes, and every default would hold.
-  if (typeof options !== 'object' || options === null || Object.prototype.toString.call(options) !== '[object Object]')
-    throw invalidType(at, 'an object of attributes or a function of ctx', options)
+export function cookieSettings(options: object, at: string): CookieSettings {
   for (const key of Object.keys(options)) {
     if (!COOKIE_ATTRIBUTES.includes(key))
       throw invalidMix(
