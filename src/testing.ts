@@ -11,7 +11,7 @@ import { ContextScope, sessionContext } from './context.ts'
 import { invalidType, storeClosedError } from './errors.ts'
 import { mountedSession, session, type MountedSession, type SessionInfo, type SessionMiddleware } from './middleware.ts'
 import type { SessionOptions } from './options.ts'
-import { isPlainObject } from './record/codec.ts'
+import { isData } from './record/json-value.ts'
 import { draftOf } from './record/merge.ts'
 import { createRecord, type CreatedRecord } from './session/create.ts'
 import type { RequestInfo } from './session/core.ts'
@@ -144,8 +144,7 @@ async function store(
   { owner, authenticatedAt }: TestSessionOptions,
 ): Promise<CreatedRecord> {
   const given: unknown = data
-  if (typeof given !== 'object' || given === null || !isPlainObject(given))
-    throw invalidType('the data of a test session', 'a plain object', given)
+  if (!isData(given)) throw invalidType('the data of a test session', 'a plain object', given)
   if (authenticatedAt !== undefined && !Number.isFinite(authenticatedAt))
     throw invalidType('authenticatedAt of a test session', 'an instant in epoch milliseconds', authenticatedAt)
   if (core.store.isClosed) throw storeClosedError()

@@ -1,7 +1,7 @@
 // An object whose own enumerable properties are data, over another object's names.
 import { invalidMix } from '../errors.ts'
-import { isPlainObject } from '../record/codec.ts'
 import { setOwn } from '../record/changes.ts'
+import { isPlainObject } from '../record/json-value.ts'
 
 export type Bag = Record<string, unknown>
 

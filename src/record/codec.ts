@@ -6,8 +6,6 @@ import { objectsOf } from './objects.ts'
 import { cloneJson, convertToJson, copyJson, DEEPEST, isDeeper, refused, sameJson } from './json-value.ts'
 import type { SessionError } from '../errors.ts'
 
-export { isPlainObject } from './json-value.ts'
-
 /** A pair of functions that turn data into text and back; `devalue` and `superjson` fit as they are. */
 export interface SessionCodec {
   /** What it throws for a value becomes `ERR_SESSION_VALUE`. Equal texts mean equal values: an equal value is no change. */

@@ -4,7 +4,7 @@ import { sessionInContext } from '../context.ts'
 import { invalidMix, invalidType, keyNames, noContext, noIdError, SessionError } from '../errors.ts'
 import { assertNames } from '../option-functions.ts'
 import type { Duration } from '../options.ts'
-import { isPlainObject } from '../record/codec.ts'
+import { isData } from '../record/json-value.ts'
 import type { DeviceFacts } from '../record/payload.ts'
 import { checkedOwner, duration, lifetime } from '../settings.ts'
 import { save } from './commit.ts'
@@ -117,7 +117,7 @@ export class SessionManager<Data extends object = SessionData> {
   set data(contents: Data) {
     const session = this.#open()
     const given: unknown = contents
-    if (typeof given !== 'object' || given === null || !isPlainObject(given))
+    if (!isData(given))
       throw invalidType(
         'session.data',
         'a plain object',
