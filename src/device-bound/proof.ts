@@ -54,18 +54,16 @@ export function isSignedBy({ signed, signature }: Proof, { x, y }: PublicKey): b
 }
 
 function keyOf(jwk: unknown): PublicKey | undefined {
-  if (typeof jwk !== 'object' || jwk === null) return undefined
-  const { kty, crv, x, y } = jwk as Readonly<Record<string, unknown>>
+  const { kty, crv, x, y } = (jwk ?? {}) as Readonly<Record<string, unknown>>
   if (kty !== 'EC' || crv !== 'P-256' || typeof x !== 'string' || typeof y !== 'string') return undefined
   return COORDINATE.test(x) && COORDINATE.test(y) ? { x, y } : undefined
 }
 
+/** The fields of a part of the proof: what is no object, or no JSON, has none. */
 function objectIn(part: string): Readonly<Record<string, unknown>> {
   try {
-    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString())
-    if (typeof value === 'object' && value !== null) return value as Readonly<Record<string, unknown>>
+    return (JSON.parse(Buffer.from(part, 'base64url').toString()) ?? {}) as Readonly<Record<string, unknown>>
   } catch {
-    // No JSON.
+    return {}
   }
-  return {}
 }
