@@ -257,7 +257,7 @@ export class RequestSession {
       this.mergedKeys = NO_KEYS
     }
     if (conflicts.length > 0) {
-      if (events.channels.conflict.hasSubscribers) events.emit('conflict', { publicId, owner, keys: conflicts })
+      events.emit('conflict', { publicId, owner, keys: conflicts })
       events.notice(
         'MERGED_CONFLICT',
         "two requests changed the same key of one session, and the later commit won: use session.update() for counters and lists, or onConflict: 'throw'",
