@@ -1,6 +1,6 @@
 // Two stores over the same data, as two processes have them: neither keeps to itself what the other must know.
 import assert from 'node:assert/strict'
-import { checkBeside, type StoreCheck } from './run.ts'
+import { checkBeside, type StoreCheck, type With } from './run.ts'
 import { assertAbsent, assertHolds, created, HOUR, listed, newKey, newRecord, successor } from './scene.ts'
 
 const TEN = Array.from({ length: 10 }, (_, index) => index)
@@ -93,11 +93,11 @@ export const neighbourChecks: readonly StoreCheck[] = [
     async (store, other) => {
       const now = Date.now()
       const owner = newKey()
-      const has = (each: typeof store): each is typeof store & Required<Pick<typeof store, 'list'>> =>
-        each.list !== undefined
+      const has = (each: typeof store): each is With<'list'> => each.list !== undefined
       if (!has(store) || !has(other)) return
-      const keys = async (each: typeof store) =>
-        has(each) ? [...new Set((await listed(each, owner, now, 100)).map(({ key }) => key))] : []
+      const keys = async (each: With<'list'>) => [
+        ...new Set((await listed(each, owner, now, 100)).map(({ key }) => key)),
+      ]
 
       assert.deepEqual(await keys(other), [])
       const record = await created(store, now, { owner })

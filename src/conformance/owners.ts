@@ -6,15 +6,7 @@ import { listed, assertSame, created, HOUR, newKey, newRecord, successor } from 
 
 const keysOf = (records: readonly SessionRecord[]): string[] => records.map(({ key }) => key)
 
-/** That these keys came, each at least once, and no other. */
-function assertKeys(verb: string, found: readonly string[], expected: readonly string[]): void {
-  assert.deepEqual(
-    [...new Set(found)].sort(),
-    [...expected].sort(),
-    `${verb} must give the live records of that owner, and no other`,
-  )
-}
-
+/** That these records come, each at least once, and no other. */
 async function assertListed(
   store: With<'list'>,
   owner: string,
@@ -22,7 +14,11 @@ async function assertListed(
   now: number,
 ): Promise<void> {
   const found = await listed(store, owner, now, 100)
-  assertKeys('list', keysOf(found), keysOf(expected))
+  assert.deepEqual(
+    [...new Set(keysOf(found))].sort(),
+    keysOf(expected).sort(),
+    'list must give the live records of that owner, and no other',
+  )
   for (const record of expected)
     assertSame(
       found.find(({ key }) => key === record.key),
