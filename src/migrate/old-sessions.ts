@@ -86,9 +86,7 @@ export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
     },
     async find(name, ctx) {
       const held =
-        store === undefined
-          ? decoded(name)
-          : await answered(() => Promise.resolve(store.get(name, 86_400_000, { ctx, rolling: false })))
+        store === undefined ? decoded(name) : await answered(() => store.get(name, 86_400_000, { ctx, rolling: false }))
       if (!isObject(held)) return undefined
       const { _expire, _maxAge, _session } = held
       return {
@@ -102,13 +100,11 @@ export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
     async endIn({ name, data }, left, now, ctx) {
       if (store === undefined) return
       if (left <= 0 && typeof store.destroy === 'function') {
-        await answered(() => Promise.resolve(store.destroy?.(name, { ctx })))
+        await answered(() => store.destroy?.(name, { ctx }))
         return
       }
       const ending = { ...data, _expire: now + left, _maxAge: left }
-      await answered(() =>
-        Promise.resolve(store.set(name, ending, Math.max(left, 1), { ctx, rolling: false, changed: true })),
-      )
+      await answered(() => store.set(name, ending, Math.max(left, 1), { ctx, rolling: false, changed: true }))
     },
   }
 }
@@ -223,7 +219,7 @@ function called(call: (callback: (error: unknown, value?: unknown) => void) => u
   )
 }
 
-async function answered<T>(call: () => Promise<T>): Promise<T> {
+async function answered(call: () => unknown): Promise<unknown> {
   try {
     return await inTime(TIMEOUT, call(), () => {
       throw new Error(`no answer within ${TIMEOUT} ms`)
