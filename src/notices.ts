@@ -67,11 +67,11 @@ function warnOfMemoryStore({ store, isDefaultStore }: Settings, events: Events):
 }
 
 /**
- * A cookie that goes out with this response, and that no browser keeps or that it should have marked Secure. Called where
- * the Set-Cookie line is made.
+ * A cookie that goes out with this response over plain HTTP, as far as Koa knows, and that no browser keeps or that should
+ * have been marked Secure. Called where the Set-Cookie line is made.
  */
 export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Events): void {
-  if (cookie.isAuto && !ctx.secure && looksLikeHttps(ctx)) {
+  if (cookie.isAuto && looksLikeHttps(ctx)) {
     events.notice(
       'INSECURE_COOKIE',
       'the session cookie was sent without Secure, though a proxy says that the browser uses https: set app.proxy = true if you run behind that proxy',
@@ -79,9 +79,12 @@ export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Event
   }
   // Most cookies: nothing in them that a browser could refuse.
   if (cookie.isAuto && !cookie.attributes.includes('; Domain=')) return
-  const host = hostOf(ctx)
+  // As far as it is known, without its port.
+  const host = ctx.hostname.toLowerCase().replace(/\.$/, '')
   const isMarked = !cookie.isAuto && cookie.attributes.includes('; Secure')
-  if (isMarked && host !== '' && !isLoopback(host) && !ctx.secure && !looksLikeHttps(ctx) && !isTrustworthy(ctx)) {
+  // Browsers send fetch metadata over https alone (and to their own machine).
+  const isSentInVain = isMarked && !looksLikeHttps(ctx) && ctx.req.headers['sec-fetch-site'] === undefined
+  if (isSentInVain && host !== '' && !isLoopback(host)) {
     events.notice(
       'COOKIE_REFUSED',
       'the session cookie was sent with Secure over plain http: no browser keeps it, and each request begins a new session; use https, or cookie: { secure: "auto" }; behind a proxy that ends TLS let it send X-Forwarded-Proto, and set app.proxy = true',
@@ -97,19 +100,9 @@ export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Event
   )
 }
 
-/** The name of the host, as far as it is known, without its port. */
-function hostOf(ctx: Context): string {
-  return ctx.hostname.toLowerCase().replace(/\.$/, '')
-}
-
 // Browsers keep Secure cookies of their own machine without TLS.
 function isLoopback(host: string): boolean {
   return /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[?::1\]?)$/.test(host)
-}
-
-/** Browsers send fetch metadata over https alone (and to their own machine). */
-function isTrustworthy(ctx: Context): boolean {
-  return ctx.req.headers['sec-fetch-site'] !== undefined
 }
 
 /** Whether a proxy says that the browser uses https. */
