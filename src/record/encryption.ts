@@ -34,9 +34,6 @@ export interface EncryptionSettings {
 /** What a payload is bound to: the fields of its record that must not be exchanged. */
 export type BoundTo = Pick<SessionRecord, 'key' | 'owner' | 'meta' | 'createdAt'>
 
-/** A payload names an encryption key that is not configured, and `onUnknownKey` is `'end'`. The record must stay. */
-export class UnknownKey extends CorruptRecord {}
-
 interface Secret {
   readonly name: Buffer
   /** Format, name and check: how each payload begins. */
@@ -91,7 +88,7 @@ export class Encryption {
 
   /**
    * @throws {CorruptRecord} when it is not what was written for this record.
-   * @throws {SessionError} `ERR_SESSION_STORE` when it names a key that is not listed; with `'end'` an {@link UnknownKey}.
+   * @throws {SessionError} `ERR_SESSION_STORE` when it names a key that is not listed; with `'end'` a {@link CorruptRecord}.
    */
   decrypt(payload: Uint8Array, bound: BoundTo): string {
     const isOld = payload[0] === OLD_FORMAT
@@ -132,7 +129,7 @@ export class Encryption {
 
   #refusal(payload: Uint8Array): Error {
     if (!isNamed(payload)) return new CorruptRecord('the name of its key is damaged')
-    if (this.#onUnknownKey === 'end') return new UnknownKey('encrypted with a key that is not listed')
+    if (this.#onUnknownKey === 'end') return new CorruptRecord('encrypted with a key that is not listed')
     return unknownEncryptionKeyError()
   }
 }

@@ -78,7 +78,7 @@ export class Payload {
    *
    * @throws {CorruptRecord} when it is not what was written, or another codec wrote it.
    * @throws {SessionError} `ERR_SESSION_STORE` when it names an encryption key that is not configured; with `onUnknownKey:
-   * 'end'` a `CorruptRecord` of the class `UnknownKey`.
+   * 'end'` a `CorruptRecord`.
    */
   decode(record: SessionRecord): Contents {
     const known = this.known.contentsOf(record)
