@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Context, Next, ParameterizedContext } from 'koa'
 import { CheckedStore } from './checked-store.ts'
-import { facadesOf, type KoaSessionFacade } from './compat/koa-session.ts'
+import { showFacade, type KoaSessionFacade } from './compat/koa-session.ts'
 import { ContextScope, sessionContext } from './context.ts'
 import { isUnsafe } from './cookie/cross-site.ts'
 import { invalidType, storeClosedError, unboundError } from './errors.ts'
@@ -142,7 +142,7 @@ export class MountedSession {
     }
     this.sessions = new Sessions(this.core)
     this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now, events)
-    this.#show = settings.koaSession ? facadesOf(settings, events) : exposerOf(settings.stateKey)
+    this.#show = settings.koaSession ? showFacade : exposerOf(settings.stateKey)
     this.#loader = new Loader(this.core)
     this.#device = settings.deviceBound === undefined ? undefined : new DeviceRoutes(this.core, settings.deviceBound)
     store.watchEvictions(({ key: publicId, owner }) => {

@@ -3,15 +3,14 @@
 import { inspect, isDeepStrictEqual } from 'node:util'
 import type { Context } from 'koa'
 import { invalidMix, invalidType } from '../errors.ts'
-import type { Events } from '../events.ts'
-import { isPlainObject } from '../record/codec.ts'
+import { isPlainObject } from '../record/json-value.ts'
 import { objectsOf } from '../record/objects.ts'
 import type { Duration } from '../options.ts'
 import { runExclusive } from '../session/exclusive.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import { regenerate } from '../session/regenerate.ts'
-import { exposerOf, type Expose } from '../session/state.ts'
-import type { Settings } from '../settings.ts'
+import type { RequestSession } from '../session/request-session.ts'
+import { exposerOf } from '../session/state.ts'
 import { copyOf, DataFacade, type Bag, type BagSource } from './data-facade.ts'
 
 type Manager = SessionManager<Bag>
@@ -28,36 +27,31 @@ interface Past {
 /** The facades of one session in one request. */
 export class KoaSessionFacade {
   readonly manager: Manager
-  /** The middleware's own lifetime, for `ctx.session.maxAge`. */
-  readonly maxAge: number
   readonly #ctx: Context
-  readonly #expose: Expose
-  readonly #events: Events
+  readonly #request: RequestSession
+  /** One for each session object that was replaced. */
   readonly #past: Past[] = []
   #end: 'no' | 'ended' | 'replaced' = 'no'
   /** How many sign-ins there were until then: whoever signed in later is not signed out. */
   #endAfter = 0
-  #source: { past: Bag | undefined } = { past: undefined }
   #session: object = {}
 
   /** Puts both facades in place: `ctx.session` and `ctx.state[stateKey]`. */
-  constructor(ctx: Context, stateKey: string, manager: Manager, maxAge: number, events: Events) {
+  constructor(ctx: Context, manager: Manager) {
     this.manager = manager
-    this.maxAge = maxAge
     this.#ctx = ctx
-    this.#expose = exposerOf(stateKey)
-    this.#events = events
+    this.#request = requestSessionOf(manager)
     this.#show()
     Object.defineProperty(ctx, 'session', {
       configurable: true,
-      get: () => (this.pendingEnd === 'ended' || this.#isDestroyed ? null : this.#session),
+      get: () => (this.pendingEnd === 'ended' || this.#request.status === 'destroyed' ? null : this.#session),
       set: (value: unknown) => this.#assign(value),
     })
   }
 
   /** How the handlers want the session to end: `'ended'` after `ctx.session = null`, `'replaced'` by an object after that. */
   get pendingEnd(): 'no' | 'ended' | 'replaced' {
-    const { cookie, status } = requestSessionOf(this.manager)
+    const { cookie, status } = this.#request
     return cookie.signIns === this.#endAfter && status !== 'destroyed' ? this.#end : 'no'
   }
 
@@ -68,7 +62,7 @@ export class KoaSessionFacade {
     if (pendingEnd === 'ended') await manager.destroy()
     // Another object after null is another session: the id that the old one had must not open it.
     if (pendingEnd === 'replaced' && (!manager.isNew || manager.owner !== undefined)) {
-      const session = requestSessionOf(manager)
+      const session = this.#request
       await runExclusive(session, () => regenerate(session, 'seen', undefined))
     }
   }
@@ -93,27 +87,27 @@ export class KoaSessionFacade {
     // Copies: what data handed out is read-only from now on, and passport writes to what it takes out of the old object.
     const past: Past = { shown: copyOf({ ...this.manager.data }), original: copyOf({ ...this.manager.data }) }
     // A lifetime set before is meant for the session that begins, as with koa-session ("remember me" of a login).
-    const { maxAge } = requestSessionOf(this.manager).pending
+    const { maxAge } = this.#request.pending
     await this.manager.regenerate({ keep: false })
     this.#end = 'no'
     if (maxAge !== undefined) this.manager.maxAge = maxAge
     this.#past.push(past)
-    this.#source.past = past.shown
     this.#show()
   }
 
   #show(): void {
-    const source: { past: Bag | undefined } = { past: undefined }
-    this.#source = source
+    // Where the copies will stand that this object shows once it was replaced.
+    const at = this.#past.length
+    const past = (): Bag | undefined => this.#past[at]?.shown
     const bag: BagSource = {
-      read: () => source.past ?? this.manager.data,
+      read: () => past() ?? this.manager.data,
       write: () => {
-        if (source.past === undefined) return this.manager.data
+        if (past() === undefined) return this.manager.data
         throw invalidMix(
           'this session object was replaced by regenerate(callback) and is read-only: write to ctx.session, which is the new one',
         )
       },
-      past: () => source.past,
+      past,
       wasShown: (key, value) => {
         const shown = this.#past.at(-1)?.shown
         return shown !== undefined && Object.hasOwn(shown, key) && Reflect.get(shown, key) === value
@@ -127,19 +121,15 @@ export class KoaSessionFacade {
     const prototype = Object.getPrototypeOf(this.manager) as object
     // A state that took the place of the first one may take nothing: the session has its new id nevertheless.
     if (this.#past.length > 0 && Object.isFrozen(this.#ctx.state)) return
-    this.#expose(this.#ctx, new Proxy(this.manager, new DataFacade(bag, own, prototype)))
-  }
-
-  /** Whether `destroy()` has ended the session. */
-  get #isDestroyed(): boolean {
-    return requestSessionOf(this.manager).status === 'destroyed'
+    const expose = exposerOf(this.#request.core.settings.stateKey)
+    expose(this.#ctx, new Proxy(this.manager, new DataFacade(bag, own, prototype)))
   }
 
   #assign(value: unknown): void {
     if (value === null || value === undefined || value === false) {
-      if (!this.#isDestroyed) this.manager.clear()
+      if (this.#request.status !== 'destroyed') this.manager.clear()
       this.#end = 'ended'
-      this.#endAfter = requestSessionOf(this.manager).cookie.signIns
+      this.#endAfter = this.#request.cookie.signIns
       return
     }
     if (typeof value !== 'object' || Array.isArray(value))
@@ -156,7 +146,7 @@ export class KoaSessionFacade {
         if (typeof value !== 'object' || value === null || isDeepStrictEqual(value, original[key])) continue
         kept ??= this.pendingEnd === 'ended' ? new Set() : objectsOf(Object.values(this.manager.data))
         if (kept.has(value)) continue
-        this.#events.notice(
+        this.#request.core.events.notice(
           'REPLACED_SESSION_WRITTEN',
           'a session object that regenerate(callback) had replaced was written to, and the change is not stored: write to ctx.session, which is the new one',
         )
@@ -166,10 +156,9 @@ export class KoaSessionFacade {
   }
 }
 
-/** What shows managers as koa-session's users look for them. */
-export function facadesOf({ stateKey, lifetime }: Settings, events: Events) {
-  return (ctx: Context, manager: SessionManager): KoaSessionFacade =>
-    new KoaSessionFacade(ctx, stateKey, manager as Manager, lifetime.maxAge, events)
+/** Shows a manager as koa-session's users look for it. */
+export function showFacade(ctx: Context, manager: SessionManager): KoaSessionFacade {
+  return new KoaSessionFacade(ctx, manager as Manager)
 }
 
 /** The names of koa-session's object; all other names are data. */
@@ -202,8 +191,8 @@ class KoaSession {
 
   /** Milliseconds, or `'session'` for as long as the browser runs. */
   get maxAge(): number | string {
-    const { manager, maxAge } = this.#facade
-    return manager.maxAge || maxAge || 'session'
+    const { manager } = this.#facade
+    return manager.maxAge || requestSessionOf(manager).core.settings.lifetime.maxAge || 'session'
   }
 
   set maxAge(value: number | string) {
