@@ -32,8 +32,8 @@ export class CheckedStore {
   /** Whether `close` was called: new work is refused. */
   isClosed = false
   #running = 0
-  #closing: Promise<void> | undefined = undefined
-  #onIdle: (() => void) | undefined = undefined
+  #closing: Promise<void> | undefined
+  #onIdle: (() => void) | undefined
 
   /** `timeout` of one call, in milliseconds. */
   constructor(store: SessionStore, timeout: number, events: Events) {

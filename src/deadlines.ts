@@ -12,11 +12,11 @@ export interface Deadline {
 
 export class Deadlines {
   readonly timeout: number
-  #first: Deadline | undefined = undefined
-  #last: Deadline | undefined = undefined
-  #timer: Partial<NodeJS.Timeout> | undefined = undefined
+  #first: Deadline | undefined
+  #last: Deadline | undefined
+  #timer: Partial<NodeJS.Timeout> | undefined
   /** The deadline that the timer was started for, at the moment at which it was set or became the first. */
-  #awaited: Deadline | undefined = undefined
+  #awaited: Deadline | undefined
 
   /** `timeout` in milliseconds. */
   constructor(timeout: number) {

@@ -14,9 +14,9 @@ export class Requests {
   readonly #settings: Settings
   readonly #events: Events
   /** The app whose request came last. */
-  #app: App | undefined = undefined
-  #appKeys: unknown = undefined
-  #appKeyring: LiveKeyring | undefined = undefined
+  #app: App | undefined
+  #appKeys: unknown
+  #appKeyring: LiveKeyring | undefined
 
   constructor(settings: Settings, events: Events) {
     this.#settings = settings

@@ -20,8 +20,8 @@ export class Sweeper {
   readonly #now: () => number
   readonly #events: Events
   readonly #clock: ClockCheck
-  #timer: NodeJS.Timeout | undefined = undefined
-  #clockTimer: NodeJS.Timeout | undefined = undefined
+  #timer: NodeJS.Timeout | undefined
+  #clockTimer: NodeJS.Timeout | undefined
   #isStarted = false
 
   /** `interval` in milliseconds; 0 for never. */

@@ -91,9 +91,9 @@ export class Turn {
   readonly #hasWaiting: () => boolean
   #isOver = false
   #end!: () => void
-  #watch: NodeJS.Timeout | undefined = undefined
-  #call: { readonly number: number; readonly since: number } | undefined = undefined
-  #write: Promise<unknown> | undefined = undefined
+  #watch: NodeJS.Timeout | undefined
+  #call: { readonly number: number; readonly since: number } | undefined
+  #write: Promise<unknown> | undefined
 
   constructor(queue: KeyedQueue, key: string, hasWaiting: () => boolean) {
     this.#queue = queue

@@ -40,7 +40,7 @@ export function fromKeyv(keyv: KeyvLike, ...none: readonly []): SessionStore {
 class KeyvClient implements KeyValueClient {
   readonly #keyv: KeyvLike
   #errors = 0
-  #lastError: unknown = undefined
+  #lastError: unknown
 
   constructor(keyv: KeyvLike) {
     this.#keyv = keyv

@@ -68,7 +68,7 @@ class Move {
   moved = 0
   /** A session went on under another key, perhaps one that the scan had passed already. */
   #hasMissed = false
-  #apart: Promise<void> | undefined = undefined
+  #apart: Promise<void> | undefined
   readonly #from: SessionStore
   readonly #to: SessionStore
   readonly #onProgress: (moved: number) => unknown

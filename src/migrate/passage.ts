@@ -40,7 +40,7 @@ export class Passage<Data extends object> {
   /** What ties this request's session to an old one, during an overlap. */
   #tied:
     | { readonly tie: claims.Tie; readonly old: OldSession; readonly id: string; readonly owner?: string | undefined }
-    | undefined = undefined
+    | undefined
 
   constructor(
     settings: Settings<Data>,

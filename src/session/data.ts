@@ -20,9 +20,9 @@ export class Data {
   readonly #session: DataSession | undefined
   /** The object that a handler holds. */
   readonly proxy: object
-  #entries: Entries | undefined = undefined
+  #entries: Entries | undefined
   /** The objects that were handed out as copies, wherever the app put them since. */
-  #lent: object[] | undefined = undefined
+  #lent: object[] | undefined
   #isFrozen = false
   #isOver = false
 

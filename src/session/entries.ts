@@ -15,7 +15,7 @@ const FEW = 16
 export class Entries {
   /** In the order in which they were touched. */
   list: Entry[] = []
-  #byKey: Map<string, Entry> | undefined = undefined
+  #byKey: Map<string, Entry> | undefined
 
   get(key: string): Entry | undefined {
     if (this.#byKey !== undefined) return this.#byKey.get(key)

@@ -6,13 +6,13 @@ import type { Stored } from '../record/record.ts'
 
 export class Pending {
   /** The session's own lifetime to be; `undefined` where it was not set. */
-  maxAge: number | undefined = undefined
+  maxAge: number | undefined
   /** A session that is not stored yet is stored even if it is empty. */
   mustStore: boolean
   /** `session.data`; `undefined` until a handler looked at it. */
-  data: Data | undefined = undefined
+  data: Data | undefined
   /** The messages that were put and taken; `undefined` where none were asked for. */
-  flash: FlashMessages | undefined = undefined
+  flash: FlashMessages | undefined
 
   constructor(mustStore: boolean) {
     this.mustStore = mustStore

@@ -44,11 +44,11 @@ export class RequestSession {
   status: Status = 'new'
   phase: Phase = 'open'
   /** The newest record of this session that this request knows; `undefined` for one that is not stored. */
-  record: SessionRecord | undefined = undefined
+  record: SessionRecord | undefined
   /** Why stored data cannot be used: it does not satisfy the schema. Replacing or clearing it is possible. */
-  dataError: SessionError | undefined = undefined
+  dataError: SessionError | undefined
   /** The public id that a late request came with: its session has another one by now. */
-  replacedPublicId: string | undefined = undefined
+  replacedPublicId: string | undefined
   /** This request gave the session a new id. */
   hasNewId = false
   /** When the limits of now end the session that was loaded, if it is not used again; 0 for one that was not loaded. */
@@ -60,17 +60,17 @@ export class RequestSession {
   /** Keys of data that other requests had changed by the time that this one stored its changes. */
   mergedKeys: readonly string[] = NO_KEYS
   /** Where `currentSession()` finds it; `undefined` as long as it is loaded. */
-  scope: ContextScope | undefined = undefined
+  scope: ContextScope | undefined
   /** The work on this session that has to end before the next begins. */
-  busy: Promise<unknown> | undefined = undefined
+  busy: Promise<unknown> | undefined
   /** How many pieces of work have not ended. */
   working = 0
   /** `undefined` until a handler looked at `signal`. */
-  ending: Ending | undefined = undefined
-  #id: string | undefined = undefined
-  #publicId: string | undefined = undefined
-  #stored: Stored | undefined = undefined
-  #metadata: Metadata | undefined = undefined
+  ending: Ending | undefined
+  #id: string | undefined
+  #publicId: string | undefined
+  #stored: Stored | undefined
+  #metadata: Metadata | undefined
 
   constructor(core: Core, info: RequestInfo, now: number, origin: Origin) {
     this.core = core

@@ -33,10 +33,10 @@ class Update<Result> {
   readonly #fn: (data: object) => Result | Promise<Result>
   /** Whether what the function sees was read from the store after the call began. */
   #isFresh = false
-  #run: Run<Result> | undefined = undefined
+  #run: Run<Result> | undefined
   /** What the last try started from, and what was pending in it. */
-  #ground: SessionRecord | undefined = undefined
-  #pending: PendingChanges | undefined = undefined
+  #ground: SessionRecord | undefined
+  #pending: PendingChanges | undefined
   /** The change is stored in the session that took the place of this one. */
   #isFollowed = false
 

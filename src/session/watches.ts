@@ -44,9 +44,9 @@ export class Watches {
   isWatching = false
   readonly #watched = new Map<string, Watched>()
   readonly #of = new Map<Watcher, Watched>()
-  #unsubscribe: (() => void) | undefined = undefined
+  #unsubscribe: (() => void) | undefined
   #hasSubscribed = false
-  #timer: NodeJS.Timeout | undefined = undefined
+  #timer: NodeJS.Timeout | undefined
   #readAt = 0
   #failedAt = Infinity
   /** How often an end may have been missed: announcements may have been lost, a look failed. */

@@ -15,9 +15,9 @@ export class DetailedEntry implements Link<DetailedEntry | Owner> {
   owner: string | undefined
   meta: string | undefined
   /** The entries of its owner, where the owner has had more than one at a time. */
-  holder: Owner | undefined = undefined
-  before: DetailedEntry | Owner | undefined = undefined
-  after: DetailedEntry | Owner | undefined = undefined
+  holder: Owner | undefined
+  before: DetailedEntry | Owner | undefined
+  after: DetailedEntry | Owner | undefined
 
   constructor({ key, payload, owner, meta }: SessionRecord) {
     this.key = key
@@ -64,8 +64,8 @@ export class Owner implements Link<DetailedEntry | Owner> {
   readonly entries: Queue<DetailedEntry | Owner> = new Queue()
   readonly name: string
   count = 0
-  before: DetailedEntry | Owner | undefined = undefined
-  after: DetailedEntry | Owner | undefined = undefined
+  before: DetailedEntry | Owner | undefined
+  after: DetailedEntry | Owner | undefined
   #sorted: SortedKeys | undefined
 
   constructor(name: string) {

@@ -7,8 +7,8 @@ export interface Link<Member> {
 }
 
 export class Queue<Member extends Link<Member>> {
-  first: Member | undefined = undefined
-  last: Member | undefined = undefined
+  first: Member | undefined
+  last: Member | undefined
 
   append(member: Member): void {
     member.before = this.last

@@ -45,7 +45,7 @@ const COPY = `
 export class CheckpointKeeper {
   readonly #database: SqliteDatabase
   readonly #log: string
-  readonly #workerData: { file: string; module: string | undefined } | undefined = undefined
+  readonly #workerData: { file: string; module: string | undefined } | undefined
   #limit = 0
   #worker: Worker | undefined
   #notBefore = -Infinity
