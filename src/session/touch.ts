@@ -67,7 +67,7 @@ async function moveExpiry(session: RequestSession, record: SessionRecord, now: n
   return isDone
 }
 
-/** The same record as it would be written now; `undefined` where it cannot be read, or has become too large. */
+/** The same record as it would be written now, be it over `maxBytes` by now; `undefined` where it cannot be read or written. */
 function reencoded(session: RequestSession, record: SessionRecord, now: number): SessionRecord | undefined {
   session.open()
   if (session.record === undefined) return undefined
@@ -77,7 +77,7 @@ function reencoded(session: RequestSession, record: SessionRecord, now: number):
     const contents = payload.decode(record)
     const draft: Draft = { ...contents, metadata: session.metadata, createdAt: record.createdAt, owner: record.owner }
     const instants = usedAt(settings.lifetime, draft.metadata, now)
-    return recordOf(payload, draft, record.key, record.version + 1, instants)
+    return recordOf(payload, draft, record.key, record.version + 1, instants, true)
   } catch (error) {
     if (error instanceof SessionError || error instanceof CorruptRecord) return undefined
     throw error

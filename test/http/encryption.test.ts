@@ -137,7 +137,7 @@ for (const [direction, column] of [
   })
 }
 
-test('a touch of a session that has become too large to be encrypted anew moves its expiry, and a passive change keeps that', async (t) => {
+test('a due touch encrypts anew also what is over a maxBytes that was lowered, and a passive change keeps its instant', async (t) => {
   const store = new MemoryStore()
   let clock = Date.now()
   const now = () => clock
@@ -168,11 +168,13 @@ test('a touch of a session that has become too large to be encrypted anew moves 
   const poll = app.browser().send('/poll', cookie)
   await poller.arrived
   t.is((await app.browser().send('/look', cookie)).status, 200)
-  t.like(store.read(key, clock), { version: 1, lastSeenAt: clock })
+  t.like(store.read(key, clock), { version: 2, lastSeenAt: clock })
+  const later = await mounted(t, { store, now, encryptionKeys: [NEW] }, { '/look': ({ data }) => data.name?.length })
+  t.is((await later.browser().send('/look', cookie)).body, '2000', 'the old key is not needed any more')
   poller.open()
   t.is((await poll).status, 200)
 
-  t.like(store.read(key, clock), { version: 2, lastSeenAt: clock })
+  t.like(store.read(key, clock), { version: 3, lastSeenAt: clock })
 })
 
 test('a payload under a key that is not configured is an outage: 503, the cookie left alone', async (t) => {
