@@ -30,7 +30,7 @@ export type EventName = keyof typeof LEVELS
  * - `'ended'`: its session has ended: signed out, ended from elsewhere, or run out.
  * - `'replaced'`: its session got a new id within the last minute.
  * - `'idle'`, `'absolute'`: its session is over a limit that is shorter here than where it was stored.
- * - `'corrupt'`: its record cannot be read.
+ * - `'corrupt'`: its record cannot be read, or its data does not fit the schema.
  * - `'duplicate'`: there were several cookies of our name, and another one leads to a session.
  * - `'unbound'`: the session is bound to a device, and the request gave no fresh proof of it.
  * - `'cross-site'`: the request came from a page of another site.

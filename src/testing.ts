@@ -74,7 +74,7 @@ export async function withSession<Result, Data extends object = SessionData>(
   if (core.settings.schema !== undefined) {
     const loaded = await applySchema(core, record, live.stored)
     // Empty data that the schema refuses is that of a new session, which is checked at the commit.
-    if (loaded.dataError === undefined) takeNewer(live, loaded)
+    if (loaded.dataError?.code !== 'ERR_SESSION_SCHEMA') takeNewer(live, loaded)
   }
   const manager = new SessionManager<Data>(live)
   const scope = new ContextScope(manager, core.settings.stateKey, info.cookie.name, undefined, info.request)

@@ -14,7 +14,7 @@ import { validate } from './validation.ts'
 export interface Known {
   readonly record: SessionRecord
   readonly stored: Stored
-  /** Why its data cannot be used: it does not satisfy the schema. */
+  /** Why its data cannot be used: it does not satisfy the schema, or the schema makes something of it that cannot be stored. */
   readonly dataError: SessionError | undefined
 }
 
@@ -39,12 +39,12 @@ export function requireRecord(session: RequestSession): SessionRecord {
 }
 
 /**
- * A newer record of the session takes the place of the one that this request knew. What `dataError` keeps from being looked
- * at is empty for the users of koa-session.
+ * A newer record of the session takes the place of the one that this request knew. What does not satisfy the schema is
+ * empty for the users of koa-session.
  */
 export function takeNewer(session: RequestSession, { record, stored, dataError }: Known): void {
   noteMerge(session, stored)
-  const isHidden = dataError !== undefined && session.core.settings.koaSession
+  const isHidden = dataError?.code === 'ERR_SESSION_SCHEMA' && session.core.settings.koaSession
   session.setRecord(record, isHidden ? { ...stored, data: {} } : stored)
   session.dataError = isHidden ? undefined : dataError
 }
@@ -102,9 +102,8 @@ export async function readLive(core: Core, key: string): Promise<Known | undefin
 }
 
 /**
- * What the schema makes of stored data becomes data. Data that does not satisfy it locks nobody out: it can be replaced.
- *
- * @throws {SessionError} `ERR_SESSION_VALUE` where the schema makes something that cannot be stored.
+ * What the schema makes of stored data becomes data. Data that does not satisfy it, or of which it makes something that cannot
+ * be stored, locks nobody out: it can be replaced.
  */
 export async function applySchema(core: Core, record: SessionRecord, stored: Stored): Promise<Known> {
   if (core.settings.schema === undefined) return { record, stored, dataError: undefined }
@@ -112,7 +111,7 @@ export async function applySchema(core: Core, record: SessionRecord, stored: Sto
     const output = await validate(core, record.key, stored.data)
     return { record, stored: { ...stored, data: storable(output, core.payload.codec) }, dataError: undefined }
   } catch (error) {
-    if (!(error instanceof SessionError) || error.code !== 'ERR_SESSION_SCHEMA') throw error
+    if (!(error instanceof SessionError)) throw error
     core.events.emit('reject', { publicId: record.key, owner: record.owner, reason: 'corrupt' })
     return { record, stored, dataError: error }
   }

@@ -282,6 +282,35 @@ test('a stored session that a schema refuses is an error where its data is looke
   t.is((await browser.get('/read')).body, '{"n":1}')
 })
 
+for (const koaSession of [false, true]) {
+  test(`a schema that makes of stored data what cannot be stored is an error where data is looked at, and locks nobody out, koaSession ${koaSession}`, async (t) => {
+    const codec = {
+      stringify: (value: unknown) => JSON.stringify(value),
+      parse: (text: string) => JSON.parse(text) as unknown,
+    }
+    const dating = schema((value) => ({ value: { ...(value as Things), thing: new Date(5) } }))
+    const app = await mounted(
+      t,
+      { schema: dating, koaSession, codec },
+      {
+        '/in': (session) => session.signIn('ada'),
+        '/read': ({ data }) => ({ ...data }),
+        '/owner': ({ owner }) => owner,
+        '/out': (session) => session.destroy(),
+      },
+    )
+    const browser = app.browser()
+    await browser.get('/in')
+
+    t.is((await browser.get('/read')).status, 500)
+    t.like(app.errors[0], { code: 'ERR_SESSION_VALUE' })
+    t.true(String(app.errors[0]).includes('session.data.thing'), String(app.errors[0]))
+    t.is((await browser.get('/owner')).body, 'ada')
+    t.is((await browser.get('/out')).status, 200)
+    t.is((await browser.get('/owner')).body, 'done')
+  })
+}
+
 test('stored data that a schema refuses is refused after regenerate(), until nothing of it is left', async (t) => {
   let isStrict = false
   const strict = schema<Things>((value) =>
