@@ -166,8 +166,8 @@ export class RequestSession {
       this.#stored = { data, flash, device, metadata }
     } catch (error) {
       if (!(error instanceof CorruptRecord)) throw error
-      const { key } = this.record
-      this.core.events.emit('reject', { publicId: key, reason: 'corrupt' })
+      const { key: publicId, owner } = this.record
+      this.core.events.emit('reject', { publicId, owner, reason: 'corrupt' })
       this.startAnew()
     }
   }

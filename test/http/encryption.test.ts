@@ -218,11 +218,12 @@ for (const [what, move] of Object.entries(moves)) {
       await app.store.read(keyIn(await other.cookie()), Date.now()),
     ]
     if (mine === undefined || theirs === undefined) return t.fail('not stored')
-    await app.store.replace({ ...move(mine, theirs), version: mine.version + 1 }, mine.version, Date.now())
+    const moved = { ...move(mine, theirs), version: mine.version + 1 }
+    await app.store.replace(moved, mine.version, Date.now())
     const answer = await browser.get('/look')
 
     t.is(answer.body, '["expired",{}]')
     t.deepEqual(answer.setCookie, [])
-    t.deepEqual(heard, [['reject', { publicId: key, reason: 'corrupt' }]])
+    t.deepEqual(heard, [['reject', { publicId: key, owner: moved.owner, reason: 'corrupt' }]])
   })
 }
