@@ -124,7 +124,7 @@ export function conflictError(keys: readonly string[]): SessionError {
 export function outOfTries(times: number): SessionError {
   return new SessionError(
     'ERR_SESSION_CONFLICT',
-    `other requests changed this session ${times} times within ten seconds, each before this one could: try the request again`,
+    `other requests changed this session before this one could, ${times} times one after another: try the request again`,
   )
 }
 

@@ -46,7 +46,7 @@ for (const [what, handler] of Object.entries(tried)) {
     t.like(app.errors[0], CONFLICT)
     t.true(
       (app.errors[0] as Error).message.startsWith(
-        `other requests changed this session ${store.tries} times within ten seconds`,
+        `other requests changed this session before this one could, ${store.tries} times one after another`,
       ),
     )
     t.deepEqual(setCookie, [])
