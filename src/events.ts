@@ -143,9 +143,9 @@ export class Events {
   notice(topic: string, message: string): void {
     if (this.#noticed.has(topic)) return
     this.#noticed.add(topic)
-    if (this.#logger === undefined)
-      process.emitWarning(message, { type: 'SessionWarning', code: `KOA_FASTSESSION_${topic}` })
-    else this.#log('warn', message)
+    const code = `KOA_FASTSESSION_${topic}`
+    if (this.#logger === undefined) process.emitWarning(message, { type: 'SessionWarning', code })
+    else this.#log('warn', `${message} (${code})`)
   }
 
   #log(level: keyof SessionLogger, text: string): void {

@@ -168,6 +168,6 @@ test.serial('with a logger a notice is a warning of it, once, and none of the pr
   events.notice('ONE', 'the first again')
   await settle()
 
-  t.deepEqual(lines, ['warn koa-fastsession: the first'])
+  t.deepEqual(lines, ['warn koa-fastsession: the first (KOA_FASTSESSION_ONE)'])
   t.deepEqual(seen, [])
 })
