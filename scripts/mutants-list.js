@@ -336,8 +336,8 @@ export const mutants = [
   m(
     'a request that was refused as gone sends the cookie of its session',
     'session/request-session.ts',
-    "this.status = 'gone' this.cookie.withdraw()",
-    "this.status = 'gone'\n    this.cookie.issue()",
+    "this.status = 'gone' this.cookie.withdraw() const { record, replacedPublicId",
+    "this.status = 'gone'\n    this.cookie.issue()\n    const { record, replacedPublicId",
     'scenes/succession',
   ),
   {
