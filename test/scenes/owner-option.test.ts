@@ -1,6 +1,17 @@
 // options.owner: who signs in by data gets a new id, as by signIn, and nobody's data goes to anybody else.
 import { Barrier } from '../support/faults.ts'
-import { claim, MINUTE, pairOf, type Contents, type Options, type Visitor } from '../support/scene.ts'
+import type { SessionManager } from '../../src/index.ts'
+import {
+  claim,
+  MINUTE,
+  pairOf,
+  type Contents,
+  type Handler,
+  type Options,
+  type Reply,
+  type Stage,
+  type Visitor,
+} from '../support/scene.ts'
 
 const options: Options = { owner: ({ profile }) => profile?.name }
 const signIn =
@@ -166,6 +177,56 @@ claim(
     t.deepEqual(await account(await site.visitor(pairOf(cookies[0]))), { c: 3, profile: { name: 'ada' }, owner: 'ada' })
   },
 )
+
+/** Two ways to sign in, each by a key of its own: two requests that take one each conflict in nothing. */
+const eitherKey: Options = { owner: ({ profile, cart }) => profile?.name ?? cart?.[0] }
+
+/** One tab loads a session, another one signs ada in to it, and then the first does the rest of its work. */
+async function follows({ visitor }: Stage, work: Handler<unknown>): Promise<Reply<unknown>> {
+  await visitor.does(({ data }) => (data.c = 3))
+  const follower = await (await visitor.snapshot()).loads(work)
+  await visitor.does(({ data }) => Object.assign(data, { profile: { name: 'ada' }, a: 1 }))
+  return follower.ends()
+}
+
+/** Signs in by the other key, and stores that before the handler goes on. */
+async function savesThere(session: SessionManager<Contents>): Promise<void> {
+  session.data.cart = ['ada']
+  session.flash('note', 'hello')
+  await session.save()
+}
+
+claim(
+  'a message that save() stored in the session of a parallel sign-in is shown once',
+  eitherKey,
+  async (t, stage) => {
+    const shown = async () => (await stage.visitor.does((session) => session.flash('note'))).result
+    const reply = await follows(stage, async (session) => {
+      await savesThere(session)
+      return shown()
+    })
+
+    t.is(reply.status, 200)
+    t.deepEqual([reply.result, await shown()], [['hello'], []])
+  },
+)
+
+for (const onConflict of ['merge', 'throw'] as const) {
+  claim(
+    `with onConflict '${onConflict}' a request does not conflict with what its save() stored in the session of a parallel sign-in`,
+    { ...eitherKey, onConflict },
+    async (t, stage) => {
+      const { status } = await follows(stage, async (session) => {
+        await savesThere(session)
+        session.data.b = 2
+      })
+
+      t.is(status, 200)
+      t.deepEqual(stage.scene.heard('conflict'), [])
+      t.deepEqual(await stage.visitor.sees(), { a: 1, b: 2, c: 3, profile: { name: 'ada' }, cart: ['ada'] })
+    },
+  )
+}
 
 claim('where no cookie can be sent a change of the owner is refused and stores nothing', options, async (t, stage) => {
   const { visitor, site } = stage
