@@ -228,6 +228,22 @@ for (const onConflict of ['merge', 'throw'] as const) {
   )
 }
 
+claim(
+  'the merge event of a change in the session of a parallel sign-in names the keys of the others alone',
+  options,
+  async (t, stage) => {
+    const { status } = await follows(stage, ({ data }) =>
+      Object.assign(data, { profile: { name: 'ada' }, cart: ['pen'] }),
+    )
+
+    t.is(status, 200)
+    t.deepEqual(
+      stage.scene.heard('merge').map(({ publicId, keys }) => [publicId, [...(keys ?? [])].sort()]),
+      [[await stage.visitor.publicId(), ['a', 'profile']]],
+    )
+  },
+)
+
 claim('where no cookie can be sent a change of the owner is refused and stores nothing', options, async (t, stage) => {
   const { visitor, site } = stage
   await visitor.does(({ data }) => (data.a = 1))

@@ -76,6 +76,7 @@ const EVENTS = [
   'resume',
   'reject',
   'commit',
+  'merge',
   'conflict',
   'gone',
   'regenerate',
