@@ -2,6 +2,7 @@
 import {
   claim,
   HOUR,
+  maxAgeOf,
   MINUTE,
   pairOf,
   SECOND,
@@ -343,6 +344,35 @@ claim('a second destroy() in one request does nothing', async (t, { visitor, sto
   t.deepEqual([reply.status, reply.sid.length], [200, 1])
   t.is(store.counted().replace, 1)
 })
+
+claim(
+  'an update that comes to its turn after a destroy() of its own request is refused as destroyed',
+  async (t, stage) => {
+    const { visitor, store, scene } = stage
+    await visitor.does(({ data }) => (data.count = 1))
+    const elsewhere = (await scene.mount()).sender(await visitor.cookie())
+
+    const request = await visitor.loads(async (session) => {
+      const replace = store.pause('replace')
+      const update = t.throwsAsync(
+        session.update((data) => void (data.count = 2)),
+        { code: 'ERR_SESSION_DESTROYED' },
+      )
+      await replace.arrived
+      // It begins after this write, which is refused for the other request's, and before the next try.
+      const end = session.destroy()
+      replace.open()
+      await Promise.all([update, end])
+      t.throws(() => session.data, { code: 'ERR_SESSION_DESTROYED' })
+    })
+    await elsewhere.does(({ data }) => (data.a = 1))
+    const { status, sid } = await request.ends()
+
+    t.deepEqual([status, sid.map(maxAgeOf)], [200, [0]])
+    t.deepEqual(scene.heard('gone'), [])
+    t.deepEqual(await scene.live(), [])
+  },
+)
 
 claim('what a handler left in a session that it ends may be what cannot be stored', async (t, { visitor, scene }) => {
   await visitor.does(({ data }) => (data.a = 1))
