@@ -77,12 +77,16 @@ export class Data {
     for (const [key, value] of next) data.#write(key, value)
   }
 
-  /** After a commit: `changes` are stored, in `snapshot`. What the handler holds stays attached. */
+  /**
+   * After a commit: `changes` are stored, and `snapshot` is what is stored by now. What the handler holds stays attached.
+   *
+   * This request's own values are what it knows of its keys: a change that was stored with it, and came later, is another's.
+   */
   settle(snapshot: Snapshot, changes: Changes): void {
     this.#snapshot = snapshot
-    for (const { key } of changes) {
+    for (const { key, value } of changes) {
       const entry = this.#entries?.get(key)
-      if (entry !== undefined) entry.base = valueOf(snapshot, key)
+      if (entry !== undefined) entry.base = value
     }
     this.#entries?.filter((entry) => isObject(entry.value) || this.#isChanged(entry))
   }

@@ -76,6 +76,32 @@ test('of changes of one key stored together the later commit wins', async (t) =>
   t.is(Object.keys(result ?? {}).length, 12)
 })
 
+test('what a request stored together with a later change of the same key it does not store once more', async (t) => {
+  const { app, cookie } = await crowd({ storeTimeout: '1m' })
+  const sets = (same: number, barrier: Barrier) =>
+    app.ask(cookie, async (session) => {
+      session.data['same'] = same
+      await Promise.all([session.save(), barrier.pass()])
+    })
+  const [first, second] = [new Barrier(), new Barrier()]
+  const stop = app.store.pause('replace')
+  const slow = app.ask(cookie, ({ data }) => (data['own'] = true))
+  await stop.arrived
+  // Both meet that write.
+  const earlier = sets(1, first)
+  await first.arrived
+  const later = sets(2, second)
+  await second.arrived
+  second.open()
+  stop.open()
+  await later
+  first.open()
+
+  statuses(t, await Promise.all([slow, earlier, later]))
+  const { result } = await app.ask(cookie, ({ data }) => ({ ...data }))
+  t.deepEqual(result, { begun: true, own: true, same: 2 })
+})
+
 test('one change that cannot be stored does not fail the others', async (t) => {
   const { app, cookie, together } = await crowd({ maxBytes: 500 })
 
