@@ -30,8 +30,10 @@ export class FlashMessages {
       this.#taken.add(tag)
       messages.push(this.#codec.lend(value, []))
     }
-    // A commit that is under way may be storing these very values.
-    for (const [, name, value] of this.#put) if (name === key) messages.push(this.#codec.lend(value, []))
+    for (const [tag, name, value] of this.#put) {
+      // A commit that is under way may have stored it: then it was among those above. Or it may be storing this very value.
+      if (name === key && !this.#taken.has(tag)) messages.push(this.#codec.lend(value, []))
+    }
     this.#put = this.#put.filter(([, name]) => name !== key)
     return messages
   }

@@ -3,6 +3,7 @@ import { NO_CHANGES } from '../../src/record/changes.ts'
 import { jsonCodec } from '../../src/record/codec.ts'
 import { FlashMessages } from '../../src/session/flash.ts'
 import { mounted, type Handler } from '../support/mounted.ts'
+import { cookieOf, quick } from '../support/quick.ts'
 
 const handlers: Readonly<Record<string, Handler>> = {
   '/put': (session, { query }) => session.flash('info', { text: query['text'] }),
@@ -218,6 +219,25 @@ test('what a commit is storing is not what a handler that took it back may chang
   taken.list.push(2)
 
   t.deepEqual(pending.put[0]?.[2], { list: [1] })
+})
+
+test('a message is handed out once, also where it is stored and its commit is not over', async (t) => {
+  const app = quick({ owner: ({ user }) => user as string | undefined, maxPerOwner: 1 })
+  const reply = await app.ask(undefined, async (session) => {
+    session.data['user'] = 'ada'
+    session.flash('info', 'welcome')
+    // The session is stored by then.
+    const limit = app.store.pause('listKeys')
+    const saving = session.save()
+    await limit.arrived
+    const taken = session.flash('info')
+    limit.open()
+    await saving
+    return [taken, session.flash('info')]
+  })
+  const later = await app.ask(cookieOf(reply), (session) => session.flash('info'))
+
+  t.deepEqual([reply.result, later.result], [[['welcome'], []], []])
 })
 
 test('stored messages are handed out as copies, each once', (t) => {
