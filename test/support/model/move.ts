@@ -19,7 +19,7 @@ export function ownAfter(
   const { keep, signIn } = moveOf(mind) ?? { keep: true, signIn: undefined }
   const set = mind.maxAge === undefined ? undefined : { maxAge: mind.maxAge, since: now }
   const isAnother = signIn !== undefined && owner !== undefined && owner !== signIn
-  const stays = !hasEnded && keep !== false && !(keep === true && isAnother)
+  const stays = !hasEnded && keep !== false && !isAnother
   const own = stays ? (set ?? before) : undefined
   if (signIn === undefined) return own
   const length = (set ?? own)?.maxAge
