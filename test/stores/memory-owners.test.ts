@@ -91,6 +91,24 @@ test('an expired record, and one that is empty, make room without an announcemen
   t.deepEqual(evicted, [])
 })
 
+// An eviction looks for expired records in eight parts of a store at most. Where a store is full by its bytes, few records
+// are enough to have sixteen.
+test('an expired record makes room without an announcement in whichever part of a large store it lies', (t) => {
+  for (let index = 0; index < 64; index++) {
+    const store = new MemoryStore({ maxSessions: 262_145, maxBytes: 10_000 })
+    const told: unknown[] = []
+    store.watchEvictions((record) => told.push(record))
+    store.subscribe((key) => told.push(key))
+    const payload = 'x'.repeat(4000)
+    // A key tells its part by its first nine characters.
+    stored(store, { key: String(index).padStart(9, '0'), payload, owner: 'ada', expiresAt: NOW })
+    const others = ['bob', 'carol'].map((owner) => stored(store, { payload, owner }))
+
+    t.deepEqual([store.size, live(store, others)], [2, 2])
+    t.deepEqual(told, [])
+  }
+})
+
 test('a listener that throws fails no verb, and the others hear all the same', (t) => {
   const store = new MemoryStore({ maxSessions: 2 })
   const heard: unknown[] = []
