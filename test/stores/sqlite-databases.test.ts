@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
@@ -12,6 +13,7 @@ import { temporaryFolder } from '../support/service.ts'
 import { drivers, libsql, nodeSqlite, type Database } from '../support/sqlite.ts'
 
 const run = promisify(execFile)
+const require = createRequire(import.meta.url)
 
 /** What a verb throws or rejects with; libsql's errors are no native ones, which AVA asks for. */
 async function failure(verb: () => unknown): Promise<{ code?: string; message: string }> {
@@ -104,6 +106,28 @@ test('options that the store does not know, and of other types, are refused', as
     const error = await failure(() => new SqliteStore(libsql.open(':memory:'), wrong as object))
     t.regex(error.code ?? '', /^ERR_INVALID_ARG_/)
   }
+})
+
+test('a module that exports null, loaded before the library of a database, stands in the way of no verb', async (t) => {
+  const folder = temporaryFolder()
+  const path = join(folder, 'null.cjs')
+  writeFileSync(path, 'module.exports = null')
+  const { cache } = require
+  const library = require.resolve('libsql')
+  const loaded = cache[library]
+  // The modules are looked through in the order in which they were loaded.
+  Reflect.deleteProperty(cache, library)
+  t.is(require(path), null)
+  cache[library] = loaded
+  t.teardown(() => Reflect.deleteProperty(cache, path))
+  const database = libsql.open(join(folder, 'sessions.db'))
+  const store = new SqliteStore(database)
+  const record = newRecord({ meta: undefined })
+
+  t.true(await store.create(record, NOW))
+  t.deepEqual(await store.read(record.key, NOW), record)
+  // The library was found behind it: a thread copies the log, and SQLite only a longer one.
+  t.like(database.prepare('PRAGMA wal_autocheckpoint').get(), { wal_autocheckpoint: 4000 })
 })
 
 test('an address that is no file is refused, and so is one with parameters or without its whole path', async (t) => {
