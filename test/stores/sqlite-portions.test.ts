@@ -1,7 +1,9 @@
 // Portions of a SqliteStore's sessions: complete, without what is over or damaged, and never long at a time.
+import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Worker } from 'node:worker_threads'
 import test from 'ava'
 import { CorruptRecord } from '../../src/store.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
@@ -51,7 +53,7 @@ function longLogOf(driver: Driver) {
   }
   const limit = () =>
     Number((own.prepare('PRAGMA wal_autocheckpoint').get() as Record<string, unknown>)['wal_autocheckpoint'])
-  return { store, database, path, reader, limit }
+  return { store, database, own, path, reader, limit }
 }
 
 /** What a piece of work answers, the turns of the event loop in it, and the longest of them in milliseconds. */
@@ -275,6 +277,27 @@ for (const driver of drivers) {
       while (limit() === 0) await sleep(10)
       t.is(limit(), 4000)
       t.true(statSync(`${path}-wal`).size > 16 * 1024 * 1024)
+      reader.exec('COMMIT')
+      database.close()
+    },
+  )
+
+  test.serial(
+    `${driver.name}: the thread that a write begins on a database which the app has closed is listened to, and ends`,
+    async (t) => {
+      const { store, database, own, reader } = longLogOf(driver)
+      const begun = once(process, 'worker') as Promise<[Worker]>
+      own.close()
+
+      t.throws(() => store.create(newRecord(), NOW), { any: true, message: /not open/ })
+
+      const [thread] = await begun
+      // An error that nobody hears ends the process.
+      t.deepEqual([thread.listenerCount('error'), thread.listenerCount('exit')], [1, 1])
+      thread.ref() // by itself it does not hold the process
+      const ended = once(thread, 'exit')
+      store.close()
+      await ended
       reader.exec('COMMIT')
       database.close()
     },
