@@ -1,5 +1,6 @@
 // Ends: that they are announced to every process, that they come to pass on a full server, and what a cut costs.
-import { setTimeout as sleep } from 'node:timers/promises'
+import { mock } from 'node:test'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { Cluster, Redis } from 'ioredis'
 import { Cluster as ValkeyCluster, Redis as Valkey } from 'iovalkey'
@@ -10,7 +11,8 @@ import { RedisStore, type RedisSubscriber } from '../../src/stores/redis.ts'
 import { listed } from '../support/portions.ts'
 import { startProxy } from '../support/proxy.ts'
 import { startEachWithClients } from '../support/redis-clients.ts'
-import { startCluster } from '../support/redis.ts'
+import { startCluster, startRedis } from '../support/redis.ts'
+import { until } from '../support/service.ts'
 
 const NOW = Date.now()
 const ignore = () => undefined
@@ -157,6 +159,46 @@ for (const { make, port, admin, clients, freshPrefix, stop: stopServer } of serv
       await proxy.close()
     })
   }
+
+  test.serial(
+    `${make.name}: as long as a subscriber of redis is lost it is told to look, even where it has given up`,
+    async (t) => {
+      const node = await startRedis(make, ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'])
+      const nodeAdmin = new Redis(node.port, '127.0.0.1')
+      await nodeAdmin.cluster('ADDSLOTS', ...Array.from({ length: 16_384 }, (_, slot) => slot))
+      nodeAdmin.disconnect()
+      mock.timers.enable({ apis: ['setInterval'] })
+      t.teardown(() => mock.timers.reset())
+      const url = `redis://127.0.0.1:${node.port}`
+      const ears = await Promise.all(
+        ([20, false] as const).flatMap((reconnectStrategy) => {
+          const socket = { reconnectStrategy }
+          const client = createClient({ url, socket }).on('error', ignore)
+          const cluster = createCluster({ rootNodes: [{ url }], defaults: { socket } }).on('error', ignore)
+          return [
+            { subscriber: client, isReady: () => client.isReady },
+            { subscriber: cluster, isReady: () => cluster.pubSubNode?.client.isReady === true },
+          ].map(async ({ subscriber, isReady }) => {
+            await subscriber.connect()
+            t.teardown(() => subscriber.destroy())
+            return { ...(await hear(new RedisStore(admin, { subscriber }))), isReady }
+          })
+        }),
+      )
+      await node.running.stop()
+      await until(
+        () => !ears.some(({ isReady }) => isReady()),
+        () => 'a subscriber is ready without a server',
+      )
+
+      for (let pause = 1; pause <= 3; pause++) {
+        mock.timers.tick(5000)
+        await nextTurn()
+        for (const { heard } of ears) t.deepEqual(heard.told, new Array(pause).fill(undefined))
+      }
+      for (const { stop } of ears) stop()
+    },
+  )
 
   test(`${make.name}: two stores share an ioredis client, and one that stops leaves the other`, async (t) => {
     const prefix = freshPrefix()
@@ -317,3 +359,12 @@ for (const { make, port, admin, clients, freshPrefix, stop: stopServer } of serv
     t.pass()
   })
 }
+
+test('an error of a subscriber of redis that nobody else hears is still one that nobody hears', (t) => {
+  const subscriber = createClient()
+  const stop = new RedisStore(createClient(), { subscriber }).subscribe?.(ignore)
+  const fault = new Error('the connection was cut')
+
+  t.throws(() => subscriber.emit('error', fault), { is: fault })
+  stop?.()
+})

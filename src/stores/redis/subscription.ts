@@ -1,5 +1,6 @@
 // Who listens for ends, over one subscription of the server's. While that does not stand, `undefined` is told every few
 // seconds, and once more when it stands again: what was announced in between is lost.
+import { errorMonitor } from 'node:events'
 import { hasMethod } from './client.ts'
 import { invalidType } from '../../errors.ts'
 import { Listeners } from '../listeners.ts'
@@ -106,11 +107,17 @@ export class Subscription {
 
 // What is used of the subscribing clients.
 interface Emitter {
-  on(event: string, listener: (...args: string[]) => void): unknown
-  off(event: string, listener: (...args: string[]) => void): unknown
+  on(event: string | symbol, listener: (...args: string[]) => void): unknown
+  off(event: string | symbol, listener: (...args: string[]) => void): unknown
 }
 
-interface Redis extends Emitter {
+interface Connected {
+  readonly isReady?: boolean
+}
+
+interface Redis extends Emitter, Connected {
+  /** Of a Cluster: where it subscribes, once it has. */
+  readonly pubSubNode?: { readonly client: Connected } | undefined
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>
   unsubscribe(channel: string, listener: (message: string) => void): Promise<unknown>
 }
@@ -146,18 +153,23 @@ export function feedOf(subscriber: unknown, client: unknown): OpenFeed {
 }
 
 function redisFeed(client: Redis): OpenFeed {
-  const isCluster = hasMethod(client, 'getSlotRandomNode')
   return (channel, { message, back, lost }) => {
-    // The client subscribes again by itself before it says that it is ready.
-    const events: [string, () => void][] = [
-      [isCluster ? 'node-ready' : 'ready', back],
-      [isCluster ? 'node-reconnecting' : 'reconnecting', lost],
-      // Where its `reconnectStrategy` gives up at once it does not say that it reconnects.
-      ['terminated', lost],
+    // The client subscribes again by itself before it says that it is ready. That it was cut is an error in all versions, also
+    // where it does not connect again: that of a node is the Cluster's own in redis 4.
+    const events: [string | symbol, () => void][] = [
+      ['ready', back],
+      ['node-ready', back],
+      [errorMonitor, lost],
+      ['node-error', lost],
     ]
     for (const [event, listener] of events) client.on(event, listener)
     return {
-      confirm: () => client.subscribe(channel, message),
+      async confirm() {
+        // To a channel that it knows it subscribes without a word to the server, even where there is none.
+        const { isReady } = client.pubSubNode?.client ?? client
+        if (isReady === false) throw new Error('the subscriber is not connected')
+        await client.subscribe(channel, message)
+      },
       close() {
         for (const [event, listener] of events) client.off(event, listener)
         client.unsubscribe(channel, message).catch(ignore)
