@@ -111,11 +111,11 @@ interface Emitter {
   off(event: string | symbol, listener: (...args: string[]) => void): unknown
 }
 
-interface Connected {
+interface Connected extends Emitter {
   readonly isReady?: boolean
 }
 
-interface Redis extends Emitter, Connected {
+interface Redis extends Connected {
   /** Of a Cluster: where it subscribes, once it has. */
   readonly pubSubNode?: { readonly client: Connected } | undefined
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>
@@ -155,27 +155,48 @@ export function feedOf(subscriber: unknown, client: unknown): OpenFeed {
 function redisFeed(client: Redis): OpenFeed {
   return (channel, { message, back, lost }) => {
     // The client subscribes again by itself before it says that it is ready. That it was cut is an error in all versions, also
-    // where it does not connect again: that of a node is the Cluster's own in redis 4.
+    // where it does not connect again.
     const events: [string | symbol, () => void][] = [
       ['ready', back],
-      ['node-ready', back],
       [errorMonitor, lost],
-      ['node-error', lost],
+      ['end', lost],
     ]
-    for (const [event, listener] of events) client.on(event, listener)
+    // A Cluster subscribes over a connection of its own to one node, and over another one where that is gone. In redis 5.0 to
+    // 5.8 it passes on nothing of what happens to it; what it passes on of other nodes loses nothing here.
+    let heard: Emitter | undefined
+    const hear = (connection: Emitter | undefined): void => {
+      if (connection === heard) return
+      for (const [event, listener] of events) {
+        heard?.off(event, listener)
+        connection?.on(event, listener)
+      }
+      heard = connection
+    }
+    let isClosed = false
+    hear(client)
+    client.on('node-ready', back)
     return {
       async confirm() {
         // To a channel that it knows it subscribes without a word to the server, even where there is none.
-        const { isReady } = client.pubSubNode?.client ?? client
-        if (isReady === false) throw new Error('the subscriber is not connected')
+        if (subscribing(client).isReady === false) throw new Error('the subscriber is not connected')
         await client.subscribe(channel, message)
+        const connection = subscribing(client)
+        // In redis 4 it may be a promise, while the Cluster takes another one.
+        if (!isClosed && hasMethod(connection, 'on')) hear(connection)
       },
       close() {
-        for (const [event, listener] of events) client.off(event, listener)
+        isClosed = true
+        hear(undefined)
+        client.off('node-ready', back)
         client.unsubscribe(channel, message).catch(ignore)
       },
     }
   }
+}
+
+/** The connection that hears messages. */
+function subscribing(client: Redis): Connected {
+  return client.pubSubNode?.client ?? client
 }
 
 // How many subscriptions of stores a client carries, by channel: it has one for all of them.
