@@ -3,10 +3,14 @@ import { NO_CHANGES, type Flash, type FlashChanges } from '../record/changes.ts'
 import type { Codec } from '../record/codec.ts'
 import { newTag } from '../cookie/id.ts'
 
+const NONE: ReadonlySet<Flash> = new Set()
+
 export class FlashMessages {
   readonly #codec: Codec
   #put: Flash[] = []
   readonly #taken = new Set<string>()
+  /** Those that a commit which is under way stores. */
+  #storing = NONE
 
   constructor(codec: Codec) {
     this.#codec = codec
@@ -30,9 +34,13 @@ export class FlashMessages {
       this.#taken.add(tag)
       messages.push(this.#codec.lend(value, []))
     }
-    for (const [tag, name, value] of this.#put) {
+    for (const message of this.#put) {
+      const [tag, name, value] = message
       // A commit that is under way may have stored it: then it was among those above. Or it may be storing this very value.
-      if (name === key && !this.#taken.has(tag)) messages.push(this.#codec.lend(value, []))
+      if (name !== key || this.#taken.has(tag)) continue
+      messages.push(this.#codec.lend(value, []))
+      // Then it will be among the stored ones all the same.
+      if (this.#storing.has(message)) this.#taken.add(tag)
     }
     this.#put = this.#put.filter(([, name]) => name !== key)
     return messages
@@ -41,11 +49,14 @@ export class FlashMessages {
   /** As they are now: what is put and taken from here on is not among them. */
   pending(): FlashChanges {
     if (this.#put.length === 0 && this.#taken.size === 0) return NO_CHANGES
-    return { put: [...this.#put], taken: new Set(this.#taken) }
+    const put = [...this.#put]
+    this.#storing = new Set(put)
+    return { put, taken: new Set(this.#taken) }
   }
 
   /** They are dealt with. What was put while the store was asked is still to come. */
   forget({ put, taken }: FlashChanges): void {
+    this.#storing = NONE
     const stored = new Set(put)
     if (stored.size > 0) this.#put = this.#put.filter((message) => !stored.has(message))
     for (const tag of taken) this.#taken.delete(tag)

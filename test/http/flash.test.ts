@@ -240,6 +240,40 @@ test('a message is handed out once, also where it is stored and its commit is no
   t.deepEqual([reply.result, later.result], [[['welcome'], []], []])
 })
 
+test('a message that is taken while the store is asked to keep it is handed out once, in this request and in later ones', async (t) => {
+  const app = quick()
+  const reply = await app.ask(undefined, async (session) => {
+    session.flash('info', 'welcome')
+    const create = app.store.pause('create')
+    const saving = session.save()
+    await create.arrived
+    const taken = session.flash('info')
+    create.open()
+    await saving
+    return [taken, session.flash('info')]
+  })
+  const later = await app.ask(cookieOf(reply), (session) => session.flash('info'))
+
+  t.deepEqual([reply.result, later.result], [[['welcome'], []], []])
+})
+
+test('the same, where this request does not ask again', async (t) => {
+  const app = quick()
+  const reply = await app.ask(undefined, async (session) => {
+    session.flash('info', 'welcome')
+    const create = app.store.pause('create')
+    const saving = session.save()
+    await create.arrived
+    const taken = session.flash('info')
+    create.open()
+    await saving
+    return taken
+  })
+  const later = await app.ask(cookieOf(reply), (session) => session.flash('info'))
+
+  t.deepEqual([reply.result, later.result], [['welcome'], []])
+})
+
 test('stored messages are handed out as copies, each once', (t) => {
   const stored = [['tag', 'info', { list: [1] }]] as const
   const messages = new FlashMessages(jsonCodec(1000))
