@@ -677,15 +677,15 @@ export const mutants = [
   m(
     'a message is handed out twice in one request',
     'session/flash.ts',
-    'name !== key || this.#taken.has(tag)',
-    'name !== key',
+    'if (name !== key || this.#taken.has(tag)) continue this.#taken.add(tag)',
+    'if (name !== key) continue\n      this.#taken.add(tag)',
     'http/flash',
   ),
   m(
     'a message is handed out twice while its commit is not over',
     'session/flash.ts',
-    'name === key && !this.#taken.has(tag)',
-    'name === key',
+    'if (name !== key || this.#taken.has(tag)) continue messages.push(this.#codec.lend(value, [])) //',
+    'if (name !== key) continue\n      messages.push(this.#codec.lend(value, []))\n      //',
     'http/flash',
   ),
   m(

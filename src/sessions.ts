@@ -8,7 +8,7 @@ import { successorOf } from './record/tombstone.ts'
 import type { Core } from './session/core.ts'
 import { CLOCKS_APART, endSession } from './session/destroy.ts'
 import { sessionInfoOf, type SessionInfo } from './session/info.ts'
-import { assertOutsideUpdate } from './session/inside-update.ts'
+import { ANY_SESSION, assertOutsideUpdate } from './session/inside-update.ts'
 import { keysOf, recordsOf, sessionsOf } from './session/owned.ts'
 import { FollowedTombstones, followRecord } from './session/successors.ts'
 import { updateRecord } from './session/update-record.ts'
@@ -25,6 +25,8 @@ const TOMBSTONE_SURELY_LIES = 50_000
 // without a try: a list may be long, and its last session many ids further when its turn comes.
 const MAX_MOVES = 16
 const MAX_STEPS = 100
+/** Stored data does not satisfy the schema, or that makes something of it which cannot be stored. */
+const UNUSABLE: ReadonlySet<string> = new Set(['ERR_SESSION_SCHEMA', 'ERR_SESSION_VALUE', 'ERR_SESSION_TOO_LARGE'])
 
 /** The middleware holds the store open for `list` and the ends, and refuses them once it is closed. */
 export class Sessions {
@@ -135,8 +137,8 @@ export class Sessions {
         return publicId
       } catch (error) {
         if (run.hasThrown || !(error instanceof SessionError)) throw error
-        // What is stored does not satisfy the schema; what the function made of it is refused as in update().
-        if (error.code === 'ERR_SESSION_SCHEMA' && !run.hasBegun) return undefined
+        // What the function made of data is refused as in update().
+        if (UNUSABLE.has(error.code) && !run.hasBegun) return undefined
         if (error.code !== 'ERR_SESSION_GONE') throw error
         key = await this.#successorOf(publicId, done)
       }
@@ -230,7 +232,7 @@ export class Sessions {
   }
 
   async destroyEverything(): Promise<number> {
-    assertOutsideUpdate({ core: this.#core, publicId: undefined }, 'sessions.destroyEverything()')
+    assertOutsideUpdate({ core: this.#core, publicId: ANY_SESSION }, 'sessions.destroyEverything()')
     const { store, settings } = this.#core
     let count = 0
     for (let pass = 0; pass < MAX_PASSES; pass++) {

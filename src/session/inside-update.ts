@@ -44,10 +44,12 @@ export class RunningUpdate {
   }
 }
 
+/** In place of a public id: any session of the middleware. */
+export const ANY_SESSION: unique symbol = Symbol('any session')
+
 interface Named {
   readonly core: Core
-  /** `undefined`: any session of the middleware. */
-  readonly publicId: string | undefined
+  readonly publicId: string | typeof ANY_SESSION
 }
 
 function running(): RunningUpdate | undefined {
@@ -60,7 +62,7 @@ export function updateAround(session: Named): RunningUpdate | undefined {
   const { core, publicId } = session
   if (core.running === 0) return undefined
   for (let update = running(); update !== undefined; update = update.outer) {
-    const isNamed = update.core === core && (publicId === undefined || update.publicId === publicId)
+    const isNamed = update.core === core && (publicId === ANY_SESSION || update.publicId === publicId)
     if ((isNamed || update.session === session) && !update.isOver) return update
   }
   return undefined

@@ -101,7 +101,8 @@ export class SessionManager<Data extends object = SessionData> {
    * detached: writing to that throws. No other request sees it: a change is theirs once it is committed.
    *
    * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`; `ERR_SESSION_SCHEMA` on looking, when what is stored does
-   * not satisfy the schema; `ERR_SESSION_CLOSED` on writing after the commit.
+   * not satisfy the schema, and `ERR_SESSION_VALUE` when the schema makes of it what cannot be stored; `ERR_SESSION_CLOSED` on
+   * writing after the commit.
    * @throws {TypeError} on assigning something that is no plain object.
    */
   get data(): Data {

@@ -45,7 +45,7 @@ export class RequestSession {
   phase: Phase = 'open'
   /** The newest record of this session that this request knows; `undefined` for one that is not stored. */
   record: SessionRecord | undefined
-  /** Why stored data cannot be used: it does not satisfy the schema. Replacing or clearing it is possible. */
+  /** Why stored data cannot be used with the schema. Replacing or clearing it is possible. */
   dataError: SessionError | undefined
   /** The public id that a late request came with: its session has another one by now. */
   replacedPublicId: string | undefined

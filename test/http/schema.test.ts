@@ -457,6 +457,30 @@ test('updateAll() passes over stored data that does not satisfy the schema, and 
   t.deepEqual(stored.map(({ data }) => data?.n).sort(), [-1, 1])
 })
 
+test('updateAll() passes over a session of which the schema makes what cannot be stored, as over one that it refuses', async (t) => {
+  const store = new MemoryStore()
+  const before = await mounted(
+    t,
+    { store },
+    {
+      '/old': async (session) => {
+        await session.signIn('ada')
+        session.data.thing = 'old'
+      },
+      '/new': (session) => session.signIn('ada'),
+    },
+  )
+  await before.browser().get('/old')
+  await before.browser().get('/new')
+  const dating = schema((value) => {
+    const things = value as Things
+    return { value: things.thing === undefined ? things : { ...things, thing: new Date(5) } }
+  })
+  const app = await mounted(t, { store, schema: dating }, {})
+
+  t.is(await app.middleware.updateAll('ada', (data) => void (data.n = 1)), 1)
+})
+
 test('with koaSession stored data that does not satisfy the schema is empty to its request alone', async (t) => {
   const handlers = {
     '/in': (session: Session) => session.signIn('ada'),
