@@ -176,7 +176,7 @@ export class MountedSession {
 
   /** One of the requests by which a browser binds a session to its device: neither skipped nor held to be of another site. */
   async #answerDevice(ctx: Context, route: Route): Promise<void> {
-    await this.#device?.answer({ ...this.requests.infoOf(ctx.req, ctx, true), ctx }, route)
+    await this.#device?.answer(this.requests.infoOf(ctx.req, ctx, true), route)
   }
 
   /** One request outside the chain: its cookie can be read, and none be sent. */

@@ -31,7 +31,11 @@ export class Requests {
   }
 
   /** A request of Koa's chain, or without `ctx` one outside it. Whether it is passive is asked of the app unless it is given. */
-  infoOf(request: IncomingMessage, ctx: Context | undefined, isPassive?: boolean): RequestInfo {
+  infoOf<Ctx extends Context | undefined>(
+    request: IncomingMessage,
+    ctx: Ctx,
+    isPassive?: boolean,
+  ): RequestInfo & { readonly ctx: Ctx } {
     const { cookie: given, keys, passive } = this.#settings
     if (ctx !== undefined && this.#app !== ctx.app) this.meet(ctx.app)
     const cookie = typeof given === 'function' ? given(ctx ?? this.contextOf(request)) : given

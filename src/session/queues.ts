@@ -46,7 +46,7 @@ export class WriteQueue<Member> {
     }
   }
 
-  /** Hands a change over to the next write of a record that is busy. */
+  /** Hands a change over to the next write of a record, which is busy: of one that is not it would wait for nothing. */
   join(key: string, member: Member): void {
     const writing = this.#writing.get(key) ?? this.#start(key, [])
     writing.waiting.push(member)

@@ -205,7 +205,7 @@ export class MemoryStore implements SessionStore {
     let removed = 0
     for (let turn = 0; turn < this.#parts.length && removed < limit; turn++) {
       const part = this.#partOf(this.#sweepFrom)
-      for (let slot = part.nextToExpire(now); removed < limit && slot !== NONE; slot = part.nextToExpire(now)) {
+      for (let slot = part.firstExpired(now); removed < limit && slot !== NONE; slot = part.firstExpired(now)) {
         this.#remove(part, slot)
         removed++
       }
@@ -285,7 +285,8 @@ export class MemoryStore implements SessionStore {
       const hash = hashOf(key)
       const part = this.#partOf(hash)
       const slot = part.find(key, hash)
-      const [entry, isExpired] = [part.entry(slot), part.expiresAt(slot) <= now]
+      const entry = part.entry(slot)
+      const isExpired = part.expiresAt(slot) <= now
       this.#remove(part, slot)
       if (isExpired) continue
       this.#ends.announce(key)

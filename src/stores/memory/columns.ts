@@ -87,10 +87,10 @@ export class Columns {
     }
   }
 
-  /** The slot that expires first, if it does so by that instant; or NONE. */
-  nextToExpire(by: number): number {
+  /** The slot that has expired for the longest time, or NONE. */
+  firstExpired(now: number): number {
     const slot = this.#heap.first
-    return slot !== NONE && this.expiresAt(slot) <= by ? slot : NONE
+    return slot !== NONE && this.expiresAt(slot) <= now ? slot : NONE
   }
 
   /** The slot without an owner that was written longest ago, or NONE. */

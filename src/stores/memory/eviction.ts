@@ -30,7 +30,7 @@ export class Eviction {
     for (let turn = 0; turn < this.#parts.length && candidates < CANDIDATES; turn++) {
       // eslint-disable-next-line @typescript-eslint/no-non-null-assertion -- the remainder stays within the parts
       const part = this.#parts[this.#from++ % this.#parts.length]!
-      const expired = part.nextToExpire(now)
+      const expired = part.firstExpired(now)
       if (expired !== NONE) return part.key(expired)
       const slot = part.leastRecentlyWritten()
       const isOther = slot !== NONE && part.key(slot) !== written.key
