@@ -10,6 +10,8 @@ import type { SessionRecord } from '../store.ts'
 export interface Found {
   readonly record: SessionRecord
   readonly stored: Stored
+  /** The key that was looked for is that of before a new id. */
+  readonly isFollowed: boolean
 }
 
 /** The first live session that is meant, in the order of the Cookie header; where none is, the first. */
@@ -48,5 +50,5 @@ export async function readFound(core: Core, key: string): Promise<Found | undefi
   if (record === undefined || isEnded(record)) return undefined
   const stored = readRecord(payload, record)
   if (stored === undefined || effectiveEnd(settings.lifetime, stored.metadata, record) <= now) return undefined
-  return { record, stored }
+  return { record, stored, isFollowed: isReplaced }
 }

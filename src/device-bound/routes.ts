@@ -27,7 +27,7 @@ interface Outcome extends Found {
 type Answer = Binding | 401 | 403
 
 /** What a proof makes of a session; `undefined` where nothing is to be stored. */
-type Decide = (metadata: Metadata) => Metadata | undefined
+type Decide = (metadata: Metadata, isFollowed: boolean) => Metadata | undefined
 
 export class DeviceRoutes {
   readonly #core: Core
@@ -89,17 +89,19 @@ export class DeviceRoutes {
     // No browser sends it so, but a form of another page may: it must use nothing up.
     if (header === undefined) return 403
     const proof = parseProof(header)
-    const outcome = await this.#store(found, ({ registration: id, ...metadata }) => {
+    const outcome = await this.#store(found, ({ registration: id, ...metadata }, isFollowed) => {
       if (id === undefined) return undefined
       const now = this.#core.settings.now()
       const key = registeredKey(info, proof, id, now)
+      // An id of before the sign-in, planted or stolen, is worth nothing: without that challenge it uses nothing up.
+      if (key === undefined && isFollowed) return undefined
       return {
         ...metadata,
         registration: undefined,
         binding: key === undefined ? undefined : { id, ...key, boundAt: now, provenAt: now },
       }
     })
-    if (outcome === undefined) return 401
+    if (outcome === undefined || (outcome.isFollowed && !outcome.isWritten)) return 401
     const { binding } = outcome.stored.metadata
     if (!outcome.isWritten || binding === undefined) return this.#refuse(outcome)
     const { key: publicId, owner } = outcome.record
@@ -136,8 +138,8 @@ export class DeviceRoutes {
   async #store(found: Found, decide: Decide): Promise<Outcome | undefined> {
     const { payload, store, settings, touches, writes } = this.#core
     let written: Outcome | undefined
-    const change = async ({ record, stored }: Found): Promise<Replaced> => {
-      const metadata = decide(stored.metadata)
+    const change = async ({ record, stored, isFollowed }: Found): Promise<Replaced> => {
+      const metadata = decide(stored.metadata, isFollowed)
       if (metadata === undefined) return 'done'
       const { key, version, createdAt, owner } = record
       const next = { ...stored, metadata }
@@ -145,7 +147,7 @@ export class DeviceRoutes {
       const answer = await writes.hold(key, Promise.resolve(store.replace(changed, version, settings.now())))
       if (answer === 'done') {
         payload.known.remember(changed, next)
-        written = { record: changed, stored: next, isWritten: true }
+        written = { record: changed, stored: next, isFollowed, isWritten: true }
       }
       return answer
     }

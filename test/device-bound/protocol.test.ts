@@ -581,6 +581,25 @@ serial('a request without a proof uses no registration up: a form of another pag
   t.is((await device.register(signedIn)).status, 200)
 })
 
+serial('an id of before the sign-in, planted or stolen, uses no registration up', async (t) => {
+  const site = await boundSite(t)
+  const device = site.device()
+  const spoilt = (cookie: string) =>
+    site.running.browser().send(REGISTER, cookie, {
+      method: 'POST',
+      headers: { ...HTTPS, 'secure-session-response': 'x' },
+    })
+  await device.get('/add')
+  for (const before of ['of a visitor', 'of the same owner']) {
+    const cookie = await device.browser.cookie()
+    const signedIn = await device.get('/in')
+    site.calls.length = 0
+    t.is((await spoilt(cookie)).status, 401, before)
+    t.false(site.calls.includes('replace'), before)
+    t.is((await device.register(signedIn)).status, 200, before)
+  }
+})
+
 serial('a thief who registers first needs the challenge of that very response', async (t) => {
   const site = await boundSite(t)
   const device = site.device()
