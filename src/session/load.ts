@@ -2,7 +2,7 @@
 // cannot be resumed is a fresh session; an id that a client sent is never adopted.
 import { FAR, warnOfFutureUse } from '../clock-check.ts'
 import { CookieVerifier, parseSessionCookies, type VerifiedId } from '../cookie/request-cookie.ts'
-import { storeClosedError, unknownEncryptionKeyError } from '../errors.ts'
+import { SessionError, storeClosedError, unknownEncryptionKeyError } from '../errors.ts'
 import type { RejectReason } from '../events.ts'
 import { effectiveEnd, idleTimeout } from '../record/lifetime.ts'
 import { isEnded, readMetadata } from '../record/record.ts'
@@ -62,11 +62,19 @@ export class Loader {
   async #loadFirst(info: RequestInfo, now: number, ids: readonly VerifiedId[]): Promise<RequestSession> {
     const core = this.#core
     let best = new RequestSession(core, info, now, ids.length === 0 ? 'invalid' : 'expired')
+    let locked: SessionError | undefined
     for (const [at, verified] of ids.entries()) {
       const session = new RequestSession(core, info, now, 'expired')
       session.readAt = performance.now()
-      await this.#take(session, verified, await core.store.read(verified.publicId, now))
-      // Only what can be read lives: a corrupt one must not hide the next.
+      const record = await core.store.read(verified.publicId, now)
+      // Only what can be read lives: neither a corrupt one nor one under a key that is not listed may hide the next.
+      try {
+        await this.#take(session, verified, record)
+      } catch (error) {
+        if (!(error instanceof SessionError) || error.code !== 'ERR_SESSION_STORE') throw error
+        locked = error
+        continue
+      }
       session.open()
       if (session.status !== 'live') {
         if (best.status === 'new' && (session.status !== 'new' || session.origin === 'unbound')) best = session
@@ -75,6 +83,7 @@ export class Loader {
       for (const { publicId } of ids.slice(at + 1)) this.#reject('duplicate', publicId)
       return session
     }
+    if (locked !== undefined) throw locked
     return best
   }
 
@@ -91,10 +100,6 @@ export class Loader {
       }
       return this.#ended(session, successorOf(record) === undefined ? 'ended' : 'replaced', publicId)
     }
-    if (typeof record.payload !== 'string' && payload.isLocked(record)) {
-      if (settings.encryption?.onUnknownKey !== 'end') throw unknownEncryptionKeyError()
-      return this.#ended(session, 'key', publicId, record.owner)
-    }
     const metadata = readMetadata(record)
     if (metadata === undefined) return this.#ended(session, 'corrupt', publicId, record.owner)
     if (record.lastSeenAt - now > FAR) warnOfFutureUse(record.lastSeenAt, now, events)
@@ -102,6 +107,11 @@ export class Loader {
     if (session.endsAt <= now) {
       const isIdle = record.lastSeenAt + idleTimeout(settings.lifetime, metadata) <= now
       return this.#ended(session, isIdle ? 'idle' : 'absolute', publicId, record.owner)
+    }
+    // Behind the limits: what nobody can read must not live longer than what somebody can.
+    if (typeof record.payload !== 'string' && payload.isLocked(record)) {
+      if (settings.encryption?.onUnknownKey !== 'end') throw unknownEncryptionKeyError()
+      return this.#ended(session, 'key', publicId, record.owner)
     }
     if (metadata.binding !== undefined && binding?.isProven(info, metadata.binding, now) === false) {
       session.origin = 'unbound'

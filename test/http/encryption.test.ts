@@ -177,6 +177,31 @@ test('a due touch encrypts anew also what is over a maxBytes that was lowered, a
   t.like(store.read(key, clock), { version: 3, lastSeenAt: clock })
 })
 
+test('what nobody can read ends at its limits, and hides no live session behind it', async (t) => {
+  const store = new MemoryStore()
+  let clock = Date.now()
+  const now = () => clock
+  const before = await mounted(t, { store, now, encryptionKeys: [OLD] }, handlers)
+  const [locked, first] = [before.browser(), before.browser()]
+  await locked.get('/n')
+  await first.get('/n')
+  const cookie = await locked.cookie()
+  const record = store.read(keyIn(cookie), clock)
+  if (record === undefined) return t.fail('not stored')
+  // As somebody who writes to the store would have it: for ever.
+  store.replace({ ...record, version: 2, expiresAt: 8e15 }, 1, clock)
+  const after = await mounted(t, { store, now, encryptionKeys: [NEW] }, handlers)
+  const good = after.browser()
+  await good.get('/n')
+
+  t.is((await after.browser().send('/look', `${cookie}; ${await good.cookie()}`)).body, '["resumed",{"n":1}]')
+  t.is((await after.browser().send('/look', `${cookie}; ${await first.cookie()}`)).status, 503)
+  t.is((await after.browser().send('/look', `${cookie}; sid=${'x'.repeat(32)}.${'y'.repeat(43)}`)).status, 503)
+  t.is((await after.browser().send('/look', cookie)).status, 503)
+  clock += 24 * 3_600_000
+  t.is((await after.browser().send('/look', cookie)).body, '["expired",{}]')
+})
+
 test('a payload under a key that is not configured is an outage: 503, the cookie left alone', async (t) => {
   const store = new MemoryStore()
   const before = (await mounted(t, { store, encryptionKeys: [OLD] }, handlers)).browser()
