@@ -1,5 +1,6 @@
 // SessionManager: what a handler holds. Every member says what it does to the session; how is elsewhere.
 import { inspect } from 'node:util'
+import { FAR } from '../clock-check.ts'
 import { sessionInContext } from '../context.ts'
 import { invalidMix, invalidType, keyNames, noContext, noIdError, SessionError } from '../errors.ts'
 import { assertNames } from '../option-functions.ts'
@@ -205,7 +206,9 @@ export class SessionManager<Data extends object = SessionData> {
     const { authenticatedAt } = session.metadata
     const longest = age === 0 ? 0 : duration(age, 'the argument of session.isFresh()')
     if (authenticatedAt === undefined || session.record?.owner === undefined) return false
-    return session.core.settings.now() - authenticatedAt <= longest
+    const elapsed = session.core.settings.now() - authenticatedAt
+    // Of an instant to come (the clock was set back, or another one is ahead) nobody knows how long ago it was.
+    return elapsed <= longest && elapsed >= -FAR
   }
 
   /** The facts of `options.device` about where the owner signed in, read-only; `undefined` without them, or without an owner. */

@@ -218,6 +218,9 @@ claim('isFresh tells how long ago the owner signed in, to the millisecond', asyn
   t.true((await visitor.does((session) => session.isFresh('5m'))).result)
   clock.advance(1)
   t.false((await visitor.does((session) => session.isFresh('5m'))).result)
+  // The clock was set back: nobody knows how long ago it was.
+  clock.advance(-10 * 60 * SECOND)
+  t.false((await visitor.does((session) => session.isFresh('5m'))).result)
 })
 
 test('what a limit ends behind the back of a sign-in ends no longer after close()', async (t) => {
