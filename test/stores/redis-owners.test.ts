@@ -42,6 +42,14 @@ for (const { make, admin, freshPrefix, stop } of servers) {
     t.deepEqual(await listed(store, 'ada', NOW), [record])
   })
 
+  test(`${make.name}: owners whose names UTF-8 does not tell apart have an index each`, async (t) => {
+    const prefix = freshPrefix()
+    const store = new RedisStore(admin, { prefix })
+    for (const owner of ['x\ud800', 'x\ud801', 'x\ufffd']) await store.create(newRecord(NOW, { owner }), NOW)
+
+    t.is((await admin.keys(`${prefix}owner:*`)).length, 3)
+  })
+
   test(`${make.name}: an entry that arrives late takes nothing from the index`, async (t) => {
     const prefix = freshPrefix()
     const store = new RedisStore(admin, { prefix })

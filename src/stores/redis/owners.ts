@@ -7,6 +7,7 @@
 // in which it was written, by the clock of the server that keeps the index, and a walk removes what has no record only
 // at an age of ten minutes. A create or replace that took longer than half of that writes the entry once more.
 import { createHash } from 'node:crypto'
+import { isWellFormed } from '../text.ts'
 import { textsOf, type Connection } from './client.ts'
 import { encodeNumber } from './record.ts'
 import { runScript } from './run.ts'
@@ -97,7 +98,9 @@ export class OwnerIndex {
   }
 
   #name(owner: string): string {
-    return `${this.#prefix}owner:${createHash('sha256').update(owner).digest('base64url').slice(0, 32)}`
+    // As UTF-8 all texts with half a pair of surrogates in one place would be one.
+    const text = isWellFormed(owner) ? owner : JSON.stringify(owner)
+    return `${this.#prefix}owner:${createHash('sha256').update(text).digest('base64url').slice(0, 32)}`
   }
 }
 
