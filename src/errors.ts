@@ -206,7 +206,7 @@ export function printable(text: string): string {
 }
 
 // eslint-disable-next-line no-control-regex -- these are what it looks for
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
 /** Says of a refused value what it is, without printing a string: it may be a secret. */
 export function describe(value: unknown): string {
