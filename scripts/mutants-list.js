@@ -780,6 +780,20 @@ export const mutants = [
     'http/group-commit',
   ),
   m(
+    'a change that met a write is told in the async context of another request',
+    'session/replace.ts',
+    'context.runInAsyncScope(() => replaceAlone(session, pending))',
+    'replaceAlone(session, pending)',
+    'http/group-commit',
+  ),
+  m(
+    'a change stored together with others is told in the async context of another request',
+    'session/replace.ts',
+    'one.context.runInAsyncScope(() => finishChange(one.session, one, record, last.draft))',
+    'finishChange(one.session, one, record, last.draft)',
+    'http/group-commit',
+  ),
+  m(
     'a slow write holds up the changes that met it',
     'session/queues.ts',
     'writing.timer ??= setTimeout(() => this.#next(key, writing), MAX_WAIT)',

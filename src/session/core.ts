@@ -1,4 +1,5 @@
 // What the sessions of one middleware share, and the request that a session is held for.
+import type { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage } from 'node:http'
 import type { Context } from 'koa'
 import type { CheckedStore } from '../checked-store.ts'
@@ -39,6 +40,8 @@ export interface Core {
 export interface WaitingChange {
   readonly session: RequestSession
   readonly pending: PendingChanges
+  /** The async context of its request: another one's ends the write that it met. */
+  readonly context: AsyncResource
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }

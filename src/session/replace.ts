@@ -1,4 +1,5 @@
 // A stored session is changed, however many requests change it at the same time.
+import { AsyncResource } from 'node:async_hooks'
 import { SessionError } from '../errors.ts'
 import type { PendingChanges } from '../record/changes.ts'
 import { decodeMetadata, isEnded, type Instants, type Stored } from '../record/record.ts'
@@ -20,7 +21,7 @@ export function replace(session: RequestSession, pending: PendingChanges): Maybe
   const { key } = known
   if (writes.busy.has(key)) {
     return new Promise<void>((resolve, reject) => {
-      writes.join(key, { session, pending, resolve, reject })
+      writes.join(key, { session, pending, context: new AsyncResource('koa-fastsession'), resolve, reject })
     })
   }
   if (settings.schema !== undefined) return writes.hold(key, replaceAlone(session, pending))
@@ -95,14 +96,16 @@ export async function replaceOnce(
 
 /**
  * Stores changes by one write: applied in order, as if they had come one after another. Where they cannot be stored
- * together, each is stored by itself. Settles every one of them, and never rejects.
+ * together, each is stored by itself. Settles every one of them, and never rejects. What concerns one of them runs in the
+ * async context of its request, what they share in that of the first.
  */
 export async function writeTogether(changes: readonly WaitingChange[]): Promise<void> {
-  if (changes.length > 1 && (await tryTogether(changes))) return
+  const [first] = changes
+  if (changes.length > 1 && (await first?.context.runInAsyncScope(() => tryTogether(changes))) === true) return
   const end = performance.now() + MAX_WAIT
   const rest = []
-  for (const { session, pending, resolve, reject } of changes) {
-    const done = replaceAlone(session, pending).then(resolve, reject)
+  for (const { session, pending, context, resolve, reject } of changes) {
+    const done = context.runInAsyncScope(() => replaceAlone(session, pending)).then(resolve, reject)
     // One after another as long as that is quick: side by side they would overtake one another.
     if (performance.now() < end) await done
     else rest.push(done)
@@ -136,7 +139,8 @@ async function tryTogether(changes: readonly WaitingChange[]): Promise<boolean> 
     if (!isDone || last === undefined || written === undefined) return false
     for (const one of joined) {
       noteMerge(one.session, one.ground)
-      const done = finishChange(one.session, one, written.record, last.draft)
+      const { record } = written
+      const done = one.context.runInAsyncScope(() => finishChange(one.session, one, record, last.draft))
       await Promise.resolve(done).then(one.resolve, one.reject)
     }
     return true
@@ -169,10 +173,10 @@ function prepareTogether(changes: readonly WaitingChange[]): readonly Joined[] {
   const joined: Joined[] = []
   let instants: Instants | undefined
   for (const change of changes) {
-    const { session, pending } = change
+    const { session, pending, context } = change
     if (record === undefined || ground === undefined) return []
     // The instants of the changes before it are the newest: a passive change must not take them back.
-    const own = prepare(session, pending, { ...record, ...instants }, ground)
+    const own = context.runInAsyncScope(prepare, undefined, session, pending, { ...record, ...instants }, ground)
     if (own.draft.owner !== record.owner) return []
     instants = nextInstants(session, own.previous, own.draft, pending, own.now)
     joined.push({ ...change, ...own })

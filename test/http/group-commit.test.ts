@@ -1,4 +1,5 @@
 // Changes that meet a write of their record under way are stored together: by count of calls, in order, each with its own fate.
+import { AsyncLocalStorage } from 'node:async_hooks'
 import test, { type ExecutionContext } from 'ava'
 import type { SessionOptions } from '../../src/index.ts'
 import { Barrier, FaultyStore } from '../support/faults.ts'
@@ -243,4 +244,109 @@ test.serial('each change of a group is told as committed, with its own merges an
   const conflicts = heard.filter(([name]) => name === 'conflict').map(([, { keys }]) => keys)
   t.deepEqual(conflicts, [['same'], ['same']])
   t.truthy(cookie)
+})
+
+/** A request whose change is being written, then others that meet that write; each in an async context of its own. */
+async function meeting(options: SessionOptions<Bag>, changes: Readonly<Record<string, (data: Bag) => unknown>>) {
+  const context = new AsyncLocalStorage<string>()
+  const said: string[] = []
+  const say = (line: string): void => {
+    const [, event = line] = /^koa-fastsession: ([\w-]+)/.exec(line) ?? []
+    if (event !== 'resume' && context.getStore() !== undefined) said.push(`${event} in ${context.getStore()}`)
+  }
+  class TellingStore extends PlainStore {
+    override replace(...args: Parameters<PlainStore['replace']>) {
+      say('replace')
+      return super.replace(...args)
+    }
+  }
+  const { owner } = options
+  const { app, cookie } = await crowd({
+    storeTimeout: '1m',
+    ...options,
+    store: new TellingStore(),
+    logger: { debug: say, info: say, warn: say },
+    owner: (data) => {
+      say(`owner of ${Object.keys(data).at(-1)}`)
+      return owner?.(data)
+    },
+  })
+  return {
+    app,
+    said,
+    run: async () => {
+      const ask = (name: string, change: (data: Bag) => unknown, loaded: Barrier, saved: Barrier) =>
+        context.run(name, () =>
+          app.ask(cookie, async (session) => {
+            await loaded.pass()
+            change(session.data)
+            await Promise.all([session.save(), saved.pass()])
+          }),
+        )
+      const others = Object.entries(changes).map(([name, change]) => {
+        const [loaded, saved] = [new Barrier(), new Barrier()]
+        return { loaded, saved, reply: ask(name, change, loaded, saved) }
+      })
+      await Promise.all(others.map(({ loaded }) => loaded.arrived))
+      const stop = app.store.pause('replace')
+      const [loaded, saved] = [new Barrier(), new Barrier()]
+      const first = ask('first', (data) => (data['first'] = true), loaded, saved)
+      for (const barrier of [loaded, saved]) barrier.open()
+      await stop.arrived
+      // From here to the write of the group nothing takes a turn of the event loop: no timer can come between.
+      for (const other of others) {
+        other.loaded.open()
+        await other.saved.arrived
+        other.saved.open()
+      }
+      stop.open()
+      return Promise.all([first, ...others.map(({ reply }) => reply)])
+    },
+  }
+}
+
+test('each change of a group asks for its owner and is told in the async context of its own request', async (t) => {
+  const { said, run } = await meeting(
+    {},
+    { second: (data) => (data['second'] = true), third: (data) => (data['third'] = true) },
+  )
+
+  statuses(t, await run())
+  t.deepEqual(said, [
+    'owner of first in first',
+    'replace in first',
+    'commit in first',
+    'owner of second in second',
+    'owner of third in third',
+    // One write for both, which is one request's.
+    'replace in second',
+    'merge in second',
+    'commit in second',
+    'merge in third',
+    'commit in third',
+  ])
+})
+
+test('a sign-in that met a write is told, with what its limit ends, in the async context of its own request', async (t) => {
+  const { app, said, run } = await meeting(
+    { maxPerOwner: 1, owner: (data) => data['user'] as string | undefined },
+    { second: (data) => (data['user'] = 'ada') },
+  )
+  const other = cookieOf(await app.ask(undefined, ({ data }) => (data['user'] = 'ada')))
+
+  statuses(t, await run())
+  t.is((await app.ask(other, ({ owner }) => owner)).result, undefined)
+  t.deepEqual(said, [
+    'owner of first in first',
+    'replace in first',
+    'commit in first',
+    'owner of user in second',
+    'replace in second',
+    'regenerate in second',
+    'merge in second',
+    'commit in second',
+    'sign-in in second',
+    'replace in second',
+    'destroy in second',
+  ])
 })
