@@ -15,8 +15,8 @@ export const planted = [
   p(
     'a retry starts from what this process took for the newest',
     'session/newest.ts',
-    '  const newest = await readLive(session.core, key)\n  if (newest === undefined) return false\n  for (const one of together) takeNewer(one, newest)\n  return true',
-    '  if ((await readLive(session.core, key)) === undefined) return false\n  session.record = { ...requireRecord(session), version: requireRecord(session).version + 1 }\n  return true',
+    '  const newest = await readLive(session.core, key, session.scope)\n  if (newest === undefined) return false\n  for (const one of together) takeNewer(one, newest)\n  return true',
+    '  if ((await readLive(session.core, key, session.scope)) === undefined) return false\n  session.record = { ...requireRecord(session), version: requireRecord(session).version + 1 }\n  return true',
   ),
   p(
     // To leave out the question alone changes nothing: an empty payload is none that can be read.

@@ -1,5 +1,6 @@
 // The newest state of a session: what the store says, how a request takes it over, and the refusal of a change where there
 // is none that it may change.
+import type { ContextScope } from '../context.ts'
 import { goneError, SessionError, unboundError } from '../errors.ts'
 import { changedKeys } from '../record/merge.ts'
 import { isEnded, readRecord, type Stored } from '../record/record.ts'
@@ -69,7 +70,7 @@ export async function refresh(
   const { key } = requireRecord(session)
   // What this process took for the newest is not: the store refused it.
   session.core.payload.known.forget(key)
-  const newest = await readLive(session.core, key)
+  const newest = await readLive(session.core, key, session.scope)
   if (newest === undefined) return false
   for (const one of together) takeNewer(one, newest)
   return true
@@ -91,24 +92,29 @@ export async function reload(session: RequestSession): Promise<void> {
 }
 
 /** What is stored under a key now, the schema applied; `undefined` where its session has ended or cannot be read. */
-export async function readLive(core: Core, key: string): Promise<Known | undefined> {
+export async function readLive(core: Core, key: string, scope?: ContextScope): Promise<Known | undefined> {
   const now = core.settings.now()
   const record = await core.store.read(key, now)
   if (record === undefined || record === 'corrupt' || isEnded(record)) return undefined
   const stored = readRecord(core.payload, record)
   // What cannot be read cannot be changed: to this request the session has ended.
   if (stored === undefined || effectiveEnd(core.settings.lifetime, stored.metadata, record) <= now) return undefined
-  return applySchema(core, record, stored)
+  return applySchema(core, record, stored, scope)
 }
 
 /**
  * What the schema makes of stored data becomes data. Data that does not satisfy it, or of which it makes something that cannot
  * be stored, locks nobody out: it can be replaced.
  */
-export async function applySchema(core: Core, record: SessionRecord, stored: Stored): Promise<Known> {
+export async function applySchema(
+  core: Core,
+  record: SessionRecord,
+  stored: Stored,
+  scope?: ContextScope,
+): Promise<Known> {
   if (core.settings.schema === undefined) return { record, stored, dataError: undefined }
   try {
-    const output = await validate(core, record.key, stored.data)
+    const output = await validate(core, record.key, stored.data, scope)
     return { record, stored: { ...stored, data: storable(output, core.payload.codec) }, dataError: undefined }
   } catch (error) {
     if (!(error instanceof SessionError)) throw error

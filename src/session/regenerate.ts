@@ -206,7 +206,7 @@ export async function storeInSuccessor(session: RequestSession, pending: Pending
     const now = core.settings.now()
     const conflicts = conflictsOf(session, pending, stored)
     const draft = draftOf(stored, ground, pending, now)
-    await validate(core, key, draft.data)
+    await validate(core, key, draft.data, session.scope)
     const written = write(session, { pending, previous: ground, ground: stored, draft, conflicts, now })
     const answer = await written.answer
     if (answer === 'done') {
@@ -220,7 +220,7 @@ export async function storeInSuccessor(session: RequestSession, pending: Pending
     }
     return answer
   }
-  const read = (): Promise<Known | undefined> => readLive(core, key)
+  const read = (): Promise<Known | undefined> => readLive(core, key, session.scope)
   const changed = await changeNewest(await read(), change, read)
   if (changed === undefined) refuse(session)
 }

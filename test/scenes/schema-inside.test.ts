@@ -128,3 +128,48 @@ claim(
     }
   },
 )
+
+claim(
+  'a schema finds the session of a commit by currentSession() in what another process stored meanwhile',
+  async (t, { scene, site: elsewhere }) => {
+    const found: unknown[] = []
+    const { schema, arm } = schemaThat(() => found.push(tryCurrentSession()?.publicId))
+    const visitor = await (await scene.mount({ schema })).visitor()
+    await visitor.does(({ data }) => void (data.a = 1))
+    const late = await visitor.loads(({ data }) => {
+      data.b = 2
+      arm(true)
+    })
+    await elsewhere.sender(await visitor.cookie()).does(({ data }) => void (data.c = 3))
+
+    t.is((await late.ends()).status, 200)
+
+    // Once before each try, and in what is stored.
+    t.deepEqual(found, Array.from({ length: 3 }).fill(await visitor.publicId()))
+    arm(false)
+    t.deepEqual(await visitor.sees(), { a: 1, b: 2, c: 3 })
+  },
+)
+
+claim(
+  'a schema finds the session of a commit by currentSession() in the session of a parallel sign-in',
+  { owner: ({ profile }) => profile?.name },
+  async (t, { scene }) => {
+    const found: unknown[] = []
+    const { schema, arm } = schemaThat(() => found.push(tryCurrentSession() !== undefined))
+    const visitor = await (await scene.mount({ schema })).visitor()
+    await visitor.does(({ data }) => void (data.a = 1))
+    const late = await (
+      await visitor.snapshot()
+    ).loads(({ data }) => {
+      data.profile = { name: 'ada' }
+      arm(true)
+    })
+    await visitor.does(({ data }) => void (data.profile = { name: 'ada' }))
+
+    t.is((await late.ends()).status, 200)
+
+    t.true(found.length > 0)
+    t.deepEqual(new Set(found), new Set([true]))
+  },
+)
