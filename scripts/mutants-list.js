@@ -388,8 +388,8 @@ export const mutants = [
   m(
     'a logout that meets a change gives up',
     'session/destroy.ts',
-    'CLOCKS_APART), end, readAgain)',
-    'CLOCKS_APART), end, readAgain && (async () => undefined))',
+    'follow(record), end, readAgain)',
+    'follow(record), end, readAgain && (async () => undefined))',
     'scenes/endings',
   ),
   m(
@@ -1215,6 +1215,20 @@ export const mutants = [
     'record === undefined || (owner !== undefined && record.owner !== owner)',
     'record === undefined',
     'http/many-sessions',
+  ),
+  m(
+    'destroy() with an owner ends what another one begins over the session meanwhile',
+    'session/destroy.ts',
+    'owner === undefined || found?.owner === owner ? found : undefined',
+    'found',
+    'scenes/outside',
+  ),
+  m(
+    'the limit of an owner ends what another one begins over a session of theirs meanwhile',
+    'session/owner-limit.ts',
+    "endSession(core, record, 'limit', owner)",
+    "endSession(core, record, 'limit')",
+    'scenes/owner-limit',
   ),
   m(
     'get() with an owner shows the session of another',

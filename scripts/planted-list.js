@@ -123,8 +123,8 @@ export const planted = [
   p(
     'a logout that met a change gives up',
     'session/destroy.ts',
-    'CLOCKS_APART), end, readAgain)',
-    'CLOCKS_APART), end, readAgain && (async () => undefined))',
+    'follow(record), end, readAgain)',
+    'follow(record), end, readAgain && (async () => undefined))',
   ),
   p(
     'a logout ends the old id, and not what took its place',

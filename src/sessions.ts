@@ -204,7 +204,7 @@ export class Sessions {
     const record = found === undefined ? undefined : await followRecord(this.#core, found, CLOCKS_APART)
     if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
     assertOutsideUpdate({ core: this.#core, publicId: record.key }, 'sessions.destroy()')
-    return this.#end(record, 'elsewhere')
+    return this.#end(record, 'elsewhere', owner)
   }
 
   async destroyAll(owner: string, except: string | undefined): Promise<number> {
@@ -223,7 +223,7 @@ export class Sessions {
         return true
       })
       await eachOf(others, async (record) => {
-        const hasEnded = await this.#end(record, 'elsewhere')
+        const hasEnded = await this.#end(record, 'elsewhere', owner)
         if (hasEnded) ended.add(record.key)
         return hasEnded
       })
@@ -256,9 +256,9 @@ export class Sessions {
     if (this.#core.store.isClosed) throw storeClosedError()
   }
 
-  async #end(record: SessionRecord, reason: DestroyReason): Promise<boolean> {
+  async #end(record: SessionRecord, reason: DestroyReason, owner?: string): Promise<boolean> {
     const isLive = record.expiresAt > this.#core.settings.now()
-    return (await endSession(this.#core, record, reason)) && isLive
+    return (await endSession(this.#core, record, reason, owner)) && isLive
   }
 
   /** Whether a text from outside can name a session: anything else is no session's, and the store is not asked. */

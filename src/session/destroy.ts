@@ -29,24 +29,34 @@ export const CLOCKS_APART = 10_000
 
 /**
  * Ends the session of a record, or what took its place: a logout is a logout. One step: an empty record takes the place,
- * and lies there for a minute, so that a slow request learns that the session has ended.
+ * and lies there for a minute, so that a slow request learns that the session has ended. With an `owner`, nothing that is not
+ * theirs: another one may have begun a session over it.
  *
  * @returns whether a live session was ended.
  */
-export async function endSession(core: Core, record: SessionRecord, reason: DestroyReason): Promise<boolean> {
+export async function endSession(
+  core: Core,
+  record: SessionRecord,
+  reason: DestroyReason,
+  owner?: string,
+): Promise<boolean> {
   const { settings, store, events } = core
   const end = (target: SessionRecord): MaybePromise<Replaced> => {
     const now = settings.now()
     return store.replace(endedRecord(target, now), target.version, now - CLOCKS_APART)
   }
+  const follow = async (from: SessionRecord): Promise<SessionRecord | undefined> => {
+    const found = await followRecord(core, from, CLOCKS_APART)
+    return owner === undefined || found?.owner === owner ? found : undefined
+  }
   const readAgain = async ({ key }: SessionRecord): Promise<SessionRecord | undefined> => {
     const newest = await store.read(key, settings.now() - CLOCKS_APART)
-    return newest === undefined || newest === 'corrupt' ? undefined : followRecord(core, newest, CLOCKS_APART)
+    return newest === undefined || newest === 'corrupt' ? undefined : follow(newest)
   }
-  const ended = await changeNewest(await followRecord(core, record, CLOCKS_APART), end, readAgain)
+  const ended = await changeNewest(await follow(record), end, readAgain)
   if (ended === undefined) return false
-  const { key: publicId, owner } = ended
-  events.emit('destroy', { publicId, owner, reason })
+  const { key: publicId } = ended
+  events.emit('destroy', { publicId, owner: ended.owner, reason })
   core.watches.ended(publicId)
   return true
 }

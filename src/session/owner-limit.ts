@@ -35,7 +35,7 @@ export async function enforceLimit(core: Core, owner: string, limit: number, own
         round === 0
           ? ranked.slice(0, surplus).filter(({ key }) => key !== own)
           : ranked.filter(({ key }) => key !== own).slice(0, surplus)
-      const end = async (record: SessionRecord): Promise<boolean> => endSession(core, record, 'limit')
+      const end = async (record: SessionRecord): Promise<boolean> => endSession(core, record, 'limit', owner)
       await eachOf(excess.slice(0, MAX_AWAITED), end)
       if (excess.length > MAX_AWAITED) {
         // After close() the store may be closed as well: the next sign-in ends what is left.

@@ -1,7 +1,16 @@
 // Sessions from outside a request: get, update, updateAll, scan, the ends, and what names nobody.
 import { encodeMetadata, newMetadata } from '../../src/record/record.ts'
 import { Barrier } from '../support/faults.ts'
-import { claim, HOUR, MINUTE, type Contents, type Options, type Site, type Visitor } from '../support/scene.ts'
+import {
+  claim,
+  HOUR,
+  MINUTE,
+  type Contents,
+  type Options,
+  type Site,
+  type Stage,
+  type Visitor,
+} from '../support/scene.ts'
 
 const increment = (data: Contents): number => (data.count = (data.count ?? 0) + 1)
 
@@ -515,4 +524,44 @@ claim('events name the owner and the reason of an end', async (t, { site, scene 
   )
   t.is(await all.origin(), 'expired')
   t.notRegex(JSON.stringify(scene.events), /"(id|data|payload)"/)
+})
+
+/** Ann's session is about to be ended, for her alone; meanwhile these sign in over it, one after another. */
+async function endedMeanwhile(
+  { site, store, visitor }: Stage,
+  end: (middleware: Site['middleware'], publicId: string) => Promise<unknown>,
+  ...owners: readonly string[]
+): Promise<{ answer: unknown; owner: string | undefined }> {
+  await visitor.does((session) => session.signIn('ann'))
+  const held = store.pause('replace')
+  const ending = end(site.middleware, await visitor.publicId())
+  await held.arrived
+  for (const owner of owners) await visitor.does((session) => session.signIn(owner))
+  held.open()
+  const answer = await ending
+  return { answer, owner: (await visitor.does(({ owner }) => owner)).result }
+}
+
+claim('destroy() with an owner leaves a session that another owner begins over it meanwhile', async (t, stage) => {
+  const ended = await endedMeanwhile(stage, (sessions, id) => sessions.destroy(id, { owner: 'ann' }), 'bob')
+
+  t.deepEqual(ended, { answer: false, owner: 'bob' })
+})
+
+claim('destroyAll() leaves a session that another owner begins over one of its owner meanwhile', async (t, stage) => {
+  const ended = await endedMeanwhile(stage, (sessions) => sessions.destroyAll('ann'), 'bob')
+
+  t.deepEqual(ended, { answer: 0, owner: 'bob' })
+})
+
+claim('destroy() with an owner ends a session that becomes the owner’s own again meanwhile', async (t, stage) => {
+  const ended = await endedMeanwhile(stage, (sessions, id) => sessions.destroy(id, { owner: 'ann' }), 'bob', 'ann')
+
+  t.deepEqual(ended, { answer: true, owner: undefined })
+})
+
+claim('destroy() without an owner ends what another owner begins over the session meanwhile', async (t, stage) => {
+  const ended = await endedMeanwhile(stage, (sessions, id) => sessions.destroy(id), 'bob')
+
+  t.deepEqual(ended, { answer: true, owner: undefined })
 })

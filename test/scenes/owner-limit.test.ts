@@ -34,6 +34,24 @@ claim(
   },
 )
 
+claim(
+  'the limit of an owner leaves a session that another owner begins over one of theirs meanwhile',
+  { maxPerOwner: 1 },
+  async (t, { site, scene, store }) => {
+    const shared = await signedIn(site, scene, 'ada')
+    const other = await site.visitor()
+    scene.clock.advance(SECOND)
+    const held = store.pause('replace')
+    const signingIn = other.does((session) => session.signIn('ada'))
+    await held.arrived
+    await shared.does((session) => session.signIn('bob'))
+    held.open()
+    await signingIn
+
+    t.deepEqual(await Promise.all([shared, other].map(ownerOf)), ['bob', 'ada'])
+  },
+)
+
 claim('signing in again in a session of that owner takes no other place', { maxPerOwner: 2 }, async (t, stage) => {
   const { site, scene } = stage
   const first = await signedIn(site, scene, 'ada')
