@@ -1,10 +1,15 @@
 // Changes that meet a write of their record under way are stored together: by count of calls, in order, each with its own fate.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import test, { type ExecutionContext } from 'ava'
+import ava, { type ExecutionContext } from 'ava'
 import type { SessionOptions } from '../../src/index.ts'
+import { MAX_WAIT } from '../../src/session/queues.ts'
 import { Barrier, FaultyStore } from '../support/faults.ts'
 import { PlainStore } from '../support/plain-store.ts'
 import { cookieOf, quick, type Bag, type Quick, type Reply } from '../support/quick.ts'
+import { soon, stopClock, turns } from '../support/stopped-clock.ts'
+
+// One at a time: the clock that stands still is the process's.
+const test = ava.serial
 
 /** As a server is: it answers in a later turn. */
 class RemoteStore extends FaultyStore {
@@ -22,6 +27,8 @@ class RemoteStore extends FaultyStore {
 interface Crowd {
   readonly app: Quick
   readonly cookie: string
+  /** Moves the clock, which stands still otherwise: no deadline passes, and nobody waits too long, because the machine is busy. */
+  readonly pass: (milliseconds: number) => void
   /** So many requests that have all loaded, then change, then commit in order. */
   readonly together: <Result>(
     count: number,
@@ -30,12 +37,14 @@ interface Crowd {
   ) => Promise<Reply<Result>[]>
 }
 
-async function crowd(options: SessionOptions<Bag> = {}): Promise<Crowd> {
+async function crowd(t: ExecutionContext, options: SessionOptions<Bag> = {}): Promise<Crowd> {
+  const pass = stopClock(t)
   const app = quick({ store: new RemoteStore(new PlainStore()), ...options })
   const cookie = cookieOf(await app.ask(undefined, ({ data }) => (data['begun'] = true)))
   return {
     app,
     cookie,
+    pass,
     async together(count, change, meanwhile) {
       const barriers = Array.from({ length: count }, () => new Barrier())
       const requests = barriers.map((barrier, at) =>
@@ -58,7 +67,7 @@ const statuses = (t: ExecutionContext, replies: readonly Reply<unknown>[], statu
 }
 
 test('fifty changes that come at once are two writes and no read more', async (t) => {
-  const { app, cookie, together } = await crowd()
+  const { app, cookie, together } = await crowd(t)
 
   statuses(t, await together(50, (data, at) => (data[`key${at}`] = at)))
 
@@ -68,7 +77,7 @@ test('fifty changes that come at once are two writes and no read more', async (t
 })
 
 test('of changes of one key stored together the later commit wins', async (t) => {
-  const { app, cookie, together } = await crowd()
+  const { app, cookie, together } = await crowd(t)
 
   statuses(t, await together(10, (data, at) => Object.assign(data, { same: at, [`own${at}`]: true })))
 
@@ -78,7 +87,7 @@ test('of changes of one key stored together the later commit wins', async (t) =>
 })
 
 test('what a request stored together with a later change of the same key it does not store once more', async (t) => {
-  const { app, cookie } = await crowd({ storeTimeout: '1m' })
+  const { app, cookie } = await crowd(t)
   const sets = (same: number, barrier: Barrier) =>
     app.ask(cookie, async (session) => {
       session.data['same'] = same
@@ -104,7 +113,7 @@ test('what a request stored together with a later change of the same key it does
 })
 
 test('one change that cannot be stored does not fail the others', async (t) => {
-  const { app, cookie, together } = await crowd({ maxBytes: 500 })
+  const { app, cookie, together } = await crowd(t, { maxBytes: 500 })
 
   const replies = await together(6, (data, at) => (data[`key${at}`] = at === 3 ? 'x'.repeat(600) : at))
 
@@ -117,7 +126,7 @@ test('one change that cannot be stored does not fail the others', async (t) => {
 })
 
 test('an owner that changes in the middle takes its own way, and nothing is lost or doubled', async (t) => {
-  const { app, together } = await crowd({ owner: (data) => data['user'] as string | undefined })
+  const { app, together } = await crowd(t, { owner: (data) => data['user'] as string | undefined })
 
   const replies = await together(5, (data, at) => {
     if (at === 2) data['user'] = 'ada'
@@ -138,7 +147,7 @@ test('an owner that changes in the middle takes its own way, and nothing is lost
 })
 
 test('another process between: the group reads once, and all survive', async (t) => {
-  const { app, cookie, together } = await crowd()
+  const { app, cookie, together } = await crowd(t)
   const elsewhere = quick({ store: app.store.inner })
 
   const replies = await together(
@@ -155,7 +164,7 @@ test('another process between: the group reads once, and all survive', async (t)
 })
 
 test("with onConflict 'throw' those that change one key are refused but one, and others merge", async (t) => {
-  const { app, cookie, together } = await crowd({ onConflict: 'throw' })
+  const { app, cookie, together } = await crowd(t, { onConflict: 'throw' })
 
   const replies = await together(6, (data, at) => (data[at % 2 === 0 ? 'same' : `own${at}`] = at))
 
@@ -165,7 +174,7 @@ test("with onConflict 'throw' those that change one key are refused but one, and
 })
 
 test('a write that is slow is not waited for', async (t) => {
-  const { app, cookie } = await crowd({ storeTimeout: '1m' })
+  const { app, cookie, pass } = await crowd(t)
   const loaded = new Barrier()
   const second = app.ask(cookie, async ({ data }) => {
     await loaded.pass()
@@ -176,9 +185,11 @@ test('a write that is slow is not waited for', async (t) => {
   const first = app.ask(cookie, ({ data }) => (data['a'] = 1))
   await stop.arrived
   loaded.open()
+  await turns()
+  pass(MAX_WAIT)
 
   // Answered while the first write is still held up.
-  t.is((await second).status, 200)
+  t.is(await soon(second.then(({ status }) => status)), 200)
   stop.open()
   t.is((await first).status, 200)
   const { result } = await app.ask(cookie, ({ data }) => ({ ...data }))
@@ -186,10 +197,15 @@ test('a write that is slow is not waited for', async (t) => {
 })
 
 test('a write that hangs for ever fails alone, at its deadline', async (t) => {
-  const { app, cookie, together } = await crowd({ storeTimeout: 1000 })
+  const { app, cookie, together, pass } = await crowd(t, { storeTimeout: 1000 })
   app.store.next('replace', { kind: 'hang' })
 
-  const replies = await together(5, (data, at) => (data[`key${at}`] = at))
+  const answering = together(5, (data, at) => (data[`key${at}`] = at))
+  await turns()
+  pass(MAX_WAIT)
+  await turns()
+  pass(1000)
+  const replies = await answering
 
   t.deepEqual(
     replies.map(({ status }) => status),
@@ -200,7 +216,7 @@ test('a write that hangs for ever fails alone, at its deadline', async (t) => {
 })
 
 test('a common write that may have happened is refused to all that met it, and not made again', async (t) => {
-  const { app, cookie, together } = await crowd()
+  const { app, cookie, together } = await crowd(t)
   app.store.pause('replace').open()
   app.store.next('replace', { kind: 'fail-after' })
 
@@ -216,7 +232,7 @@ test('a common write that may have happened is refused to all that met it, and n
 })
 
 test('a session that ends elsewhere refuses all changes of a group', async (t) => {
-  const { app, cookie, together } = await crowd()
+  const { app, cookie, together } = await crowd(t)
 
   const replies = await together(
     10,
@@ -228,9 +244,9 @@ test('a session that ends elsewhere refuses all changes of a group', async (t) =
   t.is((await app.ask(cookie, ({ origin }) => origin)).result, 'expired')
 })
 
-test.serial('each change of a group is told as committed, with its own merges and conflicts', async (t) => {
+test('each change of a group is told as committed, with its own merges and conflicts', async (t) => {
   const { hear } = await import('../support/mounted.ts')
-  const { cookie, together } = await crowd()
+  const { cookie, together } = await crowd(t)
   const heard = hear(t, 'commit', 'merge', 'conflict')
 
   statuses(t, await together(3, (data, at) => Object.assign(data, { same: at, [`own${at}`]: 1 })))
