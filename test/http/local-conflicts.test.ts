@@ -1,10 +1,12 @@
 // Overlapping requests of one process: what the process knows already is not asked of the store again.
-import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { MemoryStore, type SessionRecord } from '../../src/index.ts'
 import type { Replaced } from '../../src/store.ts'
+import { MAX_WAIT } from '../../src/session/queues.ts'
 import { Barrier } from '../support/faults.ts'
 import { mounted, type Mounted, type Session } from '../support/mounted.ts'
+import { cookieOf, quick, type Bag } from '../support/quick.ts'
+import { soon, stopClock, turns } from '../support/stopped-clock.ts'
 
 /** A store that answers later, as one on a server does. */
 class SlowStore extends MemoryStore {
@@ -122,23 +124,17 @@ test('a session that was changed and then replaced by a new id is not written un
 
 const MANY = 100
 
-test('changes of one session that meet in this process are stored together', async (t) => {
+test.serial('changes of one session that meet in this process are stored together', async (t) => {
+  stopClock(t)
+  const app = quick({ store: new SlowStore() })
+  const cookie = cookieOf(await app.ask(undefined, ({ data }) => (data['n'] = 1)))
   const loaded = Array.from({ length: MANY }, () => new Barrier())
-  const app = await mounted(
-    t,
-    { store: new SlowStore() },
-    {
-      '/begin': ({ data }) => (data.n = 1),
-      '/see': ({ data }) => Object.keys(data).length,
-      '/': async ({ data }, { query }) => {
-        await loaded[Number(query['at'])]?.pass()
-        Object.assign(data, { [`key${String(query['at'])}`]: 1 })
-      },
-    },
+  const requests = loaded.map((barrier, at) =>
+    app.ask(cookie, async ({ data }) => {
+      await barrier.pass()
+      data[`key${at}`] = 1
+    }),
   )
-  const browser = app.browser()
-  await browser.get('/begin')
-  const requests = loaded.map((_, at) => browser.get(`/?at=${at}`))
   await Promise.all(loaded.map(({ arrived }) => arrived))
   app.store.counted()
   for (const barrier of loaded) barrier.open()
@@ -147,87 +143,70 @@ test('changes of one session that meet in this process are stored together', asy
   t.true(answers.every(({ status }) => status === 200))
   const { read = 0, replace = 0 } = app.store.counted()
   t.true(read <= 2 && replace <= 5, `${read} reads, ${replace} replaces`)
-  t.is((await browser.get('/see')).body, String(MANY + 1))
+  t.is((await app.ask(cookie, ({ data }) => Object.keys(data).length)).result, MANY + 1)
 })
 
 for (const [what, store] of [
   ['answers at once', () => new MemoryStore()],
   ['takes its time', () => new SlowStore()],
 ] as const) {
-  test(`updates of one session that meet where the store ${what} run their function twice at most`, async (t) => {
-    let runs = 0
-    const app = await mounted(
-      t,
-      { store: store() },
-      {
-        '/begin': ({ data }) => (data.n = 0),
-        '/see': ({ data }) => data.n,
-        '/': (session) =>
-          session.update(async (data) => {
-            runs++
-            await new Promise(setImmediate)
-            data.n = (data.n ?? 0) + 1
-          }),
-      },
-    )
-    const browser = app.browser()
-    await browser.get('/begin')
-    const answers = await Promise.all(Array.from({ length: MANY }, () => browser.get('/')))
+  test.serial(
+    `updates of one session that meet where the store ${what} run their function twice at most`,
+    async (t) => {
+      stopClock(t)
+      let runs = 0
+      const app = quick({ store: store() })
+      const cookie = cookieOf(await app.ask(undefined, ({ data }) => (data['n'] = 0)))
+      const increment = async (data: Bag): Promise<void> => {
+        runs++
+        await new Promise(setImmediate)
+        data['n'] = Number(data['n']) + 1
+      }
+      const answers = await Promise.all(
+        Array.from({ length: MANY }, () => app.ask(cookie, (session) => session.update(increment))),
+      )
 
-    t.true(answers.every(({ status }) => status === 200))
-    t.is((await browser.get('/see')).body, String(MANY))
-    t.true(runs <= 2 * MANY, `${runs} runs`)
-  })
+      t.true(answers.every(({ status }) => status === 200))
+      t.is((await app.ask(cookie, ({ data }) => data['n'])).result, MANY)
+      t.true(runs <= 2 * MANY, `${runs} runs`)
+    },
+  )
 }
 
-test('an update within an update of the same session does not wait for itself', async (t) => {
-  const began = performance.now()
-  const app = await mounted(
-    t,
-    { store: new SlowStore(), storeTimeout: '5m' },
-    {
-      '/begin': ({ data }) => (data.n = 0),
-      '/see': ({ data }) => data.n,
-      '/': (session) =>
+test.serial('an update within an update of the same session does not wait for itself', async (t) => {
+  // Its turn would never come: the one before it ends with it, and without a clock it lasts.
+  stopClock(t)
+  const app = quick({ store: new SlowStore() })
+  const cookie = cookieOf(await app.ask(undefined, ({ data }) => (data['n'] = 0)))
+  const answers = Promise.all(
+    Array.from({ length: 5 }, () =>
+      app.ask(cookie, (session) =>
         session.update(async (data) => {
-          if (data.other === undefined) await session.update((inner) => (inner.other = 1))
-          data.n = (data.n ?? 0) + 1
+          if (data['other'] === undefined) await session.update((inner) => (inner['other'] = 1))
+          data['n'] = Number(data['n']) + 1
         }),
-    },
+      ),
+    ),
   )
-  const browser = app.browser()
-  await browser.get('/begin')
-  await Promise.all(Array.from({ length: 5 }, () => browser.get('/')))
 
-  t.is((await browser.get('/see')).body, '5')
-  t.true(performance.now() - began < 60_000)
+  t.not(await soon(answers), 'it waits')
+  t.is((await app.ask(cookie, ({ data }) => data['n'])).result, 5)
 })
 
-test('a write that the store holds up holds no other request up', async (t) => {
-  const app = await mounted(
-    t,
-    { storeTimeout: '1m' },
-    {
-      '/begin': ({ data }) => (data.n = 1),
-      '/slow': ({ data }) => (data.name = 'slow'),
-      '/fast': ({ data }) => (data.other = 'fast'),
-      '/see': ({ data }) => data,
-    },
-  )
-  const browser = app.browser()
-  await browser.get('/begin')
+test.serial('a write that the store holds up holds no other request up', async (t) => {
+  const pass = stopClock(t)
+  const app = quick()
+  const cookie = cookieOf(await app.ask(undefined, ({ data }) => (data['n'] = 1)))
   const held = app.store.pause('replace')
-  const slow = browser.get('/slow')
+  const slow = app.ask(cookie, ({ data }) => (data['name'] = 'slow'))
   await held.arrived
-  const waited = new AbortController()
-  const fast = await Promise.race([
-    browser.get('/fast').then(({ status }) => status),
-    sleep(10_000, 'it waits', { signal: waited.signal }),
-  ])
-  waited.abort()
-  held.open()
+  const fast = app.ask(cookie, ({ data }) => (data['other'] = 'fast'))
+  await turns()
+  pass(MAX_WAIT)
 
-  t.is(fast, 200)
+  t.is(await soon(fast.then(({ status }) => status)), 200)
+  held.open()
   t.is((await slow).status, 200)
-  t.deepEqual(JSON.parse((await browser.get('/see')).body), { n: 1, other: 'fast', name: 'slow' })
+  const { result } = await app.ask(cookie, ({ data }) => ({ ...data }))
+  t.deepEqual(result, { n: 1, other: 'fast', name: 'slow' })
 })
