@@ -867,7 +867,7 @@ export const mutants = [
     'session/queues.ts',
     'before.begunAt + MAX_WAIT',
     'before.begunAt + MAX_WAIT * 1000',
-    'scenes/update-inside',
+    'unit/queues',
   ),
   m(
     'an update from outside changes the session of another owner',
