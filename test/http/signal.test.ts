@@ -1,10 +1,12 @@
 // session.signal: it aborts when the session ends, in whichever way, and leaves nothing behind.
+import { mock } from 'node:test'
 import type { SessionRecord, SessionStore } from '../../src/store.ts'
 import test, { type ExecutionContext } from 'ava'
 import { session, type SessionManager, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
 import { Barrier, FaultyStore } from '../support/faults.ts'
 import { mounted, type Mounted, type Session, type Things } from '../support/mounted.ts'
 import { PlainStore } from '../support/plain-store.ts'
+import { turns } from '../support/stopped-clock.ts'
 import { KEYS, type Browser } from '../support/app.ts'
 
 /** Announces nothing. */
@@ -76,10 +78,7 @@ function another(t: ExecutionContext, store: SessionStore, { now }: Watching): S
   return middleware
 }
 
-// Before the store would be looked at again, four seconds later: so it was announced.
-const SOON = 3500
-
-/** Resolves when it aborts; rejects after so long. */
+/** Resolves when it aborts; rejects after so long: well before a store that announces is looked at again by itself. */
 function aborted(signal: AbortSignal, limit = 60_000): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
@@ -95,10 +94,27 @@ function aborted(signal: AbortSignal, limit = 60_000): Promise<void> {
 }
 
 /** Waits for the signal to abort, and lets the watching request end. */
-async function finishAborted(t: ExecutionContext, { signal, finish }: Watching, limit?: number): Promise<void> {
-  await aborted(signal, limit)
+async function finishAborted(t: ExecutionContext, { signal, finish }: Watching): Promise<void> {
+  await aborted(signal)
   t.true(signal.aborted)
   await finish()
+}
+
+/** The same where no clock has to be waited for: it was announced. */
+async function finishAtOnce(t: ExecutionContext, { signal, finish }: Watching): Promise<void> {
+  await turns()
+  t.true(signal.aborted)
+  await finish()
+}
+
+/** Lets the clock be looked at, as happens each second otherwise. Only for serial tests: timers are the process's. */
+function ticking(t: ExecutionContext): () => Promise<void> {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  return async () => {
+    mock.timers.tick(1000)
+    await turns()
+  }
 }
 
 const ends: Readonly<Record<string, (watching: Watching) => Promise<unknown>>> = {
@@ -128,7 +144,7 @@ test('the signal aborts when the limit of its owner ends it', async (t) => {
   const scene = await watching(t, { maxPerOwner: 1 })
   scene.now.value += 1000
   await scene.app.browser().get('/begin')
-  await finishAborted(t, scene, SOON)
+  await finishAtOnce(t, scene)
 })
 
 for (const what of ['/new-id', '/same'] as const) {
@@ -138,42 +154,52 @@ for (const what of ['/new-id', '/same'] as const) {
     t.false(scene.signal.aborted)
 
     await scene.browser.get('/end')
-    await finishAborted(t, scene, SOON)
+    await finishAtOnce(t, scene)
   })
 }
 
-test('the signal aborts when the session expires by the clock, not before, and a touch elsewhere moves that', async (t) => {
-  const scene = await watching(t, { idleTimeout: '1h' })
-  scene.now.value += 50 * 60_000
-  await scene.browser.get('/look')
-  scene.now.value += 20 * 60_000
-  await new Promise((resolve) => setTimeout(resolve, 1500))
-  t.false(scene.signal.aborted)
+test.serial(
+  'the signal aborts when the session expires by the clock, not before, and a touch elsewhere moves that',
+  async (t) => {
+    const tick = ticking(t)
+    const scene = await watching(t, { idleTimeout: '1h' })
+    scene.now.value += 50 * 60_000
+    await scene.browser.get('/look')
+    scene.now.value += 20 * 60_000
+    await tick()
+    t.false(scene.signal.aborted)
 
-  scene.now.value += 41 * 60_000
-  await finishAborted(t, scene)
-})
+    scene.now.value += 41 * 60_000
+    await tick()
+    await finishAtOnce(t, scene)
+  },
+)
 
-test('a parallel request gives the session a shorter life, and the signal aborts at its end', async (t) => {
+test.serial('a parallel request gives the session a shorter life, and the signal aborts at its end', async (t) => {
+  const tick = ticking(t)
   const scene = await watching(t, { idleTimeout: '1h' })
   await scene.browser.get('/shorter')
   scene.now.value += 9 * 60_000
-  await new Promise((resolve) => setTimeout(resolve, 1500))
+  await tick()
   t.false(scene.signal.aborted)
 
   scene.now.value += 2 * 60_000
-  await finishAborted(t, scene, SOON)
+  await tick()
+  await finishAtOnce(t, scene)
 })
 
-test('the signal aborts at the absolute end, however active its user is', async (t) => {
+test.serial('the signal aborts at the absolute end, however active its user is', async (t) => {
+  const tick = ticking(t)
   const scene = await watching(t, { idleTimeout: '1h', absoluteTimeout: '90m' })
   for (let turn = 0; turn < 2; turn++) {
     scene.now.value += 40 * 60_000
     await scene.browser.get('/look')
   }
+  await tick()
   t.false(scene.signal.aborted)
   scene.now.value += 10 * 60_000
-  await finishAborted(t, scene)
+  await tick()
+  await finishAtOnce(t, scene)
 })
 
 test('an end in another process reaches a store that announces nothing, within some seconds', async (t) => {
@@ -197,11 +223,12 @@ test('a store that announces is read once for an end elsewhere, and not for thos
   for (const { publicId } of await elsewhere.list('ada')) {
     if (publicId !== scene.manager.publicId) await elsewhere.destroy(publicId)
   }
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await turns()
   t.deepEqual(scene.app.store.counted(), {})
   t.false(scene.signal.aborted)
   await elsewhere.destroy(scene.manager.publicId)
-  await aborted(scene.signal, SOON)
+  await turns()
+  t.true(scene.signal.aborted)
 
   t.deepEqual(scene.app.store.counted(), { read: 1 })
   await scene.finish()
@@ -212,11 +239,11 @@ test('announcements that were lost are healed by one of undefined', async (t) =>
   const scene = await watching(t, { store })
   const elsewhere = another(t, store, scene)
   await elsewhere.destroy(scene.manager.publicId)
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await turns()
   t.false(scene.signal.aborted)
 
   store.say(undefined)
-  await finishAborted(t, scene, SOON)
+  await finishAtOnce(t, scene)
 })
 
 test('a look that fails is made again within some seconds, although the store announces', async (t) => {
@@ -245,7 +272,7 @@ test('an announcement alone aborts nothing, and neither does an outage', async (
   store.say(undefined)
   scene.app.store.break('read')
   store.say(scene.manager.publicId)
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await turns()
   t.false(scene.signal.aborted)
   scene.app.store.heal()
   await scene.finish()
@@ -308,10 +335,10 @@ test('a session that is stored after the first look at its signal is watched fro
   await held.arrived
   const { signal, publicId } = manager as unknown as SessionManager<Things>
   t.true(await app.middleware.destroy(publicId))
-  await aborted(signal, SOON)
+  await turns()
+  t.true(signal.aborted)
   held.open()
   await reply
-  t.true(signal.aborted)
 })
 
 test('in run() the signal is watched until the connection closes', async (t) => {
