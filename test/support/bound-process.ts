@@ -25,6 +25,7 @@ app.use(
   session({
     keys: [...KEYS],
     store: new RedisStore(client),
+    storeTimeout: '20s', // a slow machine must not be an outage
     deviceBound: true,
     logger: {},
     now: () => Date.now() + skew,

@@ -70,7 +70,9 @@ export async function ecosystem(
   const store = new FaultyStore(options.store ?? new MemoryStore())
   const warnings: string[] = []
   const logger = { warn: (line: string) => void warnings.push(line) }
-  const middleware = session<Record<string, unknown>>({ koaSession: true, logger, ...options, store })
+  // The deadline is the business of test/scenes/outage.test.ts; elsewhere a slow machine must not be an outage.
+  const defaults = { koaSession: true, logger, storeTimeout: '1m' } as const
+  const middleware = session<Record<string, unknown>>({ ...defaults, ...options, store })
   const app = new Koa()
   app.use(middleware)
   for (const one of above) app.use(one)

@@ -42,7 +42,8 @@ export async function mounted(
   handlers: Readonly<Record<string, Handler>>,
 ): Promise<Mounted> {
   const store = new FaultyStore(options.store ?? new MemoryStore())
-  const middleware = session<Things>({ ...options, store })
+  // The deadline is the business of test/scenes/outage.test.ts; elsewhere a slow machine must not be an outage.
+  const middleware = session<Things>({ storeTimeout: '1m', ...options, store })
   const app = new Koa()
   app.use(middleware)
   app.use(answering(handlers, options.stateKey))

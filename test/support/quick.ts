@@ -42,7 +42,8 @@ interface Turn {
 
 export function quick(options: SessionOptions<Bag> = {}): Quick {
   const store = new FaultyStore(options.store ?? new MemoryStore())
-  const middleware = session<Bag>({ sweepInterval: false, logger: {}, ...options, store })
+  // The deadline is the business of test/scenes/outage.test.ts; elsewhere a slow machine must not be an outage.
+  const middleware = session<Bag>({ sweepInterval: false, logger: {}, storeTimeout: '1m', ...options, store })
   const waiting = new WeakMap<IncomingMessage, Turn>()
   const errors: unknown[] = []
   const app = new Koa()

@@ -69,7 +69,8 @@ async function listen(server: Server, port: number): Promise<number> {
 }
 
 async function serve(shared: Shared): Promise<void> {
-  const sessions = session({ keys: [...KEYS], store: await open(shared), maxPerOwner: MOST })
+  // A slow machine must not be an outage.
+  const sessions = session({ keys: [...KEYS], store: await open(shared), storeTimeout: '20s', maxPerOwner: MOST })
   const silent = createServer(() => undefined) // never answers: what is fetched from it is pending
   const silentPort = await listen(silent, 0)
 
