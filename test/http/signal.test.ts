@@ -148,14 +148,20 @@ test('the signal aborts when the limit of its owner ends it', async (t) => {
 })
 
 for (const what of ['/new-id', '/same'] as const) {
-  test(`a new id is no end (${what}), and the end after it is one`, async (t) => {
-    const scene = await watching(t)
-    await scene.browser.get(what)
-    t.false(scene.signal.aborted)
+  // Where nothing is announced, only the process itself knows of the new id.
+  for (const [announces, options] of [
+    ['announces', () => ({})],
+    ['announces nothing', () => ({ store: new SilentStore() })],
+  ] as const) {
+    test(`a new id is no end (${what}), and the end after it is one, where the store ${announces}`, async (t) => {
+      const scene = await watching(t, options())
+      await scene.browser.get(what)
+      t.false(scene.signal.aborted)
 
-    await scene.browser.get('/end')
-    await finishAtOnce(t, scene)
-  })
+      await scene.browser.get('/end')
+      await finishAtOnce(t, scene)
+    })
+  }
 }
 
 test.serial(
