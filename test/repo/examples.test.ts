@@ -1,9 +1,10 @@
 // Every example runs as its first lines say, under this Node, in a process of its own.
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
+import { request, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { text } from 'node:stream/consumers'
 import test from 'ava'
 import type { Browser } from '../support/app.ts'
 import { ROOT } from '../support/consumer.ts'
@@ -145,7 +146,7 @@ testWithRedis('06-cluster: one count, whichever of four processes answers', asyn
 
   const answers: { count: number; process: number }[] = []
   for (
-    const end = Date.now() + 20_000;
+    const end = Date.now() + 60_000;
     new Set(answers.map((answer) => answer.process)).size < 4 && Date.now() < end;
   ) {
     const bodies = await Promise.all([1, 2, 3, 4].map(async () => (await visitor.send('/', cookie)).body))
@@ -302,7 +303,7 @@ test('07-observability: a bound session that comes without proof of its browser 
   t.regex(await metrics(), /event="reject",reason="unbound"\} 1/)
   t.is((await new Device(device.browser).register(signedIn)).status, 403)
   t.regex(await metrics(), /event="reject",reason="unbound"\} 2/)
-  for (const end = Date.now() + 10_000; alerts().length < 2 && Date.now() < end;) await metrics()
+  for (const end = Date.now() + 60_000; alerts().length < 2 && Date.now() < end;) await metrics()
 
   t.deepEqual(
     alerts().map(({ event, reason, source_ip, request_uri }) => ({ event, reason, source_ip, request_uri })),
@@ -355,15 +356,13 @@ test('12-streams: events and an answer that is being written end when their sess
   const events = await follow(visitor, '/events', ': still here')
   const answer = await follow(visitor, '/answer', 'sea')
   await Promise.all([events.seen, answer.seen])
-  const start = performance.now()
 
   await visitor.get('/logout', { method: 'POST' })
   const [told, written] = await Promise.all([events.whole, answer.whole])
 
-  t.true(performance.now() - start < 5000) // the rest of the answer would take longer
   t.regex(told, /^event: hello\ndata: \{"owner":"ada"\}\n\n(?:: still here\n\n)+event: end\ndata: \{\}\n\n$/)
   t.regex(written, /^To ada: the sea /)
-  t.notRegex(written, /time\./)
+  t.notRegex(written, /time\./) // an answer that nobody ends has its last word
 })
 
 test('12-streams: an answer that nobody ends is written to its end; without a session there is none', async (t) => {
@@ -394,12 +393,21 @@ test('npm run example without a number names the examples', async (t) => {
     t.true(running.output().includes(name))
 })
 
+/** Sends a POST; `taken` resolves once the server has begun with it, which it says before it answers. */
+function posting(url: string, cookie: string): { taken: Promise<unknown>; answer: Promise<string> } {
+  const sent = request(url, { method: 'POST', agent: false, headers: { cookie, expect: '100-continue' } })
+  const taken = once(sent, 'continue')
+  const answer = once(sent, 'response').then(([response]: unknown[]) => text(response as IncomingMessage))
+  sent.end()
+  return { taken, answer }
+}
+
 const SESSION_KEYS = 'a secret of this test alone'
 
 testWithRedis(
   '13-production: SIGTERM ends it by itself within its grace: answers whole, commits stored, streams told',
   async (t) => {
-    const environment = { REDIS_URL, SESSION_KEYS, WORK: '4000', GRACE: '16000' }
+    const environment = { REDIS_URL, SESSION_KEYS, WORK: '2000', GRACE: '24000' }
     const { browser, running, url } = await example(t, '13-production.ts', environment)
     const visitor = browser()
     // Not ada, whose sessions 04-redis lists and ends in the same Redis.
@@ -411,12 +419,12 @@ testWithRedis(
     half.on('error', () => undefined)
     await once(half, 'connect')
     half.write('GET / HTTP/1.1\r\n')
-    const order = visitor.get('/orders', { method: 'POST' })
-    await pause(1500) // on a busy machine it may be on its way for so long
+    const order = posting(`${url}/orders`, await visitor.cookie())
+    await order.taken
     const exit = once(running.process, 'close')
     running.process.kill('SIGTERM')
 
-    t.is((await order).body, '{"orders":1}')
+    t.is(await order.answer, '{"orders":1}')
     t.is(await stream.whole, 'event: hello\ndata: {}\n\nevent: end\ndata: {}\n\n')
     t.deepEqual(await exit, [0, null]) // at the end of its grace it would be 1
     t.is(running.output().trim(), `http://localhost:${new URL(url).port}`)
@@ -426,14 +434,14 @@ testWithRedis(
 )
 
 testWithRedis('13-production: without anything open it ends at once', async (t) => {
-  const { browser, running } = await example(t, '13-production.ts', { REDIS_URL, SESSION_KEYS, GRACE: '60000' })
+  t.timeout(120_000)
+  // At half its grace, ten minutes later, it would end whatever is open.
+  const { browser, running } = await example(t, '13-production.ts', { REDIS_URL, SESSION_KEYS, GRACE: '1200000' })
   await browser().get('/login/grace', { method: 'POST' })
   t.is((await browser().get('/health')).status, 204)
   const exit = once(running.process, 'exit')
-  const start = performance.now()
 
   running.process.kill('SIGTERM')
 
   t.deepEqual(await exit, [0, null])
-  t.true(performance.now() - start < 20_000)
 })
