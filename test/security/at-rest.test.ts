@@ -27,7 +27,7 @@ interface Life {
 /** A visitor who leaves data and messages behind, signs in, and changes both again. */
 async function live(t: ExecutionContext, { store }: Opened, options: SessionOptions): Promise<Life> {
   const app = new Koa()
-  app.use(session({ store, sweepInterval: false, ...options }))
+  app.use(session({ store, sweepInterval: false, storeTimeout: '20s', ...options }))
   const ids: string[] = []
   app.use(async (ctx) => {
     const manager = ctx.state.session
@@ -96,7 +96,8 @@ for (const dumped of dumpable) {
     }
     const old = await keyName()
     const app = new Koa()
-    app.use(session<{ count?: number }>({ store: opened.store, encryptionKeys: [NEW, OLD], sweepInterval: false }))
+    const options = { encryptionKeys: [NEW, OLD], sweepInterval: false, storeTimeout: '20s' } as const
+    app.use(session<{ count?: number }>({ ...options, store: opened.store }))
     app.use((ctx) => {
       const { data } = ctx.state.session as { data: { count?: number } }
       if (ctx.path === '/change') data.count = 2

@@ -148,7 +148,7 @@ const MANY = 10_000
 const many = (): Loose => Object.fromEntries(Array.from({ length: MANY }, (_, n) => [`k${n}`, { n }]))
 
 test('ten thousand keys are read, written, deleted, replaced, stored and detached in time', (t) => {
-  const started = performance.now()
+  const start = process.cpuUsage()
   const pair = new Pair(many(), jsonCodec(1_000_000))
   const { proxy, data } = pair
   for (let n = 0; n < MANY; n++) (proxy[`k${n}`] as { n: number }).n++
@@ -163,7 +163,9 @@ test('ten thousand keys are read, written, deleted, replaced, stored and detache
   t.deepEqual(Object.keys(proxy).length, MANY * 1.5 + 1)
   data.freeze()
 
-  t.true(performance.now() - started < 5000)
+  // Its own time, whatever else the machine does.
+  const { user, system } = process.cpuUsage(start)
+  t.true(user + system < 5_000_000, `${(user + system) / 1000} ms`)
 })
 
 test('one key of ten thousand costs no look at the others', (t) => {
