@@ -112,7 +112,7 @@ test('a sweep that fails is told once', async (t) => {
   await reached
 
   t.deepEqual(warnings, [
-    'koa-fastsession: expired sessions were not deleted, which is tried again at each interval: the session store failed at deleteExpired: error.cause says why',
+    'koa-fastsession: expired sessions were not deleted, which is tried again at each interval: the session store failed at deleteExpired: error.cause says why (KOA_FASTSESSION_SWEEP_FAILED)',
   ])
 })
 
@@ -205,14 +205,27 @@ test('a sweeper that is stopped while it sweeps does not sweep again', async (t)
   t.is(calls, 1)
 })
 
-test('interval 0, and a store that expires records itself, start no timer', async (t) => {
+test('interval 0 starts no timer', async (t) => {
   const { calls, call } = counted(1)
   sweeping(t, call, 0).start()
-  const selfish = sweeping(t, undefined, 1)
-  selfish.start()
-  await new Promise((resolve) => setTimeout(resolve, 10))
+  await sweepsOfAnother(t)
 
   t.deepEqual(calls, [])
+})
+
+// The timers are the process's: not beside tests that set some.
+test.serial('a store that expires records itself starts no timer, and has nothing to sweep', async (t) => {
+  const selfish = sweeping(t, undefined, 1)
+  const { setTimeout: real } = globalThis
+  let set = 0
+  globalThis.setTimeout = ((...given: Parameters<typeof real>) => (set++, real(...given))) as typeof setTimeout
+  try {
+    selfish.start()
+  } finally {
+    globalThis.setTimeout = real
+  }
+
+  t.is(set, 0)
   t.is(await selfish.sweep(), 0)
 })
 
