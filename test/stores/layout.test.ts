@@ -18,6 +18,13 @@ import { newRecord, NOW } from '../support/records.ts'
 import { freshName, temporaryFolder } from '../support/service.ts'
 import { drivers } from '../support/sqlite.ts'
 
+const [make] = redisMakes()
+const [redis, postgresServer, mariadb] = await Promise.all([make && startRedis(make), postgres(), mysqlServer()])
+test.after.always(() => Promise.all([redis?.running.stop(), postgresServer?.stop(), mariadb?.stop()]))
+const testWithRedis = redis === undefined ? test.skip : test
+const testWithPostgres = postgresServer === undefined ? test.skip : test
+const testWithMariadb = mariadb === undefined ? test.skip : test
+
 /** Signs ada in with a cart; resolves to what logs show of that session. */
 async function signedIn(store: SessionStore): Promise<string> {
   const { result = '' } = await quick({ store, storeTimeout: '20s' }).ask(undefined, async (session) => {
@@ -30,58 +37,48 @@ async function signedIn(store: SessionStore): Promise<string> {
 
 const DATA = '{"cart":["book"]}'
 
-test('Redis: a session is eight lines and its payload under its public id, and its owner an index under a hash', async (t) => {
-  const [make] = redisMakes()
-  if (make === undefined) return void t.pass()
-  const server = await startRedis(make)
-  const client = new Redis(server.port, '127.0.0.1')
-  t.teardown(async () => {
-    client.disconnect()
-    await server.running.stop()
-  })
-  const publicId = await signedIn(new RedisStore(client))
+testWithRedis(
+  'Redis: a session is eight lines and its payload under its public id, and its owner an index under a hash',
+  async (t) => {
+    const client = new Redis(redis?.port ?? 0, '127.0.0.1')
+    t.teardown(() => client.disconnect())
+    const publicId = await signedIn(new RedisStore(client))
 
-  const lines = (await client.get(`session:${publicId}`))?.split('\n') ?? []
-  t.is(lines.length, 9)
-  t.regex(lines[0] ?? '', /^t\d+$/)
-  t.true(Math.abs(parseInt(lines[2] ?? '', 36) - Date.now()) < 600_000)
-  t.is(lines[5], '"ada"')
-  t.is(lines[8], DATA)
-  const [index = '', ...others] = await client.keys('session:owner:*')
-  t.deepEqual(others, [])
-  t.false(index.includes('ada'))
-  t.deepEqual(await client.zrange(index, '0', '-1'), [publicId])
-})
+    const lines = (await client.get(`session:${publicId}`))?.split('\n') ?? []
+    t.is(lines.length, 9)
+    t.regex(lines[0] ?? '', /^t\d+$/)
+    t.true(Math.abs(parseInt(lines[2] ?? '', 36) - Date.now()) < 600_000)
+    t.is(lines[5], '"ada"')
+    t.is(lines[8], DATA)
+    const [index = '', ...others] = await client.keys('session:owner:*')
+    t.deepEqual(others, [])
+    t.false(index.includes('ada'))
+    t.deepEqual(await client.zrange(index, '0', '-1'), [publicId])
+  },
+)
 
-test('PostgreSQL: a session is the row of its public id, its owner a column, its instants epoch milliseconds', async (t) => {
-  const server = await postgres()
-  if (server === undefined) return void t.pass()
-  const pool = new pg.Pool({ connectionString: server.url })
-  t.teardown(async () => {
-    await pool.end()
-    await server.stop()
-  })
-  const table = freshName()
-  const publicId = await signedIn(new PostgresStore(pool, { table }))
+testWithPostgres(
+  'PostgreSQL: a session is the row of its public id, its owner a column, its instants epoch milliseconds',
+  async (t) => {
+    const pool = new pg.Pool({ connectionString: postgresServer?.url })
+    t.teardown(() => pool.end())
+    const table = freshName()
+    const publicId = await signedIn(new PostgresStore(pool, { table }))
 
-  const { rows } = await pool.query<{ key: string; created_at: string }>(
-    `SELECT key, created_at FROM ${table} WHERE owner = 'ada' AND expires_at > extract(epoch FROM now()) * 1000`,
-  )
-  t.deepEqual(
-    rows.map(({ key }) => key),
-    [publicId],
-  )
-  t.true(Math.abs(Date.now() - Number(rows[0]?.created_at)) < 600_000)
-})
+    const { rows } = await pool.query<{ key: string; created_at: string }>(
+      `SELECT key, created_at FROM ${table} WHERE owner = 'ada' AND expires_at > extract(epoch FROM now()) * 1000`,
+    )
+    t.deepEqual(
+      rows.map(({ key }) => key),
+      [publicId],
+    )
+    t.true(Math.abs(Date.now() - Number(rows[0]?.created_at)) < 600_000)
+  },
+)
 
-test('MariaDB: a session is the row of its public id, its owner is bytes of UTF-8', async (t) => {
-  const server = await mysqlServer()
-  if (server === undefined) return void t.pass()
-  const pool = mysql.createPool(server.uri)
-  t.teardown(async () => {
-    await pool.end()
-    await server.stop()
-  })
+testWithMariadb('MariaDB: a session is the row of its public id, its owner is bytes of UTF-8', async (t) => {
+  const pool = mysql.createPool(mariadb?.uri ?? '')
+  t.teardown(() => pool.end())
   const table = freshName()
   const publicId = await signedIn(new MysqlStore(pool, { table }))
 
