@@ -14,9 +14,9 @@ import { startEachRedis, startRedis, startSentinels } from '../support/redis.ts'
 const NOW = Date.now()
 const ignore = () => undefined
 
-/** The first success of `work`, which is tried for at most 20 s; and how often it failed. */
+/** The first success of `work`, which is tried for two minutes at most; and how often it failed. */
 async function eventually<T>(work: () => Promise<T>): Promise<{ result: T; failures: number }> {
-  const end = Date.now() + 20_000
+  const end = Date.now() + 120_000
   for (let failures = 0; ; failures++) {
     try {
       return { result: await work(), failures }
