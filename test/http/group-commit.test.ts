@@ -263,7 +263,11 @@ test('each change of a group is told as committed, with its own merges and confl
 })
 
 /** A request whose change is being written, then others that meet that write; each in an async context of its own. */
-async function meeting(options: SessionOptions<Bag>, changes: Readonly<Record<string, (data: Bag) => unknown>>) {
+async function meeting(
+  t: ExecutionContext,
+  options: SessionOptions<Bag>,
+  changes: Readonly<Record<string, (data: Bag) => unknown>>,
+) {
   const context = new AsyncLocalStorage<string>()
   const said: string[] = []
   const say = (line: string): void => {
@@ -277,8 +281,7 @@ async function meeting(options: SessionOptions<Bag>, changes: Readonly<Record<st
     }
   }
   const { owner } = options
-  const { app, cookie } = await crowd({
-    storeTimeout: '1m',
+  const { app, cookie } = await crowd(t, {
     ...options,
     store: new TellingStore(),
     logger: { debug: say, info: say, warn: say },
@@ -323,6 +326,7 @@ async function meeting(options: SessionOptions<Bag>, changes: Readonly<Record<st
 
 test('each change of a group asks for its owner and is told in the async context of its own request', async (t) => {
   const { said, run } = await meeting(
+    t,
     {},
     { second: (data) => (data['second'] = true), third: (data) => (data['third'] = true) },
   )
@@ -345,6 +349,7 @@ test('each change of a group asks for its owner and is told in the async context
 
 test('a sign-in that met a write is told, with what its limit ends, in the async context of its own request', async (t) => {
   const { app, said, run } = await meeting(
+    t,
     { maxPerOwner: 1, owner: (data) => data['user'] as string | undefined },
     { second: (data) => (data['user'] = 'ada') },
   )

@@ -33,7 +33,7 @@ export async function turns(count = 20): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** What a promise gives without a clock; `'it waits'` where it would take one. */
-export async function soon<Result>(promise: Promise<Result>): Promise<Result | 'it waits'> {
-  return Promise.race([promise, turns(TURNS).then(() => 'it waits' as const)])
+/** What an answer comes to without a clock; `'it waits'` where it would take one. */
+export async function soon<Answer>(answer: Answer): Promise<Awaited<Answer> | 'it waits'> {
+  return Promise.race([answer, turns(TURNS).then(() => 'it waits' as const)])
 }

@@ -311,5 +311,8 @@ test('a list of more values than maxBytes could hold is refused before it is cop
 test('the name of a key cannot break a line of a log', (t) => {
   const error = t.throws(() => json.copy({ 'a\r\nFAKE\u001b[31m\u202e\u061c': NaN }, 'session.data', 'x\ny'))
 
-  t.true(error.message.startsWith('session.data.x\\u000ay.a\\u000d\\u000aFAKE\\u001b[31m\\u202e\\u061c cannot'), error.message)
+  t.true(
+    error.message.startsWith('session.data.x\\u000ay.a\\u000d\\u000aFAKE\\u001b[31m\\u202e\\u061c cannot'),
+    error.message,
+  )
 })
