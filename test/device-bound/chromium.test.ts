@@ -51,7 +51,7 @@ async function open(
   options: SessionOptions<Things> = {},
   browser = chromium?.browser,
 ): Promise<Scene> {
-  t.timeout(60_000)
+  t.timeout(240_000)
   let skew = 0
   const own: string[] = []
   const waiting: (() => void)[] = []
@@ -105,7 +105,7 @@ async function open(
   const context = browser?.contexts()[0]
   if (context === undefined) throw new Error('a test that needs Chromium is to be declared with testInChromium')
   const page = await context.newPage()
-  page.setDefaultTimeout(20_000)
+  page.setDefaultTimeout(60_000)
   const host = `app${sites++}.example`
   const at = `https://${host}:${port}`
   t.teardown(async () => {
@@ -116,7 +116,7 @@ async function open(
   })
   const told = (answer: string): Promise<void> =>
     new Promise((resolve, reject) => {
-      const late = setTimeout(() => reject(new Error(`no ${answer}, but ${own.join(', ')}`)), 15_000)
+      const late = setTimeout(() => reject(new Error(`no ${answer}, but ${own.join(', ')}`)), 60_000)
       waiting.push(() => {
         if (!own.includes(answer)) return
         clearTimeout(late)

@@ -16,7 +16,7 @@ export interface BoundChromium {
 
 /** Resolves once a browser keeps a cookie that proves, of that host. */
 export async function boundCookie(context: BrowserContext, host: string): Promise<void> {
-  for (const end = Date.now() + 15_000; Date.now() < end;) {
+  for (const end = Date.now() + 60_000; Date.now() < end;) {
     const cookies = await context.cookies()
     if (cookies.some(({ name, domain }) => name.endsWith('-bound') && domain === host)) return
     await pause(20)
