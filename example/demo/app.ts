@@ -29,6 +29,8 @@ export interface DemoOptions {
   /** Binds sessions to keys of their browsers' own, where it is served over HTTPS. */
   readonly deviceBound?: boolean
   readonly logger?: NonNullable<SessionOptions['logger']>
+  /** How long the store may take to answer. */
+  readonly storeTimeout?: NonNullable<SessionOptions['storeTimeout']>
 }
 
 export interface Demo {
@@ -40,7 +42,8 @@ export interface Demo {
 const COOKIE = 'sid'
 
 export function openDemo(options: DemoOptions): Demo {
-  const { store, users, keys, now = Date.now, print = () => pause(3000), deviceBound = false, logger } = options
+  const { store, users, keys, now = Date.now, print = () => pause(3000), deviceBound = false } = options
+  const { logger, storeTimeout } = options
   const ledger = new Ledger(COOKIE)
   const sessions = session<Visitor>({
     keys: [...keys],
@@ -51,6 +54,7 @@ export function openDemo(options: DemoOptions): Demo {
     ...(deviceBound && { deviceBound }),
     now,
     ...(logger && { logger }),
+    ...(storeTimeout !== undefined && { storeTimeout }),
   })
   const address = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const shop: Shop = { sessions, users, now, print, address, unplug: (milliseconds) => ledger.unplug(milliseconds) }

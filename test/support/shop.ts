@@ -65,6 +65,8 @@ export async function openShop(t: ExecutionContext, options: Partial<DemoOptions
     keys: ['a test secret of more than thirty-two characters'],
     now: () => Date.now() + ahead,
     print: () => Promise.resolve(),
+    // A browser may take seconds while a test holds the store up.
+    storeTimeout: '1m',
     logger: {},
     ...options,
   })
@@ -86,7 +88,7 @@ export async function openShop(t: ExecutionContext, options: Partial<DemoOptions
     async visitor(given = {}) {
       const context = await chromium?.newContext({ baseURL: url, ...given })
       if (context === undefined) throw new Error('a test that needs Chromium is to be declared with testInChromium')
-      context.setDefaultTimeout(20_000)
+      context.setDefaultTimeout(60_000)
       const guest = new Guest(context, await context.newPage())
       guests.push(guest)
       await guest.page.goto('/')
