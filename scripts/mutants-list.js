@@ -742,7 +742,7 @@ export const mutants = [
     'session/retry.ts',
     "return outcome === 'done'",
     'return true',
-    'scenes/endings',
+    'http/retry',
   ),
   m(
     'a compare-and-set gives up after a second',

@@ -1,7 +1,8 @@
-// Ten seconds of tries, without waiting for them: the clock that counts them is moved, so these tests are serial.
+// How long a change is tried, and when it is not tried again. Ten seconds of tries are not waited for: the clock that counts them is
+// moved, so these tests are serial.
 import test from 'ava'
 import type { Replaced, SessionRecord } from '../../src/store.ts'
-import { mounted, type Handler } from '../support/mounted.ts'
+import { mounted, type Handler, type Session } from '../support/mounted.ts'
 import { PlainStore } from '../support/plain-store.ts'
 
 /** A store in which another request was always first to change the first session. */
@@ -50,5 +51,32 @@ for (const [what, handler] of Object.entries(tried)) {
       ),
     )
     t.deepEqual(setCookie, [])
+  })
+}
+
+for (const [verb, change] of Object.entries<(session: Session) => unknown>({
+  'the commit': () => undefined,
+  'save()': (session) => session.save(),
+  'update()': (session) => session.update((data) => (data.n = 2)),
+})) {
+  test(`${verb} refuses a change where the record is gone from the store`, async (t) => {
+    const app = await mounted(
+      t,
+      { store: new PlainStore() },
+      {
+        '/begin': ({ data }) => (data.n = 1),
+        '/': async (session) => {
+          session.data.n = 2
+          // As a store does that makes room.
+          await app.store.delete(session.publicId)
+          await change(session)
+        },
+      },
+    )
+    const browser = app.browser()
+    await browser.get('/begin')
+
+    t.is((await browser.get('/')).status, 409)
+    t.like(app.errors[0], { code: 'ERR_SESSION_GONE' })
   })
 }
