@@ -737,13 +737,7 @@ export const mutants = [
     "return outcome !== 'gone'",
     'scenes/merge',
   ),
-  m(
-    'a gone record counts as written',
-    'session/retry.ts',
-    "return outcome === 'done'",
-    'return true',
-    'http/retry',
-  ),
+  m('a gone record counts as written', 'session/retry.ts', "return outcome === 'done'", 'return true', 'http/retry'),
   m(
     'a compare-and-set gives up after a second',
     'session/retry.ts',
