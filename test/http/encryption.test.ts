@@ -3,11 +3,10 @@ import { inspect } from 'node:util'
 import test from 'ava'
 import * as devalue from 'devalue'
 import superjson from 'superjson'
-import { MemoryStore, type SessionOptions, type SessionRecord } from '../../src/index.ts'
+import { MemoryStore, type SessionRecord } from '../../src/index.ts'
 import { Barrier } from '../support/faults.ts'
 import { hear, keyIn, mounted, type Handler } from '../support/mounted.ts'
 import { PlainStore } from '../support/plain-store.ts'
-import { section } from '../support/readme.ts'
 import { SpiedStore } from '../support/spied-store.ts'
 
 const SECRET = 'hunter2 hunter2'
@@ -102,40 +101,6 @@ test('after a rotation older payloads are read, and encrypted anew with their ne
 
   t.is((await after.browser().send('/look', cookie)).body, '["resumed",{"n":2}]')
 })
-
-/** The steps of a table of docs/production.md, each as the options that it says; none where encryption is off. */
-function stepsOf(column: 1 | 2): SessionOptions['encryptionKeys'][] {
-  const rows = [...section('docs/production.md', '## Rotate an encryption key').matchAll(/^\| \d \|(.*)\|(.*)\|$/gm)]
-  return rows.map((row) => {
-    const [, options = ''] = /`(\{ keys, .*? \}|keys|encryptionKeys)`/.exec(row[column] ?? '') ?? []
-    if (options === 'encryptionKeys') return undefined
-    const [, name = '', value = ''] = /(\w+): (\w+)/.exec(options) ?? []
-    return { keys: [NEW], ...(name !== '' && { [name]: value === 'true' }) }
-  })
-}
-
-for (const [direction, column] of [
-  ['on', 1],
-  ['off', 2],
-] as const) {
-  test(`encryption is switched ${direction} by the steps of the docs: servers of two steps read what either wrote`, async (t) => {
-    const steps = stepsOf(column)
-    const before = direction === 'on' ? undefined : [NEW]
-    t.is(steps.length, 3)
-    t.deepEqual(steps.at(-1), direction === 'on' ? { keys: [NEW] } : undefined)
-    const store = new MemoryStore()
-    let older = await mounted(t, { store, encryptionKeys: before }, handlers)
-    const browser = older.browser()
-    await browser.get('/n')
-    const cookie = await browser.cookie()
-    let n = 1
-    for (const encryptionKeys of steps) {
-      const newer = await mounted(t, { store, encryptionKeys }, handlers)
-      for (const server of [newer, older, newer]) t.is((await server.browser().send('/n', cookie)).body, String(++n))
-      older = newer
-    }
-  })
-}
 
 test('a due touch encrypts anew also what is over a maxBytes that was lowered, and a passive change keeps its instant', async (t) => {
   const store = new MemoryStore()
