@@ -568,11 +568,11 @@ export const mutants = [
     'scenes/budget',
   ),
   m(
-    'a touch of a record that cannot be encrypted anew is not remembered',
+    'a touch is not remembered',
     'session/touch.ts',
     'touches.remember(touched) const isMoved = await store.touch(record',
-    'if (session.core.payload.isCurrent(record)) touches.remember(touched)\n  const isMoved = await store.touch(record',
-    'http/encryption',
+    'const isMoved = await store.touch(record',
+    'scenes/passive',
   ),
   m(
     'a passive request keeps its session alive',
