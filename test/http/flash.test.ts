@@ -3,7 +3,7 @@ import { NO_CHANGES } from '../../src/record/changes.ts'
 import { jsonCodec } from '../../src/record/codec.ts'
 import { FlashMessages } from '../../src/session/flash.ts'
 import { mounted, type Handler } from '../support/mounted.ts'
-import { cookieOf, quick } from '../support/quick.ts'
+import { cookieOf, quick, type Bag } from '../support/quick.ts'
 
 const handlers: Readonly<Record<string, Handler>> = {
   '/put': (session, { query }) => session.flash('info', { text: query['text'] }),
@@ -221,58 +221,32 @@ test('what a commit is storing is not what a handler that took it back may chang
   t.deepEqual(pending.put[0]?.[2], { list: [1] })
 })
 
-test('a message is handed out once, also where it is stored and its commit is not over', async (t) => {
-  const app = quick({ owner: ({ user }) => user as string | undefined, maxPerOwner: 1 })
-  const reply = await app.ask(undefined, async (session) => {
-    session.data['user'] = 'ada'
-    session.flash('info', 'welcome')
-    // The session is stored by then.
-    const limit = app.store.pause('listKeys')
-    const saving = session.save()
-    await limit.arrived
-    const taken = session.flash('info')
-    limit.open()
-    await saving
-    return [taken, session.flash('info')]
-  })
-  const later = await app.ask(cookieOf(reply), (session) => session.flash('info'))
+const owned = { owner: ({ user }: Bag) => user as string | undefined, maxPerOwner: 1 }
 
-  t.deepEqual([reply.result, later.result], [[['welcome'], []], []])
-})
+for (const [when, verb, options] of [
+  ['while the store is asked to keep it', 'create', {}],
+  ['where it is stored and its commit is not over', 'listKeys', owned],
+] as const) {
+  for (const asksAgain of [true, false]) {
+    test(`a message that is taken ${when} is handed out once, asked for again ${asksAgain ? 'at once' : 'later'}`, async (t) => {
+      const app = quick(options)
+      const reply = await app.ask(undefined, async (session) => {
+        session.data['user'] = 'ada'
+        session.flash('info', 'welcome')
+        const asked = app.store.pause(verb)
+        const saving = session.save()
+        await asked.arrived
+        const taken = session.flash('info')
+        asked.open()
+        await saving
+        return [taken, asksAgain ? session.flash('info') : []]
+      })
+      const later = await app.ask(cookieOf(reply), (session) => session.flash('info'))
 
-test('a message that is taken while the store is asked to keep it is handed out once, in this request and in later ones', async (t) => {
-  const app = quick()
-  const reply = await app.ask(undefined, async (session) => {
-    session.flash('info', 'welcome')
-    const create = app.store.pause('create')
-    const saving = session.save()
-    await create.arrived
-    const taken = session.flash('info')
-    create.open()
-    await saving
-    return [taken, session.flash('info')]
-  })
-  const later = await app.ask(cookieOf(reply), (session) => session.flash('info'))
-
-  t.deepEqual([reply.result, later.result], [[['welcome'], []], []])
-})
-
-test('the same, where this request does not ask again', async (t) => {
-  const app = quick()
-  const reply = await app.ask(undefined, async (session) => {
-    session.flash('info', 'welcome')
-    const create = app.store.pause('create')
-    const saving = session.save()
-    await create.arrived
-    const taken = session.flash('info')
-    create.open()
-    await saving
-    return taken
-  })
-  const later = await app.ask(cookieOf(reply), (session) => session.flash('info'))
-
-  t.deepEqual([reply.result, later.result], [['welcome'], []])
-})
+      t.deepEqual([reply.result, later.result], [[['welcome'], []], []])
+    })
+  }
+}
 
 test('stored messages are handed out as copies, each once', (t) => {
   const stored = [['tag', 'info', { list: [1] }]] as const
