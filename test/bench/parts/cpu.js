@@ -1,5 +1,6 @@
-// CPU time per request without sockets. All candidates stay alive in processes of their own and take turns, slice by slice, so
-// that noise hits them alike. W4 has a second process, so that the sessions it piles up burden no other workload.
+// CPU time per request without sockets. All candidates stay alive in processes of their own and take turns. A shared core changes
+// its pace within seconds, so each slice stands between two halves of one of bare Koa, and is measured by these. W4 has a second
+// process, so that the sessions it piles up burden no other workload.
 import { start } from '../harness/child.js'
 import { load, names } from '../harness/registry.js'
 import { median, round } from '../harness/stats.js'
@@ -11,7 +12,7 @@ export async function measure({
   node,
   say,
   rounds = 9,
-  ms = 150,
+  ms = 100,
   warm = 300,
   lead = 50,
   lanes = 8,
@@ -33,6 +34,9 @@ export async function measure({
     }),
   )
   const childFor = (one, workload) => (workload === 'W4' ? one.creating : one.steady)
+  const base = candidates.find(({ id }) => id === 'koa')
+  const cpuOf = async (one, workload, lead, ms) =>
+    (await childFor(one, workload).ask({ workload, lead, ms, lanes }))?.cpu
   say('warming up')
   // Nothing is measured yet, so the candidates need not wait for one another; two at a time keep the machine busy.
   for (let at = 0; at < candidates.length; at += 2) {
@@ -47,9 +51,12 @@ export async function measure({
     for (const workload of workloads) {
       // New sessions are promoted in the collector's own rhythm: a longer slice holds more of its turns.
       const long = workload === 'W4' ? 2 : 1
+      const half = () => base && cpuOf(base, workload, 0, (long * ms) / 2)
       for (const one of candidates) {
-        const run = await childFor(one, workload).ask({ workload, lead: long * lead, ms: long * ms, lanes })
-        if (run !== null) (one.runs[workload] ??= []).push(run.cpu)
+        const before = await half()
+        const cpu = await cpuOf(one, workload, long * lead, long * ms)
+        const after = await half()
+        if (cpu !== undefined) (one.runs[workload] ??= []).push({ cpu, koa: (before + after) / 2 })
       }
     }
   }
@@ -60,8 +67,8 @@ export async function measure({
       : undefined
   for (const { steady, creating } of candidates) await Promise.all([steady.stop(), creating?.stop()])
 
-  const over = (runs, base) => (base === undefined ? undefined : round(median(runs.map((cpu, at) => cpu / base[at]))))
-  const runsOf = (name, workload) => candidates.find((one) => one.id === name)?.runs[workload]
+  const overKoa = (runs) => median(runs.map(({ cpu, koa }) => cpu / koa))
+  const overFloor = (runs, floor = []) => overKoa(runs) / overKoa(floor)
   return {
     settings: { rounds, ms, lead, lanes },
     conflicts: round(conflicts),
@@ -71,11 +78,11 @@ export async function measure({
         Object.entries(runs).map(([workload, list]) => [
           workload,
           {
-            us: round(median(list) / 1000),
-            overKoa: over(list, runsOf('koa', workload)),
-            overFloor: over(list, runsOf(floor, workload)),
-            least: round(Math.min(...list) / 1000),
-            most: round(Math.max(...list) / 1000),
+            us: round(median(list.map(({ cpu }) => cpu)) / 1000),
+            overKoa: round(overKoa(list)),
+            overFloor: round(overFloor(list, candidates.find((one) => one.id === floor)?.runs[workload])),
+            least: round(Math.min(...list.map(({ cpu }) => cpu)) / 1000),
+            most: round(Math.max(...list.map(({ cpu }) => cpu)) / 1000),
           },
         ]),
       ),

@@ -6,14 +6,14 @@ import { measure as measureHttp } from './http.js'
 export const title = 'Redis'
 
 const UNDER_LOAD = [
-  'koa',
   'limit-json:redis',
   'limit-json:redis-pipelined',
+  'koa',
   'koa-fastsession:redis',
-  'koa-fastsession:redis-pipelined',
-  'koa-fastsession:node-redis',
   'koa-session:redis',
+  'koa-fastsession:redis-pipelined',
   'koa-session:redis-pipelined',
+  'koa-fastsession:node-redis',
   'koa-session:node-redis',
   'koa-session-minimal:koa-redis',
   'fastify-session:connect-redis',

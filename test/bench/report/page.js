@@ -72,7 +72,8 @@ function targetSection(results) {
 
 const CPU_TEXT = `CPU time of a request without sockets, over that of a bare Koa request: real request and response objects over a
 stub connection, eight under way,
-every candidate in a process of its own, taking turns; medians of the ratios to bare Koa in the same round. In W3 all requests under way
+every candidate in a process of its own, taking turns, each slice between two halves of one of bare Koa, whose mean it is measured by; medians
+of these ratios. Bare Koa measured so by itself (\`koa\`) shows the noise. In W3 all requests under way
 write one field of one session. koa-fastsession alone notices: it reads anew, merges by key and
 tells of the conflict, in which the later change of the same key wins (\`update()\` would count them all). W7 is
 the same work
@@ -93,7 +94,8 @@ function cpuSection({ rows, settings, conflicts }) {
   return `Bare Koa: ${number(Math.min(...micros))} to ${number(Math.max(...micros))} us; ${settings.rounds} rounds of ${settings.ms} ms.${met}\n\n${table(['', ...CPU_WORKLOADS], ratios)}`
 }
 
-const HTTP_TEXT = `Server CPU of a request over loopback, parser, kernel and socket included, over bare Koa's in the same round; in
+const HTTP_TEXT = `Server CPU of a request over loopback, parser, kernel and socket included, over bare Koa's in the same round, median of the rounds; over
+koa-session's (see the targets) in pairs of neighbours; in
 brackets requests per second over
 bare Koa's. The load and the server share the machine, so the CPU is the steadier figure.`
 

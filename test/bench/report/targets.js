@@ -42,8 +42,11 @@ export function targets({ cpu = {}, http = {}, redis = {}, memory = {}, stores =
     )
   }
   for (const workload of ['W1', 'W2', 'W3', 'W7', 'W4'])
-    add(`HTTP server CPU, ${workload} over koa-session's`, 1.05, http, (run) =>
-      over(cell(run, OURS, workload)?.overKoa, cell(run, 'koa-session', workload)?.overKoa),
+    add(
+      `HTTP server CPU, ${workload} over koa-session's`,
+      1.05,
+      http,
+      (run) => cell(run, OURS, workload)?.overKoaSession,
     )
   for (const [workload, limit] of Object.entries(REDIS_COMMANDS)) {
     add(`Redis commands sent, ${workload}, rolling`, limit, redis, (run) => {
@@ -59,8 +62,11 @@ export function targets({ cpu = {}, http = {}, redis = {}, memory = {}, stores =
     ['node-redis', 'redis'],
   ]) {
     for (const workload of ['W2', 'W3', 'W7', 'W4'])
-      add(`HTTP server CPU with Redis by ${name}, ${workload} over koa-session's`, 1.05, redis, (run) =>
-        over(cell(run, `${OURS}:${client}`, workload)?.overKoa, cell(run, `koa-session:${client}`, workload)?.overKoa),
+      add(
+        `HTTP server CPU with Redis by ${name}, ${workload} over koa-session's`,
+        1.05,
+        redis,
+        (run) => cell(run, `${OURS}:${client}`, workload)?.overKoaSession,
       )
   }
 
