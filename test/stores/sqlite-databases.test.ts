@@ -108,18 +108,20 @@ test('options that the store does not know, and of other types, are refused', as
   }
 })
 
-test('a module that exports null, loaded before the library of a database, stands in the way of no verb', async (t) => {
+test('a module that exports null or throws at a look, loaded before the library of a database, stops no verb', async (t) => {
   const folder = temporaryFolder()
-  const path = join(folder, 'null.cjs')
-  writeFileSync(path, 'module.exports = null')
   const { cache } = require
   const library = require.resolve('libsql')
   const loaded = cache[library]
   // The modules are looked through in the order in which they were loaded.
   Reflect.deleteProperty(cache, library)
-  t.is(require(path), null)
+  for (const exported of ['null', "{ get default() { throw new Error('not to be looked at') } }"]) {
+    const path = join(folder, `${exported.length}.cjs`)
+    writeFileSync(path, `module.exports = ${exported}`)
+    require(path)
+    t.teardown(() => Reflect.deleteProperty(cache, path))
+  }
   cache[library] = loaded
-  t.teardown(() => Reflect.deleteProperty(cache, path))
   const database = libsql.open(join(folder, 'sessions.db'))
   const store = new SqliteStore(database)
   const record = newRecord({ meta: undefined })

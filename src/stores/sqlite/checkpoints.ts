@@ -146,8 +146,12 @@ function moduleOf(library: unknown): string | undefined {
     _cache?: Readonly<Record<string, { exports?: unknown } | undefined>>
   }
   return Object.entries(loaded ?? {}).find(([, module]) => {
-    // Modules export anything, `null` as well.
+    // Modules export anything: `null` as well, or getters that throw.
     const exports = module?.exports as { default?: unknown } | null | undefined
-    return exports !== undefined && exports !== null && (exports === library || exports.default === library)
+    try {
+      return exports !== undefined && exports !== null && (exports === library || exports.default === library)
+    } catch {
+      return false
+    }
   })?.[0]
 }
