@@ -61,6 +61,7 @@ test.serial('requests that waited for another one leave no timer behind', async 
   // Each of them waits, for ten seconds at most.
   for (let tries = 0; tries < 300 && timers() < before + 20; tries++)
     await new Promise((resolve) => setTimeout(resolve, 20))
+  t.true(timers() >= before + 20, 'none of them waits by a timer')
 
   settling.open()
 
