@@ -10,6 +10,7 @@ import { refuse } from './newest.ts'
 import { replace } from './replace.ts'
 import type { RequestSession } from './request-session.ts'
 import { touch } from './touch.ts'
+import { checkUnfilled } from './validation.ts'
 
 /** Commits a request whose handlers have returned: at once where the store answers at once. `isTraced`: its span has begun. */
 export function commit(session: RequestSession, isTraced = false): MaybePromise<void> {
@@ -144,6 +145,10 @@ function carryOut(
   // Not before: to collect changes may be to ask the app's own `toJSON`, and that may write.
   if (occasion === 'last') session.phase = 'sealed'
   if (typeof plan === 'object') note?.(plan)
+  else if (session.isUnchecked && occasion === 'last') {
+    const checked = checkUnfilled(session)
+    if (checked !== undefined) return checked.then(() => (plan === 'touch' ? touch(session) : undefined))
+  }
   if (plan === 'nothing') return
   if (session.core.store.isClosed) throw storeClosedError()
   if (plan === 'refuse') return refuse(session)

@@ -45,6 +45,8 @@ export class RequestSession {
   phase: Phase = 'open'
   /** The newest record of this session that this request knows; `undefined` for one that is not stored. */
   record: SessionRecord | undefined
+  /** It is stored with empty data that a schema has not checked. */
+  isUnchecked = false
   /** Why stored data cannot be used with the schema. Replacing or clearing it is possible. */
   dataError: SessionError | undefined
   /** The public id that a late request came with: its session has another one by now. */

@@ -38,8 +38,26 @@ export function checkDraft(session: RequestSession, draft: Draft): Promise<unkno
   const { core, record } = session
   if (core.settings.schema === undefined) return undefined
   // What was loaded has been looked at: nobody is locked out by what they did not change.
-  if (record !== undefined && draft.data === session.stored.data) return undefined
-  // The empty data of a session that begins is filled by the handlers, and checked at the commit.
-  if (session.phase === 'open' && Object.keys(draft.data).length === 0) return undefined
+  if (record !== undefined && draft.data === session.stored.data && !session.isUnchecked) return undefined
+  // The handlers have yet to fill empty data: it is checked when they have returned.
+  session.isUnchecked = session.phase === 'open' && Object.keys(draft.data).length === 0
+  if (session.isUnchecked) return undefined
   return validate(core, session.publicId, draft.data, session.scope)
+}
+
+/**
+ * Checks the empty data of a session that the handlers have stored, and not filled since.
+ *
+ * @throws {SessionError} `ERR_SESSION_SCHEMA`.
+ */
+export function checkUnfilled({
+  core,
+  status,
+  isUnchecked,
+  publicId,
+  stored,
+  scope,
+}: RequestSession): Promise<unknown> | undefined {
+  if (!isUnchecked || status !== 'live' || Object.keys(stored.data).length > 0) return undefined
+  return validate(core, publicId, stored.data, scope)
 }

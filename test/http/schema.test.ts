@@ -381,6 +381,49 @@ test('the empty data of a new session is checked only at commit', async (t) => {
   t.is((await app.browser().get('/name')).status, 200)
 })
 
+test('empty data that a handler stores is checked at commit, unless it is filled by then', async (t) => {
+  const named = schema<Things>((value) =>
+    (value as Things).name === undefined ? { issues: [{ message: 'no', path: ['name'] }] } : { value: value as Things },
+  )
+  const name = (session: Session): string => (session.data.name = 'ada')
+  const ways: Readonly<Record<string, (session: Session) => unknown>> = {
+    save: (session) => session.save(),
+    signIn: (session) => session.signIn('ada'),
+    regenerate: (session) => session.regenerate({ keep: false }),
+    'clear and save': (session) => {
+      session.clear()
+      return session.save()
+    },
+    'clear in update': (session) => session.update((data) => void delete data.name),
+  }
+  for (const [way, empty] of Object.entries(ways)) {
+    for (const isStored of [true, false]) {
+      if (!isStored && way !== 'save' && way !== 'signIn') continue
+      const app = await mounted(
+        t,
+        { schema: named },
+        {
+          '/name': name,
+          '/empty': async (session) => void (await empty(session)),
+          '/fill': async (session) => {
+            await empty(session)
+            name(session)
+          },
+        },
+      )
+      const browser = app.browser()
+      if (isStored) await browser.get('/name')
+      const isKept = isStored && (way === 'save' || way === 'signIn')
+
+      t.is((await browser.get('/fill')).status, 200, `${way}, filled`)
+      t.is((await browser.get('/name')).status, 200, `${way}, filled`)
+      t.is((await (isStored ? browser : app.browser()).get('/empty')).status, isKept ? 200 : 500, way)
+      t.is(app.errors.length, isKept ? 0 : 1, way)
+      if (!isKept) t.like(app.errors[0], { code: 'ERR_SESSION_SCHEMA' }, way)
+    }
+  }
+})
+
 test("a schema's output at commit is discarded", async (t) => {
   const adding = schema<Things>((value) => ({ value: { ...(value as Things), other: 'added' } }))
   const app = await mounted(t, { schema: adding }, { '/set': (session) => (session.data.n = 1) })
