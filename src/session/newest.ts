@@ -70,9 +70,13 @@ export async function refresh(
   const { key } = requireRecord(session)
   // What this process took for the newest is not: the store refused it.
   session.core.payload.known.forget(key)
+  const now = session.core.settings.now()
   const newest = await readLive(session.core, key, session.scope)
   if (newest === undefined) return false
-  for (const one of together) takeNewer(one, newest)
+  for (const one of together) {
+    takeNewer(one, newest)
+    one.instantsAt = now
+  }
   return true
 }
 
@@ -89,6 +93,44 @@ export async function reload(session: RequestSession): Promise<void> {
   session.mergedKeys = []
   session.pending.reset(session.stored.data)
   if (newest === undefined && status !== 'new') refuse(session)
+}
+
+// A touch raises no version, so no compare-and-set shows one of another process: a change that keeps the instants of the record
+// that it read takes back the touches of at most this long.
+const MAX_STALENESS = 1000
+
+/**
+ * A record with the instants that are stored now, if it was read long ago; `undefined` where another version has taken its
+ * place.
+ */
+export async function withInstants(
+  core: Core,
+  record: SessionRecord,
+  readAt: number,
+  now: number,
+): Promise<SessionRecord | undefined> {
+  if (!isStale(readAt, now)) return record
+  const found = await core.store.read(record.key, now)
+  if (found === undefined || found === 'corrupt' || found.version !== record.version) return undefined
+  return { ...record, lastSeenAt: found.lastSeenAt, expiresAt: found.expiresAt }
+}
+
+function isStale(readAt: number, now: number): boolean {
+  return now - readAt > MAX_STALENESS
+}
+
+/** Whether a change of this session keeps instants that were read long ago. */
+export function keepsStaleInstants({ core, info, instantsAt }: RequestSession): boolean {
+  return info.isPassive && isStale(instantsAt, core.settings.now())
+}
+
+/** Takes the instants that are stored now, where this version is still the newest. */
+export async function renewInstants(session: RequestSession): Promise<void> {
+  const { core, instantsAt } = session
+  const now = core.settings.now()
+  const newest = await withInstants(core, requireRecord(session), instantsAt, now)
+  if (newest !== undefined) session.takeLifetime(newest)
+  session.instantsAt = now
 }
 
 /** What is stored under a key now, the schema applied; `undefined` where its session has ended or cannot be read. */

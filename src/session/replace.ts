@@ -6,7 +6,7 @@ import { decodeMetadata, isEnded, type Instants, type Stored } from '../record/r
 import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import { finishChange, nextInstants, prepare, write, type Attempt, type Written } from './change.ts'
 import type { WaitingChange } from './core.ts'
-import { noteMerge, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
+import { keepsStaleInstants, noteMerge, refresh, refuse, renewInstants, requireRecord, takeNewer } from './newest.ts'
 import { needsNewId } from './owner.ts'
 import { MAX_WAIT } from './queues.ts'
 import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
@@ -24,7 +24,8 @@ export function replace(session: RequestSession, pending: PendingChanges): Maybe
       writes.join(key, { session, pending, context: new AsyncResource('koa-fastsession'), resolve, reject })
     })
   }
-  if (settings.schema !== undefined) return writes.hold(key, replaceAlone(session, pending))
+  if (settings.schema !== undefined || keepsStaleInstants(session))
+    return writes.hold(key, replaceAlone(session, pending))
   useNewestKnown(session)
   const attempt = prepare(session, pending, session.record ?? known, session.stored)
   if (settings.owner !== undefined && needsNewId(session, attempt.draft))
@@ -83,6 +84,7 @@ export async function replaceOnce(
   pending: PendingChanges,
   wanted: PendingChanges = pending,
 ): Promise<Replaced> {
+  if (keepsStaleInstants(session)) await renewInstants(session)
   const attempt = prepare(session, pending, requireRecord(session), session.stored, wanted)
   if (needsNewId(session, attempt.draft)) return rotateForOwner(session, attempt)
   await checkDraft(session, attempt.draft)
@@ -159,8 +161,9 @@ function prepareTogether(changes: readonly WaitingChange[]): readonly Joined[] {
   let ground: Stored | undefined
   for (const { session } of changes) {
     const { settings } = session.core
-    // A schema may take its time; a conflict that is refused must be one with what the store says.
-    if (settings.schema !== undefined || settings.throwsOnConflict) return []
+    // A schema may take its time; a conflict that is refused must be one with what the store says, as instants that were
+    // read long ago.
+    if (settings.schema !== undefined || settings.throwsOnConflict || keepsStaleInstants(session)) return []
     useNewestKnown(session)
     const known = requireRecord(session)
     // To those behind it the change of a session that has ended would be a use.
@@ -176,7 +179,8 @@ function prepareTogether(changes: readonly WaitingChange[]): readonly Joined[] {
     const { session, pending, context } = change
     if (record === undefined || ground === undefined) return []
     // The instants of the changes before it are the newest: a passive change must not take them back.
-    const own = context.runInAsyncScope(prepare, undefined, session, pending, { ...record, ...instants }, ground)
+    const [previous, state] = [{ ...record, ...instants }, ground]
+    const own = context.runInAsyncScope(() => prepare(session, pending, previous, state))
     if (own.draft.owner !== record.owner) return []
     instants = nextInstants(session, own.previous, own.draft, pending, own.now)
     joined.push({ ...change, ...own })

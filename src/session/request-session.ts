@@ -57,6 +57,8 @@ export class RequestSession {
   endsAt = 0
   /** When the record was asked for, by `performance.now()`. */
   readAt = 0
+  /** The instant at which `lastSeenAt` and `expiresAt` of the record were read. */
+  instantsAt: number
   /** Its changes went into a session whose id another response carries: this one sends no cookie. */
   isFollower = false
   /** Keys of data that other requests had changed by the time that this one stored its changes. */
@@ -78,6 +80,7 @@ export class RequestSession {
     this.core = core
     this.info = info
     this.now = now
+    this.instantsAt = now
     this.origin = origin
     const mustStore = !core.settings.lazy && info.ctx?.method !== 'OPTIONS'
     this.pending = new Pending(mustStore)

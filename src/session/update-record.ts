@@ -6,7 +6,7 @@ import { recordOf, type Draft } from '../record/record.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import { updateAround } from './inside-update.ts'
-import { readLive, type Known } from './newest.ts'
+import { readLive, withInstants, type Known } from './newest.ts'
 import { ownerInData, signedOut } from './owner.ts'
 import { changeNewest } from './retry.ts'
 import { runUpdate, type Run } from './update-run.ts'
@@ -44,6 +44,7 @@ async function changeRecord<Result>(
 ): Promise<Result> {
   const { events, payload, settings, store, writes } = core
   let run: Run<Result> | undefined
+  let readAt = 0
   const change = async ({ record, stored, dataError }: Known): Promise<Replaced> => {
     if (owner !== undefined && record.owner !== owner) return 'gone'
     if (dataError !== undefined) throw dataError
@@ -53,7 +54,9 @@ async function changeRecord<Result>(
     const draft = withOwner(core, { ...changed, createdAt: record.createdAt, owner: record.owner })
     await validate(core, key, draft.data)
     const now = settings.now()
-    const instants = core.touches.newest(record)
+    const newest = await withInstants(core, record, readAt, now)
+    if (newest === undefined) return 'stale'
+    const instants = core.touches.newest(newest)
     // Another process may have moved the end meanwhile: written as it was read it would end the session.
     if (instants.expiresAt <= now) return 'stale'
     const next = recordOf(payload, draft, key, record.version + 1, instants)
@@ -63,7 +66,10 @@ async function changeRecord<Result>(
     events.emit('commit', { publicId: key, owner: next.owner })
     return answer
   }
-  const read = (): Promise<Known | undefined> => readLive(core, key)
+  const read = (): Promise<Known | undefined> => {
+    readAt = settings.now()
+    return readLive(core, key)
+  }
   const changed = await changeNewest(await read(), change, read)
   if (changed === undefined || run === undefined) throw goneError()
   if ('error' in run) throw run.error

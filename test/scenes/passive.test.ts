@@ -146,6 +146,38 @@ claim(
   },
 )
 
+claim(
+  'what a slow poll or update in another process changes takes no use back',
+  options,
+  async (t, { visitor, site, scene, clock, store }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const publicId = await visitor.publicId()
+    const elsewhere = await scene.mount()
+    const tab = elsewhere.sender(await visitor.cookie())
+    for (const change of ['commit', 'update', 'outside'] as const) {
+      const slow = new Barrier()
+      const assign = async (data: object): Promise<void> => {
+        Object.assign(data, { [change]: 1 })
+        await slow.pass()
+      }
+      const waiting =
+        change === 'outside'
+          ? elsewhere.middleware.update(publicId, assign)
+          : tab.does((session) => (change === 'update' ? session.update(assign) : assign(session.data)), poll)
+      await slow.arrived
+      clock.advance(30 * MINUTE)
+      await visitor.does(({ data }) => data.a)
+      store.counted()
+      slow.open()
+      await waiting
+
+      t.deepEqual(store.counted(), { read: 1, replace: 1 }, change)
+      t.like(await site.middleware.get(publicId), { lastSeenAt: clock.now, expiresAt: clock.now + HOUR }, change)
+    }
+    t.deepEqual(await visitor.sees(), { a: 1, commit: 1, update: 1, outside: 1 })
+  },
+)
+
 claim('what a poll changes takes no use back that the store has yet to acknowledge', options, async (t, stage) => {
   const { visitor, site, clock, store } = stage
   await visitor.does(({ data }) => (data.a = 1))
