@@ -1,16 +1,16 @@
-// What a store may answer. Anything else is a failure of the store, never "no session". What stands in the place of a record,
-// with fields that it may not have, is a damaged one, `'corrupt'`: it may have been written by anyone.
+// The answers that a store may give. Any other answer is a failure of the store, never "no session". An object or text in the
+// place of a record that is not a valid record is a damaged one, `'corrupt'`: anyone may have written it.
 import type { KeyPage, RecordPage, Replaced, SessionRecord } from './store.ts'
 import { describe } from './errors.ts'
 
-/** An answer that the store contract does not know. */
+/** An answer outside the store contract. */
 export class WrongAnswer extends Error {
   constructor(rule: string, answer: unknown) {
     super(`it must answer ${rule}, and answered ${describe(answer)}`)
   }
 }
 
-/** Some stores answer by the number of what they wrote. @throws {WrongAnswer} */
+/** Takes 1 and 0 as well: some stores answer with the number of records that they wrote. @throws {WrongAnswer} */
 export function yesOrNo(answer: unknown): boolean {
   if (answer === true || answer === 1) return true
   if (answer === false || answer === 0) return false
@@ -29,18 +29,18 @@ export function count(answer: unknown): number {
   throw new WrongAnswer('how many it deleted', answer)
 }
 
-/** A live record of that key; `'corrupt'` where the store holds something else there. @throws {WrongAnswer} */
+/** The live record of that key; `'corrupt'` where the store holds something else there. @throws {WrongAnswer} */
 export function liveRecord(answer: unknown, key: string, now: number): SessionRecord | undefined | 'corrupt' {
   if (answer === undefined || answer === null) return undefined
   // Text may be a damaged record.
   if (typeof answer !== 'object' && typeof answer !== 'string') throw new WrongAnswer('a record or undefined', answer)
   const record = wholeRecord(answer)
   if (record?.key !== key) return 'corrupt'
-  // A store may hand out what has expired.
+  // Some stores return expired records.
   return record.expiresAt > now ? record : undefined
 }
 
-/** Records that cannot be read, or have expired, are passed over. @throws {WrongAnswer} */
+/** Skips records that cannot be read or have expired. @throws {WrongAnswer} */
 export function recordPage(answer: unknown, now: number, cursor: string | undefined): RecordPage {
   const { items, next } = page(answer, 'records', cursor)
   const records: SessionRecord[] = []
@@ -73,7 +73,7 @@ function page(
   return { items, next }
 }
 
-/** The record, with SQL's `null` as `undefined`; `undefined` when a field has another type. */
+/** The record, with SQL's `null` as `undefined`; `undefined` when a field is invalid. */
 function wholeRecord(value: unknown): SessionRecord | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const given = value as Readonly<Record<keyof SessionRecord, unknown>>
@@ -92,7 +92,7 @@ function wholeRecord(value: unknown): SessionRecord | undefined {
     Number.isFinite(expiresAt) &&
     (meta === undefined || typeof meta === 'string')
   if (!isWhole) return undefined
-  // Every field has been looked at.
+  // Every field has been checked.
   const record = value as SessionRecord
   return given.owner === null || given.meta === null ? { ...record, owner, meta } : record
 }

@@ -1,5 +1,4 @@
-// Any store behind a deadline and one kind of error; what it answers is checked. An answer that comes at once is passed on
-// at once.
+// Wraps a store with a deadline, one kind of error, and checks of its answers. A synchronous answer stays synchronous.
 import { count, keyPage, liveRecord, recordPage, replaced, WrongAnswer, yesOrNo } from './answers.ts'
 import { atMost, Deadlines } from './deadlines.ts'
 import { storeClosedError, type SessionError, unsupportedIndex, unsupportedScan } from './errors.ts'
@@ -17,12 +16,12 @@ import {
   type SessionStore,
 } from './store.ts'
 
-/** How long `close` waits for what is under way, and for the store to close, in milliseconds. */
+/** How long `close` waits for the work under way, and then for the store to close, in milliseconds. */
 const MAX_CLOSING = 15_000
 
 type Arguments<Verb extends keyof SessionStore> = Parameters<Extract<SessionStore[Verb], (...args: never) => unknown>>
 
-/** What an answer of the store means; throws what it may not be. */
+/** Gives the meaning of a store's answer; throws when the contract does not allow it. */
 type Check<Args extends readonly unknown[], Answer> = (answer: unknown, ...args: Args) => Answer
 
 export class CheckedStore {
@@ -73,7 +72,7 @@ export class CheckedStore {
   // ---- the verbs of many records
 
   /**
-   * A portion of an owner's live records; those that cannot be read are passed over.
+   * A portion of an owner's live records, without those that cannot be read.
    *
    * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner.
    */
@@ -83,7 +82,7 @@ export class CheckedStore {
   }
 
   /**
-   * As `list`, the keys alone.
+   * As `list`, but only the keys.
    *
    * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner.
    */
@@ -106,13 +105,13 @@ export class CheckedStore {
     return this.#call('scan', undefined, [now, limit, cursor], (answer) => recordPage(answer, now, cursor))
   }
 
-  /** How many were deleted; 0 where the store expires records itself. */
+  /** Deletes expired records and gives their number; 0 where the store expires records itself. */
   deleteExpired(now: number, limit: number): MaybePromise<number> {
     if (!this.isSweepable) return 0
     return this.#call('deleteExpired', undefined, [now, limit], count)
   }
 
-  /** What the clock of the store's server shows; `undefined` where it has none, or does not say: no verb has failed. */
+  /** The time of the store's server; `undefined` where it has no clock or the call fails, which is not a `store-error`. */
   async serverTime(): Promise<number | undefined> {
     try {
       const answer: unknown = await this.#store.serverTime?.()
@@ -125,16 +124,16 @@ export class CheckedStore {
   // ---- what the store announces
 
   /**
-   * The store calls `onEnd` when a record ends, in whichever process. A subscription that the store refuses is a
-   * `store-error`, and as good as none.
+   * The store calls `onEnd` when a record ends, in whichever process. When the store refuses the subscription, a `store-error`
+   * is emitted, and the store counts as unable to announce.
    *
-   * @returns a function that ends it, safe to call twice; `undefined` when this store cannot announce.
+   * @returns a function that ends the subscription, safe to call twice; `undefined` when this store cannot announce.
    */
   subscribe(onEnd: (key: string | undefined) => void): (() => void) | undefined {
     return this.#watch('subscribe', onEnd)
   }
 
-  /** A bounded store calls `onEvict` for each live record that it removed to make room; as `subscribe` otherwise. */
+  /** A bounded store calls `onEvict` for each live record that it removed to make room; otherwise as `subscribe`. */
   watchEvictions(onEvict: (evicted: Pick<SessionRecord, 'key' | 'owner'>) => void): (() => void) | undefined {
     return this.#watch('watchEvictions', onEvict)
   }
@@ -142,10 +141,10 @@ export class CheckedStore {
   #watch(operation: 'subscribe' | 'watchEvictions', listener: (told: never) => void): (() => void) | undefined {
     let end: (() => void) | undefined
     try {
-      // The compiler loses sight of which verb this listener is for.
+      // The compiler does not track which verb this listener is for.
       end = (this.#store[operation] as ((given: typeof listener) => () => void) | undefined)?.(listener)
       if (end === undefined) return undefined
-      // What an async one rejects with must not end the process.
+      // The rejection of an async implementation must not end the process.
       if (isPromise<unknown>(end)) end.then(undefined, () => undefined)
       if (typeof end !== 'function') throw new WrongAnswer('at once, with a function that ends it', end)
     } catch (cause) {
@@ -168,7 +167,7 @@ export class CheckedStore {
     if (this.#store.list === undefined) throw unsupportedIndex()
   }
 
-  /** Whether it has a server whose clock can be asked. */
+  /** Whether the store has a server whose clock can be asked. */
   get hasServerTime(): boolean {
     return this.#store.serverTime !== undefined
   }
@@ -180,7 +179,7 @@ export class CheckedStore {
   // ---- the end
 
   /**
-   * A piece of work of several calls that `close` waits for.
+   * Begins a piece of work that `close` waits for. It may make several calls.
    *
    * @throws {SessionError} `ERR_SESSION_STORE` after `close`.
    */
@@ -193,7 +192,7 @@ export class CheckedStore {
     if (--this.#running === 0) this.#onIdle?.()
   }
 
-  /** Does such a piece of work. */
+  /** Runs `work` between `begin` and `end`. */
   async during<Result>(work: () => MaybePromise<Result>): Promise<Result> {
     this.begin()
     try {
@@ -204,8 +203,8 @@ export class CheckedStore {
   }
 
   /**
-   * Waits for the work that is under way, 15 seconds at most, then closes the store. A later call waits as well, and is told of
-   * no failure.
+   * Waits for the work that is under way, 15 seconds at most, then closes the store. A later call waits as well, but does not
+   * reject when the store fails to close.
    *
    * @throws {SessionError} `ERR_SESSION_STORE` when the store fails to close.
    */
@@ -236,14 +235,14 @@ export class CheckedStore {
       return trace('store', { operation }, () => this.#call(operation, subject, args, check, true))
     let answer: unknown
     try {
-      // The compiler loses sight of which verb these arguments are for.
+      // The compiler does not track which verb these arguments are for.
       answer = (this.#store[operation] as (...given: readonly unknown[]) => unknown)(...args)
       const { then } = (answer ?? {}) as Partial<PromiseLike<unknown>>
       if (typeof then !== 'function') return check(answer, ...args)
     } catch (cause) {
       return this.#recover(operation, subject, cause)
     }
-    // Query builders are awaited, but are no promises.
+    // Query builders are thenables, not promises.
     const promise = answer instanceof Promise ? answer : Promise.resolve(answer)
     return this.#wait(operation, subject, promise, (value) => check(value, ...args))
   }
@@ -277,10 +276,10 @@ export class CheckedStore {
     })
   }
 
-  /** What a failed call answers after all: a record that cannot be read is an answer. */
+  /** Turns a record that cannot be read into the answer `'corrupt'`, and throws any other failure. */
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows what its verb answers
   #recover<T>(operation: string, subject: Subject, cause: unknown): T {
-    // Only `read` throws it, and that answers 'corrupt' among others.
+    // Only `read` throws it, and 'corrupt' is one of the answers of `read`.
     if (operation === 'read' && cause instanceof CorruptRecord) return 'corrupt' as T
     throw this.#failed(operation, subject, cause)
   }

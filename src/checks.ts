@@ -1,4 +1,4 @@
-// What options are held to in more than one room. Each check names the option and its rule.
+// Checks that several modules share. Each error names the option and its rule.
 import { invalidType, invalidValue } from './errors.ts'
 
 /** @throws {TypeError} unless it is `true` or `false`. */
@@ -7,9 +7,9 @@ export function checkFlag(value: unknown, name: string): asserts value is boolea
 }
 
 /**
- * `remedy` says what to do where it is no text.
+ * `remedy` says what to do when the value is not a string.
  *
- * @throws {TypeError} unless it is a text of that pattern.
+ * @throws {TypeError} unless it is a string that matches the pattern.
  */
 export function checkText(
   value: unknown,
@@ -22,7 +22,7 @@ export function checkText(
   if (!pattern.test(value)) throw invalidValue(name, rule, value)
 }
 
-/** @throws {TypeError} unless it is one of these; `undefined` is never named. */
+/** @throws {TypeError} unless it is one of these; the message leaves out `undefined`. */
 export function checkOneOf<Word extends string | boolean | undefined>(
   value: unknown,
   name: string,

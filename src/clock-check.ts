@@ -1,9 +1,9 @@
-// Whether the clock of this process is near that of the store's server. It decides what has expired: a process whose clock is
-// far ahead takes the sessions of all others for expired, and sweeps them away.
+// Compares the clock of this process with that of the store's server. The clock of the process decides what has expired: when it
+// is far ahead, the process takes the sessions of all others for expired, and sweeps them away.
 import type { CheckedStore } from './checked-store.ts'
 import type { Events } from './events.ts'
 
-/** What is told, in milliseconds. Clocks that somebody sets are within a second of each other. */
+/** A larger difference is reported, in milliseconds. Synchronised clocks are within a second of each other. */
 export const FAR = 60_000
 
 export class ClockCheck {
@@ -18,7 +18,7 @@ export class ClockCheck {
     this.#events = events
   }
 
-  /** Asks the server once. Never rejects: a server that cannot be asked is no news, and one that never answers is not asked again. */
+  /** Asks the server once. Never rejects: a failure is ignored, and a server that never answers is not asked again. */
   async check(): Promise<void> {
     if (this.#isAsking || this.#store.isClosed) return
     this.#isAsking = true
@@ -29,7 +29,7 @@ export class ClockCheck {
       const after = this.#now()
       if (theirs !== undefined) this.#compare(before, theirs, after)
     } catch {
-      // The clock of the options failed, which each request says.
+      // `options.now` failed; each request reports that.
     }
     this.#isAsking = false
   }
@@ -51,7 +51,7 @@ export class ClockCheck {
   }
 }
 
-/** A record was used at an instant that is yet to come: one of two clocks is wrong. */
+/** Warns that the last use of a record lies in the future: one of two clocks is wrong. */
 export function warnOfFutureUse(lastSeenAt: number, now: number, events: Events): void {
   warn(
     events,

@@ -4,8 +4,8 @@
  * @module koa-fastsession/conformance
  */
 
-// The promises of store.ts as runnable checks, for the stores of this package and for those of others. It knows no test
-// runner and no database: a check gets a store, makes its own random keys and owners, asks, and deletes what it made.
+// The promises of store.ts as runnable checks, for the stores of this package and of third parties. The checks depend on no test
+// runner and no database: each gets a store, makes its own random keys and owners, calls the store, and deletes its records.
 //
 //   import { storeChecks } from 'koa-fastsession/conformance'
 //   for (const { title, run } of storeChecks) {
@@ -13,10 +13,10 @@
 //     test(`MyStore: ${title}`, () => run(openStore))                        // node:test, Vitest
 //   }
 //
-// `openStore` opens a store of its own with each call, over data that all of them share, as two processes would. A store, or
-// a promise of one, does as well, a fresh one for each check or always the same: then the checks of two stores are passed
-// over. Checks of one process run one after another, in the order of their calls; most instants are arguments. Only the
-// last one closes a store that was given to it.
+// `openStore` opens another store with each call, and all of them share their data, as the stores of two processes do. `run` also
+// takes a store or a promise of one, a fresh one for each check or always the same: then checks of two stores pass without running.
+// The checks of one process run one after another, in the order of their calls; most instants are arguments. Only the last check
+// closes a store that was passed in.
 import { endChecks } from './conformance/ends.ts'
 import { closeChecks, sweepChecks } from './conformance/housekeeping.ts'
 import { isolationChecks } from './conformance/isolation.ts'
@@ -33,10 +33,10 @@ export type { StoreCheck, StoreSource } from './conformance/run.ts'
 /**
  * Every promise of `SessionStore` as one check, each with a title of its own.
  *
- * A check of a verb that the store does not have (`list`, `scan`, `subscribe`, `close` ...) passes, and its title says so; so
- * does one of two stores over the same data, unless `run` gets a function that opens them. Each has 20 seconds, deletes the
- * records that it made, and closes what it opened; the last one also closes a store that was given to it. They run one after
- * another, in the order of their calls.
+ * A check of a verb that the store does not have (`list`, `scan`, `subscribe`, `close` ...) passes, and its title says so. A
+ * check of two stores over the same data passes too, unless `run` gets a function that opens them. Each check has 20 seconds,
+ * deletes the records that it made, and closes the stores that it opened; the last one also closes a store that was passed in.
+ * The checks run one after another, in the order of their calls.
  *
  * ```ts
  * for (const { title, run } of storeChecks) {

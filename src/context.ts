@@ -1,16 +1,16 @@
-// Which session belongs to the code that is running. Everything async in a request sees its scope.
+// Finds the session of the running code. All async code of a request sees the scope of that request.
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import { invalidType, noContext } from './errors.ts'
 
 /**
- * One mounted middleware in one request. Two copies of this package share these fields, so they only ever grow. It shows
- * nothing secret: Node prints it with a timer or a socket.
+ * One mounted middleware in one request. Two copies of this package share these fields, so fields are only ever added. Printing
+ * a scope shows nothing secret: Node prints it with a timer or a socket.
  */
 export class ContextScope {
   readonly session: unknown
   readonly stateKey: string
   readonly cookieName: string
-  /** The scope of the middleware around it in the same request. */
+  /** The scope of the middleware around this one, in the same request. */
   readonly outer: ContextScope | undefined
   readonly #request: object
   readonly #update: unknown
@@ -31,17 +31,17 @@ export class ContextScope {
     this.#update = update
   }
 
-  /** The update in whose function the code runs. A getter, so that it is not printed. */
+  /** The update whose function is running. A getter, so that it is not printed. */
   get update(): unknown {
     return this.#update
   }
 
-  /** Whether it belongs to that request: an async context may outlive one. */
+  /** Whether the scope belongs to that request: an async context may outlive its request. */
   isOf(request: object): boolean {
     return this.#request === request
   }
 
-  /** The same scope, in the function of an update. */
+  /** The same scope inside the function of an update. */
   inside(update: unknown): ContextScope {
     return new ContextScope(this.session, this.stateKey, this.cookieName, this.outer, this.#request, update)
   }
@@ -59,7 +59,7 @@ export function scopeOutside(update: unknown): ContextScope {
   return new ContextScope(undefined, '', '', undefined, {}, update)
 }
 
-/** The session of the running code, the innermost one or that of a state key. */
+/** The session of the running code: the innermost one, or the one of that state key. */
 export function sessionInContext(stateKey?: string): unknown {
   let scope = sessionContext.getStore()
   if (stateKey !== undefined) while (scope !== undefined && scope.stateKey !== stateKey) scope = scope.outer
@@ -75,7 +75,7 @@ export function sessionInContext(stateKey?: string): unknown {
  * ```
  *
  * @throws {SessionError} `ERR_SESSION_NO_CONTEXT` outside a request.
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for something else than a function.
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` when `fn` is not a function.
  */
 export function bindSession<This, Args extends unknown[], Result>(
   fn: (this: This, ...args: Args) => Result,
@@ -91,8 +91,8 @@ export function bindSession<This, Args extends unknown[], Result>(
 const root = new AsyncResource('koa-fastsession')
 
 /**
- * Runs `fn` in the async context of the moment in which this package was loaded. A timer that one request starts and that
- * serves all would otherwise keep that request's context, everyone's AsyncLocalStorage included, for as long as it runs.
+ * Runs `fn` in the async context in which this package was loaded. A timer that one request starts for all requests would
+ * otherwise keep the context of that request, with every AsyncLocalStorage of the process, for as long as it runs.
  */
 export function outsideRequests<Result>(fn: () => Result): Result {
   return root.runInAsyncScope(fn)

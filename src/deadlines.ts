@@ -1,7 +1,7 @@
-// The deadlines of many calls by one timer. All have the same timeout, so they pass in the order in which they were set.
+// One timer for the deadlines of many calls. All have the same timeout, so they pass in the order in which they were set.
 import { outsideRequests } from './context.ts'
 
-/** A deadline that was set; part of a list. */
+/** A deadline that was set, a node of a linked list. */
 export interface Deadline {
   readonly at: number
   readonly onPassed: () => void
@@ -15,7 +15,7 @@ export class Deadlines {
   #first: Deadline | undefined
   #last: Deadline | undefined
   #timer: Partial<NodeJS.Timeout> | undefined
-  /** The deadline that the timer was started for, at the moment at which it was set or became the first. */
+  /** The deadline for which the timer was started, when that deadline was set or became the first one. */
   #awaited: Deadline | undefined
 
   /** `timeout` in milliseconds. */
@@ -23,7 +23,7 @@ export class Deadlines {
     this.timeout = timeout
   }
 
-  /** Calls `onPassed` after the timeout, in no request's async context, unless it is cleared before. */
+  /** Calls `onPassed` after the timeout, outside the async context of any request, unless the deadline is cleared before. */
   set(onPassed: () => void): Deadline {
     const deadline: Deadline = {
       at: performance.now() + this.timeout,
@@ -36,12 +36,12 @@ export class Deadlines {
     else this.#last.next = deadline
     this.#last = deadline
     if (this.#timer === undefined) this.#start(deadline, this.timeout)
-    // A process waits for the answer of a call, but not for a timer that nothing waits for.
+    // The timer keeps the process alive only while a call waits for its answer.
     else if (this.#first === deadline) this.#timer.ref?.()
     return deadline
   }
 
-  /** @returns whether it had not passed yet. */
+  /** @returns whether the deadline had not passed yet. */
   clear(deadline: Deadline): boolean {
     if (!deadline.isSet) return false
     deadline.isSet = false
@@ -50,7 +50,7 @@ export class Deadlines {
     else previous.next = next
     if (next === undefined) this.#last = previous
     else next.previous = previous
-    // The timer still knows the deadline that it was started for, which must not keep alive all that came after it.
+    // `#awaited` may still refer to this deadline, which must not keep all later ones alive.
     deadline.previous = deadline.next = undefined
     if (this.#first === undefined) this.#timer?.unref?.()
     return true
@@ -58,13 +58,13 @@ export class Deadlines {
 
   #start(awaited: Deadline, delay: number): void {
     this.#awaited = awaited
-    // Where a test environment replaces the timers of Node it may be a number.
+    // The timer may be a number where a test environment replaces Node's timers.
     this.#timer = outsideRequests(() => setTimeout(() => this.#pass(), delay))
   }
 
   #pass(): void {
     this.#timer = undefined
-    // Timers may be a millisecond early. The awaited one has passed whatever the clock says: the clock may be a test's.
+    // Timers may fire a millisecond early. The awaited deadline has passed whatever the clock says: a test may control the clock.
     const now = performance.now() + 1
     for (let first = this.#first; first !== undefined; first = this.#first) {
       if (first !== this.#awaited && first.at > now) break
@@ -75,7 +75,7 @@ export class Deadlines {
   }
 }
 
-/** An answer that comes in time; after that what `late` gives, or the error that it throws. */
+/** The answer if it comes in time, else the result of `late` or the error that `late` throws. */
 export async function inTime<T>(milliseconds: number, answer: T | Promise<T>, late: () => T): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, Math.max(0, milliseconds))))
@@ -86,7 +86,7 @@ export async function inTime<T>(milliseconds: number, answer: T | Promise<T>, la
   }
 }
 
-/** Waits for a promise, but not longer than that. What it rejects with is passed on if it comes in time. */
+/** Waits for a promise, but at most that long. A rejection in that time is passed on. */
 export function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
   return inTime(milliseconds, promise, () => undefined)
 }

@@ -8,7 +8,7 @@ type Unit = 'ms' | 's' | 'm' | 'h' | 'd' | 'w'
 /** Milliseconds, or a number with a unit: `'500ms'`, `'30s'`, `'30m'`, `'2h'`, `'7d'`, `'2w'`. */
 export type Duration = number | `${number}${'' | ' '}${Unit}`
 
-/** The longest delay of a Node timer, in milliseconds: one above it fires at once. */
+/** The longest delay of a Node timer, in milliseconds: a longer one fires at once. */
 export const MAX_TIMER = 2_147_483_647
 
 const UNITS: Readonly<Record<Unit, number>> & Readonly<Record<string, number | undefined>> = {
@@ -22,13 +22,13 @@ const UNITS: Readonly<Record<Unit, number>> & Readonly<Record<string, number | u
 
 const WRITTEN = "milliseconds, or a number with a unit such as '30m', '2h', '7d'"
 
-/** What an option must be that `false` switches off. */
+/** The rule of an option that is a duration, or `false` to switch it off. */
 export const DURATION_OR_FALSE: `a duration above 0, or false: ${string}` = `a duration above 0, or false: ${WRITTEN}`
 
 /**
  * A duration in milliseconds, above 0.
  *
- * @throws {TypeError} when it is none.
+ * @throws {TypeError} when it is not a duration.
  */
 export function duration(value: unknown, name: string, rule = `a duration above 0: ${WRITTEN}`): number {
   if (typeof value !== 'number' && typeof value !== 'string') throw invalidType(name, rule, value)
@@ -54,7 +54,7 @@ export function lifetime(value: unknown, name: string): number {
 }
 
 /**
- * A duration that a timer of Node can wait.
+ * A duration that a Node timer can wait.
  *
  * @throws {TypeError} when it is longer.
  */

@@ -1,5 +1,5 @@
-// The catalogue of what can go wrong: every code, its status, the messages that several rooms share, and how a refused
-// option is worded. Everything here only makes an error: state and events are the caller's.
+// The catalogue of errors: every code and its status, the messages that several modules share, and the wording for refused
+// options. These functions only make errors: state and events are left to the caller.
 import { markClass } from './copies.ts'
 import { isPromise } from './store.ts'
 
@@ -21,14 +21,14 @@ const STATUS = {
   ERR_SESSION_STORE: 503,
 } as const
 
-// A program may have two copies of this package, one by import and one by require: their errors are known by this mark.
+// A program may have two copies of this package, one by import and one by require: they recognise each other's errors by this mark.
 const MARK = Symbol.for('koa-fastsession.error')
 
 /** Every `code` that a {@link SessionError} can have. A code never changes; a message may. */
 export type SessionErrorCode = keyof typeof STATUS
 
 /**
- * What goes wrong while a request runs. The message says what happened and what to do, and names neither ids nor data.
+ * An error at run time. The message says what happened and what to do, and names neither ids nor data.
  *
  * Koa answers with `status` and writes the error to its log. Two copies of this package have two classes, and `instanceof`
  * holds for the errors of both.
@@ -51,10 +51,10 @@ export class SessionError extends Error {
   readonly code: SessionErrorCode
   /** The HTTP status that Koa answers with: 401, 403, 409, 500, 501 or 503. */
   readonly status: number
-  /** `false`: the message is for the log, and Koa shows the client none of it. */
+  /** `false`: the message is for the log, and Koa does not show it to the client. */
   readonly expose = false
 
-  /** @internal Made by this package alone. */
+  /** @internal Only this package makes these errors. */
   constructor(code: SessionErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
@@ -71,7 +71,7 @@ export class SessionError extends Error {
   }
 }
 
-/** What makes an error that says the same each time. */
+/** A function that makes an error with a fixed message. */
 function saying(code: SessionErrorCode, message: string): () => SessionError {
   return () => new SessionError(code, message)
 }
@@ -88,7 +88,7 @@ export const closedError: () => SessionError = saying(
   'session data was written after the commit: await everything before the handler returns, or store it with session.update()',
 )
 
-/** `ERR_SESSION_CLOSED` where there is no id that any browser will have. */
+/** `ERR_SESSION_CLOSED` when `id` is read of a session that was not kept: no browser will ever have that id. */
 export const noIdError: () => SessionError = saying(
   'ERR_SESSION_CLOSED',
   'session.id was read after the commit, of a session that was not kept: read it before the handler returns, which keeps the session',
@@ -100,7 +100,7 @@ export const goneError: () => SessionError = saying(
   'the session was destroyed, replaced or expired while this request changed it, so nothing was stored: answer 409 and let the user begin again',
 )
 
-/** Ids that other sessions have were drawn again and again. */
+/** `ERR_SESSION_STORE` when several new ids in a row were already taken by other sessions. */
 export const idsTakenError: () => SessionError = saying(
   'ERR_SESSION_STORE',
   'each new id was taken: options.generateId must draw at least 128 random bits, and create of the store must refuse a key only where a live record holds it',
@@ -120,7 +120,7 @@ export function conflictError(keys: readonly string[]): SessionError {
   )
 }
 
-/** `ERR_SESSION_CONFLICT` of an update that was overtaken at every try. */
+/** `ERR_SESSION_CONFLICT` of a change that other requests overtook at every try. */
 export function outOfTries(times: number): SessionError {
   return new SessionError(
     'ERR_SESSION_CONFLICT',
@@ -188,8 +188,8 @@ const MAX_NAMED_KEYS = 10
 const MAX_KEY_NAME = 64
 
 /**
- * Names of keys for a message or a log line. A visitor may have chosen them: what is no plain name is quoted, long ones
- * are cut, control characters are escaped.
+ * Names of keys for a message or a log line. A visitor may have chosen them: names that are not plain are quoted, long ones are
+ * cut, control characters are escaped.
  */
 export function keyNames(keys: readonly string[], isQuoted = false): string {
   const named = keys.slice(0, MAX_NAMED_KEYS).map((key) => {
@@ -200,7 +200,7 @@ export function keyNames(keys: readonly string[], isQuoted = false): string {
   return `${named.join(', ')}${others > 0 ? ` and ${others} more` : ''}`
 }
 
-/** The text on one line: control characters, line ends and marks that turn the direction of text are escaped. */
+/** The text on one line: control characters, line ends and marks that change the direction of text are escaped. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
@@ -208,7 +208,7 @@ export function printable(text: string): string {
 // eslint-disable-next-line no-control-regex -- these are what it looks for
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
-/** Says of a refused value what it is, without printing a string: it may be a secret. */
+/** Describes a refused value without printing a string: it may be a secret. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined || typeof value === 'boolean' || typeof value === 'number')
     return String(value)
@@ -219,25 +219,25 @@ export function describe(value: unknown): string {
 }
 
 /**
- * A value of the wrong type: `options.keys must be a non-empty list of secrets, got a string of 6 characters`, and where the
- * rule alone does not help, what to do.
+ * An error for a value of the wrong type: `options.keys must be a non-empty list of secrets, got a string of 6 characters`.
+ * `remedy` says what to do where the rule alone does not help.
  */
 export function invalidType(name: string, rule: string, value: unknown, remedy?: string): TypeError {
   return coded('ERR_INVALID_ARG_TYPE', refusal(name, rule, describe(value), remedy))
 }
 
-/** The same for what may be a secret: a number that lost its quotes in a configuration is one, and is not printed either. */
+/** The same for a value that may be a secret. A number is not printed either: it may be a secret that lost its quotes. */
 export function invalidSecret(name: string, rule: string, value: unknown, remedy?: string): TypeError {
   const got = typeof value === 'number' ? 'a number' : describe(value)
   return coded('ERR_INVALID_ARG_TYPE', refusal(name, rule, got, remedy))
 }
 
-/** A value of the right type that breaks a rule. */
+/** An error for a value of the right type that breaks a rule. */
 export function invalidValue(name: string, rule: string, value: unknown, remedy?: string): TypeError {
   return coded('ERR_INVALID_ARG_VALUE', refusal(name, rule, describe(value), remedy))
 }
 
-/** Options that are each right but refuse one another: the sentence says what to change. */
+/** An error whose message says what to change, such as for options that are valid but exclude each other. */
 export function invalidMix(message: string): TypeError {
   return coded('ERR_INVALID_ARG_VALUE', message)
 }

@@ -1,9 +1,9 @@
-// What a session tells the outside: one diagnostics channel per event, the app's logger, and safety notices.
+// How sessions report what happens: one diagnostics channel per event, the app's logger, and safety notices.
 // Messages carry public ids, owners and key names, never an id, a signature or a value.
 import { channel, type Channel } from 'node:diagnostics_channel'
 import { keyNames, printable } from './errors.ts'
 
-/** Every event, and the level at which a logger hears of it. */
+/** Every event, and the level at which it is logged. */
 const LEVELS = {
   create: 'debug',
   resume: 'debug',
@@ -26,10 +26,10 @@ export type EventName = keyof typeof LEVELS
  * Why a cookie did not lead to its session, or why a request was refused.
  *
  * - `'malformed'`: the cookie has the wrong shape.
- * - `'signature'`: no key of ours signed it.
- * - `'ended'`: its session has ended: signed out, ended from elsewhere, or run out.
+ * - `'signature'`: none of our keys signed it.
+ * - `'ended'`: its session has ended: signed out, ended from elsewhere, or expired.
  * - `'replaced'`: its session got a new id within the last minute.
- * - `'idle'`, `'absolute'`: its session is over a limit that is shorter here than where it was stored.
+ * - `'idle'`, `'absolute'`: its session exceeds a limit that is shorter here than where the session was stored.
  * - `'corrupt'`: its record cannot be read, or its data does not fit the schema.
  * - `'duplicate'`: there were several cookies of our name, and another one leads to a session.
  * - `'unbound'`: the session is bound to a device, and the request gave no fresh proof of it.
@@ -72,7 +72,7 @@ export type DestroyReason = 'sign-out' | 'elsewhere' | 'everything' | 'limit' | 
  * ```
  */
 export interface EventMessage {
-  /** Names the session; absent where no signature was good. */
+  /** The public id of the session; absent where it is not known, as for a cookie without a valid signature. */
   readonly publicId?: string | undefined
   /** `regenerate`, `sign-in`: the session's public id until now. */
   readonly previousPublicId?: string | undefined
@@ -87,19 +87,19 @@ export interface EventMessage {
   /** `store-error`: what kind of failure it was, such as `'ECONNREFUSED'`, `'READONLY'` or `'timeout'`. */
   readonly kind?: string | undefined
   /**
-   * `store-error`: the error that the request met, without the `cause`: what a store threw may quote what it was sent, and
-   * that may be data.
+   * `store-error`: the error that was thrown, without its `cause`: the error of a store may quote what was sent to the store,
+   * which may be data.
    */
   readonly error?: unknown
 }
 
 /**
- * Where a middleware writes what happens: pino, console, or anything with some of these methods. A level that is missing
- * is not written, and what a method throws, or rejects with, is dropped. Each line is one line: control characters in names
- * of keys are escaped.
+ * The logger of a middleware: pino, console, or any object with some of these methods. Messages of a level that is missing are
+ * dropped, and so is what a method throws or rejects with. Each message is one line: control characters in names of keys are
+ * escaped.
  */
 export interface SessionLogger {
-  /** `create`, `resume`, `commit`, `merge`: the course of things. */
+  /** `create`, `resume`, `commit`, `merge`: normal operation. */
   debug?(message: string): void
   /** `reject`, `gone`, `sign-in`, `regenerate`, `destroy`, `bind`. */
   info?(message: string): void
@@ -115,7 +115,7 @@ const NAMES = Object.keys(LEVELS) as EventName[]
 
 const channels = byName((name) => channel(`koa-fastsession:${name}`))
 
-/** What a logger hears: everything. */
+/** With a logger, every event has a listener. */
 const LOGGED: Heard = byName(() => ({ hasSubscribers: true }))
 
 function byName<Value>(valueOf: (name: EventName) => Value): Record<EventName, Value> {
@@ -124,7 +124,7 @@ function byName<Value>(valueOf: (name: EventName) => Value): Record<EventName, V
 
 /** The events of one middleware. */
 export class Events {
-  /** Whether a message of a name would reach anything: callers on the path of every request ask before they make one. */
+  /** Whether an event has a listener: code on the path of every request asks before it makes a message. */
   readonly channels: Heard
   readonly #logger: SessionLogger | undefined
   readonly #noticed = new Set<string>()
@@ -153,7 +153,7 @@ export class Events {
       const written: unknown = this.#logger?.[level]?.(printable(`koa-fastsession: ${text}`))
       if (written !== undefined) Promise.resolve(written).catch(() => undefined)
     } catch {
-      // A logger that fails, here or later, must not fail the request; there is nowhere left to say so.
+      // A logger that throws or rejects must not fail the request; there is no other place to report that.
     }
   }
 }
@@ -169,7 +169,7 @@ function format(name: EventName, message: EventMessage): string {
   return text
 }
 
-/** A message has the fields that there is something to say in, and no others. */
+/** The message without its `undefined` fields. */
 function withoutAbsent(message: EventMessage): EventMessage {
   return Object.fromEntries(Object.entries(message).filter(([, value]) => value !== undefined))
 }

@@ -1,5 +1,5 @@
 /**
- * Server-side sessions for Koa: {@link session} is the middleware, {@link SessionManager} what a handler gets, and
+ * Server-side sessions for Koa: {@link session} makes the middleware, a handler gets a {@link SessionManager}, and
  * {@link currentSession} finds it without `ctx`.
  *
  * @module koa-fastsession

@@ -1,4 +1,4 @@
-// session(options): the way of one request, top to bottom. `run()` and the test helpers share it.
+// session(options): the path of one request, from top to bottom. `run()` and the test helpers share it.
 import type { IncomingMessage } from 'node:http'
 import type { Context, Next, ParameterizedContext } from 'koa'
 import { CheckedStore } from './checked-store.ts'
@@ -48,16 +48,16 @@ export type { SessionInfo } from './sessions.ts'
  * })
  * ```
  *
- * What the handlers changed is committed when they have returned, before the response leaves. An error with a status from
- * 400 to 499 is an answer too; after any other nothing is committed.
+ * Changes are committed when the handlers have returned, before the response leaves. They are also committed when a handler
+ * throws an error with a status from 400 to 499, but not after any other error.
  *
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options, as far as they can be known here:
- * `app.keys` are looked at in the first request.
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options that can be detected here; `app.keys`
+ * are checked at the first request.
  */
 export function session<Data extends object = SessionData, const StateKey extends string = 'session'>(
   options?: SessionOptions<Data> & { readonly stateKey?: StateKey | undefined },
 ): SessionMiddleware<Data, StateKey>
-/** Where the compiler does not know the `stateKey`, `session<Data, 'admin'>()` or the app says what `ctx.state` holds. */
+/** For a `stateKey` that the compiler does not know: write `session<Data, 'admin'>()`, or declare the type of `ctx.state`. */
 export function session<Data extends object>(options: SessionOptions<Data>): SessionMiddleware<Data, string>
 export function session<Data extends object>(options: SessionOptions<Data> = {}): SessionMiddleware<Data, string> {
   const mounted = new MountedSession(settingsOf(options))
@@ -66,7 +66,7 @@ export function session<Data extends object>(options: SessionOptions<Data> = {})
   const ownerOf = (given: unknown, caller: string): string | undefined =>
     methodOptions(given, caller, ['owner']).owner as string | undefined
   const methods: Pick<SessionMiddleware<Data>, keyof SessionMiddleware> = {
-    // Here and below: the type of data is the app's word.
+    // Here and below: the app vouches for the type of data.
     run: (request, fn) => mounted.run(request, fn as (session: SessionManager) => ReturnType<typeof fn>),
     list: (owner) => store.during(() => sessions.list(owner)) as Promise<SessionInfo<Data>[]>,
     get: async (publicId, given) =>
@@ -85,24 +85,24 @@ export function session<Data extends object>(options: SessionOptions<Data> = {})
     deleteExpired: () => sweeper.sweep(),
     close: () => mounted.close(),
   }
-  // It looks at nothing of the state but what it puts there.
+  // The middleware reads nothing of `ctx.state` but what it puts there.
   const middleware = Object.assign(
     mounted.handle.bind(mounted) as (ctx: ParameterizedContext<object>, next: Next) => Promise<unknown>,
     methods,
   )
-  // DEBUG=koa* and tracers call a middleware by its name.
+  // DEBUG=koa* and tracers refer to a middleware by its name.
   Object.defineProperty(middleware, 'name', { value: 'session' })
   mountedBy.set(middleware, mounted)
   warnIfNeverReached(mounted.core.events)
   return middleware
 }
 
-// Shared by all copies of this package in the process: the one of a test may ask for a middleware of the app's.
+// Shared by all copies of this package in the process: a test may load another copy than the app whose middleware it passes in.
 const MOUNTED = Symbol.for('koa-fastsession.middlewares')
 const holder = globalThis as { [MOUNTED]?: WeakMap<object, MountedSession> | undefined }
 const mountedBy = (holder[MOUNTED] ??= new WeakMap())
 
-/** @internal What is behind a middleware. @throws {TypeError} when it was not made by `session()`. */
+/** @internal The `MountedSession` of a middleware. @throws {TypeError} when the middleware was not made by `session()`. */
 export function mountedSession(middleware: object): MountedSession {
   const mounted = mountedBy.get(middleware)
   if (mounted === undefined) throw invalidType('the middleware', 'one that session() made', middleware)
@@ -152,7 +152,7 @@ export class MountedSession {
     warnOfSettings(settings, events)
   }
 
-  // ---- the way of one request
+  // ---- the path of one request
 
   /** One request through Koa's chain. */
   handle(ctx: Context, next: Next): Promise<unknown> {
@@ -174,12 +174,12 @@ export class MountedSession {
     this.sweeper.start()
   }
 
-  /** One of the requests by which a browser binds a session to its device: neither skipped nor held to be of another site. */
+  /** Answers a request by which a browser binds a session to its device. `skip` and `crossSite` do not apply to it. */
   async #answerDevice(ctx: Context, route: Route): Promise<void> {
     await this.#device?.answer(this.requests.infoOf(ctx.req, ctx, true), route)
   }
 
-  /** One request outside the chain: its cookie can be read, and none be sent. */
+  /** Serves a request outside the chain: its cookie can be read, but no cookie can be sent. */
   async run<Result>(
     request: IncomingMessage,
     fn: (session: SessionManager) => Result | Promise<Result>,
@@ -202,7 +202,7 @@ export class MountedSession {
     const session = loading instanceof RequestSession ? loading : await loading
     if (session.status === 'live' && isUnsafe(request)) assertSameSite(this.core, info, session)
     if (ctx === undefined && session.origin === 'unbound') throw unboundError()
-    // Not before: neither an outage nor a refused request, nor a session that was passed over, may send a cookie.
+    // Only now: an outage, a refused request, or a session that was loaded but not chosen must not send a cookie.
     if (session.cookie.due !== 'none' || session.pending.mustStore) session.cookie.watchHeaders()
     const manager = new SessionManager(session)
     const scope = new ContextScope(manager, this.core.settings.stateKey, info.cookie.name, outer, request)
@@ -210,7 +210,7 @@ export class MountedSession {
     const facade = ctx === undefined ? undefined : this.#show(ctx, manager)
     let result: Result
     try {
-      // Whatever next is, it is called without an argument.
+      // With a `ctx`, `fn` is Koa's `next`, which is called without an argument.
       result = await (ctx === undefined
         ? sessionContext.run(scope, fn, manager)
         : sessionContext.run(scope, fn as () => Result | Promise<Result>))
@@ -227,7 +227,7 @@ export class MountedSession {
     return result
   }
 
-  /** The outer chain commits what comes later; what this one changed is stored before its answer leaves. */
+  /** What the handlers of a forwarded request changed is stored before its answer leaves. The outer chain commits later changes. */
   async #serveForwarded(ctx: Context, manager: SessionManager, next: Next): Promise<void> {
     const session = requestSessionOf(manager)
     const facade = this.#show(ctx, manager)
@@ -241,7 +241,7 @@ export class MountedSession {
     await finishForwarded(session, facade)
   }
 
-  /** @internal The public id of the live session that a request's cookie names; what cannot be read is none. */
+  /** @internal The public id of the live session that a request's cookie names; `undefined` also for one that cannot be read. */
   async livePublicId(info: RequestInfo): Promise<string | undefined> {
     const session = await this.#loader.load(info, true)
     session.open()
@@ -255,7 +255,7 @@ export class MountedSession {
   }
 }
 
-/** Commits what the handlers changed, in the facade of koa-session too. */
+/** Commits what the handlers changed, also through the facade of koa-session. */
 async function finish(session: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
   try {
     await facade?.finish()
@@ -266,13 +266,13 @@ async function finish(session: RequestSession, facade: KoaSessionFacade | undefi
   await commit(session)
 }
 
-/** The same where the outer chain goes on. */
+/** The same for a forwarded request, whose outer chain goes on. */
 async function finishForwarded(session: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
   await facade?.finish()
   await commitPending(session)
 }
 
-/** A handler made a WebSocket of the connection: Koa would write its answer to an error into it. */
+/** Commits after a handler made a WebSocket of the connection. Koa would write its response to a thrown error into the socket. */
 async function finishSocket(
   ctx: Context,
   session: RequestSession,
@@ -285,11 +285,11 @@ async function finishSocket(
   }
 }
 
-/** Whether a thrown error is the handler's answer: a status from 400 to 499, and not one of our own errors. */
+/** Whether a thrown error is the handler's answer: it has a status from 400 to 499, and is not one of our own errors. */
 function isAnswer(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
   const { name, status, statusCode } = error as { name?: unknown; status?: unknown; statusCode?: unknown }
-  // By name: it may be of another copy of this package.
+  // By name: the error may come from another copy of this package.
   if (name === 'SessionError') return false
   // eslint-disable-next-line @typescript-eslint/prefer-nullish-coalescing -- as Koa: a status of 0 is none
   const answer = status || statusCode

@@ -1,5 +1,5 @@
 /**
- * Sessions go on: those of koa-session or express-session in this package, and those of one store in another.
+ * Keeps sessions through a migration: from koa-session or express-session to this package, or from one store to another.
  *
  * @module koa-fastsession/migrate
  */

@@ -1,5 +1,5 @@
-// Detects routes that are mounted before session(). They have no session and fail where it is never asked; so until the
-// first request has come, this looks at how the process answers.
+// Detects routes that are mounted before session(). Their requests have no session and fail without ever reaching session(), so
+// until the first request reaches it, this module watches the responses of the process.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Events } from './events.ts'
 
@@ -8,12 +8,12 @@ const FINISHED = 'http.server.response.finish'
 let isReached = false
 let listener: ((message: unknown) => void) | undefined
 
-/** Warns once when a request fails and none has reached session() yet. */
+/** Warns once when a request is answered with 500 and none has reached session() yet. */
 export function warnIfNeverReached(events: Events): void {
   if (isReached || listener !== undefined) return
   listener = (message) => {
     if ((message as { readonly response: { readonly statusCode: number } }).response.statusCode !== 500) return
-    // Not at once: who unsubscribes while a message is published takes it from the next subscriber.
+    // Not at once: to unsubscribe while a message is being published hides the message from the next subscriber.
     queueMicrotask(markReached)
     if (isReached) return
     isReached = true
@@ -25,7 +25,7 @@ export function warnIfNeverReached(events: Events): void {
   subscribe(FINISHED, listener)
 }
 
-/** A request has come: there is nothing to look for any more. */
+/** Stops watching: a request has reached session(), or the warning was emitted. */
 export function markReached(): void {
   isReached = true
   if (listener === undefined) return

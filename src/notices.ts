@@ -1,4 +1,4 @@
-// Developer warnings: what works, but hardly as it is meant to. Each is said once for each middleware.
+// Developer warnings about what works, but probably not as intended. Each is emitted once for each middleware.
 import cluster from 'node:cluster'
 import type { ServerResponse } from 'node:http'
 import type { Context } from 'koa'
@@ -9,7 +9,7 @@ import type { Events } from './events.ts'
 import type { Settings } from './settings.ts'
 import { MemoryStore } from './stores/memory.ts'
 
-/** What the options say by themselves. */
+/** Warnings that need no request: emitted when session() is called. */
 export function warnOfSettings(settings: Settings, events: Events): void {
   const { store, encryption } = settings
   if (settings.hasShortSecret) warnOfShortSecret(events)
@@ -34,7 +34,7 @@ export function warnOfSettings(settings: Settings, events: Events): void {
   warnOfMemoryStore(settings, events)
 }
 
-/** Two middlewares in one chain that bind sessions at one path: what a browser sends there reaches the outer one alone. */
+/** Two middlewares in one chain have the same `deviceBound.path`: what a browser sends there reaches only the outer one. */
 export function warnOfDevicePath(events: Events): void {
   events.notice(
     'DEVICE_BOUND_PATH',
@@ -42,7 +42,7 @@ export function warnOfDevicePath(events: Events): void {
   )
 }
 
-/** A secret that could be guessed, in `keys` or the option of that name. */
+/** A secret could be guessed, in `keys` or the option of that name. */
 export function warnOfShortSecret(events: Events, option = 'keys'): void {
   events.notice(
     'SHORT_SECRET',
@@ -50,7 +50,7 @@ export function warnOfShortSecret(events: Events, option = 'keys'): void {
   )
 }
 
-/** Sessions in the memory of one process, where there are several or one that should not forget. */
+/** A MemoryStore in one of several processes, or in production where the app chose no store. */
 function warnOfMemoryStore({ store, isDefaultStore }: Settings, events: Events): void {
   if (!(store instanceof MemoryStore)) return
   if (cluster.isWorker) {
@@ -67,8 +67,8 @@ function warnOfMemoryStore({ store, isDefaultStore }: Settings, events: Events):
 }
 
 /**
- * A cookie that goes out with this response over plain HTTP, as far as Koa knows, and that no browser keeps or that should
- * have been marked Secure. Called where the Set-Cookie line is made.
+ * Warns of a cookie that no browser keeps, or that should have been marked Secure. Called where the Set-Cookie line is made, for
+ * responses that go over plain HTTP as far as Koa knows.
  */
 export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Events): void {
   if (cookie.isAuto && looksLikeHttps(ctx)) {
@@ -77,12 +77,12 @@ export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Event
       'the session cookie was sent without Secure, though a proxy says that the browser uses https: set app.proxy = true if you run behind that proxy',
     )
   }
-  // Most cookies: nothing in them that a browser could refuse.
+  // Most cookies: browsers refuse none of their attributes.
   if (cookie.isAuto && !cookie.attributes.includes('; Domain=')) return
-  // As far as it is known, without its port.
+  // Without the port; empty where the request names no host.
   const host = ctx.hostname.toLowerCase().replace(/\.$/, '')
   const isMarked = !cookie.isAuto && cookie.attributes.includes('; Secure')
-  // Browsers send fetch metadata over https alone (and to their own machine).
+  // Browsers send Fetch Metadata only over https (and to their own machine).
   const isSentInVain = isMarked && !looksLikeHttps(ctx) && ctx.req.headers['sec-fetch-site'] === undefined
   if (isSentInVain && host !== '' && !isLoopback(host)) {
     events.notice(
@@ -121,11 +121,11 @@ function says(header: string | string[] | undefined, pattern: RegExp): boolean {
 }
 
 /**
- * Warns when a package looks for `ctx.session`, where there is none: koa-csrf, for one, protects nothing then. A request that
- * gets a `ctx.session` of its own after all is passed over.
+ * Warns when a package reads `ctx.session`, which does not exist: koa-csrf, for example, protects nothing then. A request that
+ * gets a `ctx.session` of its own later causes no warning.
  *
- * On the prototype of all contexts of the app, so it costs a request nothing; setting `ctx.session` makes it an ordinary
- * property.
+ * The accessor is on the prototype of all contexts of the app, so it costs a request nothing; setting `ctx.session` makes it an
+ * ordinary property.
  */
 export function watchForKoaSession(prototype: object, events: Events): void {
   if ('session' in prototype) return

@@ -1,10 +1,10 @@
-// Functions among the options: each answers at once, and what it answers is checked at each use. A promise taken for a value
+// Options that are functions. Each must answer synchronously, and its result is checked at each call: a promise used as a value
 // would mean `true`, or nothing at all.
 import type { Context } from 'koa'
 import { invalidMix, invalidType, keyNames } from './errors.ts'
 import { isPromise } from './store.ts'
 
-/** An object of named values: no list, Map, Date, promise or function, all of which would pass for an empty one. */
+/** Whether a value is an object of named values. A list, Map, Date, promise or function is not: it would pass for an empty one. */
 export function isNamed(value: unknown): value is Record<string, unknown> {
   // By its tag: a plain object of another realm has another prototype.
   return NAMED.has(Object.prototype.toString.call(value)) && !isPromise(value)
@@ -18,14 +18,14 @@ export function callable<Fn>(value: Fn, name: string): Fn {
   return value
 }
 
-/** What to do about a promise where a value is due. It is refused: what it rejects with later must not end the process. */
+/** The remedy for a promise in the place of a value. The promise is refused, so its rejection must not end the process. */
 export function remedyFor(value: unknown): string | undefined {
   if (!isPromise(value)) return undefined
   Promise.resolve(value).catch(() => undefined)
   return 'it must answer at once, so it cannot be async'
 }
 
-/** A predicate of ctx, taken by its truth as JavaScript's are; a promise, which is always true, is refused. */
+/** A predicate of ctx. Its result counts as truthy or falsy, as in JavaScript; a promise, which is always truthy, is refused. */
 export function predicate(
   fn: ((ctx: Context) => boolean) | undefined,
   name: string,
@@ -45,10 +45,10 @@ export function plainAnswer(value: unknown, name: string, rule: string): object 
   throw invalidType(name, rule, value, remedyFor(value))
 }
 
-/** The clock. Databases keep instants as whole numbers; a clock may give fractions. */
+/** The clock, rounded down: databases keep instants as whole numbers, and a clock may give fractions. */
 export function clockOf(now: (() => number) | undefined): () => number {
   const asked = callable(now, 'options.now')
-  // Looked up at each call: a fake clock may be installed, or taken away, later.
+  // Looked up at each call: a fake clock may be installed or removed later.
   if (asked === undefined) return () => Date.now()
   return () => {
     const answer: unknown = asked()
@@ -58,8 +58,8 @@ export function clockOf(now: (() => number) | undefined): () => number {
 }
 
 /**
- * The options of a method: an object of these names alone, and none of them set to `undefined`, which would let through
- * what the caller meant to hold back.
+ * The options of a method: an object with these names only. None of them may be `undefined`, because the method would then apply
+ * to sessions that the caller meant to exclude.
  *
  * @throws {TypeError}
  */
@@ -75,7 +75,7 @@ export function methodOptions<Name extends string>(
   return given
 }
 
-/** @throws {TypeError} unless it is an object of these names alone. */
+/** @throws {TypeError} unless it is an object with these names only. */
 export function assertNames(given: unknown, caller: string, names: readonly string[]): asserts given is object {
   if (!isNamed(given)) throw invalidType(`the options of ${caller}`, 'a plain object', given)
   const unknown = Object.keys(given).find((name) => !names.includes(name))

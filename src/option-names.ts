@@ -36,7 +36,7 @@ const NAMES: Readonly<Record<keyof SessionOptions, true>> = {
   now: true,
 }
 
-// What koa-session, koa-generic-session, express-session and fastify's session call things, or do not need here.
+// Option names of koa-session, koa-generic-session, express-session and fastify's session, and what to use here instead.
 const HERE_IT_IS: Readonly<Record<string, string>> = {
   key: 'cookie: { name }',
   name: 'cookie: { name }',
@@ -78,13 +78,13 @@ const NEEDLESS: Readonly<Record<string, string>> = {
   errorHandler: "errors are Koa's, app.on('error'), and events are diagnostics channels",
 }
 
-/** @throws {TypeError} `ERR_INVALID_ARG_VALUE` for an option that there is none of that name. */
+/** @throws {TypeError} `ERR_INVALID_ARG_VALUE` for an unknown option. */
 export function checkNames(given: object): void {
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(NAMES, name))
   if (unknown !== undefined) throw unknownOption(given, unknown)
 }
 
-/** @throws {TypeError} `ERR_INVALID_ARG_VALUE` for a name within the object of an option. */
+/** @throws {TypeError} `ERR_INVALID_ARG_VALUE` for an unknown name within the object of an option. */
 export function checkInnerNames(given: object, at: string, names: readonly string[]): void {
   const unknown = Object.keys(given).find((name) => !names.includes(name))
   if (unknown !== undefined) throw invalidMix(`${at}.${unknown} is no option: ${at} takes ${names.join(', ')}`)
@@ -104,7 +104,7 @@ function unknownOption(given: object, name: string): TypeError {
   return invalidMix(`options.${name} is no option${hint}: the options are ${Object.keys(NAMES).join(', ')}`)
 }
 
-/** A name may be one that every object inherits. */
+/** Own entries only: a name may be one that every object inherits. */
 function own(table: Readonly<Record<string, string>>, name: string): string | undefined {
   return Object.hasOwn(table, name) ? table[name] : undefined
 }

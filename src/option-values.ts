@@ -1,4 +1,4 @@
-// The options that are more than a number or a flag: each function checks one, and gives what the core works with.
+// The options that are more than a number or a flag: each function checks one, and returns what the core works with.
 import type { Context } from 'koa'
 import { checkFlag, checkOneOf, checkText } from './checks.ts'
 import { isId, newId } from './cookie/id.ts'
@@ -47,7 +47,7 @@ export function storeOf(store: unknown): SessionStore {
   return store as SessionStore
 }
 
-/** What `skip` and `skipHeader` say together. */
+/** `skip` and `skipHeader` as one predicate. */
 export function skipOf(
   skip: ((ctx: Context) => boolean) | undefined,
   given: unknown,
@@ -98,7 +98,7 @@ export function codecOf(codec: unknown, maxBytes: number, isKoaSession: boolean)
   return customCodec(given)
 }
 
-/** What a codec makes of empty data; what it throws for a value is told at the commit. */
+/** The codec's text of empty data. What the codec throws is ignored here, and reported at the commit. */
 function textOfNothing(codec: SessionCodec): unknown {
   try {
     return codec.stringify({})
@@ -146,10 +146,10 @@ export function deviceOf(device: unknown): ((ctx: Context) => DeviceFacts) | und
   return (ctx) => frozen(deviceFacts((device as (ctx: Context) => unknown)(ctx)))
 }
 
-/** Cut, never refused: whoever sends a long header must not be kept from signing in. */
+/** Values are cut, never refused: a long header must not prevent a sign-in. */
 function addressAndUserAgent(ctx: Context): DeviceFacts {
   const userAgent = ctx.req.headers['user-agent']
-  // Behind a proxy the address is what a header says.
+  // Behind a proxy the address comes from a header.
   const address = ctx.ip.slice(0, MAX_ADDRESS)
   return userAgent === undefined ? { address } : { address, userAgent: userAgent.slice(0, MAX_USER_AGENT) }
 }
@@ -200,7 +200,7 @@ function originOf(value: unknown, name: string): string {
   checkText(value, name, /^[a-z][a-z0-9+.-]*:\/\/[^/?#@\s\\*]+$/i, rule)
   if (!URL.canParse(value)) throw invalidValue(name, rule, value)
   const { origin, protocol, host } = new URL(value)
-  // Of schemes that are not the web's (of browser extensions) a URL has no origin.
+  // The URL of a scheme that is not the web's, such as a browser extension's, has no origin.
   return origin === 'null' ? `${protocol}//${host}`.toLowerCase() : origin
 }
 
@@ -272,7 +272,7 @@ export function generateIdOf(generateId: SessionOptions['generateId']): () => st
       remedyFor(id),
     )
   }
-  // Tried once, so that a wrong one is found before the first visitor. What it gave is dropped.
+  // Called once now, so that a wrong generator is found before the first visitor. The id is dropped.
   checked()
   return checked
 }

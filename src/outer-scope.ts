@@ -7,14 +7,14 @@ import type { Core, RequestInfo } from './session/core.ts'
 import { requestSessionOf, SessionManager } from './session/manager.ts'
 
 /**
- * The scope around this one, if it is of the same request.
+ * The scope around this one, if it belongs to the same request.
  *
- * @throws {SessionError} `ERR_SESSION_ALREADY_MOUNTED` where one around has the same state key or cookie name.
+ * @throws {SessionError} `ERR_SESSION_ALREADY_MOUNTED` where a scope around this one has the same state key or cookie name.
  */
 export function outerScope({ request, cookie }: RequestInfo, core: Core): ContextScope | undefined {
   const { stateKey, deviceBound } = core.settings
   const around = sessionContext.getStore()
-  // An async context may outlive its request: only the scopes of this one count.
+  // An async context may outlive its request: only scopes of this request count.
   if (around?.isOf(request) !== true) return undefined
   for (let scope: ContextScope | undefined = around; scope !== undefined; scope = scope.outer) {
     if (scope.stateKey === stateKey || scope.cookieName === cookie.name) {
@@ -28,13 +28,13 @@ export function outerScope({ request, cookie }: RequestInfo, core: Core): Contex
   return around
 }
 
-/** Where the middleware of a scope answers browsers that bind a session. */
+/** The `deviceBound.path` of the middleware of a scope. */
 function devicePathOf({ session }: ContextScope): string | undefined {
   // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
   return session instanceof SessionManager ? requestSessionOf(session).core.settings.deviceBound?.path : undefined
 }
 
-/** The session of a request that a handler hands to the same app once more, as a redirect without the browser. */
+/** The session of a request that a handler passes to the same app once more, as an internal redirect. */
 export function forwardedManager(ctx: Context, core: Core): SessionManager | undefined {
   const { stateKey } = core.settings
   if (sessionContext.getStore()?.isOf(ctx.req) !== true || stateKey in ctx.state) return undefined

@@ -1,23 +1,23 @@
-// Work on many things: in portions, a few at a time, with a turn of the event loop between, and with an end.
+// Work on many items: in portions, a few at a time, with turns of the event loop in between, and with a limit.
 import { SessionError } from './errors.ts'
 
 /** How many records a portion has. */
 export const PORTION = 200
 
-/** No walk has more portions: of `PORTION` records each they are three thousand million. */
+/** The most portions of one walk. With `PORTION` records each they are three thousand million records. */
 const MAX_PORTIONS = 0x1000000
 
 /** How many pieces of work are under way at the same time, or follow each other in one turn of the event loop. */
 const WIDTH = 16
 
 /**
- * The portions one after another, each asked for when the one before was dealt with.
+ * Gives the portions one after another, and asks for each when the one before was dealt with.
  *
- * A store whose cursors go in a circle would never end: one cursor is remembered, a later one each time that the walk has
- * become twice as long, so that every circle is found (Brent's algorithm). A walk ends when the cursors do, and fails after
- * `most` portions: a store that has a new cursor for ever cannot be told from a large one before.
+ * The cursors of a faulty store may form a circle. One cursor is remembered, and replaced by a later one each time the walk has
+ * become twice as long, so that every circle is found (Brent's algorithm). A walk ends when a portion has no cursor, and fails
+ * after `most` portions: until then a store that always gives a new cursor cannot be told from a large one.
  *
- * @throws {SessionError} `ERR_SESSION_STORE` for cursors that go in a circle or have no end, and what `ask` throws.
+ * @throws {SessionError} `ERR_SESSION_STORE` for cursors that form a circle or never end, and what `ask` throws.
  */
 export async function* portions<Page extends { readonly cursor: string | undefined }>(
   ask: (cursor: string | undefined) => Page | Promise<Page>,
@@ -39,10 +39,10 @@ export async function* portions<Page extends { readonly cursor: string | undefin
 }
 
 /**
- * Does `work` for each of them, a few at a time. Every one is tried, even if another fails.
+ * Calls `work` for each item, a few at a time. Every item is tried, even if another one fails.
  *
- * @returns how many answered `true`.
- * @throws the first failure, when all have been tried.
+ * @returns how many calls answered `true`.
+ * @throws the first failure, after all items have been tried.
  */
 export async function eachOf<Item>(items: Iterable<Item>, work: (item: Item) => Promise<boolean>): Promise<number> {
   const queue = items[Symbol.iterator]()
@@ -55,7 +55,7 @@ export async function eachOf<Item>(items: Iterable<Item>, work: (item: Item) => 
       } catch (error) {
         failures.push(error)
       }
-      // A store that answers at once would otherwise keep the event loop: as many pieces as are under way make a turn.
+      // A store that answers synchronously would otherwise block the event loop: a turn handles `WIDTH` items.
       await nextTurn()
     }
   }
@@ -64,12 +64,12 @@ export async function eachOf<Item>(items: Iterable<Item>, work: (item: Item) => 
   return count
 }
 
-/** Lets everything else that is waiting have its turn before a piece of a portion that comes after `WIDTH` others. */
+/** Yields to the event loop at every `WIDTH`th piece of a portion; `at` is the index of the piece. */
 export function turnAfter(at: number): Promise<void> | undefined {
   return at % WIDTH === WIDTH - 1 ? nextTurn() : undefined
 }
 
-/** Lets everything else that is waiting have its turn. */
+/** Yields to the event loop. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }

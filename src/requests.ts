@@ -1,4 +1,4 @@
-// What a request brings along before its session is known: attributes of its cookie, and the keys of its app.
+// What is known of a request before its session is loaded: the attributes of its cookie, and the keys of its app.
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Context } from 'koa'
 import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/keyring.ts'
@@ -23,14 +23,14 @@ export class Requests {
     this.#events = events
   }
 
-  /** Knows the app for what comes outside its chain: its keys, and contexts. */
+  /** Remembers the app: requests outside its chain need its keys and contexts. */
   meet(app: App): void {
     if (this.#app === app) return
     this.#app = app
     if (!this.#settings.koaSession) watchForKoaSession(app.context, this.#events)
   }
 
-  /** A request of Koa's chain, or without `ctx` one outside it. Whether it is passive is asked of the app unless it is given. */
+  /** The facts of a request in Koa's chain, or without `ctx` outside it. Without `isPassive`, `options.passive` is asked. */
   infoOf<Ctx extends Context | undefined>(
     request: IncomingMessage,
     ctx: Ctx,
@@ -44,7 +44,7 @@ export class Requests {
     return { request, cookie, keyring: ring, ctx, isPassive: asked }
   }
 
-  /** A context for a request outside the chain, for functions of the app's that take one. */
+  /** A context for a request outside the chain, for options that are functions of ctx. */
   contextOf(request: IncomingMessage): Context {
     if (this.#app === undefined) {
       throw invalidMix(
@@ -54,7 +54,7 @@ export class Requests {
     return this.#app.createContext(request, new ServerResponse(request))
   }
 
-  /** The host that a request outside the chain asks for: behind a proxy the one that the browser knows. */
+  /** The host of a request outside the chain; behind a proxy, the host that the browser asked for. */
   hostOf(request: IncomingMessage): string {
     return this.#app === undefined ? (request.headers.host ?? '') : this.contextOf(request).host
   }
@@ -84,12 +84,12 @@ export class Requests {
   }
 }
 
-/** Whether `run()` can read a cookie of it. */
+/** Whether `run()` can read the cookie of a request. */
 export function isRequest(request: unknown): request is IncomingMessage {
   if (typeof request !== 'object' || request === null || !('headers' in request)) return false
   const { headers } = request
   if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return false
-  // The headers of a Request of fetch are no plain properties: its visitor would have no session, in silence.
+  // The headers of a fetch Request are not plain properties: its visitor would silently have no session.
   const { cookie, get } = headers as { readonly cookie?: unknown; readonly get?: unknown }
   return typeof get !== 'function' && (cookie === undefined || typeof cookie === 'string')
 }

@@ -1,4 +1,4 @@
-// What is done to sessions from outside a request: shown, changed, ended.
+// Operations on sessions from outside a request: show, change, end.
 import { goneError, invalidType, SessionError, storeClosedError } from './errors.ts'
 import { isPublicId } from './cookie/id.ts'
 import type { DestroyReason } from './events.ts'
@@ -17,18 +17,18 @@ import type { RecordPage, SessionRecord } from './store.ts'
 
 export type { SessionInfo } from './session/info.ts'
 
-// One pass over all sessions is followed by another where it took longer than a tombstone lies: a session may have got a
-// new id behind its back.
+// `destroyEverything` makes another pass when one took longer than a tombstone is sure to exist: a session may have got a new id
+// in a part that the pass had left already.
 const MAX_PASSES = 5
 const TOMBSTONE_SURELY_LIES = 50_000
-// A session that gets a new id again and again while it is updated is left alone. Those that it got before are followed
-// without a try: a list may be long, and its last session many ids further when its turn comes.
+// `updateAll` tries a session under at most MAX_MOVES ids, as it may get a new id again and again while it is updated. Older ids
+// are followed without a try, MAX_STEPS at a time: a list may be long, and its last session many ids further when its turn comes.
 const MAX_MOVES = 16
 const MAX_STEPS = 100
-/** Stored data does not satisfy the schema, or that makes something of it which cannot be stored. */
+/** The codes for stored data that does not satisfy the schema, or from which the schema makes what cannot be stored. */
 const UNUSABLE: ReadonlySet<string> = new Set(['ERR_SESSION_SCHEMA', 'ERR_SESSION_VALUE', 'ERR_SESSION_TOO_LARGE'])
 
-/** The middleware holds the store open for `list` and the ends, and refuses them once it is closed. */
+/** For `list` and the methods that end sessions, the middleware refuses calls after `close`, and lets `close` wait for them. */
 export class Sessions {
   readonly #core: Core
 
@@ -50,7 +50,7 @@ export class Sessions {
         if (predecessor !== undefined) predecessors.set(info.publicId, predecessor)
       }
     }
-    // Between two ids, a session stands under both.
+    // A session that is getting a new id may be stored under both ids.
     for (const [key, predecessor] of predecessors) {
       if (!listed.has(key) || !listed.has(predecessor)) continue
       listed.delete((await this.#hasGivenWay(predecessor, key)) ? predecessor : key)
@@ -59,8 +59,8 @@ export class Sessions {
   }
 
   /**
-   * Whether a session goes on under the second key. Until the record of the first has ended no browser knows the second, and
-   * none ever will where it gave way to another one: of two requests that gave it a new id, one was first.
+   * Whether the session of `predecessor` goes on under `key`. No browser knows `key` until the record of `predecessor` has ended,
+   * and none ever will if that record names another successor: of two requests that gave the session a new id, one was first.
    */
   async #hasGivenWay(predecessor: string, key: string): Promise<boolean> {
     const record = await this.#core.store.read(predecessor, this.#core.settings.now())
@@ -94,7 +94,7 @@ export class Sessions {
     const done = new Set<string>()
     const updated = new Set<string>()
     const predecessors = new Map<string, string | undefined>()
-    // All keys first: a session that gets a new id once it was updated is none to be updated.
+    // All keys first: a session that gets a new id after its update must not be updated again.
     for (const [at, key] of [...(await keysOf(this.#core, owner))].entries()) {
       await turnAfter(at)
       const now = await this.#updateOne(owner, key, fn, done, predecessors)
@@ -103,7 +103,7 @@ export class Sessions {
     return sessionsOf(updated, predecessors)
   }
 
-  /** Updates a session, or what took its place meanwhile; under which key, `undefined` where it is none to be updated. */
+  /** Updates a session, or the one that took its place meanwhile. Gives the updated key; `undefined` if nothing was updated. */
   async #updateOne(
     owner: string,
     listed: string,
@@ -137,7 +137,7 @@ export class Sessions {
         return publicId
       } catch (error) {
         if (run.hasThrown || !(error instanceof SessionError)) throw error
-        // What the function made of data is refused as in update().
+        // If the function has run, what it made of data is refused, as in update().
         if (UNUSABLE.has(error.code) && !run.hasBegun) return undefined
         if (error.code !== 'ERR_SESSION_GONE') throw error
         key = await this.#successorOf(publicId, done)
@@ -146,7 +146,7 @@ export class Sessions {
     return undefined
   }
 
-  /** Where a session stands that got new ids; `undefined` where it has ended, or was updated on the way there. */
+  /** The current key of a session that got new ids; `undefined` where it has ended, or was already updated under one of them. */
   async #successorOf(key: string, done: ReadonlySet<string>): Promise<string | undefined> {
     const { store, settings } = this.#core
     let target = key
@@ -165,10 +165,10 @@ export class Sessions {
   async *scan(): AsyncGenerator<SessionInfo, void, undefined> {
     const { store, settings } = this.#core
     const since = settings.now() - CLOCKS_APART
-    // Of sessions that got a new id lately: those that were shown, and what leads to them.
+    // Keys of sessions that got a new id lately: of those that were shown, and of the tombstones that lead to them.
     const moved = new FollowedTombstones()
     const ask = (cursor: string | undefined): Promise<RecordPage> => {
-      // It may be closed while somebody looks at what has come.
+      // The middleware may be closed while the caller looks at a portion.
       this.#assertOpen()
       return store.scan(settings.now(), PORTION, cursor)
     }
@@ -177,7 +177,7 @@ export class Sessions {
         await turnAfter(at)
         const predecessor = record.lastSeenAt < since ? undefined : readMetadata(record)?.predecessor
         const isShown = predecessor !== undefined && moved.has(predecessor)
-        // It still stands under its old id, and comes under that; or it has got another one than this.
+        // The session is still stored under its old id and comes under that one, or it got another new id than this.
         if (predecessor !== undefined && !isShown && !(await this.#hasGivenWay(predecessor, record.key))) continue
         const found = isEnded(record) ? await this.#movedSince(since, record, moved) : record
         if (found === undefined || moved.has(found.key)) continue
@@ -189,7 +189,7 @@ export class Sessions {
     }
   }
 
-  /** A session that got a new id while it was looked for may stand where the scan has been already: its tombstone leads there. */
+  /** The session of a tombstone that was left during the scan: the new record may be where the scan has been already. */
   async #movedSince(
     since: number,
     tombstone: SessionRecord,
@@ -211,7 +211,7 @@ export class Sessions {
     checkedOwner(owner, 'the owner of destroyAll()')
     if (except !== undefined && typeof except !== 'string')
       throw invalidType('except of destroyAll()', 'a public id', except)
-    // A session that gets a new id stands under both of them for a moment: it is one, to be spared or counted once.
+    // A session that gets a new id is stored under both ids for a moment. It is one session, to be spared or counted once.
     const predecessors = new Map<string, string | undefined>()
     const ended = new Set<string>()
     for await (const records of recordsOf(this.#core, owner, CLOCKS_APART)) {
@@ -261,7 +261,7 @@ export class Sessions {
     return (await endSession(this.#core, record, reason, owner)) && isLive
   }
 
-  /** Whether a text from outside can name a session: anything else is no session's, and the store is not asked. */
+  /** Whether a string from outside may be a public id. If not, it names no session, and the store is not asked. */
   #isName(publicId: unknown, caller: string, owner: string | undefined): publicId is string {
     if (typeof publicId !== 'string') throw invalidType(`the first argument of ${caller}`, 'a public id', publicId)
     if (owner !== undefined) {

@@ -1,4 +1,4 @@
-// Checks what a user has set and puts the defaults in place, once, when session() is called.
+// Checks the options and fills in the defaults, once, when session() is called.
 import type { Context } from 'koa'
 import { checkFlag, checkOneOf, checkText } from './checks.ts'
 import { cookieSettings, type CookieOptions, type CookieSettings } from './cookie/cookie.ts'
@@ -35,13 +35,13 @@ import { MemoryStore } from './stores/memory.ts'
 export { checkedOwner } from './option-values.ts'
 export { duration, lifetime } from './duration.ts'
 
-/** Options after validation, with every default in place. Functions of the app's are checked at each use. */
+/** Options after validation, with every default filled in. Results of the app's functions are checked at each call. */
 export interface Settings {
-  /** `undefined`: those of the app, at each request. */
+  /** `undefined`: the keys of the app, read at each request. */
   readonly keys: LiveKeyring | undefined
   readonly hasShortSecret: boolean
   readonly store: SessionStore
-  /** Whether the app left the store to us. */
+  /** Whether `options.store` was left out. */
   readonly isDefaultStore: boolean
   readonly cookie: CookieSettings | ((ctx: Context) => CookieSettings)
   readonly lifetime: LifetimePolicy
@@ -55,13 +55,13 @@ export interface Settings {
   readonly encryption: EncryptionSettings | undefined
   readonly codec: Codec
   readonly schema: StandardSchema | undefined
-  /** To be given a copy of data. */
+  /** Must be called with a copy of data. */
   readonly owner: ((data: Record<string, unknown>) => string | undefined) | undefined
   readonly maxPerOwner: number | undefined
   readonly device: ((ctx: Context) => DeviceFacts) | undefined
-  /** `undefined`: nothing is looked at. `origin` is the request's Origin header, as it was sent. */
+  /** `undefined`: requests are not checked. `origin` is the request's Origin header, as it was sent. */
   readonly crossSite: { readonly trusts: (ctx: () => Context, origin: string | undefined) => boolean } | undefined
-  /** The value of the header. */
+  /** The value of the `Clear-Site-Data` header. */
   readonly clearSiteData: string | undefined
   readonly deviceBound: { readonly within: number; readonly path: string } | undefined
   readonly generateId: () => string
@@ -73,17 +73,17 @@ export interface Settings {
 }
 
 /**
- * Checks options and puts the defaults in place.
+ * Checks the options and fills in the defaults.
  *
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, naming the option and its rule.
  */
 export function settingsOf(given: unknown): Settings {
-  // A store has no names of its own, and would pass for no options at all.
+  // A store has no own names, and would pass for empty options.
   if (!isNamed(given) || 'create' in given) throw invalidType('options', 'a plain object such as { store }', given)
   checkNames(given)
-  // Unchecked so far: every field is looked at below.
+  // Unchecked so far: every field is checked below.
   const options = given as SessionOptions
-  // For `undefined` alone, as everywhere: `null` is an error.
+  // Defaults replace only `undefined`, as everywhere: `null` is an error.
   const {
     cookie = {},
     rolling = false,

@@ -1,5 +1,5 @@
-// What a store failure is called, and the error that it becomes. The message of what a store threw may quote what it was sent,
-// and that may be data, so only codes, classes and words of a fixed list are ever shown.
+// Names store failures and turns them into errors. The message of a store's error may quote what was sent to the store, which may
+// be data, so only codes, names of classes and words of a fixed list are ever shown.
 import { WrongAnswer } from './answers.ts'
 import { SessionError } from './errors.ts'
 import type { Events } from './events.ts'
@@ -8,11 +8,11 @@ import type { SessionRecord } from './store.ts'
 /** The record that a call is about, or its key; `undefined` where it is about many. */
 export type Subject = string | Pick<SessionRecord, 'key' | 'owner'> | undefined
 
-// The first words of Redis's error replies. In the messages of some clients they stand further on.
+// The first words of Redis's error replies. Some clients put other text before them.
 const REDIS_WORDS =
   /\b(?:READONLY|OOM|NOAUTH|NOPERM|WRONGPASS|LOADING|MASTERDOWN|MISCONF|CLUSTERDOWN|MOVED|TRYAGAIN|CROSSSLOT|NOSCRIPT|NOREPLICAS|WRONGTYPE|EXECABORT|UNKILLABLE|IOERR)\b/
 
-/** What a failed call becomes; an event tells it, unless it is no failure: a store may say that it lacks something. */
+/** The error of a failed call. An event reports it, unless the store says that it lacks something (`ERR_SESSION_UNSUPPORTED`). */
 export function storeError(events: Events, operation: string, subject: Subject, given: unknown): SessionError {
   if (given instanceof SessionError) {
     if (given.code === 'ERR_SESSION_STORE') told(events, operation, subject, failureKind(given.cause), given.message)
@@ -20,7 +20,7 @@ export function storeError(events: Events, operation: string, subject: Subject, 
   }
   const cause = given ?? new Error('it gave no reason')
   const kind = failureKind(cause)
-  // The words of our own check quote nothing.
+  // The message of our own check quotes nothing.
   const why =
     cause instanceof WrongAnswer
       ? `: ${cause.message}`
@@ -28,7 +28,7 @@ export function storeError(events: Events, operation: string, subject: Subject, 
   return told(events, operation, subject, kind, `the session store failed at ${operation}${why}`, { cause })
 }
 
-/** What a call becomes that was not answered within `timeout` milliseconds; an event tells it. */
+/** The error of a call that was not answered within `timeout` milliseconds. An event reports it. */
 export function lateError(events: Events, operation: string, subject: Subject, timeout: number): SessionError {
   const isRead = ['read', 'list', 'listKeys', 'scan'].includes(operation)
   const message = `the session store did not answer ${operation} within options.storeTimeout (${timeout} ms)${isRead ? '' : ': whether it happened is unknown, and it is not tried again'}`
@@ -45,7 +45,7 @@ function told(
 ): SessionError {
   if (events.channels['store-error'].hasSubscribers) {
     const { key: publicId, owner } = typeof subject === 'object' ? subject : { key: subject }
-    // Without the cause: listeners print what they get.
+    // Without the cause: listeners may print the error.
     const error = new SessionError('ERR_SESSION_STORE', message)
     events.emit('store-error', { publicId, owner, operation, kind, error })
   }
@@ -54,7 +54,7 @@ function told(
 
 /**
  * The kind of a failure: a code such as `ECONNREFUSED`, `23505` or `ER_LOCK_DEADLOCK`, Redis's word, SQLite's result code,
- * else the name of the class; `undefined` where there is nothing to tell.
+ * else the name of the class; `undefined` where none of these is known.
  */
 export function failureKind(cause: unknown): string | undefined {
   // By its shape: an error of another realm is no instance of ours.
@@ -63,7 +63,7 @@ export function failureKind(cause: unknown): string | undefined {
     const { code, errcode, message } = cause as { code?: unknown; errcode?: unknown; message?: unknown }
     const word = typeof message === 'string' ? REDIS_WORDS.exec(message)?.[0] : undefined
     const name = typeof code === 'string' && isWord(code) ? code : className(cause)
-    // node:sqlite has one code for everything, and SQLite's own in another field.
+    // node:sqlite has one `code` for everything, and SQLite's own code in `errcode`.
     const detail = word ?? (Number.isSafeInteger(errcode) ? String(errcode) : undefined)
     if (detail === undefined || detail === name) return name
     return name === undefined ? detail : `${name} ${detail}`

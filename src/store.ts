@@ -1,12 +1,12 @@
-// The contract between the core and whatever keeps the records. A store knows nothing of cookies,
-// ids, requests or data: it keeps records under opaque keys, compares a version and sets, in one atomic step.
+// The contract between the core and the stores. A store knows nothing of cookies, ids, requests or data: it keeps records under
+// opaque keys, and compares a version and writes in one atomic step.
 import { markClass } from './copies.ts'
 
 /** What a store keeps for one session. A store copies every field and interprets only those named in its verbs. */
 export interface SessionRecord {
   /** The name of the record: a hash of the session's id, 43 characters of the base64url alphabet. Never the id itself. */
   readonly key: string
-  /** A whole number from 1 on, one larger with each `replace`. */
+  /** A whole number, 1 at first, and one larger with each `replace`. */
   readonly version: number
   /** The session's data as text or bytes, opaque to the store; empty once the session has ended or goes on under another key. */
   readonly payload: string | Uint8Array
@@ -38,12 +38,12 @@ export interface KeyPage {
   readonly cursor: string | undefined
 }
 
-/** What became of a `replace`. */
+/** The outcome of a `replace`. */
 export type Replaced = 'done' | 'stale' | 'gone'
 
 /**
- * A promise of `Answer`, one of some texts. To be implemented it is any promise of a text: `async replace() { return 'done' }` in
- * a class is one to the compiler, which forgets which text it was. A text that is no answer is refused when it comes.
+ * A promise of `Answer`, a union of strings. For a store that implements the contract, it is a promise of any string: TypeScript
+ * infers `Promise<string>` for `async replace() { return 'done' }` in a class. A string that is no answer is refused at run time.
  */
 export interface PromiseOfText<Answer> extends Promise<Answer> {
   // Two signatures of one function: were it one, the compiler would ask that it takes any text.
@@ -67,20 +67,20 @@ export interface PromiseOfText<Answer> extends Promise<Answer> {
 /**
  * Keeps session records.
  *
- * Every verb may answer at once or with a promise. `now` is the middleware's clock, in epoch milliseconds: it alone
+ * Every verb may answer synchronously or with a promise. `now` is the middleware's clock, in epoch milliseconds: it alone
  * decides what is expired (`expiresAt <= now`); a time to live of the server's own only collects garbage and must
  * never end a record early. Expected absence is a value; a thrown error or a rejection means that the store failed.
- * What a store hands out is a copy or deeply frozen: nobody can change a stored record but through these verbs.
+ * What a store returns is a copy or deeply frozen: stored records change only through these verbs.
  */
 export interface SessionStore {
-  /** What this store cannot promise, said once as a safety notice; left out where it keeps the whole contract. */
+  /** What this store cannot promise, emitted once as a safety notice; left out where it keeps the whole contract. */
   readonly limits?: string | undefined
 
   /**
    * Inserts a record.
    *
-   * `false`, writing nothing, when a live record holds the key; an expired one gives way. Of any number of
-   * concurrent callers with one key exactly one gets `true`.
+   * Answers `false` and writes nothing when a live record holds the key; an expired one gives way. Of any number of
+   * concurrent callers with the same key, exactly one gets `true`.
    */
   create(record: SessionRecord, now: number): boolean | Promise<boolean>
 
@@ -90,21 +90,21 @@ export interface SessionStore {
   /**
    * Puts `record` in the place of the live record of `record.key`, if and only if that one has `version`.
    *
-   * `'stale'` when the live record has another version, `'gone'` when there is none; neither writes anything.
-   * Comparison and write are one atomic step: of any number of concurrent callers with one version exactly one gets
+   * `'stale'` when the live record has another version, `'gone'` when there is no live record; neither writes anything.
+   * Comparison and write are one atomic step: of any number of concurrent callers with the same version, exactly one gets
    * `'done'`. The owner may change: the index by owner follows. A `record` that is already expired ends the session.
    */
   replace(record: SessionRecord, version: number, now: number): Replaced | PromiseOfText<Replaced>
 
   /**
-   * Moves `lastSeenAt` and `expiresAt` of the live record that has `version`; nothing else, the version least of all.
+   * Moves `lastSeenAt` and `expiresAt` of the live record that has `version`, and changes nothing else, not even the version.
    *
-   * `false`, writing nothing, when that record is missing, expired or of another version. A `lastSeenAt` older than
-   * the stored one changes nothing and is still `true`: of two touches the later instant stands.
+   * Answers `false` and writes nothing when that record is missing, expired or of another version. A `lastSeenAt` older than
+   * the stored one changes nothing, and the answer is still `true`: of two touches the later instant is kept.
    */
   touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): boolean | Promise<boolean>
 
-  /** Removes the record of that key, whatever its version. Whether there was one (it may have been expired). */
+  /** Removes the record of that key, whatever its version. Answers whether there was one, which may have been expired. */
   delete(key: string): boolean | Promise<boolean>
 
   /**
@@ -113,54 +113,55 @@ export interface SessionStore {
    *
    * The first call has no cursor; each later one takes the cursor of the portion before, until that is `undefined`. A
    * portion may be empty before the end. A record whose `create` or `replace` has been acknowledged before the first
-   * call is listed, at least once, unless it ends meanwhile; one that is being written is listed or not, but never live
-   * and unlisted afterwards: index entries are written before records. A store that reads its index first, and then the
-   * records, also gives one that was replaced by an empty one in between: it may name the record in which its session goes on.
+   * call is listed at least once, unless it ends meanwhile. A record that is being written may be listed or not, but is never
+   * live and unlisted afterwards: index entries are written before records. A store that reads its index first, and then the
+   * records, also gives the empty record that replaced one in between: it may name the record in which its session goes on.
    */
   list?(owner: string, now: number, limit: number, cursor: string | undefined): RecordPage | Promise<RecordPage>
 
   /**
-   * As `list`, but gives the keys alone: no payload is read, and what lost its owner meanwhile may come. Optional beside
-   * `list`; the core uses `list` without it.
+   * As `list`, but gives only the keys: no payload is read, and keys of records that lost their owner meanwhile may come.
+   * Optional beside `list`; the core uses `list` without it.
    */
   listKeys?(owner: string, now: number, limit: number, cursor: string | undefined): KeyPage | Promise<KeyPage>
 
   /**
    * All live records, anonymous ones too, in portions of about `limit`, as `list` gives them.
    *
-   * Takes constant memory, holds neither a lock nor a transaction between portions. A record that lives from the first
-   * call to the last comes at least once. A record that cannot be read is passed over. Optional.
+   * It takes constant memory, and holds neither a lock nor a transaction between portions. A record that lives from the first
+   * call to the last comes at least once. A record that cannot be read is skipped. Optional.
    */
   scan?(now: number, limit: number, cursor: string | undefined): RecordPage | Promise<RecordPage>
 
   /**
    * Calls `onEnd` with the key of each record that is deleted, or replaced by an expired or an empty one, in whichever
-   * process; more keys may come. `onEnd(undefined)`: some may have been lost (a connection was cut and is back).
+   * process; it may be called with other keys, too. `onEnd(undefined)`: some keys may have been lost (a connection was cut and
+   * is back).
    *
-   * A record that merely expires is not announced. Every process announces, subscribed or not, and an announcement that
-   * is refused never fails the verb. Optional; a store may lack it when it was not given what it needs for it.
+   * A record that merely expires is not announced. Every process announces, whether it has subscribed or not, and an announcement
+   * that is refused never fails the verb. Optional; a store may lack it when it was made without what this verb needs.
    *
    * @returns a function that ends the subscription.
    */
   subscribe?(onEnd: (key: string | undefined) => void): () => void
 
   /**
-   * Calls `onEvict` for each live record that a bounded store removed to make room, with what the record was. Optional.
+   * Calls `onEvict` for each live record that a bounded store removed to make room, with the key and owner that it had. Optional.
    *
-   * @returns a function that ends it.
+   * @returns a function that ends the subscription.
    */
   watchEvictions?(onEvict: (evicted: Pick<SessionRecord, 'key' | 'owner'>) => void): () => void
 
-  /** Removes up to `limit` expired records, and no other; how many. Optional where the server expires records itself. */
+  /** Removes up to `limit` expired records, and no others; answers how many. Optional where the server expires records itself. */
   deleteExpired?(now: number, limit: number): number | Promise<number>
 
   /**
-   * What the clock of the server shows, in epoch milliseconds. It decides nothing: where it is far from `now`, a notice says
-   * so. `undefined` where it cannot be asked. Optional; left out where there is no server.
+   * The time of the server, in epoch milliseconds. It decides nothing: where it is far from `now`, a notice says so.
+   * `undefined` where the server cannot be asked. Optional; left out where there is no server.
    */
   serverTime?(): number | undefined | Promise<number | undefined>
 
-  /** Ends timers and whatever the store opened itself, never a caller's client. A second call does nothing. */
+  /** Stops timers and closes what the store opened itself, never a client of the caller. A second call does nothing. */
   close?(): void | Promise<void>
 }
 
@@ -172,10 +173,10 @@ export function isPromise<T>(answer: MaybePromise<T>): answer is Promise<T> {
   return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
 }
 
-// A store may be of another copy of this package than the middleware: its errors are known by this mark.
+// The store may come from another copy of this package than the middleware: its errors are recognised by this mark.
 const CORRUPT = Symbol.for('koa-fastsession.corrupt-record')
 
-/** A record that is not what was written: cut off, changed, or another record's. To the core its session has ended. */
+/** A record that is not what was written: cut off, changed, or another record's. The core treats its session as ended. */
 export class CorruptRecord extends Error {
   static {
     markClass(this, CORRUPT)

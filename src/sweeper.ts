@@ -8,7 +8,7 @@ import { nextTurn } from './portions.ts'
 
 const BATCH = 500
 
-/** A sweep ends after ten minutes, in milliseconds: a store that always answers a full portion must not hold it for ever. */
+/** The longest sweep, in milliseconds: a store that always answers a full portion must not keep it running for ever. */
 const MAX_SWEEP = 600_000
 
 /** How long after the first request the clock of the store's server is asked for, in milliseconds: no request waits for it. */
@@ -33,7 +33,7 @@ export class Sweeper {
     this.#clock = new ClockCheck(store, now, events)
   }
 
-  /** Begins with the first request; a timer that never keeps the process alive, nor the request that started it. */
+  /** Starts the timers, at the first request. They keep neither the process alive nor the context of that request. */
   start(): void {
     if (this.#isStarted) return
     this.#isStarted = true
@@ -51,17 +51,17 @@ export class Sweeper {
   }
 
   /**
-   * Deletes what has expired by now; how many. Other work gets its turn between portions. After `maxTime` milliseconds the
-   * rest is left to the next sweep.
+   * Deletes the records that have expired by now, and gives their number. Yields to the event loop between portions. After
+   * `maxTime` milliseconds the rest is left to the next sweep.
    *
    * @throws {SessionError} `ERR_SESSION_STORE`, also after `close`.
    */
   async sweep(maxTime: number = MAX_SWEEP): Promise<number> {
     return this.#store.during(async () => {
-      // Not awaited: a server that does not tell the time keeps no sweep from its work.
+      // Not awaited: a server that does not answer must not delay the sweep.
       if (this.#store.hasServerTime) void this.#clock.check()
       const begun = performance.now()
-      // One instant for all portions: what expires meanwhile is for the next sweep, so this one has an end.
+      // One instant for all portions: what expires meanwhile is left to the next sweep, so that this one ends.
       const now = this.#now()
       for (let total = 0; ;) {
         const deleted = await this.#store.deleteExpired(now, BATCH)
@@ -72,7 +72,7 @@ export class Sweeper {
     })
   }
 
-  // Processes that were started together must not sweep together: a fifth earlier or later.
+  // A fifth earlier or later: processes that were started together must not sweep together.
   #schedule(): void {
     const delay = Math.min(this.#interval * (0.8 + Math.random() * 0.4), MAX_TIMER)
     const timer = setTimeout(() => {
@@ -97,7 +97,7 @@ export class Sweeper {
 
 /** A timer that keeps no process alive. */
 function unrefed(timer: NodeJS.Timeout): NodeJS.Timeout {
-  // A number where a test environment replaces the timers of Node.
+  // The timer is a number where a test environment replaces Node's timers.
   ;(timer as Partial<NodeJS.Timeout>).unref?.()
   return timer
 }

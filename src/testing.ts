@@ -22,9 +22,9 @@ import { RequestSession } from './session/request-session.ts'
 import { assertNames } from './option-functions.ts'
 import { checkedOwner } from './settings.ts'
 
-/** What a session of a test has beside its data. */
+/** What a test session has besides its data. */
 export interface TestSessionOptions {
-  /** Signs that owner in: 1 to 255 characters. Left out: as the option `owner` of `session()` finds it in data. */
+  /** The owner to sign in: 1 to 255 characters. Left out: the owner that the option `owner` of `session()` finds in data. */
   readonly owner?: string | undefined
   /** When the owner signed in, in epoch milliseconds. @default now */
   readonly authenticatedAt?: number | undefined
@@ -41,8 +41,8 @@ export interface WithSessionOptions<Data extends object> extends TestSessionOpti
 }
 
 /**
- * Runs `fn` with a session that holds `data`: `currentSession()` finds it at any async depth. Everything works,
- * `update`, `signIn` and `destroy` too, in a store of its own that is gone afterwards.
+ * Runs `fn` with a session that holds `data`: `currentSession()` finds it at any async depth. All methods work, also
+ * `update`, `signIn` and `destroy`, in a store of its own that is gone afterwards.
  *
  * ```ts
  * await withSession({ cart: ['book'] }, async (session) => {
@@ -51,7 +51,7 @@ export interface WithSessionOptions<Data extends object> extends TestSessionOpti
  * }, { owner: 'u1' })
  * ```
  *
- * @returns what `fn` returned; look at `session.data` before that, for nothing of it is kept.
+ * @returns what `fn` returned. Look at `session.data` inside `fn`: nothing of it is kept.
  */
 export async function withSession<Result, Data extends object = SessionData>(
   data: Data,
@@ -66,14 +66,14 @@ export async function withSession<Result, Data extends object = SessionData>(
   const { core } = mounted
   const info = infoOf(mounted, undefined)
   const { id, record, draft } = await store(mounted, info, data, { owner, authenticatedAt })
-  // A response that is never sent: a session of a test may get a new id.
+  // A response that is never sent: the session of a test may get a new id.
   const res = new ServerResponse(info.request)
   const ctx = { req: info.request, res, secure: false } as unknown as Context
   const live = new RequestSession(core, { ...info, ctx }, core.settings.now(), 'new')
   live.resume(id, record, draft.metadata)
   if (core.settings.schema !== undefined) {
     const loaded = await applySchema(core, record, live.stored)
-    // Empty data that the schema refuses is that of a new session, which is checked at the commit.
+    // Only empty data can be refused here. It is the data of a new session, which is checked at the commit.
     if (loaded.dataError?.code !== 'ERR_SESSION_SCHEMA') takeNewer(live, loaded)
   }
   const manager = new SessionManager<Data>(live)
@@ -83,8 +83,9 @@ export async function withSession<Result, Data extends object = SessionData>(
 
 /**
  * Stores a session in the middleware's store and signs its cookie, for supertest, playwright and the like. Before the
- * first request of the app the middleware needs `keys` as an option. The option `owner` of `session()` is asked where none is given here.
- * It is no request: it sends no event, takes no `device`, and `maxPerOwner` counts its sessions at the next sign-in by one.
+ * first request of the app the middleware needs `keys` as an option. Without an `owner` here, the option `owner` of `session()`
+ * is asked. This is no request: it sends no event and takes no `device`, and `maxPerOwner` counts the session only at the next
+ * sign-in by a request.
  *
  * ```ts
  * const cookie = await sessionCookie(sessions, { cart: ['book'] }, { owner: 'u1' })
@@ -93,8 +94,8 @@ export async function withSession<Result, Data extends object = SessionData>(
  *
  * @returns the pair `name=value` for a Cookie header.
  * @throws {SessionError} what storing data throws: `ERR_SESSION_VALUE`, `ERR_SESSION_SCHEMA`, `ERR_SESSION_STORE` ...
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for something that `session()` did not make, or keys
- * that are not known yet.
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a middleware that `session()` did not make, or
+ * keys that are not known yet.
  */
 export async function sessionCookie<Data extends object>(
   middleware: SessionMiddleware<Data, string>,
@@ -110,14 +111,14 @@ export async function sessionCookie<Data extends object>(
 }
 
 /**
- * The session that a Cookie header names, as `get` shows it; `undefined` where it names none. Moves no timeout.
+ * The session that a Cookie header names, as `get` shows it; `undefined` where there is no such session. It moves no timeout.
  *
  * ```ts
  * const response = await fetch(url, { headers: { cookie } })
  * assert.equal((await sessionOf(sessions, cookie))?.owner, 'u1')
  * ```
  *
- * @throws {TypeError} for something that `session()` did not make, or keys that are not known yet.
+ * @throws {TypeError} for a middleware that `session()` did not make, or keys that are not known yet.
  */
 export async function sessionOf<Data extends object>(
   middleware: SessionMiddleware<Data, string>,
@@ -133,7 +134,7 @@ function infoOf(mounted: MountedSession, cookie: string | undefined): RequestInf
   const request = new IncomingMessage(new Socket())
   request.method = 'GET'
   if (cookie !== undefined) request.headers.cookie = cookie
-  // No request of the app's, so the app is not asked whether it is passive.
+  // This is no request of the app's, so `options.passive` is not asked.
   return mounted.requests.infoOf(request, undefined, false)
 }
 

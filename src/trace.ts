@@ -1,5 +1,5 @@
-// Spans for tracing tools, by Node's TracingChannel. What a span shows is what the caller names, and an error without what
-// it quotes: never a result.
+// Spans for tracing tools, by Node's TracingChannel. A span shows what its caller names, and errors without what they may quote,
+// but never a result.
 import { tracingChannel, type TracingChannel } from 'node:diagnostics_channel'
 import { SessionError } from './errors.ts'
 import { failureKind } from './store-failure.ts'
@@ -8,7 +8,7 @@ import { isPromise, type MaybePromise } from './store.ts'
 /** The name of a span; its channels are those of `tracingChannel('koa-fastsession:' + name)`. */
 export type SpanName = 'load' | 'commit' | 'store'
 
-/** Whether a span has subscribers is asked here: it spares a caller the context and the closure. */
+/** Callers ask here whether a span has subscribers, which saves them the context and the closure if there are none. */
 export const spans: Readonly<Record<SpanName, TracingChannel>> = {
   load: tracingChannel('koa-fastsession:load'),
   commit: tracingChannel('koa-fastsession:commit'),
@@ -16,9 +16,9 @@ export const spans: Readonly<Record<SpanName, TracingChannel>> = {
 }
 
 /**
- * Runs `fn` in a span, in the async context of its caller; without subscribers a direct call. `context` is what
- * subscribers get, one object for all events of the span: no id and no data in it. Where `fn` fails it gets an `error`;
- * where the answer is a promise, `isPending` before the `end`: `asyncStart` and `asyncEnd` follow once it has settled.
+ * Runs `fn` in a span, in the async context of its caller; without subscribers it only calls `fn`. Subscribers get `context`, one
+ * object for all events of the span: it must hold no id and no data. If `fn` fails, `context` gets an `error`. If the answer is a
+ * promise, `context` gets `isPending` before the `end`, and `asyncStart` and `asyncEnd` follow once the promise has settled.
  */
 export function trace<T>(name: SpanName, context: object, fn: () => MaybePromise<T>): MaybePromise<T> {
   const span = spans[name]
@@ -38,7 +38,7 @@ function traced<T>(span: TracingChannel, context: object, fn: () => MaybePromise
     try {
       const answer = fn()
       if (!isPromise(answer)) return answer
-      // Before `end`, as Node's `result` would: who hears it knows whether an asyncEnd follows.
+      // Before `end`, as Node's `result` would be: a subscriber of `end` then knows whether an asyncEnd follows.
       Object.assign(context, { isPending: true })
       return answer.then(
         (value) => {

@@ -1,11 +1,11 @@
-// What is handed to an adapter: refused with words where it is something else, for most of it has methods of these names.
+// Checks the argument of an adapter. Much that is no such store has methods of the same names, so the errors say what it is.
 import { invalidType } from '../errors.ts'
 
 /**
- * Adapters have no options: the lifetime is the session's, a prefix the foreign store's.
+ * Adapters have no options: the session sets the lifetime, the foreign store a prefix.
  *
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for options, which come behind the store, and unless `store` has these methods
- * and is nothing else that is known.
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for options after the store, for a store that lacks one of these methods, and for
+ * known objects of another kind.
  */
 export function assertStore(
   adapter: string,
@@ -37,7 +37,7 @@ export function assertStore(
 /**
  * The foreign answer, a promise or a value.
  *
- * @throws {Error} for `true` and `false`: clients that answer by callback return them.
+ * @throws {Error} for `true` and `false`, which clients that answer by callback return.
  */
 export function notByCallback(adapter: string, answer: unknown): unknown {
   if (typeof answer === 'boolean')

@@ -1,11 +1,11 @@
-// Stores written for express-session: callbacks, and a lifetime that they read from the session's cookie.
+// Stores written for express-session: they answer by callback and read the lifetime from the session's cookie.
 import { isPromise, type SessionStore } from '../store.ts'
 import { assertStore } from './arguments.ts'
 import { KeyValueStore, type KeyValueClient } from './key-value-store.ts'
 
-/** What an express-session store is given for a session: the cookie that it takes the lifetime from, and the record. */
+/** What an express-session store gets for a session: the cookie that it reads the lifetime from, and the record. */
 export interface ExpressSession {
-  /** What stores of express-session ask for a lifetime. */
+  /** Where stores for express-session read the lifetime. */
   readonly cookie: {
     readonly originalMaxAge: number
     readonly maxAge: number
@@ -17,7 +17,7 @@ export interface ExpressSession {
   readonly record: string
 }
 
-/** A store for express-session; what else it has is not used. */
+/** A store for express-session. Its other methods are not used. */
 export interface ExpressStore {
   get(sid: string, callback: (error?: unknown, session?: unknown) => void): unknown
   set(sid: string, session: ExpressSession, callback: (error?: unknown) => void): unknown
@@ -26,12 +26,12 @@ export interface ExpressStore {
 
 /**
  * A store for express-session (connect-redis, connect-pg-simple, connect-mongo, session-file-store ...) as a store for
- * `session()`. It stays the caller's, and is never closed.
+ * `session()`. The caller owns it; it is never closed.
  *
  * Such a store cannot compare and set, and has no index by owner: the log says once what follows from that. Each change
- * costs it a read more than a store of this package. A lifetime of its own (`ttl` as an option) must not be shorter than
- * the sessions are to live. What the first create has stored is read back once: a store that does not give it back is
- * refused there, as a failure of the store.
+ * takes one more read than with a store of this package. A `ttl` option of the store must not be shorter than the sessions'
+ * lifetime. The first record that is created is read back once: a store that does not return it is refused there, as a
+ * failure of the store.
  *
  * ```ts
  * app.use(session({ store: fromExpressStore(new FileStore({ path: 'sessions' })) }))
@@ -63,7 +63,7 @@ class ExpressClient implements KeyValueClient {
   }
 
   async set(key: string, record: string, ttl: number): Promise<void> {
-    // Different stores read different ones of these: the lifetime must be in all of them.
+    // Stores differ in which of these they read, so each must state the lifetime.
     const cookie = { originalMaxAge: ttl, maxAge: ttl, expires: new Date(Date.now() + ttl), path: '/', httpOnly: true }
     await this.#called(this.#store.set.length >= 3, (callback) => this.#store.set(key, { cookie, record }, callback))
   }
@@ -73,10 +73,10 @@ class ExpressClient implements KeyValueClient {
   }
 
   /**
-   * Calls with a callback. A promise that is answered as well counts when it is rejected.
+   * Calls with a callback. If the store also returns a promise, its rejection counts.
    *
-   * Some stores answer by promise alone: those whose function names no callback, as long as none was ever called. A
-   * function that does call back may be async, too, and be done before it has the answer.
+   * The promise's value counts only if the function declares no callback and the store has never called one: an async
+   * function that does call back may resolve before it has the answer.
    */
   #called(
     namesCallback: boolean,
@@ -86,7 +86,7 @@ class ExpressClient implements KeyValueClient {
       const refuse = (error: unknown): void => reject(error instanceof Error ? error : new Error(String(error)))
       const answer = call((error, value) => {
         this.#hasCalledBack = true
-        // express-session asks whether the error is truthy.
+        // As express-session does, which treats any truthy value as an error.
         if (error) refuse(error)
         else resolve(value)
       })
@@ -98,15 +98,15 @@ class ExpressClient implements KeyValueClient {
   }
 }
 
-/** The record in a foreign session; what holds none passes on as it is, and counts as corrupt. */
+/** The record in a foreign session. A value without one is passed on as it is, and counts as corrupt. */
 export function recordIn(session: unknown): unknown {
   if (typeof session !== 'object' || session === null) return session
   return (session as { readonly record?: unknown }).record ?? session
 }
 
 /**
- * express-session takes an error of this code for "no such session", and stores of files count on it. A socket that is
- * not there has the same code, and is an outage.
+ * express-session takes an error with this code for "no such session", and file stores rely on that. A missing socket has the
+ * same code, but is an outage.
  */
 function isNotFound(error: unknown): boolean {
   const { code, syscall } = error as NodeJS.ErrnoException

@@ -1,11 +1,11 @@
-// The contract over a foreign store that only gets, sets and removes. A record travels as one text, so that it survives
-// whatever the foreign store makes of objects; each write reads, compares and writes in a turn of its key.
+// The store contract over a foreign store that only gets, sets and removes. A record is passed as one text, so that it survives
+// what the foreign store does with objects. Each write reads, compares and writes within one turn of its key.
 import { CorruptRecord, type Replaced, type SessionRecord, type SessionStore } from '../store.ts'
 import { queueOf, within, type KeyedQueue, type Turn } from './keyed-queue.ts'
 
-/** A foreign store, as an adapter speaks to it. What it throws passes on as it is. */
+/** A foreign store, as an adapter presents it. Its errors are passed on as they are. */
 export interface KeyValueClient {
-  /** What was set; `undefined` or `null` for nothing. Anything else that holds no record of ours is a corrupt record. */
+  /** What was set; `undefined` or `null` if nothing was. Any other value without a record of ours is a corrupt record. */
   get(key: string): Promise<unknown>
   /** Keeps the text for at least `ttl` milliseconds. */
   set(key: string, text: string, ttl: number): Promise<void>
@@ -14,17 +14,17 @@ export interface KeyValueClient {
 
 const DAY = 86_400_000
 
-// A foreign expiry collects garbage, by a clock and in units of its own. It comes well after the end of a session, which
-// the middleware's clock decides.
+// The foreign expiry only collects garbage, by its own clock and in its own units. It comes well after the end of the session,
+// which the middleware's clock decides.
 const SLACK = 3_600_000
 
-/** 400 days, the longest life of a session, and the slack: for stores that want a lifetime where none is known. */
+/** 400 days, the longest lifetime of a session, plus the slack: for calls that require a lifetime where none is known. */
 export const MAX_TTL: number = 400 * DAY + SLACK
 
-// memcached takes a relative lifetime of more than thirty days for an instant of 1970, and drops the value at once.
+// memcached takes a relative lifetime of over thirty days for a Unix time, in 1970, and drops the value at once.
 const MEMCACHED_MAX_TTL = 30 * DAY
 
-// What was written may take a moment to be seen by a read.
+// In milliseconds: a read may see a write only after a moment.
 const READ_BACK_PAUSES = [0, 50, 200]
 
 /** Session records in a foreign store. It has no `list`, no `scan`, no `deleteExpired`, and nothing to close. */
@@ -34,10 +34,10 @@ export class KeyValueStore implements SessionStore {
   readonly #client: KeyValueClient
   readonly #queue: KeyedQueue
   readonly #maxTtl: number
-  /** A record of ours came back from the foreign store: it takes and gives what the adapter thinks. */
+  /** Whether a record of ours has come back, which proves that the foreign store has the shape that the adapter expects. */
   #isProven = false
 
-  /** `adapter` is the name of the function that made it, `foreign` the object that all its adapters have in common. */
+  /** `adapter` is the name of the adapter function, `foreign` the foreign store, which several adapters may share. */
   constructor(adapter: string, foreign: object, client: KeyValueClient) {
     const isMemcached = speaksToMemcached(foreign)
     this.#adapter = adapter
@@ -77,7 +77,7 @@ export class KeyValueStore implements SessionStore {
     return this.#queue.run(key, async (turn) => {
       const stored = await this.#live(turn, key, now)
       if (stored?.version !== version) return false
-      // A foreign touch moves the foreign expiry alone, and the one that counts is in the record.
+      // A foreign touch would move only the foreign expiry; the expiry that counts is in the record.
       if (lastSeenAt >= stored.lastSeenAt) {
         const moved = { ...stored, lastSeenAt, expiresAt }
         await this.#put(turn, moved, encode(moved), now)
@@ -95,13 +95,13 @@ export class KeyValueStore implements SessionStore {
     })
   }
 
-  /** The record of that key if it lives; a corrupt one gives way to a write as an expired one does. */
+  /** The live record of that key. A corrupt record counts as an expired one, so a create may overwrite it. */
   async #live(turn: Turn, key: string, now: number): Promise<SessionRecord | undefined> {
     const record = await this.#readable(turn, key)
     return record !== undefined && record.expiresAt > now ? record : undefined
   }
 
-  /** The record of that key, `undefined` where it is corrupt. */
+  /** The record of that key; `undefined` where it is missing or corrupt. */
   async #readable(turn: Turn, key: string): Promise<SessionRecord | undefined> {
     const held = await turn.read(() => this.#client.get(key))
     try {
@@ -123,7 +123,7 @@ export class KeyValueStore implements SessionStore {
     await turn.write(() => (expiresAt > now ? this.#client.set(key, text, ttl) : this.#client.remove(key)))
   }
 
-  /** A store of another shape may swallow all that it is given. Without this, each session would be lost in silence. */
+  /** A store of another shape may drop everything without an error. Without this check, each session would be lost in silence. */
   async #prove(turn: Turn, { key, version }: SessionRecord): Promise<void> {
     for (const pause of READ_BACK_PAUSES) {
       if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause))
@@ -135,7 +135,7 @@ export class KeyValueStore implements SessionStore {
   }
 }
 
-/** Told by the name of a class: that of the store, or of what Keyv keeps things in. */
+/** Recognised by a class name: of the store itself, or of the storage behind a Keyv. */
 function speaksToMemcached(foreign: object): boolean {
   const { store, opts } = foreign as { store?: unknown; opts?: { store?: unknown } }
   return [foreign, store, opts?.store].some((one) => {
@@ -159,7 +159,7 @@ function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
 /**
  * The record in what a foreign store holds; `undefined` for nothing.
  *
- * @throws {CorruptRecord} for anything else than a record of that key: another type, cut off, or another record's.
+ * @throws {CorruptRecord} for anything but a record of that key: another type, a truncated record, or one of another key.
  */
 function decode(held: unknown, key: string): SessionRecord | undefined {
   if (held === undefined || held === null) return undefined

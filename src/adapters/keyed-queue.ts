@@ -1,14 +1,13 @@
-// Calls of one foreign store: one after another for each key, all at once for different keys. That makes a step of several
-// calls whole within one process. Every wait ends, for a foreign store may never answer a call.
+// Queues the calls of one foreign store: one turn after another for each key, in parallel for different keys. This serialises
+// multi-call operations per key within one process. Every wait has a limit, because a foreign store may never answer.
 
-// How many calls of one key wait at the most, and after how long, whatever the calls do, waiting and turn together end; so
-// does a read outside a turn.
+// The most turns in line for one key. The most milliseconds for a turn and its wait together, and for a read outside a turn.
 const [MAX_WAITING, MAX_TURN] = [1000, 10_000]
 
-// A call that took so long counts as lost once a later call has been answered: the store works, and others wait.
+// In milliseconds. If others wait, a call that takes this long counts as lost once a later call was answered: the store works.
 const [LOST_AFTER, CHECK_EVERY] = [500, 100]
 
-// For so long after a turn has lapsed, its write may still land and is then written over; for so many keys.
+// For this many milliseconds after a turn lapsed, its write may land late and is then overwritten; for at most this many keys.
 const [MAX_OVERDUE, MAX_OVERDUE_KEYS] = [60_000, 1000]
 
 type Call<T = unknown> = () => Promise<T>
@@ -22,12 +21,12 @@ interface Line {
 /** The calls of one foreign store. */
 export class KeyedQueue {
   readonly #lines = new Map<string, Line>()
-  /** Keys with a write that a lapsed turn left behind, and the last write since. */
+  /** Keys with an unsettled write of a lapsed turn, and the newest write since then. */
   readonly #overdue = new Map<string, Call | undefined>()
   #asked = 0
   #lastAnswered = 0
 
-  /** Runs `work` when everything that came earlier for that key is over: settled, or lapsed. */
+  /** Runs `work` once all earlier turns of that key have settled or lapsed. */
   run<Result>(key: string, work: (turn: Turn) => Promise<Result>): Promise<Result> {
     const line = this.#lines.get(key) ?? { end: Promise.resolve(), length: 0 }
     if (line.length >= MAX_WAITING)
@@ -62,12 +61,12 @@ export class KeyedQueue {
     return this.#lastAnswered > count
   }
 
-  /** Notes a write, for a key whose last write must come to stand again. */
+  /** Remembers the newest write of a key that has a late write, to repeat it once that one lands. */
   noteWrite(key: string, write: Call): void {
     if (this.#overdue.has(key)) this.#overdue.set(key, write)
   }
 
-  /** A turn has lapsed during a write, which may land after later ones: those must not be undone by it. */
+  /** For a turn that lapsed during a write: when that write lands, the newest one is repeated, so that it is not undone. */
   writeLater(key: string, late: Promise<unknown>): void {
     if (!this.#overdue.has(key) && this.#overdue.size < MAX_OVERDUE_KEYS) {
       this.#overdue.set(key, undefined)
@@ -75,16 +74,16 @@ export class KeyedQueue {
     }
     const rewrite = (): void => {
       const newest = this.#overdue.get(key)
-      // The caller of that write has its answer. If this fails, the next write of the session finds another version.
+      // The caller of the newest write has its answer already. If this fails, the session's next write finds another version.
       if (newest !== undefined) this.run(key, (turn) => turn.write(newest)).catch(() => undefined)
     }
     late.then(rewrite, rewrite)
   }
 }
 
-/** The time in which one piece of work has a key for itself. */
+/** The time in which one operation has a key to itself. */
 export class Turn {
-  /** Resolves when the next may begin. */
+  /** Resolves when the next turn may begin. */
   readonly over: Promise<void>
   readonly #queue: KeyedQueue
   readonly #key: string
@@ -102,7 +101,7 @@ export class Turn {
     this.over = new Promise((resolve) => (this.#end = resolve))
   }
 
-  /** Runs `work` after `previous`, unless the time is over by then. */
+  /** Runs `work` after `previous`, unless this turn has lapsed by then. */
   run<Result>(work: (turn: Turn) => Promise<Result>, previous: Promise<void>): Promise<Result> {
     return new Promise((resolve, reject) => {
       const deadline = setTimeout(() => {
@@ -145,7 +144,7 @@ export class Turn {
     this.#write = answer
     await answer
     this.#write = undefined
-    // A later turn compared with what was there before: of the two, that one stands.
+    // If this turn lapsed, a later turn may have compared with the state before this write: then the later turn's write stands.
     this.#assertGoing()
   }
 
@@ -179,14 +178,14 @@ export class Turn {
 
 const queues = new WeakMap<object, KeyedQueue>()
 
-/** The queue of a foreign store: the same one for every adapter of it, so that two middlewares share it. */
+/** The queue of a foreign store. All adapters of that store share it, even in two middlewares. */
 export function queueOf(foreign: object): KeyedQueue {
   const queue = queues.get(foreign) ?? new KeyedQueue()
   queues.set(foreign, queue)
   return queue
 }
 
-/** An answer that comes in time. */
+/** The answer, or a failure when it comes later than MAX_TURN. */
 export function within<T>(answer: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(noAnswer()), MAX_TURN)

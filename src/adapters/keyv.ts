@@ -1,5 +1,5 @@
-// Keyv, of any version: told by its shape. It answers an outage of what is behind it as if nothing were there: what it
-// emits, throws or keeps to itself differs from version to version, and an outage must never be an absent session.
+// Keyv of any version, recognised by its shape. In an outage of its storage, Keyv answers as if nothing were stored. Versions
+// differ in what they emit, throw or conceal, and an outage must never look like an absent session.
 import { invalidMix } from '../errors.ts'
 import type { SessionStore } from '../store.ts'
 import { assertStore, notByCallback } from './arguments.ts'
@@ -16,13 +16,12 @@ export interface KeyvLike {
 }
 
 /**
- * A Keyv (5, 6) as a store for `session()`. It stays the caller's, and is never disconnected. Give it a namespace of its
- * own.
+ * A Keyv (5, 6) as a store for `session()`. The caller owns it; it is never disconnected. Give it a namespace of its own.
  *
- * Keyv cannot compare and set, and has no index by owner: the log says once what follows from that. Each change costs it
- * a read more than a store of this package. An error that it emits fails the calls that are under way, for Keyv itself
- * answers `undefined` then, and an outage is not an absent session. Over memcached a session ends thirty days after its
- * last write, for memcached keeps nothing longer.
+ * Keyv cannot compare and set, and has no index by owner: the log says once what follows from that. Each change takes one
+ * more read than with a store of this package. An error that Keyv emits fails the calls under way, because Keyv itself
+ * answers `undefined` then, and an outage is not an absent session. Over memcached a session ends thirty days after its last
+ * write, because memcached keeps nothing longer.
  *
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for something without `get`, `set` and `delete`, or a Map;
  * `ERR_INVALID_ARG_VALUE` for a Keyv 5.4 without `throwOnErrors: true`, which conceals outages.
@@ -53,7 +52,7 @@ class KeyvClient implements KeyValueClient {
   async get(key: string): Promise<unknown> {
     if (typeof this.#keyv.getRaw !== 'function')
       return this.#watched(() => notByCallback('fromKeyv()', this.#keyv.get(key)))
-    // Keyv 5 conceals a failed get(), and not a failed getRaw().
+    // Keyv 5 conceals a failed get(), but not a failed getRaw().
     const held = await this.#watched(() => this.#keyv.getRaw?.(key))
     return typeof held === 'object' && held !== null && 'value' in held ? held.value : held
   }
@@ -67,7 +66,7 @@ class KeyvClient implements KeyValueClient {
     await this.#watched(() => this.#keyv.delete(key))
   }
 
-  /** Fails where an error was emitted meanwhile: it may have been another call's, but nothing is taken for absent. */
+  /** Fails if an error was emitted meanwhile. It may belong to another call, but no outage is taken for an absent session. */
   async #watched(call: () => unknown): Promise<unknown> {
     const before = this.#errors
     const answer = await call()

@@ -1,4 +1,4 @@
-// An object whose own enumerable properties are data, over another object's names.
+// An object whose own enumerable properties are data, and which has the members of another object as well.
 import { invalidMix } from '../errors.ts'
 import { setOwn } from '../record/changes.ts'
 import { isPlainObject } from '../record/json-value.ts'
@@ -10,7 +10,7 @@ export interface BagSource {
   readonly read: () => Bag
   /** Throws where nothing may be written any more. */
   readonly write: () => Bag
-  /** What a replaced object shows: all its keys come before the names of the object, for all of it may be kept. */
+  /** What a replaced object shows. Its keys come before the names of the object, because all of its data may be kept. */
   readonly past: () => Bag | undefined
   /** Whether a replaced object showed that value under that key. */
   readonly wasShown: (key: string | symbol, value: unknown) => boolean
@@ -34,7 +34,7 @@ export class DataFacade implements ProxyHandler<object> {
     if (typeof key === 'string' && Object.hasOwn(this.#own, key)) return this.#own[key]
     if (!isNamed(target, key)) return Reflect.get(this.#bag.read(), key)
     const value: unknown = Reflect.get(target, key)
-    // A method of the manager finds its private state only in the manager itself.
+    // A method of the manager needs the manager itself as `this`: a proxy has no private fields.
     return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value
   }
 
@@ -76,14 +76,14 @@ export class DataFacade implements ProxyHandler<object> {
   }
 }
 
-/** Whether the object itself has that name; what every object has may be data, too. */
+/** Whether the object has a member of that name. Names that every object inherits may be keys of data, too. */
 function isNamed(target: object, key: string | symbol): boolean {
   return key in target && (typeof key === 'symbol' || !(key in Object.prototype))
 }
 
-/** A copy that shares no plain object, array, Map, Set or Date with the value; others stay what they are. */
+/** A copy that shares no plain object, array, Map, Set or Date with the value; other objects are not copied. */
 export function copyOf<Value>(value: Value): Value {
-  // The copy is of the same kind; only this function knows.
+  // The copy has the type of the value, which the compiler cannot know.
   return clone(value, new Map()) as Value
 }
 

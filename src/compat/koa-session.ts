@@ -1,5 +1,5 @@
-// What packages written for koa-session, and through koa-passport those for express-session, expect: `ctx.session`, and
-// a `ctx.state.session` that is a bag of data as well. Both are facades of the manager and keep nothing themselves.
+// What packages written for koa-session expect, and through koa-passport those written for express-session: `ctx.session`, and
+// a `ctx.state.session` that is a bag of data as well. Both are facades of the manager and store nothing themselves.
 import { inspect, isDeepStrictEqual } from 'node:util'
 import type { Context } from 'koa'
 import { invalidMix, invalidType } from '../errors.ts'
@@ -15,7 +15,7 @@ import { copyOf, DataFacade, type Bag, type BagSource } from './data-facade.ts'
 
 type Manager = SessionManager<Bag>
 
-/** A callback as Node's own functions take it. */
+/** A callback in the style of Node's own functions. */
 export type Callback = (error?: unknown) => void
 
 /** What a replaced session object shows: copies, which packages may change and put into the new session. */
@@ -32,7 +32,7 @@ export class KoaSessionFacade {
   /** One for each session object that was replaced. */
   readonly #past: Past[] = []
   #end: 'no' | 'ended' | 'replaced' = 'no'
-  /** How many sign-ins there were until then: whoever signed in later is not signed out. */
+  /** The number of sign-ins when `ctx.session` was set to null: a later sign-in is not undone. */
   #endAfter = 0
   #session: object = {}
 
@@ -55,22 +55,22 @@ export class KoaSessionFacade {
     return cookie.signIns === this.#endAfter && status !== 'destroyed' ? this.#end : 'no'
   }
 
-  /** Carries out, when the handlers have returned, what they said by assigning to `ctx.session`. */
+  /** Called when the handlers have returned: carries out what they asked for by assigning to `ctx.session`. */
   async finish(): Promise<void> {
     this.#noticeLostWrites()
     const { manager, pendingEnd } = this
     if (pendingEnd === 'ended') await manager.destroy()
-    // Another object after null is another session: the id that the old one had must not open it.
+    // An object after null is a new session: the id of the old one must not open it.
     if (pendingEnd === 'replaced' && (!manager.isNew || manager.owner !== undefined)) {
       const session = this.#request
       await runExclusive(session, () => regenerate(session, 'seen', undefined))
     }
   }
 
-  /** Node's callback where there is one, else a promise. */
+  /** Calls the callback where there is one, else gives the promise. */
   settle(work: Promise<void>, callback: unknown): Promise<void> | undefined {
     if (typeof callback !== 'function') return work
-    // On a tick of its own: what a callback throws is its caller's, not a rejection of ours.
+    // On a tick of its own: what a callback throws must not become a rejection of ours.
     const call = (error: unknown): void => process.nextTick(callback, error)
     work.then(() => call(null), call)
     return undefined
@@ -78,15 +78,15 @@ export class KoaSessionFacade {
 
   regenerate(argument: unknown): Promise<void> | undefined {
     if (typeof argument === 'function') return this.settle(this.#startOver(), argument)
-    // As koa-session: null is no callback.
+    // As in koa-session, null counts as no callback.
     return this.manager.regenerate(argument ?? undefined)
   }
 
-  /** With a callback the new session is empty and another object, and the old one shows what it showed (passport). */
+  /** With a callback, the new session is empty and has a new object, and the old object goes on showing the old data (passport). */
   async #startOver(): Promise<void> {
-    // Copies: what data handed out is read-only from now on, and passport writes to what it takes out of the old object.
+    // Copies: objects that `data` handed out are read-only from now on, and passport writes to those that it takes from the old object.
     const past: Past = { shown: copyOf({ ...this.manager.data }), original: copyOf({ ...this.manager.data }) }
-    // A lifetime set before is meant for the session that begins, as with koa-session ("remember me" of a login).
+    // A lifetime that was set before is meant for the new session, as in koa-session ("remember me" of a login).
     const { maxAge } = this.#request.pending
     await this.manager.regenerate({ keep: false })
     this.#end = 'no'
@@ -96,7 +96,7 @@ export class KoaSessionFacade {
   }
 
   #show(): void {
-    // Where the copies will stand that this object shows once it was replaced.
+    // The index of the copies that this object shows once it has been replaced.
     const at = this.#past.length
     const past = (): Bag | undefined => this.#past[at]?.shown
     const bag: BagSource = {
@@ -119,7 +119,7 @@ export class KoaSessionFacade {
       regenerate: (argument?: unknown) => this.regenerate(argument),
     }
     const prototype = Object.getPrototypeOf(this.manager) as object
-    // A state that took the place of the first one may take nothing: the session has its new id nevertheless.
+    // A frozen object that the app put in the place of `ctx.state` takes no property: the session has its new id nevertheless.
     if (this.#past.length > 0 && Object.isFrozen(this.#ctx.state)) return
     const expose = exposerOf(this.#request.core.settings.stateKey)
     expose(this.#ctx, new Proxy(this.manager, new DataFacade(bag, own, prototype)))
@@ -138,7 +138,7 @@ export class KoaSessionFacade {
     if (this.pendingEnd === 'ended') this.#end = 'replaced'
   }
 
-  /** A copy that was taken out of a replaced object, changed, and put nowhere: its change is lost, and told. */
+  /** Warns of a copy that was taken from a replaced object, changed, and not put into the new session: its change is lost. */
   #noticeLostWrites(): void {
     let kept: ReadonlySet<object> | undefined
     for (const { shown, original } of this.#past) {
@@ -156,7 +156,7 @@ export class KoaSessionFacade {
   }
 }
 
-/** Shows a manager as koa-session's users look for it. */
+/** Shows a manager in the places where koa-session's users look for it. */
 export function showFacade(ctx: Context, manager: SessionManager): KoaSessionFacade {
   return new KoaSessionFacade(ctx, manager as Manager)
 }
@@ -207,7 +207,7 @@ class KoaSession {
     return this.#facade.regenerate(callback)
   }
 
-  /** Unlike `save` it keeps nothing where there is nothing to keep. */
+  /** Unlike `save`, it does not keep a new session without data. */
   manuallyCommit(): Promise<void> {
     return this.isNew && !this.populated ? Promise.resolve() : this.#facade.manager.save()
   }

@@ -1,11 +1,11 @@
-// subscribe: the end of a session is announced, its expiry is not.
+// subscribe: the end of a session is announced. Its expiry is not.
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { SessionStore } from '../store.ts'
 import { checkBeside, checkWhere, type StoreCheck, type With } from './run.ts'
 import { created, newKey, successor } from './scene.ts'
 
-/** A subscription, and the keys that it was called with. */
+/** A subscription and the keys that its listener was called with. */
 class Heard {
   readonly keys: (string | undefined)[] = []
   readonly stop: () => void
@@ -26,7 +26,7 @@ class Heard {
       const { key } = await created(store, Date.now())
       tried.push(key)
       await store.delete(key)
-      // Any of them: an announcement may take longer than a try.
+      // Any of the keys will do: an announcement may take longer than one try.
       if (await this.#hears(tried, 3)) return
     }
     assert.fail('a delete must be announced')
@@ -40,7 +40,7 @@ class Heard {
   }
 }
 
-/** A check with a subscription that is over when the check is. */
+/** A check with a subscription that ends with the check. */
 function checkHeard(title: string, body: (store: With<'subscribe'>, heard: Heard) => Promise<void>): StoreCheck {
   return checkWhere('subscribe', title, async (store) => {
     const heard = new Heard(store)

@@ -1,12 +1,12 @@
-// deleteExpired and close. Sweeps run by a clock ten years behind, so that they never meet the records of other checks,
-// nor anything live in a database that is used for more than this.
+// deleteExpired and close. Sweeps run with a clock ten years behind, so that they never reach records of other checks or other
+// live data in the same database.
 import assert from 'node:assert/strict'
 import { checkWhere, type StoreCheck, type With } from './run.ts'
 import { newRecord, assertAbsent, assertHolds, created, DAY, newKey, successor } from './scene.ts'
 
 const tenYearsAgo = (): number => Date.now() - 3650 * DAY
 
-/** Calls deleteExpired until it says 0; how many it says to have removed. */
+/** Calls deleteExpired until it returns 0. Returns the sum of its counts. */
 async function sweep(store: With<'deleteExpired'>, now: number, limit: number): Promise<number> {
   let total = 0
   for (let calls = 0; calls < 100_000; calls++) {
@@ -29,7 +29,7 @@ export const sweepChecks: readonly StoreCheck[] = [
 
     await sweep(store, now + 1000, 100)
 
-    // Asked with an instant at which they had been live: one that is still there would be handed out.
+    // At this instant the records were live: a read would return one that is still stored.
     for (const { key } of expired) await assertAbsent(store, key, now, 'an expired record must be removed')
     for (const { key } of expired) assert.equal(await store.delete(key), false, 'an expired record must be removed')
   }),
@@ -95,7 +95,7 @@ export const sweepChecks: readonly StoreCheck[] = [
       const records = anew.map(({ key }) => newRecord(now + 1000, { key }))
       const next = successor(replaced, { expiresAt: now + 5000 })
 
-      // Those that touch and replace have a clock that is a little behind that of the sweep.
+      // The clock of touch and replace is a little behind that of the sweep.
       const [, isTouched, isReplaced, ...areCreated] = await Promise.all([
         store.deleteExpired(now + 1000, 1000),
         store.touch(touched.key, 1, now + 1, now + 5000, now + 999),

@@ -1,10 +1,10 @@
-// No live references: nobody changes a stored record by writing to an object that was handed in or out.
+// No live references: writing to an object that was passed in or returned changes no stored record.
 import assert from 'node:assert/strict'
 import type { SessionRecord } from '../store.ts'
 import { check, checkWhere, type StoreCheck } from './run.ts'
 import { listed, assertHolds, created, newKey, newRecord, scanned, successor } from './scene.ts'
 
-/** Writes to everything that a record consists of. A frozen one refuses, which is as good as a copy. */
+/** Overwrites every field of a record. A frozen record refuses, which protects the store as well as a copy does. */
 function spoil(record: SessionRecord | undefined): void {
   if (record === undefined) return
   if (typeof record.payload !== 'string') record.payload.fill(0)
@@ -60,7 +60,7 @@ export const isolationChecks: readonly StoreCheck[] = [
       const record = await created(store, now, { payload: payload.slice(), owner: 'ada', meta: 'm' })
       const before = copy(record)
 
-      // Twice: a store may hand out what it was given at first, and what it kept later.
+      // Twice: the first read may return the object that was passed in, the second one that the store cached.
       for (let round = 0; round < 2; round++) {
         spoil(await store.read(record.key, now))
         await assertHolds(store, before, now)
@@ -106,7 +106,7 @@ export const isolationChecks: readonly StoreCheck[] = [
       const record = await created(store, now, { payload: payload.slice(), owner: 'ada', meta: 'm' })
       const before = copy(record)
 
-      // Others may be in the database, and are not to be spoilt.
+      // The database may hold other records, which must not be changed.
       spoil((await scanned(store, now, 1000)).find(({ key }) => key === record.key))
 
       await assertHolds(store, before, now)

@@ -1,4 +1,4 @@
-// Two stores over the same data, as two processes have them: neither keeps to itself what the other must know.
+// Two stores over the same data, as in two processes: each sees at once what the other writes.
 import assert from 'node:assert/strict'
 import { checkBeside, type StoreCheck, type With } from './run.ts'
 import { assertAbsent, assertHolds, created, HOUR, listed, newKey, newRecord, successor } from './scene.ts'
@@ -12,7 +12,7 @@ export const neighbourChecks: readonly StoreCheck[] = [
     const second = successor(first)
     const moved = { ...second, lastSeenAt: now + 5, expiresAt: now + 2 * HOUR }
 
-    // Each reads before the other writes: what it remembers of that must not be told again.
+    // Each store reads before the other writes: it must not answer from a cached copy afterwards.
     await assertHolds(other, first, now, 'a record must be read as another store created it')
     await assertHolds(store, first, now)
     assert.equal(await other.replace(second, 1, now), 'done')

@@ -1,4 +1,4 @@
-// The index by owner: every live record of that owner, and no other.
+// The index by owner: list gives every live record of the owner, and no other.
 import assert from 'node:assert/strict'
 import type { SessionRecord } from '../store.ts'
 import { checkWhere, type StoreCheck, type With } from './run.ts'
@@ -6,7 +6,7 @@ import { listed, assertSame, created, HOUR, newKey, newRecord, successor } from 
 
 const keysOf = (records: readonly SessionRecord[]): string[] => records.map(({ key }) => key)
 
-/** That these records come, each at least once, and no other. */
+/** Asserts that list gives each of these records at least once, and no other. */
 async function assertListed(
   store: With<'list'>,
   owner: string,

@@ -1,16 +1,16 @@
-// list, listKeys and scan in portions: all of them come, while records come and go, and a scan comes to those of every owner.
+// list, listKeys and scan in portions: they find all records, also while others come and go. A scan covers all owners.
 import assert from 'node:assert/strict'
 import type { SessionRecord, SessionStore } from '../store.ts'
 import { checkWhere, type StoreCheck, type With } from './run.ts'
 import { assertSame, created, createdMany, listed, listedKeys, newKey, scanned, successor } from './scene.ts'
 
-// More than the pages that databases, their clients and people choose when nobody says a size: 10, 50, 100.
+// More than the usual default page sizes of databases and their clients: 10, 50, 100.
 const MANY = 120
 const LIMITS = [1, 7, 50, 1000]
 
 const keysOf = (records: readonly SessionRecord[]): string[] => records.map(({ key }) => key)
 
-/** That each of these keys came; others may have come as well. */
+/** Asserts that the keys of all these records were found. Others may have been found as well. */
 function assertAmong(found: readonly string[], records: readonly SessionRecord[], message: string): void {
   const all = new Set(found)
   assert.deepEqual(
@@ -30,8 +30,8 @@ function assertNotAmong(found: readonly string[], records: readonly SessionRecor
 }
 
 /**
- * Between two portions deletes some records, makes others, and changes those that stay. For so many portions: a walk that makes
- * as much as it passes might never end.
+ * Deletes some records, creates others, and changes those that stay, between two portions. It stops when `leaving` and `staying`
+ * are used up: a walk that creates as many records as it passes might never end.
  */
 function disturbance(
   store: SessionStore,
@@ -52,7 +52,7 @@ function disturbance(
   }
 }
 
-/** That no portion is much larger than it was asked for. */
+/** Checks that no portion is much larger than its limit. */
 function checkSize<Verb extends 'list' | 'listKeys' | 'scan'>(
   verb: Verb,
   walk: (
@@ -76,7 +76,7 @@ function checkSize<Verb extends 'list' | 'listKeys' | 'scan'>(
   })
 }
 
-/** That a walk in portions of five finds each record that lives throughout, whatever comes and goes meanwhile. */
+/** Checks that a walk in portions of five finds each record that lives throughout, while others are created and deleted. */
 function checkThroughout<Verb extends 'list' | 'listKeys' | 'scan'>(
   verb: Verb,
   title: string,
@@ -100,7 +100,7 @@ const PORTIONED: readonly StoreCheck[] = [
     const owner = newKey()
     const records = await createdMany(store, now, MANY, () => ({ owner }))
     await createdMany(store, now, 5, () => ({ owner: newKey() }))
-    // A portion of them alone is empty, and not the last.
+    // A portion of only expired records is empty, but need not be the last.
     await createdMany(store, now, 10, () => ({ owner, expiresAt: now + 1000 }))
 
     for (const limit of LIMITS)
@@ -166,7 +166,7 @@ const PORTIONED: readonly StoreCheck[] = [
   ),
 ]
 
-// Other records may be in the database: a scan meets them, and a check looks at its own alone.
+// The database may hold other records, which a scan finds too: each check looks only at its own.
 const SCANNED: readonly StoreCheck[] = [
   checkWhere(
     'scan',

@@ -1,16 +1,16 @@
-// Comparison and write are one atomic step: what concurrent callers of one record may and may not see.
+// Concurrent calls on one record: comparison and write must be one atomic step.
 import assert from 'node:assert/strict'
 import { check, type StoreCheck } from './run.ts'
 import { assertAbsent, assertHolds, created, HOUR, newRecord, successor } from './scene.ts'
 
 const TEN = Array.from({ length: 10 }, (_, index) => index)
 
-/** Starts all at once: each body runs up to its first await before any is waited for. */
+/** Starts ten calls at once: each body runs up to its first await before any is awaited. */
 function together<T>(body: (index: number) => Promise<T>): Promise<T[]> {
   return Promise.all(TEN.map(body))
 }
 
-/** The index of the only one that got `answer`. */
+/** Asserts that exactly one of ten got `answer`, and returns its index. */
 function onlyOne<T>(answers: readonly T[], answer: T): number {
   assert.equal(
     answers.filter((other) => other === answer).length,
@@ -152,7 +152,7 @@ export const raceChecks: readonly StoreCheck[] = [
         index % 2 === 0 ? [replace(), remove(), create()] : [remove(), create(), replace()],
       )
 
-      // Where the delete came last, create was refused.
+      // If the delete came last, create was refused.
       if (answers[index % 2 === 0 ? 2 : 1] === true)
         await assertHolds(store, anew, now, 'a replace of version 1 must leave a record of version 5')
     })

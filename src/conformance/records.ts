@@ -1,4 +1,4 @@
-// What is written comes back as it was, as long as it lives by the caller's clock.
+// A record is read as it was written, while it is live by the caller's clock.
 import assert from 'node:assert/strict'
 import { check, type StoreCheck } from './run.ts'
 import { assertAbsent, assertHolds, created, DAY, HOUR, newKey, successor } from './scene.ts'

@@ -1,4 +1,4 @@
-// How a check is run: in its turn, on a store that it leaves as it was, and not for ever.
+// Runs checks: one after another, each with a deadline, each deleting what it wrote.
 import assert from 'node:assert/strict'
 import type { SessionStore } from '../store.ts'
 
@@ -7,32 +7,32 @@ export type StoreSource = SessionStore | Promise<SessionStore> | (() => SessionS
 
 /** One promise of a store. */
 export interface StoreCheck {
-  /** The promise, as a claim in the present tense; no two are alike. */
+  /** The promise, as a claim in the present tense. Unique. */
   readonly title: string
   /**
-   * Resolves when the store keeps the promise. It deletes every record that it made, also when it fails.
+   * Resolves when the store keeps the promise. Deletes every record that the check made, also when the check fails.
    *
-   * A function opens the store, or each of two stores over the same data: it must give another store with each call. What it
-   * opened is closed in the end; a store that was given is not.
+   * If `store` is a function, it opens the store, or each of two stores over the same data: each call must return a new store.
+   * The check closes the stores that it opened. It does not close a store that was passed in.
    *
-   * @throws {AssertionError} of `node:assert` when the store breaks the promise or does not answer within 20 seconds; an error
-   * of the store's own comes through as it is.
+   * @throws {AssertionError} of `node:assert` when the store breaks the promise or the check does not end within 20 seconds. Errors
+   * thrown by the store are passed through.
    */
   readonly run: (store: StoreSource) => Promise<void>
 }
 
 type OptionalVerb = 'list' | 'listKeys' | 'scan' | 'subscribe' | 'deleteExpired' | 'close'
 
-/** A store that has these of the optional verbs. */
+/** A store with these optional verbs. */
 export type With<Verb extends OptionalVerb> = SessionStore & Required<Pick<SessionStore, Verb>>
 
 const DEADLINE = 20_000
 const CLEANING_DEADLINE = 5000
 
-/** How many records are deleted at a time. */
+/** How many records are deleted in parallel. */
 const CLEANING_WIDTH = 10
 
-// Stores of one process may share a database, where one check's sweep would be counted by another: so they take turns.
+// Checks run one at a time: stores of one process may share a database, and one check's sweep would spoil another's counts.
 let queue: Promise<unknown> = Promise.resolve()
 
 export function check(
@@ -43,7 +43,7 @@ export function check(
   return checkOf(title, deadline, async (stores) => body(await stores.open()))
 }
 
-/** A check of an optional verb: it passes where the store does not have it. */
+/** A check of an optional verb. It passes when the store does not have the verb. */
 export function checkWhere<Verb extends OptionalVerb>(
   verb: Verb,
   title: string,
@@ -55,7 +55,7 @@ export function checkWhere<Verb extends OptionalVerb>(
   })
 }
 
-/** A check of two stores over the same data: it passes where no function opens them. */
+/** A check of two stores over the same data. It passes when the source is not a function that opens them. */
 export function checkBeside(
   title: string,
   body: (store: SessionStore, other: SessionStore) => Promise<void>,
@@ -69,7 +69,7 @@ function checkOf(title: string, deadline: number, body: (stores: Stores) => Prom
   return {
     title,
     run(source) {
-      // It may be refused while the check waits for its turn, and is told then.
+      // The promise may reject while the check waits for its turn. The check reports the rejection when it runs.
       if (source instanceof Promise) source.catch(() => undefined)
       const turn = queue.then(async () => {
         const stores = new Stores(source)
@@ -89,7 +89,7 @@ function checkOf(title: string, deadline: number, body: (stores: Stores) => Prom
   }
 }
 
-/** The stores of one check, what they were asked to write, and what they have not answered yet. */
+/** The stores of one check, the keys that it wrote, and the calls that are not answered yet. */
 class Stores {
   readonly canOpenMore: boolean
   readonly #open: () => SessionStore | Promise<SessionStore>
@@ -104,7 +104,7 @@ class Stores {
     this.#open = typeof source === 'function' ? source : () => source
   }
 
-  /** What the check waits for. */
+  /** A description of what the check waits for. */
   get state(): string {
     if (this.#opened.length === 0) return 'the store was not opened'
     const calls = [...this.#underWay].filter(([, count]) => count > 0)
@@ -119,7 +119,7 @@ class Stores {
     return this.#watched(store)
   }
 
-  /** Deletes what the check has written, as far as the store does that. Whether `delete` works is for other checks to say. */
+  /** Deletes what the check has written. Failures are ignored: other checks test `delete`. */
   async clean(): Promise<void> {
     this.#isOver = true
     const [store] = this.#opened
@@ -132,7 +132,7 @@ class Stores {
     await within(CLEANING_DEADLINE, work(), () => 'cleaning took too long').catch(() => undefined)
   }
 
-  /** The same store, with its calls noted. */
+  /** The same store, with its calls recorded. */
   #watched(store: SessionStore): SessionStore {
     const always = ['create', 'read', 'replace', 'touch', 'delete'] as const
     const sometimes = ['list', 'listKeys', 'scan', 'subscribe', 'deleteExpired', 'close'] as const
@@ -141,7 +141,7 @@ class Stores {
       .map((name) => {
         const verb = (...args: unknown[]): unknown => {
           this.#note(name, args[0])
-          // Called as it was here: only the types of this list of verbs are lost.
+          // The arguments are passed on unchanged: the cast drops only the types of the verbs.
           const answer = (store[name] as (...given: unknown[]) => unknown)(...args)
           if (answer instanceof Promise) this.#await(name, answer)
           return answer
@@ -153,7 +153,7 @@ class Stores {
   }
 
   #note(name: string, first: unknown): void {
-    // What a check that passed its deadline still does is not to reach the store.
+    // A check that goes on after its deadline must not reach the store.
     assert.ok(!this.#isOver, 'the check is over')
     if (name === 'close') this.#isClosed = true
     if (name === 'create' || name === 'replace') this.#written.add((first as { key: string }).key)

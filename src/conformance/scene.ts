@@ -1,4 +1,4 @@
-// What every check is made of: fresh records, the comparison of two records, and portions put together.
+// Helpers for all checks: fresh records, comparison of records, and walks through portions.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import type { SessionRecord, SessionStore } from '../store.ts'
@@ -11,7 +11,7 @@ export function newKey(): string {
   return randomBytes(32).toString('base64url')
 }
 
-/** A record that lives an hour from `now` on, of no owner. */
+/** A record without an owner that lives for an hour from `now`. */
 export function newRecord(now: number, changes: Partial<SessionRecord> = {}): SessionRecord {
   return {
     key: newKey(),
@@ -26,7 +26,7 @@ export function newRecord(now: number, changes: Partial<SessionRecord> = {}): Se
   }
 }
 
-/** The same, stored. */
+/** A new record that the store holds. */
 export async function created(
   store: SessionStore,
   now: number,
@@ -37,7 +37,7 @@ export async function created(
   return record
 }
 
-/** What a commit would put in its place. */
+/** The record that a commit would replace it with. */
 export function successor(record: SessionRecord, changes: Partial<SessionRecord> = {}): SessionRecord {
   return { ...record, version: record.version + 1, payload: '{"visits":2}', ...changes }
 }
@@ -62,7 +62,7 @@ export function assertSame(
   assert.deepEqual(comparable(actual), comparable(expected), when)
 }
 
-/** That the store holds this very record, live at `now`. */
+/** Asserts that the store holds exactly this record, live at `now`. */
 export async function assertHolds(
   store: SessionStore,
   expected: SessionRecord,
@@ -76,10 +76,10 @@ export async function assertAbsent(store: SessionStore, key: string, now: number
   assert.equal(await store.read(key, now), undefined, when)
 }
 
-// More than any check has records, and few enough to come to an end.
+// More than any check needs. A walk of more portions than this fails instead of running for ever.
 const MAX_PORTIONS = 100_000
 
-/** Walks through portions by their cursors, and gives what is in them; `between` runs after each. */
+/** Walks through all portions by their cursors and returns their items. `between` runs after each portion. */
 async function portions<Item>(
   verb: string,
   field: 'records' | 'keys',
@@ -93,7 +93,7 @@ async function portions<Item>(
     const shape = `${verb} must give a portion, { ${field}, cursor }`
     assert.ok(!Array.isArray(portion), `${shape}: an array of all, as version 0.1 asked for, is none`)
     assert.ok(typeof portion === 'object' && portion !== null, shape)
-    // Unchecked so far: both fields are looked at here.
+    // The cast assumes nothing about the two fields: both are checked here.
     const { [field]: items, cursor: next } = portion as Record<typeof field | 'cursor', unknown>
     assert.ok(Array.isArray(items), `${shape}, with an array of ${field}`)
     assert.ok(next === undefined || typeof next === 'string', `${shape}, with a cursor that is a text or undefined`)
@@ -106,27 +106,27 @@ async function portions<Item>(
   return assert.fail(`${verb} must come to an end: a cursor that is undefined`)
 }
 
-/** The instant, about how many a portion has, and what happens between two of them. */
+/** The instant, the approximate size of a portion, and a function that runs after each portion. */
 type Walk<Item> = [now: number, limit: number, between?: (items: readonly Item[]) => Promise<void>]
 
-/** All that list gives of an owner. */
+/** All records that `list` gives for an owner. */
 export function listed(store: With<'list'>, owner: string, ...walk: Walk<SessionRecord>): Promise<SessionRecord[]> {
   const [now, limit, between] = walk
   return portions('list', 'records', (cursor) => store.list(owner, now, limit, cursor), between)
 }
 
-/** All that listKeys gives of an owner. */
+/** All keys that `listKeys` gives for an owner. */
 export function listedKeys(store: With<'listKeys'>, owner: string, ...walk: Walk<string>): Promise<string[]> {
   const [now, limit, between] = walk
   return portions('listKeys', 'keys', (cursor) => store.listKeys(owner, now, limit, cursor), between)
 }
 
-/** All that scan gives. */
+/** All records that `scan` gives. */
 export function scanned(store: With<'scan'>, ...[now, limit, between]: Walk<SessionRecord>): Promise<SessionRecord[]> {
   return portions('scan', 'records', (cursor) => store.scan(now, limit, cursor), between)
 }
 
-/** So many records at once, ten at a time. */
+/** Creates `count` records, ten at a time. */
 export async function createdMany(
   store: SessionStore,
   now: number,

@@ -1,4 +1,4 @@
-// create, replace, touch and delete, one caller at a time: what each writes, and what each refuses.
+// create, replace, touch and delete, one call at a time: what each writes and what each refuses.
 import assert from 'node:assert/strict'
 import { check, type StoreCheck } from './run.ts'
 import { assertAbsent, assertHolds, created, HOUR, newKey, newRecord, successor } from './scene.ts'

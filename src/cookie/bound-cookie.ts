@@ -1,5 +1,5 @@
 // The second cookie of a bound session, `<name>-bound`: `<instant>.<signature>`, an HMAC under the signing keys over the
-// binding and the instant of the proof. It opens nothing by itself, and checking it asks no store.
+// binding and the instant of the proof. It opens no session by itself, and checking it needs no store call.
 import { formatSetCookie, type CookieSettings } from './cookie.ts'
 import type { Keyring } from './keyring.ts'
 import { parseSessionCookies } from './request-cookie.ts'
@@ -13,16 +13,16 @@ export interface Signing {
 /** How far the clocks of two processes may differ, in milliseconds. */
 export const MAX_SKEW = 60_000
 
-/** How much sooner than its proof the cookie ends, in seconds: a request that is on its way then is served. */
+/** The cookie ends this many seconds before its proof, so that a request that is on its way then is served. */
 const MARGIN = 10
 // The shape of the session's own cookie, so that one parser reads both.
 const INSTANT_LENGTH = 22
 
-// Attributes that browsers refuse in their instructions, and with them the whole registration.
+// Attributes that no instruction may have: browsers refuse the whole registration because of one.
 const UNPERMITTED = /; (?:Priority=\w+|Partitioned)/g
 
 /**
- * The cookie that proves, beside the session's cookie: another name, and its attributes but for those that no instruction
+ * The settings of the second cookie: another name, and the attributes of the session's cookie except those that no instruction
  * may have.
  */
 function boundCookieOf(cookie: CookieSettings): CookieSettings {
@@ -36,18 +36,18 @@ function boundCookieOf(cookie: CookieSettings): CookieSettings {
   }
 }
 
-/** Whether a browser can keep the proof beside the session's cookie: of partitioned cookies it keeps none. */
+/** Whether a browser can keep the proof beside the session's cookie: browsers keep no proof for partitioned cookies. */
 export function canBeBound({ attributes }: CookieSettings): boolean {
   return !attributes.includes('; Partitioned')
 }
 
-/** Whether a request brings a cookie of that name, good or not. */
+/** Whether a request has a second cookie for that session cookie, valid or not. */
 export function hasBoundCookie(header: string | undefined, cookie: CookieSettings): boolean {
   const prefix = `${cookie.name}-bound=`
   return header?.split(';').some((pair) => pair.trimStart().startsWith(prefix)) === true
 }
 
-/** What the browser is told of the cookie: the attributes are those of {@link boundCookieLine}, but for the lifetime. */
+/** The second cookie as an instruction describes it to the browser: as {@link boundCookieLine}, but without the lifetime. */
 export function boundCookieInstruction(cookie: CookieSettings): { readonly name: string; readonly attributes: string } {
   const { name, isAuto, attributes, secureAttributes } = boundCookieOf(cookie)
   return { name, attributes: (isAuto ? secureAttributes : attributes).slice('; '.length) }
@@ -65,12 +65,12 @@ export function boundCookieLine(
   return formatSetCookie(boundCookieOf(signing.cookie), value, Math.floor(within / 1000) - MARGIN, true)
 }
 
-/** The Set-Cookie line that takes it away. */
+/** The Set-Cookie line that clears the second cookie. */
 export function clearedBoundCookie(cookie: CookieSettings, isSecure: boolean): string {
   return formatSetCookie(boundCookieOf(cookie), '', 0, isSecure)
 }
 
-/** Whether a Cookie header proves that binding. Any of several cookies does: another host may have planted one. */
+/** Whether a Cookie header proves that binding. One of several cookies is enough: another host may have planted the others. */
 export function isProvenBy(
   header: string | undefined,
   signing: Signing,
@@ -85,13 +85,13 @@ export function isProvenBy(
     const dot = value.length - signing.keyring.length - 1
     const instant = value.slice(0, dot)
     const provenAt = parseInt(instant, 36)
-    // A number in any other form was not written here.
+    // parseInt also accepts texts that are never written here, but those are never signed.
     if (!(provenAt - now <= MAX_SKEW && now - provenAt < within)) return false
     return signing.keyring.index(textOf(signing, id, instant), value.slice(dot + 1)) !== -1
   })
 }
 
-// A space and no equals sign before it: never what is signed for another cookie.
+// A space stands before the first equals sign, so this text is never one that is signed for another cookie.
 function textOf({ cookie }: Signing, id: string, instant: string): string {
   return `device-bound cookie ${cookie.prefix} ${id} ${instant}`
 }

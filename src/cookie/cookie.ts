@@ -1,4 +1,4 @@
-// The one cookie: `<id>.<signature>`. Its attributes, checked against the rules of browsers, and its text.
+// The session cookie, `<id>.<signature>`: its attributes, checked against the rules of browsers, and its text.
 import { checkFlag, checkOneOf, checkText } from '../checks.ts'
 import { invalidMix, invalidValue } from '../errors.ts'
 
@@ -10,25 +10,25 @@ import { invalidMix, invalidValue } from '../errors.ts'
 export interface CookieOptions {
   /** A token. `'__Host-sid'` binds the cookie to HTTPS and to the one host that set it. @default 'sid' */
   readonly name?: string | undefined
-  /** The cookie goes to this path and all below it. @default '/' */
+  /** The cookie is sent to this path and all below it. @default '/' */
   readonly path?: string | undefined
-  /** The cookie goes to this domain and all below it. Left out: to the host that set it alone. */
+  /** The cookie is sent to this domain and all below it. Left out: only to the host that set it. */
   readonly domain?: string | undefined
   /** Hides the cookie from scripts. @default true */
   readonly httpOnly?: boolean | undefined
   /**
-   * Whether the cookie goes over HTTPS alone. `'auto'` follows `ctx.secure`, which behind a TLS proxy needs
-   * `app.proxy = true`; a cookie that browsers take over HTTPS alone (`__Host-`, `SameSite=None`, `Partitioned`) is always
+   * Whether the cookie is sent only over HTTPS. `'auto'` follows `ctx.secure`, which behind a TLS proxy needs
+   * `app.proxy = true`; a cookie that browsers accept only over HTTPS (`__Host-`, `SameSite=None`, `Partitioned`) is always
    * marked.
    *
    * @default 'auto'
    */
   readonly secure?: boolean | 'auto' | undefined
-  /** Which requests of other sites carry the cookie: with `'lax'` links alone. `false` for no attribute. @default 'lax' */
+  /** Which requests from other sites carry the cookie: with `'lax'` only links. `false`: no attribute. @default 'lax' */
   readonly sameSite?: 'strict' | 'lax' | 'none' | false | undefined
   /** One cookie jar per embedding site (CHIPS). @default false */
   readonly partitioned?: boolean | undefined
-  /** Which cookies a full jar drops first; Chromium knows it. @default none */
+  /** Which cookies a full jar drops first; only Chromium knows it. @default none */
   readonly priority?: 'low' | 'medium' | 'high' | undefined
 }
 
@@ -91,7 +91,7 @@ export function cookieSettings(options: object, at: string): CookieSettings {
   checkOneOf(secure, `${at}.secure`, ['auto', true, false])
   checkOneOf(sameSite, `${at}.sameSite`, ['strict', 'lax', 'none', false])
   checkOneOf(priority, `${at}.priority`, [undefined, 'low', 'medium', 'high'])
-  // Browsers match the prefixes in any case.
+  // Browsers match the prefixes case-insensitively.
   const prefix = /^__(?:host-http|host|http|secure)-/.exec(name.toLowerCase())?.[0]
   const needsSecure = prefix !== undefined || sameSite === 'none' || partitioned
   if (needsSecure && secure === false) {

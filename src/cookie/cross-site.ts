@@ -1,4 +1,4 @@
-// Whether another site's page made the browser send a request: what SameSite does not cover in every browser.
+// Whether a page of another site made the browser send a request: SameSite does not cover that in every browser.
 import type { IncomingMessage } from 'node:http'
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
@@ -20,9 +20,9 @@ export function isWebSocket(upgrade: string): boolean {
 const WEBSOCKET = /(?:^|,)\s*websocket\s*(?:[,/]|$)/i
 
 /**
- * Whether a request comes from another site than the host that it asks for: by Fetch Metadata, else by its `Origin`, of which
- * browsers without Fetch Metadata send one with every unsafe request. Without either it is no browser's, or an old one's, and
- * served.
+ * Whether a request comes from another site than the host that it asks for: by Fetch Metadata, else by its `Origin`, which
+ * browsers without Fetch Metadata send with every unsafe request. A request with neither header comes from no browser, or from
+ * an old one, and is served.
  */
 export function isCrossSite(headers: IncomingMessage['headers'], host: () => string): boolean {
   const site = headers['sec-fetch-site']
@@ -31,7 +31,7 @@ export function isCrossSite(headers: IncomingMessage['headers'], host: () => str
   return origin !== undefined && !isOriginOf(origin, host())
 }
 
-/** Whether an origin has that host and port. `null`, and what is no URL, is another site. */
+/** Whether an origin has that host and port. `null`, and anything that is not a URL, is another site. */
 function isOriginOf(origin: string, host: string): boolean {
   if (!URL.canParse(origin)) return false
   const { protocol, host: its } = new URL(origin)

@@ -1,7 +1,7 @@
-// HMAC-SHA256 (RFC 2104) by its definition, two hashes, and the one comparison of signatures.
+// HMAC-SHA256 (RFC 2104), computed by its definition as two hashes, and the comparison of signatures.
 import { hash, timingSafeEqual } from 'node:crypto'
 
-// Node takes it; its types know the encodings of text alone.
+// Node accepts 'latin1' here; its types list only the encodings of bytes as text.
 const LATIN1 = 'latin1' as 'hex'
 const BLOCK = 64
 const DIGEST = 32
@@ -16,7 +16,7 @@ const ROOM = 1536
 export class Hmac {
   readonly #inner = Buffer.alloc(BLOCK + ROOM, 0x36)
   readonly #outer = Buffer.alloc(BLOCK + DIGEST, 0x5c)
-  /** The part of `#inner` that the last text took: texts of one kind have one length. */
+  /** The part of `#inner` that the last text filled, kept because texts of one kind have the same length. */
   #message: Buffer = this.#inner
 
   constructor(secret: string | Uint8Array) {
@@ -30,7 +30,7 @@ export class Hmac {
 
   /** The signature of a text (its UTF-8), 43 characters of base64url. */
   sign(text: string): string {
-    // The digest goes from one hash to the other as latin1 text: a Buffer would cost as much again.
+    // The digest is passed from one hash to the other as latin1 text: a Buffer would cost as much again.
     this.#outer.write(hash('sha256', this.#messageOf(text), LATIN1), BLOCK, 'latin1')
     return hash('sha256', this.#outer, 'base64url')
   }
@@ -44,11 +44,11 @@ export class Hmac {
   }
 }
 
-// Buffers that are used again: making two for each comparison would cost more than comparing.
+// Reused buffers: to allocate two for each comparison would cost more than the comparison.
 let given = Buffer.alloc(43)
 let wanted = Buffer.alloc(43)
 
-/** Compares texts of Latin-1, in a time that depends on the length alone. */
+/** Compares Latin-1 texts, in a time that depends only on their length. */
 export function isEqualText(text: string, expected: string): boolean {
   const { length } = expected
   if (text.length !== length) return false

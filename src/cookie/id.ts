@@ -5,7 +5,7 @@ const ID_BYTES = 24
 const ID = /^[\w-]{22,128}$/
 const PUBLIC_ID = /^[\w-]{43}$/
 
-// One call of the generator for 256 ids.
+// One call of the random generator fills the pool for 256 ids.
 const pool = Buffer.allocUnsafeSlow(ID_BYTES * 256)
 let used = pool.length
 

@@ -1,10 +1,10 @@
-// The keys that sign cookies: secrets, or a Keygrip of the app's. Alone in knowing Keygrip.
+// The keys that sign cookies: secrets, or a Keygrip of the app's. Only this module uses Keygrip.
 import { randomBytes } from 'node:crypto'
 import Keygrip from 'keygrip'
 import { Hmac, isEqualText } from './hmac.ts'
 import { invalidMix, invalidSecret, invalidValue } from '../errors.ts'
 
-/** Secrets, newest first: text or bytes, 32 random bytes are good. */
+/** Secrets, newest first: strings or bytes. 32 random bytes are a good secret. */
 export type Secrets = readonly (string | Uint8Array)[]
 
 type SomeSecrets = readonly [string | Uint8Array, ...(string | Uint8Array)[]]
@@ -17,7 +17,7 @@ export interface KeygripLike {
   index(data: string, digest: string): number
 }
 
-/** Signs with the newest key and knows the older ones. */
+/** Signs with the newest key, and also verifies with the older ones. */
 export interface Keyring {
   /** The number of characters of a signature. */
   readonly length: number
@@ -33,17 +33,17 @@ export interface LiveKeyring {
   current(): Keyring
 }
 
-/** A secret that is shorter could be guessed. */
+/** A shorter secret could be guessed. */
 const MIN_SECRET = 16
-/** What to do with one secret where a list is due. */
+/** The remedy for one secret in the place of a list. */
 const LISTED = 'put it into a list, [secret]'
 const RULE = 'a Keygrip or a non-empty list of secrets, newest first'
 const UNSET = 'where it comes from the environment, is its variable set?'
 
 /**
- * The keyring of `keys`, which `name` stands for in errors.
+ * The keyring of `keys`; errors call them `name`.
  *
- * @throws {TypeError} when the keys are missing, empty or blank, at once or by `current()`.
+ * @throws {TypeError} when the keys are missing, empty or blank; `current()` throws it, too.
  */
 export function keyring(keys: unknown, name: string): LiveKeyring {
   if (isKeygrip(keys)) {
@@ -89,7 +89,7 @@ export function checkSecrets(keys: unknown, name: string, rule: string): asserts
   for (const [at, secret] of keys.entries()) checkSecret(secret, `${name}[${at}]`)
 }
 
-/** Keyrings of lists that were used lately: the lists of two apps may take turns, and a getter makes a new list each time. */
+/** Keyrings of lists that were used lately: two apps may use their lists in turn, and a getter may make a new list each time. */
 const recent: SecretKeyring[] = []
 const MAX_RECENT = 8
 
@@ -109,7 +109,7 @@ interface Signer {
 class SecretKeyring implements Keyring {
   readonly length = 43
   readonly isFixed = true
-  /** Copies: the bytes of a secret may change in their place. */
+  /** Copies: the bytes of a secret may change in place. */
   readonly #secrets: Secrets
   readonly #newest: Signer
   readonly #older: readonly Signer[]
@@ -145,7 +145,7 @@ function isEqualBytes(secret: unknown, other: unknown): boolean {
 
 /** Our own HMAC if it signs as Keygrip does, else Keygrip: OpenSSL may be configured in ways that we do not know. */
 function signerOf(secret: string | Uint8Array): Signer {
-  // Keygrip hands its keys to createHmac, which takes bytes; its types know strings alone.
+  // Keygrip passes its keys to createHmac, which accepts bytes; its types list only strings.
   const keygrip = new Keygrip([secret as string], 'sha256', 'base64url')
   const hmac = new Hmac(secret)
   const probe = randomBytes(48).toString('base64url')
@@ -182,17 +182,17 @@ class ForeignKeyring implements Keyring {
 }
 
 const PROBE = 'koa-fastsession'
-/** Nobody can try them all: those that a variable that is not set, an empty file or padding leave behind. */
+/** The blank secrets to try, as an unset variable, an empty file or padding leaves them: there are too many to try all. */
 const BLANKS = ['', '\t', '\n', '\r\n', ...Array.from({ length: 64 }, (_, at) => ' '.repeat(at + 1))]
 
-/** The same Keygrip, which may be live: where a secret of it is missing, its errors are ours. */
+/** The same Keygrip, whose keys may change. Its error for a missing secret is replaced by ours. */
 function guarded(keygrip: KeygripLike, name: string): KeygripLike {
   const guard = <Result>(ask: () => Result): Result => {
     try {
       return ask()
     } catch (error) {
       if ((error as { code?: unknown } | undefined)?.code !== 'ERR_INVALID_ARG_TYPE') throw error
-      // Not as its cause: Node's words may show the secret.
+      // Without the cause: Node's message may show the secret.
       throw invalidMix(`${name} is a Keygrip with a secret that is missing or no text: ${UNSET}`)
     }
   }
@@ -203,8 +203,8 @@ function guarded(keygrip: KeygripLike, name: string): KeygripLike {
 }
 
 /**
- * A Keygrip does not show its secrets; it tells whether a blank one of its own may have signed. The length of its signatures
- * says which algorithm and which encoding they have.
+ * Whether a Keygrip has a blank secret. It does not show its secrets, but its `index` accepts a signature that was made with one
+ * of them. The length of its signatures tells the algorithm and the encoding.
  */
 function isBlank(keygrip: KeygripLike, length: number): boolean {
   return ['sha1', 'sha256', 'sha384', 'sha512'].some((algorithm) =>
@@ -221,7 +221,7 @@ function forgeryOf(keygrip: KeygripLike): string | undefined {
   try {
     return keygrip.sign(PROBE)
   } catch {
-    // OpenSSL may be configured to know neither such keys nor that algorithm: then nobody signs with them.
+    // OpenSSL may be configured to refuse such keys or that algorithm: then no signature can be made with them.
     return undefined
   }
 }

@@ -1,5 +1,5 @@
-// The moment at which the headers leave: Set-Cookie, Vary and Cache-Control are written then, no matter what answers. Koa's
-// error handler drops every header set before, and a handler may answer by itself: both pass here.
+// Writes Set-Cookie, Vary and Cache-Control at the moment when the headers leave, whatever sends the response. Koa's error
+// handler drops every header set before, and a handler may send the response by itself: both pass here.
 import type { OutgoingHttpHeader, ServerResponse } from 'node:http'
 
 export type Header = readonly [name: string, value: string]
@@ -12,9 +12,9 @@ const NO_ARGUMENTS: unknown[] = []
 export interface HeaderSource {
   /** Whether the response depends on the session. */
   readonly isConsulted: boolean
-  /** The session is closed: nothing follows from the headers any more, and `onSent` need not be called. */
+  /** The session is closed: the headers have no further effect on it, and `onSent` need not be called. */
   readonly isOver: boolean
-  /** What is due, one name more than once if need be: a pure question, asked when the headers are about to leave. */
+  /** The headers that are due; one name may come more than once. It changes nothing, and is called when the headers leave. */
   dueHeaders(): readonly Header[]
   /** The headers have left. */
   onSent(): void
@@ -24,7 +24,7 @@ type WriteHead = (this: HookedResponse, ...args: unknown[]) => unknown
 
 const HOOK = Symbol('koa-fastsession.hook')
 
-// writeHead has many forms; it is passed what it was called with.
+// writeHead has many forms, so its arguments are passed on as they are.
 type HookedResponse = Omit<ServerResponse, 'writeHead'> & { [HOOK]?: Hook; writeHead: WriteHead }
 
 /** Asks `source` when the headers of `response` leave, and writes its headers then. */
@@ -36,8 +36,8 @@ export function onHeaders(response: ServerResponse, source: HeaderSource): void 
     return
   }
   hooked[HOOK] = new Hook(hooked.writeHead, source)
-  // An own property, for this response alone. One function for all responses: a closure for each would cost more than
-  // everything else here, when the garbage collector comes to it.
+  // An own property, for this response alone. All responses share one function: a closure for each would cost more than
+  // everything else here, once the garbage collector comes to it.
   // eslint-disable-next-line @typescript-eslint/unbound-method -- it is a method of the response from now on
   hooked.writeHead = Hook.writeHead
 }
@@ -47,7 +47,7 @@ class Hook {
   readonly #writeHead: WriteHead
   /** One for each middleware. */
   readonly #sources: HeaderSource[]
-  /** What is due; after a try that Node refused, what it has written: the next try may write something else. */
+  /** The headers that are due. After a try that Node refused, those that it wrote: the next try removes them. */
   #due: readonly Header[] = NO_HEADERS
   #isOver = false
 
@@ -65,14 +65,14 @@ class Hook {
     const hook = this[HOOK]
     // A copy of a response (Object.create, a proxy) has none of its own.
     if (hook === undefined) return (Object.getPrototypeOf(this) as HookedResponse).writeHead.apply(this, args)
-    // Called again: the headers have left, and Node's own function says so. Or a listener called it.
+    // Called again after the headers have left, which Node's own function refuses; or called by a listener.
     if (hook.#isOver || this.headersSent) return hook.#writeHead.apply(this, args)
     hook.#isOver = true
     for (const header of hook.#due) remove(this, header)
     hook.#due = NO_HEADERS
     let isConsulted = false
     for (const source of hook.#sources) {
-      // A source that throws is not asked again: the answer that tells of it must be able to leave.
+      // A source that throws is not asked again: the error response must be able to leave.
       const headers = source.dueHeaders()
       hook.#due = hook.#due.length === 0 ? headers : [...hook.#due, ...headers]
       isConsulted ||= source.isConsulted
@@ -80,19 +80,19 @@ class Hook {
     try {
       const isDue = isConsulted || hook.#due.length > 0
       const rest = isDue ? hook.#write(this, args) : args
-      // Where Node's own function comes next, nothing changes what was written.
+      // If Node's own function is next, nothing can change what was written.
       const isNext = hook.#writeHead === (Object.getPrototypeOf(this) as HookedResponse).writeHead
       const result = isNext || !isDue ? hook.#writeHead.apply(this, rest) : hook.#sendThrough(this, rest)
       for (const source of hook.#sources) if (!source.isOver) source.onSent()
       return result
     } catch (error) {
-      // Node refused a header: the headers have not left, and another answer follows.
+      // Node refused a header: the headers have not left, and another response follows.
       hook.#isOver = this.headersSent
       throw error
     }
   }
 
-  /** Listeners that were there before us (of the package on-headers, say) run next: what they set may take ours away. */
+  /** Runs the listeners that were there before us (of the package on-headers, say). When one changes a header, ours are written again. */
   #sendThrough(response: HookedResponse, args: unknown[]): unknown {
     let isWriting = false
     const restore = SETTERS.map((name) => {
@@ -122,7 +122,7 @@ class Hook {
   }
 
   /**
-   * Writes what `writeHead` was given, and ours after it. To write ours twice changes nothing.
+   * Writes the headers that `writeHead` was given, then ours. Writing ours twice changes nothing.
    *
    * @returns the arguments that are left.
    */
@@ -130,7 +130,7 @@ class Hook {
     const rest = args.length > 1 ? setGiven(response, args) : args
     let hasCookie = false
     for (const [name, value] of this.#due) {
-      // In small letters, here and below: Node would make a new text of the name.
+      // Names in lower case, here and below: otherwise Node makes a new text of the name.
       const present = response.getHeader(name === SET_COOKIE ? 'set-cookie' : name)
       response.setHeader(name, present === undefined ? value : [...without(present, value), value])
       if (name === SET_COOKIE) hasCookie = true
@@ -171,7 +171,7 @@ function setGiven(response: HookedResponse, args: unknown[]): unknown[] {
   if (typeof headers !== 'object' || headers === null) return args
   if (Array.isArray(headers)) {
     const pairs = pairsOf(headers)
-    // Node refuses such a list, with its own words.
+    // Node refuses such a list with an error of its own.
     if (pairs === undefined) return args
     for (const [name] of pairs) response.removeHeader(name)
     // A name may come more than once.
@@ -198,7 +198,7 @@ function appendHeader(response: HookedResponse, name: string, value: OutgoingHtt
   response.setHeader(name, present === undefined ? value : [...listed(present), ...listed(value)])
 }
 
-/** With our cookie no shared cache may keep the response. Some caches look at a field of their own first (RFC 9213). */
+/** No shared cache may keep a response with our cookie. Some caches obey a field of their own first (RFC 9213). */
 function forbidCaching(response: HookedResponse): void {
   if (!isPrivate(response.getHeader('cache-control'))) response.setHeader('Cache-Control', 'no-store')
   for (const name of response.getHeaderNames())
@@ -216,7 +216,7 @@ function without(header: OutgoingHttpHeader | readonly string[], unwanted: strin
   return listed(header).filter((line) => line !== unwanted)
 }
 
-// It never fails once it has begun, so it never goes back: one that is not closed goes to the end.
+// Once it has begun it cannot fail, so it never backtracks: a string that is not closed goes to the end.
 const QUOTED = /"(?:[^"\\]|\\.?)*"?/gs
 
 // RFC 9111, section 5.2.2.7: `private="field"` keeps that field private and lets the rest be stored.

@@ -1,6 +1,6 @@
-// What a Cookie header holds under our name, and whether one of our keys signed it. Cookies whose signature was found good
-// are remembered for a while by their hashes, so that the next requests of a busy session need no HMAC: 0.45 µs a cookie
-// instead of 1.4 (Node 20). Nothing here opens a session: of a cookie neither id nor signature is kept.
+// Reads the cookies of our name from a Cookie header, and checks whether one of our keys signed them. Cookies with a good
+// signature are remembered for a while by their hashes, so that the next requests of a busy session need no HMAC: 0.45 µs a
+// cookie instead of 1.4 (Node 20). What is remembered opens no session: it holds neither the id nor the signature of a cookie.
 import { hash } from 'node:crypto'
 import type { CookieSettings } from './cookie.ts'
 import { publicIdOf } from './id.ts'
@@ -10,7 +10,7 @@ import type { Keyring } from './keyring.ts'
 export interface ParsedCookies {
   /** Values of the right shape, in the order of the header, at most {@link MAX_VERIFIED}. */
   readonly values: readonly string[]
-  /** Whether there were others. */
+  /** Whether there were values of another shape. */
   readonly malformed: boolean
 }
 
@@ -20,7 +20,7 @@ export const MAX_VERIFIED = 4
 /**
  * The cookies of one name in a Cookie header; `prefix` is the name and its `=`.
  *
- * Names are compared exactly, a quoted or percent-encoded value has the wrong shape: one canonical form passes.
+ * Names are compared exactly, and a quoted or percent-encoded value has the wrong shape: only one canonical form passes.
  */
 export function parseSessionCookies(
   header: string,
@@ -62,11 +62,11 @@ function startsPair(header: string, at: number): boolean {
 export interface VerifiedId {
   readonly id: string
   readonly publicId: string
-  /** An older key signed it: a cookie that the newest one signs is due. */
+  /** An older key signed it: a cookie signed with the newest key is due. */
   readonly needsResign: boolean
 }
 
-/** A cookie whose signature the newest key of a keyring made. */
+/** A cookie that was signed with the newest key of a keyring. */
 interface GoodCookie {
   readonly keyring: Keyring
   readonly prefix: string
@@ -80,29 +80,29 @@ const SLOTS = 8192
 
 /** Verifies the cookies of one middleware. */
 export class CookieVerifier {
-  /** One slot for all signatures that begin alike: the newest replaces the one before it, and nothing is counted or ordered. */
+  /** Signatures that begin alike share a slot: the newest replaces the one before it, and nothing is counted or ordered. */
   readonly #good = new Array<GoodCookie | undefined>(SLOTS)
 
-  /** What a value of the right shape says, if its signature is good. */
+  /** The id in a value of the right shape; `undefined` if its signature is not good. */
   verify({ prefix }: Pick<CookieSettings, 'prefix'>, keyring: Keyring, value: string): VerifiedId | undefined {
     const id = value.slice(0, value.length - keyring.length - 1)
     const signature = value.slice(id.length + 1)
-    // The slot depends on what the client sent, and on nothing else: finding it taken tells the client nothing.
+    // The slot depends only on what the client sent, so a slot that is taken tells the client nothing.
     const slot = slotOf(signature)
     const good = this.#good[slot]
-    // How far two hashes agree may be told by the time that it takes: from a hash nobody finds the cookie.
+    // The time of this comparison may tell how far two hashes agree. That is harmless: a hash does not lead to its cookie.
     if (good?.keyring === keyring && good.prefix === prefix && good.hash === hashOf(value))
       return { id, publicId: good.publicId, needsResign: false }
     const key = keyring.index(prefix + id, signature)
     if (key === -1) return undefined
     const publicId = publicIdOf(id)
-    // The keys of a Keygrip may change at any time.
+    // Not with a Keygrip, whose keys may change at any time.
     if (key === 0 && keyring.isFixed) this.#good[slot] = { keyring, prefix, hash: hashOf(value), publicId }
     return { id, publicId, needsResign: key > 0 }
   }
 }
 
-/** Of four characters of base64url, which are evenly distributed in a signature. */
+/** From four characters of base64url, which are evenly distributed in a signature. */
 function slotOf(text: string): number {
   const bits = ((text.charCodeAt(0) * 67 + text.charCodeAt(1)) * 67 + text.charCodeAt(2)) * 67 + text.charCodeAt(3)
   return bits & (SLOTS - 1)

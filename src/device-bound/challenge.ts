@@ -1,12 +1,12 @@
-// Challenges that carry their own proof: an HMAC under the signing keys over what they are for, an instant and a nonce. Nothing
-// is stored for one that is asked for, so that a thief who asks for thousands takes none away from the browser.
+// Stateless challenges: an HMAC under the signing keys over the purpose, the binding, an instant and a nonce. Issuing one stores
+// nothing, so a thief who requests thousands cannot invalidate those of the browser.
 import { MAX_SKEW, type Signing } from '../cookie/bound-cookie.ts'
 import { newId } from '../cookie/id.ts'
 
-/** A challenge of one kind is none of the other. */
+/** A challenge for one purpose is not valid for the other. */
 export type Purpose = 'registration' | 'refresh'
 
-/** How long a challenge is good, in milliseconds. */
+/** How long a challenge is valid, in milliseconds. */
 export const CHALLENGE_LIFE = 300_000
 
 const NONCE = 16
@@ -19,7 +19,7 @@ export function newChallenge(signing: Signing, purpose: Purpose, id: string, now
   return `${instant}.${nonce}.${signing.keyring.sign(textOf(signing, purpose, id, instant, nonce))}`
 }
 
-/** When a challenge was made; `undefined` unless it is ours, for that purpose and binding, and still good. */
+/** When a challenge was made; `undefined` unless our keys signed it for that purpose and binding, and it is still valid. */
 export function challengeInstant(
   signing: Signing,
   purpose: Purpose,
@@ -35,7 +35,7 @@ export function challengeInstant(
   return key === -1 ? undefined : madeAt
 }
 
-// A space and no equals sign before it: never what is signed for a cookie.
+// A space comes before the first equals sign, as in no text that is signed for a cookie.
 function textOf({ cookie }: Signing, purpose: Purpose, id: string, instant: string, nonce: string): string {
   return `device-bound ${purpose} ${cookie.prefix} ${id} ${instant} ${nonce}`
 }

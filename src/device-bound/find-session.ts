@@ -1,4 +1,4 @@
-// The session that a browser registers or refreshes: by its cookie alone, for the proof is what it comes to give.
+// Finds the session that a browser registers or refreshes, by the session cookie alone: the request brings the proof.
 import { parseSessionCookies, type CookieVerifier } from '../cookie/request-cookie.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
 import { isEnded, readRecord, type Stored } from '../record/record.ts'
@@ -10,11 +10,11 @@ import type { SessionRecord } from '../store.ts'
 export interface Found {
   readonly record: SessionRecord
   readonly stored: Stored
-  /** The key that was looked for is that of before a new id. */
+  /** Whether the key that was looked up is an old one: the session has got a new id since. */
   readonly isFollowed: boolean
 }
 
-/** The first live session that is meant, in the order of the Cookie header; where none is, the first. */
+/** The first live session, in the order of the Cookie header, that `isMeant` accepts; otherwise the first live one. */
 export async function findSession(
   core: Core,
   verifier: CookieVerifier,
@@ -35,7 +35,7 @@ export async function findSession(
 }
 
 /**
- * The live session of that key. Where it got a new id while this request was under way, its successor: an answer that
+ * The live session under that key, or its successor if it got a new id while this request was under way: a response that
  * there is no such session would make the browser forget its key.
  *
  * @throws {SessionError} `ERR_SESSION_STORE`.

@@ -1,10 +1,10 @@
-// Whether a request of a bound session comes from its device, and what a sign-in offers to the browser.
+// Checks whether a request of a bound session comes from its device, and makes the registration offer of a sign-in.
 import type { Binding } from '../record/record.ts'
 import type { BindingCheck, RequestInfo } from '../session/core.ts'
 import { isProvenBy } from '../cookie/bound-cookie.ts'
 import { newChallenge } from './challenge.ts'
 
-/** How long requests are served that may have left before the browser had its second cookie, in milliseconds. */
+/** How long after a registration a request is served without the second cookie, in milliseconds: it may have been sent before. */
 const GRACE = 60_000
 
 export class DeviceBinding implements BindingCheck {
@@ -17,7 +17,7 @@ export class DeviceBinding implements BindingCheck {
   }
 
   isProven(info: RequestInfo, { id, boundAt }: Binding, now: number): boolean {
-    // Outside Koa's chain it is not known how the request came.
+    // Outside Koa's chain it is unknown whether the request came over HTTPS.
     if (info.ctx?.secure === false) return false
     if (Math.abs(now - boundAt) < GRACE) return true
     return isProvenBy(info.request.headers.cookie, info, id, this.#within, now)

@@ -1,5 +1,5 @@
-// The browser's proof: a JWS (RFC 7515) in a header, signed with ES256 by a key that never leaves the device. What is not
-// exactly that is no proof. Sizes are bounded before anything is parsed.
+// The browser's proof: a JWS (RFC 7515) in a header, signed with ES256 by a key that never leaves the device. Any other form is
+// rejected. Sizes are limited before anything is parsed.
 import { createPublicKey, verify } from 'node:crypto'
 
 /** The coordinates of a P-256 public key, base64url. */
@@ -8,10 +8,10 @@ export interface PublicKey {
   readonly y: string
 }
 
-/** What a header says, before anything of it is believed. */
+/** The contents of a proof header, not verified yet. */
 export interface Proof {
   readonly challenge: string
-  /** The key that came with it: for a registration alone. */
+  /** The public key in the header. Only a registration uses it. */
   readonly key: PublicKey | undefined
   readonly signed: string
   readonly signature: string
@@ -21,20 +21,20 @@ const MAX_LENGTH = 4096
 const JWS = /^([\w-]{2,2048})\.([\w-]{2,2048})\.([\w-]{86})$/
 const COORDINATE = /^[\w-]{43}$/
 
-/** The text of a structured header (RFC 9651), which browsers send with quotes and without; parameters may follow it. */
+/** The text of a structured header (RFC 9651). Browsers send it with or without quotes; parameters may follow the quotes. */
 export function unquoted(header: string | readonly string[] | undefined): string | undefined {
   if (typeof header !== 'string') return undefined
   return /^"([^"]*)"(?:;.*)?$/.exec(header)?.[1] ?? header
 }
 
-/** What a `Secure-Session-Response` says; `undefined` unless it has the form of a proof. */
+/** Parses a `Secure-Session-Response` header; `undefined` unless it has the form of a proof. */
 export function parseProof(header: string | readonly string[] | undefined): Proof | undefined {
   const text = unquoted(header)
   if (text === undefined || text.length > MAX_LENGTH) return undefined
   const [, head, body, signature] = JWS.exec(text) ?? []
   if (head === undefined || body === undefined || signature === undefined) return undefined
   const { alg, typ, jwk, crit } = objectIn(head)
-  // An extension that must be understood is not.
+  // `crit` lists extensions that must be understood: none is supported.
   if (alg !== 'ES256' || typ !== 'dbsc+jwt' || crit !== undefined) return undefined
   const { jti: challenge } = objectIn(body)
   if (typeof challenge !== 'string') return undefined
@@ -48,7 +48,7 @@ export function isSignedBy({ signed, signature }: Proof, { x, y }: PublicKey): b
     const bytes = Buffer.from(signature, 'base64url')
     return verify('sha256', Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' }, bytes)
   } catch {
-    // Coordinates of no point on the curve.
+    // The coordinates are not those of a point on the curve.
     return false
   }
 }
@@ -59,7 +59,7 @@ function keyOf(jwk: unknown): PublicKey | undefined {
   return COORDINATE.test(x) && COORDINATE.test(y) ? { x, y } : undefined
 }
 
-/** The fields of a part of the proof: what is no object, or no JSON, has none. */
+/** The fields of a part of the proof: none if it is not JSON or not an object. */
 function objectIn(part: string): Readonly<Record<string, unknown>> {
   try {
     return (JSON.parse(Buffer.from(part, 'base64url').toString()) ?? {}) as Readonly<Record<string, unknown>>

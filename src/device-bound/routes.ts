@@ -1,5 +1,5 @@
-// The two addresses at which a browser registers its key and refreshes its proof: requests of the browser's own, which no
-// handler of the app sees. They are no activity of the user, and what they store moves no timeout.
+// The two routes at which a browser registers its key and refreshes its proof. The browser sends these requests by itself, and
+// no handler of the app sees them. They are not user activity: what they store moves no timeout.
 import type { Context } from 'koa'
 import { CookieVerifier } from '../cookie/request-cookie.ts'
 import { recordOf, type Binding, type Metadata } from '../record/record.ts'
@@ -18,15 +18,15 @@ const ROUTES: readonly Route[] = ['register', 'refresh']
 /** A request that came through Koa's chain. */
 export type RouteInfo = RequestInfo & { readonly ctx: Context }
 
-/** What is stored of a session, and whether it was written just now. */
+/** The stored state of a session, and whether this request wrote it. */
 interface Outcome extends Found {
   readonly isWritten: boolean
 }
 
-/** The binding to tell the browser of, or the status of an empty answer. */
+/** The binding to confirm to the browser, or the status of an empty response. */
 type Answer = Binding | 401 | 403
 
-/** What a proof makes of a session; `undefined` where nothing is to be stored. */
+/** Returns the metadata to store after a proof; `undefined` if nothing is to be stored. */
 type Decide = (metadata: Metadata, isFollowed: boolean) => Metadata | undefined
 
 export class DeviceRoutes {
@@ -41,14 +41,14 @@ export class DeviceRoutes {
     this.#path = path
   }
 
-  /** Which of the two a request asks for, wherever the middleware is mounted. */
+  /** Which of the two routes a request asks for, wherever the middleware is mounted. */
   routeOf({ originalUrl }: Context): Route | undefined {
     if (!originalUrl.startsWith(this.#path)) return undefined
     const [asked] = originalUrl.split('?', 1)
     return ROUTES.find((route) => asked === `${this.#path}/${route}`)
   }
 
-  /** @throws {SessionError} `ERR_SESSION_STORE`: a failure (503) ends nothing in the browser. */
+  /** @throws {SessionError} `ERR_SESSION_STORE` (503), at which the browser keeps its key. */
   async answer(info: RouteInfo, route: Route): Promise<void> {
     const { ctx } = info
     ctx.set('Cache-Control', 'no-store')
@@ -68,7 +68,7 @@ export class DeviceRoutes {
     return route === 'register' ? this.#register(info, found) : this.#refresh(info, found)
   }
 
-  /** The session that the browser means: of several cookies one may be another's, planted or left over. */
+  /** The session that the browser means. One of several cookies may name another session: planted or left over. */
   #find(info: RouteInfo, route: Route): Promise<Found | undefined> {
     const { headers } = info.request
     const named = unquoted(headers['sec-secure-session-id'])
@@ -81,19 +81,19 @@ export class DeviceRoutes {
   }
 
   /**
-   * One try for each sign-in, with the challenge of that sign-in's response: whoever has only stolen the cookie has no
-   * such challenge. A refusal brings no other one.
+   * Each sign-in allows one try, with the challenge in the response of that sign-in: a thief who has only the cookie does not
+   * have it. A refusal sends no new challenge.
    */
   async #register(info: RouteInfo, found: Found): Promise<Answer> {
     const header = info.request.headers['secure-session-response']
-    // No browser sends it so, but a form of another page may: it must use nothing up.
+    // No browser omits this header, but a form on another page does: it must not use the try up.
     if (header === undefined) return 403
     const proof = parseProof(header)
     const outcome = await this.#store(found, ({ registration: id, ...metadata }, isFollowed) => {
       if (id === undefined) return undefined
       const now = this.#core.settings.now()
       const key = registeredKey(info, proof, id, now)
-      // An id of before the sign-in, planted or stolen, is worth nothing: without that challenge it uses nothing up.
+      // The id is from before the sign-in, perhaps planted or stolen: without the challenge it must not use the try up.
       if (key === undefined && isFollowed) return undefined
       return {
         ...metadata,
@@ -109,7 +109,7 @@ export class DeviceRoutes {
     return binding
   }
 
-  /** A proof makes a new cookie. Anything else is answered with a challenge, and stores nothing. */
+  /** A valid proof renews the bound cookie. Otherwise nothing is stored: a session with that binding gets a challenge, others a 401. */
   async #refresh(info: RouteInfo, found: Found): Promise<Answer> {
     const { headers } = info.request
     const named = unquoted(headers['sec-secure-session-id'])
@@ -122,7 +122,7 @@ export class DeviceRoutes {
       return provenAt === undefined ? undefined : { ...metadata, binding: { ...known, provenAt } }
     })
     const binding = outcome?.stored.metadata.binding
-    // At this the browser forgets its key: there is nothing to prove.
+    // A 401 makes the browser forget its key: the session has no such binding to prove.
     if (outcome === undefined || !isNamed(binding, named)) return 401
     if (outcome.isWritten) return binding
     const answer = header === undefined ? 403 : this.#refuse(outcome)
@@ -131,9 +131,9 @@ export class DeviceRoutes {
   }
 
   /**
-   * Stores what `decide` makes of the newest state.
+   * Applies `decide` to the newest state and stores the result.
    *
-   * @returns what is stored then; `undefined` where the session has ended.
+   * @returns what is stored afterwards; `undefined` if the session has ended.
    */
   async #store(found: Found, decide: Decide): Promise<Outcome | undefined> {
     const { payload, store, settings, touches, writes } = this.#core
@@ -165,12 +165,12 @@ export class DeviceRoutes {
   }
 
   #challenge(info: RouteInfo, { id, provenAt }: Binding): void {
-    // Later than the last proof, even where the clock stands still or was set back: else it could not count.
+    // Later than the last proof even if the clock stands still or was set back: an earlier challenge would be rejected.
     const at = Math.max(this.#core.settings.now(), provenAt + 1)
     info.ctx.set('Secure-Session-Challenge', `"${newChallenge(info, 'refresh', id, at)}";id="${id}"`)
   }
 
-  /** Tells the browser its binding, and gives it the cookie that proves for a while. */
+  /** Confirms the binding to the browser and sets the bound cookie. */
   #confirm(info: RouteInfo, { id }: Binding): void {
     const { ctx, cookie } = info
     ctx.append('Set-Cookie', boundCookieLine(info, id, this.#within, this.#core.settings.now()))
@@ -185,7 +185,7 @@ export class DeviceRoutes {
   }
 }
 
-/** Whether a refresh means that binding. One that names none means what its session is bound to. */
+/** Whether a refresh is for that binding. A refresh that names no binding is for that of its session. */
 function isNamed(binding: Binding | undefined, named: string | undefined): binding is Binding {
   return binding !== undefined && (named === undefined || named === binding.id)
 }
@@ -203,8 +203,8 @@ function registeredKey(
 }
 
 /**
- * The instant of the challenge that a refresh proves. Only a later one than that of the last proof counts, so that each
- * counts once.
+ * The instant of the challenge that a refresh proves; `undefined` without a valid proof. It must be later than that of the last
+ * proof, so that each challenge counts once.
  */
 function refreshedAt(info: RequestInfo, proof: Proof, binding: Binding, now: number): number | undefined {
   const at = challengeInstant(info, 'refresh', binding.id, proof.challenge, Math.max(now, binding.provenAt))

@@ -1,20 +1,20 @@
-// What the new store knows of old sessions: who has taken one over, and which old session a new one came from. Records without
-// a payload, so that nothing shows them as sessions, under keys that no id has. What they name is a secret, sealed under
-// another secret that only the browser has: whoever reads the store learns neither.
+// What the new store holds about old sessions: claims (which session took an old one over) and ties (which old session a new one
+// came from). These records have no payload, so that nothing shows them as sessions, and keys that no id has. The secret that a
+// record names is sealed under another secret that only the browser has: reading the store reveals neither.
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
 import type { SessionRecord } from '../store.ts'
 import type { ClaimStore as Store } from './session-access.ts'
 
-/** How long a take-over may work, in milliseconds. After that another process may claim the session. */
+/** How long a take-over may take, in milliseconds. After that another request may claim the session. */
 const MAX_WORK = 15_000
 
-/** How an old session stands with the new store. */
+/** The state of an old session in the new store. */
 export type Claim =
-  /** Nobody else has it: go on with it, then `settle` or `release`. */
+  /** The caller has the claim: it takes the session over, then calls `settle` or `release`. */
   | { readonly kind: 'ours'; readonly record: SessionRecord }
-  /** Another request is at it. */
+  /** Another request is taking it over. */
   | { readonly kind: 'busy' }
-  /** It was taken over at that instant; `id` is that of its session, `undefined` where that was ended. */
+  /** It was taken over at `takenAt`. `id` is the id of its new session; `undefined` if that was ended. */
   | {
       readonly kind: 'taken'
       readonly id: string | undefined
@@ -22,7 +22,7 @@ export type Claim =
       readonly record: SessionRecord
     }
 
-/** Claims an old session: of any number of callers, in whichever process, one gets `'ours'`. */
+/** Claims an old session. Of any number of concurrent callers, in any process, one gets `'ours'`. */
 export async function claim(store: Store, name: string, until: number, now: number): Promise<Claim> {
   const key = keyOf('claim', name)
   const record = noteOf(key, now, Math.max(until, now + MAX_WORK), undefined)
@@ -35,7 +35,7 @@ export async function claim(store: Store, name: string, until: number, now: numb
   return (await store.replace(again, held.version, now)) === 'done' ? { kind: 'ours', record: again } : { kind: 'busy' }
 }
 
-/** What became of an old session, without claiming it. */
+/** The claim of an old session that was taken over, without claiming it; `undefined` if it was not. */
 export async function claimOf(
   store: Store,
   name: string,
@@ -50,7 +50,7 @@ function taken(record: SessionRecord, name: string): Extract<Claim, { kind: 'tak
   return { kind: 'taken', id: typeof id === 'string' ? id : undefined, takenAt: record.createdAt, record }
 }
 
-/** Says which session an old one goes on in, `undefined` for none ever again; whether the claim was still as it was read. */
+/** Records which session an old one goes on in; `undefined` ends it for good. Returns `false` if the claim has changed meanwhile. */
 export async function settle(
   store: Store,
   record: SessionRecord,
@@ -63,8 +63,8 @@ export async function settle(
 }
 
 /**
- * Leaves an old session to the next request, unless another has taken it over already. A claim that was settled for `id` is
- * released as well: the answer to that may have been lost.
+ * Releases a claim, so that the next request can take the old session over, unless another request already has. A claim that was
+ * settled for `id` is released as well: the answer to that write may have been lost.
  */
 export async function release(
   store: Store,
@@ -85,22 +85,22 @@ async function endClaim(store: Store, record: SessionRecord, now: number): Promi
 
 /** The old session that a new one came from. */
 export interface Tie {
-  /** Its name; empty where its cookie holds it. */
+  /** The name of the old session; empty where the cookie itself holds the session. */
   readonly name: string
-  /** When the old session was to end, as far as is known: its absence before that is a logout. */
+  /** When the old session expires, as far as is known. If it is missing before that, it was logged out of. */
   readonly expiresAt: number
-  /** When both cease to belong together. */
+  /** When the tie ends. */
   readonly until: number
 }
 
-/** Ties the session of an id to the old one that it came from, in the place of what is known of it. */
+/** Ties the session with this id to the old one that it came from. Replaces an earlier tie. */
 export async function tie(store: Store, id: string, { name, expiresAt, until }: Tie, now: number): Promise<void> {
   const key = keyOf('tie', id)
   const content = [name, Number.isFinite(expiresAt) ? expiresAt : 0]
   const record = noteOf(key, now, until, seal(content, 'tie', id))
   if (await store.create(record, now)) return
   const held = await store.read(key, now)
-  // Of two that know something newer one may win.
+  // If two requests replace the tie at once, either may win.
   if (held !== undefined) await store.replace({ ...record, version: held.version + 1 }, held.version, now)
 }
 
@@ -119,7 +119,7 @@ function noteOf(key: string, now: number, expiresAt: number, meta: string | unde
 
 type Kind = 'claim' | 'tie'
 
-/** A hash of a text that no id is, for it has a space in it. */
+/** The hash of a text that is no id, because it contains spaces. */
 function keyOf(kind: Kind, secret: string): string {
   return createHash('sha256').update(`koa-fastsession/migrate ${kind} ${secret}`).digest('base64url')
 }
@@ -135,7 +135,7 @@ function seal(value: unknown, kind: Kind, secret: string): string {
   return Buffer.concat(sealed).toString('base64url')
 }
 
-/** What was sealed; `undefined` for what was not sealed so. */
+/** The sealed value; `undefined` if the text was not sealed for this kind and secret. */
 function unseal(text: string | undefined, kind: Kind, secret: string): unknown {
   const bytes = Buffer.from(text ?? '', 'base64url')
   if (bytes.length < 28) return undefined
@@ -144,6 +144,6 @@ function unseal(text: string | undefined, kind: Kind, secret: string): unknown {
     cipher.setAuthTag(bytes.subarray(-16))
     return JSON.parse(Buffer.concat([cipher.update(bytes.subarray(12, -16)), cipher.final()]).toString())
   } catch {
-    return undefined // changed in the store: then it says nothing
+    return undefined // changed in the store: ignored
   }
 }

@@ -1,5 +1,5 @@
-// All live sessions of one store into another. A session lives in one of the two at any time, or in both for a moment with
-// the same version; one that ended in either never comes back.
+// Moves all live sessions from one store into another. At any time a session lives in one of the two, or for a moment in both
+// with the same version. A session that ended in either never comes back.
 import { randomBytes } from 'node:crypto'
 import { liveRecord, recordPage, replaced, yesOrNo } from '../answers.ts'
 import { inTime } from '../deadlines.ts'
@@ -11,7 +11,7 @@ import { CorruptRecord, type RecordPage, type SessionRecord, type SessionStore }
 
 /** Options of {@link moveSessions}. */
 export interface MoveOptions {
-  /** Called, and waited for, after each session that was moved, with how many were so far. What it throws ends the move. */
+  /** Called after each moved session with the number moved so far, and awaited. The move ends with an error that it throws. */
   readonly onProgress?: ((moved: number) => unknown) | undefined
   /** The clock that decides what has expired. */
   readonly now?: (() => number) | undefined
@@ -19,7 +19,7 @@ export interface MoveOptions {
 
 const WIDTH = 16
 
-// A session that gets a new id while the scan goes on may be missed by it: the next pass finds it. The last one moves none.
+// A scan may miss a session that gets a new id meanwhile: the next pass finds it. The last pass is one that moves none.
 const MAX_PASSES = 5
 
 /** How often a session that keeps changing is tried in one pass. */
@@ -28,27 +28,30 @@ const MAX_TRIES = 5
 const CALL_TIMEOUT = 30_000
 
 /**
- * Moves all live sessions from one store into another, records as they are: encrypted ones stay encrypted, nobody's
- * lifetime changes, each cookie finds its session in `to`.
+ * Moves all live sessions from one store into another. Records are moved unchanged: encrypted ones stay encrypted, lifetimes stay
+ * the same, and each cookie finds its session in `to`.
  *
- * A session leaves `from` once `to` has it, so that after an interruption a second call moves the rest alone. It overwrites
- * nothing: where `to` holds another session state under the key, both stay. It moves nothing that has ended, and a session
- * that ends meanwhile in either store ends in the other. A session that is changed in `from` meanwhile is moved as changed.
+ * A session is removed from `from` once `to` has it, so that a second call after an interruption moves only the rest. Nothing is
+ * overwritten: if `to` holds a newer state of the session, that one stays alone; if it holds any other state, both records stay.
+ * Ended sessions are not moved. A session that ends in one store during the move ends in the other. A session that changes in
+ * `from` during the move is moved with the change.
  *
- * Stop what writes to `from` first, or let it finish with short requests: a request that is under way in a session as it is
- * moved gets `ERR_SESSION_GONE`. Run one at a time: of two at once, either may end a session that the other moves. Run an
- * interrupted one again soon: of the sixteen that were under way, one that is signed out of in `to` can be told from one
- * that was not moved yet for a minute only, and one that was signed out of in `from` from one that was moved. And not during
- * the `overlap` of a `takeOver`, whose notes do not move.
+ * - First stop the processes that write to `from`, or let them finish with short requests only: a request gets
+ *   `ERR_SESSION_GONE` if its session is moved while the request is under way.
+ * - Run one move at a time: with two at once, either may end a session that the other moves.
+ * - Run an interrupted move again soon: up to sixteen sessions were under way. If the user signs out of one of them, the store
+ *   remembers that for a minute only. Later, one signed out of in `to` looks as if it was not moved yet, and one signed out of
+ *   in `from` as if it was moved.
+ * - Do not move during the `overlap` of a `takeOver`: its claims and ties are not moved.
  *
  * ```ts
  * const count = await moveSessions(new SqliteStore('sessions.db'), new RedisStore(client))
  * ```
  *
- * @returns how many were moved.
+ * @returns how many sessions were moved.
  * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when `from` has no `scan`; `ERR_SESSION_STORE` when a store failed or gave
- * no answer within 30 seconds: what was moved stays moved.
- * @throws {TypeError} for something else than two stores, for two that keep the same data, and for unknown options.
+ * no answer within 30 seconds: sessions that were moved stay moved.
+ * @throws {TypeError} if an argument is not a store, if both stores hold the same data, or for unknown options.
  */
 export async function moveSessions(from: SessionStore, to: SessionStore, options: MoveOptions = {}): Promise<number> {
   checkStore(from, 'the first argument of moveSessions()')
@@ -66,7 +69,7 @@ export async function moveSessions(from: SessionStore, to: SessionStore, options
 
 class Move {
   moved = 0
-  /** A session went on under another key, perhaps one that the scan had passed already. */
+  /** This pass may have left a session in `from`: one that kept changing, or went on under a key that the scan had passed. */
   #hasMissed = false
   #apart: Promise<void> | undefined
   readonly #from: SessionStore
@@ -81,7 +84,7 @@ class Move {
     this.#now = clockOf(now)
   }
 
-  /** Walks through `from` once; whether another pass may find something. */
+  /** Walks through `from` once. Returns whether another pass may find more. */
   async pass(): Promise<boolean> {
     const before = this.moved
     this.#hasMissed = false
@@ -104,7 +107,7 @@ class Move {
         try {
           if (await this.#move(record)) await this.#onProgress(++this.moved)
         } catch (error) {
-          next = records.length // the others finish what they are at, and begin nothing more
+          next = records.length // the other workers finish their current session and start no other
           throw error
         }
       }
@@ -113,7 +116,7 @@ class Move {
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
 
-  /** Moves one session; whether it left `from` for `to`. */
+  /** Moves one session. Returns whether it left `from` for `to`. */
   async #move(scanned: SessionRecord): Promise<boolean> {
     if (isEnded(scanned)) return this.#endCopy(scanned.key)
     const isCreated = await ask(() => this.#to.create(scanned, this.#now()), yesOrNo)
@@ -122,41 +125,41 @@ class Move {
     let record = scanned
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       if (await this.#remove(this.#from, record)) return true
-      // It changed or ended meanwhile: `to` follows.
+      // It changed or ended in `from` meanwhile: the copy in `to` follows.
       let newest: SessionRecord | undefined
       try {
         newest = await this.#follow(record, isCreated)
       } catch (error) {
-        // `from` alone knows what became of it. If this fails, too, the first error is what the caller must know.
+        // The copy in `to` may be outdated: remove it. If that fails too, the caller still gets the first error.
         await this.#remove(this.#to, record).catch(() => undefined)
         throw error
       }
       if (newest === undefined) return false
       record = newest
     }
-    // It keeps changing: it stays in `from` alone, for the next pass.
+    // It keeps changing: it stays only in `from`, for the next pass.
     this.#hasMissed = true
     await this.#remove(this.#to, record)
     return false
   }
 
-  /** Brings the copy in `to` to the newest state of the session, and gives it; `undefined` where there is no more to do. */
+  /** Updates the copy in `to` to the newest state in `from` and returns that state; `undefined` if nothing more is to be done. */
   async #follow(record: SessionRecord, isCreated: boolean): Promise<SessionRecord | undefined> {
     const newest = await this.#read(this.#from, record.key)
     if (newest === undefined || isEnded(newest)) {
       this.#hasMissed = true
-      // What merely left `from` while an earlier copy was met may have been moved by another call.
+      // If the copy is an earlier one and `from` has no record any more, another call may have moved it: the copy stays.
       if (isCreated || newest !== undefined) await ask(() => this.#to.delete(record.key), yesOrNo)
       return undefined
     }
     const outcome = await ask(() => this.#to.replace(newest, record.version, this.#now()), replaced)
     if (outcome === 'done') return newest
-    // Where a request over `to` has changed it, too, which of the two is right cannot be known here.
+    // `'gone'`: it ended in `to`. `'stale'`: a request changed it in `to` as well, and nothing here tells which state is right.
     if (outcome === 'gone') await this.#remove(this.#from, newest)
     return undefined
   }
 
-  /** `from` knows that this session has ended: an earlier call may have been interrupted after it had copied it. */
+  /** The session has ended in `from`. Ends the copy in `to` that an interrupted earlier call may have left. */
   async #endCopy(key: string): Promise<false> {
     const held = await this.#read(this.#to, key)
     if (held !== undefined && !isEnded(held)) await ask(() => this.#to.delete(key), yesOrNo)
@@ -164,8 +167,8 @@ class Move {
   }
 
   /**
-   * `to` holds the key already: `'copied'` where it is a copy of this very state, of an earlier call that was interrupted. Where
-   * the session has gone on there, or ended, it has only to leave `from`; whether it did.
+   * `to` holds the key already. Returns `'copied'` if it holds exactly this state, copied by an interrupted earlier call, otherwise
+   * whether the session left `from` for `to`. If the session has gone on or ended in `to`, removes it from `from`.
    */
   async #meet(record: SessionRecord): Promise<boolean | 'copied'> {
     const held = await this.#read(this.#to, record.key)
@@ -176,12 +179,12 @@ class Move {
     }
     if (!isEnded(held) && held.version <= record.version) return false
     const hasLeft = await this.#remove(this.#from, record)
-    // If it ended there meanwhile, the next pass finds that.
+    // If it changed or ended in `from` meanwhile, the next pass finds that.
     if (!hasLeft) this.#hasMissed = true
     return hasLeft && !isEnded(held)
   }
 
-  /** @throws {TypeError} where both stores keep the same data: what left the one would have left the other. */
+  /** @throws {TypeError} if both stores hold the same data: a removal from one would remove the session from the other. */
   async #assertApart(): Promise<void> {
     const now = this.#now()
     const key = randomBytes(32).toString('base64url')
@@ -196,7 +199,7 @@ class Move {
       )
   }
 
-  /** Removes this version from a store, and no other; whether it was there. */
+  /** Removes this version from a store, and no other. Returns whether it was there. */
   async #remove(store: SessionStore, record: SessionRecord): Promise<boolean> {
     const now = this.#now()
     const end = {
@@ -235,7 +238,7 @@ function isSame(one: SessionRecord, other: SessionRecord): boolean {
   )
 }
 
-/** One call of a store, which has so long, and what its answer means. @throws {SessionError} `ERR_SESSION_STORE` */
+/** Calls a store with a deadline of `CALL_TIMEOUT` and checks its answer. @throws {SessionError} `ERR_SESSION_STORE` */
 async function ask<Answer>(call: () => unknown, check: (answer: unknown) => Answer): Promise<Answer> {
   try {
     const answer = await inTime(CALL_TIMEOUT, call(), () => {

@@ -14,59 +14,60 @@ export interface OldSession {
   readonly name: string
   /** What the app kept in it. */
   readonly data: OldData
-  /** When it ends, in epoch milliseconds; `Infinity` where it does not say. */
+  /** When it expires, in epoch milliseconds; `Infinity` if unknown. */
   readonly expiresAt: number
-  /** Its whole lifetime in milliseconds, as its cookie was given it; `undefined` for one that lives while the browser runs. */
+  /** The whole lifetime of its cookie, in milliseconds; `undefined` for a session that ends with the browser. */
   readonly maxAge: number | undefined
 }
 
-/** Where a request's old session is found: `fromKoaSession()` or `fromExpressSession()`. */
+/** Access to the old sessions of requests: the result of `fromKoaSession()` or `fromExpressSession()`. */
 export interface OldSessions {
-  /** The old cookie, and what else belonged to it. */
+  /** The name of the old cookie, and of the cookie with its signature, if there is one. */
   readonly cookies: readonly string[]
-  /** Whether a store holds them: otherwise the cookie itself does, and nothing on the server can end one. */
+  /** Whether a store holds the sessions. Otherwise the cookie itself does, and the server cannot end a session. */
   readonly isStored: boolean
-  /** The name in the request's cookie, if the signature is good. */
+  /** The session name in the request's cookie; `undefined` without a cookie with a valid signature. */
   nameIn(ctx: Context): string | undefined
-  /** The session of that name. @throws {SessionError} `ERR_SESSION_STORE` when the old store failed. */
+  /** The session of that name, if there is one. @throws {SessionError} `ERR_SESSION_STORE` when the old store failed. */
   find(name: string, ctx: Context): Promise<OldSession | undefined>
-  /** Lets it end so many milliseconds after `now`, which is earlier than it would. @throws {SessionError} `ERR_SESSION_STORE`. */
+  /** Makes it end `left` milliseconds after `now`, which is never later than before. @throws {SessionError} `ERR_SESSION_STORE`. */
   endIn(old: OldSession, left: number, now: number, ctx: Context): Promise<void>
 }
 
-/** As far as it is used, a store for koa-session. */
+/** A store for koa-session: the methods that are used here. */
 export interface OldKoaStore {
   get(key: string, maxAge: number, options: object): unknown
   set(key: string, session: object, maxAge: number, options: object): unknown
   destroy?(key: string, options: object): unknown
 }
 
-/** A Keygrip of the app's own. Not by its name: its types are no dependency of this package's users. */
+/** The app's own Keygrip. Declared by its shape, so that users of this package do not depend on Keygrip's types. */
 export interface OldKeygrip {
   /** Whether one of its secrets made the signature. */
   verify(data: string, digest: string): boolean
 }
 
-/** What `koa-session` was given. */
+/** The options that `koa-session` had. */
 export interface KoaSessionOptions {
   /** @default 'koa.sess' */
   readonly key?: string | undefined
   /** Left out where the cookie itself holds the data. */
   readonly store?: OldKoaStore | undefined
-  /** The old secrets. @default app.keys, where these are among them */
+  /** The old secrets. Needed unless they are among `app.keys`. @default app.keys */
   readonly keys?: readonly string[] | OldKeygrip | undefined
 }
 
-// A store that never answers must not keep a request waiting.
+// A store that never answers must not block a request. Milliseconds.
 const TIMEOUT = 5000
 
 /**
- * The sessions of koa-session; `key` and `store` are its options of these names, `keys` the secrets it signed with.
+ * The sessions of koa-session. `key` and `store` are koa-session's options of the same names, `keys` the secrets that it signed
+ * with.
  *
- * Without a store the cookie itself holds the data. Nothing on the server can end such a session: a copy of the cookie is
- * good until it expires, or `until` is over, as it was with koa-session.
+ * Without a store the cookie itself holds the data, and the server cannot end the session: as with koa-session, a copy of the
+ * cookie is valid until it expires, and at most until `until`.
  *
- * @throws {TypeError} for options of other names or types.
+ * @throws {TypeError} for unknown options and for values of a wrong type.
  */
 export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
   checkOptions('fromKoaSession()', options, ['key', 'store', 'keys'])
@@ -81,7 +82,7 @@ export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
       const value = ctx.cookies.get(key, { signed: false })
       const signature = ctx.cookies.get(`${key}.sig`, { signed: false })
       if (value === undefined || signature === undefined) return undefined
-      // Verified here: the cookies module would sign it anew, with keys that older processes do not know.
+      // Verified here: the cookies module would re-sign the cookie with the newest key, which old processes may not know.
       return (keygrip ?? keygripOf(ctx.app.keys)).verify(`${key}=${value}`, signature) ? value : undefined
     },
     async find(name, ctx) {
@@ -91,7 +92,7 @@ export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
       const { _expire, _maxAge, _session } = held
       return {
         name,
-        // Names that begin so are koa-session's own.
+        // Properties that begin with `_` are koa-session's own.
         data: Object.fromEntries(Object.entries(held).filter(([property]) => !property.startsWith('_'))),
         expiresAt: typeof _expire === 'number' ? _expire : Infinity,
         maxAge: typeof _maxAge === 'number' && _session !== true ? _maxAge : undefined,
@@ -111,7 +112,7 @@ export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
 
 function keygripOf(keys: unknown): OldKeygrip {
   if (keys instanceof Keygrip) return keys
-  // Another copy's Keygrip is one by its shape.
+  // A Keygrip of another copy of the package is recognised by its shape.
   if (typeof (keys as Partial<OldKeygrip> | undefined)?.verify === 'function') return keys as OldKeygrip
   if (Array.isArray(keys) && keys.length > 0 && keys.every((key) => typeof key === 'string' && key !== ''))
     return new Keygrip(keys as string[])
@@ -122,19 +123,19 @@ function decoded(value: string): unknown {
   try {
     return JSON.parse(Buffer.from(value, 'base64').toString())
   } catch {
-    return undefined // of an app with an `encode` of its own
+    return undefined // written by an app with its own `encode`
   }
 }
 
-/** As far as it is used, a store for express-session. */
+/** A store for express-session: the methods that are used here. */
 export interface OldExpressStore {
   get(sid: string, callback: (error: unknown, session?: unknown) => void): unknown
-  // Stores write a session as it is; their types ask for express-session's own class.
+  // `never`: stores write any session as it is, but their types require express-session's own class.
   set(sid: string, session: never, callback: (error?: unknown) => void): unknown
   destroy?(sid: string, callback: (error?: unknown) => void): unknown
 }
 
-/** What `express-session` was given. */
+/** The options that `express-session` had. */
 export interface ExpressSessionOptions {
   /** @default 'connect.sid' */
   readonly name?: string | undefined
@@ -145,9 +146,9 @@ export interface ExpressSessionOptions {
 }
 
 /**
- * The sessions of express-session; `name`, `secret` and `store` are its options of these names.
+ * The sessions of express-session. `name`, `secret` and `store` are express-session's options of the same names.
  *
- * @throws {TypeError} for options of other names or types.
+ * @throws {TypeError} for unknown options and for values of a wrong type.
  */
 export function fromExpressSession(options: ExpressSessionOptions): OldSessions {
   checkOptions('fromExpressSession()', options, ['name', 'secret', 'store'])
@@ -209,7 +210,7 @@ function called(call: (callback: (error: unknown, value?: unknown) => void) => u
         const refuse = (error: unknown): void => reject(error instanceof Error ? error : new Error(String(error)))
         const answer = call((error, value) => {
           const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException
-          // What a missing file is to express-session: no such session. A missing socket is an outage.
+          // Like express-session: a missing file is a missing session. A missing socket is an outage.
           if (code === 'ENOENT' && syscall !== 'connect') resolve(undefined)
           else if (error) refuse(error)
           else resolve(value)
@@ -235,7 +236,7 @@ function checkStore(store: unknown, rule: string): void {
     throw invalidType('options.store', `${rule}, with get and set`, store)
 }
 
-/** @throws {TypeError} for something else than an object with some of these names. */
+/** @throws {TypeError} if the options are not an object, or have names other than these. */
 export function checkOptions(what: string, options: unknown, names: readonly string[]): void {
   if (typeof options !== 'object' || options === null) throw invalidType(`the options of ${what}`, 'an object', options)
   const unknown = Object.keys(options).find((name) => !names.includes(name))

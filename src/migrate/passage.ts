@@ -1,5 +1,5 @@
-// The way of one request that has an old cookie, or a session that came from one: it goes on with the old session, joins the
-// request that did, or ends with it.
+// Handles one request with an old cookie, or with a session that came from one. The request takes the old session over, joins the
+// session that another request made of it, or loses its own session because the old one has ended.
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Context } from 'koa'
 import { atMost } from '../deadlines.ts'
@@ -9,11 +9,11 @@ import * as claims from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
 import { adopt, assertOwnSite, cookieNameOf, isRolling, leave, ownerToBe, claimStoreOf } from './session-access.ts'
 
-// A browser sends several requests at once, each with the old cookie and none yet with the new one: each must find its
-// session. After that an old cookie opens nothing, whoever kept a copy.
+// A browser may send several requests with the old cookie before it has the new one: each must find the session. After this time,
+// in milliseconds, the old cookie opens nothing, so that copies of it are useless.
 const GRACE = 10_000
 
-/** How long a request waits for another that takes the same session over. */
+/** How long a request waits for another one that takes the same session over, in milliseconds. */
 const MAX_WAIT = 10_000
 const POLL = 50
 const MAX_TRIES = 5
@@ -37,7 +37,7 @@ export class Passage<Data extends object> {
   readonly #ctx: Context
   readonly #session: SessionManager<Data>
   readonly #store: ReturnType<typeof claimStoreOf>
-  /** What ties this request's session to an old one, during an overlap. */
+  /** The tie of this request's session to an old one, during an overlap. */
   #tied:
     | { readonly tie: claims.Tie; readonly old: OldSession; readonly id: string; readonly owner?: string | undefined }
     | undefined
@@ -55,10 +55,10 @@ export class Passage<Data extends object> {
     this.#store = claimStoreOf(session)
   }
 
-  /** Before the handlers see the session. @throws {TypeError} where both cookies have one name. */
+  /** Runs before the handlers see the session. @throws {TypeError} if both cookies have the same name. */
   async enter(): Promise<void> {
     const { from, until, overlap } = this.#settings
-    // Ours would be cleared as the old one is.
+    // Otherwise our cookie would be cleared along with the old one.
     if (from.cookies.includes(cookieNameOf(this.#session)))
       throw invalidMix(
         "options.cookie of session() has the name of the old cookie: give ours another one, such as 'sid'",
@@ -72,20 +72,21 @@ export class Passage<Data extends object> {
     }
     if (!hasCookie) return
     const name = from.nameIn(this.#ctx)
-    // Without an overlap only for a browser without a cookie of ours: one whose session has ended, by a logout say, stays
-    // signed out. With it, somebody who logged out here may have signed in there since: the claim tells the two apart.
+    // Without an overlap, only a browser without our cookie goes on: one whose session has ended, by a logout for example, stays
+    // signed out. With it, the user may have signed in through an old process since: the claim tells the two cases apart.
     const mayGoOn = origin === 'new' || (overlap > 0 && from.isStored && ['expired', 'invalid'].includes(origin))
     const isOpen = this.#now() < until
     const goesOn = isOpen && mayGoOn && name !== undefined && (await this.#goOver(name))
     if (!(overlap > 0 && isOpen && (goesOn || name === undefined))) this.#clearCookies()
   }
 
-  /** After the handlers: what became of the session becomes of the old one. Where they threw, nothing more is stored. */
+  /** Runs after the handlers. Applies a sign-out, another owner or a new id to the old session. */
   async leave(haveThrown: boolean): Promise<void> {
     if (this.#tied === undefined) return
     const { tie, old, id, owner } = this.#tied
     const newId = idOf(this.#session)
-    // A user who signed out, or in as another owner, must not be found signed in by an older process.
+    // After a sign-out, or a sign-in as another owner, an old process must not find the previous user signed in. If the handlers
+    // threw, their pending changes are not stored: the stored owner counts.
     if (newId === undefined) return this.#end(old)
     if (owner !== undefined && (haveThrown ? this.#session.owner : ownerToBe(this.#session)) !== owner)
       return this.#end(old)
@@ -96,7 +97,7 @@ export class Passage<Data extends object> {
 
   // ---- a session that came from an old one
 
-  /** Whether this session is tied to an old one; if that has ended, so does this. */
+  /** Whether this session is tied to an old one. If the old one has ended, ends this session. */
   async #checkTie(): Promise<boolean> {
     const { from } = this.#settings
     const { id, owner } = this.#session
@@ -113,31 +114,31 @@ export class Passage<Data extends object> {
     }
     if (!lives) return true
     this.#tied = { tie, old, id, owner }
-    // A process of before prolonged it: that it is missing later is a logout all the same.
+    // An old process prolonged it. The later end is kept: if the session is missing before then, it was logged out of.
     if (old.expiresAt > tie.expiresAt + 60_000)
       await claims.tie(this.#store, id, { ...tie, expiresAt: old.expiresAt }, now)
     return true
   }
 
-  /** Whether the browser sends the old cookie with this request, where it has it. */
+  /** Whether the browser would send the old cookie with this request if it had it; always `true` where a store holds the session. */
   #wouldSend(): boolean {
     const { from, cookie } = this.#settings
     if (from.isStored) return true
     const { path = '/' } = cookie
-    // As the browser sees it: a router that is mounted somewhere has another path.
+    // The path as the browser sees it: `ctx.path` is another one inside a mounted app.
     const [asked = ''] = this.#ctx.originalUrl.split('?', 1)
     return asked === path || asked.startsWith(path.endsWith('/') ? path : `${path}/`)
   }
 
-  /** Whether the old cookie of a live session of ours is of no more use to anybody. */
+  /** Whether the old cookie beside a live session of ours is no longer needed. If so, ends the old session where that is still due. */
   async #isOver(): Promise<boolean> {
     const { from, until, overlap } = this.#settings
     const now = this.#now()
     if (overlap === 0 || now >= until) return true
     const name = from.nameIn(this.#ctx)
     const claim = name === undefined ? undefined : await claims.claimOf(this.#store, name, now)
-    // Not taken over: it belongs to processes of before. Or its overlap is not over yet. One that was signed out of is over,
-    // whatever its own store said to that.
+    // It is needed if it was not taken over, because old processes serve it, and during its overlap. A session that was signed out
+    // of (without an `id`) is over at once, even if its store failed to end it.
     if (name === undefined || claim === undefined) return false
     if (claim.id !== undefined && now < claim.takenAt + overlap) return false
     const old = await from.find(name, this.#ctx)
@@ -146,18 +147,18 @@ export class Passage<Data extends object> {
   }
 
   async #end(old: OldSession): Promise<void> {
-    // Both are tried: what the one leaves behind the other lets the next request end.
+    // Both are tried, even if one fails: either one alone lets the next request finish the end.
     const ends = [this.#settings.from.endIn(old, 0, this.#now(), this.#ctx), this.#settle(old, undefined)]
     for (const end of await Promise.allSettled(ends)) if (end.status === 'rejected') throw end.reason
     this.#clearCookies()
   }
 
-  /** Says in which session the old one goes on from now on. */
+  /** Records which session the old one goes on in from now on; `undefined` ends it. */
   async #settle({ name }: OldSession, id: string | undefined): Promise<void> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const now = this.#now()
       const claim = await claims.claim(this.#store, name, this.#settings.until, now)
-      // Ended meanwhile by another request: then it has ended.
+      // Another request has ended it meanwhile: it stays ended.
       if (claim.kind === 'taken' && claim.id === undefined) return
       if (claim.kind !== 'busy' && (await claims.settle(this.#store, claim.record, name, id, now))) return
       await pause(POLL)
@@ -166,7 +167,7 @@ export class Passage<Data extends object> {
 
   // ---- an old session that goes on
 
-  /** Goes on with the old session of that name, or joins the request that did; whether it goes on. */
+  /** Takes the old session of that name over, or joins the session that it goes on in. Returns whether it goes on. */
   async #goOver(name: string): Promise<boolean> {
     const { from, until } = this.#settings
     const deadline = Date.now() + MAX_WAIT
@@ -198,7 +199,7 @@ export class Passage<Data extends object> {
     )
   }
 
-  /** Joins the session that the old one goes on in; one that has ended takes the old one along. */
+  /** Joins the session that the old one goes on in. If that has ended or can no longer be joined, ends the old one. */
   async #join(old: OldSession, { id, takenAt }: { id: string | undefined; takenAt: number }): Promise<boolean> {
     const { from, overlap } = this.#settings
     const now = this.#now()
@@ -235,8 +236,8 @@ export class Passage<Data extends object> {
         throw new SessionError('ERR_SESSION_CONFLICT', 'another request took the same old session over meanwhile')
     } catch (error) {
       this.#tied = undefined
-      // A half-made session must not stay, and while the claim names it nobody may find it ended: that would be a logout. If
-      // this fails, too, the first error is what the caller must know.
+      // A half-made session must not stay. The claim is released first: a request that found it naming an ended session would
+      // take that for a logout. If this fails too, the caller still gets the first error.
       await claims.release(this.#store, record, old.name, id, now).catch(() => undefined)
       await session.destroy().catch(() => undefined)
       throw error

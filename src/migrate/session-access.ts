@@ -1,5 +1,5 @@
-// What a take-over needs of a request's session beyond its public face: the store behind it, and to go over to another
-// session, or to none, before the handlers see it.
+// What a take-over needs of a request's session beyond the public API: access to its store, and a switch to another session, or
+// to none, before the handlers see it.
 import { isUnsafe } from '../cookie/cross-site.ts'
 import { publicIdOf } from '../cookie/id.ts'
 import { NO_CHANGES } from '../record/changes.ts'
@@ -11,15 +11,15 @@ import { readLive, takeNewer } from '../session/newest.ts'
 import { ownerInData } from '../session/owner.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 
-/** What claims are kept in. */
+/** The store of claims and ties. */
 export interface ClaimStore {
   create(record: SessionRecord, now: number): Promise<boolean>
-  /** A damaged record is removed, and counts as none. */
+  /** A damaged record is deleted, and the result is `undefined`. */
   read(key: string, now: number): Promise<SessionRecord | undefined>
   replace(record: SessionRecord, version: number, now: number): Promise<Replaced>
 }
 
-/** The session store behind a manager, with its deadline and its one kind of error. */
+/** The session store behind a manager. Calls have its deadline and reject only with `ERR_SESSION_STORE`. */
 export function claimStoreOf(session: SessionManager): ClaimStore {
   const { store } = requestSessionOf(session).core
   return {
@@ -35,7 +35,8 @@ export function claimStoreOf(session: SessionManager): ClaimStore {
 }
 
 /**
- * An old cookie opens a live session as well, and may come from where ours would not be sent.
+ * Refuses a request of another site: an old cookie opens a live session too, and the browser may send it from sites from which it
+ * would not send ours.
  *
  * @throws {SessionError} `ERR_SESSION_CROSS_SITE` in an unsafe request of another site.
  */
@@ -49,7 +50,7 @@ export function cookieNameOf(session: SessionManager): string {
   return requestSessionOf(session).info.cookie.name
 }
 
-/** Whose session it is once what is pending is stored, in which `options.owner` may find another owner. */
+/** The owner of the session once its pending changes are stored: `options.owner` may find another owner in them. */
 export function ownerToBe(session: SessionManager): string | undefined {
   const request = requestSessionOf(session)
   const { core, record } = request
@@ -66,10 +67,10 @@ export function isRolling(session: SessionManager): boolean {
 }
 
 /**
- * Makes the session of this request that of an id, as if its cookie had come, and sends the cookie.
+ * Switches this request to the session with this id, as if its cookie had come, and sends the cookie.
  *
- * @returns `false`, changing nothing, when no session lives there, or one that is bound to a device: an old cookie is no
- * proof of that.
+ * @returns `false`, with nothing changed, if there is no such live session, or if it is bound to a device and the request does not
+ * prove that device: an old cookie is no proof of it.
  */
 export async function adopt(session: SessionManager, id: string): Promise<boolean> {
   const request = requestSessionOf(session)
@@ -87,7 +88,7 @@ export async function adopt(session: SessionManager, id: string): Promise<boolea
   return true
 }
 
-/** Ends the session that this request came with, and makes it a visitor's. */
+/** Ends the session of this request, which goes on as a visitor's. */
 export async function leave(session: SessionManager): Promise<void> {
   const request = requestSessionOf(session)
   if (request.record === undefined) return

@@ -1,5 +1,5 @@
-// takeOver(): the first request with an old cookie makes a session of what the old one held, and every other request with
-// that cookie joins it. During an overlap both sessions belong together: who logs out of one has logged out of both.
+// takeOver(): the first request with an old cookie creates a session from the data of the old one, and every other request with
+// that cookie joins it. During an overlap the two sessions are tied: a logout from one is a logout from both.
 import type { Middleware } from 'koa'
 import { duration, type Duration } from '../duration.ts'
 import { invalidType, invalidValue } from '../errors.ts'
@@ -13,39 +13,39 @@ export interface TakeOverOptions<Data extends object = SessionData> {
   /** Where the old sessions are: `fromKoaSession()` or `fromExpressSession()`. */
   readonly from: OldSessions
   /**
-   * From this instant on no old session is taken over, in epoch milliseconds: a fixed one, which no restart moves. The last
-   * old session has ended by then.
+   * The instant from which on no old session is taken over, in epoch milliseconds. Choose a fixed instant, which no restart
+   * moves, at which the last old session has ended.
    */
   readonly until: number
   /**
-   * For how long after its take-over the old session is still served by processes of before: longer than the deploy takes,
-   * and than you want to be able to go back.
+   * How long after its take-over an old session can still be served by old processes. Choose it longer than the deploy takes
+   * and longer than you want to be able to roll back.
    *
-   * Meanwhile the old cookie and record stay as they are. Each request of a session that was taken over costs a read of
-   * both stores more.
+   * During the overlap the old cookie and record stay as they are, and each request of a session that was taken over costs one
+   * more read of each store.
    *
    * @default 0
    */
   readonly overlap?: Duration | undefined
-  /** Goes on with it: copies what is still of use, and signs in whom the old session had signed in. */
+  /** Fills the new session: copies the data that is still needed, and signs in the user of the old session. Awaited. */
   readonly goOn: (session: SessionManager<Data>, data: OldData) => unknown
-  /** Path and domain of the old cookies, where they had any. */
+  /** Path and domain of the old cookies, if they had any. */
   readonly cookie?: { readonly path?: string | undefined; readonly domain?: string | undefined } | undefined
   /** The clock, for tests. */
   readonly now?: (() => number) | undefined
 }
 
 /**
- * Lets the sessions that koa-session or express-session left go on, so that a change to this package signs nobody out. Mount
- * it right below `session()`; keep the old secrets and the old store, and take it out when `until` is over.
+ * Takes over the sessions of koa-session or express-session, so that a change to this package signs no user out. Mount it right
+ * after `session()`, keep the old secrets and the old store, and remove it once `until` has passed.
  *
- * The data of an old session is copied once, by one request, in whichever process; all others with that cookie join its
- * session. What was left of its lifetime goes on as `session.maxAge` (its whole lifetime where `rolling` is on), unless
- * `goOn` sets another; a session that lived while the browser runs gets the lifetimes of the options.
+ * The data of an old session is copied once, by one request in one process. All other requests with that cookie join the new
+ * session. The rest of the old lifetime becomes `session.maxAge` (the whole old lifetime if `rolling` is on), unless `goOn` sets
+ * another. An old session that ended with the browser gets the lifetimes of the options.
  *
- * Without `overlap` the old record ends ten seconds after the take-over, and the old cookie is cleared. With it both stay
- * until it is over, so that old and new processes can serve the same person: a session ends with its old record, `destroy`
- * ends both, and what is changed in one later does not reach the other.
+ * Without `overlap` the old record ends ten seconds after the take-over, and the old cookie is cleared. With `overlap` both stay
+ * until it is over, so that old and new processes can serve the same user: the new session ends with the old record, `destroy`
+ * ends both, and later changes in one do not reach the other.
  *
  * ```ts
  * app.use(session({ store }))
@@ -57,10 +57,11 @@ export interface TakeOverOptions<Data extends object = SessionData> {
  * }))
  * ```
  *
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options.
- * @throws {SessionError} in a request, `ERR_SESSION_STORE` when either store failed: the browser keeps its cookies.
- * `ERR_SESSION_CROSS_SITE` for an unsafe request of another site that comes with a live old session. A `TypeError` where
- * both cookies have one name.
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options; in a request, if both cookies have the
+ * same name.
+ * @throws {SessionError} in a request, `ERR_SESSION_STORE` when either store failed or another request did not finish the take-over
+ * within ten seconds: the browser keeps its cookies. `ERR_SESSION_CONFLICT` when another request took the old session over
+ * meanwhile. `ERR_SESSION_CROSS_SITE` for an unsafe request of another site that comes with a live old session.
  */
 export function takeOver<Data extends object = SessionData>(options: TakeOverOptions<Data>): Middleware {
   const settings = settingsOf(options)

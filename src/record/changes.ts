@@ -1,12 +1,12 @@
-// The words of what a request changed: snapshots, changes of keys, flash messages.
+// The types of what a request changed: snapshots, changes of keys, flash messages.
 
 /** The data of a session as it was stored: shared, never handed out, never written to. */
 export type Snapshot = Readonly<Record<string, unknown>>
 
-/** Stands for "no such key", which `undefined` cannot: it is a value that a codec may keep. */
+/** Stands for "no such key": `undefined` cannot, because a codec may keep it as a value. */
 export const ABSENT: unique symbol = Symbol('absent')
 
-/** One top-level key: what the request saw in it, and what it wants there. */
+/** The change of one top-level key: the value that the request read, and the new value. */
 export interface Change {
   readonly key: string
   readonly base: unknown
@@ -16,7 +16,7 @@ export interface Change {
 /** The changes of one request, one for each key. */
 export type Changes = readonly Change[]
 
-/** A message for a later request: a random tag, which tells it from an equal one, its key and its value. */
+/** A message for a later request: a random tag that distinguishes it from equal messages, its key and its value. */
 export type Flash = readonly [tag: string, key: string, value: unknown]
 
 /** What a request did with flash messages: those it put, and the tags of the stored ones that it took. */
@@ -28,13 +28,13 @@ export interface FlashChanges {
 /** All that a request wants to change. */
 export interface PendingChanges extends FlashChanges {
   readonly changes: Changes
-  /** The session's own lifetime to be, in milliseconds; `undefined` where it was not set. */
+  /** The session's new lifetime of its own, in milliseconds; `undefined` where the request did not set it. */
   readonly maxAge: number | undefined
-  /** All data as the request sees it, where nothing else of its session goes on. */
+  /** All data as the request sees it, where nothing else that was stored is kept in its new session. */
   readonly seen?: Snapshot
 }
 
-/** Nothing to store, told by its identity. */
+/** No changes, recognised by identity. */
 export const NO_CHANGES: PendingChanges = Object.freeze({
   changes: Object.freeze([]),
   put: Object.freeze([]),
@@ -42,7 +42,7 @@ export const NO_CHANGES: PendingChanges = Object.freeze({
   maxAge: undefined,
 })
 
-/** The value of a key, own properties only: `toString` is no data. */
+/** The value of a key. Only own properties count: `toString` is not data. */
 export function valueOf(snapshot: Snapshot, key: string): unknown {
   return Object.hasOwn(snapshot, key) ? snapshot[key] : ABSENT
 }

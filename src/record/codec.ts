@@ -1,5 +1,5 @@
-// How data becomes text and comes back: JSON, or what the app passes (devalue, superjson). What a codec would change on the
-// way is refused, in the request that wrote it, with the path to it.
+// Converts data to text and back, by JSON or by the app's codec (devalue, superjson). A value that the codec would change is
+// refused in the request that wrote it, with its path.
 import { isDeepStrictEqual } from 'node:util'
 import type { Snapshot } from './changes.ts'
 import { objectsOf } from './objects.ts'
@@ -8,38 +8,35 @@ import type { SessionError } from '../errors.ts'
 
 /** A pair of functions that turn data into text and back; `devalue` and `superjson` fit as they are. */
 export interface SessionCodec {
-  /** What it throws for a value becomes `ERR_SESSION_VALUE`. Equal texts mean equal values: an equal value is no change. */
+  /** An error that it throws becomes `ERR_SESSION_VALUE`. Values with equal texts count as equal: an equal value is no change. */
   stringify(value: unknown): string
-  /** Makes of that text an equal value, at each call a new one. What it throws means that the record is corrupt. */
+  /** Makes an equal value from that text, a new one at each call. An error that it throws means that the record is corrupt. */
   parse(text: string): unknown
 }
 
-/** A codec, and what data needs beside it. A stored value is never changed: what is known of it may be kept by its identity. */
+/** A codec, and the other operations on data. Stored values are never changed, so facts about them may be cached by identity. */
 export interface Codec extends SessionCodec {
-  /**
-   * Whether texts, truth values and finite numbers but zero are stored as they are: then neither `copy` nor `same` need be
-   * asked about them.
-   */
+  /** Whether strings, booleans and finite numbers except zero are stored as they are: they need neither `copy` nor `same`. */
   readonly keepsScalars: boolean
-  /** The text of `data` alone, or of the list `[data, ...beside]`. */
+  /** The text of `data`, or of the list `[data, ...beside]` where `beside` is not empty. */
   stringifyContents(data: Snapshot, beside: readonly unknown[]): string
-  /** Whether what a handler holds would be stored as `stored`. */
+  /** Whether a handler's value would be stored as `stored`. */
   same(value: unknown, stored: unknown): boolean
   /** A copy of a stored value that its receiver may change; the objects it is made of are added to `made`. */
   lend(stored: unknown, made: object[]): unknown
   /**
-   * The value as it will be read back; `undefined` where the codec leaves it out of data. `place` and `key` say where it
-   * stands: `session.data`, `cart`. Without a key it stands in a list.
+   * The value as it will be read back; `undefined` where the codec leaves it out of data. `place` and `key` name its
+   * position: `session.data`, `cart`. Without a key it is an element of a list.
    *
    * @throws {SessionError} `ERR_SESSION_VALUE` naming the path where the codec would change it.
    */
   copy(value: unknown, place: string, key?: string): unknown
 }
 
-/** From this length on the text of data is joined from the texts of its keys, which are kept from one commit to the next. */
+/** From this length on, the text of data is joined from the texts of its values, which are kept between commits. */
 const LONG_TEXT = 4096
 
-/** With more keys than this, JSON.stringify makes the whole as fast. */
+/** With more keys than this, JSON.stringify of the whole is as fast. */
 const FEW_KEYS = 64
 
 /** JSON, refusing what JSON would change. At most `maxNodes` values in one key. */
@@ -48,7 +45,7 @@ export function jsonCodec(maxNodes: number): Codec {
     ...jsonText(),
     same: sameJson,
     copy(value, place, key) {
-      // What needs no look inside; JSON has no negative zero.
+      // Scalars need no walk. JSON has no negative zero.
       if (typeof value === 'string' || typeof value === 'boolean') return value
       if (typeof value === 'number' && Number.isFinite(value)) return value + 0
       return withinStack(copyOfJson, value, place, key, maxNodes)
@@ -57,8 +54,8 @@ export function jsonCodec(maxNodes: number): Codec {
 }
 
 /**
- * JSON as koa-session uses it: data is what `JSON.stringify` makes of it. A Date becomes its text, `toJSON` is asked, other
- * objects give their own properties, functions are left out. Only a cycle and a BigInt are refused, as `JSON.stringify` does.
+ * JSON as koa-session uses it: data is what `JSON.stringify` makes of it. A Date becomes its text, `toJSON` is called, other
+ * objects are stored by their own properties, functions are left out. As in `JSON.stringify`, only cycles and BigInts are refused.
  */
 export function koaJsonCodec(maxNodes: number): Codec {
   const convert = (value: unknown, place: string, key: string | undefined): unknown =>
@@ -70,7 +67,7 @@ export function koaJsonCodec(maxNodes: number): Codec {
       try {
         return sameJson(convert(value, '', undefined), stored)
       } catch {
-        // `copy` says why.
+        // `copy` throws the reason.
         return false
       }
     },
@@ -83,8 +80,8 @@ export function koaJsonCodec(maxNodes: number): Codec {
 }
 
 function jsonText(): Omit<Codec, 'same' | 'copy'> {
-  // The texts of objects in data that is long, if any was; undefined where one was not needed yet. The objects are stored values, which
-  // are never changed, and the same ones from one version of a session to the next.
+  // The texts of objects in long data; undefined for one that was not needed yet. The objects are stored values: they are never
+  // changed, and stay the same objects from one version of a session to the next.
   const texts: Texts = new WeakMap()
   let isLong = false
   const remember = (data: Snapshot): void => {
@@ -103,7 +100,7 @@ function jsonText(): Omit<Codec, 'same' | 'copy'> {
     keepsScalars: true,
     stringify: (value) => JSON.stringify(value),
     stringifyContents(data, beside) {
-      // What is no object has no text there.
+      // `texts` has objects only.
       if (isLong && hasFewKeys(data) && Object.values(data).some((value) => texts.has(value as object))) {
         const text = join(data)
         return beside.length === 0 ? text : `[${text},${JSON.stringify(beside).slice(1)}`
@@ -114,7 +111,7 @@ function jsonText(): Omit<Codec, 'same' | 'copy'> {
     },
     parse(text) {
       const value: unknown = JSON.parse(text)
-      // Nothing nests deeper than half its text has brackets. What is deeper overflows the stack when it is copied.
+      // Each level takes two characters, so shorter text cannot nest too deep. Copying a deeper value overflows the stack.
       if (text.length > DEEPEST * 2 && isDeeper(value, DEEPEST + 2))
         throw new RangeError('nested deeper than anything that was stored')
       return value
@@ -130,7 +127,7 @@ function hasFewKeys(data: Snapshot): boolean {
 /** The texts of stored values, which are never changed; `undefined` where one was not needed yet. */
 type Texts = WeakMap<object, string | undefined>
 
-/** The text of a stored value, which is made once. */
+/** The text of a stored value; that of an object is made once. */
 function textOf(stored: unknown, codec: Pick<SessionCodec, 'stringify'>, texts: Texts): string {
   if (typeof stored !== 'object' || stored === null) return codec.stringify(stored)
   const known = texts.get(stored)
@@ -158,9 +155,9 @@ function withinStack(walk: Walk, value: unknown, place: string, key: string | un
   }
 }
 
-/** An app's codec. Values go through it once more than with JSON: only it knows what it keeps. */
+/** An app's codec. A value is checked by a round trip through it, because only the codec knows what it keeps. */
 export function customCodec(codec: SessionCodec): Codec {
-  // Of stored values, which never change.
+  // The texts of stored values, which never change.
   const texts: Texts = new WeakMap()
   const stringify = (value: unknown): string => {
     try {
@@ -176,12 +173,12 @@ export function customCodec(codec: SessionCodec): Codec {
     stringifyContents: (data, beside) => stringify(beside.length === 0 ? data : [data, ...beside]),
     parse: (text) => codec.parse(text),
     same(value, stored) {
-      // What the codec keeps of a value is in its text alone: private fields, the order of a Map, references that are shared.
+      // Only the text shows all that the codec keeps: private fields, the order of a Map, shared references.
       if ((typeof value !== 'object' || value === null) && Object.is(value, stored)) return true
       try {
         return codec.stringify(value) === textOf(stored, codec, texts)
       } catch {
-        // `copy` says why.
+        // `copy` throws the reason.
         return false
       }
     },
@@ -214,14 +211,14 @@ function refusedByCodec(start: string, cause: unknown): SessionError {
   return refused([start, ...pathIn(cause)], 'refused by options.codec', plain(cause))
 }
 
-/** The error without what it carries: devalue's hold the value, and all that it is part of. */
+/** The error without its other properties: devalue's errors hold the value and everything that contains it. */
 function plain(error: unknown): unknown {
   if (!(error instanceof Error)) return undefined
   const { name, message, stack } = error
   return Object.assign(new Error(message), { name, stack })
 }
 
-/** devalue's errors say where they happened. */
+/** The path that devalue's errors carry. */
 function pathIn(error: unknown): string[] {
   const path = error instanceof Error && 'path' in error ? error.path : undefined
   return typeof path === 'string' && path !== '' ? [path.replace(/^\./, '')] : []

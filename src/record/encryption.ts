@@ -1,8 +1,8 @@
-// Encrypted payloads: AES-256-GCM under a key that each message has alone, bound to the record around it.
+// Encrypted payloads: AES-256-GCM under a key of each message's own, bound to the record.
 //
-// Format 2: byte 2, name of the secret (6 bytes), its check (4), nonce (24), tag (16), ciphertext. The first half of the
-// nonce and the record's key make the message's own key by HMAC, the second half is its IV: no number of messages under one
-// secret is too many. Format 1, of 0.1: byte 1, name, IV (12), tag, ciphertext, all under one key; it is only read.
+// Format 2: byte 2, name of the secret (6 bytes), its check (4), nonce (24), tag (16), ciphertext. An HMAC of the
+// nonce's first half and the record's key is the message's own key, the second half is its IV: so one secret may encrypt any
+// number of messages. Format 1, of version 0.1: byte 1, name, IV (12), tag, ciphertext, all under one key; it is only read.
 import {
   createCipheriv,
   createDecipheriv,
@@ -27,7 +27,7 @@ export interface EncryptionSettings {
   readonly encrypt: boolean
   /** Payloads in the clear are read as well: anyone who can write to the store can forge sessions meanwhile. */
   readonly acceptPlain: boolean
-  /** What becomes of a session whose key is not listed: an outage (503), or an ended session whose record stays. */
+  /** For a session whose key is not listed: `'fail'` is an outage (503), `'end'` an ended session whose record stays. */
   readonly onUnknownKey: 'fail' | 'end'
 }
 
@@ -36,7 +36,7 @@ export type BoundTo = Pick<SessionRecord, 'key' | 'owner' | 'meta' | 'createdAt'
 
 interface Secret {
   readonly name: Buffer
-  /** Format, name and check: how each payload begins. */
+  /** Format, name and check: the first bytes of each payload. */
   readonly head: Buffer
   readonly key: KeyObject
   /** The key of format 1. */
@@ -58,7 +58,7 @@ const CIPHER = 'aes-256-gcm'
 /** The most bytes that encryption adds to a text. */
 export const OVERHEAD: number = BODY
 
-/** Encrypts under the newest secret, decrypts under all. Without settings it knows no key, and still tells what is encrypted. */
+/** Encrypts under the newest secret, decrypts under all. Without keys it still recognises encrypted payloads. */
 export class Encryption {
   readonly #secrets: readonly Secret[]
   readonly #onUnknownKey: 'fail' | 'end'
@@ -134,7 +134,7 @@ export class Encryption {
   }
 }
 
-/** Whether a payload is one of ours, under whatever key: a damaged name must not pass for another key, which is an outage. */
+/** Whether a payload has our format and an intact key name: a damaged name must not pass for an unlisted key, which is an outage. */
 function isNamed(payload: Uint8Array): boolean {
   if (payload[0] === OLD_FORMAT) return payload.length >= OLD_BODY
   if (payload[0] !== FORMAT || payload.length < BODY) return false
@@ -146,7 +146,7 @@ function checkOf(named: Uint8Array): Buffer {
   return hash('sha256', named, 'buffer').subarray(0, CHECK_BYTES)
 }
 
-// HKDF (RFC 5869) gives a secret's keys and, with another label, its public name. 0.1 wrote under the first label.
+// HKDF (RFC 5869) derives a secret's keys and its public name, each under its own label. Version 0.1 encrypted under 'payload key'.
 function secretOf(secret: string | Uint8Array): Secret {
   const derive = (label: string, length: number): Buffer =>
     Buffer.from(hkdfSync('sha256', secret, '', `koa-fastsession ${label}`, length))

@@ -1,15 +1,15 @@
-// What JSON makes of a value, by walks of our own: bounded in depth and size, and able to name the path of what is refused.
+// What JSON makes of a value, by our own walks: they are bounded in depth and size, and name the path of a refused value.
 import { types } from 'node:util'
 import { setOwn } from './changes.ts'
 import { printable, SessionError } from '../errors.ts'
 
-/** Deeper nesting overflows the stack of one JSON implementation or another, at the latest when it is read back. */
+/** Deeper nesting overflows the stack of some JSON implementations, at the latest when it is read back. */
 export const DEEPEST = 1000
 
-/** Where a walk stands: the name of what was given first, then keys and indexes. */
+/** The position of a walk: the name of the root value, then keys and indexes. */
 export type Path = (string | number)[]
 
-/** What is left of the number of values that a walk may visit: shared parts can multiply without end. */
+/** How many more values a walk may visit: shared parts can multiply without end. */
 export interface Budget {
   left: number
 }
@@ -43,7 +43,7 @@ export function copyJson(value: unknown, path: Path, budget: Budget): unknown {
 function copyArray(value: readonly unknown[], path: Path, budget: Budget): unknown[] {
   if (!isPlainArray(value)) throw refused(path, 'an array with holes, extra properties or a class of its own')
   spend(budget, path, value.length)
-  // Of its length from the beginning: one that grows reserves room for seventeen.
+  // Made at its full length: an array that grows reserves room for seventeen.
   const copy = new Array<unknown>(value.length)
   for (let index = 0; index < copy.length; index++) copy[index] = copyPart(value[index], index, path, budget)
   return copy
@@ -125,7 +125,7 @@ function unwrap(value: unknown, key: string): unknown {
   return types.isBooleanObject(told) || types.isBigIntObject(told) ? told.valueOf() : told
 }
 
-/** Whether JSON keeps the value, and keeps it as what is stored, the order of keys included. */
+/** Whether JSON keeps the value unchanged and it equals the stored one, the order of keys included. */
 export function sameJson(value: unknown, stored: unknown): boolean {
   if (typeof value !== 'object' || typeof stored !== 'object' || value === null || stored === null)
     return value === stored
@@ -168,7 +168,7 @@ export function cloneJson(stored: unknown, made: object[]): unknown {
   return copy
 }
 
-/** Whether it is no instance of a class. Any root prototype will do: objects of another realm (vm, a test runner) are as plain as ours. */
+/** Whether an object is no instance of a class. Any root prototype counts: objects of another realm (vm, a test runner) are plain too. */
 export function isPlainObject(value: object): boolean {
   const prototype = Object.getPrototypeOf(value) as object | null
   return prototype === null || Object.getPrototypeOf(prototype) === null
@@ -179,7 +179,7 @@ export function isData(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && isPlainObject(value)
 }
 
-/** What an object has that JSON leaves out beside its keys. These two questions are cheaper than `Reflect.ownKeys`. */
+/** A property beside `keys` that JSON leaves out, if any. These two checks are cheaper than `Reflect.ownKeys`. */
 function hiddenProperty(value: object, keys: readonly string[]): string | undefined {
   if (Object.getOwnPropertySymbols(value).length > 0) return 'an object with a symbol for a key'
   if (Object.getOwnPropertyNames(value).length === keys.length) return undefined
@@ -224,7 +224,7 @@ export function refused(path: readonly (string | number)[], what: string, cause?
   )
 }
 
-/** Names of keys reach logs: cut, and on one line. */
+/** Cut, and on one line, because names of keys reach logs. */
 function shown(text: string): string {
   return printable(text.length > 200 ? `${text.slice(0, 200)}...` : text)
 }

@@ -1,4 +1,4 @@
-// Pure: how long a session lives, when its expiry should be moved, and how long its cookie does.
+// Pure functions: how long a session lives, when its expiry should be moved, and how long its cookie lives.
 // Durations and instants are milliseconds.
 
 export const DAY = 86_400_000
@@ -8,7 +8,7 @@ export const MAX_COOKIE_AGE: number = 400 * DAY
 
 const MAX_TOUCH_INTERVAL = 3_600_000
 
-/** An idle timeout that means "for ever" ends here: an instant that far away is a Date, and a whole number in any database. */
+/** The cap of an idle timeout that means "for ever": an instant that far away is a valid Date, and a whole number in any database. */
 const MAX_IDLE = 2 ** 52
 
 /** The lifetimes that a middleware was given. */
@@ -62,7 +62,7 @@ export function idleTimeout(policy: LifetimePolicy, lifetime: SessionLifetime): 
   return lifetime.maxAge > 0 ? lifetime.maxAge : policy.idleTimeout
 }
 
-/** The instant that no activity carries the session past; `Infinity` for none. */
+/** The end that no activity can move; `Infinity` for none. */
 export function absoluteEnd(policy: LifetimePolicy, lifetime: SessionLifetime): number {
   return expiry(policy, lifetime, Infinity)
 }
@@ -76,10 +76,10 @@ export function expiry(policy: LifetimePolicy, lifetime: SessionLifetime, seenAt
 }
 
 /**
- * The instant at which a stored session ends: the earlier of what was stored with it and what the policy of now allows.
+ * The instant at which a stored session ends: the earlier of its stored expiry and what the current policy allows.
  *
- * So a limit that is shortened holds at once for sessions that were stored before. A use that lies in the future of `now`
- * (another process had a faster clock) counts as one of now.
+ * So a shortened limit applies at once to sessions that were stored before. A `lastSeenAt` later than `now` (another process
+ * had a faster clock) counts as `now`.
  */
 export function effectiveEnd(
   policy: LifetimePolicy,
@@ -98,10 +98,10 @@ export function withMaxAge(lifetime: SessionLifetime, maxAge: number, now: numbe
 }
 
 /**
- * Whether a use should move the expiry: only the first one after a tenth of the idle timeout or an hour does.
+ * Whether a use should move the expiry: the first one after a tenth of the idle timeout, or after an hour if that is shorter.
  *
- * So a session may end that much early, never late, and a busy one costs the store ten writes per idle timeout.
- * A clock that was set back makes nothing due.
+ * So a session may end that much early, never late, and a busy one costs the store ten writes per idle timeout, or one an hour
+ * if that is more. A clock that was set back makes no touch due.
  */
 export function isTouchDue(
   policy: LifetimePolicy,
@@ -115,9 +115,9 @@ export function isTouchDue(
 /**
  * The `Max-Age` of a cookie sent at `now`, in whole seconds; `undefined` for one that lives while the browser runs.
  *
- * `lastSeenAt` is the use that the stored expiry counts from: a rolling cookie counts from there, another one from the
- * session's start, and none from an instant after `now` (the clock was set back). The cookie never outlives the absolute
- * end, and its `Max-Age` is never 0, which would delete it.
+ * `lastSeenAt` is the use that the stored expiry counts from. A rolling cookie counts from there, any other from the session's
+ * start or from when its own `maxAge` was set, but never from after `now` (the clock was set back). The cookie never outlives
+ * the absolute end, and its `Max-Age` is never 0, which would delete it.
  */
 export function cookieMaxAge(
   policy: LifetimePolicy,

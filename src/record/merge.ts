@@ -1,17 +1,17 @@
-// Pure: what one request changed, applied to a state that another request may have stored meanwhile.
+// Pure functions: apply one request's changes to a state that another request may have stored meanwhile.
 import { ABSENT, setOwn, valueOf, type Changes, type Flash, type PendingChanges, type Snapshot } from './changes.ts'
 import { withMaxAge } from './lifetime.ts'
 import { newMetadata, type Draft, type Stored } from './record.ts'
 import type { SessionRecord } from '../store.ts'
 
-/** What was stored, with the pending changes made. */
+/** The stored state with the pending changes applied. */
 export function draftOf(
   stored: Stored,
   record: SessionRecord | undefined,
   pending: PendingChanges,
   now: number,
 ): Draft {
-  // A new session begins when it is stored, so that its cookie has its whole lifetime.
+  // A new session begins when it is stored, so that its cookie gets the full lifetime.
   const metadata = record === undefined ? newMetadata(now) : stored.metadata
   return {
     data: applyChanges(stored.data, pending.changes),
@@ -23,7 +23,7 @@ export function draftOf(
   }
 }
 
-/** The snapshot with the changes made; the snapshot itself where there are none. */
+/** The snapshot with the changes applied; the snapshot itself if there are none. */
 export function applyChanges(snapshot: Snapshot, changes: Changes): Snapshot {
   if (changes.length === 0) return snapshot
   const next: Record<string, unknown> = { ...snapshot }
@@ -38,7 +38,7 @@ export function applyChanges(snapshot: Snapshot, changes: Changes): Snapshot {
 /**
  * The keys that both sides changed: what is stored is no longer what the request saw.
  *
- * Equal outcomes count too: two requests that both counted from 4 to 5 have lost one.
+ * Equal values conflict too: when two requests both count from 4 to 5, one count is lost.
  */
 export function conflictingKeys(
   newer: Snapshot,

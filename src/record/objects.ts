@@ -1,4 +1,4 @@
-// The objects that a value is made of, and how writing to them is made an error.
+// Finds the objects that a value is made of, and makes writing to them an error.
 
 const MAP_WRITES = ['set', 'delete', 'clear'] as const
 const SET_WRITES = ['add', 'delete', 'clear'] as const
@@ -21,8 +21,8 @@ export function objectsOf(roots: readonly unknown[]): Set<object> {
 }
 
 /**
- * Makes writing to an object a TypeError: in strict code, and where a method writes (`push`, `map.set`, `date.setTime`) in any
- * code. Only the elements of a typed array stay writable: no rule of the language freezes them.
+ * Makes writing to an object a TypeError: in strict code, and by methods (`push`, `map.set`, `date.setTime`) in any code.
+ * Only the elements of a typed array stay writable: the language cannot freeze them.
  */
 export function freeze(object: object): void {
   if (ArrayBuffer.isView(object)) return
@@ -32,13 +32,13 @@ export function freeze(object: object): void {
   Object.freeze(object)
 }
 
-/** The value, read-only with all that it is made of: what requests share may be handed out then. */
+/** The value, made read-only with all objects in it, so that a value shared by requests may be handed out. */
 export function frozen<Value>(value: Value): Value {
   for (const object of objectsOf([value])) freeze(object)
   return value
 }
 
-// Their contents lie where Object.freeze does not reach.
+// Object.freeze does not cover the contents of a Map, a Set or a Date.
 function refuseWrites(object: object, methods: readonly string[]): void {
   if (!Object.isExtensible(object)) return
   for (const name of methods) Object.defineProperty(object, name, { value: refuseWrite, configurable: true })

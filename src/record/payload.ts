@@ -12,7 +12,7 @@ import { CorruptRecord, type SessionRecord } from '../store.ts'
 /** Facts about where the owner signed in: `options.device`. */
 export type DeviceFacts = Readonly<Record<string, unknown>>
 
-/** What a session holds. Shared between requests: never written to, and handed out only where it is frozen. */
+/** What a session holds. Requests share it, so it is never written to, and only its frozen parts are handed out. */
 export interface Contents {
   readonly data: Snapshot
   readonly flash: readonly Flash[]
@@ -23,7 +23,7 @@ export interface Contents {
 const PLAIN_JSON = jsonCodec(Number.MAX_SAFE_INTEGER)
 const NO_FLASH: readonly Flash[] = Object.freeze([])
 
-/** How a payload of an app's own codec begins: `~`, the codec's fingerprint, `:`. JSON text has no mark. */
+/** The start of a payload that an app's own codec wrote: `~`, the codec's fingerprint, `:`. JSON text has no mark. */
 const MARK = /^~[\w-]{8}:/
 const TILDE = 126
 
@@ -35,13 +35,13 @@ export class Payload {
   readonly #encrypts: boolean
   readonly #acceptsPlain: boolean
   readonly #mark: string
-  /** What this process wrote or read last: it need not be parsed again. */
+  /** What this process wrote or read last, which need not be parsed again. */
   readonly known: DecodeCache<Contents> = new DecodeCache<Contents>()
 
   constructor(codec: Codec, maxBytes: number, encryption: EncryptionSettings | undefined) {
     this.codec = codec
     this.#maxBytes = maxBytes
-    // Larger sessions may have been stored before a limit was lowered. What is larger than this was never written by us.
+    // Larger sessions may have been stored before the limit was lowered. A payload above this size counts as corrupt.
     this.#maxLength = 4 * Math.max(maxBytes, 1_048_576)
     this.#encryption = new Encryption(encryption?.keys ?? [], encryption?.onUnknownKey ?? 'fail')
     this.#encrypts = encryption?.encrypt === true
@@ -50,7 +50,7 @@ export class Payload {
   }
 
   /**
-   * The payload of a record to be.
+   * The payload of a record that is to be written.
    *
    * @param isStored - These contents are stored already: they are not refused where `maxBytes` was lowered since.
    * @throws {SessionError} `ERR_SESSION_TOO_LARGE` over `maxBytes`, measured before encryption.
@@ -59,7 +59,7 @@ export class Payload {
     // 0.1 reads the first two entries of a list.
     const others = device !== undefined ? [flash, { device }] : flash.length > 0 ? [flash] : NO_FLASH
     const text = this.codec.stringifyContents(data, others)
-    // A UTF-16 unit takes at most three bytes: most sessions need no second look.
+    // A UTF-16 unit takes at most three bytes, so most sessions need no exact count.
     if (text.length * 3 > this.#maxBytes && !isStored) {
       const bytes = Buffer.byteLength(text)
       if (bytes > this.#maxBytes) {
@@ -102,7 +102,7 @@ export class Payload {
   #textOf(record: SessionRecord): string {
     const payload: unknown = record.payload
     if (typeof payload === 'string') {
-      // With encryption on, text is what was stored before it was, or what an intruder wrote.
+      // With encryption on, text was stored before it was switched on, or was written by an intruder.
       if (!this.#acceptsPlain) throw new CorruptRecord('not encrypted')
       return payload
     }
@@ -121,9 +121,9 @@ export class Payload {
   }
 
   /**
-   * Text without a mark under a codec of the app's own: JSON of before that codec, or what the codec wrote for 0.1.
+   * Text without a mark where the app has its own codec: JSON from before that codec, or the codec's text from version 0.1.
    *
-   * Where both can read it, it is the codec's if the codec would write it so.
+   * Where both can read the text, it counts as the codec's if the codec would write the same text.
    */
   #unmarked(text: string): Contents {
     const json = attempt(() => this.#parsed(PLAIN_JSON, text))
@@ -146,7 +146,7 @@ export class Payload {
     const [data, flash, more, ...others] = value as unknown[]
     if (others.length > 0 || !Array.isArray(flash) || !flash.every(isFlash))
       throw new CorruptRecord('flash is no list of messages')
-    // Without either, data is written alone: such a list is what another codec wrote (devalue's begin like that).
+    // Without flash and device, data is written alone: another codec wrote this list (devalue's text begins like that).
     if (flash.length === 0 && more === undefined) throw new CorruptRecord('a list of nothing but data')
     return { data: dataOf(data), flash, device: more === undefined ? undefined : deviceOf(more) }
   }
@@ -181,14 +181,14 @@ function attempt<T>(fn: () => T): T | undefined {
 const PROBES: readonly object[] = [{ it: [1, 'text', null, true] }, { it: new Date(0) }, { it: new Map([['key', 1]]) }]
 const REFUSED = 'refused'
 
-/** The mark of a codec; none for one that writes and reads as JSON does, whatever else it refuses. */
+/** The mark of a codec; empty if it writes and reads as JSON does, even if it refuses values that are not JSON. */
 function markOf(codec: SomeCodec): string {
   const habits = PROBES.map((probe) => habitOf(codec, probe))
   const isJson = habits.every((habit, at) => habit === JSON_HABITS[at] || (at > 0 && habit === REFUSED))
   return isJson ? '' : `~${hash('sha256', habits.join('\n'), 'base64url').slice(0, 8)}:`
 }
 
-/** What a codec makes of a value: the text, unless it differs each time (an app may encrypt there), and what comes back. */
+/** What a codec does with a value: its text, unless that differs each time (an app may encrypt there), and the type that comes back. */
 function habitOf(codec: SomeCodec, probe: object): string {
   try {
     const text = codec.stringify(probe)

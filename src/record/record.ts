@@ -1,5 +1,5 @@
-// What is stored of a session <-> the record that a store keeps. Pure. The core's own part of a record is in its `meta`: what
-// the named fields do not say.
+// Converts between what is stored of a session and the record that a store keeps. Pure functions. `meta` holds what the core
+// needs beyond the named fields.
 import { expiry, MAX_COOKIE_AGE, type LifetimePolicy, type SessionLifetime } from './lifetime.ts'
 import type { Contents, Payload } from './payload.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
@@ -15,7 +15,7 @@ export interface Draft extends Stored {
   readonly owner: string | undefined
 }
 
-/** What a session holds before anything was stored. When it begins is not known here: its metadata is nobody's. */
+/** What a session holds before anything was stored. Its start is not known yet, so the metadata is a placeholder. */
 export const NOTHING_STORED: Stored = {
   data: Object.freeze({}),
   flash: Object.freeze([]),
@@ -29,7 +29,7 @@ export function emptyDraft(now: number): Draft {
 }
 
 /**
- * What a record holds; `undefined` where it is not what was written.
+ * What a record holds; `undefined` where the record is corrupt.
  *
  * @throws {SessionError} `ERR_SESSION_STORE` when it names an encryption key that is not configured.
  */
@@ -42,19 +42,19 @@ export function readRecord(payload: Payload, record: SessionRecord): Stored | un
   }
 }
 
-/** Whether a draft holds anything that a new session is worth keeping for. */
+/** Whether a draft holds anything that makes a new session worth storing. */
 export function hasContents({ data, flash, metadata }: Draft): boolean {
   return flash.length > 0 || metadata.maxAge > 0 || Object.keys(data).length > 0
 }
 
-/** When the use that a record's expiry counts from was, and when it ends. */
+/** The use that a record's expiry counts from, and the expiry. */
 export interface Instants {
   readonly lastSeenAt: number
   readonly expiresAt: number
 }
 
 /**
- * The record that holds a draft; `isStored`: its contents are those of a stored one.
+ * The record that holds a draft. `isStored`: its contents are stored already, so `maxBytes` does not apply.
  *
  * @throws {SessionError} `ERR_SESSION_TOO_LARGE` over `maxBytes`.
  */
@@ -85,7 +85,7 @@ export function usedAt(policy: LifetimePolicy, metadata: Metadata, now: number):
   return { lastSeenAt: now, expiresAt: expiry(policy, metadata, now) }
 }
 
-/** Whether a record stands for a session that has ended or goes on elsewhere: a payload is never empty. */
+/** Whether a record's session has ended or goes on under another key: the payload of a live session is never empty. */
 export function isEnded(record: SessionRecord): boolean {
   return record.payload.length === 0
 }
@@ -97,13 +97,13 @@ export interface Metadata extends SessionLifetime {
   readonly authenticatedAt: number | undefined
   /** The key of the record that took this one's place, in a tombstone. */
   readonly successor: string | undefined
-  /** The successor of a tombstone is a session of its own: nothing but the browser is the same. */
+  /** Whether the successor of a tombstone is a separate session, which only shares the browser with this one. */
   readonly isFreshStart: boolean
   /** The key of the record whose place this one took. */
   readonly predecessor: string | undefined
   /** The device that the session is bound to. */
   readonly binding: Binding | undefined
-  /** The name that a binding would get by the one registration which the sign-in offered; `undefined` once that was used. */
+  /** The name of the binding that the one registration offered by the sign-in would make; `undefined` once it was used. */
   readonly registration: string | undefined
 }
 
@@ -116,11 +116,11 @@ export interface Binding {
   readonly y: string
   /** Epoch milliseconds. */
   readonly boundAt: number
-  /** When the browser proved last that it has the private key, in epoch milliseconds. */
+  /** When the browser last proved that it has the private key, in epoch milliseconds. */
   readonly provenAt: number
 }
 
-/** More than anything that was ever written: a longer one is not parsed. */
+/** Longer than any `meta` that was ever written: longer text is not parsed. */
 const MAX_LENGTH = 4096
 const BINDING_ID = /^[\w-]{1,128}$/
 

@@ -1,4 +1,4 @@
-// Data against a Standard Schema, from whatever library.
+// Validates data by a Standard Schema of any library.
 import type { Codec } from './codec.ts'
 import { setOwn, type Snapshot } from './changes.ts'
 import { isData } from './json-value.ts'
@@ -6,22 +6,22 @@ import { printable, SessionError } from '../errors.ts'
 
 /** The part of the Standard Schema interface (standardschema.dev) that is used: zod, valibot, arktype and others have it. */
 export interface StandardSchema<Output = unknown> {
-  /** What such a library puts there. */
+  /** The property that such a library defines. */
   readonly '~standard': {
     /** Answers at once or with a promise. */
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
   }
 }
 
-/** What a Standard Schema answers. */
+/** The result of a Standard Schema. */
 export type SchemaResult<Output> =
   { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }
 
-/** One thing that a Standard Schema found. */
+/** One issue that a Standard Schema found. */
 export interface SchemaIssue {
-  /** It may quote data, so it is shown nowhere. */
+  /** May quote data, so it is never shown. */
   readonly message: string
-  /** Where in data: this the error names. */
+  /** The path in data, which the error names. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
@@ -29,19 +29,19 @@ export interface SchemaIssue {
 const MAX_PATHS = 10
 
 /**
- * What a schema makes of a copy of data.
+ * The schema's output for a copy of data.
  *
- * @throws {SessionError} `ERR_SESSION_SCHEMA` when data does not satisfy it (naming the paths at fault, never the values), when
- * it throws by itself, and when it makes no plain object.
+ * @throws {SessionError} `ERR_SESSION_SCHEMA` when data does not satisfy the schema (naming the paths at fault, never the
+ * values), when the schema throws, and when its output is no plain object.
  */
 export async function validated(schema: StandardSchema, data: Snapshot, codec: Codec): Promise<Snapshot> {
-  // A schema may write into what it is given.
+  // A schema may write into its argument.
   const copy = codec.lend(data, [])
   let answer: Snapshot | string
   try {
     answer = dataOrFault(await schema['~standard'].validate(copy))
   } catch (error) {
-    // What it threw may quote data, so it is no cause of this error: causes are logged.
+    // The error may quote data, so it is not made the cause of this one: causes are logged.
     const kind = error instanceof TypeError || error instanceof RangeError ? ` a ${error.constructor.name}` : ''
     answer = `options.schema threw${kind} instead of answering: mend the schema, or let it answer with issues`
   }
@@ -49,7 +49,7 @@ export async function validated(schema: StandardSchema, data: Snapshot, codec: C
   return answer
 }
 
-/** What the schema made, or what is wrong with it. Whatever a schema computes as it is looked at, it computes here. */
+/** The schema's output, or what is wrong with it. Getters of its result run here, where the caller catches what they throw. */
 function dataOrFault(result: unknown): Snapshot | string {
   if (typeof result !== 'object' || result === null)
     return 'options.schema gave no result: it must answer as the Standard Schema says, with a value or with issues'
@@ -62,7 +62,7 @@ function dataOrFault(result: unknown): Snapshot | string {
 }
 
 /**
- * A copy of what a schema made.
+ * A copy of a schema's output.
  *
  * @throws {SessionError} `ERR_SESSION_VALUE` where the codec cannot keep it: a Date, say, with JSON.
  */
@@ -73,7 +73,7 @@ export function storable(output: Snapshot, codec: Codec): Snapshot {
   return data
 }
 
-// Schemas of an app's own may answer anything: what is no path names none.
+// An app's own schema may answer anything: an issue without a path names data as a whole.
 function pathsOf(issues: unknown): string {
   const paths = new Set((Array.isArray(issues) ? (issues as unknown[]) : []).map(pathOf))
   const named = [...paths].slice(0, MAX_PATHS).join(', ')

@@ -1,5 +1,5 @@
-// What stays of a session for a minute after it has ended or went on under another key: an empty record, so that a slow
-// request still learns of it. A tombstone names its successor; an ended record names none.
+// The empty record that stays for a minute after a session has ended or moved to another key, so that a slow request still
+// learns of it. A tombstone names its successor; an ended record names none.
 import { encodeMetadata, newMetadata, readMetadata } from './record.ts'
 import type { SessionRecord } from '../store.ts'
 
@@ -9,7 +9,7 @@ const LIFE = 60_000
 /** How long a request that presents a replaced id counts as one that was under way at the replacement. */
 const UNDER_WAY = 10_000
 
-/** The record that takes the place of one whose session goes on under another key, or gives way to a fresh one there. */
+/** The record that replaces one whose session goes on under another key, or is succeeded by a fresh session there. */
 export function tombstoneOf(
   record: SessionRecord,
   successor: string,
@@ -21,7 +21,7 @@ export function tombstoneOf(
   return endedRecord(record, now, encodeMetadata(metadata, createdAt))
 }
 
-/** The record that takes the place of one whose session ends: in one step, with nothing left to delete. */
+/** The record that replaces one whose session ends. That one step ends the session: nothing is left to delete. */
 export function endedRecord({ key, version, createdAt }: SessionRecord, now: number, meta?: string): SessionRecord {
   return {
     key,
@@ -35,13 +35,13 @@ export function endedRecord({ key, version, createdAt }: SessionRecord, now: num
   }
 }
 
-/** The key of the record that took this one's place; `undefined` where it names none, itself, or nothing that can be read. */
+/** The key of the record that replaced this one; `undefined` where it names none or itself, or cannot be read. */
 export function successorOf(record: SessionRecord): string | undefined {
   const successor = readMetadata(record)?.successor
   return successor === record.key ? undefined : successor
 }
 
-/** Whether the successor of a tombstone is a session of its own: what waits for the old one's end need wait no longer. */
+/** Whether the successor of a tombstone is a separate session: what waits for the old session's end is over then. */
 export function isFreshStart(record: SessionRecord): boolean {
   return readMetadata(record)?.isFreshStart === true
 }

@@ -1,5 +1,5 @@
-// A change of a stored session, from what it makes of the newest known state to what follows once it is stored: what all
-// verbs that change one share. How often it is tried, and what else is stored with it, they decide themselves.
+// One attempt to change a stored session, from applying the change to the newest known state to what follows once it is
+// stored. All methods that change a session share it. They decide how often to try, and what else to store with it.
 import { conflictError } from '../errors.ts'
 import { expiry } from '../record/lifetime.ts'
 import type { PendingChanges } from '../record/changes.ts'
@@ -9,7 +9,7 @@ import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import { applyOwner, finishSignIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
 
-/** What a change makes of the newest known state. */
+/** The result of applying a change to the newest known state. */
 export interface Attempt {
   readonly pending: PendingChanges
   readonly previous: SessionRecord
@@ -20,17 +20,17 @@ export interface Attempt {
   readonly now: number
 }
 
-/** An attempt that the store was asked for. */
+/** The record of an attempt, and the answer to its write. */
 export interface Written {
   readonly record: SessionRecord
   readonly answer: MaybePromise<Replaced>
 }
 
 /**
- * What `pending` makes of a state. An update stores more, which is `wanted`: what its function made of the newest data
- * conflicts with nothing.
+ * Applies `pending` to a state. An update stores more, passed as `wanted`: what its function made of the newest data is no
+ * conflict.
  *
- * @throws {SessionError} `ERR_SESSION_CONFLICT` where the app wants to be told.
+ * @throws {SessionError} `ERR_SESSION_CONFLICT` with `onConflict: 'throw'`.
  */
 export function prepare(
   session: RequestSession,
@@ -52,7 +52,7 @@ export function write(session: RequestSession, { pending, previous, ground, draf
   const { payload, store } = session.core
   const instants = nextInstants(session, previous, draft, pending, now)
   const record = recordOf(payload, draft, previous.key, previous.version + 1, instants)
-  // The store knows nothing of it: it is asked first whether the session was used meanwhile.
+  // Ended by current limits, which the store does not know. 'stale' makes the caller read first whether it was used meanwhile.
   if (now >= session.endsAt && session.hasRunOut(previous, now, ground.metadata)) return { record, answer: 'stale' }
   return { record, answer: store.replace(record, previous.version, now) }
 }
@@ -60,7 +60,7 @@ export function write(session: RequestSession, { pending, previous, ground, draf
 /**
  * The keys that this request changes and another one has changed since they were read.
  *
- * @throws {SessionError} `ERR_SESSION_CONFLICT` where the app wants to be told.
+ * @throws {SessionError} `ERR_SESSION_CONFLICT` with `onConflict: 'throw'`.
  */
 export function conflictsOf(session: RequestSession, { changes }: PendingChanges, ground: Stored): readonly string[] {
   const keys = conflictingKeys(ground.data, changes, session.core.payload.codec)
@@ -68,7 +68,7 @@ export function conflictsOf(session: RequestSession, { changes }: PendingChanges
   return keys
 }
 
-/** Refuses a change that conflicts, where the app wants to be told. */
+/** With `onConflict: 'throw'`, refuses a change that conflicts. */
 function refuseConflict({ core, record }: RequestSession, keys: readonly string[]): void {
   if (!core.settings.throwsOnConflict) return
   if (record !== undefined) core.events.emit('conflict', { publicId: record.key, owner: record.owner, keys })
@@ -96,7 +96,7 @@ export function nextInstants(
   return { lastSeenAt, expiresAt: expiry(lifetime, draft.metadata, lastSeenAt) }
 }
 
-/** The change is stored in `record`, which holds `stored`. */
+/** Does what follows once a change is stored in `record`, which holds `stored`. */
 export function finishChange(
   session: RequestSession,
   { pending, previous, draft, conflicts }: Attempt,

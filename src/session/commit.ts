@@ -1,5 +1,5 @@
-// What a request stores at its end, or before it: nothing is written over a version that was not read, and nothing that
-// ended is written again. What there is to do is decided here, once; create.ts, replace.ts and touch.ts do it.
+// What a request stores, at its end or before. A write never replaces a version that was not read, and never revives an
+// ended session. This module decides once what to do; create.ts, replace.ts and touch.ts do it.
 import { headersSentError, SessionError, storeClosedError } from '../errors.ts'
 import { ABSENT, NO_CHANGES, type PendingChanges } from '../record/changes.ts'
 import type { MaybePromise } from '../store.ts'
@@ -12,7 +12,7 @@ import type { RequestSession } from './request-session.ts'
 import { touch } from './touch.ts'
 import { checkUnfilled } from './validation.ts'
 
-/** Commits a request whose handlers have returned: at once where the store answers at once. `isTraced`: its span has begun. */
+/** Commits a request whose handlers have returned, synchronously if the store is. `isTraced`: the span has begun. */
 export function commit(session: RequestSession, isTraced = false): MaybePromise<void> {
   if (!isTraced && spans.commit.hasSubscribers) return trace('commit', {}, () => commit(session, true))
   try {
@@ -22,14 +22,14 @@ export function commit(session: RequestSession, isTraced = false): MaybePromise<
       if (done instanceof Promise) done = occupy(session, done)
     } else {
       done = runExclusive(session, () => {
-        // First of all: where what is pending cannot be stored, this was the last commit nevertheless.
+        // Sealed first: even if what is pending cannot be stored, this was the last commit.
         session.phase = 'sealed'
         session.pending.data?.freeze()
         return carryOut(session, 'last')
       })
     }
     if (done === undefined) session.close()
-    // Work that is waited for closes the session as it ends.
+    // Otherwise the session is closed when the work under way ends.
     else session.pending.data?.freeze()
     return done
   } catch (error) {
@@ -39,18 +39,18 @@ export function commit(session: RequestSession, isTraced = false): MaybePromise<
 }
 
 /**
- * Stores what is pending now; the request goes on. What could not be stored is dropped: its error says so, and the commit
- * does not try it again.
+ * Stores what is pending now; the request goes on. If that fails, it throws and drops the changes: the last commit does not
+ * try them again.
  */
 export function save(session: RequestSession): MaybePromise<void> {
   session.assertReadable()
-  // The last commit has taken what is pending already: a save behind it would store it twice.
+  // The last commit has already taken what is pending: a save after it would store it twice.
   if (session.phase !== 'open') return
   session.pending.mustStore = true
   return orDrop(session, (note) => carryOut(session, 'save', note))
 }
 
-/** Commits as at the end of the request, but lets it go on: a response leaves before the chain that serves it has returned. */
+/** Commits as at the end of the request, but lets it go on, for a response that leaves before its chain has returned. */
 export async function commitPending(session: RequestSession): Promise<void> {
   await runExclusive(session, () => {
     if (session.phase !== 'open') return undefined
@@ -58,7 +58,7 @@ export async function commitPending(session: RequestSession): Promise<void> {
   })
 }
 
-/** The headers have left before the chain returned; where it never does, what is pending is stored as the response closes. */
+/** The headers left before the chain returned. If it never returns, what is pending is stored when the response closes. */
 export function onEarlyHeaders(session: RequestSession): void {
   session.info.ctx?.res.once('close', () => {
     // A chain that is about to return commits by itself, or fails and commits nothing.
@@ -69,12 +69,12 @@ export function onEarlyHeaders(session: RequestSession): void {
 }
 
 /**
- * The response has closed and the chain has not returned: what is pending is stored now, for there may be no other time.
- * A failure can reach no answer any more, and becomes a notice.
+ * The response has closed and the chain has not returned: stores what is pending now, because the chain may never return.
+ * No response can report a failure any more, so it becomes a notice.
  */
 async function commitEarly(session: RequestSession): Promise<void> {
   try {
-    // What no cookie can name is left to the chain: where it does return after all, its commit is refused and says so.
+    // A new session whose cookie was not sent is left to the chain: if it returns after all, its commit throws.
     if (session.status === 'new' && !session.cookie.hasIntroduced) {
       if (session.pending.hasContents) throw headersSentError('a new session was stored')
       return
@@ -89,19 +89,19 @@ async function commitEarly(session: RequestSession): Promise<void> {
   }
 }
 
-// ---- what there is to do
+// ---- the plan
 
-/** `'last'`: the handlers have returned. `'early'`: as then, but the request goes on. `'save'`: a handler asks for it. */
+/** `'last'`: the handlers have returned. `'early'`: the same, but the request goes on. `'save'`: a handler called `save()`. */
 type Occasion = 'last' | 'early' | 'save'
 
-/** What a commit has to do. Changes: to store them, in a new record or in that of a live session. */
+/** What a commit does. Changes are stored, in a new record or in that of a live session. */
 type Plan = 'nothing' | 'touch' | 'refuse' | PendingChanges
 
 /** Decided once, from the state of the session. */
 function planOf(session: RequestSession, occasion: Occasion): Plan {
-  // Nearly every visitor: there is nothing to look at.
+  // The common case of a visitor without a session: there is nothing to store.
   if (session.status === 'new' && !session.pending.hasContents) return 'nothing'
-  // What a destroyed session held is looked at no more: it may be what cannot be stored.
+  // The changes of a destroyed session are not collected: that throws for a value that cannot be stored.
   const pending = session.status === 'destroyed' ? NO_CHANGES : session.pending.collect()
   const hasChanges = pending !== NO_CHANGES
   switch (session.status) {
@@ -109,7 +109,7 @@ function planOf(session: RequestSession, occasion: Occasion): Plan {
       return 'nothing'
     case 'gone':
     case 'unbound':
-      // What a change would take away is gone with the session.
+      // A change that only removes things is not refused: they are gone with the session.
       return (hasChanges && isAddition(pending)) || occasion === 'save' ? 'refuse' : 'nothing'
     case 'live':
       if (hasChanges) return pending
@@ -122,7 +122,7 @@ function planOf(session: RequestSession, occasion: Occasion): Plan {
   }
 }
 
-/** Whether changes do more than to take things away. */
+/** Whether changes do more than remove things. */
 function isAddition({ changes, put, maxAge }: PendingChanges): boolean {
   return put.length > 0 || maxAge !== undefined || changes.some(({ value }) => value !== ABSENT)
 }
@@ -130,19 +130,19 @@ function isAddition({ changes, put, maxAge }: PendingChanges): boolean {
 function isRenewalDue(session: RequestSession): boolean {
   const { record, core, cookie } = session
   if (record === undefined) return false
-  // After close() nothing is asked of the store: a touch may be missed, a response may not.
+  // After close() the store is not called: a touch may be lost, but the response must not fail.
   if (core.store.isClosed) return false
   return cookie.due === 'renew' || session.isTouchDue(record, core.settings.now())
 }
 
-/** Does it. `note` gets what is about to be stored, before it is. */
+/** Carries out the plan. `note` is called with the changes before they are stored. */
 function carryOut(
   session: RequestSession,
   occasion: Occasion,
   note?: (pending: PendingChanges) => void,
 ): MaybePromise<void> {
   const plan = planOf(session, occasion)
-  // Not before: to collect changes may be to ask the app's own `toJSON`, and that may write.
+  // Not sealed earlier: collecting changes may call the app's own `toJSON`, which may write.
   if (occasion === 'last') session.phase = 'sealed'
   if (typeof plan === 'object') note?.(plan)
   else if (session.isUnchecked && occasion === 'last') {
@@ -154,7 +154,7 @@ function carryOut(
   if (plan === 'refuse') return refuse(session)
   if (plan === 'touch') return touch(session)
   const done = session.status === 'new' ? create(session, plan) : replace(session, plan)
-  // After the last commit nothing reads data any more. Before it, what is stored is pending no longer, wherever it was stored.
+  // Nothing reads data after the last commit. After an earlier one, what was stored is no longer pending, wherever it is.
   if (occasion === 'last') return done
   if (done instanceof Promise) return done.then(() => session.pending.settle(session.stored, plan))
   session.pending.settle(session.stored, plan)

@@ -1,4 +1,4 @@
-// What the sessions of one middleware share, and the request that a session is held for.
+// What the sessions of one middleware share, and what they know about a request.
 import type { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage } from 'node:http'
 import type { Context } from 'koa'
@@ -22,52 +22,52 @@ export interface Core {
   readonly payload: Payload
   readonly events: Events
   readonly writes: WriteQueue<WaitingChange>
-  /** Whose turn it is to compute an update of which session. */
+  /** Gives the updates of a session their turns. */
   readonly updates: Turns
   readonly touches: Touches
-  /** Sessions whose end a signal waits for. */
+  /** The sessions whose end a signal waits for. */
   readonly watches: Watches
-  /** The binding of sessions to a key of their browser's own; `undefined` without `options.deviceBound`. */
+  /** Checks and offers the binding of sessions to a device; `undefined` without `options.deviceBound`. */
   readonly binding: BindingCheck | undefined
   readonly requests: OutsideRequests
-  /** The headers of a response have left before its chain returned. */
+  /** Called when the headers of a response leave before its chain has returned. */
   readonly onEarlyHeaders: (session: RequestSession) => void
-  /** How many functions of `update`, or schemas, run now: where none does, no verb has to ask whether it is inside one. */
+  /** How many `update` functions and schemas are running. At 0, no method has to check whether it is called inside one. */
   running: number
 }
 
-/** What one request changed, while another write of its record is under way. */
+/** The changes of one request that wait for another write of the same record. */
 export interface WaitingChange {
   readonly session: RequestSession
   readonly pending: PendingChanges
-  /** The async context of its request: another one's ends the write that it met. */
+  /** The async context of its request: the write that it waits for ends in the context of another request. */
   readonly context: AsyncResource
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
 
-/** Whether the browser of a bound session has proved itself lately. */
+/** Checks whether the browser of a bound session has proved itself recently, and offers a registration. */
 export interface BindingCheck {
   isProven(info: RequestInfo, binding: Binding, now: number): boolean
   /** Whether the browser says that it skipped its refresh: it keeps its cookies, and proves itself later. */
   hasSkippedRefresh(info: RequestInfo): boolean
-  /** The header by which the response of a sign-in offers that registration. */
+  /** The header with which the response of a sign-in offers that registration. */
   offer(info: RequestInfo, registration: string, now: number): readonly [name: string, value: string]
 }
 
-/** What is to be known of a request outside Koa's chain that only a context tells: for functions of the app's, and its host. */
+/** For requests outside Koa's chain: a context to pass to the app's functions, and the host. */
 export interface OutsideRequests {
   contextOf(request: IncomingMessage): Context
   hostOf(request: IncomingMessage): string
 }
 
-/** The request that a session is held for. */
+/** What the session code needs to know about its request. */
 export interface RequestInfo {
   readonly request: IncomingMessage
   readonly cookie: CookieSettings
   readonly keyring: Keyring
   /** Absent outside Koa's chain, where no cookie can be sent. */
   readonly ctx: Context | undefined
-  /** Whether the request is no activity of its user. */
+  /** Whether the request does not count as activity of its user. */
   readonly isPassive: boolean
 }

@@ -1,4 +1,4 @@
-// A session is stored for the first time.
+// Stores a session for the first time.
 import { headersSentError, idsTakenError } from '../errors.ts'
 import { publicIdOf } from '../cookie/id.ts'
 import type { PendingChanges } from '../record/changes.ts'
@@ -17,13 +17,13 @@ export function create(session: RequestSession, pending: PendingChanges): MaybeP
   return insert(session, newDraft(session, pending, now), now)
 }
 
-/** What is pending as the contents of a new session, signed in where `options.owner` finds an owner in it. */
+/** The contents of a new session from what is pending, signed in if `options.owner` finds an owner in them. */
 export function newDraft(session: RequestSession, pending: PendingChanges, now: number): Draft {
   return applyOwner(session, draftOf(session.stored, undefined, pending, now), pending, now)
 }
 
 /**
- * Inserts a session that is not stored yet, and goes on with it.
+ * Inserts a session that is not stored yet, and continues the request with it.
  *
  * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when the browser would never learn its id.
  */
@@ -62,10 +62,10 @@ function insertion(session: RequestSession, draft: Draft, now: number, id: strin
 }
 
 /**
- * Writes the first record of a draft, under another id where this one is taken: what is there is another browser's
+ * Writes the first record of a draft, under another id if this one is taken: the record there is another browser's
  * session, which is neither adopted nor overwritten.
  *
- * @throws {SessionError} `ERR_SESSION_STORE` after so many collisions.
+ * @throws {SessionError} `ERR_SESSION_STORE` after more than `collisions` collisions.
  */
 export function createRecord(
   session: RequestSession,

@@ -1,12 +1,12 @@
-// A session is used by the pages of its own site alone.
+// Only pages of its own site may use a session.
 import { isCrossSite } from '../cookie/cross-site.ts'
 import { crossSiteError } from '../errors.ts'
 import type { Core, RequestInfo } from './core.ts'
 import type { RequestSession } from './request-session.ts'
 
 /**
- * Refuses an unsafe request of another site that comes with a live session, or signs in where none is given; its caller has
- * asked whether it is unsafe.
+ * Refuses an unsafe request of another site that comes with a live session or, if no session is given, signs in. The caller
+ * has checked that the request is unsafe.
  *
  * @throws {SessionError} `ERR_SESSION_CROSS_SITE`, with an event.
  */
@@ -18,7 +18,7 @@ export function assertSameSite(core: Core, info: RequestInfo, session: RequestSe
   const { headers } = request
   if (!isCrossSite(headers, () => info.ctx?.host ?? core.requests.hostOf(request))) return
   if (crossSite.trusts(() => info.ctx ?? core.requests.contextOf(request), headers.origin)) return
-  // What cannot be read is no live session, whether or not anybody listened and it was opened at the load.
+  // A record that cannot be read is no live session. The load may not have opened it, so it is opened here.
   session?.open()
   if (session?.status === 'new') return
   const record = session?.record

@@ -1,5 +1,5 @@
-// What `session.data` is: a proxy that behaves as a plain object over an immutable snapshot and the keys that this request
-// touched. Cost follows what was touched: an untouched key is neither copied nor compared.
+// `session.data`: a proxy that behaves as a plain object, over an immutable snapshot and the keys that this request touched.
+// Only touched keys cost anything: an untouched key is neither copied nor compared.
 import { inspect } from 'node:util'
 import { ABSENT, NO_CHANGES, valueOf, type Change, type Changes, type Snapshot } from '../record/changes.ts'
 import type { Codec } from '../record/codec.ts'
@@ -9,7 +9,7 @@ import { Entries, type Entry } from './entries.ts'
 import { updateAround } from './inside-update.ts'
 import type { RequestSession } from './request-session.ts'
 
-/** What data asks of the session that it is of: whether it may be used, and whether an update works on other data now. */
+/** What data needs to know of its session: whether it may be used, and whether a running update works on other data. */
 export type DataSession = Pick<RequestSession, 'core' | 'publicId' | 'status' | 'phase'>
 
 const NO_ENTRIES: readonly Entry[] = []
@@ -26,7 +26,7 @@ export class Data {
   #isFrozen = false
   #isOver = false
 
-  /** Without a session: what the function of an update works on. */
+  /** Without a session, it is the data that the function of an update works on. */
   constructor(snapshot: Snapshot, codec: Codec, session?: DataSession) {
     this.#snapshot = snapshot
     this.#codec = codec
@@ -47,9 +47,9 @@ export class Data {
   }
 
   /**
-   * What was changed since it was read, as copies: the handler may go on writing.
+   * The changes since the data was read, as copies, because the handler may go on writing.
    *
-   * @throws {SessionError} `ERR_SESSION_VALUE` where a changed value cannot be stored as it is.
+   * @throws {SessionError} `ERR_SESSION_VALUE` if a changed value cannot be stored as it is.
    */
   changes(): Changes {
     if (this.#entries === undefined) return NO_CHANGES.changes
@@ -64,7 +64,7 @@ export class Data {
     return changes
   }
 
-  /** Makes changes pending again, over this snapshot: what `update` starts from. */
+  /** Makes changes pending over this snapshot, as the start of `update`. */
   adopt(changes: Changes): void {
     for (const { key, value } of changes) this.#lend(key, value, valueOf(this.#snapshot, key))
   }
@@ -78,9 +78,9 @@ export class Data {
   }
 
   /**
-   * After a commit: `changes` are stored, and `snapshot` is what is stored by now. What the handler holds stays attached.
+   * After a commit: `changes` are stored, and `snapshot` is what is stored now. Objects that the handler holds stay attached.
    *
-   * This request's own values are what it knows of its keys: a change that was stored with it, and came later, is another's.
+   * The base of a stored key is this request's own value: a later change in the same write belongs to another request.
    */
   settle(snapshot: Snapshot, changes: Changes): void {
     this.#snapshot = snapshot
@@ -91,7 +91,7 @@ export class Data {
     this.#entries?.filter((entry) => isObject(entry.value) || this.#isChanged(entry))
   }
 
-  /** `changes` are dealt with and the snapshot is another one: what was lent before is detached, and writing to it throws. */
+  /** `changes` are dealt with, and the snapshot is another one: objects lent before are detached, and writing to them throws. */
   detach(snapshot: Snapshot, changes: Changes): void {
     this.#snapshot = snapshot
     if (this.#entries === undefined) return
@@ -104,12 +104,12 @@ export class Data {
       const stored = valueOf(snapshot, entry.key)
       const { value } = entry
       if (this.#isChanged(entry)) {
-        // Written while the store was asked: still to come.
+        // Written during the store call: still pending.
         if (seen !== undefined) entry.base = stored
         attached.push(value)
         return true
       }
-      // An object of the app's own is not ours to freeze; as long as it is what is stored, it stays attached.
+      // An object of the app's own must not be frozen. It stays attached as long as it equals what is stored.
       if (!isObject(value) || lent.has(value) || stored === ABSENT || !this.#codec.same(value, stored)) return false
       entry.base = stored
       attached.push(value)
@@ -125,26 +125,26 @@ export class Data {
     this.#freezeLent(NO_ENTRIES)
   }
 
-  /** From now on what was handed out and what will be is frozen. */
+  /** Freezes the objects that were handed out, and those that will be. */
   freeze(): void {
     this.#isFrozen = true
     if (this.#lent !== undefined) this.#freezeLent(NO_ENTRIES)
   }
 
-  /** The same, and what this request changed is forgotten. */
+  /** The same, and forgets what this request changed. */
   close(snapshot: Snapshot): void {
     this.#snapshot = snapshot
     this.#entries = undefined
     this.freeze()
   }
 
-  /** The function of the update has returned: nothing more is written. */
+  /** The function of the update has returned: further writes throw. */
   end(): void {
     this.#isOver = true
     this.freeze()
   }
 
-  /** This data, or what `session.update` works on while its function runs. */
+  /** This data; inside the function of `session.update`, the data that the update works on. */
   #toRead(): Data {
     const session = this.#session
     if (session === undefined) return this
@@ -161,7 +161,7 @@ export class Data {
     return data
   }
 
-  /** Only what we made, and nothing that is still part of these values: an object of the app's own is never frozen. */
+  /** Freezes the lent copies that are no part of `attached`. An object of the app's own is never frozen. */
   #freezeLent(attached: readonly unknown[]): void {
     if (this.#lent === undefined) return
     const kept = attached.length === 0 ? undefined : objectsOf(attached)
@@ -176,13 +176,13 @@ export class Data {
     return this.#isScalar(value) && this.#isScalar(base) ? value !== base : !this.#codec.same(value, base)
   }
 
-  /** What is stored of a value; `undefined` for nothing. */
+  /** The form in which a value is stored; `undefined` if it is not stored. */
   #kept(key: string, value: unknown): unknown {
     if (value === ABSENT || value === undefined) return undefined
     return this.#isScalar(value) ? value : this.#codec.copy(value, 'session.data', key)
   }
 
-  /** Whether a value is stored as it is, and need not be looked at. */
+  /** Whether a value is stored as it is, without a look inside. */
   #isScalar(value: unknown): boolean {
     if (!this.#codec.keepsScalars) return false
     return (
@@ -227,14 +227,14 @@ export class Data {
   /** Each key once, in the order in which they will be stored: stored ones keep their place, new ones follow. */
   #keys(): string[] {
     if (this.#entries === undefined) return Object.keys(this.#snapshot)
-    // An object orders its keys as the next request will find them: those like indexes come first.
+    // An object orders its keys as the next request will find them: keys like indexes come first.
     const keys = Object.create(null) as Record<string, true>
     for (const key of Object.keys(this.#snapshot)) if (this.#entries.get(key)?.value !== ABSENT) keys[key] = true
     for (const { key, value } of this.#entries.list) if (value !== ABSENT) keys[key] = true
     return Object.keys(keys)
   }
 
-  // One handler for all requests: the target is the Data itself, and what it has of its own is never shown.
+  // One handler for all requests. The target is the Data itself, whose own properties are never shown.
   static readonly #handler: ProxyHandler<Data> = {
     get(target, key) {
       return typeof key === 'symbol' ? undefined : target.#toRead().#read(key)
@@ -267,7 +267,7 @@ export class Data {
     defineProperty(target, key, property) {
       const data = target.#toWrite()
       if (typeof key === 'symbol') throw symbolKey()
-      // Left out, an attribute stays as it is; for a new property it is false.
+      // An attribute that is left out stays as it is; for a new property it is false.
       const fallback = data.#has(key)
       const { writable = fallback, enumerable = fallback, configurable = fallback } = property
       if ('get' in property || 'set' in property || !writable || !enumerable || !configurable)
@@ -288,7 +288,7 @@ export class Data {
   }
 }
 
-// Print-outs show the app's data. Node takes this method from the proxy's target and calls it on the proxy.
+// util.inspect shows the app's data. Node takes this method from the proxy's target and calls it on the proxy.
 Object.defineProperty(Data.prototype, inspect.custom, {
   value(this: Record<string, unknown>): unknown {
     return Object.fromEntries(Object.entries(this))
@@ -306,7 +306,7 @@ function symbolKey(): SessionError {
   return new SessionError('ERR_SESSION_VALUE', 'session.data takes strings for keys: a symbol cannot be stored')
 }
 
-/** What any plain object has. Not `__proto__`: through it a key that a client chose could reach every object. */
+/** A member that every plain object inherits. Not `__proto__`: through it a key that a client chose could reach every object. */
 function inherited(key: string): unknown {
   return key === '__proto__' ? undefined : (Object.prototype as unknown as Record<string, unknown>)[key]
 }

@@ -1,4 +1,4 @@
-// A session ends, or what took its place.
+// Ends a session, or what took its place.
 import { goneError } from '../errors.ts'
 import type { DestroyReason } from '../events.ts'
 import { endedRecord } from '../record/tombstone.ts'
@@ -15,22 +15,22 @@ export async function destroy(session: RequestSession): Promise<void> {
   const hasEnded = record !== undefined && (await endSession(core, record, 'sign-out'))
   session.status = 'destroyed'
   session.ending?.end(goneError())
-  // Only what this request came with and ended itself is cleared: where another request ended it, the browser may hold
-  // a fresh cookie by now. Of a bound session whose browser could not prove itself the cookies are cleared, and it lives on.
+  // The cookie is cleared only if this request came with the session and ended it: otherwise the browser may hold a fresh
+  // one. If the browser of a bound session could not prove itself, its cookies are cleared and the session lives on.
   if (origin === 'unbound' ? record === undefined : hasEnded && origin === 'resumed') cookie.clear()
   else cookie.withdraw()
 }
 
 /**
- * How far the clocks of two processes may be apart, in milliseconds: what has expired by this one's may be used and renewed by
- * another one's, and a logout ends it all the same.
+ * How far the clocks of two processes may be apart, in milliseconds. A session that has expired by this process's clock may be
+ * used and renewed by another process, so a logout ends it as well.
  */
 export const CLOCKS_APART = 10_000
 
 /**
- * Ends the session of a record, or what took its place: a logout is a logout. One step: an empty record takes the place,
- * and lies there for a minute, so that a slow request learns that the session has ended. With an `owner`, nothing that is not
- * theirs: another one may have begun a session over it.
+ * Ends the session of a record, or what took its place. In one step, an empty record replaces it and stays for a minute, so
+ * that a slow request learns that the session has ended. With an `owner`, ends no session of another owner, who may have
+ * signed in over it.
  *
  * @returns whether a live session was ended.
  */

@@ -1,4 +1,4 @@
-// `session.signal`: the end of a session, as one request waits for it.
+// `session.signal`: one request waits for the end of its session.
 import { AsyncResource } from 'node:async_hooks'
 import { goneError } from '../errors.ts'
 import type { SessionRecord } from '../store.ts'
@@ -8,10 +8,10 @@ import type { Watcher } from './watches.ts'
 export class Ending implements Watcher {
   readonly #session: RequestSession
   readonly #controller = new AbortController()
-  /** Aborts the signal in the async context of the code that looked at it first. */
+  /** Aborts the signal in the async context of the code that read it first. */
   readonly #abort: (reason: unknown) => void = AsyncResource.bind((reason: unknown) => this.#controller.abort(reason))
 
-  /** Waits until the response is over, or outside the chain until the connection closes. */
+  /** Watches the session until the response is over, or outside the chain until the connection closes. */
   constructor(session: RequestSession) {
     this.#session = session
     const { status, info, core } = session
@@ -33,7 +33,7 @@ export class Ending implements Watcher {
     this.#abort(reason)
   }
 
-  /** Waits again, for the end of what the session is now. */
+  /** Watches the session again, under its current record. */
   watch(): void {
     if (!this.#isOver()) this.#session.core.watches.add(this)
   }

@@ -1,15 +1,15 @@
-// The keys that a request touched in data, in the order in which it did.
+// The keys that a request touched in data, in the order in which it touched them.
 
 /** A key that this request read as an object, wrote or deleted. */
 export interface Entry {
   readonly key: string
   /** What the handler holds or put there. */
   value: unknown
-  /** What was stored when it was touched: the value itself is never handed out. */
+  /** What was stored when the key was touched. This value itself is never handed out. */
   base: unknown
 }
 
-/** Up to so many keys a linear search beats building a Map. */
+/** Up to this many keys, a linear search beats building a Map. */
 const FEW = 16
 
 export class Entries {
@@ -23,7 +23,7 @@ export class Entries {
     return undefined
   }
 
-  /** An entry for a key that has none. */
+  /** Adds an entry for a key that has none. */
   add(entry: Entry): void {
     this.list.push(entry)
     if (this.#byKey !== undefined) this.#byKey.set(entry.key, entry)

@@ -6,7 +6,7 @@ import type { RequestSession } from './request-session.ts'
 
 /**
  * Runs one piece of work on a session after another: a `save()` that was not awaited, then the commit of the request.
- * Work that the store answers at once is done at once.
+ * Work is synchronous if the store is and nothing else runs.
  *
  * @throws {SessionError} `ERR_SESSION_STORE` after the middleware was closed.
  */
@@ -20,7 +20,7 @@ export function runExclusive<T>(
   return done instanceof Promise ? occupy(session, done) : done
 }
 
-/** Work that was begun while there was no other: what comes now waits for its end. */
+/** Registers work that began while no other was running: work that comes now waits for its end. */
 export function occupy<T>(session: RequestSession, done: Promise<T>): Promise<T> {
   const work = finishWork(session, done)
   session.busy = work
@@ -34,7 +34,7 @@ async function runAfter<T>(
 ): Promise<T> {
   session.working++
   try {
-    // How the work before ended is its own caller's concern.
+    // A failure of the previous work is reported to its own caller.
     await before.catch(() => undefined)
     return await session.core.store.during(() => work(session))
   } finally {
@@ -53,7 +53,7 @@ async function finishWork<T>(session: RequestSession, done: Promise<T>): Promise
   }
 }
 
-/** A piece of work is over. After the last one, which sealed the session, nothing is committed any more. */
+/** A piece of work is over. After the last one, a sealed session is closed. */
 function end(session: RequestSession): void {
   if (--session.working > 0) return
   session.busy = undefined
@@ -61,8 +61,8 @@ function end(session: RequestSession): void {
 }
 
 /**
- * Runs work that stores what is pending. Where it fails, the changes that it noted are dropped, and all of them where it
- * could not even collect them: whoever called it has been given the error. What was written meanwhile stays pending.
+ * Runs work that stores what is pending. If it fails, the caller gets the error, and the changes that it noted are dropped,
+ * or all changes if it failed before noting any. What was written meanwhile stays pending.
  */
 export function orDrop<T>(
   session: RequestSession,

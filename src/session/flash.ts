@@ -1,4 +1,4 @@
-// The flash messages that one request puts and takes; those that are stored are the request session's.
+// The flash messages that one request puts and takes. RequestSession holds the stored ones.
 import { NO_CHANGES, type Flash, type FlashChanges } from '../record/changes.ts'
 import type { Codec } from '../record/codec.ts'
 import { newTag } from '../cookie/id.ts'
@@ -9,7 +9,7 @@ export class FlashMessages {
   readonly #codec: Codec
   #put: Flash[] = []
   readonly #taken = new Set<string>()
-  /** Those that a commit which is under way stores. */
+  /** The messages that a commit under way is storing. */
   #storing = NONE
 
   constructor(codec: Codec) {
@@ -26,7 +26,7 @@ export class FlashMessages {
     this.#put.push([newTag(), key, this.#codec.copy(value, `session.flash(${JSON.stringify(key)})`)])
   }
 
-  /** The messages of a key, those of this request included; the receiver may change them. */
+  /** Takes the messages of a key, including those of this request. The receiver may change them. */
   take(key: string, stored: readonly Flash[]): unknown[] {
     const messages: unknown[] = []
     for (const [tag, name, value] of stored) {
@@ -36,17 +36,17 @@ export class FlashMessages {
     }
     for (const message of this.#put) {
       const [tag, name, value] = message
-      // A commit that is under way may have stored it: then it was among those above. Or it may be storing this very value.
+      // A commit under way may have stored it: then it was among those above. Or it may be storing this very value.
       if (name !== key || this.#taken.has(tag)) continue
       messages.push(this.#codec.lend(value, []))
-      // Then it will be among the stored ones all the same.
+      // A message that is being stored will be among the stored ones, so its tag must be taken there.
       if (this.#storing.has(message)) this.#taken.add(tag)
     }
     this.#put = this.#put.filter(([, name]) => name !== key)
     return messages
   }
 
-  /** As they are now: what is put and taken from here on is not among them. */
+  /** The changes so far, without what is put and taken from here on. */
   pending(): FlashChanges {
     if (this.#put.length === 0 && this.#taken.size === 0) return NO_CHANGES
     const put = [...this.#put]
@@ -54,7 +54,7 @@ export class FlashMessages {
     return { put, taken: new Set(this.#taken) }
   }
 
-  /** They are dealt with. What was put while the store was asked is still to come. */
+  /** Forgets changes that are dealt with. What was put during the store call is still pending. */
   forget({ put, taken }: FlashChanges): void {
     this.#storing = NONE
     const stored = new Set(put)

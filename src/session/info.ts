@@ -1,4 +1,4 @@
-// A session as those see it who look from outside a request.
+// A session as it is shown outside a request.
 import type { DeviceFacts } from '../record/payload.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
 import { isEnded, NOTHING_STORED, readMetadata, readRecord } from '../record/record.ts'
@@ -9,13 +9,13 @@ import { applySchema } from './newest.ts'
 
 /** A session as `list`, `get` and `scan` show it. Instants are epoch milliseconds. */
 export interface SessionInfo<Data extends object = SessionData> {
-  /** Names the session for `get`, `update`, `destroy` and `except`; no cookie, so it is safe to show. */
+  /** Names the session for `get`, `update`, `destroy` and `except`. It is not the cookie's id, so it is safe to show. */
   readonly publicId: string
   /** The account that the session belongs to; `undefined` for an anonymous one. */
   readonly owner: string | undefined
   /** When it began. */
   readonly createdAt: number
-  /** The last use that was noted: it may lag by a tenth of the idle timeout, or an hour. */
+  /** The last recorded use. It may lag by a tenth of the idle timeout, at most an hour. */
   readonly lastSeenAt: number
   /** When it ends if it is not used again. */
   readonly expiresAt: number
@@ -23,11 +23,11 @@ export interface SessionInfo<Data extends object = SessionData> {
   readonly authenticatedAt: number | undefined
   /** Where its owner signed in: the facts of `options.device`, read-only; `undefined` without them. */
   readonly device: DeviceFacts | undefined
-  /** Whether it is bound to a key of its browser's own. */
+  /** Whether it is bound to a key that its browser holds. */
   readonly isBound: boolean
   /**
-   * A copy of what it holds; `undefined` where it does not satisfy the schema, or names an encryption key that is not
-   * configured; empty where it cannot be read at all.
+   * A copy of its data; `undefined` if the data does not satisfy the schema, or is encrypted with a key that is not
+   * configured; empty if the record cannot be read at all.
    */
   readonly data: Data | undefined
 }

@@ -1,23 +1,23 @@
-// Whether the running code is inside the function of an update, or inside a schema that checks a session: there the other
-// verbs of that session are refused, and an update joins.
+// Whether the running code is inside the function of an update, or inside a schema that checks a session. The methods of that
+// session are refused there, except that an update inside an update's function joins it.
 import { scopeOutside, sessionContext, type ContextScope } from '../context.ts'
 import { inUpdateError } from '../errors.ts'
 import type { Core } from './core.ts'
 import type { Data } from './data.ts'
 
-/** A function of `update`, or a schema, that runs now. */
+/** A function of `update`, or a schema, that is running. */
 export class RunningUpdate {
   /** The data that the function works on; `undefined` for a schema. */
   readonly data: Data | undefined
   readonly core: Core
   readonly publicId: string
-  /** Who holds the session whose data that is. */
+  /** The owner of the session whose data that is. */
   readonly owner: string | undefined
-  /** The update in whose function this one was called, of another session. */
+  /** The update of another session in whose function this one was called. */
   readonly outer: RunningUpdate | undefined
   isOver = false
 
-  /** The request's session, where there is one: its public id may change while the function runs. */
+  /** The request's session, if there is one: its public id may change while the function runs. */
   readonly session: object | undefined
 
   constructor(core: Core, publicId: string, data: Data | undefined, owner?: string, session?: object) {
@@ -29,7 +29,7 @@ export class RunningUpdate {
     this.outer = running()
   }
 
-  /** Runs `fn` as the function of this update, in that scope, or the one of the running code. */
+  /** Runs `fn` as the function of this update, in `scope`, by default that of the running code. */
   async run<Result>(
     fn: () => Result | Promise<Result>,
     scope: ContextScope | undefined = sessionContext.getStore(),
@@ -57,7 +57,7 @@ function running(): RunningUpdate | undefined {
   return update instanceof RunningUpdate ? update : undefined
 }
 
-/** The update of that session in whose function the code runs. */
+/** The running update of that session in whose function the code runs; `undefined` if there is none. */
 export function updateAround(session: Named): RunningUpdate | undefined {
   const { core, publicId } = session
   if (core.running === 0) return undefined

@@ -1,5 +1,5 @@
-// From the Cookie header to the session: which cookie counts, whose record it names, and what is said of the others. What
-// cannot be resumed is a fresh session; an id that a client sent is never adopted.
+// From the Cookie header to the session: which cookie counts, which record it names, and which events the others cause.
+// If no session can be resumed, a fresh one begins; an id that a client sent is never adopted.
 import { FAR, warnOfFutureUse } from '../clock-check.ts'
 import { CookieVerifier, parseSessionCookies, type VerifiedId } from '../cookie/request-cookie.ts'
 import { SessionError, storeClosedError, unknownEncryptionKeyError } from '../errors.ts'
@@ -23,7 +23,7 @@ export class Loader {
     this.#core = core
   }
 
-  /** The session that the request's cookie names, or a fresh one. `isTraced`: its span has begun, or it has none. */
+  /** The session that the request's cookie names, or a fresh one. `isTraced`: the span has begun, or none is wanted. */
   load(info: RequestInfo, isTraced = false): MaybePromise<RequestSession> {
     if (!isTraced && spans.load.hasSubscribers) return trace('load', {}, () => this.load(info, true))
     const core = this.#core
@@ -35,7 +35,7 @@ export class Loader {
     const [only] = values
     if (only === undefined) return new RequestSession(core, info, now, malformed ? 'invalid' : 'new')
     if (core.store.isClosed) throw storeClosedError()
-    // Nearly every request: one cookie, and nothing to choose from.
+    // The common case: one cookie, and no choice to make.
     if (values.length === 1) {
       const verified = this.#verifier.verify(info.cookie, info.keyring, only)
       if (verified === undefined) {
@@ -67,7 +67,7 @@ export class Loader {
       const session = new RequestSession(core, info, now, 'expired')
       session.readAt = performance.now()
       const record = await core.store.read(verified.publicId, now)
-      // Only what can be read lives: neither a corrupt one nor one under a key that is not listed may hide the next.
+      // Only a readable session counts as live: a corrupt one, or one under an unlisted encryption key, must not hide the next.
       try {
         await this.#take(session, verified, record)
       } catch (error) {
@@ -93,7 +93,7 @@ export class Loader {
     const { settings, payload, binding, events } = this.#core
     if (record === undefined || record === 'corrupt') return this.#ended(session, record ?? 'ended', publicId)
     if (isEnded(record)) {
-      // The request was under way when its session got a new id: what it changes is refused.
+      // The request was under way when its session got a new id: its changes are refused.
       if (isUnderWay(record, now)) {
         session.status = 'gone'
         session.replacedPublicId = publicId
@@ -108,14 +108,14 @@ export class Loader {
       const isIdle = record.lastSeenAt + idleTimeout(settings.lifetime, metadata) <= now
       return this.#ended(session, isIdle ? 'idle' : 'absolute', publicId, record.owner)
     }
-    // Behind the limits: what nobody can read must not live longer than what somebody can.
+    // Checked after the limits: an unreadable session must not live longer than a readable one.
     if (typeof record.payload !== 'string' && payload.isLocked(record)) {
       if (settings.encryption?.onUnknownKey !== 'end') throw unknownEncryptionKeyError()
       return this.#ended(session, 'key', publicId, record.owner)
     }
     if (metadata.binding !== undefined && binding?.isProven(info, metadata.binding, now) === false) {
       session.origin = 'unbound'
-      // A browser that says that it skipped a refresh keeps its cookies: nothing but a sign-in starts anew.
+      // A browser that says that it skipped a refresh keeps its cookies: only a sign-in begins a new session.
       if (binding.hasSkippedRefresh(info)) session.status = 'unbound'
       this.#reject('unbound', publicId, record.owner)
       return session
@@ -125,19 +125,19 @@ export class Loader {
     if (verified.needsResign || isRenewed) session.cookie.due = 'renew'
     if (settings.schema !== undefined) return this.#applySchema(session, record)
     if (events.channels.resume.hasSubscribers) {
-      // What cannot be read is no live session, and its owner must not be announced.
+      // A record that cannot be read is no live session, and its owner must not be announced.
       session.open()
       if (session.record === record) this.#resumed(record)
     }
     return session
   }
 
-  /** With a schema, data is parsed before the handlers run: it may take its time, and refuse. */
+  /** A schema parses data before the handlers run. It may be slow, and it may refuse the data. */
   async #applySchema(session: RequestSession, record: SessionRecord): Promise<RequestSession> {
     session.open()
     if (session.record !== record) return session
     takeNewer(session, await applySchema(this.#core, record, session.stored))
-    // What the schema made is no other request's change.
+    // What the schema changed was not changed by another request.
     session.mergedKeys = []
     this.#resumed(record)
     return session
@@ -152,7 +152,7 @@ export class Loader {
     return session
   }
 
-  /** Tells that a cookie did not lead to its session. */
+  /** Emits the event of a cookie that did not lead to its session. */
   #reject(reason: RejectReason, publicId?: string, owner?: string): void {
     const { events } = this.#core
     if (events.channels.reject.hasSubscribers) events.emit('reject', { publicId, owner, reason })

@@ -1,4 +1,4 @@
-// SessionManager: what a handler holds. Every member says what it does to the session; how is elsewhere.
+// SessionManager: the object that handlers use. Its members document what they do; other modules implement it.
 import { inspect } from 'node:util'
 import { FAR } from '../clock-check.ts'
 import { sessionInContext } from '../context.ts'
@@ -30,10 +30,10 @@ import { update } from './update.ts'
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- empty by design: it is there to be extended
 export interface SessionData {}
 
-/** What of a session goes on under a new id. */
+/** What is kept of a session under a new id. */
 export interface KeepOptions<Data extends object = SessionData> {
   /**
-   * `true`: all of it. A list of keys: those of data, and owner, `authenticatedAt`, `createdAt` and `maxAge` too.
+   * `true`: everything. A list: these keys of data, and owner, `authenticatedAt`, `createdAt` and `maxAge` too.
    * `false`: nothing.
    *
    * @default true
@@ -48,15 +48,15 @@ export let requestSessionOf: (session: SessionManager) => RequestSession
  * The session of one request, at `ctx.state.session` and {@link currentSession}. It shows neither its id nor its data when it
  * is printed or turned into JSON.
  *
- * After `destroy()`, `data`, `id` and the methods throw `ERR_SESSION_DESTROYED`; the other properties still tell.
+ * After `destroy()`, `data`, `id` and the methods throw `ERR_SESSION_DESTROYED`; the other properties can still be read.
  */
 export class SessionManager<Data extends object = SessionData> {
   readonly #session: RequestSession
 
   static {
     requestSessionOf = (manager) => manager.#session
-    // Setting an undeclared property would be lost in silence, so it throws: data meant for `data`, or what passport keeps
-    // in a session. Behind the manager's own names, so that those cost nothing.
+    // Setting an undeclared property throws, because the value would be lost silently: it was meant for `data`, or passport
+    // keeps it in a session. The proxy comes after the manager's own members in the prototype chain, so those cost nothing.
     const undeclared = new Proxy(
       {},
       {
@@ -77,7 +77,7 @@ export class SessionManager<Data extends object = SessionData> {
       },
     )
     Object.setPrototypeOf(this.prototype, undeclared)
-    // Sloppy code would lose in silence what it assigns to a member that can only be read.
+    // In sloppy mode, an assignment to a read-only member would be lost silently.
     for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(this.prototype))) {
       if (member.get === undefined || member.set !== undefined) continue
       const set = (): never => {
@@ -95,23 +95,23 @@ export class SessionManager<Data extends object = SessionData> {
   }
 
   /**
-   * What the app keeps: one object for the life of this manager, behaving as a plain one.
+   * The app's data: one object for the life of this manager, which behaves as a plain object.
    *
-   * Changes nested in it count, an equal value written is no change, an `undefined` property counts as deleted.
-   * Assigning an object replaces everything. What was taken out of it before `reload`, `update` or `regenerate` is
-   * detached: writing to that throws. No other request sees it: a change is theirs once it is committed.
+   * Nested changes count, writing an equal value is no change, and an `undefined` property counts as deleted. Assigning an
+   * object replaces everything. Nested objects taken before `reload`, `update` or `regenerate` are detached: writing to one
+   * throws. The object is not shared with other requests: they see a change once it is committed.
    *
-   * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`; `ERR_SESSION_SCHEMA` on looking, when what is stored does
-   * not satisfy the schema, and `ERR_SESSION_VALUE` when the schema makes of it what cannot be stored; `ERR_SESSION_CLOSED` on
-   * writing after the commit.
-   * @throws {TypeError} on assigning something that is no plain object.
+   * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`; on reading, `ERR_SESSION_SCHEMA` when the stored data does
+   * not satisfy the schema, and `ERR_SESSION_VALUE` when the schema's output cannot be stored; on writing after the commit,
+   * `ERR_SESSION_CLOSED`.
+   * @throws {TypeError} on assigning anything but a plain object.
    */
   get data(): Data {
     const session = this.#consult()
     // It opens the session: what the schema says of its data is known then.
     const { data } = session
     if (session.dataError !== undefined) throw session.dataError
-    // The proxy holds whatever the app stored: its type is the app's word.
+    // The proxy holds whatever the app stored: its type is the app's claim.
     return data.proxy as Data
   }
 
@@ -130,7 +130,7 @@ export class SessionManager<Data extends object = SessionData> {
   }
 
   /**
-   * The secret id. Reading it on a new session keeps that session: it is stored, and its cookie sent.
+   * The secret id. Reading it on a new session keeps that session: it is stored, and its cookie is sent.
    *
    * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`; `ERR_SESSION_CLOSED` after the commit of a session that
    * was not stored.
@@ -146,7 +146,7 @@ export class SessionManager<Data extends object = SessionData> {
     return session.id
   }
 
-  /** A name that is safe to log and to show: it finds the session in `list` and `destroy`, but is no cookie. */
+  /** An identifier that is safe to log and to show: it names the session in `list` and `destroy`, but does not work as a cookie. */
   get publicId(): string {
     return this.#open().publicId
   }
@@ -164,7 +164,7 @@ export class SessionManager<Data extends object = SessionData> {
     return this.#open().origin
   }
 
-  /** The account that the session belongs to; `undefined` while nobody signed in. */
+  /** The account that the session belongs to; `undefined` without a sign-in. */
   get owner(): string | undefined {
     return this.#open().record?.owner
   }
@@ -175,14 +175,14 @@ export class SessionManager<Data extends object = SessionData> {
     return session.record?.createdAt ?? session.now
   }
 
-  /** The last use that was noted, in epoch milliseconds: it may lag by a tenth of the idle timeout, or an hour. */
+  /** The last recorded use, in epoch milliseconds. It may lag by a tenth of the idle timeout, at most an hour. */
   get lastSeenAt(): number {
     const session = this.#open()
     return session.record?.lastSeenAt ?? session.now
   }
 
   /**
-   * When the owner last signed in, in epoch milliseconds; `undefined` while nobody did. Before a sensitive action ask
+   * When the owner last signed in, in epoch milliseconds; `undefined` without a sign-in. Before a sensitive action, call
    * {@link isFresh}.
    */
   get authenticatedAt(): number | undefined {
@@ -195,7 +195,7 @@ export class SessionManager<Data extends object = SessionData> {
   }
 
   /**
-   * Whether the owner signed in at most that long ago; `false` without an owner. Ask it before a sensitive action.
+   * Whether the owner signed in at most `age` ago; `false` without an owner. Call it before a sensitive action.
    *
    * @throws {TypeError} when `age` is no duration.
    * @throws {SessionError} `ERR_SESSION_DESTROYED` after `destroy()`.
@@ -207,7 +207,7 @@ export class SessionManager<Data extends object = SessionData> {
     const longest = age === 0 ? 0 : duration(age, 'the argument of session.isFresh()')
     if (authenticatedAt === undefined || session.record?.owner === undefined) return false
     const elapsed = session.core.settings.now() - authenticatedAt
-    // Of an instant to come (the clock was set back, or another one is ahead) nobody knows how long ago it was.
+    // The age of an instant well in the future (the clock was set back, or another one is ahead) is unknown.
     return elapsed <= longest && elapsed >= -FAR
   }
 
@@ -216,25 +216,25 @@ export class SessionManager<Data extends object = SessionData> {
     return this.#open().stored.device
   }
 
-  /** Whether the session is bound to a key of the browser's own (`options.deviceBound`). */
+  /** Whether the session is bound to a key that the browser holds (`options.deviceBound`). */
   get isBound(): boolean {
     return this.#open().metadata.binding !== undefined
   }
 
   /**
-   * The session's own lifetime in milliseconds, for "remember me"; 0 while the options hold.
+   * The session's own lifetime in milliseconds, for "remember me"; 0 while the options apply.
    *
-   * Set above 0, the cookie, the idle and the absolute timeout become that long from now; only an explicit
-   * `absoluteTimeout` still caps it. 0 goes back to the options.
+   * Setting it above 0 makes the cookie's lifetime, the idle and the absolute timeout that long, counted from now; only an
+   * explicit `absoluteTimeout` still caps it. Setting 0 goes back to the options.
    *
-   * @throws {TypeError} on setting something else than 0 or one second to 400 days.
+   * @throws {TypeError} on setting anything but 0, or one second to 400 days.
    * @throws {SessionError} on setting, `ERR_SESSION_DESTROYED` or, after the commit, `ERR_SESSION_CLOSED`.
    */
   get maxAge(): number {
     return this.#open().maxAge
   }
 
-  /** Text such as `'30d'` is a duration too. */
+  /** A string such as `'30d'` is a duration too. */
   set maxAge(value: Duration) {
     const session = this.#open()
     assertOutsideUpdate(session, 'session.maxAge =')
@@ -244,9 +244,10 @@ export class SessionManager<Data extends object = SessionData> {
   }
 
   /**
-   * Aborts when this session ends, in whichever process and for whatever reason: for `fetch`, streams, server-sent events,
-   * sockets. Its `reason` is `ERR_SESSION_GONE`. Watched from the first look at it until the response is over (in `run()`,
-   * until the connection closes). A new id is no end. Within a second where the store announces ends, else within five.
+   * A signal for `fetch`, streams, server-sent events and sockets that aborts when this session ends, in whichever process and
+   * for whatever reason: within a second of the end if the store announces ends, else within five. A new id is no end. Its
+   * `reason` is `ERR_SESSION_GONE`. The session is watched from the first read of this property until the response is over
+   * (in `run()`, until the connection closes).
    *
    * ```ts
    * const answer = await fetch(model, { signal: session.signal })
@@ -269,7 +270,7 @@ export class SessionManager<Data extends object = SessionData> {
 
   /**
    * Commits now instead of after the handlers, for what must be stored before something else begins; resolves once stored.
-   * With nothing to change it keeps a new session. After the commit it does nothing.
+   * A new session is stored even if nothing has changed. After the commit this does nothing.
    *
    * @throws {SessionError} what a commit throws: `ERR_SESSION_GONE`, `ERR_SESSION_CONFLICT`, `ERR_SESSION_VALUE`,
    * `ERR_SESSION_TOO_LARGE`, `ERR_SESSION_SCHEMA`, `ERR_SESSION_STORE`, `ERR_SESSION_HEADERS_SENT`.
@@ -282,15 +283,15 @@ export class SessionManager<Data extends object = SessionData> {
   }
 
   /**
-   * Changes data atomically: `fn` gets the newest stored data with this request's pending changes in it, and runs again
-   * when another request came between, so its side effects may repeat. All is stored together when this resolves, and
-   * nothing if `fn` throws. Works after the commit, too.
+   * Changes data atomically: `fn` gets the newest stored data with this request's pending changes applied, and runs again
+   * if another request wrote meanwhile, so its side effects may repeat. Everything is stored together when this resolves,
+   * and nothing if `fn` throws. It works after the commit, too.
    *
    * ```ts
    * const visits = await session.update((data) => (data.visits = (data.visits ?? 0) + 1))
    * ```
    *
-   * @returns what `fn` returned; it is not taken for new data.
+   * @returns what `fn` returned, which does not become data.
    * @throws {SessionError} `ERR_SESSION_CONFLICT` when ten seconds of tries were not enough, and what a commit throws.
    */
   async update<Result>(fn: (data: Data) => Result | Promise<Result>): Promise<Result> {
@@ -299,7 +300,7 @@ export class SessionManager<Data extends object = SessionData> {
   }
 
   /**
-   * Takes the newest data from the store; what this request had changed and not stored is dropped.
+   * Takes the newest data from the store, and drops what this request changed and has not stored.
    *
    * @throws {SessionError} `ERR_SESSION_GONE` when the session has ended.
    */
@@ -309,10 +310,10 @@ export class SessionManager<Data extends object = SessionData> {
   }
 
   /**
-   * Gives the session a new id and public id, stored at once with what is pending; the old ones are dead. For when rights
-   * change without a login. `keep: false` is a fresh start: empty, and without an owner.
+   * Gives the session a new id and public id, stored at once with what is pending; the old ones no longer work. Use it when
+   * rights change without a login. `keep: false` is a fresh start: an empty session without an owner.
    *
-   * @throws {SessionError} `ERR_SESSION_GONE` when it ended elsewhere or another request regenerated it first;
+   * @throws {SessionError} `ERR_SESSION_GONE` when the session ended elsewhere or another request regenerated it first;
    * `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent.
    */
   async regenerate(options: KeepOptions<Data> = {}): Promise<void> {
@@ -323,11 +324,11 @@ export class SessionManager<Data extends object = SessionData> {
   }
 
   /**
-   * Signs an account in: a new id, bound to `owner` (1 to 255 characters), with `authenticatedAt` of now and both
-   * lifetimes begun anew.
+   * Signs an account in: the session gets a new id and belongs to `owner` (1 to 255 characters), `authenticatedAt` is now,
+   * and both lifetimes start again.
    *
-   * Never refused as gone: if the session ended meanwhile it starts empty. Over a different previous owner it keeps
-   * nothing, unless `keep` lists keys.
+   * This never throws `ERR_SESSION_GONE`: if the session ended meanwhile, an empty one begins. If the previous owner was a
+   * different one, nothing is kept unless `keep` lists keys.
    *
    * ```ts
    * await session.signIn(user.id, { keep: ['cart'] })
@@ -360,9 +361,9 @@ export class SessionManager<Data extends object = SessionData> {
   }
 
   /**
-   * Puts a message for a later request, or takes the messages of a key: an array, empty where there are none, and gone
-   * once this request is committed. Parallel puts all survive; overlapping takes may show one twice. Kept beside data, so
-   * that `clear()` leaves them.
+   * Puts a message for a later request, or takes the messages of a key: an array, empty if there are none. Messages that were
+   * taken are gone once this request is committed. Parallel puts all survive; overlapping takes may show one twice. Messages
+   * are kept beside data, so `clear()` leaves them.
    *
    * ```ts
    * session.flash('notice', 'Saved') // before a redirect
@@ -393,7 +394,7 @@ export class SessionManager<Data extends object = SessionData> {
     return this.data
   }
 
-  /** FastSession's name for `id`: it keeps a new session, too. */
+  /** FastSession's name for `id`. Calling it keeps a new session, too. */
   getSessionId(): string {
     return this.id
   }
@@ -408,7 +409,7 @@ export class SessionManager<Data extends object = SessionData> {
     return this.save()
   }
 
-  /** What may be seen of a session in a log: where it came from, and its public id once it is stored. */
+  /** What a log may show of a session: where it came from, and its public id once it is stored. */
   toJSON(): { origin: Origin; publicId?: string } {
     const { origin, record } = this.#consult()
     return record === undefined ? { origin } : { origin, publicId: record.key }
@@ -422,7 +423,7 @@ export class SessionManager<Data extends object = SessionData> {
     return session
   }
 
-  /** The same, and what is stored is decoded: a record that cannot be read counts as none, and what is said must be true. */
+  /** The same, and decodes what is stored: a record that cannot be read counts as none, and the members must say so. */
   #open(): RequestSession {
     const session = this.#consult()
     session.open()
@@ -437,7 +438,7 @@ export class SessionManager<Data extends object = SessionData> {
   }
 }
 
-/** Everything in data gives way to `contents`: also what does not satisfy the schema. */
+/** Replaces all data by `contents`, including data that does not satisfy the schema. */
 function replaceData(session: RequestSession, contents: object): void {
   session.data.replaceAll(contents)
   session.dataError = undefined
@@ -449,7 +450,7 @@ Object.defineProperty(SessionManager.prototype, inspect.custom, {
   },
 })
 
-// passport and its kind call with a callback, and leave the request hanging on a promise that nobody looks at.
+// passport and similar packages pass a callback and ignore the promise. The request would hang if it were not called.
 function refusesCallback([callback]: unknown[], name: string): boolean {
   if (typeof callback !== 'function') return false
   const error = invalidType(
@@ -474,7 +475,7 @@ function keepOf(
 }
 
 /**
- * The session of the request that is running, at any async depth: the innermost one, or that of a state key.
+ * The session of the running request, at any async depth: the innermost one, or that of a state key.
  *
  * ```ts
  * async function addToCart(item: string): Promise<void> {
@@ -484,7 +485,7 @@ function keepOf(
  * }
  * ```
  *
- * @throws {SessionError} `ERR_SESSION_NO_CONTEXT` outside a request.
+ * @throws {SessionError} `ERR_SESSION_NO_CONTEXT` outside a request, or if no session has that state key.
  */
 export function currentSession<Data extends object = SessionData>(stateKey?: string): SessionManager<Data> {
   const session = tryCurrentSession<Data>(stateKey)
@@ -492,10 +493,10 @@ export function currentSession<Data extends object = SessionData>(stateKey?: str
   return session
 }
 
-/** As {@link currentSession}, but `undefined` outside a request, or where no session has that state key. */
+/** As {@link currentSession}, but `undefined` outside a request, or if no session has that state key. */
 export function tryCurrentSession<Data extends object = SessionData>(
   stateKey?: string,
 ): SessionManager<Data> | undefined {
-  // Scopes are made by this package alone; the type of data is the app's word.
+  // Only this package makes scopes; the type of data is the app's claim.
   return sessionInContext(stateKey) as SessionManager<Data> | undefined
 }

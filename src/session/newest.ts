@@ -1,5 +1,5 @@
-// The newest state of a session: what the store says, how a request takes it over, and the refusal of a change where there
-// is none that it may change.
+// The newest state of a session: how it is read, how a request takes it over, and how a change is refused if there is none
+// that the request may change.
 import type { ContextScope } from '../context.ts'
 import { goneError, SessionError, unboundError } from '../errors.ts'
 import { changedKeys } from '../record/merge.ts'
@@ -15,7 +15,7 @@ import { validate } from './validation.ts'
 export interface Known {
   readonly record: SessionRecord
   readonly stored: Stored
-  /** Why its data cannot be used: it does not satisfy the schema, or the schema makes something of it that cannot be stored. */
+  /** Why its data cannot be used: it does not satisfy the schema, or the schema's output cannot be stored. */
   readonly dataError: SessionError | undefined
 }
 
@@ -26,22 +26,22 @@ export interface Known {
  * `ERR_SESSION_DESTROYED`.
  */
 export function refuse(session: RequestSession): never {
-  // What this request has ended itself did not end elsewhere, and its cookie is cleared.
+  // A session that this request ended itself did not end elsewhere, and its cookie is cleared.
   session.assertReadable()
   if (session.status === 'unbound') throw unboundError()
   session.markGone()
   throw goneError()
 }
 
-/** The record that the next write is compared with. @throws {SessionError} `ERR_SESSION_GONE` when there is none. */
+/** The record that the next write is compared with. @throws {SessionError} as {@link refuse} when there is none. */
 export function requireRecord(session: RequestSession): SessionRecord {
   if (session.record === undefined || session.status !== 'live') return refuse(session)
   return session.record
 }
 
 /**
- * A newer record of the session takes the place of the one that this request knew. What does not satisfy the schema is
- * empty for the users of koa-session.
+ * Replaces the record that this request knew by a newer one of the session. With `koaSession`, data that does not satisfy
+ * the schema reads as empty.
  */
 export function takeNewer(session: RequestSession, { record, stored, dataError }: Known): void {
   noteMerge(session, stored)
@@ -59,7 +59,7 @@ export function noteMerge(session: RequestSession, newer: Stored): void {
 }
 
 /**
- * Another request was first: what it stored is the ground of the next try, for all requests that try `together`.
+ * Reads what another request stored first, as the ground of the next try, for all requests that try `together`.
  *
  * @returns whether the session still lives.
  */
@@ -68,7 +68,7 @@ export async function refresh(
   together: readonly RequestSession[] = [session],
 ): Promise<boolean> {
   const { key } = requireRecord(session)
-  // What this process took for the newest is not: the store refused it.
+  // The record that this process took for the newest is not: the store refused a write over it.
   session.core.payload.known.forget(key)
   const now = session.core.settings.now()
   const newest = await readLive(session.core, key, session.scope)
@@ -83,7 +83,7 @@ export async function refresh(
 /**
  * Takes the newest data and drops what is pending.
  *
- * @throws {SessionError} as {@link refuse}, when the session has ended or is not this request's to read.
+ * @throws {SessionError} as {@link refuse}, when the session has ended or this request may not read it.
  */
 export async function reload(session: RequestSession): Promise<void> {
   session.assertReadable()
@@ -95,14 +95,11 @@ export async function reload(session: RequestSession): Promise<void> {
   if (newest === undefined && status !== 'new') refuse(session)
 }
 
-// A touch raises no version, so no compare-and-set shows one of another process: a change that keeps the instants of the record
-// that it read takes back the touches of at most this long.
+// A touch does not raise the version, so a compare-and-set does not notice one of another process. A change that writes back the
+// instants that it read may therefore undo touches, but only those of this last period, in milliseconds.
 const MAX_STALENESS = 1000
 
-/**
- * A record with the instants that are stored now, if it was read long ago; `undefined` where another version has taken its
- * place.
- */
+/** The record, with the instants that are stored now if it was read long ago; `undefined` if another version is stored. */
 export async function withInstants(
   core: Core,
   record: SessionRecord,
@@ -119,12 +116,12 @@ function isStale(readAt: number, now: number): boolean {
   return now - readAt > MAX_STALENESS
 }
 
-/** Whether a change of this session keeps instants that were read long ago. */
+/** Whether a change of this session would write back instants that were read long ago. */
 export function keepsStaleInstants({ core, info, instantsAt }: RequestSession): boolean {
   return info.isPassive && isStale(instantsAt, core.settings.now())
 }
 
-/** Takes the instants that are stored now, where this version is still the newest. */
+/** Takes over the instants that are stored now, if this version is still the newest. */
 export async function renewInstants(session: RequestSession): Promise<void> {
   const { core, instantsAt } = session
   const now = core.settings.now()
@@ -133,20 +130,20 @@ export async function renewInstants(session: RequestSession): Promise<void> {
   session.instantsAt = now
 }
 
-/** What is stored under a key now, the schema applied; `undefined` where its session has ended or cannot be read. */
+/** What is stored under a key now, with the schema applied; `undefined` if its session has ended or cannot be read. */
 export async function readLive(core: Core, key: string, scope?: ContextScope): Promise<Known | undefined> {
   const now = core.settings.now()
   const record = await core.store.read(key, now)
   if (record === undefined || record === 'corrupt' || isEnded(record)) return undefined
   const stored = readRecord(core.payload, record)
-  // What cannot be read cannot be changed: to this request the session has ended.
+  // A record that cannot be read cannot be changed: for this request the session has ended.
   if (stored === undefined || effectiveEnd(core.settings.lifetime, stored.metadata, record) <= now) return undefined
   return applySchema(core, record, stored, scope)
 }
 
 /**
- * What the schema makes of stored data becomes data. Data that does not satisfy it, or of which it makes something that cannot
- * be stored, locks nobody out: it can be replaced.
+ * The schema's output for stored data becomes data. If the data does not satisfy the schema, or the output cannot be stored,
+ * no user is locked out: the data can be replaced.
  */
 export async function applySchema(
   core: Core,

@@ -1,25 +1,25 @@
-// The sessions of an owner, in portions, while they are used: one that gets a new id meanwhile is not missed.
+// The sessions of an owner, in portions, while they are in use. A session that gets a new id meanwhile is not missed.
 //
-// Of several portions, a session may have got a new id in one that was read, and left one that is still to come. So a walk
-// of several is followed by others, of the keys alone, until one of them finds no new key. One portion shows all of them
-// at one instant, but for Redis, where an index and its records are two things: there an ended record may come, whose
-// session goes on under the key that it names.
+// During a walk of several portions, a new id may move a session from a portion that is still to come to one that was read.
+// So such a walk is followed by others, of the keys alone, until one of them finds no new key. A single portion shows all
+// sessions at one instant, except in Redis, which reads the index and the records separately: there an ended record may
+// appear, and the session goes on under the key that it names.
 import { eachOf, PORTION, portions } from '../portions.ts'
 import { isEnded } from '../record/record.ts'
 import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import { followRecord } from './successors.ts'
 
-// Records of two ids of a session name one another in a line, never in a circle unless they are damaged.
+// How many predecessors are followed. They form a line, and a circle only if records are damaged.
 const MAX_STEPS = 100
 
-// An owner who signs in faster than they can be walked is walked no more often.
+// The most walks of the keys, for an owner who signs in faster than they can be walked.
 const MAX_WALKS = 8
 
 /**
- * The records of an owner's sessions. One that gets a new id while they are walked may come under both keys.
+ * The records of an owner's sessions. A session that gets a new id during the walk may appear under both keys.
  *
- * With `before`, as they were so many milliseconds ago: the clock of another process may be behind.
+ * `before` sets the clock back by that many milliseconds, because the clock of another process may be behind.
  */
 export async function* recordsOf(
   core: Core,
@@ -47,7 +47,7 @@ export async function* recordsOf(
   }
 }
 
-/** The keys of an owner's live sessions; of one that gets a new id meanwhile, both. */
+/** The keys of an owner's live sessions; both keys of a session that gets a new id meanwhile. */
 export async function keysOf(core: Core, owner: string): Promise<Set<string>> {
   const keys = new Set<string>()
   const walk = newKeys(core, owner, core.settings.now(), keys)
@@ -55,7 +55,7 @@ export async function keysOf(core: Core, owner: string): Promise<Set<string>> {
   return keys
 }
 
-/** The keys that are not `known` yet, which they are then. */
+/** Yields the keys that are not `known` yet, and adds them to `known`. */
 async function* newKeys(
   core: Core,
   owner: string,
@@ -77,7 +77,7 @@ async function* newKeys(
   }
 }
 
-/** The session itself in the place of an ended record, where it goes on as that owner's. */
+/** Replaces each ended record by the record of the session that goes on, if that is still the owner's. */
 async function present(
   core: Core,
   owner: string,
@@ -95,7 +95,7 @@ async function present(
   return live
 }
 
-/** How many sessions these keys are: those that follow one another, or the same one, as `predecessors` tells, are one. */
+/** How many sessions these keys stand for: keys that `predecessors` links to one another, or to the same key, count once. */
 export function sessionsOf(keys: ReadonlySet<string>, predecessors: ReadonlyMap<string, string | undefined>): number {
   const first = new Set<string>()
   for (const key of keys) {

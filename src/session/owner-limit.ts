@@ -1,4 +1,4 @@
-// The limit of an owner's sessions: as another one signs in, those used longest ago end.
+// The limit of an owner's sessions: a sign-in over the limit ends those used longest ago.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SessionError } from '../errors.ts'
 import { eachOf } from '../portions.ts'
@@ -12,13 +12,13 @@ import { keysOf, recordsOf } from './owned.ts'
 // Sign-ins that run at the same time see one another's sessions: what one round leaves, the next one finds.
 const ROUNDS = 2
 const SETTLING = 25
-// A limit that is new may end many: a sign-in waits for so many, the others end behind its back.
+// A new limit may end many sessions: a sign-in waits for this many, and the others end in the background.
 const MAX_AWAITED = 200
 
 /**
  * Ends the sessions of an owner that are over the limit, but never `own`, which has just been signed in to.
  *
- * The sign-in stands whatever becomes of it: a failure of the store is an event.
+ * The sign-in stands in any case: a failure of the store is an event.
  */
 export async function enforceLimit(core: Core, owner: string, limit: number, own: string): Promise<void> {
   try {
@@ -62,7 +62,7 @@ async function rankByUse(core: Core, owner: string): Promise<SessionRecord[]> {
       live.set(record.key, { record: { ...record, payload: 'left out' }, predecessor: metadata?.predecessor })
     }
   }
-  // A session between two ids counts once.
+  // A session that is getting a new id is listed under both, and counts once.
   for (const { predecessor } of [...live.values()]) if (predecessor !== undefined) live.delete(predecessor)
   return [...live.values()].map(({ record }) => record).sort(isUsedBefore)
 }

@@ -1,4 +1,4 @@
-// The owner of a session: as `signIn` names it or as `options.owner` reads it from data, and how many sessions one may have.
+// The owner of a session, as `signIn` names it or `options.owner` reads it from data, and how many sessions an owner may have.
 import { isUnsafe } from '../cookie/cross-site.ts'
 import { newId } from '../cookie/id.ts'
 import { canBeBound } from '../cookie/bound-cookie.ts'
@@ -12,16 +12,16 @@ import { enforceLimit } from './owner-limit.ts'
 import type { RequestSession } from './request-session.ts'
 
 /**
- * The draft of a session that its owner signs in to: proved now, both lifetimes begun anew, on no device's key yet. Of its
- * metadata the own lifetime goes on, from now, and the predecessor.
+ * The draft of a session after its owner signs in: authenticated now, with both lifetimes restarted, and not bound to a device
+ * yet. Of its metadata, only its own lifetime, counted from now, and the predecessor are kept.
  *
- * @throws {SessionError} `ERR_SESSION_CROSS_SITE` when the request comes from another site; `ERR_SESSION_UNSUPPORTED` where a limit
- * needs an index by owner that the store lacks; what `options.device` throws.
+ * @throws {SessionError} `ERR_SESSION_CROSS_SITE` when the request comes from another site; `ERR_SESSION_UNSUPPORTED` when
+ * `maxPerOwner` needs an index by owner that the store lacks; what `options.device` throws.
  */
 export function signedIn(session: RequestSession, draft: Draft, owner: string, now: number): Draft {
   const { ctx, cookie } = session.info
   const { device, maxPerOwner } = session.core.settings
-  // Not as the limit is enforced: the sign-in would stand, and nothing limit it.
+  // Checked before the sign-in: when the limit is enforced, the sign-in would already stand, without a limit.
   if (maxPerOwner !== undefined) session.core.store.assertIndex()
   if (isUnsafe(session.info.request)) assertSameSite(session.core, session.info, undefined)
   const { maxAge, predecessor } = draft.metadata
@@ -39,10 +39,10 @@ export function signedIn(session: RequestSession, draft: Draft, owner: string, n
 }
 
 /**
- * With `options.owner`, the owner as data tells it takes the place of the one that the draft has. Over a different
- * previous owner only what this request assigned is kept.
+ * With `options.owner`, the owner that data names replaces the draft's own. Over a different previous owner, only what this
+ * request assigned is kept.
  *
- * @throws {TypeError} when the option gives no owner.
+ * @throws {TypeError} when the option gives anything but a name or `undefined`.
  */
 export function applyOwner(session: RequestSession, draft: Draft, pending: PendingChanges, now: number): Draft {
   const owner = ownerInData(session.core, draft)
@@ -55,28 +55,28 @@ export function applyOwner(session: RequestSession, draft: Draft, pending: Pendi
 }
 
 /**
- * The owner that the data of a draft names; without `options.owner`, the one that it has.
+ * The owner that the data of a draft names; without `options.owner`, the draft's own.
  *
- * @throws {TypeError} when the option gives something else than a name or `undefined`.
+ * @throws {TypeError} when the option gives anything but a name or `undefined`.
  */
 export function ownerInData({ settings, payload }: Core, draft: Draft): string | undefined {
   if (settings.owner === undefined) return draft.owner
   return settings.owner(payload.codec.lend(draft.data, []) as Record<string, unknown>)
 }
 
-/** The draft of a session whose owner has gone away, and with the owner all that was known of their signing in. */
+/** The draft of a session without its owner and without anything that the sign-in left: device, binding, `authenticatedAt`. */
 export function signedOut(draft: Draft): Draft {
   const { startedAt, maxAge, maxAgeSince, predecessor } = draft.metadata
   const metadata = { ...newMetadata(startedAt), maxAge, maxAgeSince, predecessor }
   return { ...draft, owner: undefined, device: undefined, metadata }
 }
 
-/** Whether a stored session needs a new id for its draft: an owner appeared or changed, and this request gave it none. */
+/** Whether a stored session needs a new id: an owner appeared or changed, and this request gave it no new id yet. */
 export function needsNewId(session: RequestSession, { owner }: Draft): boolean {
   return owner !== undefined && owner !== session.record?.owner && !session.hasNewId
 }
 
-/** What follows when an owner has signed in to a stored session: an event, and the limit of that owner. */
+/** An owner has signed in to a stored session: emits the event, and enforces the limit of that owner. */
 export function finishSignIn(session: RequestSession, previousPublicId?: string): MaybePromise<void> {
   const { record, core } = session
   if (record?.owner === undefined) return

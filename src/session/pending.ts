@@ -1,24 +1,24 @@
-// What the handlers of one request changed and what is not stored yet.
+// What the handlers of one request changed and is not stored yet.
 import { NO_CHANGES, type PendingChanges, type Snapshot } from '../record/changes.ts'
 import type { Data } from './data.ts'
 import type { FlashMessages } from './flash.ts'
 import type { Stored } from '../record/record.ts'
 
 export class Pending {
-  /** The session's own lifetime to be; `undefined` where it was not set. */
+  /** The new value of the session's own lifetime, in milliseconds; `undefined` if it was not set. */
   maxAge: number | undefined
-  /** A session that is not stored yet is stored even if it is empty. */
+  /** Whether a session that is not stored yet is stored even if it is empty. */
   mustStore: boolean
-  /** `session.data`; `undefined` until a handler looked at it. */
+  /** `session.data`; `undefined` until a handler reads it. */
   data: Data | undefined
-  /** The messages that were put and taken; `undefined` where none were asked for. */
+  /** The flash messages that were put and taken; `undefined` until a handler calls `flash`. */
   flash: FlashMessages | undefined
 
   constructor(mustStore: boolean) {
     this.mustStore = mustStore
   }
 
-  /** Whether a session that is not stored yet has something to be stored for. */
+  /** Whether a session that is not stored yet has a reason to be stored. */
   get hasContents(): boolean {
     if (this.mustStore || (this.maxAge ?? 0) > 0) return true
     if (this.flash?.hasPut === true) return true
@@ -26,9 +26,9 @@ export class Pending {
   }
 
   /**
-   * The changes so far, as copies; {@link NO_CHANGES} where there are none.
+   * The changes so far, as copies; {@link NO_CHANGES} if there are none.
    *
-   * @throws {SessionError} `ERR_SESSION_VALUE` where a changed value cannot be stored as it is.
+   * @throws {SessionError} `ERR_SESSION_VALUE` if a changed value cannot be stored as it is.
    */
   collect(): PendingChanges {
     const { maxAge } = this
@@ -38,13 +38,13 @@ export class Pending {
     return isEmpty ? NO_CHANGES : { changes, put, taken, maxAge }
   }
 
-  /** `changes` are stored; what the handlers hold stays attached. */
+  /** `changes` are stored; objects that handlers hold stay attached. */
   settle(stored: Stored, changes: PendingChanges): void {
     this.data?.settle(stored.data, changes.changes)
     this.#forget(changes)
   }
 
-  /** `changes` are dealt with, and what was handed out before is detached: data is not what it was. */
+  /** `changes` are dealt with, and data is no longer the same: objects handed out before are detached. */
   detach(stored: Stored, changes: PendingChanges): void {
     this.data?.detach(stored.data, changes.changes)
     this.#forget(changes)

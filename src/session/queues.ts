@@ -1,5 +1,5 @@
-// Who writes a record in this process now, and whose turn an update is. Only a help: compare-and-set decides what is
-// right, and no request holds up others longer than the limit.
+// Which records this process is writing, and the turns of updates. Both only avoid conflicts: compare-and-set decides
+// which write succeeds, and no request holds up others longer than `MAX_WAIT`.
 import { atMost } from '../deadlines.ts'
 
 /** How long one request waits for another of the same session, in milliseconds: longer than a healthy write, too short to be noticed. */
@@ -8,16 +8,16 @@ export const MAX_WAIT = 50
 // More changes than this are stored in a second write.
 const MAX_GROUP = 128
 
-/** A write that is under way, and the changes that met it. */
+/** A write that is under way, and the changes that wait for it. */
 export interface Writing<Member> {
   readonly waiting: Member[]
   timer: NodeJS.Timeout | undefined
 }
 
-/** Collects the changes that meet a write of their record under way, to be stored together by one more write. */
+/** Collects the changes of a record that is being written, and stores them together by one more write. */
 export class WriteQueue<Member> {
   readonly #writing = new Map<string, Writing<Member>>()
-  /** The keys of records of which a write is under way in this process. */
+  /** The keys of the records that this process is writing. */
   readonly busy: Pick<ReadonlyMap<string, unknown>, 'has'> = this.#writing
   readonly #write: (members: Member[]) => Promise<void>
 
@@ -26,12 +26,12 @@ export class WriteQueue<Member> {
     this.#write = write
   }
 
-  /** Says that a write of that record is under way, until {@link end}; `undefined` where one is already. */
+  /** Marks the record as being written until {@link end}; `undefined` if it is already marked. */
   begin(key: string): Writing<Member> | undefined {
     return this.#writing.has(key) ? undefined : this.#start(key, [])
   }
 
-  /** A write is over: the changes that met it are stored by the next one. */
+  /** A write is over: the changes that waited for it are stored by the next one. */
   end(key: string, writing: Writing<Member> | undefined): void {
     if (writing !== undefined && this.#writing.get(key) === writing) this.#next(key, writing)
   }
@@ -46,11 +46,11 @@ export class WriteQueue<Member> {
     }
   }
 
-  /** Hands a change over to the next write of a record, which is busy: of one that is not it would wait for nothing. */
+  /** Hands a change over to the next write of a record, which must be busy: otherwise the change would wait for nothing. */
   join(key: string, member: Member): void {
     const writing = this.#writing.get(key) ?? this.#start(key, [])
     writing.waiting.push(member)
-    // A slow write is not waited for: what has come together meanwhile is written beside it.
+    // A slow write is not waited for: the changes collected meanwhile are written in parallel to it.
     writing.timer ??= setTimeout(() => this.#next(key, writing), MAX_WAIT)
   }
 
@@ -60,14 +60,14 @@ export class WriteQueue<Member> {
     return writing
   }
 
-  /** Writes a group of what waits; the rest waits for that write. */
+  /** Writes a group of the waiting changes; the rest waits for that write. */
   #next(key: string, writing: Writing<Member>): void {
     clearTimeout(writing.timer)
     const members = writing.waiting.splice(0, MAX_GROUP)
     this.#writing.delete(key)
     if (members.length === 0) return
-    // The list itself: there may be more than a call takes as arguments. Before the write is called: what a function of the
-    // app's brings that it calls comes behind the rest.
+    // Passes on the list itself, which may be longer than the arguments of a call. Starts before the write is called: changes
+    // that an app function makes during the write come after the rest.
     const rest = this.#start(key, writing.waiting)
     if (rest.waiting.length > 0) rest.timer = setTimeout(() => this.#next(key, rest), MAX_WAIT)
     void this.#write(members).finally(() => this.end(key, rest))
@@ -79,11 +79,11 @@ interface Turn {
   readonly begun: Promise<void>
   /** Resolves when its work is over. */
   readonly over: Promise<void>
-  /** By `performance.now()`; 0 before. */
+  /** When its work began, by `performance.now()`; 0 before that. */
   begunAt: number
 }
 
-/** Gives turns by key: the next one begins when the one before is over, or has worked for the limit. */
+/** Gives turns by key: the next turn begins when the one before is over, or has run for `MAX_WAIT`. */
 export class Turns {
   readonly #last = new Map<unknown, Turn>()
 
@@ -99,7 +99,7 @@ export class Turns {
     }
     this.#last.set(key, mine)
     try {
-      // The limit counts from the beginning of the work before: a long queue must not begin all at once.
+      // The limit counts from the beginning of the previous work, so that a long queue does not begin all at once.
       if (before !== undefined) {
         await before.begun
         await atMost(before.begunAt + MAX_WAIT - performance.now(), before.over)

@@ -1,4 +1,4 @@
-// A session goes on under a new id: what no slow request may undo.
+// Gives a session a new id, which no slow request may undo.
 import { headersSentError } from '../errors.ts'
 import type { PendingChanges, Snapshot } from '../record/changes.ts'
 import { applyChanges, draftOf } from '../record/merge.ts'
@@ -15,12 +15,12 @@ import { changeNewest, retryOnConflict } from './retry.ts'
 import { followSuccessors } from './successors.ts'
 import { validate } from './validation.ts'
 
-/** Which keys of data go on under a new id: all, none, or these. */
+/** Which keys of data are kept under a new id: all, none, or these. */
 export type Keep = boolean | readonly string[]
 
 /**
- * Gives the session a new id and ends the old one; with an owner, signs that one in. See the manager. `'seen'`: nothing goes on
- * but data as this request sees it, and what else is pending.
+ * Gives the session a new id and ends the old one; with an `owner`, signs that owner in. See the manager. `'seen'` keeps only
+ * the data as this request sees it, and what else is pending.
  */
 export async function regenerate(
   session: RequestSession,
@@ -35,17 +35,17 @@ export async function regenerate(
   await orDrop(session, async (note) => {
     let pending = session.pending.collect()
     note(pending)
-    // Not what other requests put into the old session from now on.
+    // Without what other requests store in the old session from now on.
     if (keep === 'seen') pending = { ...pending, seen: applyChanges(session.stored.data, pending.changes) }
     const hasRotated = session.status === 'live' && (await rotate(session, pending, kept, owner))
-    // To a sign-in nothing is refused: it begins a session.
+    // A sign-in is not refused when the session has ended: it begins another one.
     if (!hasRotated && session.status !== 'new' && owner === undefined) refuse(session)
     if (!hasRotated) await begin(session, pending, kept, owner)
     session.pending.detach(session.stored, pending)
   })
 }
 
-/** @returns whether the session lives on under a new id; `false` where it has ended. */
+/** @returns whether the session lives on under a new id; `false` if it has ended. */
 async function rotate(
   session: RequestSession,
   pending: PendingChanges,
@@ -65,7 +65,7 @@ async function rotate(
   return retryOnConflict(attempt, () => refresh(session))
 }
 
-/** A session that is not stored begins under a new id; one that ended meanwhile begins empty. */
+/** Begins a session under a new id: from what this request has if it was not stored yet, empty if it ended meanwhile. */
 async function begin(
   session: RequestSession,
   pending: PendingChanges,
@@ -81,7 +81,7 @@ async function begin(
   await insert(session, draft, now)
 }
 
-/** What of a session goes on under its new id, signed in where an owner is given. */
+/** What is kept of a session under its new id, signed in if an owner is given. */
 function carryOver(
   session: RequestSession,
   draft: Draft,
@@ -98,10 +98,10 @@ function carryOver(
       now,
     )
   const isAnother = isSomebodyElse(draft.owner, owner)
-  // Of another owner's session nothing but data goes on, not even how long it was to live.
+  // From another owner's session only listed data is kept, not even the lifetime.
   const ground = keep === false || isAnother ? emptyDraft(now) : draft
   const kept = typeof keep === 'boolean' ? ground : { ...ground, data: pick(draft.data, keep) }
-  // With `options.owner`, what goes on tells the owner, as at any other commit.
+  // With `options.owner`, the data that is kept names the owner, as at any other commit.
   if (owner === undefined) return applyOwner(session, kept, keptOf(pending, keep), now)
   // "Remember me" that this request set is meant for the owner who signs in.
   const { maxAge = kept.metadata.maxAge } = pending
@@ -112,13 +112,13 @@ function isSomebodyElse(previous: string | undefined, owner: string | undefined)
   return owner !== undefined && previous !== undefined && previous !== owner
 }
 
-/** The changes that go on: over another owner nothing else does. */
+/** The pending changes that are kept: over another owner, nothing else is. */
 function keptOf(pending: PendingChanges, keep: Keep): PendingChanges {
   if (keep === true) return pending
   return { ...pending, changes: pending.changes.filter(({ key }) => keep !== false && keep.includes(key)) }
 }
 
-/** The snapshot itself where all of it is kept: it has been checked. */
+/** The kept keys of a snapshot; the snapshot itself if all are kept, because that one has been checked already. */
 function pick(data: Snapshot, keys: readonly string[]): Snapshot {
   const entries = Object.entries(data)
   const kept = entries.filter(([key]) => keys.includes(key))
@@ -126,10 +126,10 @@ function pick(data: Snapshot, keys: readonly string[]): Snapshot {
 }
 
 /**
- * A stored session goes on under a new id: first the new record, then the old one gives way to a tombstone that names
- * it. A crash between the two leaves the old session as it was; the new one, whose id no browser knows, expires.
+ * Moves a stored session to a new id: creates the new record, then replaces the old one by a tombstone that names the new
+ * one. A crash between the two leaves the old session as it was; the new record, whose id no browser knows, expires.
  *
- * One attempt, over the record that this request knows: where another request was first, nothing has changed.
+ * This is one attempt, on the record that this request knows. If another request was first, nothing has changed.
  */
 async function rotateOnce(
   session: RequestSession,
@@ -142,10 +142,10 @@ async function rotateOnce(
   const previous = requireRecord(session)
   const now = settings.now()
   if (session.hasRunOut(previous, now)) return 'stale'
-  // Until the old record gives way both are listed: with its name, the limit of an owner counts them once.
+  // Both records are listed until the old one is replaced. Its key in the new one lets an owner's limit count them once.
   const marked = { ...draft, metadata: { ...draft.metadata, predecessor: previous.key } }
   const { id, record, draft: stored } = await createRecord(session, marked, now, settings.generateId())
-  // The announcement of a fresh start ends the signals of other requests, not of the one that makes it.
+  // The announcement of a fresh start ends the signals of other requests, but not that of this request.
   session.ending?.unwatch()
   let answer: Replaced = 'gone'
   try {
@@ -166,7 +166,7 @@ async function rotateOnce(
   return 'done'
 }
 
-/** Removes a record whose id no browser will learn; where that fails, it expires. */
+/** Removes a record whose id no browser will learn. If that fails, the record expires. */
 async function deleteUnused({ core }: RequestSession, key: string): Promise<void> {
   try {
     await core.store.delete(key)
@@ -178,7 +178,7 @@ async function deleteUnused({ core }: RequestSession, key: string): Promise<void
 // ---- the owner that data names
 
 /**
- * Stores changes that make an owner appear or change: under a new id.
+ * Stores, under a new id, changes that make an owner appear or change.
  *
  * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent.
  */
@@ -188,8 +188,8 @@ export async function rotateForOwner(session: RequestSession, { draft, conflicts
 }
 
 /**
- * The session ended while it was changed. With `options.owner`, where a parallel request signed the same owner in and so
- * gave the session a new id, the changes are stored in its successor, of which this response sends no cookie.
+ * The session ended while this request changed it. With `options.owner`, if a parallel request signed the same owner in and
+ * so gave the session a new id, stores the changes in that successor. This response sends no cookie of the successor.
  *
  * @throws {SessionError} `ERR_SESSION_GONE` otherwise.
  */
@@ -197,7 +197,7 @@ export async function storeInSuccessor(session: RequestSession, pending: Pending
   const { core, record } = session
   if (core.settings.owner === undefined || record === undefined) return refuse(session)
   const wanted = ownerInData(core, draftOf(session.stored, record, pending, core.settings.now()))
-  // Only who signs in as that owner by this very change follows: a request of before a new id must not reach beyond it.
+  // Only a change that itself signs that owner in follows: no other request from before the new id may change the successor.
   if (wanted === undefined || wanted === record.owner) return refuse(session)
   const key = await followSuccessors(core, record.key)
   if (key === undefined) return refuse(session)
@@ -210,10 +210,10 @@ export async function storeInSuccessor(session: RequestSession, pending: Pending
     const written = write(session, { pending, previous: ground, ground: stored, draft, conflicts, now })
     const answer = await written.answer
     if (answer === 'done') {
-      // What of it this request changed itself is no other request's change.
+      // The merge is noted against the state before this write, so that this request's changes do not count as another's.
       takeNewer(session, { record: ground, stored, dataError: undefined })
       session.setRecord(written.record, draft)
-      // Its id is known to the browser alone, from the other response.
+      // Only the browser knows the successor's id, from the other response.
       session.isFollower = true
       session.cookie.withdraw()
       session.tellCommitted(written.record, conflicts)

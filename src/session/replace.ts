@@ -1,4 +1,4 @@
-// A stored session is changed, however many requests change it at the same time.
+// Changes a stored session while any number of requests change it at the same time.
 import { AsyncResource } from 'node:async_hooks'
 import { SessionError } from '../errors.ts'
 import type { PendingChanges } from '../record/changes.ts'
@@ -14,7 +14,7 @@ import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
 import { checkDraft } from './validation.ts'
 
-/** Stores what is pending in a stored session: at once where the store answers at once. */
+/** Stores what is pending in a stored session, synchronously if the store is. */
 export function replace(session: RequestSession, pending: PendingChanges): MaybePromise<void> {
   const { writes, settings } = session.core
   const known = session.record ?? refuse(session)
@@ -36,9 +36,9 @@ export function replace(session: RequestSession, pending: PendingChanges): Maybe
 }
 
 /**
- * Where another request of this process is known to have been first, its record is the ground: the store would refuse
- * this one. Not with a schema, which may take its time; nor where the app wants to be told of a conflict, for a refusal
- * takes more than what was stored a moment ago: the newest may conflict no longer.
+ * Takes the newest record that this process knows as the ground, because the store would refuse a write over an older one.
+ * Not with a schema, which may be slow. Not with `onConflict: 'throw'` either: a refusal must rest on what the store holds
+ * now, because the newest data may no longer conflict.
  */
 export function useNewestKnown(session: RequestSession): void {
   const { record, core } = session
@@ -50,7 +50,7 @@ export function useNewestKnown(session: RequestSession): void {
   takeNewer(session, { record: newest.record, stored, dataError: undefined })
 }
 
-/** A write that the store did not answer at once; where another one was first, it is tried again. */
+/** Finishes a write that is not known to be done: awaits the answer, and tries again if another write was first. */
 async function finishReplace(session: RequestSession, attempt: Attempt, written: Written): Promise<void> {
   const { writes } = session.core
   const { key } = written.record
@@ -67,7 +67,7 @@ async function finishReplace(session: RequestSession, attempt: Attempt, written:
   }
 }
 
-/** One change by itself, with retries; `refusal` is the answer to a write of it that was refused. */
+/** Stores one change by itself, with retries. `refusal` is the answer to a first write that was refused. */
 async function replaceAlone(session: RequestSession, pending: PendingChanges, refusal?: Replaced): Promise<void> {
   if (refusal === undefined) useNewestKnown(session)
   const isDone = await retryOnConflict(
@@ -78,7 +78,7 @@ async function replaceAlone(session: RequestSession, pending: PendingChanges, re
   if (!isDone) await storeInSuccessor(session, pending)
 }
 
-/** One try to store a change, and what follows once it is stored. An update stores more, which is `wanted`. */
+/** Tries once to store a change, and does what follows once it is stored. An update stores more, passed as `wanted`. */
 export async function replaceOnce(
   session: RequestSession,
   pending: PendingChanges,
@@ -94,12 +94,12 @@ export async function replaceOnce(
   return answer
 }
 
-// ---- changes that met a write of their record
+// ---- changes that waited for a write of their record
 
 /**
- * Stores changes by one write: applied in order, as if they had come one after another. Where they cannot be stored
- * together, each is stored by itself. Settles every one of them, and never rejects. What concerns one of them runs in the
- * async context of its request, what they share in that of the first.
+ * Stores changes by one write, applied in order as if they had come one after another. If they cannot be stored together,
+ * stores each by itself. Settles every change, and never rejects. Work for one change runs in the async context of its
+ * request, shared work in that of the first.
  */
 export async function writeTogether(changes: readonly WaitingChange[]): Promise<void> {
   const [first] = changes
@@ -108,15 +108,15 @@ export async function writeTogether(changes: readonly WaitingChange[]): Promise<
   const rest = []
   for (const { session, pending, context, resolve, reject } of changes) {
     const done = context.runInAsyncScope(() => replaceAlone(session, pending)).then(resolve, reject)
-    // One after another as long as that is quick: side by side they would overtake one another.
+    // One after another as long as that is quick: in parallel they could overtake one another.
     if (performance.now() < end) await done
     else rest.push(done)
   }
-  // As many as a group has at most, and none of them rejects.
+  // There are at most as many as in one group, and none of them rejects.
   await Promise.all(rest)
 }
 
-/** One of several changes that are stored together, and what it makes of those before it. */
+/** One of several changes that are stored together, applied to the result of those before it. */
 type Joined = WaitingChange & Attempt
 
 /** @returns whether all are settled; if not, nothing was written. */
@@ -147,26 +147,25 @@ async function tryTogether(changes: readonly WaitingChange[]): Promise<boolean> 
     }
     return true
   } catch (error) {
-    // What stands in the way of one change must not stand in the way of the others: each is tried by itself. But a
-    // store that failed has failed for all of them, and a write that may have happened is not repeated.
+    // The failure of one change must not fail the others, so each is tried by itself. But a store failure concerns all of
+    // them, and a write that may have happened is not repeated.
     if (!(error instanceof SessionError) || error.status !== 503) return false
     for (const { reject } of changes) reject(error)
     return true
   }
 }
 
-/** Each change on the ground of those before it; none where one write cannot store them all. */
+/** Applies each change to the result of those before it. An empty list if one write cannot store them all. */
 function prepareTogether(changes: readonly WaitingChange[]): readonly Joined[] {
   let record: SessionRecord | undefined
   let ground: Stored | undefined
   for (const { session } of changes) {
     const { settings } = session.core
-    // A schema may take its time; a conflict that is refused must be one with what the store says, as instants that were
-    // read long ago.
+    // A schema may be slow; the refusal of a conflict, and instants that are kept, must rest on what the store holds now.
     if (settings.schema !== undefined || settings.throwsOnConflict || keepsStaleInstants(session)) return []
     useNewestKnown(session)
     const known = requireRecord(session)
-    // To those behind it the change of a session that has ended would be a use.
+    // For the changes after it, the change of a session that has ended would count as a use.
     if (session.hasRunOut(known, settings.now())) return []
     if (record === undefined || known.version > record.version) {
       record = known

@@ -1,4 +1,4 @@
-// One session in one request: what is stored, what is pending, and which state it is in. No store call, no waiting.
+// One session in one request: what is stored, what is pending, and its state. Nothing here calls the store or waits.
 import type { ContextScope } from '../context.ts'
 import { publicIdOf } from '../cookie/id.ts'
 import { closedError, destroyedError, goneError, type SessionError } from '../errors.ts'
@@ -18,17 +18,17 @@ import { Ending } from './ending.ts'
 import { Pending } from './pending.ts'
 import { ResponseCookie } from './response-cookie.ts'
 
-/** Where a session came from, as `origin` of the manager tells it. */
+/** Where a session came from: the manager's `origin`. */
 export type Origin = 'new' | 'resumed' | 'invalid' | 'expired' | 'unbound'
 
 /**
  * `'new'`: nothing is stored. `'live'`: stored, `record` is the newest version that this request knows. `'gone'`: it ended
- * elsewhere, or came with an id that was replaced a moment ago; changes are refused. `'unbound'`: its browser has yet to
- * prove itself; changes are refused. `'destroyed'`: ended by this request.
+ * elsewhere, or the request presented an id that was replaced recently; changes are refused. `'unbound'`: its browser has
+ * yet to prove itself; changes are refused. `'destroyed'`: this request ended it.
  */
 export type Status = 'new' | 'live' | 'gone' | 'unbound' | 'destroyed'
 
-/** `'sealed'`: what the last commit stores is settled. `'closed'`: the commit is over. */
+/** `'sealed'`: the last commit takes no further changes. `'closed'`: the last commit is over. */
 export type Phase = 'open' | 'sealed' | 'closed'
 
 const NO_KEYS: readonly string[] = []
@@ -36,7 +36,7 @@ const NO_KEYS: readonly string[] = []
 export class RequestSession {
   readonly core: Core
   readonly info: RequestInfo
-  /** The instant at which the request came. */
+  /** When the request arrived, in epoch milliseconds. */
   readonly now: number
   readonly pending: Pending
   readonly cookie: ResponseCookie
@@ -45,31 +45,31 @@ export class RequestSession {
   phase: Phase = 'open'
   /** The newest record of this session that this request knows; `undefined` for one that is not stored. */
   record: SessionRecord | undefined
-  /** It is stored with empty data that a schema has not checked. */
+  /** Whether it is stored with empty data that the schema has not checked. */
   isUnchecked = false
-  /** Why stored data cannot be used with the schema. Replacing or clearing it is possible. */
+  /** Why the stored data cannot be used with the schema. It can still be replaced or cleared. */
   dataError: SessionError | undefined
-  /** The public id that a late request came with: its session has another one by now. */
+  /** The public id that a late request presented. Its session has another one by now. */
   replacedPublicId: string | undefined
   /** This request gave the session a new id. */
   hasNewId = false
-  /** When the limits of now end the session that was loaded, if it is not used again; 0 for one that was not loaded. */
+  /** When the loaded session ends under the current limits if it is not used again; 0 for one that was not loaded. */
   endsAt = 0
-  /** When the record was asked for, by `performance.now()`. */
+  /** When the read of the record began, by `performance.now()`. */
   readAt = 0
-  /** The instant at which `lastSeenAt` and `expiresAt` of the record were read. */
+  /** When `lastSeenAt` and `expiresAt` of the record were read, in epoch milliseconds. */
   instantsAt: number
-  /** Its changes went into a session whose id another response carries: this one sends no cookie. */
+  /** Its changes are stored in a session whose id another response carries, so this response sends no cookie. */
   isFollower = false
-  /** Keys of data that other requests had changed by the time that this one stored its changes. */
+  /** Keys of data that other requests changed after this one read them and before it stored its changes. */
   mergedKeys: readonly string[] = NO_KEYS
-  /** Where `currentSession()` finds it; `undefined` as long as it is loaded. */
+  /** The scope in which `currentSession()` finds this session; `undefined` while it is being loaded. */
   scope: ContextScope | undefined
-  /** The work on this session that has to end before the next begins. */
+  /** The work on this session that must end before the next begins. */
   busy: Promise<unknown> | undefined
   /** How many pieces of work have not ended. */
   working = 0
-  /** `undefined` until a handler looked at `signal`. */
+  /** `undefined` until a handler reads `signal`. */
   ending: Ending | undefined
   #id: string | undefined
   #publicId: string | undefined
@@ -89,7 +89,7 @@ export class RequestSession {
 
   // ---- what the session is
 
-  /** The secret id; a session without one gets it now. */
+  /** The secret id. A session without one gets it here. */
   get id(): string {
     return (this.#id ??= this.core.settings.generateId())
   }
@@ -98,13 +98,13 @@ export class RequestSession {
     return (this.#publicId ??= publicIdOf(this.id))
   }
 
-  /** Gives up the id of a session that is not stored. */
+  /** Discards the id of a session that is not stored. */
   forgetId(): void {
     this.#id = undefined
     this.#publicId = undefined
   }
 
-  /** The cookie names this record, which has this metadata. */
+  /** Takes the record that the cookie names, and its metadata. */
   resume(id: string, record: SessionRecord, metadata: Metadata): void {
     this.#metadata = metadata
     this.#stored = undefined
@@ -115,28 +115,28 @@ export class RequestSession {
     this.origin = 'resumed'
   }
 
-  /** The session goes on under an id and a record that this request wrote. */
+  /** Continues the session under an id and a record that this request wrote. */
   become(id: string, record: SessionRecord, stored: Stored): void {
     this.#id = id
     this.status = 'live'
     this.hasNewId = true
-    // What the schema refused is looked at by nobody as long as it is there.
+    // The schema's error stays as long as the data that it refused is there.
     if (stored.data !== this.#stored?.data) this.dataError = undefined
     this.setRecord(record, stored)
     this.ending?.watch()
-    // Where the id has left with the headers already, the browser has it.
+    // If the id has already left with the headers, the browser has it.
     if (this.cookie.hasIntroduced) this.cookie.withdraw()
     else this.cookie.issue()
   }
 
-  /** A newer record of the same session, and what it holds. */
+  /** Takes a newer record of the same session, and what it holds. */
   setRecord(record: SessionRecord, stored: Stored): void {
     this.record = record
     this.#publicId = record.key
     this.#stored = stored
   }
 
-  /** Another record of the same session says how long it lives. @returns whether that can be read. */
+  /** Takes the lifetime from a newer record of the same session. @returns whether that could be read. */
   takeLifetime(newest: SessionRecord): boolean {
     const metadata = readMetadata(newest)
     if (metadata === undefined || this.record === undefined) return false
@@ -146,7 +146,7 @@ export class RequestSession {
     return true
   }
 
-  /** What is stored, decoded by the first look at it; an empty session where nothing is. */
+  /** What is stored, decoded on first access; an empty session if nothing is stored. */
   get stored(): Stored {
     if (this.#stored === undefined) this.open()
     return this.#stored ?? NOTHING_STORED
@@ -158,15 +158,15 @@ export class RequestSession {
   }
 
   /**
-   * Decodes what is stored, if that was not done yet. A record that cannot be read counts as no session: this one begins
-   * anew, and an event says so. Everything that looks at the session or stores it comes through here first.
+   * Decodes what is stored, unless that is done already. A record that cannot be read counts as no session: a fresh one
+   * begins, and an event says so. All code that reads or stores the session's contents calls this first.
    */
   open(): void {
     if (this.#stored !== undefined || this.record === undefined) return
     try {
       const metadata = this.#metadata ?? decodeMetadata(this.record)
       const { payload } = this.core
-      // Spread, it would cost a request that reads a fifth more (Node 20).
+      // Spreading the contents would cost a reading request a fifth more (Node 20).
       const { data, flash, device } = payload.known.contentsOf(this.record) ?? payload.decode(this.record)
       this.#stored = { data, flash, device, metadata }
     } catch (error) {
@@ -177,7 +177,7 @@ export class RequestSession {
     }
   }
 
-  /** The session that the cookie named does not count: this is a fresh one. */
+  /** Discards the session that the cookie named, and begins a fresh one. */
   startAnew(): void {
     this.record = undefined
     this.status = 'new'
@@ -207,7 +207,7 @@ export class RequestSession {
   }
 
   setMaxAge(maxAge: number): void {
-    // Going back to the options where they hold already is no change; what is being stored may end that.
+    // Setting 0 while the options apply is no change, unless work under way may be storing a `maxAge` above 0.
     const isChange = maxAge > 0 || this.metadata.maxAge > 0 || (this.maxAge > 0 && this.busy !== undefined)
     this.pending.maxAge = isChange ? maxAge : undefined
   }
@@ -216,7 +216,7 @@ export class RequestSession {
     return this.pending.maxAge ?? this.metadata.maxAge
   }
 
-  /** When the session ends if it is kept as it is. */
+  /** When the session ends if it is not used again, with the pending `maxAge` applied. */
   get expiresAt(): number {
     const { record, pending } = this
     const { lifetime, now } = this.core.settings
@@ -231,7 +231,7 @@ export class RequestSession {
     return isTouchDue(this.core.settings.lifetime, this.metadata, record.lastSeenAt, now)
   }
 
-  /** Whether limits of now that a record was not stored with have ended its session. */
+  /** Whether the session of a record has ended under the current limits, which may differ from those at its storing. */
   hasRunOut(record: SessionRecord, now: number, metadata: Metadata = this.metadata): boolean {
     return effectiveEnd(this.core.settings.lifetime, metadata, record) <= now
   }
@@ -241,7 +241,7 @@ export class RequestSession {
     return (this.ending ??= new Ending(this)).signal
   }
 
-  /** The session ended and its owner signs in anew: what waits for the end of the old one is told, and nothing else. */
+  /** Drops an ended session before a sign-in begins another one. Aborts the signal of the old one, and does nothing else. */
   forgetEnded(): void {
     this.record = undefined
     if (this.status === 'live') this.status = 'gone'
@@ -251,9 +251,9 @@ export class RequestSession {
     this.ending = undefined
   }
 
-  // ---- what becomes of it
+  // ---- the outcome
 
-  /** Tells that a change is stored, and what of other requests it met. */
+  /** Emits the events of a stored change, and of the changes of other requests that it met. */
   tellCommitted(record: SessionRecord, conflicts: readonly string[] = NO_KEYS): void {
     const { events } = this.core
     const { key: publicId, owner } = record
@@ -271,13 +271,13 @@ export class RequestSession {
     if (events.channels.commit.hasSubscribers) events.emit('commit', { publicId, owner })
   }
 
-  /** Drops what is pending, for it was part of something that failed. */
+  /** Drops what is pending, because it was part of something that failed. */
   drop(): void {
     this.pending.reset(this.stored.data)
     this.pending.mustStore = false
   }
 
-  /** Nothing more is committed for this request; what was not stored is dropped. */
+  /** Ends the commits of this request, and drops what was not stored. */
   close(): void {
     const { pending } = this
     this.phase = 'closed'
@@ -287,7 +287,7 @@ export class RequestSession {
     pending.maxAge = undefined
   }
 
-  /** The session has ended elsewhere, and a change of this request is refused: no cookie of it goes out any more. */
+  /** The session ended elsewhere, and a change of this request is refused: the response sends no cookie of it. */
   markGone(): void {
     this.status = 'gone'
     this.cookie.withdraw()

@@ -16,12 +16,12 @@ export type CookieDue = 'none' | 'renew' | 'issue' | 'clear'
 
 export class ResponseCookie implements HeaderSource {
   due: CookieDue = 'none'
-  /** A handler looked at the session: the response depends on the cookie. */
+  /** Whether a handler looked at the session: then the response depends on the cookie. */
   isConsulted = false
   isOver = false
-  /** The headers left with a cookie of a session that is not stored yet: its handler answers by itself. */
+  /** Whether the headers left with the cookie of a session that is not stored yet: its handler answers by itself. */
   hasIntroduced = false
-  /** How often an owner signed in: from the first time on this response offers to bind the session to the browser's device. */
+  /** How often an owner signed in. After the first sign-in, this response offers to bind the session to the browser's device. */
   signIns = 0
   readonly #session: RequestSession
   #isWatching = false
@@ -30,14 +30,14 @@ export class ResponseCookie implements HeaderSource {
     this.#session = session
   }
 
-  /** Whether the response's headers are still to come, and with them a cookie. */
+  /** Whether the response can still send a cookie. */
   get canSend(): boolean {
     const { ctx } = this.#session.info
     if (ctx === undefined || ctx.res.headersSent || this.#session.isFollower) return false
     return !this.isTakenOver
   }
 
-  /** Whether a handler made a WebSocket of the connection (koa-easy-ws): there is no response any more. */
+  /** Whether a handler turned the connection into a WebSocket (koa-easy-ws): there is no response any more. */
   get isTakenOver(): boolean {
     const { ctx, request } = this.#session.info
     const { upgrade } = request.headers
@@ -45,7 +45,7 @@ export class ResponseCookie implements HeaderSource {
     return !ctx.res.headersSent && (ctx.respond === false || ctx.res.socket === null)
   }
 
-  /** Asks to be called when the headers leave; where they have left, only what is still to be stored matters. */
+  /** Registers to be asked when the headers leave. If they have left already, only the late commit is arranged. */
   watchHeaders(): void {
     const session = this.#session
     const response = session.info.ctx?.res
@@ -61,7 +61,7 @@ export class ResponseCookie implements HeaderSource {
     this.watchHeaders()
   }
 
-  /** Sends it once the store has confirmed that the session lives, or with the headers of a handler that answers itself. */
+  /** Sends the cookie once the store has confirmed that the session lives, or with the headers of a handler that answers itself. */
   renew(): void {
     if (this.due === 'issue' || this.#session.isFollower) return
     this.due = 'renew'
@@ -73,7 +73,7 @@ export class ResponseCookie implements HeaderSource {
     this.watchHeaders()
   }
 
-  /** Neither a new cookie nor a cleared one. */
+  /** Sends neither a new cookie nor a cleared one. */
   withdraw(): void {
     this.due = 'none'
   }
@@ -89,10 +89,10 @@ export class ResponseCookie implements HeaderSource {
     const { status, phase, pending } = this.#session
     switch (this.due) {
       case 'none':
-        // The handler answers by itself: what it made will be stored when the chain returns.
+        // The handler answers by itself: its new session will be stored when the chain returns.
         return status === 'new' && phase === 'open' && pending.hasContents ? [this.#ours()] : NO_HEADERS
       case 'renew':
-        // The same: the read at the load is the word that the session lives.
+        // The same: the read at the load has confirmed that the session lives.
         return status === 'live' && phase === 'open' ? [this.#ours()] : NO_HEADERS
       case 'issue':
         return this.signIns > 0 ? [this.#ours(), ...this.#endOfBinding(), ...this.#offer()] : [this.#ours()]
@@ -114,7 +114,7 @@ export class ResponseCookie implements HeaderSource {
     const { lifetime: policy } = core.settings
     const now = core.settings.now()
     const seenAt = record === undefined || this.#session.isTouchDue(record, now) ? now : record.lastSeenAt
-    // Within the first second the full lifetime: 3600 seconds, not 3599.
+    // Within the first second the cookie gets the full lifetime: 3600 seconds, not 3599.
     const maxAge = cookieMaxAge(policy, this.lifetime(now), seenAt, now - seenAt < 1000 ? seenAt : now)
     const value = `${id}.${keyring.sign(cookie.prefix + id)}`
     return [SET_COOKIE, formatSetCookie(cookie, value, maxAge, this.#isSecure())]
@@ -137,7 +137,7 @@ export class ResponseCookie implements HeaderSource {
     return [core.binding.offer(info, registration, core.settings.now())]
   }
 
-  /** Clears the proof of a binding which ends here. */
+  /** Clears the bound cookie, the proof of a binding that ends here. */
   #endOfBinding(): readonly Header[] {
     const { info, core, origin, metadata } = this.#session
     const { cookie, request } = info

@@ -1,23 +1,23 @@
-// One compare-and-set with its retry: what commit, update, regenerate, destroy and the calls from outside share.
+// Compare-and-set with retries, shared by commit, update, regenerate, destroy and the calls from outside.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { outOfTries } from '../errors.ts'
 import type { MaybePromise, Replaced } from '../store.ts'
 
-// Each round one writer wins, so n writers need at most n rounds: 10 s is enough for hundreds.
+// In each round one writer wins, so n writers need at most n rounds: 10 s is enough for hundreds.
 const PATIENCE = 10_000
-// No try begins that would end later than this if it took as long as the one before.
+// A try does not begin if it would end later than this, assuming that it takes as long as the one before.
 const MAX_TIME = 15_000
 const MAX_PAUSE = 64
 
 /**
  * Repeats a compare-and-set until it is done or its record is gone.
  *
- * `refresh` reads what is stored now and prepares the next attempt; `false` when the session has ended. The pause comes
- * before the read: what is read must be new when it is written over. It is none at all before the second try, then a random
- * time that grows.
+ * `refresh` reads what is stored now and prepares the next attempt; it gives `false` when the session has ended. The pause
+ * comes before the read, so that what was read is still new when it is written over. There is no pause before the second
+ * try; before later ones it is a random time that grows.
  *
  * @returns whether it was done.
- * @throws {SessionError} `ERR_SESSION_CONFLICT` after ten seconds of tries.
+ * @throws {SessionError} `ERR_SESSION_CONFLICT` after ten seconds of tries, or if one more may end after fifteen.
  */
 export async function retryOnConflict(
   attempt: () => MaybePromise<Replaced>,
@@ -32,7 +32,7 @@ export async function retryOnConflict(
     const now = performance.now()
     const elapsed = now - start
     if (elapsed > PATIENCE || elapsed + (now - tryStart) > MAX_TIME) throw outOfTries(tries)
-    // The first retry yields as well: a store that answers at once must not keep the event loop.
+    // The first retry yields to microtasks only; later ones pause, so that a synchronous store does not block the event loop.
     if (tries === 1) await Promise.resolve()
     else await sleep(Math.random() * Math.min(2 ** tries, MAX_PAUSE))
     tryStart = performance.now()
@@ -42,9 +42,9 @@ export async function retryOnConflict(
 }
 
 /**
- * The same for a change of what is known as the newest; `readAgain` gives what took the place of that.
+ * The same for a change of the newest known state; `readAgain` gives the state that replaced it.
  *
- * @returns the one that was changed; `undefined` where there is none any more.
+ * @returns the state that was changed; `undefined` if there is none any more.
  */
 export async function changeNewest<Newest>(
   first: Newest | undefined,

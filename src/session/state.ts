@@ -1,17 +1,17 @@
-// Where handlers and templates find the manager: `ctx.state.session`, a property that can be read and not be assigned.
+// `ctx.state.session`, the read-only property where handlers and templates find the manager.
 import { invalidMix } from '../errors.ts'
 
 type State = Record<symbol, object | undefined>
 
-/** Shows a manager in the state of a request; called again, another manager. */
+/** Puts a manager into the state of a request; a second call replaces it by another manager. */
 export type Expose = (ctx: { readonly state: object }, manager: object) => undefined
 
-/** One for each state key, which are as few as there are middlewares. */
+/** One for each state key. There are no more keys than middlewares. */
 const known = new Map<string, Expose>()
 
 /**
- * What shows managers at `ctx.state[stateKey]`: enumerable, so that templates see them. Assigning something else there is a
- * TypeError that says what to do, in sloppy code too.
+ * A function that puts managers at `ctx.state[stateKey]`. The property is enumerable, so that templates see it. Assigning
+ * anything else to it throws a TypeError that says what to do, in sloppy mode too.
  */
 export function exposerOf(stateKey: string): Expose {
   const expose = known.get(stateKey) ?? newExposer(stateKey)
@@ -20,9 +20,9 @@ export function exposerOf(stateKey: string): Expose {
 }
 
 function newExposer(stateKey: string): Expose {
-  // Where a state keeps its manager. A symbol: what lists the keys of a state lists the one that can be read.
+  // The state keeps the manager under a symbol, so that listing its keys shows only the readable property.
   const name = Symbol(`koa-fastsession.${stateKey}`)
-  // All states share one getter and one setter: those of each request's own would cost about a microsecond.
+  // All states share one getter and one setter: a pair per request would cost about a microsecond.
   const property: PropertyDescriptor & ThisType<State> = {
     configurable: true,
     enumerable: true,
@@ -30,7 +30,7 @@ function newExposer(stateKey: string): Expose {
       return this[name]
     },
     set(value: unknown) {
-      // As Object.assign(ctx.state, copyOfIt) does.
+      // Object.assign(ctx.state, copyOfState) assigns the same manager.
       if (value === this[name]) return
       throw invalidMix(
         `ctx.state.${stateKey} cannot be assigned: session.data = { ... } replaces the data, session.clear() empties it, await session.destroy() ends the session`,

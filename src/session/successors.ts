@@ -5,15 +5,15 @@ import { successorOf } from '../record/tombstone.ts'
 import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 
-// A chase of a session that gets new ids all the time ends after ten seconds, in milliseconds.
+// How long a session that keeps getting new ids is followed, in milliseconds.
 const PATIENCE = 10_000
 
-// So many tombstones are remembered: of a session that has got more new ids within a minute, some are followed again.
+// How many tombstones are remembered. If a session got more new ids within a minute, some of them are followed again.
 const MAX_FOLLOWED = 10_000
 
 /**
- * The tombstones that one walk over all records has followed to their end: a session that got a thousand new ids is looked
- * for once, not from each of the thousand.
+ * The tombstones that one walk over all records has followed to their end. A session that got a thousand new ids is followed
+ * once, not from each of its tombstones.
  */
 export class FollowedTombstones {
   readonly #keys = new Set<string>()
@@ -29,9 +29,9 @@ export class FollowedTombstones {
 }
 
 /**
- * The record itself, or the one at the end of its successors; `undefined` where there is none, or where `followed` has been
- * there already. With `before`, as it was so many milliseconds ago: an end must reach what has expired by this process's clock
- * and lives by another one's.
+ * The record itself if it has not ended, else the one at the end of its successors; `undefined` if there is none, or if
+ * `followed` has a tombstone on the way. `before` sets the clock back by that many milliseconds, because ending must reach a
+ * session that has expired by this process's clock and lives by another one's.
  */
 export async function followRecord(
   core: Core,
@@ -42,13 +42,13 @@ export async function followRecord(
   const { store, settings } = core
   if (!isEnded(record)) return record
   let target: SessionRecord | undefined | 'corrupt' = record
-  // Tombstones that name one another in a circle have no end.
+  // Tombstones that name one another in a circle would never end.
   const seen = new Set<string>()
   const end = performance.now() + PATIENCE
   while (target !== undefined && target !== 'corrupt' && isEnded(target)) {
     if (performance.now() >= end) return undefined
     const successor: string | undefined = followed?.has(target.key) === true ? undefined : successorOf(target)
-    // A store that answers at once would otherwise keep the event loop.
+    // A synchronous store would otherwise block the event loop.
     await turnAfter(seen.size)
     seen.add(target.key)
     if (successor === undefined || seen.has(successor)) target = undefined
@@ -58,7 +58,7 @@ export async function followRecord(
   return target === 'corrupt' ? undefined : target
 }
 
-/** The key of the live session that took the place of that one; `undefined` where there is none. */
+/** The key of the live session that succeeded the one of this key; `undefined` if there is none. */
 export async function followSuccessors(core: Core, key: string): Promise<string | undefined> {
   const record = await core.store.read(key, core.settings.now())
   if (record === undefined || record === 'corrupt' || !isEnded(record)) return undefined

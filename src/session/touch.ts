@@ -1,16 +1,16 @@
-// A use of a session without a change: its expiry moves when that is due, and its cookie is renewed.
+// A use of a session without a change moves its expiry when that is due, and renews its cookie.
 import { SessionError } from '../errors.ts'
 import { isEnded, recordOf, usedAt, type Draft } from '../record/record.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
 import type { RequestSession } from './request-session.ts'
 
-// Under more changes than that at once a use may go unnoted: the next one is.
+// With more parallel changes than this, a use may not be recorded; the next one is.
 const MAX_TOUCHES = 4
 
 /**
  * Moves the expiry when that is due, and renews the cookie once the session is known to live.
  *
- * The handler's answer stands whatever becomes of it, for nothing that it did depends on the expiry: a failure is an event.
+ * The handler's answer stands in any case, because nothing that the handler did depends on the expiry. A failure is an event.
  */
 export async function touch(session: RequestSession): Promise<void> {
   const { core, record, cookie } = session
@@ -31,9 +31,9 @@ export async function touch(session: RequestSession): Promise<void> {
         cookie.withdraw()
         return
       }
-      // Another request may have given it a lifetime of its own: the cookie must have that one.
+      // Another request may have given the session a lifetime of its own, which the cookie must have.
       if (!session.takeLifetime(newest) || session.hasRunOut(newest, now)) return
-      // What was stored meanwhile may be no use of its user: an update from outside, or a passive request's.
+      // The write that came between may not count as a use: an update from outside, or a change of a passive request.
       if (!session.isTouchDue(newest, now) || (await touchRecord(session, newest, now))) break
     }
     if (isRenewed && cookie.canSend) cookie.issue()
@@ -45,7 +45,7 @@ export async function touch(session: RequestSession): Promise<void> {
   }
 }
 
-/** A touch of a record, whose data this request need not have read. */
+/** Touches a record whose data this request need not have read. */
 async function touchRecord(session: RequestSession, record: SessionRecord, now: number): Promise<boolean> {
   const { settings, touches, store } = session.core
   const touched = { ...record, ...usedAt(settings.lifetime, session.metadata, now) }
@@ -55,11 +55,11 @@ async function touchRecord(session: RequestSession, record: SessionRecord, now: 
   return isMoved
 }
 
-/** A touch; where the record is not encrypted as it would be now, a replace that makes it so. */
+/** Touches the record, or replaces it if it is not encrypted as it would be now. */
 async function moveExpiry(session: RequestSession, record: SessionRecord, now: number): Promise<boolean> {
   const { store, payload } = session.core
   const next = payload.isCurrent(record) ? undefined : reencoded(session, record, now)
-  // To read it may have shown that it is no session.
+  // Re-encoding reads the record, which may have shown that it is no session.
   if (session.status !== 'live') return false
   if (next === undefined) return touchRecord(session, record, now)
   const isDone = (await store.replace(next, record.version, now)) === 'done'
@@ -67,13 +67,13 @@ async function moveExpiry(session: RequestSession, record: SessionRecord, now: n
   return isDone
 }
 
-/** The same record as it would be written now, be it over `maxBytes` by now; `undefined` where it cannot be read or written. */
+/** The record as it would be written now, even if it is over `maxBytes`; `undefined` if it cannot be read or written. */
 function reencoded(session: RequestSession, record: SessionRecord, now: number): SessionRecord | undefined {
   session.open()
   if (session.record === undefined) return undefined
   const { payload, settings } = session.core
   try {
-    // What is stored, not what a schema makes of it.
+    // The stored data, not the output of a schema.
     const contents = payload.decode(record)
     const draft: Draft = { ...contents, metadata: session.metadata, createdAt: record.createdAt, owner: record.owner }
     const instants = usedAt(settings.lifetime, draft.metadata, now)

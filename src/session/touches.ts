@@ -1,5 +1,5 @@
-// The touches of this process: they raise no version, so a change that keeps the instants of the record that it read would
-// take a touch back that came in between.
+// The touches of this process. A touch raises no version, so a change that keeps the instants of the record that it read
+// would undo a touch that came in between.
 import type { Instants } from '../record/record.ts'
 import type { SessionRecord } from '../store.ts'
 
@@ -8,19 +8,19 @@ const MAX_RECORDS = 2048
 type Touch = Pick<SessionRecord, 'version' | 'lastSeenAt' | 'expiresAt'>
 
 /**
- * Bounded: the last touch of each of 2048 records, without their payloads. A full one begins anew, so that nothing has to be
- * ordered.
+ * Bounded: the last touch of each of 2048 records, without their payloads. When it is full it is cleared, so that it needs no
+ * order.
  */
 export class Touches {
   readonly #last = new Map<string, Touch>()
 
-  /** A record is being touched, and will be as given: a change that begins before the store has answered counts it, too. */
+  /** Remembers a touch that leads to this record. Called before the store answers, so that a change meanwhile counts it too. */
   remember({ key, version, lastSeenAt, expiresAt }: SessionRecord): void {
     if (this.#last.size >= MAX_RECORDS) this.#last.clear()
     this.#last.set(key, { version, lastSeenAt, expiresAt })
   }
 
-  /** The instants of a record, or those that a touch of its version has moved on since it was read. */
+  /** The instants of a record, or the later ones of a touch of the same version since it was read. */
   newest(record: SessionRecord): Instants {
     const touched = this.#last.get(record.key)
     const isLater = touched?.version === record.version && touched.lastSeenAt > record.lastSeenAt

@@ -1,4 +1,4 @@
-// An update from outside a request: as `session.update`, but of a session that no request of ours came with.
+// An update from outside a request: as `session.update`, but of a session that is named by its key.
 import { goneError, headersSentError, inUpdateError } from '../errors.ts'
 import { NO_CHANGES } from '../record/changes.ts'
 import { applyChanges } from '../record/merge.ts'
@@ -18,8 +18,8 @@ export type Updater<Result> = (data: object, record?: SessionRecord) => Result |
 /**
  * Changes the data of a stored session atomically, and moves no timeout.
  *
- * @throws {SessionError} `ERR_SESSION_GONE` where there is none, or another owner's; `ERR_SESSION_HEADERS_SENT` where an owner
- * appears or changes, for which the browser needs a new cookie.
+ * @throws {SessionError} `ERR_SESSION_GONE` if there is no such session, or it is another owner's; `ERR_SESSION_HEADERS_SENT`
+ * if an owner appears or changes, because the browser would need a new cookie.
  */
 export async function updateRecord<Result>(
   core: Core,
@@ -57,7 +57,7 @@ async function changeRecord<Result>(
     const newest = await withInstants(core, record, readAt, now)
     if (newest === undefined) return 'stale'
     const instants = core.touches.newest(newest)
-    // Another process may have moved the end meanwhile: written as it was read it would end the session.
+    // Another process may have extended the session meanwhile. Writing back the expiry that was read would end it.
     if (instants.expiresAt <= now) return 'stale'
     const next = recordOf(payload, draft, key, record.version + 1, instants)
     const answer = await writes.hold(key, Promise.resolve(store.replace(next, record.version, now)))
@@ -76,7 +76,7 @@ async function changeRecord<Result>(
   return run.result
 }
 
-/** @throws {SessionError} `ERR_SESSION_HEADERS_SENT` where an owner appears or changes. */
+/** @throws {SessionError} `ERR_SESSION_HEADERS_SENT` if an owner appears or changes. */
 function withOwner(core: Core, draft: Draft): Draft {
   const owner = ownerInData(core, draft)
   if (owner === draft.owner) return draft

@@ -1,14 +1,14 @@
-// One run of the function of an update: the data that it may write to, and the end of its right to do so.
+// One run of an update's function, with the data that it may write to until it returns.
 import type { Changes, Snapshot } from '../record/changes.ts'
 import type { Core } from './core.ts'
 import { Data } from './data.ts'
 import { RunningUpdate } from './inside-update.ts'
 import type { RequestSession } from './request-session.ts'
 
-/** What came of a run. */
+/** The outcome of a run. */
 export type Run<Result> = { readonly result: Result; readonly changes: Changes } | { readonly error: unknown }
 
-/** Runs `fn` over `stored` with the pending changes made in it. Never rejects. */
+/** Runs `fn` on `stored` with the pending changes applied. Never rejects. */
 export async function runUpdate<Result>(
   core: Core,
   publicId: string,

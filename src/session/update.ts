@@ -1,4 +1,4 @@
-// `session.update(fn)`: a change that is computed from the newest data, and computed again when another request was first.
+// `session.update(fn)`: computes a change from the newest data, and computes it again if another request wrote first.
 import { inUpdateError } from '../errors.ts'
 import { NO_CHANGES, type PendingChanges } from '../record/changes.ts'
 import { hasContents } from '../record/record.ts'
@@ -13,14 +13,14 @@ import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
 import { runUpdate, type Run } from './update-run.ts'
 
-/** Runs `fn` over the newest data, with what is pending in it, until what it made of it is stored; see the manager. */
+/** Runs `fn` on the newest data with the pending changes applied, until the result is stored; see the manager. */
 export async function update<Result>(
   session: RequestSession,
   fn: (data: object) => Result | Promise<Result>,
 ): Promise<Result> {
   const around = updateAround(session)
   if (around !== undefined) {
-    // Called inside the function of another update of this session: it joins, and is stored with it.
+    // Called inside the function of another update of this session: it joins that update and is stored with it.
     if (around.data === undefined) throw inUpdateError('session.update()')
     return fn(around.data.proxy)
   }
@@ -34,7 +34,7 @@ class Update<Result> {
   /** Whether what the function sees was read from the store after the call began. */
   #isFresh = false
   #run: Run<Result> | undefined
-  /** What the last try started from, and what was pending in it. */
+  /** The record that the last try started from, and the changes that were pending then. */
   #ground: SessionRecord | undefined
   #pending: PendingChanges | undefined
   /** The change is stored in the session that took the place of this one. */
@@ -50,13 +50,13 @@ class Update<Result> {
     session.assertReadable()
     session.open()
     useNewestKnown(session)
-    // What could not be stored with it is dropped; what the function itself throws leaves it pending.
+    // If storing fails, the pending changes are dropped. If the function itself throws, they stay pending.
     const run = await orDrop(session, async (note) => {
       const isDone = await retryOnConflict(
         () => this.#attempt(note),
         () => this.#refresh(),
       )
-      // A session that has ended was refused in its turn.
+      // #follow has already refused a session that has ended.
       return isDone && this.#run !== undefined ? this.#run : refuse(session)
     })
     if ('error' in run) throw run.error
@@ -66,13 +66,13 @@ class Update<Result> {
   async #attempt(note: (pending: PendingChanges) => void): Promise<Replaced> {
     const session = this.#session
     if (this.#isFollowed) return 'done'
-    // A verb that was called before may have stored, and not said yet what of the pending it has dealt with.
+    // A method that was called before may have stored pending changes and not yet marked them as dealt with.
     if (session.busy !== undefined) await session.busy.catch(() => undefined)
     session.assertReadable()
     if (session.status === 'gone' || session.status === 'unbound') return refuse(session)
     if (session.dataError !== undefined) throw session.dataError
     const ground = session.record
-    // What the last commit has taken is its own, also where it fails.
+    // The changes that the last commit has taken belong to it, even if it fails.
     const pending = session.phase === 'open' ? session.pending.collect() : NO_CHANGES
     note(pending)
     this.#ground = ground
@@ -80,19 +80,19 @@ class Update<Result> {
     const { core, publicId, stored } = session
     const run = await runUpdate(core, publicId, stored.data, pending.changes, this.#fn, ground?.owner, session)
     this.#run = run
-    // The function ran outside of the session's turn: it may use other sessions, and take its time.
+    // Only storing is exclusive. The function is not: it may use other sessions, and it may be slow.
     return runExclusive(session, async () => {
       const answer = await this.#store(ground, pending, run)
       return answer === 'gone' ? this.#follow() : answer
     })
   }
 
-  /** In the session's turn, as every verb of this request: another one may have given the session a new id meanwhile. */
+  /** Exclusive, as every method of this session is: another one may have given the session a new id meanwhile. */
   async #refresh(): Promise<boolean> {
     const session = this.#session
     return runExclusive(session, async () => {
       this.#isFresh = true
-      // Where the session has another record by now, the next try has its ground already.
+      // If the session has another record by now, the next try starts from that one.
       if (session.record !== this.#ground || (await refresh(session))) return true
       await this.#follow()
       this.#isFollowed = true
@@ -100,7 +100,7 @@ class Update<Result> {
     })
   }
 
-  /** The session ended; where a parallel request signed the same owner in, the change is stored in what took its place. */
+  /** The session ended. If a parallel request signed the same owner in, stores the change in the successor. */
   async #follow(): Promise<Replaced> {
     const session = this.#session
     const pending = this.#pending
@@ -114,7 +114,7 @@ class Update<Result> {
   async #store(ground: SessionRecord | undefined, pending: PendingChanges, run: Run<Result>): Promise<Replaced> {
     const session = this.#session
     session.assertReadable()
-    // Another verb of this request came between.
+    // Another method of this request changed the record meanwhile.
     if (session.record !== ground) return 'stale'
     if ('error' in run || (run.changes.length === 0 && pending === NO_CHANGES)) {
       const answer = ground === undefined || this.#isFresh ? 'done' : await this.#verify(ground)

@@ -1,4 +1,4 @@
-// A schema over data: run as code of the app's that may do anything, but neither use the session nor take for ever.
+// Runs a schema on data. It is app code that may do anything, except use the session or run for ever.
 import type { ContextScope } from '../context.ts'
 import { inTime } from '../deadlines.ts'
 import { SessionError } from '../errors.ts'
@@ -10,10 +10,10 @@ import { RunningUpdate } from './inside-update.ts'
 import type { RequestSession } from './request-session.ts'
 
 /**
- * What the schema makes of data. With a `scope` the schema finds the session that it checks by `currentSession()`, wherever
- * the check runs: the last commit runs outside the request's own.
+ * The schema's output for data. With a `scope`, `currentSession()` in the schema finds the session that it checks, also in
+ * the last commit, which runs outside the request's own scope.
  *
- * @throws {SessionError} `ERR_SESSION_SCHEMA` when data does not satisfy it, or it gives no answer within `storeTimeout`.
+ * @throws {SessionError} `ERR_SESSION_SCHEMA` when data does not satisfy the schema, or it does not answer within `storeTimeout`.
  */
 export async function validate(core: Core, publicId: string, data: Snapshot, scope?: ContextScope): Promise<Snapshot> {
   const { schema, storeTimeout } = core.settings
@@ -30,23 +30,23 @@ export async function validate(core: Core, publicId: string, data: Snapshot, sco
 }
 
 /**
- * Checks a draft against the schema; `undefined` where there is nothing to check. Its output is dropped.
+ * Checks a draft against the schema; `undefined` if there is nothing to check. The schema's output is dropped.
  *
  * @throws {SessionError} `ERR_SESSION_SCHEMA`.
  */
 export function checkDraft(session: RequestSession, draft: Draft): Promise<unknown> | undefined {
   const { core, record } = session
   if (core.settings.schema === undefined) return undefined
-  // What was loaded has been looked at: nobody is locked out by what they did not change.
+  // Loaded data has been checked: no request fails because of data that it did not change.
   if (record !== undefined && draft.data === session.stored.data && !session.isUnchecked) return undefined
-  // The handlers have yet to fill empty data: it is checked when they have returned.
+  // Empty data is not checked while the handlers run: they may still fill it. It is checked once they have returned.
   session.isUnchecked = session.phase === 'open' && Object.keys(draft.data).length === 0
   if (session.isUnchecked) return undefined
   return validate(core, session.publicId, draft.data, session.scope)
 }
 
 /**
- * Checks the empty data of a session that the handlers have stored, and not filled since.
+ * Checks the empty data that the handlers have stored and not filled since; `undefined` if there is nothing to check.
  *
  * @throws {SessionError} `ERR_SESSION_SCHEMA`.
  */

@@ -1,4 +1,4 @@
-// Sessions whose end is waited for (`session.signal`): in whichever process and for whatever reason they end.
+// Watches sessions for their end (`session.signal`), in whichever process and for whatever reason they end.
 import type { EventEmitter } from 'node:events'
 import type { CheckedStore } from '../checked-store.ts'
 import { outsideRequests } from '../context.ts'
@@ -11,9 +11,9 @@ import { isFreshStart, successorOf } from '../record/tombstone.ts'
 import type { Settings } from '../settings.ts'
 import type { SessionRecord } from '../store.ts'
 
-/** Who waits: one request that looked at its signal. */
+/** One request that read its signal and waits for the end of its session. */
 export interface Watcher {
-  /** The record that stands for its session now. */
+  /** The current record of its session. */
   readonly record: SessionRecord | undefined
   /** Aborts its signal. */
   end(reason: unknown): void
@@ -22,25 +22,25 @@ export interface Watcher {
 interface Watched {
   key: string
   expiresAt: number
-  /** The last look at it failed. */
+  /** Whether its end may have been missed: the last read failed or is not over, or announcements may have been lost. */
   isUnsure: boolean
   readonly watchers: Set<Watcher>
 }
 
-/** How often the clock is looked at while there is somebody to wait for. */
+/** How often the clock is checked while any session is watched, in milliseconds. */
 const TICK = 1000
-/** How often watched sessions are read where the store announces nothing: by the fourth tick, for an end is told within five seconds. */
+/** How often watched sessions are read if the store announces nothing: by the fourth tick, to report an end within five seconds. */
 const POLL = 3900
-/** How often they are read where it does: an announcement may have been lost without a sign. */
+/** How often they are read if it announces ends, because an announcement may be lost without a sign. */
 const RECHECK = 600_000
-// A session that gets a new id more often while it is read is looked at again later.
+// If a session gets a new id more often than this during one read, it is read again later.
 const MAX_STEPS = 1000
 
 export class Watches {
   readonly #store: CheckedStore
   readonly #settings: Settings
   readonly #payload: Payload
-  /** Whether any session is watched: nearly always none is. */
+  /** Whether any session is watched, which is rare. */
   isWatching = false
   readonly #watched = new Map<string, Watched>()
   readonly #of = new Map<Watcher, Watched>()
@@ -49,7 +49,7 @@ export class Watches {
   #timer: NodeJS.Timeout | undefined
   #readAt = 0
   #failedAt = Infinity
-  /** How often an end may have been missed: announcements may have been lost, a look failed. */
+  /** How many times an end may have been missed, because announcements may have been lost or a read failed. */
   #losses = 0
   #isReading = false
   #isClosed = false
@@ -68,7 +68,7 @@ export class Watches {
     this.remove(watcher)
     if (this.#watched.size === 0) this.#start()
     const watched = this.#put(watcher, record.key, record.expiresAt)
-    // It may have ended since it was loaded: of that nothing is announced any more.
+    // It may have ended since it was loaded. That end is not announced again.
     this.#read([watched])
   }
 
@@ -90,7 +90,7 @@ export class Watches {
     return watched
   }
 
-  /** Who waited for that session, which is watched no more; nobody where it has moved or ended already. */
+  /** Stops watching a session. @returns its watchers, an empty list if it has moved or ended already. */
   #take(watched: Watched): readonly Watcher[] {
     const watchers = [...watched.watchers]
     watched.watchers.clear()
@@ -98,7 +98,7 @@ export class Watches {
     return watchers
   }
 
-  /** Waits no longer once `until` has closed: one listener each, for a connection may serve many requests. */
+  /** Removes a watcher when `until` closes. Each emitter has one listener, because a connection may serve many requests. */
   removeOnClose(watcher: Watcher, until: EventEmitter): void {
     const known = this.#closing.get(until)
     if (known !== undefined) {
@@ -113,7 +113,7 @@ export class Watches {
     })
   }
 
-  /** A session has another end now. */
+  /** A session has another expiry now. */
   expires(key: string, expiresAt: number): void {
     const watched = this.#watched.get(key)
     if (watched !== undefined) watched.expiresAt = expiresAt
@@ -144,7 +144,7 @@ export class Watches {
   #start(): void {
     this.isWatching = true
     this.#readAt = performance.now()
-    // Outside of the request that happens to be the first: it must not be kept alive.
+    // Outside the async context of the request that happens to be the first, which must not be kept alive.
     outsideRequests(() => {
       if (!this.#hasSubscribed) {
         this.#hasSubscribed = true
@@ -167,7 +167,7 @@ export class Watches {
       if (watched !== undefined) this.#read([watched])
       return
     }
-    // Any of them may have ended. In an outage this comes every few seconds: the looks must not come on top of each other.
+    // Any watched session may have ended. In an outage this is called every few seconds: the reads must not pile up.
     this.#losses++
     for (const watched of this.#watched.values()) watched.isUnsure = true
     this.#failedAt = -Infinity
@@ -175,18 +175,18 @@ export class Watches {
   }
 
   #tick(): void {
-    // One look at a time: where the store is slow, the next one does not come on top.
+    // One round of reads at a time, so that they do not pile up if the store is slow.
     if (this.#isReading) return
     let now: number
     try {
       now = this.#settings.now()
     } catch {
-      // The clock of the options failed, which each request says. Thrown in a timer, it would end the process.
+      // `options.now` failed, which each request reports. Thrown in a timer, the error would end the process.
       return
     }
     const time = performance.now()
     const isDue = time - this.#readAt >= (this.#unsubscribe === undefined ? POLL : RECHECK)
-    // What was to be seen when an announcement came, or a connection was back, is not put off to the next time of all.
+    // After a failed read or lost announcements, a session in doubt does not wait for the next round of all sessions.
     const isAgain = time - this.#failedAt >= POLL
     const due: Watched[] = []
     for (const watched of this.#watched.values())
@@ -207,26 +207,26 @@ export class Watches {
         one.isUnsure = losses !== this.#losses
       } catch (error) {
         this.#failedAt = performance.now()
-        // A look that began before it may have seen less.
+        // A read that began before this failure may have missed an end, too.
         this.#losses++
         throw error
       }
       return true
     }
-    // An outage is no end: the failure is an event, and the next look comes.
+    // An outage is not an end: the failure is an event, and the session is read again later.
     void eachOf(watched, look)
       .catch(() => undefined)
       .finally(then)
   }
 
-  /** Reads what stands for a watched session now: nothing is aborted on the word of an announcement alone. */
+  /** Reads the current record of a watched session. An announcement alone aborts nothing. */
   async #look(watched: Watched): Promise<void> {
     let key = watched.key
     for (let steps = 0; ; steps++) {
-      // After close() the store may be closed as well: a look at each of thousands would fail, and be an event.
+      // After close() the store may be closed as well: each of thousands of reads would fail, and be an event.
       if (steps === MAX_STEPS || this.#isClosed) return
       const now = this.#settings.now()
-      // At once where the store answers at once: what has ended already is told as it is looked at.
+      // Synchronous if the store is: then `session.signal` is aborted at its first read if the session has ended already.
       const found = this.#store.read(key, now)
       const record = found instanceof Promise ? await found : found
       if (record === undefined || record === 'corrupt') break

@@ -1,7 +1,7 @@
-// Records that cannot be read: to the core their sessions have ended, and in a portion they must not hide the others.
+// Records that cannot be read. To the core their sessions have ended, and in a portion they must not hide other records.
 import { CorruptRecord } from '../store.ts'
 
-/** What is found; `undefined` where it cannot be read. @throws any other failure. */
+/** The result of `find`; `undefined` for a corrupt record. @throws any other failure. */
 export function unlessCorrupt<Found>(find: () => Found): Found | undefined {
   try {
     return find()
@@ -11,7 +11,7 @@ export function unlessCorrupt<Found>(find: () => Found): Found | undefined {
   }
 }
 
-/** For what cannot be read, which its caller passes over. @throws any other failure. */
+/** Ignores a corrupt record. @throws any other failure. */
 export function passOver(error: unknown): undefined {
   if (!(error instanceof CorruptRecord)) throw error
 }

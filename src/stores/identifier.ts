@@ -1,11 +1,11 @@
-// What the SQL stores share in checking what they are given: names that stand in statements, and names of options.
+// Argument checks that the SQL stores share: names that stand in statements, and names of options.
 import { describe, invalidMix, invalidType, invalidValue } from '../errors.ts'
 
 const IDENTIFIER = /^[A-Z_][A-Z0-9_]*$/i
 
 /**
- * Refuses a name that could not stand in a statement as it is: only letters of ASCII, digits and underscores, so that a
- * name takes as many bytes as characters and no quoting rule of a server matters.
+ * Refuses a name that cannot stand in a statement as it is. Only ASCII letters, digits and underscores are allowed, so that a
+ * name has as many bytes as characters and no server's quoting rules matter.
  *
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`.
  */
@@ -21,7 +21,7 @@ export function checkIdentifier(option: string, name: unknown, longest: number):
 }
 
 /**
- * Refuses what is no object of options, and options that the store does not know: a misspelt one would be ignored.
+ * Refuses a value that is no object of options, and options that the store does not know: a misspelt one would be ignored.
  *
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`.
  */
@@ -37,7 +37,7 @@ export function checkOptions(options: unknown, known: readonly string[]): assert
   }
 }
 
-/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` for what is no boolean. */
+/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` unless it is a boolean. */
 export function checkFlag(option: string, value: unknown): asserts value is boolean {
   if (typeof value !== 'boolean') throw invalidType(option, 'true or false', value)
 }

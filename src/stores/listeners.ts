@@ -1,4 +1,4 @@
-// Functions that want to hear of something.
+// Listeners of one event.
 
 export class Listeners<Event> {
   readonly #all = new Set<{ readonly listener: (event: Event) => void }>()
@@ -7,7 +7,7 @@ export class Listeners<Event> {
     return this.#all.size
   }
 
-  /** Adds a listener, one more time if it is there already; the function that is returned removes it. */
+  /** Adds a listener; a function that is added twice is called twice. The returned function removes this one entry. */
   add(listener: (event: Event) => void): () => void {
     const entry = { listener }
     this.#all.add(entry)
@@ -23,7 +23,7 @@ export class Listeners<Event> {
       try {
         listener(event)
       } catch {
-        // What was announced has happened: a listener's fault must break neither who announces it nor the others.
+        // The event has happened already: a failing listener must break neither the announcing code nor other listeners.
       }
     }
   }

@@ -1,5 +1,5 @@
-// Keeps sessions in this process: bounded, expiring, and gone when it ends. It knows bounds and what is live;
-// how records lie in memory is the business of the columns.
+// Keeps sessions in this process: bounded, expiring, and gone when the process ends. This file enforces the bounds and skips
+// expired records; columns.ts decides how records lie in memory.
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { Listeners } from './listeners.ts'
 import { atLeastOne, bound, checkOptions, listener, positionIn } from './memory/arguments.ts'
@@ -13,14 +13,14 @@ import { sizeOf } from './memory/size.ts'
 /** The bounds of a {@link MemoryStore}. */
 export interface MemoryStoreOptions {
   /**
-   * The most sessions that are kept, expired ones that were not yet swept included.
+   * The most sessions that are kept, including expired ones that were not yet swept.
    *
    * @default 2_000_000
    */
   readonly maxSessions?: number | undefined
   /**
-   * The most memory that the sessions may take, in bytes. It is estimated: text counts one byte a character, two when it is
-   * not all ASCII, and a session some 200 bytes (owned: 400) beside its payload.
+   * The most memory that the sessions may take, in bytes. The estimate counts one byte per character of a text, two if the text
+   * is not all ASCII, and some 200 bytes (400 with an owner) for each session besides its payload.
    *
    * @default 536_870_912 (512 MiB)
    */
@@ -30,25 +30,25 @@ export interface MemoryStoreOptions {
 // A record that was removed to make room.
 type Evicted = Pick<SessionRecord, 'key' | 'owner'>
 
-// The longest step of a growing part is the copy of all its columns: 32768 records take less than a millisecond.
+// The longest step of a growing part is copying all its columns: with 32768 records it takes less than a millisecond.
 const PART_SESSIONS = 32_768
 const MAX_PARTS = 1024
 
-// A part keeps a size in 31 bits.
+// A part keeps the size of a record in 31 bits.
 const LARGEST = 2 ** 31 - 1
 
 /**
  * Keeps sessions in the memory of this process, for a single process that may forget them when it restarts.
  *
- * It never refuses a session for being full: it drops another one. Expired ones go before live ones, anonymous ones before
- * those of an owner, and among the anonymous the one that was written or touched longest ago. Among those with an owner it
- * drops one of the owner who holds the most, so that one account cannot evict the sessions of others: the one that was
- * written or touched longest ago, and where several owners hold as many, of the one who used theirs longest ago. A store for
- * more than 262,144 sessions looks for expired and anonymous ones in some of its parts only, so their order is approximate
- * there; that an anonymous one goes before any of an owner always holds.
+ * It never refuses a session for being full: it drops another one. It drops expired sessions before live ones, and anonymous ones
+ * before those of an owner. Of the anonymous sessions it drops the one that was written or touched longest ago. Of those with
+ * an owner it drops one of the owner with the most sessions, so that one account cannot evict the sessions of others: of
+ * several such owners it takes the one whose sessions were used longest ago, and of that owner's sessions the one that was
+ * written or touched longest ago. A store for more than 262,144 sessions looks for expired and anonymous ones in some of its
+ * parts only, so their order is approximate; anonymous sessions still always go before those of an owner.
  *
- * All verbs answer at once, and none searches the store. What they hand out are copies. Expired records are skipped at once
- * and removed by `deleteExpired`.
+ * All verbs answer synchronously, and none searches the whole store. They hand out copies. Expired records are skipped at
+ * once and removed by `deleteExpired`.
  *
  * ```ts
  * app.use(session({ store: new MemoryStore({ maxSessions: 100_000 }) }))
@@ -64,12 +64,12 @@ export class MemoryStore implements SessionStore {
   readonly #evictions = new Listeners<Evicted>()
   #count = 0
   #bytes = 0
-  /** Where the next sweep goes on. */
+  /** The part where the next sweep starts. */
   #sweepFrom = 0
 
   /**
-   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for an unknown option, and for a bound that is no
-   * whole number from 1 on.
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for an unknown option, or a bound that is not a whole
+   * number of at least 1.
    */
   constructor(options: MemoryStoreOptions = {}) {
     checkOptions(options)
@@ -83,12 +83,12 @@ export class MemoryStore implements SessionStore {
     this.#eviction = new Eviction(this.#parts, this.#owners)
   }
 
-  /** How many records there are, expired ones that were not yet swept included. */
+  /** The number of records, including expired ones that were not yet swept. */
   get size(): number {
     return this.#count
   }
 
-  /** How much memory they take, estimated as for `maxBytes`. */
+  /** The memory that the records take, estimated as for `maxBytes`. */
   get bytes(): number {
     return this.#bytes
   }
@@ -166,7 +166,7 @@ export class MemoryStore implements SessionStore {
     return { keys, cursor: next }
   }
 
-  /** A record that lives from the first portion to the last comes exactly once. */
+  /** A record that lives from the first portion to the last is returned exactly once. */
   scan(now: number, limit: number, cursor: string | undefined): RecordPage {
     const wanted = atLeastOne(limit)
     let [index, from] = positionIn(cursor)
@@ -184,18 +184,18 @@ export class MemoryStore implements SessionStore {
   }
 
   /**
-   * Calls `onEnd`, at once, with the key of each record that is deleted, evicted, or replaced by an expired or an empty one.
+   * Calls `onEnd` at once with the key of each record that is deleted, evicted, or replaced by an expired or an empty one.
    *
-   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for what is no function.
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` if `onEnd` is no function.
    */
   subscribe(onEnd: (key: string | undefined) => void): () => void {
     return this.#ends.add(listener('onEnd', onEnd))
   }
 
   /**
-   * Calls `onEvict`, at once, for each live session that is removed to make room; records of ended sessions are none.
+   * Calls `onEvict` at once for each live session that is removed to make room, but not for the records of ended sessions.
    *
-   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for what is no function.
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` if `onEvict` is no function.
    */
   watchEvictions(onEvict: (evicted: Evicted) => void): () => void {
     return this.#evictions.add(listener('onEvict', onEvict))
@@ -214,12 +214,12 @@ export class MemoryStore implements SessionStore {
     return removed
   }
 
-  /** Does nothing: there is no timer, and the sessions stay for others who use the store. */
+  /** Does nothing: there is no timer to end, and other users of the store keep their sessions. */
   close(): void {
     // nothing was opened
   }
 
-  /** The part of all keys whose hashes end alike. */
+  /** The part for a hash, chosen by its lowest bits. */
   #partOf(hash: number): Columns {
     // eslint-disable-next-line @typescript-eslint/no-non-null-assertion -- the mask stays within the parts
     return this.#parts[hash & (this.#parts.length - 1)]!
@@ -235,7 +235,7 @@ export class MemoryStore implements SessionStore {
     return size
   }
 
-  /** What takes the place of an entry; the index by owner follows. */
+  /** The entry that replaces another one; also updates the index by owner. */
   #replaced(entry: Entry, record: SessionRecord): Entry {
     if (isOwned(entry)) {
       if (entry.owner === record.owner) {
@@ -258,7 +258,7 @@ export class MemoryStore implements SessionStore {
     part.remove(slot)
   }
 
-  /** Calls `visit` for about `limit` live records of an owner; where the next call goes on. */
+  /** Calls `visit` for up to `limit` live records of an owner. @returns the cursor of the next call. */
   #walkOwner(
     owner: string,
     now: number,
@@ -277,7 +277,7 @@ export class MemoryStore implements SessionStore {
     return keys.length < wanted ? undefined : keys.at(-1)
   }
 
-  /** Evicts until the bounds hold, which ends: each turn removes a record, and the last one fits. */
+  /** Evicts until the bounds hold. The loop ends: each turn removes a record, and a single record fits. */
   #makeRoom(written: SessionRecord, now: number): void {
     while (this.#count > this.#maxSessions || this.#bytes > this.#maxBytes) {
       const key = this.#eviction.next(this.#count, written, now)

@@ -4,9 +4,9 @@
  * @module koa-fastsession/mysql
  */
 
-// Session records in a table of MariaDB 10.6 or later or MySQL 8, one statement for each verb and no transaction. It speaks
-// SQL through the caller's `mysql2` pool or connection. Instants are numbers in the table as they are in a record, so no
-// time zone of a server or a session can move them.
+// Session records in a table of MariaDB 10.6 or later or MySQL 8, with one statement per verb and no transaction. It sends SQL
+// through the caller's `mysql2` pool or connection. Instants are numbers in the table as in a record, so no time zone of a server
+// or a session can shift them.
 import { invalidMix, invalidType, invalidValue } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { unlessCorrupt } from './corrupt.ts'
@@ -31,26 +31,26 @@ export interface MysqlTable {
   readonly table?: string | undefined
 }
 
-/** What a {@link MysqlStore} may be told. */
+/** The options of a {@link MysqlStore}. */
 export interface MysqlStoreOptions extends MysqlTable {
   /**
-   * Makes the table on first use, where it is missing. `false`: it is there already, made from {@link mysqlSchema}, and the
-   * store needs no right but to select, insert, update and delete.
+   * Makes the table on first use if it is missing. `false`: it exists already, made from {@link mysqlSchema}, and the store needs
+   * only the rights to select, insert, update and delete.
    *
    * @default true
    */
   readonly createTable?: boolean | undefined
 }
 
-// Rows in one portion at most, whatever is asked for.
+// The most rows in one portion, whatever the limit.
 const MAX_PORTION = 500
-// How many rounds of the sweep one call may take, live records that were only touched counted as well.
+// The most rounds of one sweep, including those of live records.
 const MAX_BATCHES = 200
-// How often a create that finds its key taken, and then free, tries again.
+// How often a create tries that finds its key taken, and then free.
 const TRIES = 20
 
 /**
- * The statement that makes the table of a {@link MysqlStore}, for those who keep their schema themselves and set
+ * The statement that makes the table of a {@link MysqlStore}, for apps that manage their schema themselves and set
  * `createTable: false`. Running it again changes nothing.
  *
  * Text is kept as bytes of UTF-8: `SELECT CONVERT(owner USING utf8mb4)` shows it.
@@ -65,15 +65,16 @@ export function mysqlSchema(options: MysqlTable = {}): string {
 /**
  * Keeps sessions in MariaDB (10.6 or later) or MySQL (8), for any number of machines.
  *
- * `client` is a pool or a connection of `mysql2/promise` (or `pool.promise()`); it stays the caller's and is never closed
- * here. A connection must belong to the store alone: inside a transaction of the app's each write is refused with an error.
- * One that is lost fails from then on, while a pool connects again; a pool's connection that has not answered for 30
- * seconds is given up.
+ * `client` is a pool or a connection of `mysql2/promise` (or `pool.promise()`). The caller owns it, and the store never closes
+ * it. A connection must belong to the store alone: inside a transaction of the app, each write fails with an error. A lost
+ * connection fails from then on, while a pool connects again. A pool's connection that has not answered for 30 seconds is
+ * given up.
  *
- * Each verb is one statement (a `create` whose key is taken needs two), right under every isolation level; one that the
- * server undid, for a deadlock say, is run again. Statements are prepared; where the server or a proxy refuses that, they
- * are sent whole from then on. All of them must reach the primary: a replica lags behind, and shows a session as it was.
- * What was acknowledged survives a crash of the server with InnoDB's default `innodb_flush_log_at_trx_commit = 1`.
+ * Each verb is one statement (two for a `create` whose key is taken), correct under every isolation level. A statement that the
+ * server rolled back, because of a deadlock for example, is run again. Statements are prepared; if the server or a proxy
+ * refuses that, they are sent whole from then on. All of them must reach the primary: a replica lags behind and shows an older
+ * state of a session. Acknowledged writes survive a crash of the server with InnoDB's default
+ * `innodb_flush_log_at_trx_commit = 1`.
  *
  * ```ts
  * import mysql from 'mysql2/promise'
@@ -118,7 +119,7 @@ export class MysqlStore implements SessionStore {
 
   async read(key: string, now: number): Promise<SessionRecord | undefined> {
     const rows = await this.#sender.rows({ sql: this.#statements.read, values: [keyValue(key), now] })
-    // Here and below: the statement names the columns of what its rows are taken for.
+    // Here and below: the statement names the columns of the type that its rows are cast to.
     const [row] = rows as Row[]
     return row === undefined ? undefined : toRecord(row)
   }
@@ -167,7 +168,7 @@ export class MysqlStore implements SessionStore {
       const live = inOrder.filter((one) => one.isLive).map(({ key }) => key)
       const expired = inOrder.filter((one) => !one.isLive).map(({ key }) => key)
       const removed = await this.#count((keys) => this.#statements.collect(keys, now), expired.slice(0, limit - total))
-      // Live records that came due stand in the way of later ones; moved on, they come due again when they may have ended.
+      // Due records that still live would block later ones, so they are postponed to their expiry.
       const postponed = await this.#count((keys) => this.#statements.postpone(keys, now), live)
       total += removed
       if (removed + postponed === 0 || rows.length < BATCH) break
@@ -194,7 +195,7 @@ export class MysqlStore implements SessionStore {
 
 const DUPLICATE = 1062
 
-// In UTC: local time has an hour each autumn that comes twice. The time zone of the connection has no part in it.
+// In UTC, because local time repeats an hour each autumn. The connection's time zone does not matter.
 const CLOCK = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(3)) DIV 1000 AS now"
 
 function isLive(row: Row, now: number): boolean {
@@ -205,7 +206,7 @@ function portionOf(limit: number): number {
   return Math.min(Math.max(Math.trunc(limit), 1) || 1, MAX_PORTION)
 }
 
-/** A cursor is the key of the last row, in digits: whatever lies in that column, the next portion begins after it. */
+/** A cursor is the key of the last row in hex, so that any value of that column can be one. */
 function cursorAfter(rows: readonly Row[], portion: number): string | undefined {
   const last = rows.at(-1)
   return last === undefined || rows.length < portion ? undefined : bytes(last.key).toString('hex')
@@ -218,7 +219,7 @@ function place(cursor: string | undefined): Buffer {
 function checkClient(client: unknown): asserts client is MysqlClient {
   const rule = 'a promise pool or a promise connection of mysql2'
   const { execute, query, promise, batch, _cluster: cluster } = (client ?? {}) as Record<string, unknown>
-  // A part of a PoolCluster of the callback kind has no `promise`.
+  // A namespace of a PoolCluster that answers by callback has no `promise`.
   if (typeof promise === 'function' || cluster !== undefined) {
     throw invalidMix(
       'the client answers by callback, and the store needs one that answers with promises: pass client.promise(), or ' +

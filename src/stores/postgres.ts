@@ -4,9 +4,9 @@
  * @module koa-fastsession/postgres
  */
 
-// Session records in a PostgreSQL table, one statement for each verb and no transaction. It speaks SQL through the
-// caller's client and knows nothing of connections. Instants are numbers in the table as they are in a record, so no time
-// zone of a server or a session can move them.
+// Session records in a PostgreSQL table, with one statement per verb and no transaction. It sends SQL through the caller's client
+// and does not manage connections. Instants are numbers in the table as in a record, so no time zone of a server or a session can
+// shift them.
 import { SessionError } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { checkFlag, checkOptions } from './identifier.ts'
@@ -40,33 +40,33 @@ export { postgresSchema, type PostgresTable } from './postgres/statements.ts'
 export type { PGliteClient, PostgresClient, PostgresResult } from './postgres/client.ts'
 export type { PostgresSubscriber, PostgresSubscriberSource } from './postgres/listener.ts'
 
-/** What a {@link PostgresStore} may be told. */
+/** The options of a {@link PostgresStore}. */
 export interface PostgresStoreOptions extends PostgresTable {
   /**
-   * Makes the table and its indexes on first use, where the table is missing. `false`: it is there already, made from
-   * {@link postgresSchema}, and the store needs no right but to read and write it.
+   * Makes the table and its indexes on first use if the table is missing. `false`: it exists already, made from
+   * {@link postgresSchema}, and the store needs only the rights to read and write it.
    *
    * @default true
    */
   readonly createTable?: boolean | undefined
   /**
-   * The connection that hears of sessions which other processes end, for `session.signal`: a `pg` Client that is this
-   * store's alone, connected by the caller, never closed here. It cannot connect again: when it is lost, watched sessions
-   * are read every four seconds instead. Better, a function that makes a new Client: the store connects it, makes another
-   * one when it is lost, and ends it with `close()`.
+   * The connection that is notified of sessions that other processes end, for `session.signal`: a `pg` Client that belongs to
+   * this store alone; the caller connects it, and the store never closes it. It cannot reconnect: when it is lost, watched
+   * sessions are read every five seconds instead. Better, a function that makes a new Client: the store connects that Client,
+   * makes another one when it is lost, and ends it with `close()`.
    *
-   * `LISTEN` belongs to one connection to the server: no Pool will do, nor PgBouncer in transaction mode, past which this
-   * Client has to go. Left out, watched sessions are read now and then. Announced is in either case.
+   * `LISTEN` belongs to one connection to the server. So a Pool does not work, and the Client must bypass a PgBouncer in
+   * transaction mode. Left out, watched sessions are read periodically. Ends are announced in either case.
    */
   readonly subscriber?: PostgresSubscriberSource | undefined
 }
 
-// Records that the sweep looks at in one statement, so that it holds few locks, and those briefly; and how many such
-// statements one call may take, live records that were only touched counted as well.
+// The records that the sweep looks at in one statement: it holds few locks, and only briefly. And the most such statements of one
+// call, including those of live records.
 const BATCH = 500
 const MAX_BATCHES = 200
-// How often a statement that the server undid for another's sake is run again, needed only above READ COMMITTED; and how
-// often a replace looks again at a record that changed under it.
+// How often a statement is run again after a serialization failure, which happens only above READ COMMITTED; and how often a
+// replace tries again after the record changed under it.
 const RETRIES = 20
 
 const CLOCK = { text: 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint::text AS now' }
@@ -74,18 +74,18 @@ const CLOCK = { text: 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000
 /**
  * Keeps sessions in PostgreSQL, for any number of machines.
  *
- * `client` is a Pool or a Client of `pg` (or of `pg.native`), or PGlite; it stays the caller's and is never closed here. A
- * Client must be connected and belong to the store alone: statements that the app runs inside a transaction of its own
- * would take the store's into it, and a Client that has lost its connection fails from then on, while a Pool connects
- * again. A Pool needs a listener for its `'error'` event, or a lost idle connection ends the process:
- * `pool.on('error', ...)`. Parsers of types that the app has set change nothing for the store.
+ * `client` is a Pool or a Client of `pg` (or of `pg.native`), or PGlite. The caller owns it, and the store never closes it. A
+ * Client must be connected and belong to the store alone: a transaction that the app runs on it would include the store's
+ * statements. A Client that has lost its connection fails from then on, while a Pool connects again. A Pool needs a listener
+ * for its `'error'` event, or a lost idle connection ends the process: `pool.on('error', ...)`. Type parsers that the app has
+ * set do not affect the store.
  *
- * Each verb is one statement, right under every isolation level, and prepared under a name. A pooler that does not keep
- * prepared statements (PgBouncer in transaction mode before 1.21, or with `max_prepared_statements = 0`) is noticed by
- * its first refusal, after which the store sends statements without names.
+ * Each verb is one statement, correct under every isolation level, and prepared under a name. A pooler that does not keep
+ * prepared statements (PgBouncer in transaction mode before 1.21, or with `max_prepared_statements = 0`) refuses one; from then
+ * on the store sends statements without names.
  *
- * The statement that ends a session also announces it with `NOTIFY`, which needs no right and no further round trip; where
- * the server refuses that, the session ends without it. `options.subscriber` is who listens.
+ * The statement that ends a session also announces it with `NOTIFY`, which needs no right and no further round trip. If the
+ * server refuses that, the session ends without it. `options.subscriber` receives the announcements.
  *
  * ```ts
  * const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
@@ -94,7 +94,7 @@ const CLOCK = { text: 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000
  * app.use(session({ store: new PostgresStore(pool, { subscriber }) }))
  * ```
  *
- * Any other client needs a `query` that resolves to the rows as objects; of postgres.js:
+ * Any other client needs a `query` that resolves to the rows as objects. For postgres.js:
  *
  * ```ts
  * const sql = postgres(url)
@@ -117,7 +117,7 @@ export class PostgresStore implements SessionStore {
   #keepsAsciiOnly = false
 
   /** @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a wrong argument. */
-  // Two signatures, so that the parameter of a query written in the call has its type.
+  // Two signatures, so that the parameter of a `query` written inline gets its type.
   constructor(client: PostgresClient, options?: PostgresStoreOptions)
   /** The same over PGlite. */
   // eslint-disable-next-line @typescript-eslint/unified-signatures
@@ -157,7 +157,7 @@ export class PostgresStore implements SessionStore {
       if (answer?.done !== 'false') throw otherAnswer()
       if (answer.version === null) return 'gone'
       if (Number(answer.version) !== version) return 'stale'
-      // It had this version when the statement began, and was changed or removed while the statement waited for the row.
+      // The record had this version when the statement began, and was changed or removed while the statement waited for the row.
     }
     throw new SessionError(
       'ERR_SESSION_STORE',
@@ -209,12 +209,12 @@ export class PostgresStore implements SessionStore {
     return countIn(row, 'now')
   }
 
-  /** Ends subscriptions, and with them a connection that the store made. The store goes on working. */
+  /** Ends subscriptions, and a connection that the store made for them. The other verbs go on working. */
   close(): void {
     this.#listener?.close()
   }
 
-  /** Runs the statement that announces; where only that was refused, the one that says nothing. */
+  /** Runs the statement that announces, or, if only the announcement was refused, the silent one. */
   async #runAloud(aloud: Statement, silent: Statement, values: Values): Promise<readonly unknown[]> {
     if (!this.#announces) return this.#run(silent, values)
     try {
@@ -223,18 +223,18 @@ export class PostgresStore implements SessionStore {
       const state = sqlState(error instanceof SessionError ? error.cause : error)
       if (!isAnnouncementRefused(state)) throw error
       const rows = await this.#run(silent, values)
-      // A full queue empties again; a right or a function that is missing is not asked for with every end.
+      // A full queue (54000) empties again. A missing right or function does not come back, so the store stops announcing.
       if (state !== '54000') this.#announces = false
       return rows
     }
   }
 
-  /** Runs a statement, again where the server's answer means that nothing of it was done and that it may yet be. */
+  /** Runs a statement, and repeats it if the server's error means that nothing was done and that it may succeed. */
   async #run(statement: Statement, given: Values): Promise<readonly unknown[]> {
     const { name, text } = statement
     let values = this.#keepsAsciiOnly ? withAscii(given, statement.opaque) : given
     let making = this.#making
-    // Ends with an answer, or a throw when tries is RETRIES at the latest.
+    // Ends with an answer, or throws when tries is RETRIES at the latest.
     for (let tries = 0; ; tries++) {
       const withName = name !== undefined && this.#keepsNames
       try {
@@ -256,8 +256,8 @@ export class PostgresStore implements SessionStore {
   }
 
   /**
-   * The values as the database can hold them. An owner is compared, and so must always be written in one way: as it is,
-   * unless the database cannot hold that very text. What else there is comes first, for it may have been the reason.
+   * The values in a form that the database can hold. An owner is compared, so it must always be written in one way: as it is,
+   * unless the database cannot hold it. So the opaque values are converted first, because they may have been the reason.
    */
   #translated({ opaque, owner }: Statement, refused: Values): Values | undefined {
     if (opaque?.some((place) => !isAscii(refused[place] ?? '')) === true) {
@@ -268,7 +268,7 @@ export class PostgresStore implements SessionStore {
     return withAscii(refused, [owner])
   }
 
-  /** A failure is not remembered. */
+  /** Makes the table. A failure is not remembered. */
   async #make(text: string): Promise<void> {
     this.#made ??= this.#send({ text }).finally(() => {
       this.#made = undefined
@@ -281,7 +281,7 @@ export class PostgresStore implements SessionStore {
   }
 }
 
-/** Where the next portion begins: after the last key of this one, unless it is the last. */
+/** The cursor of the next portion: the last key of this one; `undefined` after the last portion. */
 function nextAfter(rows: readonly unknown[], limit: number): string | undefined {
   return rows.length < limit ? undefined : keyOf(rows.at(-1))
 }

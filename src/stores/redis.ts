@@ -4,8 +4,8 @@
  * @module koa-fastsession/redis
  */
 
-// Keeps session records in Redis or Valkey: one string for each, changed by small scripts that touch one key, so that
-// they run in a Cluster too. It knows what a record is made of; not what it is for.
+// Keeps session records in Redis or Valkey: one string per record, changed by small scripts that touch one key, so that they run
+// in a Cluster too. It knows the fields of a record, but not what they are for.
 import { randomBytes, randomInt } from 'node:crypto'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { passOver } from './corrupt.ts'
@@ -32,21 +32,21 @@ import { walkCluster, walkServer } from './redis/walk.ts'
 export type { RedisClient } from './redis/client.ts'
 export type { RedisSubscriber } from './redis/subscription.ts'
 
-/** What a {@link RedisStore} may be told. */
+/** The options of a {@link RedisStore}. */
 export interface RedisStoreOptions {
   /**
-   * What the name of every key begins with: apps that share a database need one each. 1 to 64 characters; none of
+   * The start of every key's name. Apps that share a database need different prefixes. 1 to 64 characters; none of
    * `{ } * ? [ ] \`, no blanks and no control characters.
    *
    * @default 'session:'
    */
   readonly prefix?: string | undefined
   /**
-   * A second client, of `redis` (not `createSentinel()`, not a pool), `ioredis` or `iovalkey`, that hears at once which
-   * sessions end in whichever process: for `session.signal`. Connected and closed by the caller; its connection may
-   * carry other subscriptions. It need not be of the same library as the first.
+   * A second client, of `redis` (not `createSentinel()`, not a pool), `ioredis` or `iovalkey`, that is notified at once of
+   * sessions that end in any process, for `session.signal`. The caller connects and closes it. Its connection may carry other
+   * subscriptions, and it may be of another library than the first client.
    *
-   * @default none: watched sessions are read now and then
+   * @default none: watched sessions are read periodically
    */
   readonly subscriber?: RedisSubscriber | undefined
 }
@@ -54,23 +54,23 @@ export interface RedisStoreOptions {
 /**
  * Keeps sessions in Redis (6.2 or later) or Valkey, on one server, a Sentinel set or a Cluster.
  *
- * The client is the caller's, connected and closed by the caller. It must read from primaries: a replica may still show
- * a session that ended. A read takes one round trip, a change one. An owner adds one command to create, touch and the
- * end, which of these three only create waits for; a touch or replace that has to extend the owner's index first takes
- * two more: the first of a new owner, and then one each time that the session has grown older by its lifetime.
+ * The caller connects and closes the client. It must read from primaries: a replica may still show a session that has ended. A
+ * read takes one round trip, and so does a change. An owner adds one command to create, touch and the end of a session; only
+ * create waits for it. A touch or replace that must first extend the owner's index takes two more: the first one with a new
+ * owner, and then one each time that the session has aged by its lifetime.
  *
- * Every key has a time to live, a minute longer than what it keeps. A server that is out of memory must refuse writes
- * (`maxmemory-policy noeviction`) rather than end sessions; sessions can be ended then as well. Replication is
- * asynchronous: a failover may lose the last writes that were acknowledged, and an end among them.
+ * Every key has a time to live, one minute longer than its content lives. A server that is out of memory must refuse writes
+ * (`maxmemory-policy noeviction`) rather than evict sessions; sessions can still be ended then. Replication is asynchronous: a
+ * failover may lose the last acknowledged writes, including the end of a session.
  *
- * Ends are announced with `PUBLISH` on the channel `<prefix>ended` (one for all databases of a server; not sharded in a
- * Cluster, whose nodes pass it on to each other, so that one connection hears all). A key that holds anything that no
- * store has written is a session that has ended.
+ * Ends are announced with `PUBLISH` on the channel `<prefix>ended`. All databases of a server share the channel. In a Cluster it
+ * is not sharded: the nodes forward it to each other, so one connection receives all. A key with a value that no store has
+ * written counts as a session that has ended.
  *
  * An ACL needs `GET`, `MGET`, `GETRANGE`, `SET`, `DEL`, `EVAL`, `EVALSHA`, `PEXPIRE`, `TIME`, `ZADD`, `ZREM`, `ZSCORE`,
  * `ZCOUNT`, `ZRANGE`, `ZREVRANGE` and `ZREMRANGEBYSCORE` on the keys under the prefix; for `scan` also `SCAN` and
  * `INFO`, in a Cluster `CLUSTER COUNTKEYSINSLOT`, `GETKEYSINSLOT`, `SLOTS` and `MYID`; and `PUBLISH`, for the subscriber
- * `SUBSCRIBE`, on the channel. Where `PUBLISH` is refused, sessions end all the same and nobody hears of it.
+ * `SUBSCRIBE`, on the channel. Where `PUBLISH` is refused, sessions still end, but no subscriber is notified.
  *
  * ```ts
  * const client = createClient({ url, disableOfflineQueue: true })
@@ -82,7 +82,7 @@ export interface RedisStoreOptions {
  * ```
  */
 export class RedisStore implements SessionStore {
-  /** Only where the store was given a `subscriber`. */
+  /** Present only with `options.subscriber`. */
   readonly subscribe?: (onEnd: (key: string | undefined) => void) => () => void
   readonly #connection: Connection
   readonly #prefix: string
@@ -93,12 +93,12 @@ export class RedisStore implements SessionStore {
   readonly #call = Buffer.allocUnsafe(3)
   #calls = randomInt(0x1000000)
   readonly #reader: PortionReader
-  // The prefix as the server sees it, once it was asked.
+  // The prefix as the server sees it, once the server was asked.
   #seen: string | undefined
 
   /**
-   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` when `client` or an option has another shape, or answers by callback;
-   * `ERR_INVALID_ARG_VALUE` when the prefix breaks its rule or an option has an unknown name.
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` when `client` or an option has the wrong shape, or the client answers by callback;
+   * `ERR_INVALID_ARG_VALUE` for an invalid prefix or an unknown option.
    */
   constructor(client: RedisClient, options: RedisStoreOptions = {}) {
     this.#connection = connect(client)
@@ -120,8 +120,8 @@ export class RedisStore implements SessionStore {
     const value = `${front(record)}${until}\n${tag}${back(record)}`
     const name = this.#prefix + key
     const lifetime = timeToLive(expiresAt, now)
-    // Practically always the key is free. Where it is not, the script looks at what holds it: a live record, an expired
-    // one, or this very record, whose answer was lost when the client sent the command again.
+    // The key is practically always free. If it is not, the script looks at its record: a live one, an expired one, or this very
+    // record, if the client sent the command twice because the first answer was lost.
     const write = () =>
       this.#connection.ask(
         ['SET', name, value, 'NX', 'PX', lifetime],
@@ -187,7 +187,7 @@ export class RedisStore implements SessionStore {
         return this.#listed(owner, key, expiresAt, now, () =>
           attempt(listedUntil(expiresAt, now), (second) => second !== '-'),
         )
-      // The index covers the record already. The entry is written all the same, because a failover may have lost it.
+      // The index covers the record already. The entry is still written, because a failover may have lost it.
       this.#owners.addLater(owner, key, expiresAt, now)
       return true
     })
@@ -210,7 +210,7 @@ export class RedisStore implements SessionStore {
     for (const [index, entry] of page.entries.entries()) {
       const record = readable(entry.key, values[index])
       if (record?.owner !== owner) without.push(entry)
-      // One that was replaced after its entry was read comes all the same: it names the record that goes on in its place.
+      // A record that was replaced after its entry was read is listed too: it names the record in which its session goes on.
       const isReplaced = record?.payload.length === 0 && record.meta !== undefined
       if (record !== undefined && record.expiresAt > now && (record.owner === owner || isReplaced)) records.push(record)
     }
@@ -232,7 +232,7 @@ export class RedisStore implements SessionStore {
 
   async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
     const { ask, sendToAll } = this.#connection
-    // A client may put something before each key. The server tells what it sees.
+    // A client may add a prefix to each key, which only the server can show.
     this.#seen ??= await ask(['EVAL', 'return KEYS[1]', '1', this.#prefix], this.#prefix, textOf)
     const real = this.#seen ?? this.#prefix
     const count = Math.min(Math.max(1, Math.floor(limit)), 1000)
@@ -256,12 +256,12 @@ export class RedisStore implements SessionStore {
     })
   }
 
-  /** Ends the subscription; the clients are the caller's, and stay as they are. */
+  /** Ends the subscription. The clients are the caller's and stay open. */
   close(): void {
     this.#subscription?.close()
   }
 
-  /** Writes what has an owner: the entry in the index, then what `write` writes. */
+  /** Writes a record with an owner: first the entry in the index, then the record by `write`. */
   async #listed<T>(owner: string, key: string, expiresAt: number, now: number, write: () => Promise<T>): Promise<T> {
     const began = performance.now()
     await this.#owners.add(owner, key, expiresAt, now)
@@ -271,14 +271,14 @@ export class RedisStore implements SessionStore {
   }
 
   /**
-   * Takes the entry of a replaced record out of its owner's index. A record that goes on may have gone back to that owner
-   * meanwhile: then the entry is put back.
+   * Removes the entry of a replaced record from its former owner's index. A record that is not ended may have returned to that
+   * owner meanwhile: then the entry is added again.
    */
   async #leave(line: string, key: string, isEnd: boolean, now: number): Promise<'done'> {
     const owner = readableOwner(line)
     if (owner === undefined) return 'done'
     const removed = this.#owners.remove(owner, key)
-    // An end has happened: it must not wait, or be thought to have failed, for an index on another server.
+    // The session has ended: its end must neither wait for nor fail with an index on another server.
     if (isEnd) return 'done'
     await removed
     const record = await this.read(key, now).catch(passOver)

@@ -4,8 +4,8 @@
  * @module koa-fastsession/sqlite
  */
 
-// Session records in a table of a SQLite file, for the processes of one machine. It speaks SQL to a synchronous database
-// and never lets SQLite wait: a lock that another process holds turns the verb into a promise that asks again.
+// Session records in a table of a SQLite file, for the processes of one machine. It uses a synchronous database and never lets
+// SQLite wait: if another process holds the lock, the verb becomes a promise that tries again.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SessionError } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
@@ -41,7 +41,7 @@ export type { SqliteDatabase, SqliteStatement } from './sqlite/database.ts'
 type Statements = Readonly<Record<StatementName, SqliteStatement<Value>>>
 type Work<Result> = (statements: Statements) => Result
 
-/** What a {@link SqliteStore} may be told. */
+/** The options of a {@link SqliteStore}. */
 export interface SqliteStoreOptions {
   /**
    * The table of the records: a letter or underscore, then letters, digits and underscores, 63 characters at most.
@@ -50,7 +50,7 @@ export interface SqliteStoreOptions {
    */
   readonly table?: string | undefined
   /**
-   * Makes the table and its indexes on first use, where they are missing. `false`: they are there already, made from
+   * Makes the table and its indexes on first use, where they are missing. `false`: they exist already, made from
    * {@link sqliteSchema}.
    *
    * @default true
@@ -58,36 +58,36 @@ export interface SqliteStoreOptions {
   readonly createTable?: boolean | undefined
 }
 
-// Rows read or removed in one statement; fewer are read where they are large.
+// The most rows that one statement reads or removes; it reads fewer if they are large.
 const BATCH = 50
-// Rows of which only the key is read.
+// The most rows if only the key is read.
 const KEY_BATCH = 250
-// How many statements one sweep may take, rows that were only touched counted as well.
+// The most batches of one sweep, including those of live rows.
 const MAX_BATCHES = 400
-// How often a replace looks again at a record that changed under it.
+// How often a replace tries again after the record changed under it.
 const RETRIES = 20
 
 /**
  * Keeps sessions in a SQLite file: they survive a restart, and several processes of one machine may share them.
  *
- * `database` is a database of `node:sqlite`, `better-sqlite3`, `libsql` or `bun:sqlite`, which stays the caller's and is
- * never closed here; or a path (`':memory:'`, or an absolute `file:` URL), which is opened with `node:sqlite` and closed by
- * `close()`. Verbs answer at once.
+ * `database` is a database of `node:sqlite`, `better-sqlite3`, `libsql` or `bun:sqlite`, which the caller owns and the store
+ * never closes; or a path (`':memory:'`, or an absolute `file:` URL), which is opened with `node:sqlite` and closed by
+ * `close()`. Verbs answer synchronously, except for portions and sweeps, which give promises.
  *
- * On first use the store sets on the connection `journal_mode = WAL`, which stays with the file, so that readers and the
- * writer do not wait for one another; and `busy_timeout = 0`, so that SQLite never stops the process. The log of writes is
- * copied into the file by a thread of the store's, where that finds the library again; only for that `wal_autocheckpoint` is
- * raised, unless the app has set it. Where another process holds the lock, the verb becomes a promise that tries
- * again for 1.8 seconds and then fails with SQLite's own error. All else is left alone: with SQLite's default
- * `synchronous = FULL` an acknowledged write survives a power cut, with `NORMAL` writing is faster and only a crash of the
- * process is survived for certain.
+ * On first use the store sets two pragmas on the connection: `journal_mode = WAL`, which is stored in the file, so that readers
+ * and the writer do not wait for one another; and `busy_timeout = 0`, so that SQLite never blocks the process. A thread of the
+ * store copies the write-ahead log into the file, if it can load the same library; for that the store also raises
+ * `wal_autocheckpoint`, unless the app has set it. If another process holds the lock, the verb becomes a promise that tries
+ * again for 1.8 seconds and then fails with SQLite's own error. The store changes no other setting. With SQLite's default
+ * `synchronous = FULL` an acknowledged write survives a power cut; with `NORMAL` writing is faster, but a write is only certain
+ * to survive a crash of the process.
  *
- * Give the store a connection of its own. On one that it shares, a transaction which the app holds open also holds what
- * the store writes meanwhile, and a rollback undoes it.
+ * Give the store a connection of its own. On a shared connection, a transaction that the app holds open includes what the store
+ * writes meanwhile, and a rollback undoes it.
  *
- * Within a process, open one file with one SQLite library alone. The file's locks are the process's: two libraries (an
- * app's own `better-sqlite3` beside the `node:sqlite` of `new SqliteStore(path)`) do not see each other's, write over
- * each other, and acknowledged sessions are lost. On Linux the store says so where it happens.
+ * Within a process, open a file with only one SQLite library. The file's locks belong to the process: two libraries (an app's
+ * own `better-sqlite3` beside the `node:sqlite` of `new SqliteStore(path)`) do not see each other's locks and overwrite each
+ * other, so that acknowledged sessions are lost. On Linux the store warns when it happens.
  *
  * ```ts
  * app.use(session({ store: new SqliteStore('sessions.db') }))
@@ -105,14 +105,14 @@ export class SqliteStore implements SessionStore {
   readonly #records = new Batch(BATCH)
   readonly #keys = new Batch(KEY_BATCH)
   /**
-   * libsql does not reset a statement that found the database locked: what is read after that on the same connection is
-   * a view of the past. There the lock is taken first, by `exec`, which leaves nothing behind.
+   * libsql does not reset a statement that found the database locked: later reads on that connection show an outdated state.
+   * So with libsql a write first takes the lock by `exec`, which leaves no open statement.
    */
   readonly #isLibsql: boolean
 
   /**
-   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a wrong argument, and for a path where this
-   * Node has no `node:sqlite`. What `node:sqlite` throws when it cannot open the path comes through as it is.
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a wrong argument, and for a path if this Node has
+   * no `node:sqlite`. An error of `node:sqlite` when it cannot open the path is passed on as it is.
    */
   constructor(database: string | URL | SqliteDatabase, options: SqliteStoreOptions = {}) {
     checkOptions(options, ['table', 'createTable'])
@@ -158,7 +158,7 @@ export class SqliteStore implements SessionStore {
         const live = statements.version.get(key, now) as Row | null | undefined // as above
         if (live === undefined || live === null) return 'gone'
         if (versionIn(live) !== version) return 'stale'
-        // Another process removed the record and made it anew between the two statements: neither answer would be true.
+        // Another process removed and created the record between the two statements: neither answer would be true.
       }
       throw new SessionError('ERR_SESSION_STORE', 'a record changed under each of many replaces: nothing was written')
     })
@@ -204,7 +204,7 @@ export class SqliteStore implements SessionStore {
       const collected = await this.#write(({ collect }) => changesIn(collect.run(now, most, now)))
       removed += collected
       await nextTurn()
-      // Live records that came due stand in the way of later ones; moved on, they come due again when they may have ended.
+      // Due records that still live would block later ones, so they are postponed to their expiry.
       const postponed = await this.#write(({ postpone }) => changesIn(postpone.run(now, BATCH, now)))
       if (collected + postponed === 0) break
       await nextTurn()
@@ -212,16 +212,16 @@ export class SqliteStore implements SessionStore {
     return removed
   }
 
-  /** Closes a database that the store opened from a path, and no other. Verbs called later fail. */
+  /** Closes the database only if the store opened it from a path. Verbs called after that fail. */
   close(): void {
     this.#checkpoints?.close()
     this.#own?.close()
     this.#own = undefined
   }
 
-  /** Writes at once; where another process holds the lock, later. A statement that found it locked has written nothing. */
+  /** Writes at once, or later if another process holds the lock. A statement that met a lock has written nothing. */
   #write<Result>(work: Work<Result>): Result | Promise<Result> {
-    // Who comes later waits behind: of each process one write at a time asks for the lock.
+    // Later writes queue up: only one write of a process at a time asks for the lock.
     if (!this.#turns.isEmpty) return this.#turns.later(() => this.#lockedFor(work))
     try {
       return this.#lockedFor(work)
@@ -231,7 +231,7 @@ export class SqliteStore implements SessionStore {
     }
   }
 
-  /** Reads at once; a first use that meets the lock, since it makes the table, waits for it as a write does. */
+  /** Reads at once. A first use makes the table, so if it meets a lock, it waits as a write does. */
   #read<Result>(work: Work<Result>): Result | Promise<Result> {
     try {
       return this.#withTable(work)
@@ -258,7 +258,7 @@ export class SqliteStore implements SessionStore {
     })
   }
 
-  /** Does the work; once more where the table was dropped meanwhile and is ours to make. */
+  /** Does the work; repeats it once if the table was dropped meanwhile and the store may make it. */
   #withTable<Result>(work: Work<Result>, mayMake = this.#createTable): Result {
     try {
       return work((this.#statements ??= this.#prepare()))
@@ -281,7 +281,7 @@ export class SqliteStore implements SessionStore {
       noticeOtherLibraries(this.#file)
       this.#checkpoints ??= new CheckpointKeeper(this.#database, this.#file)
     }
-    // The same names, so the same shape.
+    // The names are the same, so the shape is Statements.
     return Object.fromEntries(statements) as Statements
   }
 }

@@ -1,13 +1,13 @@
-// Text as SQL databases keep it, and what else may be found in its place. Their text is UTF-8, which has no half of a
-// surrogate pair; PostgreSQL takes no NUL, and libsql reads up to the first one. Text that would not come back as it was
-// is kept as JSON behind a mark; equal texts stay equal, so owners can still be found.
+// Text in the columns of SQL databases. It is UTF-8 there, which has no half of a surrogate pair; PostgreSQL takes no NUL, and
+// libsql reads only up to the first one. Text that would come back changed is kept as JSON behind a mark; equal texts stay
+// equal, so that owners are still found.
 import { CorruptRecord } from '../store.ts'
 
 const MARK = '\u0001'
-// Some clients, PGlite for one, take it for a sign of the encoding where it comes first.
+// Some clients, such as PGlite, take it as a sign of the encoding at the start of a text.
 const BYTE_ORDER_MARK = '\ufeff'
 
-/** What a text column keeps. */
+/** The text for a column. */
 export function toText(text: string): string
 export function toText(text: string | undefined): string | null
 export function toText(text: string | undefined): string | null {
@@ -16,20 +16,20 @@ export function toText(text: string | undefined): string | null {
   return isPlain && isWellFormed(text) ? text : MARK + JSON.stringify(text)
 }
 
-/** What was given to {@link toText}. */
+/** The reverse of {@link toText}. */
 export function fromText(text: string): string {
   if (!text.startsWith(MARK)) return text
   try {
     return String(JSON.parse(text.slice(1)))
   } catch {
-    return text // not written by toText: as a payload or metadata it is corrupt, which the reader of them tells
+    return text // not written by toText: as a payload or metadata it is corrupt, and their decoder says so
   }
 }
 
 /**
  * The text in a JSON string.
  *
- * @throws {CorruptRecord} when there is none.
+ * @throws {CorruptRecord} when it is no JSON.
  */
 export function textIn(json: string): string {
   try {
@@ -39,22 +39,21 @@ export function textIn(json: string): string {
   }
 }
 
-/** Whether UTF-8 keeps it: half a surrogate pair would not survive. */
+/** Whether UTF-8 keeps the text: half a surrogate pair would not survive. */
 export function isWellFormed(text: string): boolean {
   // Every supported Node has the method; the type library of ES2023 does not.
   return (text as string & { isWellFormed(): boolean }).isWellFormed()
 }
 
 /**
- * What was made by {@link toText}, in ASCII: for a database whose encoding cannot hold it as it is. {@link fromText}
- * reads it as well.
+ * A text from {@link toText} in ASCII, for a database whose encoding cannot hold it as it is. {@link fromText} reads it too.
  */
 export function toAscii(text: string): string {
   const marked = text.startsWith(MARK) ? text : MARK + JSON.stringify(text)
   return marked.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-/** Whether a database of any encoding can hold it. */
+/** Whether a database of any encoding can hold the text. */
 export function isAscii(text: string): boolean {
   return !/[\u0080-\uffff]/.test(text)
 }

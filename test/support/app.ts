@@ -1,4 +1,4 @@
-// A Koa app on a free loopback port, and browsers for it: each keeps the cookies that it is sent, as RFC 6265 says.
+// A Koa app on a free loopback port, and browsers for it, which keep cookies as RFC 6265 says.
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ExecutionContext } from 'ava'
@@ -28,7 +28,7 @@ export const KEYS: readonly string[] = [
   'an older one, which is just as long as the first',
 ]
 
-/** Serves the app until `close`; `app.keys` is {@link KEYS} unless it was set. */
+/** Serves the app until `close`. `app.keys` is {@link KEYS} unless it is set. */
 export async function serve(app: Koa): Promise<Running> {
   // Koa leaves the keys undefined until they are set; its types do not say so.
   if ((app.keys as unknown) === undefined) app.keys = [...KEYS]
@@ -75,14 +75,14 @@ export class Browser {
     this.url = url
   }
 
-  /** Sends a request with the cookies of the jar and takes the ones that come back. */
+  /** Sends a request with the cookies of the jar, and keeps the cookies of the response. */
   async get(path: string, init: RequestInit = {}): Promise<Answer> {
     const answer = await this.send(path, await this.jar.getCookieString(this.url + path), init)
     for (const line of answer.setCookie) await this.jar.setCookie(line, this.url + path, { ignoreError: true })
     return answer
   }
 
-  /** Sends a request with this Cookie header, whatever the jar holds; the jar stays as it is. */
+  /** Sends a request with this Cookie header instead of the jar's. The jar stays as it is. */
   async send(path: string, cookie: string, init: RequestInit = {}): Promise<Answer> {
     const response = await fetch(this.url + path, {
       redirect: 'manual',
@@ -102,7 +102,7 @@ export class Browser {
     return this.jar.getCookieString(this.url + path)
   }
 
-  /** A second browser with the same cookies, as another tab that goes its own way. */
+  /** A second browser with a copy of the cookies. */
   async twin(): Promise<Browser> {
     const twin = new Browser(this.url)
     for (const cookie of await this.jar.getCookies(this.url + '/'))

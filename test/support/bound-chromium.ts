@@ -1,5 +1,5 @@
-// Debian's Chromium with device-bound sessions over keys in software: it does the whole protocol without a network. Started
-// by hand and joined over CDP, for Playwright's own flags get in the way; `isKnown: false` leaves the two features out.
+// Debian's Chromium with device-bound sessions over software keys: it runs the whole protocol without a network. It is spawned
+// here and connected over CDP, because Playwright's own flags interfere. `isKnown: false` leaves the two features out.
 import { spawn } from 'node:child_process'
 import { createHash, X509Certificate } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
@@ -14,7 +14,7 @@ export interface BoundChromium {
   close(): Promise<void>
 }
 
-/** Resolves once a browser keeps a cookie that proves, of that host. */
+/** Resolves once the browser has a bound cookie of that host. */
 export async function boundCookie(context: BrowserContext, host: string): Promise<void> {
   for (const end = Date.now() + 60_000; Date.now() < end;) {
     const cookies = await context.cookies()
@@ -24,13 +24,13 @@ export async function boundCookie(context: BrowserContext, host: string): Promis
   throw new Error(`the browser keeps no bound cookie of ${host}`)
 }
 
-/** A certificate that signed itself counts as valid by its key alone: to ignore its errors would end the protocol in silence. */
+/** Makes a self-signed certificate valid by its key. Ignoring certificate errors instead would silently disable the protocol. */
 function fingerprintOf(cert: string): string {
   const spki = new X509Certificate(cert).publicKey.export({ type: 'spki', format: 'der' })
   return createHash('sha256').update(spki).digest('base64')
 }
 
-/** `undefined`, loudly, where there is no Chromium. */
+/** Reports it and returns `undefined` if there is no Chromium. */
 export async function startBoundChromium(cert: string, isKnown: boolean): Promise<BoundChromium | undefined> {
   const path = chromiumPath()
   if (path === undefined) return undefined
@@ -66,7 +66,7 @@ export async function startBoundChromium(cert: string, isKnown: boolean): Promis
   return {
     browser,
     async close() {
-      // Joined over CDP, close() would only leave it.
+      // Over CDP, close() would only disconnect.
       const session = await browser.newBrowserCDPSession()
       await session.send('Browser.close').catch(() => process.kill())
       await over

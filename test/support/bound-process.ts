@@ -1,5 +1,5 @@
-// One process of a site with device-bound sessions over Redis, behind a proxy that ends TLS. Its arguments: where it
-// listens, and where Redis does. `POST /clock/<milliseconds>` moves its clock.
+// One process of a site with device-bound sessions over Redis, behind a proxy that terminates TLS. Arguments: its own port and
+// that of Redis. `POST /clock/<milliseconds>` moves its clock.
 import Koa from 'koa'
 import { createClient } from 'redis'
 import { session, type SessionManager } from '../../src/index.ts'
@@ -25,7 +25,7 @@ app.use(
   session({
     keys: [...KEYS],
     store: new RedisStore(client),
-    storeTimeout: '20s', // a slow machine must not be an outage
+    storeTimeout: '20s', // a slow machine must not cause an outage
     deviceBound: true,
     logger: {},
     now: () => Date.now() + skew,

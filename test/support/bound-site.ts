@@ -1,5 +1,5 @@
-// An app with device-bound sessions over HTTPS (as behind a proxy), a clock that only the test moves, every call of the
-// store counted, and what its channels said.
+// An app with device-bound sessions over HTTPS (as behind a proxy), with a clock that only the test moves, a record of all store
+// calls, and the messages of its channels.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ExecutionContext } from 'ava'
 import Koa, { type Context } from 'koa'
@@ -29,7 +29,7 @@ export interface BoundSite {
   readonly running: Running
   readonly middleware: SessionMiddleware<Things>
   readonly clock: { now: number }
-  /** The verbs that the store was asked for since `calls` was emptied. */
+  /** The verbs that were called on the store since `calls` was emptied. */
   readonly calls: string[]
   readonly events: { name: string; reason?: unknown; publicId?: string | undefined; owner?: string | undefined }[]
   device(): Device
@@ -37,7 +37,7 @@ export interface BoundSite {
 
 const HEARD = ['bind', 'reject', 'sign-in', 'destroy', 'create', 'gone'] as const
 
-/** What a page says of the session. */
+/** What a page shows of the session. */
 export function seen({ body }: Answer): Seen {
   return JSON.parse(body) as Seen
 }
@@ -71,7 +71,7 @@ async function page(ctx: Context, manager: SessionManager<Things>): Promise<void
   ctx.body = { origin, owner, isBound, n: manager.data.n }
 }
 
-/** Notes each verb before it passes it on. */
+/** Records each verb before passing it on. */
 function counted(store: SessionStore, calls: string[]): SessionStore {
   return new Proxy(store, {
     get(target, name) {

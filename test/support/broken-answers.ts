@@ -1,4 +1,4 @@
-// Faults of writes that are answered wrongly, or undone by what was under way.
+// Faults of writes with a wrong answer, or undone by a concurrent call.
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Replaced, SessionRecord } from '../../src/store.ts'
 import { broken, type BrokenStore } from './broken-store.ts'

@@ -4,7 +4,7 @@ import type { Replaced, SessionRecord, SessionStore } from '../../src/store.ts'
 import { broken, type BrokenStore } from './broken-store.ts'
 import { PlainStore, type Touch } from './plain-store.ts'
 
-/** A fault of the index by owner, told by whether an owner's list takes a record in. */
+/** A fault of the index by owner, given as a function that decides whether a record is in the owner's list. */
 function listing(takes: (record: SessionRecord, owner: string, now: number) => boolean): new () => SessionStore {
   return class extends PlainStore {
     protected override owned(owner: string, now: number): SessionRecord[] {
@@ -13,7 +13,7 @@ function listing(takes: (record: SessionRecord, owner: string, now: number) => b
   }
 }
 
-/** Keeps an index of its own, as a store over keys and values must: owner -> keys. */
+/** Keeps a separate index, owner -> keys, as a store over keys and values must. */
 class IndexedStore extends PlainStore {
   protected readonly index = new Map<string, readonly string[]>()
 

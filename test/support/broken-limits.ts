@@ -1,4 +1,4 @@
-// Faults that show with large, odd or many values: what is cut, wraps around, is lost on the way, or runs out.
+// Faults that show with large, odd or many values: values that are cut off, wrap around or get lost, and limits that run out.
 import type { Replaced, SessionRecord } from '../../src/store.ts'
 import { broken, isText, keeping, type BrokenStore } from './broken-store.ts'
 import { PlainStore } from './plain-store.ts'

@@ -1,10 +1,10 @@
-// Faults that one store alone does not show: what a process keeps to itself.
+// Faults that show only with two stores: state that one process keeps to itself.
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Replaced, SessionRecord } from '../../src/store.ts'
 import { brokenBeside, type BrokenStore } from './broken-store.ts'
 import { PlainStore, type Listener } from './plain-store.ts'
 
-/** Reads, waits and writes, one caller at a time: of this store, not of its neighbours. */
+/** Reads, waits and writes under a lock that holds for this store only, not for its neighbours. */
 class LockedStore extends PlainStore {
   private line: Promise<unknown> = Promise.resolve()
 

@@ -3,7 +3,7 @@ import type { KeyPage, RecordPage, Replaced, SessionRecord } from '../../src/sto
 import { broken, type BrokenStore } from './broken-store.ts'
 import { PlainStore } from './plain-store.ts'
 
-/** Portions by a count of those before, as OFFSET gives them. */
+/** Portions by the number of records before them, as with OFFSET. */
 function byOffset(all: readonly SessionRecord[], limit: number, cursor: string | undefined): RecordPage {
   const offset = Number(cursor ?? 0)
   const sorted = [...all].sort((first, second) => (first.key < second.key ? -1 : 1))
@@ -24,7 +24,7 @@ export const brokenPortions: readonly BrokenStore[] = [
     'list gives an array, as version 0.1 did',
     class extends PlainStore {
       override list(owner: string, now: number): RecordPage {
-        // The types forbid it, and stores in JavaScript do it.
+        // The types forbid it, but stores in JavaScript do it.
         return this.owned(owner, now) as unknown as RecordPage
       }
     },

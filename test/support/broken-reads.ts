@@ -1,4 +1,4 @@
-// Faults of what is kept, handed out and removed: lost fields, live references, wrong ideas of expiry, deletes that lie.
+// Faults of storing, returning and removing records: lost fields, live references, wrong expiry, wrong answers of delete.
 import type { RecordPage, SessionRecord } from '../../src/store.ts'
 import { broken, isText, keeping, type BrokenStore } from './broken-store.ts'
 import { PlainStore } from './plain-store.ts'
@@ -36,7 +36,7 @@ export const brokenReads: readonly BrokenStore[] = [
     'missing records read as null',
     class extends PlainStore {
       override read(key: string, now: number): SessionRecord | undefined {
-        // The types forbid it, and stores in JavaScript do it.
+        // The types forbid it, but stores in JavaScript do it.
         return (this.live(key, now) ?? null) as SessionRecord | undefined
       }
     },

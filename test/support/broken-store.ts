@@ -1,4 +1,4 @@
-// A store with one fault, and the checks that must notice it. Every fault was seen in, or is one slip away from, a real store.
+// A store with one fault, and the checks that must notice it. Every fault was seen in a real store or is one slip away from one.
 import type { StoreSource } from '../../src/conformance.ts'
 import type { SessionRecord, SessionStore } from '../../src/store.ts'
 import { PlainStore } from './plain-store.ts'
@@ -14,7 +14,7 @@ export function broken(fault: string, Store: new () => SessionStore, ...caughtBy
   return { fault, caughtBy, source: () => new Store() }
 }
 
-/** A fault that shows only where two stores are over the same data. */
+/** A fault that shows only with two stores over the same data. */
 export function brokenBeside(
   fault: string,
   Store: new (records: Map<string, SessionRecord>) => SessionStore,
@@ -30,7 +30,7 @@ export function brokenBeside(
   }
 }
 
-/** A fault that lies in what is kept of a record. */
+/** A fault in how a record is stored. */
 export function keeping(change: (record: SessionRecord) => SessionRecord): new () => SessionStore {
   return class extends PlainStore {
     protected override put(record: SessionRecord): void {

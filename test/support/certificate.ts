@@ -1,11 +1,11 @@
-// A certificate that signed itself, for HTTPS on loopback: Node makes keys and signatures, but no certificates.
+// A self-signed certificate for HTTPS on loopback: Node creates keys and signatures, but no certificates.
 // The encoding is DER (ITU-T X.690), the content RFC 5280.
 import { createSign, generateKeyPairSync } from 'node:crypto'
 
 const ECDSA_WITH_SHA256 = '2a8648ce3d040302'
 const COMMON_NAME = '550403'
 
-/** A fresh key and a certificate for it, in PEM, good for two days around now. */
+/** A new key and its certificate, in PEM, valid for two days around now. */
 export function certificate(): { readonly key: string; readonly cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const algorithm = sequence(der(0x06, Buffer.from(ECDSA_WITH_SHA256, 'hex')))

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { chromium, type Browser, type BrowserContext } from 'playwright-core'
 import { missing, program, temporaryFolder } from './service.ts'
 
-/** What any Chromium of a test is started with. */
+/** The arguments of every Chromium that a test starts. */
 export const QUIET: readonly string[] = [
   '--no-sandbox',
   '--disable-gpu',
@@ -15,17 +15,17 @@ export const QUIET: readonly string[] = [
   '--disable-sync',
 ]
 
-// Names for scenes of several sites; nothing else is found.
+// Host names for tests with several sites. No other name resolves.
 const HOSTS = '--host-resolver-rules=MAP *.test 127.0.0.1, MAP localhost 127.0.0.1, EXCLUDE 127.0.0.1, MAP * ~NOTFOUND'
 const FLAGS = [...QUIET, HOSTS]
 
-/** `undefined`, loudly, where there is none. */
+/** Reports it and returns `undefined` if there is none. */
 export async function startChromium(): Promise<Browser | undefined> {
   const path = chromiumPath()
   return path === undefined ? undefined : chromium.launch({ executablePath: path, args: FLAGS })
 }
 
-/** The same with a profile as its users have one: cookies of other sites go along as far as they may. */
+/** The same, with a profile like a user's: third-party cookies are sent as far as browsers allow. */
 export async function startChromiumProfile(): Promise<BrowserContext | undefined> {
   const executablePath = chromiumPath()
   if (executablePath === undefined) return undefined
@@ -36,7 +36,7 @@ export async function startChromiumProfile(): Promise<BrowserContext | undefined
   return chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, ignoreHTTPSErrors: true })
 }
 
-/** `undefined`, loudly, where there is none. */
+/** Reports it and returns `undefined` if there is none. */
 export function chromiumPath(): string | undefined {
   const path = program(['chromium', 'chromium-browser', 'google-chrome'])
   if (path === undefined) missing('chromium', 'apt-get install chromium')

@@ -1,4 +1,4 @@
-// Somebody else's project: the package as npm packs it, beside modules that this project has installed. No network.
+// A user's project: the package as npm packs it, and modules that are installed in this project. No network.
 import { execFile } from 'node:child_process'
 import { accessSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -26,7 +26,7 @@ export interface Consumer {
   write(files: Readonly<Record<string, string>>): void
   /** Runs Node in the project. */
   node(...args: string[]): Promise<Ended>
-  /** Compiles the project as its tsconfig.json says, with this package's TypeScript or that of another release. */
+  /** Compiles the project by its tsconfig.json, with this package's TypeScript or another release. */
   tsc(compiler?: Compiler, ...args: string[]): Promise<Ended>
 }
 
@@ -45,7 +45,7 @@ export async function consumer(modules: readonly string[]): Promise<Consumer> {
     mkdirSync(dirname(place), { recursive: true })
     symlinkSync(join(ROOT, 'node_modules', name), place)
   }
-  // Scripts are ignored: another build would take dist/ away from under the tests that run beside this one.
+  // Without scripts: a build would replace dist/ while other tests use it.
   const pack = await ran('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], ROOT)
   const [tarball] = JSON.parse(pack.stdout) as { filename: string; files: { path: string }[] }[]
   if (tarball === undefined) throw new Error(`npm pack failed: ${pack.stderr}`)

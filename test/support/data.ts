@@ -6,7 +6,7 @@ import { Data, type DataSession } from '../../src/session/data.ts'
 
 export type Loose = Record<string, unknown>
 
-/** As much of a session as its data asks. */
+/** The part of a session that its data uses. */
 export const OPEN: DataSession = {
   core: { running: 0 } as unknown as Core,
   publicId: 'public',
@@ -15,13 +15,13 @@ export const OPEN: DataSession = {
 }
 export const json = jsonCodec(1000)
 
-/** Data over a snapshot, and the object that a handler would hold. */
+/** Data over a snapshot, and the object that a handler would get. */
 export function dataOf(snapshot: Snapshot, codec: Codec = json, session = OPEN): { data: Data; view: Loose } {
   const data = new Data(snapshot, codec, session)
   return { data, view: data.proxy as Loose }
 }
 
-/** A snapshot with changes made: what the next request would find. */
+/** A snapshot with the changes applied: what the next request would read. */
 export function applyAll(snapshot: Snapshot, changes: Changes): Snapshot {
   const next = Object.fromEntries(Object.entries(snapshot))
   for (const { key, value } of changes) {
@@ -31,7 +31,7 @@ export function applyAll(snapshot: Snapshot, changes: Changes): Snapshot {
   return next
 }
 
-/** Changes without what was seen: deleted keys are `ABSENT`. */
+/** The changes without the values that were read: deleted keys are `ABSENT`. */
 export const wantedBy = (changes: Changes): Loose => Object.fromEntries(changes.map(({ key, value }) => [key, value]))
 export const wanted = ({ data }: { data: Data }): Loose => wantedBy(data.changes())
 

@@ -1,6 +1,6 @@
-// One process of a deploy (test/support/deploy.ts): an app of some version of this package, or one with koa-session or
-// express-session that it takes over from. Its first argument says which. In JavaScript, over built packages: many of them
-// are started, so nothing is compiled, and clients are imported where one is used.
+// One process of a deploy (test/support/deploy.ts): an app with some version of this package, or with the koa-session or
+// express-session that it takes over from. The first argument says which. Many of these are started, so this is JavaScript over
+// built packages: nothing is compiled, and clients are imported only where they are used.
 import { createServer } from 'node:http'
 import Koa from 'koa'
 
@@ -41,7 +41,7 @@ async function ours(entries) {
   const { session } = await import(entries.index)
   const koa = new Koa()
   koa.silent = true
-  // A slow machine must not be an outage.
+  // A slow machine must not cause an outage.
   koa.use(session({ keys, encryptionKeys, store: await storeOf(entries), storeTimeout: '20s', logger: {} }))
   if (from !== undefined) koa.use(await takingOver(entries))
   koa.use(async (ctx) => {
@@ -73,7 +73,7 @@ async function takingOver(entries) {
   })
 }
 
-/** A store for koa-session over Redis, as its users write one. */
+/** A store for koa-session over Redis, as users of koa-session write it. */
 async function koaStore() {
   const client = await redisClient()
   return {
@@ -88,7 +88,7 @@ async function expressStore() {
   return new ConnectRedis({ client: await createClient({ url: `redis://127.0.0.1:${shared.redis}` }).connect() })
 }
 
-/** What an app of before does with its session. */
+/** What an app with the old middleware does with its session. */
 function changed(old, path) {
   const [, verb, name] = path.split('/')
   old.data ??= {}
@@ -132,5 +132,5 @@ async function withExpressSession() {
 const apps = { 'koa-session': withKoaSession, 'express-session': withExpressSession }
 const server = createServer(await (typeof app === 'string' ? apps[app]() : ours(app)))
 server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))
-// Whoever started it has gone.
+// The parent process has ended.
 process.once('disconnect', () => process.exit(0))

@@ -1,4 +1,4 @@
-// A deploy: processes that take one another's place while visitors go on, and what became of the visitors' sessions.
+// A deploy: processes replace one another while visitors send requests. Reports what became of the visitors' sessions.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,23 +7,23 @@ import type { Entries } from './releases.ts'
 
 const PROGRAM = fileURLToPath(new URL('deploy-worker.js', import.meta.url))
 const LONGEST = 30_000
-// The machine is for the processes that start: a visitor thinks for a moment between two requests.
+// Visitors pause between two requests, in milliseconds, and leave the CPU to the processes that start.
 const PAUSE = 10
 
 /** What a process serves. */
 export interface Orders {
-  /** A version of this package, or an app of before. */
+  /** A version of this package, or an app with the old middleware. */
   readonly app: Entries | 'koa-session' | 'express-session'
   readonly store: { readonly redis: number } | { readonly postgres: string }
   readonly keys: readonly string[]
   readonly encryptionKeys?: readonly string[]
-  /** From which app of before sessions go on. */
+  /** The old middleware whose sessions are taken over. */
   readonly from?: 'koa-session' | 'express-session'
-  /** What that one signs with. */
+  /** The secrets that the old middleware signs with. */
   readonly oldSecrets?: readonly string[]
 }
 
-/** What a process answered. */
+/** The response of a process. */
 export interface Told {
   readonly status: number
   readonly setCookie: readonly string[]
@@ -61,7 +61,7 @@ export class Server {
     }
   }
 
-  /** Ends it once its last request is answered. */
+  /** Ends the process once its last request is answered. */
   async stop(): Promise<void> {
     if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#isIdle = resolve))
     await this.#kill()
@@ -70,7 +70,7 @@ export class Server {
 
 const running = new Set<() => Promise<unknown>>()
 
-/** Ends the processes that a failed test left. */
+/** Ends the processes that a failed test left running. */
 export async function stopAll(): Promise<void> {
   await Promise.all([...running].map((kill) => kill()))
 }
@@ -91,11 +91,11 @@ export async function launch(orders: Orders): Promise<Server> {
   running.add(kill)
   const died = gone.then(() => Promise.reject(new Error('a process of the deploy did not start')))
   const [{ port }] = (await Promise.race([once(child, 'message'), died])) as [{ port: number }]
-  died.catch(() => undefined) // from now on it may end
+  died.catch(() => undefined) // from now on it may exit
   return new Server(`http://127.0.0.1:${port}`, kill)
 }
 
-/** A browser whose requests may reach any process: cookies know no ports. */
+/** A browser whose requests may reach any process: cookies are not bound to ports. */
 export class Visitor {
   readonly cookies = new Map<string, string>()
   answers = 0
@@ -111,7 +111,7 @@ export class Visitor {
     return told
   }
 
-  /** Keeps what a browser would. */
+  /** Keeps the cookies that a browser would keep. */
   take({ setCookie }: Told): void {
     for (const line of setCookie) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
@@ -124,15 +124,15 @@ export class Visitor {
 /** What became of the sessions of a deploy's visitors. */
 export interface Outcome {
   readonly requests: number
-  /** Acknowledged changes that an answer did not show. */
+  /** Acknowledged changes that are missing from a response. */
   readonly lost: readonly string[]
-  /** Answers to somebody who had not signed out, that did not know them. */
+  /** Responses that show a visitor as signed out who had not signed out. */
   readonly loggedOut: readonly string[]
-  /** Answers other than 200. */
+  /** Responses other than 200. */
   readonly failed: readonly string[]
 }
 
-/** Visitors who sign in and change their sessions without a pause, in turn on each place, whoever serves there. */
+/** Visitors that sign in and keep changing their sessions, with requests to each place in turn, whichever process serves there. */
 export class Deploy {
   readonly places: Server[]
   readonly #visitors: readonly Visitor[]
@@ -147,7 +147,7 @@ export class Deploy {
     this.places = places
     this.#visitors = Array.from({ length: visitors }, () => new Visitor())
     this.#work = Promise.all(this.#visitors.map((visitor, at) => this.#live(visitor, `visitor${at}`)))
-    this.#work.catch(() => undefined) // told by end()
+    this.#work.catch(() => undefined) // reported by end()
   }
 
   /** One process in each place. */
@@ -155,14 +155,14 @@ export class Deploy {
     return new Deploy(await Promise.all(places.map(launch)), visitors)
   }
 
-  /** Another process takes the place; the one before ends when it has answered what it was asked. */
+  /** Replaces the process in a place. The old one ends when it has answered all its requests. */
   async replace(place: number, orders: Orders): Promise<void> {
     const [before, next] = [this.places[place], await launch(orders)]
     this.places[place] = next
     await before?.stop()
   }
 
-  /** Resolves when every visitor has had so many answers more. */
+  /** Resolves when every visitor has had this many more responses. */
   async further(answers: number): Promise<void> {
     const goals = this.#visitors.map((visitor) => visitor.answers + answers)
     const reached = new Promise<void>((resolve) => {
@@ -194,7 +194,7 @@ export class Deploy {
     const expected: Record<string, unknown> = {}
     let owner: string | undefined
     for (let turn = 0; !this.#isEnding; turn++) {
-      // A few keys, so that sessions stay small; now and then a new id, and a message.
+      // A few keys, so that sessions stay small, and a new id from time to time.
       const key = `key${turn % 7}`
       const path =
         turn === 0 ? `/login/${name}` : turn % 11 === 10 ? '/again' : turn % 3 === 0 ? `/put/${key}` : '/increment/n'

@@ -1,4 +1,4 @@
-// A process of after a deploy, which takes over what koa-session or express-session left.
+// A process after a deploy, which takes over the sessions of koa-session or express-session.
 import type { ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { MemoryStore, session, type SessionManager, type SessionOptions } from '../../src/index.ts'
@@ -24,7 +24,7 @@ export const goOn: TakeOverOptions<Visitor>['goOn'] = async (current, { user, ca
   if (typeof user === 'string') await current.signIn(user)
 }
 
-/** Shows whose session it is and what it holds, and changes it by the path. */
+/** Changes the session by the path, and shows its owner and data. */
 export const pages: Koa.Middleware = async (ctx) => {
   const current = ctx.state.session as SessionManager<Visitor>
   if (ctx.path === '/logout') await current.destroy()
@@ -38,7 +38,7 @@ export const pages: Koa.Middleware = async (ctx) => {
   else ctx.body = ctx.path === '/logout' ? 'done' : `${current.owner ?? 'nobody'} ${JSON.stringify(current.data)}`
 }
 
-/** A process of after the deploy. */
+/** A process after the deploy. */
 export async function after(
   t: ExecutionContext,
   from: OldSessions,

@@ -1,5 +1,5 @@
-// A browser that binds its sessions to a key of its own (W3C Device Bound Session Credentials): it registers what a
-// sign-in offers, and refreshes when its second cookie is missing. Every step can be taken, or left out, by itself.
+// A browser that binds its sessions to its own key (W3C Device Bound Session Credentials): it accepts the registration that a
+// sign-in offers, and refreshes its second cookie. Each step is a method, so that a test can leave it out.
 import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
 import type { Answer, Browser } from './app.ts'
 
@@ -7,10 +7,10 @@ export const HTTPS: Readonly<Record<string, string>> = { 'x-forwarded-proto': 'h
 export const REGISTER = '/.session/device/register'
 export const REFRESH = '/.session/device/refresh'
 
-/** What may be told the server in a proof; whatever is left out is as a browser has it. */
+/** Changes to a proof. The rest is as a browser sends it. */
 export interface Forgery {
   readonly key?: KeyObject
-  /** Fields of the header of the JWS; `undefined` takes one away. */
+  /** Fields of the JWS header; `undefined` removes one. */
   readonly header?: Readonly<Record<string, unknown>>
   readonly payload?: Readonly<Record<string, unknown>>
 }
@@ -46,20 +46,20 @@ export function refreshProof(pair: KeyPair, challenge: string, { key, header, pa
   return jws(key ?? pair.privateKey, { alg: 'ES256', typ: 'dbsc+jwt', ...header }, { jti: challenge, ...payload })
 }
 
-/** The challenge and the path of an offer; `undefined` where a response makes none. */
+/** The challenge and the path of a registration offer; `undefined` if the response has none. */
 export function offerIn({ headers }: Pick<Answer, 'headers'>): { path: string; challenge: string } | undefined {
   const [, path, challenge] =
     /^\(ES256\);path="([^"]+)";challenge="([^"]+)"$/.exec(headers.get('secure-session-registration') ?? '') ?? []
   return path === undefined || challenge === undefined ? undefined : { path, challenge }
 }
 
-/** The challenge of a 403, and the binding that it names. */
+/** The challenge of a 403 response, and the binding that it names. */
 export function challengeIn({ headers }: Pick<Answer, 'headers'>): { challenge: string; id: string } | undefined {
   const [, challenge, id] = /^"([^"]+)";id="([^"]+)"$/.exec(headers.get('secure-session-challenge') ?? '') ?? []
   return challenge === undefined || id === undefined ? undefined : { challenge, id }
 }
 
-/** The other cookies of a Cookie header, without the one of that name. */
+/** A Cookie header without the cookie of that name. */
 export function withoutCookie(cookie: string, name: string): string {
   return cookie
     .split('; ')
@@ -78,9 +78,9 @@ export interface Instructions {
 export class Device {
   readonly browser: Browser
   readonly pair: KeyPair = newKey()
-  /** The name under which it knows its session. */
+  /** The identifier under which the browser knows its session. */
   id: string | undefined = undefined
-  /** How many proofs it signed. */
+  /** The number of proofs that it signed. */
   signatures = 0
 
   constructor(browser: Browser) {
@@ -96,7 +96,7 @@ export class Device {
     return this.get(path, headers, 'POST')
   }
 
-  /** Registers what a response offers. */
+  /** Accepts the registration that a response offers. */
   async register(answer: Pick<Answer, 'headers'>, forgery: Forgery = {}): Promise<Answer> {
     const offer = offerIn(answer)
     if (offer === undefined) throw new Error('the response offers no registration')

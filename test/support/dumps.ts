@@ -1,4 +1,4 @@
-// Stores whose every byte can be looked at: what somebody has who got hold of the database, or of a backup of it.
+// Stores whose stored bytes can be read in full: what a thief of the database, or of a backup, has.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { inspect } from 'node:util'
@@ -16,14 +16,14 @@ import { drivers } from './sqlite.ts'
 
 export interface Opened {
   readonly store: SessionStore
-  /** All that is at rest behind the store. */
+  /** All data at rest behind the store. */
   dump(): Promise<Buffer>
   close(): Promise<unknown>
 }
 
 export interface Dumpable {
   readonly name: string
-  /** An empty store, with a server or a file to itself. */
+  /** An empty store with its own server or file. */
   open(): Promise<Opened>
 }
 
@@ -44,7 +44,7 @@ const sqlite: readonly Dumpable[] = drivers.map((driver) => ({
     const database = driver.open(path)
     return Promise.resolve({
       store: new SqliteStore(database),
-      // The database, its log of writes, and the index of that.
+      // The database, its write-ahead log, and the index of the log.
       dump: () =>
         Promise.resolve(
           Buffer.concat(readdirSync(dirname(path)).map((name) => readFileSync(join(dirname(path), name)))),
@@ -57,7 +57,7 @@ const sqlite: readonly Dumpable[] = drivers.map((driver) => ({
 const redis: readonly Dumpable[] = redisMakes().map((make) => ({
   name: make.name,
   async open() {
-    // Uncompressed, so that what is in a DUMP can be found.
+    // Uncompressed, so that texts can be found in a DUMP.
     const { port, running } = await startRedis(make, ['--rdbcompression', 'no'])
     const client = new Redis(port, '127.0.0.1')
     return {
@@ -104,7 +104,7 @@ const postgresStores: readonly Dumpable[] =
         },
       ]
 
-/** Without those whose server is not on this machine. */
+/** Only those whose server is on this machine. */
 export const dumpable: readonly Dumpable[] = [
   { name: 'MemoryStore', open: () => Promise.resolve(memory()) },
   ...sqlite,

@@ -1,4 +1,4 @@
-// What the tests with other packages share: an app below session({ koaSession: true }), its bag of data, and forms.
+// Shared by the tests with other packages: an app behind session({ koaSession: true }), its data, and forms.
 import type { ExecutionContext } from 'ava'
 import Koa, { type Context } from 'koa'
 import { MemoryStore, session, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
@@ -7,7 +7,7 @@ import { FaultyStore } from './faults.ts'
 
 type Callback = (error?: unknown) => void
 
-/** `ctx.session`, as koa-session's users know it. */
+/** `ctx.session` as in koa-session. */
 export interface Bag {
   [key: string]: unknown
   readonly isNew: boolean
@@ -32,7 +32,7 @@ export interface Visitor {
 
 /** A context with what packages put there. */
 export function visitorOf(ctx: Context): Visitor {
-  // Put there at run time; the types of Koa do not know it.
+  // Added at run time: Koa's types do not declare it.
   return ctx as unknown as Visitor
 }
 
@@ -47,11 +47,11 @@ export type Handlers = Readonly<Record<string, (ctx: Context) => unknown>>
 export interface Ecosystem extends Running {
   readonly middleware: SessionMiddleware<Record<string, unknown>>
   readonly store: FaultyStore
-  /** What the middleware's logger was warned of. */
+  /** The warnings that the middleware logged. */
   readonly warnings: string[]
 }
 
-/** The last middleware: runs the handler of the path; what it returns becomes the body. */
+/** The last middleware: runs the handler of the path. Its result becomes the body. */
 export function answering(handlers: Handlers): Koa.Middleware {
   return async (ctx) => {
     const handler = handlers[ctx.path]
@@ -61,7 +61,7 @@ export function answering(handlers: Handlers): Koa.Middleware {
   }
 }
 
-/** Serves middlewares below `session({ koaSession: true, ...options })` until the test ends. */
+/** Serves middlewares behind `session({ koaSession: true, ...options })` until the test ends. */
 export async function ecosystem(
   t: ExecutionContext,
   options: SessionOptions,
@@ -70,7 +70,7 @@ export async function ecosystem(
   const store = new FaultyStore(options.store ?? new MemoryStore())
   const warnings: string[] = []
   const logger = { warn: (line: string) => void warnings.push(line) }
-  // The deadline is the business of test/scenes/outage.test.ts; elsewhere a slow machine must not be an outage.
+  // test/scenes/outage.test.ts tests the deadline. Elsewhere a slow machine must not cause an outage.
   const defaults = { koaSession: true, logger, storeTimeout: '1m' } as const
   const middleware = session<Record<string, unknown>>({ ...defaults, ...options, store })
   const app = new Koa()

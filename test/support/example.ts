@@ -1,4 +1,4 @@
-// Runs an example as its first lines say, under this Node, in a process of its own.
+// Runs an example as its first lines say, with this Node, in its own process.
 import type { ExecutionContext } from 'ava'
 import { Browser } from './app.ts'
 import { ROOT } from './consumer.ts'
@@ -10,12 +10,12 @@ export interface Example {
   readonly browser: () => Browser
 }
 
-// A test file asks for all of its examples at once: more than a few programs that start together only slow each other down.
+// A test file starts all its examples at once. More than a few starting together only slow each other down.
 const WIDTH = 3
 const starts: Promise<unknown>[] = Array.from({ length: WIDTH }, () => Promise.resolve())
 let next = 0
 
-/** Waits for a start of before, and runs this one; a start that failed keeps nobody waiting. */
+/** Runs a start after an earlier one has ended, whether that succeeded or failed. */
 function inTurn<Result>(fn: () => Promise<Result>): Promise<Result> {
   const place = next++ % WIDTH
   const result = (starts[place] ?? Promise.resolve()).then(fn, fn)

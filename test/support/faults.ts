@@ -1,4 +1,4 @@
-// A store that fails, hangs, or stops at a step on demand, around any store; it counts what it is asked.
+// A wrapper around any store that fails, hangs or pauses on demand, and counts calls.
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../../src/store.ts'
 
 export type Verb = 'create' | 'read' | 'replace' | 'touch' | 'delete' | 'list' | 'listKeys' | 'scan' | 'deleteExpired'
@@ -16,7 +16,7 @@ export class Barrier {
     this.#opened = new Promise((resolve) => (this.#open = resolve))
   }
 
-  /** Lets every call through, those that are still to come too. */
+  /** Lets every call through, including later ones. */
   open(): void {
     this.#open()
   }
@@ -28,13 +28,13 @@ export class Barrier {
 }
 
 export type Fault =
-  /** The call is refused before it reaches the store. */
+  /** The call fails before it reaches the store. */
   | { readonly kind: 'fail'; readonly error?: unknown }
-  /** The call happens, and then its answer is lost. */
+  /** The call happens, but its answer is lost: the caller gets an error. */
   | { readonly kind: 'fail-after'; readonly error?: unknown }
   /** The call never reaches the store and is never answered. */
   | { readonly kind: 'hang' }
-  /** The call happens, and is never answered. */
+  /** The call happens, but is never answered. */
   | { readonly kind: 'hang-after' }
   /** The call waits at a barrier before it reaches the store. */
   | { readonly kind: 'before'; readonly barrier: Barrier }
@@ -58,7 +58,7 @@ export class FaultyStore implements SessionStore {
 
   constructor(inner: SessionStore) {
     this.inner = inner
-    // A store without these verbs must look like one.
+    // The wrapper must not have verbs that the store lacks.
     if (inner.list === undefined) Object.assign(this, { list: undefined })
     for (const verb of ['listKeys', 'scan', 'subscribe', 'deleteExpired'] as const) {
       if (inner[verb] === undefined) Object.assign(this, { [verb]: undefined })
@@ -71,7 +71,7 @@ export class FaultyStore implements SessionStore {
     return this
   }
 
-  /** Stops the next call of a verb before it reaches the store; open the barrier to let it through. */
+  /** Stops the next call of a verb before it reaches the store, or before its answer. Open the barrier to let it through. */
   pause(verb: Verb, when: 'before' | 'after' = 'before'): Barrier {
     const barrier = new Barrier()
     this.next(verb, { kind: when, barrier })
@@ -83,7 +83,7 @@ export class FaultyStore implements SessionStore {
     for (const verb of verbs) this.next(verb, { kind: 'fail' }, Infinity)
   }
 
-  /** Whether a planned fault has not struck yet. */
+  /** Whether a planned fault has not happened yet. */
   get isFaultDue(): boolean {
     return this.#faults.length > 0
   }
@@ -92,7 +92,7 @@ export class FaultyStore implements SessionStore {
     this.#faults.length = 0
   }
 
-  /** What it was asked since the last time this was called, without zeros. */
+  /** The number of calls by verb since the last call of this method, without zeros. */
   counted(): Partial<Record<Verb, number>> {
     const seen = Object.fromEntries(Object.entries(this.calls).filter(([, count]) => count > 0))
     for (const verb of Object.keys(this.calls) as Verb[]) this.calls[verb] = 0

@@ -1,4 +1,4 @@
-// One process of a fleet (test/support/fleet.ts): an app over a store that all of them share. Its first argument says which.
+// One process of a fleet (test/support/fleet.ts): an app over a store that all processes share. Its first argument is its `Orders`.
 import { subscribe } from 'node:diagnostics_channel'
 import Koa, { type Context } from 'koa'
 import { session, type SessionManager, type SessionMiddleware, type SessionStore } from '../../src/index.ts'
@@ -12,14 +12,14 @@ export type Shared =
   | { readonly kind: 'postgres'; readonly url: string; readonly table: string }
   | { readonly kind: 'mysql'; readonly url: string; readonly table: string }
 
-/** What a process is started with. */
+/** The settings of a process. */
 export interface Orders {
   readonly port: number
   readonly shared: Shared
   readonly maxPerOwner: number
 }
 
-/** An end that this process told: which session's, whose, and why. */
+/** The end of a session that this process announced. */
 export type End = readonly [publicId: string, owner: string, reason: string]
 
 type Contents = Record<string, unknown>
@@ -77,7 +77,7 @@ type Sessions = SessionMiddleware<Contents>
 const verbs: Readonly<Record<string, (session: SessionManager<Contents>, name: string, all: Sessions) => unknown>> = {
   put: ({ data }, name) => (data[name] = name),
   increment: (session, name) => session.update((data) => (data[name] = Number(data[name] ?? 0) + 1)),
-  /** A change whose handler goes on until the fleet releases it. */
+  /** A change whose handler waits until the fleet releases it. */
   hold: async ({ data }, name) => {
     data[name] = name
     process.send?.('held')
@@ -98,11 +98,11 @@ async function serve({ port, shared, maxPerOwner }: Orders): Promise<void> {
   app.keys = [...KEYS]
   app.silent = true
   app.use(async (ctx, next) => {
-    // Each request on a connection of its own: the fleet deals connections out to its processes in turn.
+    // One connection per request: the cluster distributes connections to its processes in turn.
     ctx.res.setHeader('Connection', 'close')
     await next()
   })
-  // The deadline is the business of test/processes/faults.test.ts: here a slow machine must not be an outage.
+  // test/processes/faults.test.ts tests the deadline. Here a slow machine must not cause an outage.
   const sessions = session<Contents>({ store: await open(shared), storeTimeout: '20s', maxPerOwner, logger: {} })
   app.use(sessions)
   app.use(async (ctx: Context) => {
@@ -115,5 +115,5 @@ async function serve({ port, shared, maxPerOwner }: Orders): Promise<void> {
 
 const [, , orders] = process.argv
 if (orders === undefined) throw new Error('test/support/fleet.ts starts this program')
-// What the fleet wrote.
+// Written by the fleet.
 await serve(JSON.parse(orders) as Orders)

@@ -7,32 +7,32 @@ import type { Orders, Shared } from './fleet-worker.ts'
 import { endWithUs, freePort } from './service.ts'
 
 const PROCESSES = 4
-/** The most live sessions of one owner. */
+/** The limit of live sessions per owner. */
 export const MOST = 5
 const PROGRAM = fileURLToPath(new URL('fleet-worker.ts', import.meta.url))
 const LOADER = new URL('loader.js', import.meta.url).href
 
-/** How one request was answered. */
+/** The response to one request. */
 export interface Told {
   readonly status: number
   readonly setCookie: readonly string[]
-  /** Which process answered; absent from errors. */
+  /** The process that answered; `undefined` for errors. */
   readonly process: number | undefined
   readonly body: unknown
 }
 
 export interface Fleet {
-  /** Sends a request with the cookie of this session; `undefined` where the connection broke or nobody answered in time. */
+  /** Sends a request with the cookie of this session; `undefined` if the connection broke or no answer came in time. */
   send(path: string, cookie?: string, limit?: number): Promise<Told | undefined>
-  /** One answer of every process. */
+  /** One answer from every process. */
   ofEach(path: string, cookie: string): Promise<readonly Told[]>
   /** The Cookie header of a new session, which this request begins. */
   begin(path: string): Promise<string>
-  /** Resolves once so many requests are held in their handlers. */
+  /** Resolves once this many requests are held in their handlers. */
   held(count: number): Promise<void>
-  /** Lets all that are held go on. */
+  /** Lets all held requests go on. */
   release(): void
-  /** Kills one process, and another one takes its place. */
+  /** Kills one process and starts another one. */
   replaceOne(): Promise<void>
   close(): Promise<void>
 }
@@ -57,7 +57,7 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
     workers.add(worker)
     endWithUs(worker.process)
     worker.once('exit', () => workers.delete(worker))
-    // What could not be handed to a process that was killed meanwhile: its requests are answered by nobody, and that is told.
+    // A connection could not be handed to a process that was killed. Its requests get no answer, which `send` reports.
     worker.on('error', () => undefined)
     worker.on('message', () => {
       holding++
@@ -67,7 +67,7 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
       throw new Error('a process of the fleet did not start')
     })
     await Promise.race([once(worker, 'listening'), died])
-    died.catch(() => undefined) // from now on it may end
+    died.catch(() => undefined) // from now on it may exit
   }
   const end = async (worker: Worker): Promise<void> => {
     const gone = once(worker, 'exit')
@@ -80,17 +80,17 @@ export async function startFleet(shared: Shared): Promise<Fleet> {
     async send(path, cookie = '', limit = 120_000) {
       let answer
       try {
-        // A connection that was on its way to a process when that was killed stays open, and nobody ever serves it.
+        // A connection that was being handed to a process when that was killed stays open and is never served.
         answer = await browser.send(path, cookie, { signal: AbortSignal.timeout(limit) })
-        // SQLite's lock was held for 1.8 seconds by the others, as happens on a busy machine, and nothing was written.
+        // On a busy machine the other processes may hold SQLite's lock for 1.8 seconds. Then nothing was written: try again.
         for (let tries = 0; tries < 30 && shared.kind === 'sqlite' && answer.status === 503; tries++)
           answer = await browser.send(path, cookie, { signal: AbortSignal.timeout(limit) })
       } catch {
-        return undefined // nobody knows what became of the request
+        return undefined // the outcome of the request is unknown
       }
       const { status, setCookie, body } = answer
       if (status !== 200) return { status, setCookie, process: undefined, body }
-      // What fleet-worker.ts answers.
+      // The body as fleet-worker.ts writes it.
       return { status, setCookie, ...(JSON.parse(body) as Pick<Told, 'process' | 'body'>) }
     },
     async ofEach(path, cookie) {

@@ -1,6 +1,6 @@
-// Searches what was dumped or printed for what must not be in it.
+// Searches dumps and output for texts that must not be in them.
 
-/** Which of these texts can be found, as they are or in an encoding that a store may have used. */
+/** The names of the texts that are found, plain or in an encoding that a store may use. */
 export function found(dump: Buffer, texts: Readonly<Record<string, string>>): string[] {
   return Object.entries(texts).flatMap(([name, text]) =>
     shapes(text).some((shape) => dump.includes(shape)) ? [name] : [],
@@ -9,7 +9,7 @@ export function found(dump: Buffer, texts: Readonly<Record<string, string>>): st
 
 function shapes(text: string): Buffer[] {
   const bytes = Buffer.from(text)
-  // In base64 a text has three shapes, by where in it it begins; the first and last letters depend on its neighbours.
+  // In base64 a text has three forms, by its offset modulo 3. Its first and last characters depend on the bytes around it.
   const base64 = [0, 1, 2].map((shift) =>
     Buffer.from(
       Buffer.concat([Buffer.alloc(shift), bytes])

@@ -1,7 +1,7 @@
-// fast-check for AVA: a property that does not hold is told with its counterexample.
+// fast-check for AVA: a property that does not hold is reported with its counterexample.
 import fc from 'fast-check'
 
-/** `undefined` where the property holds, otherwise the smallest counterexample that was found. */
+/** The smallest counterexample that was found; `undefined` if the property holds. */
 export function counterexample<Values extends [unknown, ...unknown[]]>(
   property: fc.IProperty<Values>,
   numRuns = 300,

@@ -1,4 +1,4 @@
-// What a store must hold whose server ends under load.
+// What a store must hold after its server was killed under load.
 import type { ExecutionContext } from 'ava'
 import type { SessionRecord, SessionStore } from '../../src/store.ts'
 import { keyed, NOW } from './records.ts'
@@ -11,8 +11,8 @@ export function lasting(key: string, changes: Partial<SessionRecord> = {}): Sess
 const SESSIONS = 10
 
 /**
- * Adds one to each of ten sessions again and again, until the server fails; what was acknowledged of each. It is `enough` when
- * all of them have begun and one was changed often.
+ * Increments each of ten sessions again and again until the server fails, and returns the last acknowledged version of each.
+ * Calls `enough` when all of them have begun and one was changed often.
  */
 async function countUntilFailure(
   store: SessionStore,
@@ -57,7 +57,7 @@ export async function checkRestartUnderLoad(
   t.is(acknowledged.size, SESSIONS)
   for (const [key, version] of acknowledged) {
     const held = await read(key)
-    // The change that was under way when the server ended may have been kept or not.
+    // The change that was under way when the server ended may or may not be stored.
     t.true(
       held?.version === version || held?.version === version + 1,
       `${key} has ${String(held?.version)} of ${version}`,

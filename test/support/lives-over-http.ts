@@ -5,7 +5,7 @@ import { session } from '../../src/index.ts'
 import type { SessionStore } from '../../src/store.ts'
 import { served } from './app.ts'
 
-/** That a session goes on from request to request, and ends. A busy machine may let a store wait. */
+/** Checks that a session goes on from request to request, and ends. On a busy machine a store may be slow. */
 export async function assertLives(t: ExecutionContext, store: SessionStore): Promise<void> {
   const app = new Koa()
   app.use(session({ store, logger: {}, storeTimeout: 30_000 }))

@@ -1,10 +1,10 @@
-// Visitors who count in their sessions, one request after another, while something breaks.
+// Visitors that count in their sessions, one request after another, while something breaks.
 import { setTimeout as sleep } from 'node:timers/promises'
 import Koa from 'koa'
 import { session, SessionError, type SessionStore } from '../../src/index.ts'
 import { serve, type Browser } from './app.ts'
 
-/** What the app answers: where the session came from, and how far it has counted. */
+/** The response of the app: the origin of the session and its count. */
 interface Counted {
   readonly origin: string
   readonly count: number
@@ -13,22 +13,22 @@ interface Counted {
 export interface Visitor {
   readonly browser: Browser
   readonly cookie: string
-  /** Requests that were to count. */
+  /** The number of requests to count. */
   sent: number
   /** The highest count that was acknowledged. */
   acknowledged: number
-  /** How many were. */
+  /** The number of acknowledged requests since the load began. */
   successes: number
   outages: number
 }
 
 export interface Load {
   readonly visitors: readonly Visitor[]
-  /** What no answer may be, in words. */
+  /** Descriptions of wrong responses. */
   readonly wrong: string[]
-  /** Resolves when every visitor has been told so many counts, or outages, from now on. */
+  /** Resolves when every visitor has had this many more counts, or outages. */
   further(what: 'successes' | 'outages', times: number): Promise<void>
-  /** Ends the load and resolves to how far each session has counted, which the store says when it works again. */
+  /** Ends the load. Resolves with the count of each session, read once the store works again. */
   end(): Promise<readonly Counted[]>
   close(): Promise<void>
 }
@@ -57,7 +57,7 @@ export async function startLoad(store: SessionStore, storeTimeout: number): Prom
   const visitors = await Promise.all(
     Array.from({ length: VISITORS }, async (): Promise<Visitor> => {
       const browser = running.browser()
-      // A busy machine may miss the deadline with the very first connection.
+      // On a busy machine the first connection may miss the deadline.
       for (const end = Date.now() + LONGEST; (await browser.get('/count')).status !== 200;) {
         if (Date.now() > end) throw new Error('no session could be begun')
       }
@@ -71,7 +71,7 @@ export async function startLoad(store: SessionStore, storeTimeout: number): Prom
     if (setCookie.length > 0) wrong.push(`a ${status} with a cookie`)
     if (status === 503) {
       visitor.outages++
-      await sleep(5) // a server that refuses connections does so at once
+      await sleep(5) // refused connections fail at once
     } else if (status === 200) {
       const told = JSON.parse(body) as Counted
       visitor.successes++
@@ -121,7 +121,7 @@ export async function startLoad(store: SessionStore, storeTimeout: number): Prom
     async close() {
       isEnding = true
       await running.close()
-      await counting.catch(() => undefined) // the connections of a test that failed
+      await counting.catch(() => undefined) // connections of a failed test
     },
   }
 }
@@ -131,7 +131,7 @@ async function within<T>(what: string, work: Promise<T>): Promise<T> {
   const late = sleep(LONGEST, undefined, { signal: stop.signal }).then(() => {
     throw new Error(`there were no ${what} within ${LONGEST} ms`)
   })
-  late.catch(() => undefined) // it was in time
+  late.catch(() => undefined) // the work ended in time
   try {
     return await Promise.race([work, late])
   } finally {

@@ -26,7 +26,7 @@ export interface Things {
 
 export type Session = SessionManager<Things>
 
-/** What answers a path; a result other than `undefined` becomes the body. */
+/** The handler of a path. A result other than `undefined` becomes the body. */
 export type Handler = (session: Session, ctx: Context) => unknown
 
 export interface Mounted extends Omit<Running, 'browser'> {
@@ -35,14 +35,14 @@ export interface Mounted extends Omit<Running, 'browser'> {
   readonly store: FaultyStore
 }
 
-/** Serves handlers by path below `session(options)` until the test ends. */
+/** Serves handlers by path behind `session(options)` until the test ends. */
 export async function mounted(
   t: ExecutionContext,
   options: SessionOptions<Things>,
   handlers: Readonly<Record<string, Handler>>,
 ): Promise<Mounted> {
   const store = new FaultyStore(options.store ?? new MemoryStore())
-  // The deadline is the business of test/scenes/outage.test.ts; elsewhere a slow machine must not be an outage.
+  // test/scenes/outage.test.ts tests the deadline. Elsewhere a slow machine must not cause an outage.
   const middleware = session<Things>({ storeTimeout: '1m', ...options, store })
   const app = new Koa()
   app.use(middleware)
@@ -61,10 +61,10 @@ export function answering(handlers: Readonly<Record<string, Handler>>, stateKey 
   }
 }
 
-/** An event and what it said. */
+/** An event and its message. */
 export type Heard = readonly [name: string, message: EventMessage]
 
-/** Collects the events of these names until the test ends. Channels belong to the process: only for serial tests. */
+/** Collects the events of these names until the test ends. Channels are global to the process: only for serial tests. */
 export function hear(t: ExecutionContext, ...names: readonly string[]): Heard[] {
   const heard: Heard[] = []
   for (const name of names) {

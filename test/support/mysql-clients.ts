@@ -4,7 +4,7 @@ import mysql from 'mysql2/promise'
 import type { MysqlConnection, MysqlQuery } from '../../src/stores/mysql.ts'
 import { mysqlServer, type MysqlServer } from './mysql.ts'
 
-// Every option of a client that converts what is read or sent, and a second set, which says the opposite.
+// Every client option that converts what is read or sent, and a second set with other values.
 export const ODD_OPTIONS: mysql.PoolOptions = {
   rowsAsArray: true,
   nestTables: true,
@@ -28,7 +28,7 @@ export const OTHER_OPTIONS: mysql.PoolOptions = {
   stringifyObjects: true,
 }
 
-/** Of a server: case and accents do not count, and a table without another word would not be transactional. */
+/** Server defaults that ignore case and accents, and make tables non-transactional unless the DDL names an engine. */
 export const FOREIGN_DEFAULTS: readonly string[] = [
   '--character-set-server=latin1',
   '--collation-server=latin1_general_ci',
@@ -43,9 +43,9 @@ export class MysqlClients {
     this.#uri = server?.uri ?? 'mysql://127.0.0.1:1/none'
   }
 
-  /** @param settings what each new connection sets before all else: `"sql_mode = ''"`. */
+  /** @param settings what each new connection sets first, such as `"sql_mode = ''"`. */
   pool(options: mysql.PoolOptions = {}, settings: readonly string[] = []): mysql.Pool {
-    // What is given beside the address goes before it.
+    // Options beside `uri` take precedence over it.
     const pool = mysql.createPool({ ...options, uri: this.#uri, connectTimeout: 20_000 })
     pool.on('connection', (connection) => settings.forEach((setting) => void connection.query(`SET ${setting}`)))
     return this.keep(pool)
@@ -55,7 +55,7 @@ export class MysqlClients {
     return this.keep(await mysql.createConnection({ uri: this.#uri, connectTimeout: 20_000 }))
   }
 
-  /** Ends it with the others. */
+  /** Ends this client with the others. */
   keep<Client extends { end(): Promise<void> }>(client: Client): Client {
     this.#clients.push(client)
     return client
@@ -69,7 +69,7 @@ export class MysqlClients {
 /**
  * A server for a test file, and clients of it; `stop` ends them all.
  *
- * @param settings for the command line of a server that is started here.
+ * @param settings command-line options for a server that is started here.
  */
 export async function openMysql(settings?: readonly string[]) {
   const server = await mysqlServer(settings)
@@ -81,7 +81,7 @@ export async function openMysql(settings?: readonly string[]) {
   return { server, clients, testWithServer: server === undefined ? test.skip : test, stop }
 }
 
-/** A client that notes what is sent through it. */
+/** A client that records the SQL that is sent through it. */
 export function noting(client: mysql.Pool): MysqlConnection & { readonly texts: string[] } {
   const texts: string[] = []
   const send = (verb: 'execute' | 'query') => (query: MysqlQuery) => {
@@ -91,7 +91,7 @@ export function noting(client: mysql.Pool): MysqlConnection & { readonly texts: 
   return { texts, execute: send('execute'), query: send('query') }
 }
 
-/** A client in front of a server that prepares no statements. */
+/** A client of a server that does not support prepared statements. */
 export function unprepared(client: mysql.Pool): MysqlConnection {
   const refusal = { code: 'ER_UNSUPPORTED_PS', errno: 1295, sqlState: 'HY000' }
   return {

@@ -1,5 +1,5 @@
-// A MariaDB or MySQL of the test's own: the server at TEST_MYSQL_URL, or one started from a program: the mysqld that TEST_MYSQLD
-// names, or this machine's MariaDB.
+// A MariaDB or MySQL for tests: the server at TEST_MYSQL_URL, or one that is started from the mysqld that TEST_MYSQLD names, or
+// from this machine's MariaDB.
 import { once } from 'node:events'
 import { chownSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,23 +7,23 @@ import mysql from 'mysql2/promise'
 import { answering, finished, freePort, missing, program, start, temporaryFolder, type Running } from './service.ts'
 
 export interface MysqlServer {
-  /** What mysql2 connects to, with every right, in a database of its own. */
+  /** What mysql2 connects to, with all privileges, in its own database. */
   readonly uri: string
   readonly port: number
   readonly isMariadb: boolean
-  /** Ends the server with a signal and starts it again on the same port and data; absent for a server that was there. */
+  /** Ends the server with a signal and restarts it on the same port and data; absent if the tests did not start it. */
   readonly restart?: (signal: NodeJS.Signals) => Promise<void>
   stop(): Promise<void>
 }
 
 const DATABASE = 'test'
-// Neither program works as root: the conventional user without rights.
+// Neither program runs as root: this is the user id of `nobody`.
 const NOBODY = 65534
 
 /**
- * `undefined`, loudly, where there is none.
+ * Reports it and returns `undefined` if there is none.
  *
- * @param settings for the command line of a server that is started here.
+ * @param settings command-line options for a server that is started here.
  */
 export async function mysqlServer(settings: readonly string[] = []): Promise<MysqlServer | undefined> {
   const given = process.env['TEST_MYSQL_URL']
@@ -32,7 +32,7 @@ export async function mysqlServer(settings: readonly string[] = []): Promise<Mys
     return { uri: given, port, isMariadb: await isMariadb(given), stop: () => Promise.resolve() }
   }
 
-  // A server that starts removes the temporary tables that it finds: in a folder shared with others, theirs as well.
+  // At its start a server removes the temporary tables that it finds: in a shared folder also those of other servers.
   const scratch = temporaryFolder()
   const programs = ownMysql(scratch) ?? ownMariadb()
   if (programs === undefined) {
@@ -56,7 +56,7 @@ export async function mysqlServer(settings: readonly string[] = []): Promise<Mys
       '--bind-address=127.0.0.1',
       `--socket=${join(data, 'socket')}`,
     ]
-    // What it has handed to the system outlives its own death, which is all that these tests bring about: no waiting for a disk.
+    // Written data survives the death of the process, and these tests kill nothing else: no need to wait for the disk.
     const modest = ['--innodb-flush-log-at-trx-commit=2', '--innodb-buffer-pool-size=32M', '--skip-name-resolve']
     const [executable, ...own] = server
     const running = start(executable, ['--no-defaults', ...place, ...modest, ...own, ...settings], {
@@ -92,7 +92,7 @@ async function isMariadb(uri: string): Promise<boolean> {
   return String(rows[0]?.['version']).includes('MariaDB')
 }
 
-/** A program with the options that it alone knows. */
+/** A program with the options that only it knows. */
 type Command = readonly [program: string, ...options: string[]]
 
 interface Programs {
@@ -103,7 +103,7 @@ interface Programs {
 function ownMysql(folder: string): Programs | undefined {
   const mysqld = process.env['TEST_MYSQLD']
   if (mysqld === undefined) return undefined
-  // Its root is that of localhost, which is no address.
+  // MySQL's root user is root@localhost, which is not valid for connections from 127.0.0.1.
   const users = join(folder, 'users.sql')
   const root = "root@'127.0.0.1'"
   writeFileSync(users, `CREATE USER IF NOT EXISTS ${root}; GRANT ALL ON *.* TO ${root} WITH GRANT OPTION;`)
@@ -121,7 +121,7 @@ function ownMariadb(): Programs | undefined {
   }
 }
 
-/** Answers, and has the database. */
+/** Resolves once the server answers and has the database. */
 function ready(running: Running, root: mysql.ConnectionOptions): Promise<void> {
   return answering('the server', running, root.port ?? 0, async () => {
     const connection = await mysql.createConnection({ ...root, connectTimeout: 60_000 })

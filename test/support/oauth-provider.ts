@@ -1,4 +1,4 @@
-// An OAuth 2 provider on loopback that knows one user and asks no questions.
+// An OAuth 2 provider on loopback with one user, who is signed in without being asked.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ExecutionContext } from 'ava'
@@ -6,9 +6,9 @@ import type { Answer, Browser } from './app.ts'
 
 export interface Provider {
   readonly url: string
-  /** Follows a redirect to the provider, and the provider's one back, as that browser. */
+  /** Follows a redirect to the provider and the provider's redirect back, as that browser. */
   readonly visit: (browser: Browser, answer: Answer) => Promise<Answer>
-  /** The redirect back of the provider, as path and query, that nobody has followed yet. */
+  /** The provider's redirect back, as path and query, not followed yet. */
   readonly consent: (answer: Answer) => Promise<string>
 }
 

@@ -14,7 +14,7 @@ export function inCookie(data: object, ends: object = { _expire: Date.now() + DA
   return signed(Buffer.from(JSON.stringify({ ...data, ...ends })).toString('base64'))
 }
 
-/** A store as koa-session's users write one. */
+/** A store as users of koa-session write it. */
 export class OldStore {
   readonly records = new Map<string, Record<string, unknown>>()
   asked = 0

@@ -1,19 +1,19 @@
-// The contract in its shortest correct form: a Map, nothing clever. A model for other stores, and what broken ones derive from.
+// The contract in its shortest correct form, over a Map. It is a model for other stores, and the base class of the broken ones.
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../../src/store.ts'
 
-/** What a touch is given: key, version, lastSeenAt, expiresAt, now. */
+/** The arguments of a touch: key, version, lastSeenAt, expiresAt, now. */
 export type Touch = Parameters<SessionStore['touch']>
 
 export type Listener = (key: string | undefined) => void
 
-/** Those of all stores over the same records. */
+/** The listeners of all stores over the same records. */
 const listenersOf = new WeakMap<Map<string, SessionRecord>, Set<Listener>>()
 
 export class PlainStore implements SessionStore {
   protected readonly records: Map<string, SessionRecord>
   protected readonly listeners: Set<Listener>
 
-  /** @param records Those of another one: two stores over the same data. */
+  /** @param records the records of another store, for two stores over the same data. */
   constructor(records = new Map<string, SessionRecord>()) {
     this.records = records
     this.listeners = listenersOf.get(records) ?? new Set()
@@ -100,7 +100,7 @@ export class PlainStore implements SessionStore {
       .map((record) => this.copy(record))
   }
 
-  /** Those behind the cursor, which is the last key of the portion before. */
+  /** The records after the cursor, which is the last key of the portion before. */
   protected portion(all: readonly SessionRecord[], limit: number, cursor: string | undefined): RecordPage {
     const records = all
       .filter(({ key }) => cursor === undefined || key > cursor)

@@ -1,16 +1,16 @@
-// All that a store gives in portions, one portion behind the other.
+// Walks through everything that a store gives in portions.
 import type { ExecutionContext } from 'ava'
 import type { SessionRecord, SessionStore } from '../../src/store.ts'
 import { newRecord, NOW } from './records.ts'
 
-/** The verbs of portions. */
+/** The verbs that give portions. */
 type Portions = Required<Pick<SessionStore, 'list' | 'listKeys' | 'scan'>>
 type Walkable = SessionStore & Portions
 type Lists = Pick<Portions, 'list'>
 type KeyLists = Pick<Portions, 'listKeys'>
 type Scans = Pick<Portions, 'scan'>
 
-// A store whose cursors have no end must not look like a slow one.
+// A store whose cursors never end fails instead of looking slow.
 const MOST_PORTIONS = 100_000
 
 async function* portions<Page extends { readonly cursor: string | undefined }>(
@@ -56,7 +56,7 @@ export async function scanned(
   return all
 }
 
-/** Checks that portions of each of these sizes give each live session once, and no other. */
+/** Checks that portions of each of these sizes give every live session once, and nothing else. */
 export async function checkPortions(t: ExecutionContext, store: Walkable, limits: readonly number[]): Promise<void> {
   const make = (count: number, fields: Partial<SessionRecord>) =>
     Array.from({ length: count }, () => newRecord({ meta: undefined, ...fields }))
@@ -77,8 +77,8 @@ export async function checkPortions(t: ExecutionContext, store: Walkable, limits
 }
 
 /**
- * Scans while sessions begin, end and are touched between the portions: how often those came that lived throughout, each
- * number once.
+ * Scans while sessions begin, end and are touched between the portions. Returns how often the sessions that lived throughout were
+ * given, each distinct number once.
  */
 export async function timesScanned(
   store: Walkable,

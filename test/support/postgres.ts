@@ -1,4 +1,4 @@
-// A PostgreSQL of the test's own: the server at TEST_POSTGRES_URL, or one started from the programs of this machine.
+// A PostgreSQL for tests: the server at TEST_POSTGRES_URL, or one that is started from the programs of this machine.
 import { once } from 'node:events'
 import { chownSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,16 +19,16 @@ import {
 export interface PostgresServer {
   /** What `new Pool({ connectionString })` takes. */
   readonly url: string
-  /** Ends the server with a signal and starts it again on the same port and data; absent for a server that was there. */
+  /** Ends the server with a signal and restarts it on the same port and data; absent if the tests did not start it. */
   readonly restart?: (signal: NodeJS.Signals) => Promise<void>
   stop(): Promise<void>
 }
 
 const PACKAGED = '/usr/lib/postgresql'
-// PostgreSQL refuses to run as root: the conventional user without rights.
+// PostgreSQL refuses to run as root: this is the user id of `nobody`.
 const NOBODY = 65534
 
-/** `undefined`, loudly, where there is none. */
+/** Reports it and returns `undefined` if there is none. */
 export async function postgres(): Promise<PostgresServer | undefined> {
   const given = process.env['TEST_POSTGRES_URL']
   if (given !== undefined) return { url: given, stop: () => Promise.resolve() }
@@ -48,10 +48,10 @@ export async function postgres(): Promise<PostgresServer | undefined> {
   const port = await freePort()
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
   const launch = async (): Promise<Running> => {
-    // What it has handed to the system outlives its own death, which is all that these tests bring about: no waiting for a disk.
+    // Written data survives the death of the process, and these tests kill nothing else: no need to wait for the disk.
     const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'full_page_writes=off']
     const args = ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])]
-    // After a SIGKILL its workers hold the shared memory for a moment longer, and a new server refuses to start.
+    // After a SIGKILL its workers hold the shared memory for a moment, during which a new server refuses to start.
     for (const end = Date.now() + LONGEST_START; ;) {
       const running = start(server, args, { ...user, cwd: data })
       const ended = once(running.process, 'exit').then(() => false)
@@ -74,12 +74,12 @@ export async function postgres(): Promise<PostgresServer | undefined> {
 }
 
 export interface Bouncer {
-  /** The same database, in transaction mode: each statement may meet another connection. */
+  /** The same database in transaction mode: each statement may run on another connection. */
   readonly url: string
   stop(): Promise<void>
 }
 
-/** A PgBouncer in transaction mode before that server; `undefined`, loudly, where there is none. */
+/** A PgBouncer in transaction mode in front of that server. Reports it and returns `undefined` if there is none. */
 export async function pgbouncer(server: PostgresServer): Promise<Bouncer | undefined> {
   const path = program(['pgbouncer'], ['/usr/sbin'])
   if (path === undefined) {
@@ -103,7 +103,7 @@ pool_mode = transaction
 default_pool_size = 3
 `,
   )
-  // As PostgreSQL, it refuses to run as root.
+  // Like PostgreSQL, it refuses to run as root.
   const rights = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}
   if (rights.uid !== undefined) chownSync(folder, rights.uid, rights.gid)
   const running = start(path, [config], { ...rights, cwd: folder })
@@ -112,20 +112,20 @@ default_pool_size = 3
   return { url, stop: () => running.stop() }
 }
 
-/** Debian keeps the programs of each major version beside one another, and none on PATH. */
+/** Debian has a folder of programs for each major version, none of them on PATH. */
 function packagedFolders(): string[] {
   try {
     const majors = readdirSync(PACKAGED).sort((a, b) => Number(b) - Number(a))
     return majors.map((major) => `${PACKAGED}/${major}/bin`)
   } catch {
-    return [] // not such a machine
+    return [] // not a Debian
   }
 }
 
 function ready(running: Running, url: string, port: number): Promise<void> {
   return answering('postgres', running, port, async () => {
     const client = new pg.Client({ connectionString: url })
-    client.on('error', () => undefined) // a connection lost here is tried again
+    client.on('error', () => undefined) // a lost connection is retried
     try {
       await client.connect()
       await client.query('SELECT 1')

@@ -1,21 +1,21 @@
-// A TCP proxy that misbehaves on demand: between a client and its server on 127.0.0.1.
+// A TCP proxy between a client and its server on 127.0.0.1 that misbehaves on demand.
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
-/** What happens to traffic: through, late by `delay` milliseconds, swallowed with the connection open, or refused. */
+/** What happens to traffic: passed, delayed by `delay` milliseconds, dropped with the connection open, or refused. */
 export type Mode = 'pass' | 'delay' | 'black hole' | 'refuse'
 
 export interface Proxy {
   readonly port: number
-  /** How long `'delay'` holds each chunk of either direction, in milliseconds. */
+  /** How long `'delay'` holds each chunk in either direction, in milliseconds. */
   delay: number
   mode: Mode
-  /** Ends all connections in order (FIN). */
+  /** Closes all connections (FIN). */
   cut(): void
-  /** Ends all connections at once (RST). */
+  /** Resets all connections (RST). */
   reset(): void
   /**
-   * Lets commands through, swallows the answer that comes after `passed` others, ends all connections and refuses new
-   * ones; resolves when that has happened. So a command was carried out and nobody was told.
+   * Drops the answer that comes after `passed` others, closes all connections and refuses new ones, so that a command was carried
+   * out but its answer is lost. Resolves when that has happened.
    */
   loseAnswer(passed?: number): Promise<void>
   close(): Promise<void>

@@ -1,4 +1,4 @@
-// An app that is asked without a socket: for tests that send more requests than a loopback connection carries in time.
+// An app that is called without a socket, for tests that send too many requests for a loopback connection.
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import Koa, { type Context } from 'koa'
@@ -18,7 +18,7 @@ export type Bag = Record<string, unknown>
 export interface Reply<Result> {
   readonly status: number
   readonly setCookie: readonly string[]
-  /** What the handler returned; `undefined` where it threw or never ran. */
+  /** What the handler returned; `undefined` if it threw or never ran. */
   readonly result: Result | undefined
 }
 
@@ -27,7 +27,7 @@ export interface Quick {
   readonly store: FaultyStore
   /** Errors that reached the app. */
   readonly errors: unknown[]
-  /** Sends a request with this Cookie header, byte for byte, and has it served by `handler`. */
+  /** Sends a request with exactly this Cookie header, served by `handler`. */
   ask<Result>(cookie: string | undefined, handler: Handler<Result>): Promise<Reply<Result>>
 }
 
@@ -42,7 +42,7 @@ interface Turn {
 
 export function quick(options: SessionOptions<Bag> = {}): Quick {
   const store = new FaultyStore(options.store ?? new MemoryStore())
-  // The deadline is the business of test/scenes/outage.test.ts; elsewhere a slow machine must not be an outage.
+  // test/scenes/outage.test.ts tests the deadline. Elsewhere a slow machine must not cause an outage.
   const middleware = session<Bag>({ sweepInterval: false, logger: {}, storeTimeout: '1m', ...options, store })
   const waiting = new WeakMap<IncomingMessage, Turn>()
   const errors: unknown[] = []
@@ -68,9 +68,9 @@ export function quick(options: SessionOptions<Bag> = {}): Quick {
       const response = new ServerResponse(request)
       const turn: Turn = { handler, result: undefined }
       waiting.set(request, turn)
-      // Koa's own types leave out that it waits for the answer.
+      // The callback returns a promise of the response, which Koa's types do not say.
       await callback(request, response)
-      // The handler's own result: nothing else writes it.
+      // The cast is safe: only the handler's result is assigned.
       return {
         status: response.statusCode,
         setCookie: [response.getHeader('set-cookie') ?? []].flat() as string[],

@@ -1,4 +1,4 @@
-// The stores that a release and the current source share, with what lies in them: taken out as JSON, and put in again.
+// The stores that a release and the current source both have. Their contents can be exported as JSON and imported again.
 import { Keyv } from 'keyv'
 import { Redis } from 'ioredis'
 import pg from 'pg'
@@ -8,17 +8,17 @@ import { redisMakes, startRedis } from './redis.ts'
 import { drivers } from './sqlite.ts'
 import type { Entries } from './releases.ts'
 
-/** A place for sessions: empty, or with what was taken out of one. */
+/** A place for sessions: empty, or with imported contents. */
 export interface RawStore {
-  /** The store of a version over it. */
+  /** Opens a version's store over this place. */
   open(entries: Entries): Promise<SessionStore>
-  /** Everything in it, as JSON has it. */
+  /** Exports all contents, as a value that JSON can hold. */
   take(): Promise<unknown>
   put(content: never): Promise<void>
   close(): Promise<unknown>
 }
 
-// A version's own module: only its shape is known here.
+// The module of some version: its types are not known here.
 const load = async (address: string): Promise<Record<string, never>> => (await import(address)) as Record<string, never>
 const made = (Store: never, ...args: unknown[]): SessionStore =>
   new (Store as new (...given: unknown[]) => SessionStore)(...args)
@@ -56,7 +56,7 @@ async function redis(): Promise<RawStore | undefined> {
 }
 
 interface Table {
-  /** As that version made it. */
+  /** The schema as that version created it. */
   readonly schema: string
   readonly rows: readonly Readonly<Record<string, unknown>>[]
 }
@@ -107,7 +107,7 @@ function sqlite(): RawStore {
           Object.fromEntries(
             Object.entries(row).map(([name, value]) => [
               name,
-              // The drivers give bytes in views and buffers of several kinds.
+              // The drivers return bytes as different kinds of views and buffers.
               typeof value === 'object' && value !== null
                 ? { hex: Buffer.from(value as Uint8Array).toString('hex') }
                 : value,
@@ -134,7 +134,7 @@ function sqlite(): RawStore {
 
 type Entry = readonly [key: string, value: unknown]
 
-/** A store of another ecosystem, which keeps what it is given as JSON. */
+/** A store of another ecosystem, which keeps values as JSON. */
 function foreign(adapter: string, over: (held: Map<string, string>) => unknown): RawStore {
   const held = new Map<string, string>()
   return {
@@ -168,7 +168,7 @@ const expressStore = (held: Map<string, string>): unknown => ({
   },
 })
 
-/** Without the ends that Keyv counts by its own clock: those of the records are what matters. */
+/** Without Keyv's own expiry, which uses the real clock: only that of the records counts. */
 const keyv = (held: Map<string, string>): unknown =>
   new Keyv({
     store: {
@@ -184,7 +184,7 @@ const keyv = (held: Map<string, string>): unknown =>
     throwOnErrors: true,
   } as never)
 
-/** Each kind of them, empty; `undefined`, loudly, where its server is not on this machine. */
+/** An empty store of each kind; `undefined`, which is reported, if its server is not on this machine. */
 export const rawStores: Readonly<Record<string, () => Promise<RawStore | undefined>>> = {
   RedisStore: redis,
   PostgresStore: postgresTable,

@@ -1,4 +1,4 @@
-// README.md and docs/ as their tests read them.
+// Access to README.md and docs/ for their tests.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './consumer.ts'
@@ -12,7 +12,7 @@ const docs = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8'
   .filter((path) => path.endsWith('.md'))
   .sort()
 
-/** The pages that are made from docstrings: their examples are excerpts. */
+/** The pages that are generated from docstrings. Their examples are excerpts. */
 export const reference: readonly string[] = docs.filter((path) => path.startsWith('docs/reference/'))
 
 /** The pages that are written by hand, README.md first. */

@@ -1,4 +1,4 @@
-// Records of sessions that live a second from a fixed instant on.
+// Records of sessions that live for one second from a fixed instant.
 import { randomBytes } from 'node:crypto'
 import type { SessionRecord } from '../../src/store.ts'
 
@@ -17,7 +17,7 @@ export function newRecord(changes: Partial<SessionRecord> = {}): SessionRecord {
   }
 }
 
-/** A record with a key that can be read. */
+/** A record with a readable key. */
 export function keyed(key: string, changes: Partial<SessionRecord> = {}): SessionRecord {
   const instants = { createdAt: NOW, lastSeenAt: NOW, expiresAt: NOW + 1000 }
   return { key, version: 1, payload: '{}', owner: undefined, meta: undefined, ...instants, ...changes }

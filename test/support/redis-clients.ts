@@ -6,13 +6,13 @@ import { createClient, createClientPool, createCluster } from 'redis'
 import type { RedisClient } from '../../src/stores/redis.ts'
 import { startEachRedis, type TestedRedis } from './redis.ts'
 
-// Its core writes a line for every error that a server answers with.
+// By default its core logs a line for every error that a server answers.
 Logger.init('error')
 
-// On a busy machine a connection or an answer may take longer than the clients wait by themselves.
+// On a busy machine a connection or an answer may take longer than the clients' default timeouts.
 const PATIENCE = 60_000
 const patient = { requestTimeout: PATIENCE, advancedConfiguration: { connectionTimeout: PATIENCE } }
-// A client of `redis` whose error nobody hears ends the process, and the file with it; the command that suffers rejects anyway.
+// Without an error listener a client of `redis` ends the process, and with it the test file. The failed command rejects anyway.
 const ignore = (): void => undefined
 
 export interface OpenClient {
@@ -21,7 +21,7 @@ export interface OpenClient {
   readonly close: () => unknown
 }
 
-/** Connected to one server. */
+/** Clients that are connected to one server. */
 export async function openClients(port: number): Promise<readonly OpenClient[]> {
   const url = `redis://127.0.0.1:${port}`
   const socket = { connectTimeout: PATIENCE }
@@ -40,7 +40,7 @@ export async function openClients(port: number): Promise<readonly OpenClient[]> 
   ]
 }
 
-/** Connected to a Cluster. */
+/** Clients that are connected to a Cluster. */
 export async function openClusterClients(ports: readonly number[]): Promise<readonly OpenClient[]> {
   const addresses = ports.map((port) => ({ host: '127.0.0.1', port }))
   const redis = createCluster({
@@ -76,7 +76,7 @@ export async function startEachWithClients(): Promise<readonly (TestedRedis & { 
   )
 }
 
-/** A client that does something around each command of another: the n-th that it sends, from 1 on. */
+/** A client that runs `step` around each command of another client. `n` is the number of the command, from 1. */
 export function around(
   client: Redis,
   step: (send: () => Promise<unknown>, n: number) => Promise<unknown>,

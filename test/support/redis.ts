@@ -1,4 +1,4 @@
-// Starts Redis or Valkey for a test file: one server, a Cluster of three, a Sentinel set. Nothing is kept on disk.
+// Starts Redis or Valkey for a test file: one server, a Cluster of three, or a Sentinel set. Nothing is stored on disk.
 import { execFile } from 'node:child_process'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -34,7 +34,7 @@ export interface RedisSentinels {
   stop(): Promise<void>
 }
 
-/** Redis and Valkey, as far as this machine has them. */
+/** Those of Redis and Valkey that this machine has. */
 export function redisMakes(): readonly RedisPrograms[] {
   const makes = (['redis', 'valkey'] as const).flatMap((name) => {
     const [server, cli] = [program([`${name}-server`]), program([`${name}-cli`])]
@@ -44,7 +44,7 @@ export function redisMakes(): readonly RedisPrograms[] {
   return makes
 }
 
-/** One server on a free port, answering. */
+/** Starts one server on `port` or a free one. Resolves when it accepts connections. */
 export async function startRedis(
   { server }: RedisPrograms,
   args: readonly string[] = [],
@@ -60,7 +60,7 @@ export async function startRedis(
 
 export interface TestedRedis extends RedisServer {
   readonly make: RedisPrograms
-  /** A client for what tests do behind a store's back. */
+  /** A client for tests to read or change data without the store. */
   readonly admin: Redis
   readonly freshPrefix: () => string
   readonly stop: () => Promise<void>
@@ -99,7 +99,7 @@ export async function startCluster(make: RedisPrograms): Promise<readonly RedisS
   return nodes
 }
 
-/** A primary, a replica in sync, and three Sentinels that know both. */
+/** A primary, a replica that is in sync, and three Sentinels that know both. */
 export async function startSentinels(make: RedisPrograms): Promise<RedisSentinels> {
   const name = 'sessions'
   const primary = await startRedis(make, ['--repl-diskless-sync-delay', '0'])
@@ -147,7 +147,7 @@ export async function startSentinels(make: RedisPrograms): Promise<RedisSentinel
   }
 }
 
-/** Resolves once a server says that it is so. */
+/** Resolves once `holds` is true of the server on that port. */
 async function nodeIs(port: number, holds: (node: Redis) => Promise<boolean>): Promise<void> {
   const node = new Redis(port, '127.0.0.1')
   try {

@@ -1,5 +1,5 @@
-// Releases of this package, as they were built: archives that scripts/release-archive.js makes. They run beside the
-// current source, over the same clients, in the tests of deploys.
+// Earlier releases of this package, as they were built: archives made by scripts/release-archive.js. The tests of deploys run
+// them beside the current source, over the same clients.
 import { execFileSync } from 'node:child_process'
 import { readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** The release before the current one. */
 export const PREVIOUS = '0.1.0'
 
-/** Where a version's entry points are, as addresses to import. */
+/** The entry points of a version, as addresses to import. */
 export interface Entries {
   readonly version: string
   readonly index: string
@@ -40,10 +40,10 @@ const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 /** The source of this checkout. */
 export const current: Entries = entriesIn(join(ROOT, 'src'), 'ts', version)
 
-/** The same, as `npm run build` makes it. */
+/** The output of `npm run build` in this checkout. */
 export const built: Entries = entriesIn(join(ROOT, 'dist'), 'js', version)
 
-/** Unpacks a release; its dependencies are those of this checkout. */
+/** Unpacks a release. Its dependencies are those of this checkout. */
 export function release(version: string): Entries {
   const folder = temporaryFolder()
   const archive = fileURLToPath(new URL(`releases/koa-fastsession-${version}.tar.gz`, import.meta.url))

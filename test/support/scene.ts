@@ -1,5 +1,5 @@
-// One scene: an app over a fresh store that fails, hangs or pauses on demand, a clock that only the test moves, and
-// visitors whose every request brings its own handler. `claim` plays it against every store.
+// A scene: an app over a fresh store that fails, hangs or pauses on demand, a clock that only the test moves, and visitors, each
+// of whose requests has its own handler. `claim` runs a test in a scene on every store.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import test, { type ExecutionContext } from 'ava'
 import Koa, { type Context } from 'koa'
@@ -21,7 +21,7 @@ export const MINUTE: number = 60 * SECOND
 export const HOUR: number = 60 * MINUTE
 export const DAY: number = 24 * HOUR
 
-/** What the sessions of the scenes hold. */
+/** The data of the sessions. */
 export interface Contents {
   a?: number
   b?: number
@@ -52,11 +52,11 @@ export interface Reply<Result> extends Answer {
   readonly result: Result | undefined
   /** Whether the handler was called. */
   readonly ran: boolean
-  /** What reached the app's error listener. */
+  /** The error that reached the app's error listener. */
   readonly error: unknown
   /** The `code` of that error. */
   readonly code: unknown
-  /** The lines for our cookie. */
+  /** The Set-Cookie lines of our cookie. */
   readonly sid: readonly string[]
 }
 
@@ -86,7 +86,7 @@ const EVENTS = [
 
 /** A clock that stands still until it is moved. */
 export class Clock {
-  // A server may expire records by its own clock: theirs must agree at the start.
+  // A server may expire records by its own clock: the two must agree at the start.
   now: number = Math.ceil(Date.now() / SECOND) * SECOND
 
   advance(milliseconds: number): void {
@@ -94,7 +94,7 @@ export class Clock {
   }
 }
 
-/** Notes the keys of all records that were ever made. */
+/** Remembers the keys of all records that were ever created. */
 class WatchedStore extends FaultyStore {
   readonly keys = new Set<string>()
   closes = 0
@@ -114,7 +114,7 @@ class WatchedStore extends FaultyStore {
 export class Site {
   readonly middleware: SessionMiddleware<Contents>
   readonly running: Running
-  /** Every request so far, by the number that is its path. */
+  /** Every request so far, by the number in its path. */
   readonly turns: Turn[]
 
   private constructor(middleware: SessionMiddleware<Contents>, running: Running, turns: Turn[]) {
@@ -145,20 +145,20 @@ export class Site {
     return new Site(middleware, await serve(app), turns)
   }
 
-  /** Somebody with an empty cookie jar, or with this cookie in it. */
+  /** A visitor with an empty cookie jar, or with this cookie in it. */
   async visitor(cookie?: string): Promise<Visitor> {
     const browser = this.running.browser()
     if (cookie !== undefined) await browser.jar.setCookie(cookie, this.running.url)
     return new Visitor(this, browser, undefined)
   }
 
-  /** Somebody who sends this Cookie header for ever, and takes no cookie. */
+  /** A visitor that always sends this Cookie header and keeps no cookie. */
   sender(header: string): Visitor {
     return new Visitor(this, this.running.browser(), header)
   }
 }
 
-/** Somebody who sends requests, many at a time if need be, as the tabs of one browser do. */
+/** Sends requests, also several at a time, like the tabs of one browser. */
 export class Visitor {
   readonly #site: Site
   readonly #browser: Browser
@@ -170,7 +170,7 @@ export class Visitor {
     this.#header = header
   }
 
-  /** Sends one request, which this handler serves. */
+  /** Sends one request, served by this handler. */
   async does<Result>(handler: Handler<Result>, init: RequestInit = {}): Promise<Reply<Result>> {
     const turn: Turn = { handler, result: undefined, ran: false, error: undefined }
     const path = `/${this.#site.turns.push(turn) - 1}`
@@ -180,7 +180,7 @@ export class Visitor {
         : await this.#browser.send(path, this.#header, init)
     const { ran, error } = turn
     const code = error instanceof Error && 'code' in error ? error.code : undefined
-    // The handler's own result: nothing else writes it.
+    // The cast is safe: only the handler's result is assigned.
     return {
       ...answer,
       ran,
@@ -204,7 +204,7 @@ export class Visitor {
     }
   }
 
-  /** Sends a request, and resolves once it has loaded its session: the handler is still to run. */
+  /** Sends a request, and resolves once it has loaded its session and before the handler runs. */
   async loads<Result>(handler: Handler<Result>): Promise<UnderWay<Result>> {
     return this.starts(async (session, wait, ctx) => {
       await wait()
@@ -212,12 +212,12 @@ export class Visitor {
     })
   }
 
-  /** What is stored for this visitor now. */
+  /** The data that is stored for this visitor now. */
   async sees(): Promise<Contents | undefined> {
     return (await this.does(({ data }) => ({ ...data }))).result
   }
 
-  /** What the next request's session comes from. */
+  /** The `origin` of the next request's session. */
   async origin(): Promise<string | undefined> {
     return (await this.does(({ origin }) => origin)).result
   }
@@ -231,13 +231,13 @@ export class Visitor {
     return publicIdIn(await this.cookie())
   }
 
-  /** Somebody who sends the cookies of now for ever, and takes none: requests that left before something else happened. */
+  /** A visitor that always sends the current cookies and keeps none: for requests that left before something else happened. */
   async snapshot(): Promise<Visitor> {
     return this.#site.sender(await this.cookie())
   }
 }
 
-/** The public id of the session that a `name=id.signature` leads to. */
+/** The public id of the session of a cookie `name=id.signature`. */
 export function publicIdIn(cookie: string): string {
   return publicIdOf(cookie.slice(cookie.indexOf('=') + 1, cookie.lastIndexOf('.')))
 }
@@ -256,7 +256,7 @@ export function maxAgeOf(line: string | undefined): number | undefined {
 export class Scene {
   readonly clock: Clock = new Clock()
   readonly store: WatchedStore
-  /** Faults beneath those of `store`: a call that was held up there can still fail here. */
+  /** The store under `store`, with its own faults: a call that was paused in `store` can still fail here. */
   readonly beneath: FaultyStore
   readonly events: Heard[] = []
   readonly #options: Options
@@ -273,9 +273,9 @@ export class Scene {
     for (const { name, hear } of this.#listeners) subscribe(name, hear)
   }
 
-  /** Another process over the same store: an app of its own. */
+  /** Another app over the same store, like another process. */
   async mount(options: Options = {}): Promise<Site> {
-    // The deadline is the business of test/scenes/outage.test.ts; elsewhere a slow machine must not be an outage.
+    // test/scenes/outage.test.ts tests the deadline. Elsewhere a slow machine must not cause an outage.
     const defaults: Options = {
       store: this.store,
       now: () => this.clock.now,
@@ -288,7 +288,7 @@ export class Scene {
     return site
   }
 
-  /** Of the sessions that were made, those that can still be used. */
+  /** The records of all live sessions. */
   async live(): Promise<SessionRecord[]> {
     const records = await Promise.all(
       [...this.store.keys].map(async (key) => this.beneath.inner.read(key, this.clock.now)),
@@ -301,7 +301,7 @@ export class Scene {
     return this.beneath.inner.read(publicIdIn(cookie), this.clock.now)
   }
 
-  /** Writes to a record behind the middleware's back. */
+  /** Changes a record without the middleware. */
   async tamper(cookie: string, changes: Partial<SessionRecord>): Promise<void> {
     const record = await this.record(cookie)
     if (record === undefined) throw new Error('there is no such record')
@@ -330,7 +330,7 @@ export interface Stage {
   readonly store: Scene['store']
   readonly clock: Clock
   readonly site: Site
-  /** Somebody without cookies. */
+  /** A visitor without cookies. */
   readonly visitor: Visitor
 }
 
@@ -343,14 +343,14 @@ interface Claim {
 const stores = await openableStores()
 test.after.always(closeStores)
 
-/** A store call that never comes must not look like a slow one. */
+/** The timeout of a test, in milliseconds, for store calls that never come. */
 const LONGEST = 120_000
 
 function claimWith(declare: typeof test.serial): Claim {
   return (title: string, ...rest: [Play] | [Options, Play]) => {
     const [options, play] = rest.length === 1 ? [{}, rest[0]] : rest
     for (const store of stores) {
-      // One at a time: events and unhandled rejections belong to the process.
+      // One at a time: events and unhandled rejections are global to the process.
       declare(`${store.name}: ${title}`, async (t) => {
         t.timeout(LONGEST)
         const scene = new Scene(store.open(), options)
@@ -365,9 +365,9 @@ function claimWith(declare: typeof test.serial): Claim {
   }
 }
 
-/** A test against every store: the middleware with these options, in a scene of its own. */
+/** Declares a test for every store, each in its own scene with these options. */
 export const claim: Claim = claimWith(test.serial)
 
-// AVA types the two apart, but a claim uses nothing that only one of them has.
-/** A claim that does not hold yet. */
+// AVA's types of the two differ, but a claim uses only what both have.
+/** A claim that is known to fail. */
 export const failing: Claim = claimWith(test.serial.failing as typeof test.serial)

@@ -1,4 +1,4 @@
-// A second copy of the package in this process, as another dependency's own node_modules would bring it.
+// A second copy of the package in this process, as from the node_modules of a dependency.
 import { cpSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -7,7 +7,7 @@ import { temporaryFolder } from './service.ts'
 
 type Package = typeof original
 
-/** Loads it from a folder of its own: every module of it is another one. */
+/** Loads it from its own folder, so that each of its modules is a separate instance. */
 export async function secondCopy(): Promise<Package> {
   const root = fileURLToPath(new URL('../..', import.meta.url))
   const folder = temporaryFolder()

@@ -1,4 +1,4 @@
-// Starts a real server for a test file on free loopback ports, and stops it with the process.
+// Starts real servers for a test file on free loopback ports, and stops them when the process ends.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** The path of the first of these programs that this machine has, on PATH or in the folders given; with TEST_SERVICES=none of none. */
+/** The path of the first of these programs on PATH or in `folders`; `undefined` if there is none, or with TEST_SERVICES=none. */
 export function program(names: readonly string[], folders: readonly string[] = []): string | undefined {
   if (process.env['TEST_SERVICES'] === 'none') return undefined
   const places = [...(process.env['PATH'] ?? '').split(delimiter), ...folders]
@@ -27,7 +27,7 @@ export function program(names: readonly string[], folders: readonly string[] = [
   return undefined
 }
 
-/** What to do without a service: in CI the run fails, elsewhere the tests are skipped, loudly. */
+/** Reports a missing service: throws in CI, elsewhere writes to stderr that its tests are skipped. */
 export function missing(what: string, remedy: string): undefined {
   if (process.env['CI'] === 'true' || process.env['REQUIRE_SERVICES'] === '1')
     throw new Error(`${what} is missing: ${remedy}`)
@@ -35,11 +35,11 @@ export function missing(what: string, remedy: string): undefined {
   return undefined
 }
 
-// Below the ports that systems hand out by themselves (Linux from 32768 on, others from 49152): while a program starts, no
-// connection and no other server is given its port. What a Redis Cluster adds for its bus, 10000, stays below them as well.
+// Below the ephemeral ports (Linux from 32768, others from 49152), so that no connection and no other server gets the port while a
+// program starts. The bus port of a Redis Cluster, 10000 higher, stays below them as well.
 const [LOWEST_PORT, PORTS, BUS] = [11_000, 9_000, 10_000]
 
-/** A port of 127.0.0.1 that nobody listens on, and that no other process of the tests takes while this one lives. */
+/** A free port of 127.0.0.1 that no other test process takes while this one lives. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 200; tries++) {
     const port = LOWEST_PORT + randomInt(PORTS)
@@ -48,7 +48,7 @@ export async function freePort(): Promise<number> {
   throw new Error('no port is free')
 }
 
-/** Marks a port as taken for the other processes: its UDP half, which no server here uses, is held as long as this one lives. */
+/** Marks a port as taken for other test processes, by holding the UDP port of that number, which no server here uses. */
 function reserved(port: number): Promise<boolean> {
   const mark = createSocket('udp4')
   mark.unref()
@@ -69,10 +69,10 @@ function isFree(port: number): Promise<boolean> {
   })
 }
 
-/** How long a program may take until it serves, in milliseconds: a busy machine starts several at once. */
+/** How long a program may take to start, in milliseconds: a busy machine starts several at once. */
 export const LONGEST_START = 120_000
 
-/** Resolves once something accepts connections there; rejects at once when the program that is to do so has ended. */
+/** Resolves once the port accepts connections; rejects at once if the program has ended. */
 export async function listening(port: number, running: Running): Promise<void> {
   for (const end = Date.now() + LONGEST_START; ;) {
     const { exitCode, signalCode } = running.process
@@ -94,7 +94,7 @@ export async function listening(port: number, running: Running): Promise<void> {
 }
 
 /**
- * Resolves once a server answers: its port opens before it is ready, and what fails until then is tried again.
+ * Resolves once a server answers. Its port opens before it is ready, so failures are retried until then.
  *
  * @param ask fails as long as the server does not answer.
  */
@@ -113,13 +113,13 @@ export async function answering(name: string, running: Running, port: number, as
   }
 }
 
-/** Resolves once a program that prepares something has done it. */
+/** Resolves once a program has ended successfully. */
 export async function finished(name: string, running: Running): Promise<void> {
   const [code] = (await once(running.process, 'close')) as [number | null]
   if (code !== 0) throw new Error(`${name} ended with ${String(code)}: ${running.output()}`)
 }
 
-/** Resolves once it holds; asks every 20 ms for as long as a start may take. */
+/** Resolves once `holds` returns `true`, asked every 20 ms; throws after the time that a start may take. */
 export async function until(holds: () => boolean | Promise<boolean>, failure: () => string): Promise<void> {
   for (const end = Date.now() + LONGEST_START; !(await holds());) {
     if (Date.now() > end) throw new Error(failure())
@@ -127,7 +127,7 @@ export async function until(holds: () => boolean | Promise<boolean>, failure: ()
   }
 }
 
-/** Resolves once a program has printed it: a line may arrive after the port has opened, or an answer. */
+/** Resolves once a program has printed it. Output may arrive later than the open port or an answer. */
 export function printed(running: Running, what: RegExp): Promise<void> {
   return until(
     () => what.test(running.output()),
@@ -135,7 +135,7 @@ export function printed(running: Running, what: RegExp): Promise<void> {
   )
 }
 
-// What is left when this process ends; one listener for all of it.
+// What must be removed when this process ends, by one listener.
 const children = new Set<ChildProcess>()
 const folders = new Set<string>()
 function cleanUp(): void {
@@ -144,18 +144,18 @@ function cleanUp(): void {
     try {
       rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
     } catch {
-      // a program that was killed a moment ago still writes: the system's temporary folder keeps the rest
+      // a program that was just killed may still write: the rest stays in the system's temporary folder
     }
   }
 }
 process.once('exit', cleanUp)
-// AVA ends a file that hangs by a signal, of which a process dies without an exit.
+// AVA ends a hanging file by a signal, which by default ends the process without an 'exit' event.
 process.once('SIGTERM', () => {
   cleanUp()
   process.kill(process.pid, 'SIGKILL')
 })
 
-/** Kills a child when this process ends before it. */
+/** Kills a child if this process ends before it. */
 export function endWithUs(child: ChildProcess): void {
   children.add(child)
   child.once('exit', () => children.delete(child))
@@ -164,12 +164,12 @@ export function endWithUs(child: ChildProcess): void {
 const run = `${process.pid.toString(36)}${Date.now().toString(36)}`
 let names = 0
 
-/** A name that no other test has, and no earlier run, for a table of a server that may have been there before. */
+/** A name that no other test and no earlier run has used, for a table on a server that may be shared. */
 export function freshName(): string {
   return `t${run}_${names++}`
 }
 
-/** A folder of its own under the system's temporary one, removed when the process ends. */
+/** A new folder in the system's temporary folder, removed when the process ends. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'koa-fastsession-'))
   folders.add(folder)
@@ -178,7 +178,7 @@ export function temporaryFolder(): string {
 
 export interface Running {
   readonly process: ChildProcess
-  /** What it has printed so far, for the message of a failed start. */
+  /** The output so far, for the message of a failed start. */
   output(): string
   /** Ends it and resolves when it is gone. */
   stop(signal?: NodeJS.Signals): Promise<void>
@@ -198,7 +198,7 @@ export function start(
     child.once('exit', () => resolve())
     child.on('error', (error) => {
       printed += String(error)
-      if (child.pid === undefined) resolve() // it never was a process
+      if (child.pid === undefined) resolve() // it did not start
     })
   })
   endWithUs(child)

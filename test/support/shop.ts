@@ -12,9 +12,9 @@ export const EMAIL = 'ada@example.org'
 export const PASSWORD = 'a long and quiet password'
 export const MINUTE = 60_000
 
-/** The pages of those who are not signed in, and those that say that something went wrong. */
+/** The pages for users who are not signed in, and the error pages. */
 export const ANYBODY = ['/', '/cart', '/sign-in', '/sign-up', '/signed-out', '/trouble', '/nowhere', '/trouble/error']
-/** The pages of those who are. */
+/** The pages for signed-in users. */
 export const MEMBERS = [
   '/',
   '/cart',
@@ -29,7 +29,7 @@ export const MEMBERS = [
   '/trouble',
 ]
 
-/** Cheap, for tests alone. */
+/** Cheap parameters of the password hash, for tests only. */
 export const CHEAP = { N: 16, r: 1, p: 1 }
 
 const chromium = await startChromium()
@@ -37,7 +37,7 @@ test.after.always(() => chromium?.close())
 
 type Play = (t: ExecutionContext) => Promise<void>
 
-/** A test that needs Chromium; skipped, loudly, where there is none. One at a time: there is one browser for all. */
+/** A test that needs Chromium; skipped, which is reported, if there is none. Serial, because all share one browser. */
 export const testInChromium: (title: string, play: Play) => void = chromium === undefined ? test.skip : test.serial
 
 export interface OpenShop {
@@ -47,14 +47,14 @@ export interface OpenShop {
   readonly demo: Demo
   /** Moves the shop's clock. */
   pass(milliseconds: number): void
-  /** Somebody with a browser of his own, on the first page. */
+  /** A visitor with a new browser, on the first page. */
   visitor(options?: BrowserContextOptions): Promise<Guest>
-  /** The same, with Ada's account made and signed in. */
+  /** The same, signed in to a new account of Ada. */
   ada(options?: BrowserContextOptions): Promise<Guest>
 }
 
 export async function openShop(t: ExecutionContext, options: Partial<DemoOptions> = {}): Promise<OpenShop> {
-  // Of a whole tour on a machine that runs everything else as well.
+  // For a whole tour on a busy machine.
   t.timeout(120_000)
   const store = new FaultyStore(new MemoryStore())
   const users = new Users(new MemoryShelf(), CHEAP)
@@ -65,7 +65,7 @@ export async function openShop(t: ExecutionContext, options: Partial<DemoOptions
     keys: ['a test secret of more than thirty-two characters'],
     now: () => Date.now() + ahead,
     print: () => Promise.resolve(),
-    // A browser may take seconds while a test holds the store up.
+    // A browser may take seconds while a test pauses the store.
     storeTimeout: '1m',
     logger: {},
     ...options,
@@ -104,7 +104,7 @@ export async function openShop(t: ExecutionContext, options: Partial<DemoOptions
   return shop
 }
 
-/** A guest with a pencil in the cart prints a gift card, and before the printer is done another tab adds scissors. */
+/** A guest with a pencil in the cart prints a gift card. Before the printer is done, another tab adds scissors. */
 export async function printSlowly(t: ExecutionContext): Promise<Guest> {
   const printer = new Barrier()
   const shop = await openShop(t, { print: () => printer.pass() })
@@ -127,7 +127,7 @@ export class Guest {
   readonly context: BrowserContext
   /** The first tab. */
   readonly page: Page
-  /** Errors and refusals that a page told its console. */
+  /** Errors and refusals that a page logged to its console. */
   readonly complaints: string[] = []
 
   constructor(context: BrowserContext, page: Page) {
@@ -155,7 +155,7 @@ export class Guest {
     return tab
   }
 
-  /** Presses a button of the content, and waits for the page that it leads to. */
+  /** Presses a button in the content, and waits for the page that it leads to. */
   async press(name: string, page = this.page): Promise<void> {
     await Promise.all([
       page.waitForEvent('load'),
@@ -168,12 +168,12 @@ export class Guest {
     return (await this.context.cookies()).find(({ name }) => name === 'sid')
   }
 
-  /** The secret id in it; empty where there is none. */
+  /** The secret id in the cookie; empty if there is none. */
   async id(): Promise<string> {
     return (await this.cookie())?.value.split('.')[0] ?? ''
   }
 
-  /** What the page says where the content is. */
+  /** The text in the content of the page. */
   text(page = this.page): Promise<string> {
     return page.getByRole('main').innerText()
   }

@@ -1,4 +1,4 @@
-// One process of test/processes/signal.test.ts: it holds what looks at session.signal, and ends sessions in every way.
+// One process of test/processes/signal.test.ts: it has requests and sockets that use session.signal, and ends sessions in every way.
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -16,7 +16,7 @@ export type Shared =
   | { readonly kind: 'redis' | 'ioredis'; readonly port: number; readonly subscribes: boolean }
   | { readonly kind: 'postgres'; readonly url: string; readonly subscribes: boolean }
 
-/** How many sessions of an owner may live. */
+/** The limit of live sessions per owner. */
 export const MOST = 3
 
 async function open(shared: Shared): Promise<SessionStore> {
@@ -69,9 +69,9 @@ async function listen(server: Server, port: number): Promise<number> {
 }
 
 async function serve(shared: Shared): Promise<void> {
-  // A slow machine must not be an outage.
+  // A slow machine must not cause an outage.
   const sessions = session({ keys: [...KEYS], store: await open(shared), storeTimeout: '20s', maxPerOwner: MOST })
-  const silent = createServer(() => undefined) // never answers: what is fetched from it is pending
+  const silent = createServer(() => undefined) // never answers, so that a fetch from it stays pending
   const silentPort = await listen(silent, 0)
 
   const app = new Koa()
@@ -104,7 +104,7 @@ async function serve(shared: Shared): Promise<void> {
     ctx.body = failure instanceof Error && 'code' in failure ? failure.code : 'answered'
   })
 
-  // From elsewhere: no session in it.
+  // Mounted before the session middleware: these requests have no session.
   const admin = new Router()
   admin.post('/end/one/:publicId', async (ctx) => {
     ctx.body = await sessions.destroy(ctx.params['publicId'] ?? '')
@@ -122,7 +122,7 @@ async function serve(shared: Shared): Promise<void> {
   const server = createServer((request, response) => void app.callback()(request, response))
   const sockets = new WebSocketServer({ noServer: true })
   server.on('upgrade', (request, socket, head) => {
-    if (request.url !== '/ws') return // socket.io's
+    if (request.url !== '/ws') return // socket.io handles this one
     socket.on('error', () => socket.destroy())
     void sessions.run(request, ({ signal }) => {
       sockets.handleUpgrade(request, socket, head, (client) => {

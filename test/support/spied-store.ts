@@ -1,7 +1,7 @@
 import type { SessionRecord } from '../../src/store.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 
-/** A MemoryStore that keeps what it is given, as it is given. */
+/** A MemoryStore that also keeps the records it was given, unchanged. */
 export class SpiedStore extends MemoryStore {
   readonly given: SessionRecord[] = []
 

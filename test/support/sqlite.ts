@@ -1,5 +1,5 @@
-// The SQLite databases of this machine: libsql everywhere, node:sqlite where this Node has it. Run as a program, it is
-// one of several processes on one file: it waits for the word to begin, so that all of them begin at once.
+// The SQLite drivers of this machine: libsql everywhere, node:sqlite where this Node has it. Run as a program, this is one of
+// several processes on one file, which wait for a message so that all of them begin at once.
 import { once } from 'node:events'
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -15,7 +15,7 @@ export interface Driver {
   open(path: string): Database
 }
 
-// The types of the oldest supported Node do not know this module.
+// The types of the oldest supported Node do not have this module.
 const builtin = process.getBuiltinModule('node:sqlite' as 'node:fs') as unknown as
   { DatabaseSync: new (path: string, options?: object) => Database } | undefined
 
@@ -28,7 +28,7 @@ export const nodeSqlite: Driver | undefined = builtin && {
 
 export const drivers: readonly Driver[] = nodeSqlite === undefined ? [libsql] : [libsql, nodeSqlite]
 
-/** A store over a file; the driver by its name, as another process says it. */
+/** A store over a file. The driver is given by name, as it comes from another process. */
 export function openSqliteStore(driverName: string, path: string): SqliteStore {
   const driver = drivers.find(({ name }) => name === driverName)
   if (driver === undefined) throw new Error(`this Node has no ${driverName}`)
@@ -37,13 +37,13 @@ export function openSqliteStore(driverName: string, path: string): SqliteStore {
 
 export interface Worker {
   readonly process: ChildProcess
-  /** Lets it begin. */
+  /** Tells the process to begin. */
   readonly begin: () => void
-  /** Resolves when it has ended by itself. */
+  /** Resolves when the process has ended by itself. */
   readonly ended: () => Promise<void>
 }
 
-/** Resolves when the process stands ready. */
+/** Resolves when the process is ready to begin. */
 export async function worker(
   driver: Driver,
   task: 'count' | 'write',
@@ -71,8 +71,8 @@ export async function worker(
 }
 
 /**
- * A store gives a write up that found the lock held for 1.8 seconds, and has written nothing: on a busy machine that happens,
- * and it is tried again.
+ * A store gives up a write if the lock was held for 1.8 seconds, with nothing written. On a busy machine that happens, so the
+ * write is tried again.
  */
 async function patiently<Result>(work: () => Result | Promise<Result>): Promise<Result> {
   for (let tries = 1; ; tries++) {

@@ -1,21 +1,21 @@
-// A clock that stands still until a test moves it: what the code gives a few milliseconds must not be decided by a machine that
-// has other things to do.
+// A clock that stands still until a test moves it, so that timeouts of a few milliseconds do not depend on how busy the machine
+// is.
 import { mock } from 'node:test'
 import type { ExecutionContext } from 'ava'
 
-/** In so many turns of the event loop everything is done that waits for no clock. */
+/** After this many turns of the event loop, all work that does not wait for a clock is done. */
 const TURNS = 1000
 
 /**
- * Until the test ends no `setTimeout` passes by itself, and `performance.now()` moves by a microsecond with each look at it, so
- * that what comes later is later. The function that it gives moves both on.
+ * Until the test ends, no `setTimeout` fires by itself, and `performance.now()` advances by a microsecond with each call, so that
+ * later calls give later instants. The returned function advances both.
  *
- * Both are the process's: only for serial tests, and for those that use no socket, whose libraries have timers as well. The
- * pauses of `node:timers/promises` are real ones, and so is Date.
+ * Both are global to the process: only for serial tests without sockets, whose libraries use timers as well. The pauses of
+ * `node:timers/promises` and Date stay real.
  */
 export function stopClock(t: ExecutionContext): (milliseconds: number) => void {
   let now = performance.now()
-  // An own property in front of the prototype's.
+  // An own property, which hides that of the prototype.
   performance.now = () => (now += 0.001)
   mock.timers.enable({ apis: ['setTimeout'] })
   t.teardown(() => {
@@ -28,12 +28,12 @@ export function stopClock(t: ExecutionContext): (milliseconds: number) => void {
   }
 }
 
-/** Other work has so many turns of the event loop. */
+/** Gives other work this many turns of the event loop. */
 export async function turns(count = 20): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** What an answer comes to without a clock; `'it waits'` where it would take one. */
+/** The result of a promise that settles without the clock; `'it waits'` if it needs the clock. */
 export async function soon<Answer>(answer: Answer): Promise<Awaited<Answer> | 'it waits'> {
   return Promise.race([answer, turns(TURNS).then(() => 'it waits' as const)])
 }

@@ -1,4 +1,4 @@
-// Every store that this machine can run, for suites that hold for all of them: each `open` gives an empty store of its own.
+// Every store that this machine can run, for suites over all of them. Each `open` gives a new, empty store.
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
@@ -18,7 +18,7 @@ import { drivers } from './sqlite.ts'
 
 export interface OpenableStore {
   readonly name: string
-  /** A store that shares its server with the others of its kind, and no record. */
+  /** A store that shares its server, but no record, with the others of its kind. */
   open(): SessionStore
 }
 
@@ -67,12 +67,12 @@ async function mysqlStores(): Promise<OpenableStore[]> {
   return [{ name: 'MysqlStore', open: () => new MysqlStore(pool, { table: freshName() }) }]
 }
 
-/** Without those whose server is not on this machine: `missing()` of service.ts has said so, and in CI it has thrown. */
+/** Only those whose server is on this machine: `missing()` of service.ts reports the others, and in CI throws. */
 export async function openableStores(): Promise<readonly OpenableStore[]> {
-  // For a quick look at one of them while writing: TEST_STORE=Memory npx ava test/scenes
+  // To run only one of them during development: TEST_STORE=Memory npx ava test/scenes
   const wanted = process.env['TEST_STORE']
-  // The scenes ask the core, and a store only for its promises, which the kit checks for each. TEST_STORES=all, in `npm run
-  // check:long`, plays them over a second SQLite library and MariaDB as well.
+  // The scenes test the core. They rely only on the promises of a store, which the conformance checks test for each store.
+  // TEST_STORES=all, in `npm run check:long`, runs them over a second SQLite library and MariaDB as well.
   const isLong = process.env['TEST_STORES'] === 'all'
   const isWanted = (name: string): boolean => {
     if (wanted !== undefined) return name.includes(wanted)

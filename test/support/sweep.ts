@@ -1,11 +1,11 @@
-// What every SQL store must do when it deletes what has expired.
+// Checks of deleteExpired for every SQL store.
 import type { ExecutionContext } from 'ava'
 import type { SessionStore } from '../../src/store.ts'
 import { keyed, NOW } from './records.ts'
 
 type Sweepable = SessionStore & Required<Pick<SessionStore, 'deleteExpired'>>
 
-/** Checks that sweeps of several processes at once, so many times, remove each record once. */
+/** Checks that concurrent sweeps of several processes, repeated `rounds` times, remove each record once. */
 export async function checkSweepsAtOnce(t: ExecutionContext, stores: readonly Sweepable[], rounds = 1): Promise<void> {
   const filling = stores.map(async (store, nth) => {
     for (let index = 0; index < 500; index++) await store.create(keyed(`key${nth}-${index}`), NOW)
@@ -23,7 +23,7 @@ export async function checkSweepsAtOnce(t: ExecutionContext, stores: readonly Sw
   )
 }
 
-/** Checks that a sweep of one record finds the one that has ended, behind many that were touched since they were made. */
+/** Checks that a sweep with a limit of one finds the expired record behind many that were touched since they were created. */
 export async function checkSweepPastTouched(t: ExecutionContext, store: Sweepable): Promise<void> {
   const touched = Array.from({ length: 1100 }, async (_, index) => {
     await store.create(keyed(`live${index}`), NOW)

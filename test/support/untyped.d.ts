@@ -1,5 +1,5 @@
-// Packages of the tests that bring no types: what is used of them. Koa's own types are not extended here, as the types
-// for these packages would do for the whole project.
+// Types for the parts that are used of test packages without types. They do not extend Koa's types, as the published types of
+// these packages would do for the whole project.
 declare module 'koa-passport' {
   import type { Middleware } from 'koa'
   export interface Passport {

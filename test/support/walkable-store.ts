@@ -1,10 +1,10 @@
-// A store with `scan` around any store: it remembers the keys that went through it, and hands them out in portions.
+// A wrapper that adds `scan` to any store: it remembers the keys of its records and gives them in portions.
 import type { RecordPage, Replaced, SessionRecord, SessionStore } from '../../src/store.ts'
 
 export class WalkableStore implements SessionStore {
   readonly #inner: SessionStore
   readonly keys = new Set<string>()
-  /** How many calls are under way, and how many were at most. */
+  /** The number of calls under way, and its maximum. */
   underWay = 0
   most = 0
 

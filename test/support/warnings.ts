@@ -1,4 +1,4 @@
-// The session warnings of this process, as process.emitWarning gives them, and what a logger is warned of.
+// The session warnings of this process, from process.emitWarning or from a logger.
 import type { ExecutionContext } from 'ava'
 
 export interface Warning extends Error {
@@ -16,20 +16,20 @@ export function warnings(t: ExecutionContext): Warning[] {
   return seen
 }
 
-/** Resolves when the warnings so far have been given. */
+/** Resolves when the warnings so far have been emitted. */
 export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
 export interface Notices {
-  /** Those so far. */
+  /** The warnings so far. */
   readonly lines: readonly string[]
-  /** Resolves with the first. */
+  /** Resolves with the first warning. */
   readonly first: Promise<void>
   readonly logger: { readonly warn: (line: string) => void }
 }
 
-/** What a logger is warned of, as far as it contains these words. */
+/** The warnings of a logger that contain these words. */
 export function noticesOf(words: string): Notices {
   const lines: string[] = []
   let hear!: () => void

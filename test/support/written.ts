@@ -1,5 +1,5 @@
-// Sessions as one version of this package writes them, raw, as they lie in each store; and what they are when they are
-// read. scripts/fixtures.js has a release write and read them, test/migrate/fixtures.test.ts the current source.
+// Sessions that one version of this package writes into a store, and their state when they are read. scripts/fixtures.js writes and
+// reads them with a release, test/migrate/fixtures.test.ts with the current source.
 import { createHash } from 'node:crypto'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
@@ -12,14 +12,14 @@ type Bag = Record<string, unknown>
 type Session = typeof currentSession
 type Store = NonNullable<SessionOptions['store']>
 
-/** When the first of them was written. */
+/** The instant at which the first of them is written. */
 const BEGIN = 1_800_000_000_000
 const MINUTE = 60_000
 
 const KEYS = ['a secret that signed the cookies of a release', 'an older one that signed cookies before it']
 const ENCRYPTION_KEYS = ['a secret that encrypted the sessions of a release']
 
-/** Under which options they are written, and read. */
+/** The options with which they are written and read. */
 const groups: Readonly<Record<string, SessionOptions<Bag>>> = {
   plain: {},
   encrypted: { encryptionKeys: ENCRYPTION_KEYS },
@@ -30,14 +30,14 @@ const groups: Readonly<Record<string, SessionOptions<Bag>>> = {
   'ctx.session': { koaSession: true, owner: (data) => (data['passport'] as { user?: string } | undefined)?.user },
 }
 
-/** One of them. */
+/** One written session. */
 export interface Written {
   readonly group: string
   readonly name: string
   readonly cookie: string
   /** When it is read. */
   readonly at: number
-  /** What it is then. */
+  /** Its state at that instant. */
   readonly state: State
 }
 
@@ -45,7 +45,7 @@ type State = Readonly<Record<string, unknown>>
 
 type Handler = (session: SessionManager<Bag>) => unknown
 
-/** An app of some version over a store, which is asked without a socket, at instants of the caller's. */
+/** An app of some version over a store, called without a socket, at instants that the caller sets. */
 class Site {
   now = BEGIN
   readonly middleware: SessionMiddleware<Bag>
@@ -79,7 +79,7 @@ class Site {
         error = thrown
       }
     })
-    // Koa's own types leave out that it waits for the answer.
+    // The callback returns a promise of the response, which Koa's types do not say.
     await this.#callback(request, response)
     if (error !== undefined || response.statusCode !== 200)
       throw new Error(`a request of the fixtures is answered ${response.statusCode}`, { cause: error })
@@ -97,14 +97,14 @@ class Site {
         ? { origin, data }
         : { origin, owner, publicId, createdAt, lastSeenAt, expiresAt, authenticatedAt, maxAge, data, flash }
     })
-    // As JSON has it, without what is undefined.
+    // As in JSON, without undefined fields.
     return JSON.parse(JSON.stringify(state)) as State
   }
 }
 
 type Made = readonly [cookie: string, minutes: number]
 
-/** Each makes a session, and says when it is read: so many minutes after the beginning. */
+/** Each creates a session, and returns its cookie and how many minutes after the beginning it is read. */
 const scenes: Readonly<Record<string, (site: Site, sample: () => Bag) => Promise<Made>>> = {
   async 'of a visitor'(site, sample) {
     return [await site.ask('', (session) => (session.data = sample())), 30]
@@ -173,7 +173,7 @@ const signedIn: typeof scenes = {
   },
 }
 
-/** Where data does. */
+/** Where the data names the owner. */
 const ownedByData: typeof scenes = {
   async 'of a user of passport'(site, sample) {
     const cookie = await site.ask('', (session) => (session.data = { ...sample(), passport: { user: 'grace' } }))
@@ -198,7 +198,7 @@ function sampleOf({ codec }: SessionOptions<Bag>): Bag {
   return { ...plain, day: new Date(BEGIN), map: new Map([['a', new Set([1])]]), big: 2n ** 70n }
 }
 
-/** A version's `session` writes all of them into a store, and says what each was when it read them again. */
+/** Writes all sessions into a store with a version's `session`, and returns the state of each when it is read again. */
 export async function write(session: Session, store: Store, then: () => Promise<void>): Promise<Written[]> {
   const made: Omit<Written, 'state'>[] = []
   let ids = 0
@@ -225,12 +225,12 @@ function siteOf(session: Session, store: Store, { group, at }: Kept): Site {
   return site
 }
 
-/** What one of them is, as a version's `session` reads it by its cookie. */
+/** The state of one session, as a version's `session` reads it by its cookie. */
 export async function read(session: Session, store: Store, kept: Kept): Promise<State> {
   return siteOf(session, store, kept).state(kept.cookie)
 }
 
-/** Changes one of them and reads it in the next request: a key that it had stays, one is new. */
+/** Adds a key to one session, and returns the session's state in the next request. */
 export async function change(session: Session, store: Store, kept: Kept): Promise<State> {
   const site = siteOf(session, store, kept)
   const next = await site.ask(kept.cookie, ({ data }) => (data['added'] = 'by another version'))

@@ -1,7 +1,7 @@
-// What the memory store is given: its bounds, the limits and cursors of portions, and functions that want to hear of something.
+// Checks the arguments of the memory store: its bounds, the limits and cursors of portions, and listeners.
 import { invalidMix, invalidType, invalidValue } from '../../errors.ts'
 
-/** @throws {TypeError} for what is no object, and for an unknown option. */
+/** @throws {TypeError} if `options` is no object, and for an unknown option. */
 export function checkOptions(options: unknown): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw invalidType('options', 'an object', options)
@@ -24,12 +24,12 @@ export function listener<Listener>(name: string, value: Listener): Listener {
   return value
 }
 
-/** A portion of no records would come again and again. */
+/** At least 1: a portion without records would repeat for ever. */
 export function atLeastOne(limit: number): number {
   return limit >= 1 ? Math.floor(limit) : 1
 }
 
-/** The part and the hash at which a scan goes on. */
+/** The part and the hash where a scan continues. */
 export function positionIn(cursor: string | undefined): [index: number, from: number] {
   if (cursor === undefined) return [0, 0]
   const [, index, from] = /^(\d{1,4})\.(\d{1,10})$/.exec(cursor) ?? []

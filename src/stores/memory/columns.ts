@@ -1,23 +1,23 @@
-// A part of the memory store: records in columns instead of objects, in dense slots 0 to count - 1. The last one moves into
-// the gap that a removed one leaves, so all memory comes back. It knows nothing of bounds, of owners or of what is live.
+// A part of the memory store: records in columns instead of objects, in dense slots 0 to count - 1. When a record is removed, the
+// last one moves into its slot, so that all memory is released. A part does not know bounds, owners or which records are live.
 //
-// Two orders run through the slots: a heap by expiresAt, and a queue of the records without an owner by the time of the last
-// write, whose first was written longest ago.
+// The slots have two orders: a heap by expiresAt, and a queue of the records without an owner, least recently written or touched
+// first.
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- slots are dense, so every index below count has its entry */
 import type { SessionRecord } from '../../store.ts'
 import { DetailedEntry, isOwned, type Entry } from './entries.ts'
 import { ExpiryHeap, resized } from './expiry-heap.ts'
 import { hashOf, KeyTable, NONE } from './key-table.ts'
 
-// The places of a slot's numbers, which lie side by side.
+// The offsets of a slot's numbers, which lie side by side.
 const [CREATED, SEEN, EXPIRES, VERSION] = [0, 1, 2, 3]
 const WIDTH = 4
 
-// The places of a slot's links and its size.
+// The offsets of a slot's links and its size.
 const [BEFORE, AFTER, SIZE] = [0, 1, 2]
 const LINKS = 3
 
-/** The least capacity, in slots. */
+/** At or below this capacity, in slots, a part does not shrink. */
 const SMALL = 64
 
 function at(column: Float64Array | Int32Array, index: number): number {
@@ -29,7 +29,7 @@ export class Columns {
   readonly #table = new KeyTable()
   readonly #heap = new ExpiryHeap()
   #capacity = 0
-  /** The key of each slot and behind it its entry: whoever has looked at the one finds the other beside it. */
+  /** The key of each slot, followed by its entry: a lookup finds both side by side in memory. */
   #held: Entry[] = []
   #instants = new Float64Array(0)
   #links = new Int32Array(0)
@@ -37,7 +37,7 @@ export class Columns {
   #first = NONE
   #last = NONE
 
-  /** The slot of a key, or NONE. It is good until the next `remove`. */
+  /** The slot of a key, or NONE. Valid until the next `remove`. */
   find(key: string, hash: number): number {
     return this.#table.find(key, hash, this.#held)
   }
@@ -70,7 +70,7 @@ export class Columns {
     return at(this.#links, slot * LINKS + SIZE)
   }
 
-  /** The record of a slot. Bytes are copied: they are the store's own. */
+  /** The record of a slot. Bytes are copied, because the store keeps its own. */
   record(slot: number): SessionRecord {
     const entry = this.entry(slot)
     const isDetailed = entry instanceof DetailedEntry
@@ -87,13 +87,13 @@ export class Columns {
     }
   }
 
-  /** The slot that has expired for the longest time, or NONE. */
+  /** The slot that expired longest ago, or NONE. */
   firstExpired(now: number): number {
     const slot = this.#heap.first
     return slot !== NONE && this.expiresAt(slot) <= now ? slot : NONE
   }
 
-  /** The slot without an owner that was written longest ago, or NONE. */
+  /** The slot without an owner that was written or touched longest ago, or NONE. */
   leastRecentlyWritten(): number {
     return this.#first
   }
@@ -103,7 +103,7 @@ export class Columns {
     return this.#table.walk(from, wanted, visit)
   }
 
-  /** A new slot for a key that has none. */
+  /** Adds a slot for a key that has none. */
   insert(record: SessionRecord, hash: number, entry: Entry, size: number): void {
     const slot = this.count++
     if (this.count > this.#capacity) this.#resize(this.count + (this.count >> 1) + 8)
@@ -114,7 +114,7 @@ export class Columns {
     this.#heap.add(slot, record.expiresAt)
   }
 
-  /** Another record in the slot of the same key. */
+  /** Puts another record of the same key into its slot. */
   overwrite(slot: number, record: SessionRecord, entry: Entry, size: number): void {
     this.#unlink(slot)
     this.#held[2 * slot + 1] = entry
@@ -140,7 +140,7 @@ export class Columns {
     this.#held.length = 2 * last
     if (this.#capacity > SMALL && this.count < this.#capacity >> 1) {
       this.#resize(this.count + (this.count >> 2))
-      // V8 need not shrink an array whose length falls.
+      // V8 may keep the memory of an array whose length falls.
       this.#held = this.#held.slice()
     }
   }
@@ -189,7 +189,7 @@ export class Columns {
     this.#join(at(this.#links, slot * LINKS + BEFORE), at(this.#links, slot * LINKS + AFTER))
   }
 
-  /** Makes two slots neighbours in the queue; NONE stands for its end. */
+  /** Makes two slots neighbours in the queue; NONE stands for an end of it. */
   #join(before: number, after: number): void {
     if (before === NONE) this.#first = after
     else this.#links[before * LINKS + AFTER] = after

@@ -4,17 +4,17 @@ import { Queue, type Link } from './queue.ts'
 import { ownText } from './size.ts'
 import { SortedKeys } from './sorted-keys.ts'
 
-/** A payload alone, for most anonymous sessions; or what else there is. Bytes are the store's own: never handed in or out. */
+/** The payload alone for most anonymous sessions, else a DetailedEntry. Bytes are the store's own copies, which no caller has. */
 export type Entry = string | Uint8Array | DetailedEntry
 
 /** The entry of a record that has an owner or a meta. */
 export class DetailedEntry implements Link<DetailedEntry | Owner> {
   readonly key: string
   payload: string | Uint8Array
-  /** Equal to the owner of the record for good: a record with another owner gets another entry. */
+  /** Always equal to the record's owner: a record with another owner gets another entry. */
   owner: string | undefined
   meta: string | undefined
-  /** The entries of its owner, where the owner has had more than one at a time. */
+  /** All entries of its owner, if the owner has had more than one at a time. */
   holder: Owner | undefined
   before: DetailedEntry | Owner | undefined
   after: DetailedEntry | Owner | undefined
@@ -26,7 +26,7 @@ export class DetailedEntry implements Link<DetailedEntry | Owner> {
     this.meta = ownText(meta)
   }
 
-  /** Takes over what a record of the same owner says. */
+  /** Takes over payload and meta of a record of the same owner. */
   update({ payload, meta }: SessionRecord): void {
     this.payload = ownPayload(payload)
     if (meta !== this.meta) this.meta = ownText(meta)
@@ -55,7 +55,7 @@ function ownPayload(payload: string | Uint8Array): string | Uint8Array {
 /** An entry that has an owner. */
 export type OwnedEntry = DetailedEntry & { owner: string }
 
-// So many keys are sorted whenever they are listed, and kept sorted from there on.
+// Up to this many keys are sorted whenever they are listed; more are kept sorted.
 const FEW = 32
 
 /** The sessions of an owner who has had more than one at a time, in the order of their last use. */
@@ -88,7 +88,7 @@ export class Owner implements Link<DetailedEntry | Owner> {
     if (--this.count <= FEW / 2) this.#sorted = undefined
   }
 
-  /** Up to `limit` keys, in ascending order, from behind `cursor` on. */
+  /** Up to `limit` keys after `cursor`, in ascending order. */
   keysAfter(cursor: string | undefined, limit: number): string[] {
     if (this.#sorted) return this.#sorted.after(cursor, limit)
     const keys = this.#keys().sort()

@@ -1,4 +1,4 @@
-// Which record of a full memory store gives way.
+// Decides which record a full memory store evicts.
 import type { SessionRecord } from '../../store.ts'
 import type { Columns } from './columns.ts'
 import { NONE } from './key-table.ts'
@@ -10,7 +10,7 @@ const CANDIDATES = 8
 export class Eviction {
   readonly #parts: readonly Columns[]
   readonly #owners: Owners
-  /** The part that is looked at first. */
+  /** The part to look at first. */
   #from = 0
 
   constructor(parts: readonly Columns[], owners: Owners) {
@@ -19,8 +19,8 @@ export class Eviction {
   }
 
   /**
-   * The key of the record that goes next, of `count`. What was just written is the last in its order, so it goes only when it
-   * is expired.
+   * The key of the next of `count` records to evict. The record that was just written comes last in its order, so it is evicted
+   * only when it has expired.
    */
   next(count: number, written: SessionRecord, now: number): string | undefined {
     const others = count - this.#owners.size - (written.owner === undefined ? 1 : 0)
@@ -34,7 +34,7 @@ export class Eviction {
       if (expired !== NONE) return part.key(expired)
       const slot = part.leastRecentlyWritten()
       const isOther = slot !== NONE && part.key(slot) !== written.key
-      // Where there are none, as many parts are searched for an expired one.
+      // Without other anonymous records, the same number of parts is searched for an expired one.
       if (isOther || others === 0) candidates++
       if (isOther && (from === undefined || part.lastSeenAt(slot) < from.lastSeenAt(victim)))
         [from, victim] = [part, slot]

@@ -1,5 +1,5 @@
-// Which slot expires first. Four children a node, which lie side by side with the instants that are compared: a step down
-// looks at one place in memory, and there are half as many steps as with two.
+// Finds the slot that expires first. A heap with four children per node, whose instants lie side by side: a step down reads one
+// place in memory, and there are half as many steps as with two children.
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- every index below count has its entry, every slot its place */
 import { NONE } from './key-table.ts'
 
@@ -10,7 +10,7 @@ export class ExpiryHeap {
   #count = 0
   #instants = new Float64Array(0)
   #slots = new Int32Array(0)
-  /** Where each slot lies in the two above. */
+  /** The place of each slot in the two arrays above. */
   #places = new Int32Array(0)
 
   /** The slot that expires first, or NONE. */
@@ -18,7 +18,7 @@ export class ExpiryHeap {
     return this.#count === 0 ? NONE : this.#slots[0]!
   }
 
-  /** Makes room for so many slots. */
+  /** Makes room for `capacity` slots. */
   resize(capacity: number): void {
     this.#instants = resized(this.#instants, new Float64Array(capacity))
     this.#slots = resized(this.#slots, new Int32Array(capacity))
@@ -29,14 +29,14 @@ export class ExpiryHeap {
     this.#siftUp(this.#count++, slot, expiresAt)
   }
 
-  /** A slot expires at another instant from now on. */
+  /** Changes the expiry of a slot. */
   change(slot: number, expiresAt: number): void {
     const place = this.#places[slot]!
     if (expiresAt < this.#instants[place]!) this.#siftUp(place, slot, expiresAt)
     else this.#siftDown(place, slot, expiresAt)
   }
 
-  /** The last one takes the place of the one that goes. */
+  /** The last slot of the heap takes the place of the removed one. */
   remove(slot: number): void {
     const last = this.#slots[--this.#count]!
     if (last === slot) return
@@ -45,7 +45,7 @@ export class ExpiryHeap {
     this.change(last, expiresAt)
   }
 
-  /** What was in slot `from` is now in slot `to`. */
+  /** The record of slot `from` is now in slot `to`. */
   move(from: number, to: number): void {
     const place = this.#places[from]!
     this.#places[to] = place
@@ -58,7 +58,7 @@ export class ExpiryHeap {
     this.#places[slot] = place
   }
 
-  /** From a place up: parents that expire later come down. */
+  /** Moves a slot up from a place: parents that expire later move down. */
   #siftUp(from: number, slot: number, expiresAt: number): void {
     let place = from
     while (place > 0) {
@@ -70,7 +70,7 @@ export class ExpiryHeap {
     this.#put(place, slot, expiresAt)
   }
 
-  /** From a place down: the child that expires first comes up, while it expires before the slot. */
+  /** Moves a slot down from a place: while the earliest child expires before the slot, that child moves up. */
   #siftDown(from: number, slot: number, expiresAt: number): void {
     let place = from
     for (let child = place * CHILDREN + 1; child < this.#count; child = place * CHILDREN + 1) {
@@ -85,7 +85,7 @@ export class ExpiryHeap {
   }
 }
 
-/** What fits of an old column, in a new one. */
+/** Copies what fits of an old column into a new one. */
 export function resized<Column extends Float64Array | Int32Array>(old: Column, made: Column): Column {
   made.set(old.length > made.length ? old.subarray(0, made.length) : old)
   return made

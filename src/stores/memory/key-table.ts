@@ -1,10 +1,10 @@
-// From keys to slots: a hash table with linear probing. A cell is a pair of a key's hash and its slot plus one, 0 where it is
-// empty: with the hash beside the slot, most searches look at no other key. At least a third of the cells are empty, so every
-// search ends, at the first of them.
+// Maps keys to slots: a hash table with linear probing. A cell is a pair of a key's hash and its slot plus one, 0 in an empty cell.
+// With the hash beside the slot, most searches compare no other key. At least a third of the cells are empty, so every search
+// ends at an empty cell at the latest.
 //
-// A key's home is told by the upper bits of its hash, so the order of homes is the order of hashes, however large the table is.
-// A walk in that order can stop at a hash and go on from there: it meets each key once, whatever comes, goes, or moves to another
-// slot meanwhile, and while the table grows and shrinks.
+// The upper bits of a key's hash give its home cell, so homes are in the order of hashes, whatever the size of the table. A walk
+// in that order can stop at a hash and continue from there. It meets each key that stays exactly once, even if other keys are
+// added or removed, records move to other slots, or the table grows or shrinks meanwhile.
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- the mask stays within the cells */
 
 /** No slot. */
@@ -25,7 +25,7 @@ export class KeyTable {
   #bits = SMALLEST_BITS
   #cells = new Int32Array(2 << SMALLEST_BITS)
 
-  /** The slot of a key, or NONE. The key of a slot is at twice the slot in `held`. */
+  /** The slot of a key, or NONE. The key of a slot is at index 2 * slot in `held`. */
   find(key: string, hash: number, held: readonly unknown[]): number {
     const cells = this.#cells
     const mask = cells.length - 1
@@ -48,7 +48,7 @@ export class KeyTable {
     this.#cells[this.#placeOf(hash, from) + 1] = to + 1
   }
 
-  /** Empties the cell of a key; those behind it that would not be found any more move up. */
+  /** Empties the cell of a key. Keys after it that could no longer be found move up. */
   remove(hash: number, slot: number): void {
     const cells = this.#cells
     const mask = cells.length - 1
@@ -66,9 +66,9 @@ export class KeyTable {
   }
 
   /**
-   * Visits the slots of about `wanted` keys, those with the lowest hashes from `from` (0 to 2^32 - 1) on.
+   * Visits the slots of about `wanted` keys: those with the lowest hashes that are not below `from` (0 to 2^32 - 1).
    *
-   * @returns where to go on, or `undefined` at the end.
+   * @returns where to continue, or `undefined` at the end.
    */
   walk(from: number, wanted: number, visit: (slot: number) => void): number | undefined {
     const cells = this.#cells
@@ -81,7 +81,7 @@ export class KeyTable {
       const at = 2 * ((first + step) & (homes - 1))
       const slot = cells[at + 1]! - 1
       if (slot === NONE) {
-        // A key lies behind its home, and no empty cell between them.
+        // A key lies at or after its home, with no empty cell between them.
         if (first + step >= end) break
         continue
       }

@@ -1,21 +1,21 @@
-// The memory store's index by owner. It also knows which session of an owner goes first when the store is full: one of the owner
-// who holds the most, so that nobody can evict the sessions of others by opening many of their own.
+// The memory store's index by owner. It also chooses which owned session a full store evicts first: one of the owner with the most
+// sessions, so that opening many sessions cannot evict those of other owners.
 import { Owner, type DetailedEntry, type OwnedEntry } from './entries.ts'
 import { Queue } from './queue.ts'
 
-/** Stands for an owner: the only entry, or all of them. */
+/** An owner in the index: its only entry, or an Owner with all its entries. */
 type Holder = DetailedEntry | Owner
 
 export class Owners {
   /** How many entries have an owner. */
   size = 0
   readonly #parts: readonly Map<string, Holder>[]
-  /** The owners of one session, of two, and so on, each in the order of their last use. */
+  /** The owners with one session, with two, and so on, each level in the order of last use. */
   readonly #levels = new Map<number, Queue<Holder>>()
   /** The highest level that has an owner. */
   #highest = 0
 
-  /** @param parts Many small maps, a power of two, instead of a large one: a growing Map copies all its entries in one step. */
+  /** @param parts The number of small maps, a power of two. One large Map would copy all its entries in one step as it grows. */
   constructor(parts: number) {
     this.#parts = Array.from({ length: parts }, () => new Map<string, Holder>())
   }
@@ -57,22 +57,22 @@ export class Owners {
   }
 
   /**
-   * The entry that goes first: of the owner with the most sessions, where several have as many of the one who used theirs longest
-   * ago, the session that was used longest ago.
+   * The entry to evict first: the least recently used session of the owner with the most sessions. Of several such owners, the
+   * one whose sessions were used longest ago.
    */
   leastNeeded(): OwnedEntry | undefined {
     const holder = this.#levels.get(this.#highest)?.first
     return (holder instanceof Owner ? holder.entries.first : holder) as OwnedEntry | undefined // the index holds no others
   }
 
-  /** Up to `limit` keys of an owner, in ascending order, from behind `cursor` on. */
+  /** Up to `limit` keys of an owner after `cursor`, in ascending order. */
   keysAfter(owner: string, cursor: string | undefined, limit: number): string[] {
     const holder = this.#part(owner).get(owner)
     if (holder instanceof Owner) return holder.keysAfter(cursor, limit)
     return holder === undefined || (cursor !== undefined && holder.key <= cursor) ? [] : [holder.key]
   }
 
-  /** Moves an owner from one level to the next, above or below. */
+  /** Moves an owner between levels. */
   #shift(holder: Holder, from: number, to: number): void {
     if (from > 0) this.#leave(holder, from)
     if (to > 0) {
@@ -81,7 +81,7 @@ export class Owners {
       level.append(holder)
     }
     if (to > this.#highest) this.#highest = to
-    // The last one to leave the highest level went one down.
+    // The last owner has left the highest level for the one below.
     else if (from === this.#highest && !this.#levels.has(from)) this.#highest = to
   }
 

@@ -1,4 +1,4 @@
-// A doubly linked list whose links lie in its members: joining, leaving and going to the end cost the same however long it is.
+// A doubly linked list with the links in its members: adding, removing and moving to the end take constant time.
 
 /** A member of a {@link Queue}. It is in one queue at a time. */
 export interface Link<Member> {

@@ -1,13 +1,13 @@
-// How much memory texts and records take, and copies of texts that take no more than that.
+// Estimates the memory of texts and records, and copies texts so that they take no more.
 import type { SessionRecord } from '../../store.ts'
 
-// V8 cuts a text of at least so many characters out of a longer one by pointing into it, which keeps the whole alive.
+// V8 makes a slice of at least this many characters by pointing into the longer text, which keeps all of that alive.
 const SHORTEST_SLICE = 13
 
 /** A copy that keeps no other text alive. */
 export function ownText(text: string | undefined): string | undefined {
   if (text === undefined || text.length < SHORTEST_SLICE) return text
-  // UTF-16 brings back every text, lone surrogates as well.
+  // UTF-16 keeps every text, even with lone surrogates.
   const encoding = isAscii(text) ? 'latin1' : 'utf16le'
   return Buffer.from(text, encoding).toString(encoding)
 }
@@ -17,7 +17,7 @@ const RECORD_BYTES = 180
 const DETAILS_BYTES = 88
 const OWNER_BYTES = 96
 
-/** About how much memory a record takes. A text outside ASCII is taken for two bytes a character, the most it can be. */
+/** The approximate memory of a record. A text that is not all ASCII counts two bytes per character, the most it can take. */
 export function sizeOf({ key, payload, owner, meta }: SessionRecord): number {
   let size = RECORD_BYTES + key.length + (typeof payload === 'string' ? textBytes(payload) : payload.byteLength + 128)
   if (owner !== undefined || meta !== undefined) size += DETAILS_BYTES

@@ -1,5 +1,5 @@
-// The keys of an owner of many sessions, in ascending order, so that a portion can go on behind a key that is gone by now.
-// They lie in chunks: an insertion moves the keys of one chunk, and now and then the list of chunks.
+// The keys of an owner with many sessions, in ascending order, so that a portion can start after a key that was removed meanwhile.
+// They lie in chunks: an insertion moves the keys of one chunk, and sometimes the list of chunks.
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- there is always a chunk, and every index is below a length */
 
 const CHUNK_KEYS = 128
@@ -22,7 +22,7 @@ export class SortedKeys {
     if (chunk.length === 0 && this.#chunks.length > 1) this.#chunks.splice(index, 1)
   }
 
-  /** Up to `limit` keys that come after `cursor`, or from the first one on. */
+  /** Up to `limit` keys after `cursor`, or from the first key. */
   after(cursor: string | undefined, limit: number): string[] {
     let index = cursor === undefined ? 0 : this.#chunkOf(cursor)
     const start = cursor === undefined ? 0 : positionOf(this.#chunks[index]!, cursor)
@@ -33,7 +33,7 @@ export class SortedKeys {
     return keys.slice(0, limit)
   }
 
-  /** The chunk that has the key, or would have it: the last one whose first key is not above it. */
+  /** The chunk for a key: the last one whose first key is not above it. */
   #chunkOf(key: string): number {
     let low = 0
     let high = this.#chunks.length - 1
@@ -46,7 +46,7 @@ export class SortedKeys {
   }
 }
 
-/** Where the first key lies that is not below the given one. The search halves what is left with each turn, as above. */
+/** The index of the first key that is not below the given one, by binary search as above. */
 function positionOf(keys: readonly string[], key: string): number {
   let low = 0
   let high = keys.length

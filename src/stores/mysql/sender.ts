@@ -1,9 +1,9 @@
-// Sends statements through the caller's mysql2 client, and makes one thing of what its options and its server may answer.
+// Sends statements through the caller's mysql2 client, and makes the answers alike for all options and servers.
 import { setTimeout as pause } from 'node:timers/promises'
 import { SessionError } from '../../errors.ts'
 import { withLiterals, type Value } from './values.ts'
 
-/** What mysql2 is asked. The options beside the statement are set against those of the caller's client, which may differ. */
+/** A query for mysql2. Its options override those of the caller's client, which may differ. */
 export interface MysqlQuery {
   sql: string
   values: (Buffer | number | null)[]
@@ -15,9 +15,9 @@ export interface MysqlQuery {
   bigNumberStrings: boolean
 }
 
-/** The part that is used of a promise connection of mysql2. */
+/** The part of a mysql2 promise connection that is used. */
 export interface MysqlConnection {
-  /** The options of the caller's. */
+  /** The options of the caller's connection. */
   readonly config?: {
     /** The caller's own conversion of a column's value. */
     readonly typeCast?: unknown
@@ -26,26 +26,26 @@ export interface MysqlConnection {
   query(query: MysqlQuery): Promise<[unknown, unknown]>
 }
 
-/** The part that is used of a promise pool of mysql2. */
+/** The part of a mysql2 promise pool that is used. */
 export interface MysqlPool {
   getConnection(): Promise<MysqlConnection & { release(): void; destroy(): void }>
 }
 
-/** What the server says of a write. */
+/** The server's answer to a write. */
 export interface Written {
   readonly affectedRows: number
-  /** What the statement gave to LAST_INSERT_ID last. */
+  /** The last value that the statement passed to LAST_INSERT_ID. */
   readonly insertId: number
 }
 
-/** A statement that is prepared once for each connection, or one that is sent as it is. */
+/** A statement that is prepared once per connection, or, without `values`, sent as it is. */
 export interface Statement {
   readonly sql: string
   readonly values?: readonly Value[]
 }
 
-// Some options would make arrays or nested objects of rows, and by two of them a whole number is a number or text. So all of it
-// is asked for; text is what keeps every digit.
+// Some client options turn rows into arrays or nested objects, and two decide whether an integer is a number or text. So every
+// query sets them all; only text keeps every digit.
 const ASKED = {
   nestTables: false,
   rowsAsArray: false,
@@ -55,24 +55,24 @@ const ASKED = {
 }
 
 /**
- * An app's own `typeCast` would see each column, and only a function takes its place. It makes a read twice as dear (113 µs
- * instead of 54, Node 20), so it is asked for where there is one, or none can be seen to be missing.
+ * An app's own `typeCast` would convert each column, and only a function overrides it. A function makes a read twice as slow
+ * (113 µs instead of 54, Node 20), so it is used only if the app has one, or the options of the connection cannot be seen.
  */
 function typeCastFor({ config }: MysqlConnection): MysqlQuery['typeCast'] {
   return config === undefined || typeof config.typeCast === 'function' ? (_field, next) => next() : true
 }
 
-// How long a pooled connection may owe an answer until it is given up, in milliseconds. mysql2 never does that itself:
-// after a network that swallowed packets all connections of a pool would wait until the system ends them, for a quarter
-// of an hour or more. What was sent may still be done.
+// How long to wait for the answer of a pooled connection before it is given up, in milliseconds. mysql2 never gives up: after a
+// network failure that drops packets, all connections of a pool would wait until the operating system ends them, a quarter of an
+// hour or more. The statement may still be executed.
 const MAX_SILENCE = 30_000
 
-// How often, and for how long from the first try on (in milliseconds), a statement that was undone is run again. The
-// middleware gives up on a store after two seconds by default, and nobody waits for what comes after that.
+// How often, and until how many milliseconds after the first try, a statement that was rolled back is run again. The middleware's
+// default deadline for a store call is two seconds, and no caller waits longer.
 const RETRIES = 20
 const PATIENCE = 1800
 
-// Of these nothing was done, and the same may be done the next time.
+// After these errors nothing was done, and the same statement may succeed the next time.
 const UNDONE: ReadonlySet<unknown> = new Set([
   1213, // a deadlock, also one between the nodes of a cluster
   1205, // waited too long for a lock
@@ -80,9 +80,9 @@ const UNDONE: ReadonlySet<unknown> = new Set([
   1412, // the table was altered meanwhile
   1615, // prepared before the table was altered
 ])
-// The server, or a proxy before it, does not prepare statements, or has forgotten this one.
+// The server, or a proxy in front of it, does not prepare statements, or has forgotten this one.
 const NOT_PREPARED: ReadonlySet<unknown> = new Set([1210, 1243, 1295, 1461])
-// The server ends the connection, or has become one that does not write.
+// The server closes the connection, or has become read-only.
 const USED_UP: ReadonlySet<unknown> = new Set([1153, 1290, 1792, 1836])
 const UNKNOWN_TABLE = 1146
 const UNKNOWN_COLUMN = 1054
@@ -96,7 +96,7 @@ export class Sender {
   #making: Promise<unknown> | undefined
   #prepares = true
 
-  /** @param schema makes the table where it is missing; `undefined` where others do. */
+  /** @param schema makes the table if it is missing; `undefined` if the store must not make it. */
   constructor(client: MysqlConnection | MysqlPool, schema: string | undefined) {
     this.#client = client
     this.#schema = schema
@@ -126,11 +126,11 @@ export class Sender {
     return { affectedRows, insertId }
   }
 
-  /** Runs a statement, again where the server's answer means that nothing of it was done and that it may yet be. */
+  /** Runs a statement, and repeats it if the server's error means that nothing was done and that it may succeed. */
   async #run({ sql, values }: Statement): Promise<unknown> {
     const end = performance.now() + PATIENCE
     let schema = this.#schema
-    // Ends with an answer, or a throw when tries is RETRIES at the latest.
+    // Ends with an answer, or throws when tries is RETRIES at the latest.
     for (let tries = 0; ; tries++) {
       const prepares = values !== undefined && this.#prepares
       try {
@@ -179,7 +179,7 @@ export class Sender {
     }
   }
 
-  /** Making a table that is there already changes nothing. A failure is not remembered. */
+  /** Makes the table; changes nothing if it exists. A failure is not remembered. */
   #makeTable(schema: string): Promise<unknown> {
     this.#making ??= this.#send('query', schema, [])
       .catch((error: unknown) => {
@@ -200,7 +200,7 @@ class Silence extends Error {
   }
 }
 
-/** mysql2 answers with a pair: rows or what was written, and the columns. */
+/** mysql2 answers with a pair: the rows or the result of a write, and the columns. */
 function firstOf(answer: unknown): unknown {
   if (!Array.isArray(answer) || typeof answer[0] !== 'object' || answer[0] === null) throw unexpected()
   return answer[0]
@@ -220,8 +220,8 @@ function serverErrorNumber(error: unknown): number | undefined {
 }
 
 /**
- * The server quotes keys, values and pieces of statements in its messages, and mysql2 adds the statement: a cause that is
- * logged must not show data. Its code says what was the matter.
+ * The server quotes keys, values and pieces of statements in its messages, and mysql2 adds the statement. A logged cause must not
+ * show data, so only the codes are kept, which say what went wrong.
  */
 function discreet(error: unknown): unknown {
   const errno = serverErrorNumber(error)

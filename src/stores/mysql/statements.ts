@@ -1,26 +1,26 @@
-// What a MysqlStore says to the server. Texts with question marks are prepared; the others get their values as literals.
+// The statements of a MysqlStore. Texts with question marks are prepared; the others contain their values as literals.
 import { literal, type Value } from './values.ts'
 
-// What a conditional write says of the row that it met, through LAST_INSERT_ID(expression): the server puts that into its
-// answer, beside the number of rows, which means one thing or another by a flag of the connection (FOUND_ROWS). It is
-// worked out on the very state of the row that the write locks, so the answer and the write are one step.
+// What a conditional write reports of the row that it met, through LAST_INSERT_ID(expression): the server returns that value in its
+// answer. It also returns the number of rows, but the meaning of that depends on a flag of the connection (FOUND_ROWS). The value
+// is computed on the very state of the row that the write locks, so the answer and the write are one atomic step.
 export const DONE = 1
-/** Met the condition at first, and was removed while the statement waited for the row. */
+/** The row met the condition at first, but was removed while the statement waited for it. */
 const REMOVED = 2
 export const STALE = 3
 const EXPIRED = 4
 
-// Records that the sweep looks at in one statement, so that it holds few locks, and those briefly.
+// The records that the sweep looks at in one statement: it holds few locks, and only briefly.
 export const BATCH = 500
 
 const HEAD = '`key`, version, owner, created_at, last_seen_at, expires_at'
 const CONTENT = ['meta', 'payload', 'payload_bytes']
 const COLUMNS = [HEAD, ...CONTENT].join(', ')
 
-// Bytes have no collation, no padding and no character set: keys and owners are equal when they are the same, whatever
-// the defaults of the server, and no setting of a connection can convert them on their way. Text is UTF-8 in them.
-// An owner has 255 units of UTF-16 at most, and an escaped one (text.ts) six bytes for each. The strict mode of a server
-// may be off, which would cut what is longer: values.ts refuses it first.
+// Bytes have no collation, no padding and no character set: only identical keys and owners are equal, whatever the defaults of the
+// server, and no setting of a connection can convert them. Text is stored as UTF-8 bytes. An owner has at most 255 UTF-16 units,
+// and an escaped one (text.ts) six bytes for each. A server without strict mode would truncate a longer value, so values.ts
+// refuses it first.
 export function schema(table: string): string {
   return `
     CREATE TABLE IF NOT EXISTS \`${table}\` (
@@ -43,11 +43,11 @@ export function schema(table: string): string {
 
 export type Statements = ReturnType<typeof statements>
 
-// `sweep_at` is an instant no later than `expires_at`, and only it is indexed. A touch leaves it behind, and so writes no
-// index; when it passes, the sweep removes the record or moves `sweep_at` on to where `expires_at` has got to.
+// `sweep_at` is an instant no later than `expires_at`, and only `sweep_at` is indexed. A touch does not move it, and so writes no
+// index. When it has passed, the sweep removes the record or sets `sweep_at` to the current `expires_at`.
 //
-// No assignment reads a column that stands to its left: MySQL would give it the new value there, and MariaDB the old one
-// where sql_mode has SIMULTANEOUS_ASSIGNMENT.
+// No assignment reads a column that was assigned to its left: MySQL gives the new value there, but MariaDB the old one if sql_mode
+// has SIMULTANEOUS_ASSIGNMENT.
 export function statements(name: string) {
   const table = `\`${name}\``
   // (..., key, now, version)
@@ -57,7 +57,7 @@ export function statements(name: string) {
   const portion = (where: readonly string[], columns: string, after: Buffer, limit: number): string => `
       SELECT ${columns} FROM ${table}
       WHERE ${[...where, `\`key\` > ${literal(after)}`].join(' AND ')} ORDER BY \`key\` LIMIT ${literal(limit)}`
-  // Those that have expired are passed over after they were read, so that a portion has an end however many they are.
+  // Expired rows are dropped only after they were read, so that a portion ends however many of them there are.
   const liveColumns = (now: number): string => {
     const ofLive = (column: string) => `IF(expires_at > ${literal(now)}, ${column}, NULL) AS ${column}`
     return [HEAD, ...CONTENT.map(ofLive)].join(', ')
@@ -100,12 +100,12 @@ export function statements(name: string) {
       portion([`owner = ${literal(owner)}`], '`key`, expires_at', after, limit),
     scan: (now: number, after: Buffer, limit: number): string => portion([], liveColumns(now), after, limit),
 
-    // SKIP LOCKED: a record that somebody holds is left for another time. What it locks is free again at its end; the
-    // statements after it lock in the order of the primary key, as all do that lock several.
+    // SKIP LOCKED: a record that another statement locks is left for another sweep. The locks are released at the end of this
+    // statement; those after it lock in the order of the primary key, as all statements do that lock several rows.
     due: (now: number) => `
       SELECT \`key\`, expires_at FROM ${table} WHERE sweep_at <= ${literal(now)}
       ORDER BY sweep_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
-    // FORCE INDEX: for a small table the server would rather read, and lock, all of it.
+    // FORCE INDEX: otherwise the server would read and lock the whole of a small table.
     collect: (keys: readonly Value[], now: number) => `
       DELETE held FROM ${table} AS held FORCE INDEX (PRIMARY)
       WHERE ${among(keys)} AND expires_at <= ${literal(now)}`,

@@ -1,13 +1,13 @@
-// Records as columns, and back. Nothing is left for a server to cut or to round, which it does without a word where its
-// strict mode is off; and nothing is taken for a record that is none.
+// Converts records to columns and back. A server without strict mode truncates and rounds values silently, so no value that it
+// would change is sent; and a row that is no record is not taken for one.
 import { isUtf8 } from 'node:buffer'
 import { CorruptRecord, type SessionRecord } from '../../store.ts'
 import { fromText, toText } from '../text.ts'
 
-/** What is sent to the server: no text, for which character sets and quoting rules would matter. */
+/** A value for the server. Never text, for which character sets and quoting rules would matter. */
 export type Value = Buffer | number | null
 
-/** A row of the table, as mysql2 gives it when it is asked so (sender.ts). */
+/** A row of the table, as mysql2 gives it with the query options of sender.ts. */
 export interface Row {
   readonly key: unknown
   readonly version: unknown
@@ -20,7 +20,7 @@ export interface Row {
   readonly payload_bytes: unknown
 }
 
-// What the columns hold; of a payload the server's max_allowed_packet is the limit.
+// The sizes of the columns, in bytes. The limit of a payload is the server's max_allowed_packet.
 const LONGEST = { key: 255, owner: 1600, meta: 2 ** 24 - 1 }
 
 export function keyValue(key: string): Buffer {
@@ -31,7 +31,7 @@ export function ownerValue(owner: string): Buffer {
   return fitting('owner', toText(owner))
 }
 
-/** The columns from the version on, in the order of the statements. Bytes are copied: their owner may go on to write. */
+/** The columns from the version on, in the order of the statements. Bytes are copied: the caller may write to them later. */
 export function recordValues(record: SessionRecord): Value[] {
   const { version, payload, owner, createdAt, lastSeenAt, expiresAt, meta } = record
   return [
@@ -45,12 +45,12 @@ export function recordValues(record: SessionRecord): Value[] {
   ]
 }
 
-/** @throws {CorruptRecord} for a row that this store has not written so. */
+/** @throws {CorruptRecord} for a row that this store has not written. */
 export function toRecord(row: Row): SessionRecord {
   return {
     key: text(row.key),
     version: number(row.version),
-    // A Buffer of mysql2's may be a window on memory that it shares: the record gets bytes of its own.
+    // A Buffer from mysql2 may be a view of shared memory, so the record gets a copy.
     payload: row.payload === null ? new Uint8Array(bytes(row.payload_bytes ?? Buffer.alloc(0))) : text(row.payload),
     owner: row.owner === null ? undefined : text(row.owner),
     createdAt: number(row.created_at),
@@ -72,7 +72,7 @@ export function text(value: unknown): string {
   return fromText(encoded.toString())
 }
 
-/** A value as it stands in a statement: hexadecimal digits mean the same under every sql_mode and character set. */
+/** A value as a literal. Hexadecimal digits mean the same under every sql_mode and character set. */
 export function literal(value: Value): string {
   if (value === null) return 'NULL'
   if (typeof value !== 'number') return `X'${value.toString('hex')}'`
@@ -80,13 +80,13 @@ export function literal(value: Value): string {
   return String(value)
 }
 
-/** A statement with its values in the place of its question marks, of which its text has no others. */
+/** A statement with its values in place of its question marks; its text has no other question marks. */
 export function withLiterals(sql: string, values: readonly Value[]): string {
   let at = 0
   return sql.replaceAll('?', () => literal(values[at++] ?? null))
 }
 
-/** Whole numbers come as text; one of 2^53 and more would be rounded, and then equal to another. */
+/** Whole numbers come as text. One of 2^53 or more would be rounded to another number, so it is corrupt. */
 function number(value: unknown): number {
   const parsed = Number(value)
   if (value === null || !Number.isSafeInteger(parsed)) throw new CorruptRecord('a column holds no whole number')

@@ -1,28 +1,28 @@
-// The clients that a PostgresStore can speak through, made alike: a function that sends one statement.
+// Turns each client that a PostgresStore can use into a function that sends one statement.
 import { invalidType, SessionError } from '../../errors.ts'
 import { isPromise } from '../../store.ts'
 import type { Values } from './rows.ts'
 
-/** The part that is used of what a client answers. */
+/** The part of a client's answer that is used. */
 export interface PostgresResult {
   readonly rows: unknown[]
 }
 
-/** The part that is used of a `pg` Pool or Client, and what a wrapper of another client has to have. */
+/** The part of a `pg` Pool or Client that is used, which a wrapper of another client must have. */
 export interface PostgresClient {
   query(query: { name?: string; text: string; values?: (string | null)[] }): Promise<PostgresResult>
 }
 
-/** The part that is used of PGlite. */
+/** The part of PGlite that is used. */
 export interface PGliteClient {
   query(text: string, values?: unknown[]): Promise<PostgresResult>
   exec(text: string): Promise<unknown>
 }
 
-/** Sends a statement; one without values may be several. */
+/** Sends a statement; a text without values may contain several. */
 export type Send = (query: { name?: string; text: string; values?: Values }) => Promise<readonly unknown[]>
 
-/** Of `pg`'s Clients, plain and native: what tells whether `connect()` was ever called. */
+/** The members of `pg`'s Clients, plain and native, that show whether `connect()` was ever called. */
 interface MaybeConnected {
   readonly _connected?: unknown
   readonly _connecting?: unknown
@@ -30,9 +30,9 @@ interface MaybeConnected {
 
 const A_CLIENT = 'a Pool or a Client of pg, PGlite, or an object with their query method'
 
-/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` for what has no `query`. */
+/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` for a client without `query`. */
 export function sender(client: unknown): Send {
-  // A function may have properties as well: postgres.js is one.
+  // A client may be a function with properties, as postgres.js is.
   const { query, exec, unsafe } = (client ?? {}) as { query?: unknown; exec?: unknown; unsafe?: unknown }
   if (typeof query !== 'function') {
     const remedy =
@@ -42,7 +42,7 @@ export function sender(client: unknown): Send {
     throw invalidType('client', A_CLIENT, client, remedy)
   }
   if (typeof exec === 'function') {
-    // PGlite takes several statements by `exec` alone, which the check above has found.
+    // PGlite takes several statements only by `exec`, which the check above has found.
     const lite = client as PGliteClient
     return async ({ text, values }) => {
       if (values !== undefined) return rowsOf(await lite.query(text, values))
@@ -63,7 +63,7 @@ export function isClient(client: unknown): client is object {
   return typeof client === 'object' && client !== null && 'escapeIdentifier' in client && 'escapeLiteral' in client
 }
 
-/** Whether a Client of pg was neither connected nor told to connect: it would keep statements for ever. */
+/** Whether `connect()` of a pg Client was never called: then it would queue statements for ever. */
 export function isUnconnected(client: object): boolean {
   const { _connected, _connecting } = client as MaybeConnected
   return _connected === false && _connecting === false
@@ -77,17 +77,17 @@ function assertConnected(client: object): void {
   )
 }
 
-/** pg 9 will no longer take a statement while a Client still runs another one, and pg 8 warns of it. */
+/** Sends statements one at a time: pg 9 will refuse a statement while the Client runs another one, and pg 8 warns of it. */
 function inTurn(send: Send): Send {
   let last: Promise<unknown> = Promise.resolve()
   return (query) => {
     const turn = last.then(() => send(query))
-    last = turn.catch(() => undefined) // its own caller is told
+    last = turn.catch(() => undefined) // only its own caller gets the error
     return turn
   }
 }
 
-/** What answers in another way must not be taken for a table without that session. */
+/** The rows of an answer. An answer of another shape must not pass for a missing session. */
 function answer(result: unknown): Promise<readonly unknown[]> {
   if (isPromise(result)) return result.then(rowsOf)
   throw new SessionError(
@@ -97,7 +97,7 @@ function answer(result: unknown): Promise<readonly unknown[]> {
 }
 
 function rowsOf(result: unknown): readonly unknown[] {
-  // Of several statements there are several results; nobody reads them.
+  // Several statements have several results, which are not used.
   if (Array.isArray(result) && result.every((one) => Array.isArray((one as Partial<PostgresResult> | null)?.rows))) {
     return []
   }
@@ -113,12 +113,12 @@ export const UNDEFINED_TABLE = '42P01'
 export const UNKNOWN_STATEMENT = '26000'
 export const DUPLICATE_STATEMENT = '42P05'
 export const SERIALIZATION_FAILURE = '40001'
-/** The database keeps another encoding than UTF-8, which has no such character. */
+/** The database's encoding is not UTF-8 and lacks a character. */
 export const UNTRANSLATABLE = '22P05'
 
-// A column that is not there, is of another type, no key to conflict with, a name that is no table's.
+// Missing column, column of another type, no operator for these types, no key to conflict with, a name that is no table's.
 const ANOTHER_TABLE = new Set(['42703', '42804', '42883', '42P10', '42809'])
-// More announcements than the server can keep, no right to announce, a server that has no announcements.
+// A full queue of announcements, no right to announce, a server without announcements.
 const NOT_ANNOUNCED = new Set(['54000', '42501', '42883', '0A000'])
 
 export function sqlState(error: unknown): string | undefined {
@@ -126,12 +126,12 @@ export function sqlState(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
-/** Whether a statement may have been undone only because it also announced. */
+/** Whether a statement may have failed only because of its announcement. */
 export function isAnnouncementRefused(state: string | undefined): boolean {
   return state !== undefined && NOT_ANNOUNCED.has(state)
 }
 
-/** PostgreSQL quotes the whole row in the detail of some errors: a cause that is logged must not show data. */
+/** Removes the details of an error: PostgreSQL quotes whole rows there, and a logged cause must not show data. */
 export function discreet(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const cause = Object.assign(error, { detail: undefined, where: undefined })

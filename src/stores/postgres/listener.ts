@@ -1,10 +1,10 @@
-// The announcements of other processes, over a connection that does nothing else. Whatever happens to it, those who
-// watch learn within seconds that they may have missed something.
+// Receives the announcements of other processes over a connection that does nothing else. Whatever happens to the connection, the
+// watchers learn within seconds that they may have missed an announcement.
 import { invalidMix, invalidType } from '../../errors.ts'
 import { Listeners } from '../listeners.ts'
 import { isClient, isUnconnected } from './client.ts'
 
-/** The part that is used of a `pg` Client that listens. */
+/** The part of a listening `pg` Client that is used. */
 export interface PostgresSubscriber {
   query(query: { text: string }): Promise<unknown>
   on(event: 'notification', listener: (message: { channel: string; payload?: string | undefined }) => void): unknown
@@ -16,29 +16,29 @@ export interface PostgresSubscriber {
   end?(): Promise<unknown>
 }
 
-/** A Client of pg that is the store's alone, or a function that makes one, whenever the store needs one. */
+/** A pg Client that belongs to the store alone, or a function that makes one whenever the store needs it. */
 export type PostgresSubscriberSource = PostgresSubscriber | (() => PostgresSubscriber | Promise<PostgresSubscriber>)
 
 interface Line {
   readonly client: PostgresSubscriber
   isListening: boolean
-  /** A Client is not given a statement while it runs another: what it was given last, while that is under way. */
+  /** The Client's last statement, while it is under way: a Client gets one statement at a time. */
   asked: Promise<unknown> | undefined
   readonly detach: () => void
 }
 
 /** In milliseconds. */
 export interface ListenerTimes {
-  /** While nothing can be heard, watchers are told so this often; every fourth time a connection is asked for an answer. */
+  /** How often watchers are notified while nothing can be received. A working connection is checked every fourth time. */
   readonly interval: number
-  /** How long a connection may take to be made or to answer. */
+  /** How long a connection may take to connect or to answer. */
   readonly patience: number
 }
 
 const TIMES: ListenerTimes = { interval: 5000, patience: 10_000 }
 const [HEARTBEATS, FIRST_PAUSE] = [4, 100]
 
-/** One `LISTEN` for all who subscribe to a store. */
+/** One `LISTEN` for all subscribers of a store. */
 export class Listener {
   readonly #source: PostgresSubscriberSource
   readonly #channel: string
@@ -49,7 +49,7 @@ export class Listener {
   #reconnecting: NodeJS.Timeout | undefined
   #pause = FIRST_PAUSE
   #ticks = 0
-  /** Rises with each start and stop: what was begun before has nothing to say any more. */
+  /** Rises with each start and stop: the results of work that began before are ignored. */
   #run = 0
 
   constructor(source: PostgresSubscriberSource, channel: string, times: ListenerTimes = TIMES) {
@@ -99,7 +99,7 @@ export class Listener {
       this.#watchers.announce(undefined)
       if (line !== undefined && !this.#isOwner && line.asked === undefined) void this.#listen(line, this.#run)
     } else if (++this.#ticks % HEARTBEATS === 0) {
-      // A connection that was cut without a word says nothing of it: it only stops to answer.
+      // A connection that was cut silently emits no event; it only stops answering.
       void this.#within(ask(line, 'SELECT 1')).catch(() => this.#lost(line))
     }
   }
@@ -116,13 +116,13 @@ export class Listener {
         return
       }
     } catch {
-      // What the watchers have to know is that nothing is heard, and they are told: below, and with every tick.
+      // Not reported here: each tick notifies the watchers while nothing is received.
     }
     if (run === this.#run) this.#again()
     else if (this.#isOwner && client !== undefined) retire(client)
   }
 
-  /** The Client that the store was given, or a new one. One that comes too late is ended: another is asked for by then. */
+  /** The Client that the store was given, or a new one. A new one that comes too late is ended, as another one is made by then. */
   async #client(): Promise<PostgresSubscriber> {
     if (typeof this.#source !== 'function') return this.#source
     const making = Promise.resolve(this.#source())
@@ -135,7 +135,7 @@ export class Listener {
   }
 
   async #listen(line: Line, run: number): Promise<void> {
-    if (isUnconnected(line.client)) return // it would keep the statement for ever: the next tick looks again
+    if (isUnconnected(line.client)) return // it would queue the statement for ever; the next tick tries again
     try {
       await this.#within(ask(line, `LISTEN "${this.#channel}"`))
     } catch {
@@ -145,7 +145,7 @@ export class Listener {
     if (run !== this.#run || this.#line !== line || line.isListening) return
     line.isListening = true
     this.#pause = FIRST_PAUSE
-    // What was announced before the server knew of us was not heard.
+    // Announcements before the LISTEN were not received.
     this.#watchers.announce(undefined)
   }
 
@@ -178,7 +178,7 @@ export class Listener {
     if (wasListening) this.#watchers.announce(undefined)
   }
 
-  /** Drops the connection, if there is one, and makes another after a pause. */
+  /** Drops the connection, if any. If the store makes its connections, it makes another one after a pause. */
   #again(): void {
     const line = this.#line
     this.#line = undefined
@@ -198,12 +198,12 @@ export class Listener {
     line.detach()
     if (this.#isOwner) retire(line.client)
     else if (line.isListening) {
-      // The connection is the caller's; where it is gone, so is the listening.
+      // The connection is the caller's. If it is gone, the LISTEN is gone too.
       ask(line, `UNLISTEN "${this.#channel}"`).catch(() => undefined)
     }
   }
 
-  /** The answer, or a failure when it is late. */
+  /** The answer, or a failure after `patience`. */
   async #within<T>(answer: T | Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
@@ -218,7 +218,7 @@ export class Listener {
   }
 }
 
-/** @throws {TypeError} for what cannot listen. */
+/** @throws {TypeError} for a subscriber that cannot listen. */
 export function checkSubscriber(subscriber: unknown, client: unknown): asserts subscriber is PostgresSubscriberSource {
   if (typeof subscriber === 'function') return
   const rule = "a Client of pg that is the store's alone, or a function that makes one"
@@ -231,7 +231,7 @@ export function checkSubscriber(subscriber: unknown, client: unknown): asserts s
   }
 }
 
-/** Gives the Client a statement, once it has answered the one before. */
+/** Sends the Client a statement once it has answered the one before. */
 function ask(line: Line, text: string): Promise<unknown> {
   const query = () => line.client.query({ text })
   const asked = line.asked === undefined ? query() : line.asked.then(query, query)
@@ -243,7 +243,7 @@ function ask(line: Line, text: string): Promise<unknown> {
   return asked
 }
 
-/** Ends a connection that the store made, without waiting for it; what it still has to say is of no interest. */
+/** Ends a connection that the store made, without waiting for it. Its later errors are ignored. */
 function retire(client: PostgresSubscriber): void {
   client.on('error', () => undefined)
   void Promise.resolve(client.end?.()).catch(() => undefined)

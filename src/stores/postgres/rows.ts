@@ -1,10 +1,10 @@
-// A record as the values of a statement, and a row as a record again.
+// Converts a record to the values of a statement, and a row to a record.
 import { SessionError } from '../../errors.ts'
 import { CorruptRecord, type SessionRecord } from '../../store.ts'
 import { unlessCorrupt } from '../corrupt.ts'
 import { fromText, toText } from '../text.ts'
 
-/** A row as the statements ask for it. */
+/** A row with the columns that the statements name. */
 interface Row {
   readonly key: string
   readonly version: string
@@ -49,12 +49,12 @@ export function toRecord(row: Row): SessionRecord {
   }
 }
 
-/** The records among rows; what cannot be read is passed over. */
+/** The records in rows, without those that cannot be read. */
 export function readable(rows: readonly unknown[]): SessionRecord[] {
   return rows.map(toRow).flatMap((row) => unlessCorrupt(() => toRecord(row)) ?? [])
 }
 
-/** @throws {SessionError} for what is no row of the columns that were asked for: it must not pass for a missing session. */
+/** @throws {SessionError} for a row without the columns that were asked for, which must not pass for a missing session. */
 export function toRow(value: unknown): Row {
   keyOf(value)
   for (const column of ['version', 'created_at', 'last_seen_at', 'expires_at'] as const) {
@@ -99,6 +99,6 @@ function base64(bytes: Uint8Array): string {
 }
 
 function bytesOf(text: string): Uint8Array {
-  // A small Buffer is a window on memory that Node shares: the record gets bytes of its own.
+  // A small Buffer is a view of memory that Node shares, so the record gets a copy.
   return new Uint8Array(Buffer.from(text, 'base64'))
 }

@@ -1,5 +1,5 @@
-// The table of a PostgresStore, and what is said to the server. All that comes back is text: an app may have told its
-// client to parse whole numbers, booleans or bytes in its own way, and some clients give bytes in no way at all.
+// The table of a PostgresStore, and its statements. All results are text: an app may have set its client to parse integers,
+// booleans or bytes in its own way, and some clients cannot return bytes.
 import { createHash } from 'node:crypto'
 import { checkIdentifier, checkOptions } from '../identifier.ts'
 
@@ -11,34 +11,34 @@ export interface PostgresTable {
    * @default 'sessions'
    */
   readonly table?: string | undefined
-  /** The schema of that table, which must exist. Left out, the connection's `search_path` decides. */
+  /** The schema of the table, which must exist. Left out, the connection's `search_path` decides. */
   readonly schema?: string | undefined
 }
 
 export interface Statement {
   readonly text: string
-  /** Under a name the server parses and plans a statement once for each connection. */
+  /** With a name, the server parses and plans the statement once per connection. */
   readonly name?: string
-  /** Which values are opaque text, payload and meta; and which is the owner, which is compared. */
+  /** The places of the opaque texts (meta and payload), and of the owner, which is compared. */
   readonly opaque?: readonly number[]
   readonly owner?: number
 }
 
-/** The statements of a store; `end` and `removeAloud` also tell those who listen. */
+/** The statements of a store; `end` and `removeAloud` also notify the listeners. */
 export type StatementName =
   'read' | 'create' | 'replace' | 'end' | 'touch' | 'remove' | 'removeAloud' | 'list' | 'listKeys' | 'scan' | 'sweep'
 
 export type Statements = Readonly<Record<StatementName, Statement>>
 
-// Processes that start together make the table one after another: IF NOT EXISTS alone fails when two do it at once.
-// Any number will do, as long as it is this one.
+// An advisory lock, so that processes that start together make the table one after another: IF NOT EXISTS alone fails when two do
+// it at once. The number is arbitrary but must never change.
 const MAKING_LOCK = 7_021_975_630
 const COLUMNS = `key, version::text, owner, created_at::text, last_seen_at::text, expires_at::text, meta, payload,
         encode(payload_bytes, 'base64') AS payload_bytes`
 
 /**
- * The statements that make the table of a `PostgresStore` and its indexes, for those who keep their schema themselves
- * and set `createTable: false`. Running them again changes nothing.
+ * The statements that make the table of a `PostgresStore` and its indexes, for apps that manage their schema themselves and set
+ * `createTable: false`. Running them again changes nothing.
  *
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a name that is not a plain identifier.
  */
@@ -50,9 +50,9 @@ export function postgresSchema(options: PostgresTable = {}): string {
 function schemaOf(options: PostgresTable): string {
   const { table = 'sessions' } = options
   const target = tableName(options)
-  // Columns of fixed width come first, which saves their padding. The collation C compares bytes: keys and owners need
-  // no language's order, and an index in one breaks when the system's locales are upgraded. A row keeps some room beside
-  // it, so that its next state can lie on the same page and no index entry has to be written for it.
+  // Columns of fixed width come first, which saves padding. The collation C compares bytes: keys and owners need no language's
+  // order, and an index in such an order breaks when the system's locales are upgraded. The fillfactor leaves room on each page, so
+  // that a row's next version can lie on the same page and needs no new index entries.
   return `
     CREATE TABLE IF NOT EXISTS ${target} (
       version bigint NOT NULL,
@@ -71,10 +71,10 @@ function schemaOf(options: PostgresTable): string {
   `
 }
 
-/** Makes the table. Several statements sent as one text are one transaction, which the lock lasts for. */
+/** Makes the table. Several statements in one text are one transaction, and the lock lasts until its end. */
 export function makingOf(options: PostgresTable): string {
   const target = tableName(options)
-  // Where another relation has an index's name, IF NOT EXISTS has passed it over: the server finds another name.
+  // If another relation has the name of an index, IF NOT EXISTS has skipped the index. Then the server chooses another name.
   const unlessThere = (column: string, index: string) => `
       IF NOT EXISTS (
         SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
@@ -91,15 +91,15 @@ export function makingOf(options: PostgresTable): string {
 }
 
 /**
- * The channel on which ends are announced. It is named after the table alone: whether a process names the schema or leaves
- * it to `search_path`, all of them meet. Of another schema's table of the same name more keys come, which nobody watches.
+ * The channel on which ends are announced. Its name depends only on the table, so that processes that name the schema and
+ * processes that use `search_path` share it. A table of the same name in another schema adds keys that no session here has.
  */
 export function channelOf({ table = 'sessions' }: PostgresTable): string {
   return `koa-fastsession-${digest(table)}`
 }
 
-// `sweep_at` is an instant no later than `expires_at`, and only it is indexed. A touch leaves it behind, and so stays a
-// heap-only update; when it passes, the sweep removes the record or moves `sweep_at` on to where `expires_at` has got to.
+// `sweep_at` is an instant no later than `expires_at`, and only `sweep_at` is indexed. A touch does not move it, and so stays a
+// heap-only update. When it has passed, the sweep removes the record or sets `sweep_at` to the current `expires_at`.
 export function statementsFor(options: PostgresTable): Statements {
   const target = tableName(options)
   const channel = channelOf(options)
@@ -115,7 +115,7 @@ export function statementsFor(options: PostgresTable): Statements {
         (SELECT version::text FROM ${target} WHERE key = $1::text AND expires_at > $10) AS version`
   const texts = { opaque: [6, 7], owner: 2 }
   return {
-    // (key, now). The casts tell the table of another app, whose key is a number, from a failure.
+    // (key, now). With the casts, another app's table whose key is a number is recognised as such.
     read: named(`SELECT ${COLUMNS} FROM ${target} WHERE key = $1::text AND expires_at > $2`),
 
     // (key, version, owner, createdAt, lastSeenAt, expiresAt, meta, payload, payload as bytes in base64, now)
@@ -133,9 +133,9 @@ export function statementsFor(options: PostgresTable): Statements {
       RETURNING held.key`),
     },
 
-    // The same and an eleventh, the version to be replaced -> whether it was, and the live version before this statement
+    // The same and an eleventh, the version to replace -> whether it was replaced, and the live version before this statement
     replace: { ...texts, ...named(replaced) },
-    // The same, and tells those who listen.
+    // The same, and notifies the listeners.
     end: {
       ...texts,
       ...named(`${replaced}, (SELECT pg_notify('${channel}', key)::text FROM replaced) AS announced`),
@@ -152,12 +152,12 @@ export function statementsFor(options: PostgresTable): Statements {
 
     // (key)
     remove: named(`DELETE FROM ${target} WHERE key = $1::text RETURNING key`),
-    // The same, and tells those who listen.
+    // The same, and notifies the listeners.
     removeAloud: named(`
       WITH removed AS (DELETE FROM ${target} WHERE key = $1::text RETURNING key)
       SELECT key, pg_notify('${channel}', key)::text AS announced FROM removed`),
 
-    // These have no name: a plan that is made without knowing the numbers may read the whole table.
+    // These have no name: a generic plan, made without the numbers, may read the whole table.
     // (owner, now, the last key of the portion before, how many)
     list: {
       owner: 0,
@@ -171,8 +171,8 @@ export function statementsFor(options: PostgresTable): Statements {
     },
     // (now, the last key of the portion before, how many)
     scan: { text: `SELECT ${COLUMNS} FROM ${target} WHERE expires_at > $1 AND key > $2::text ORDER BY key LIMIT $3` },
-    // (now, how many to look at, how many to remove at most) -> how many were removed, how many put off
-    // SKIP LOCKED: of several processes that sweep at once none waits for another, nor for a request.
+    // (now, how many to look at, how many to remove at most) -> how many were removed, how many postponed
+    // SKIP LOCKED: a sweep waits neither for a sweep of another process nor for a request.
     sweep: {
       text: `
       WITH due AS (
@@ -190,7 +190,7 @@ export function statementsFor(options: PostgresTable): Statements {
   }
 }
 
-/** Behind a pooler, connections meet the names of other processes: one name must never stand for two texts. */
+/** The name is a hash of the text: behind a pooler, processes share names, so one name must never stand for two texts. */
 function named(text: string): { text: string; name: string } {
   return { text, name: `koa-fastsession-${digest(text)}` }
 }
@@ -201,7 +201,7 @@ function digest(text: string): string {
 
 /** The table, ready to stand in a statement. */
 function tableName({ table = 'sessions', schema }: PostgresTable): string {
-  // PostgreSQL cuts names after 63 bytes: with a longer one, the indexes would come to be called like their table.
+  // PostgreSQL truncates names to 63 bytes: for a longer table name, its indexes would be named like the table.
   checkIdentifier('options.table', table, 56)
   if (schema === undefined) return `"${table}"`
   checkIdentifier('options.schema', schema, 63)

@@ -1,4 +1,4 @@
-// The clients, known by their shape only: how a command goes to the server that holds a key, and to each primary.
+// The clients, recognised by shape: sends a command to the server that holds a key, or to each primary.
 import { describe, invalidType } from '../../errors.ts'
 import { isPromise } from '../../store.ts'
 
@@ -35,8 +35,8 @@ export type RedisClient = RedisSingle | RedisSentinel | RedisCluster | CallingCl
 /** What the store asks of a client. */
 export interface Connection {
   /**
-   * Sends a command to the server that holds `key`; what becomes of the answer is one promise, beside the client's own.
-   * What it rejects with, and gives to `fail`, shows no argument of the command.
+   * Sends a command to the server that holds `key` and handles the answer, with one promise beside the client's own.
+   * Errors that it rejects with, or passes to `fail`, show no argument of the command.
    */
   readonly ask: <T>(
     command: string[],
@@ -48,7 +48,7 @@ export interface Connection {
   readonly sendToAll: ((command: string[]) => Promise<readonly unknown[]>) | undefined
 }
 
-// What is used of clients beside the union above, whose types are public and stay narrow.
+// Members that are used of clients but are not in the union above, whose types are public and stay narrow.
 interface Shapes {
   readonly options?: {
     readonly keyPrefix?: unknown
@@ -63,12 +63,12 @@ interface Shapes {
   customCommand(args: string[], options: { decoder: 0; route?: 'allPrimaries' }): Promise<unknown>
 }
 
-// valkey-glide rejects an answer that is no UTF-8, unless it is asked for bytes.
+// valkey-glide rejects an answer that is not UTF-8, unless it is asked for bytes.
 const BYTES = { decoder: 0 } as const
 
 type Send = (command: string[], key: string) => Promise<unknown>
 
-/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` when it is no client that answers with promises. */
+/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` unless it is a client that answers with promises. */
 export function connect(client: RedisClient): Connection {
   const shape = client as unknown as Shapes
   refuseCallbacks(client)
@@ -85,8 +85,8 @@ function route(client: RedisClient, shape: Shapes): Send {
   if (has(client, 'call')) {
     const { enableAutoPipelining, keyPrefix } = shape.options ?? {}
     if (shape.isCluster === true && enableAutoPipelining === true) return pipelined(shape)
-    // iovalkey, and ioredis before version 6, know commands in small letters only: of others they neither route a command
-    // by its key nor put a `keyPrefix` before that. Where there is one, keys stay as version 0.1 has them.
+    // iovalkey, and ioredis before version 6, recognise commands only in lower case: they neither route others by their key nor
+    // add the `keyPrefix` to it. With a `keyPrefix`, commands stay in upper case, so that keys stay as in version 0.1.
     if (typeof keyPrefix === 'string' && keyPrefix !== '') return ([name = '', ...args]) => client.call(name, args)
     return ([name = '', ...args]) => client.call(name.toLowerCase(), args)
   }
@@ -99,8 +99,8 @@ function route(client: RedisClient, shape: Shapes): Send {
 }
 
 /**
- * For a Cluster that collects commands by itself: iovalkey, and ioredis before version 6, then take the first argument
- * for the key, which in `call` and in EVALSHA it is not. A pipeline of one command is routed by its keys.
+ * For a Cluster with `enableAutoPipelining`: iovalkey, and ioredis before version 6, then take the first argument for the key,
+ * which is wrong for `call` and for EVALSHA. A pipeline of one command is routed by its keys.
  */
 function pipelined(cluster: Shapes): Send {
   return async ([name = '', ...args]) => {
@@ -113,11 +113,11 @@ function pipelined(cluster: Shapes): Send {
 
 function broadcast(client: RedisClient, shape: Shapes): Connection['sendToAll'] {
   if (has(client, 'customCommand')) {
-    // Only the client of a Cluster has routes.
+    // Only a Cluster client has routes.
     if (!hasMethod(client, 'fcallWithRoute')) return undefined
     return async (command) => {
       const answers = await shape.customCommand(command, { ...BYTES, route: 'allPrimaries' })
-      // One answer for each node, under its address; a lone node's comes by itself.
+      // One answer per node, under the node's address; with a single node, the answer alone.
       if (isAnswerOfNodes(answers)) return answers.map(({ value }) => value)
       return Array.isArray(answers) || typeof answers !== 'object' || answers === null
         ? [answers]
@@ -140,7 +140,7 @@ function isAnswerOfNodes(answers: unknown): answers is { value: unknown }[] {
   )
 }
 
-// ioredis hangs the command on the error, and with it the session, for every logger to print.
+// ioredis attaches the command to the error, and with it the session, which a logger would print.
 function discreet(error: unknown, name: string | undefined): unknown {
   if (error instanceof Error && 'command' in error) error.command = name
   return error
@@ -163,7 +163,7 @@ const CLIENTS = 'a client of redis, ioredis, iovalkey or @valkey/valkey-glide'
 
 function refuseCallbacks(client: RedisClient): void {
   const isOfRedis3 = hasMethod(client, 'internal_send_command')
-  // Any value may have been given.
+  // The argument may be of any type.
   const shape = client as Partial<Shapes> | null | undefined
   if (isOfRedis3 || shape?.options?.legacyMode === true || nameOfClass(client) === 'RedisLegacyClient')
     throw invalidType(
@@ -197,7 +197,7 @@ export function hasMethod(value: unknown, name: string): boolean {
   return typeof value === 'object' && value !== null && typeof Reflect.get(value, name) === 'function'
 }
 
-/** Whether a client has that method; tells the shapes of the union apart. */
+/** Whether a client has that method; narrows the union to that shape. */
 function has<Name extends string>(
   client: RedisClient,
   name: Name,
@@ -205,7 +205,7 @@ function has<Name extends string>(
   return hasMethod(client, name)
 }
 
-/** Text of an answer: clients may be set to give bytes. `undefined` for nil. */
+/** The text of an answer, which a client may give as bytes. `undefined` for nil. */
 export function textOf(answer: unknown): string | undefined {
   if (typeof answer === 'string') return answer
   if (answer instanceof Uint8Array) return Buffer.from(answer).toString()
@@ -213,13 +213,13 @@ export function textOf(answer: unknown): string | undefined {
   throw unexpected(answer)
 }
 
-/** Texts of an answer that is a list; numbers and nil as text, too. */
+/** The texts of a list answer; numbers become text, nil becomes ''. */
 export function textsOf(answer: unknown): string[] {
   if (!Array.isArray(answer)) throw unexpected(answer)
   return answer.map((each: unknown) => (typeof each === 'number' ? `${each}` : (textOf(each) ?? '')))
 }
 
-/** For an answer that the protocol does not give. */
+/** The error for an answer that the protocol does not allow. */
 export function unexpected(answer: unknown): Error {
   return new Error(`the Redis client answered with ${describe(answer)} where RedisStore expected something else`)
 }

@@ -1,11 +1,11 @@
 // The index by owner: a sorted set of keys for each owner, under a hash of the owner's name.
 //
-// An entry is written before its record, with a score that no expiresAt of the record exceeds until the next entry. What
-// ends a record removes its entry afterwards. Where that was interrupted, or a record merely expired, the entry stays
-// without a record; but a missing record proves nothing: a create or replace may be under way which has written its
-// entry and not yet its record, and neither clock nor lock spans two slots of a Cluster. So each entry carries the minute
-// in which it was written, by the clock of the server that keeps the index, and a walk removes what has no record only
-// at an age of ten minutes. A create or replace that took longer than half of that writes the entry once more.
+// An entry is written before its record, with a score that the record's expiresAt does not exceed until the entry is written
+// again. The end of a record removes its entry afterwards. If that was interrupted, or the record merely expired, the entry stays
+// without a record. But a missing record proves nothing: a create or replace under way may have written its entry and not yet its
+// record, and no clock or lock spans two slots of a Cluster. So each entry carries the minute in which it was written, by the
+// clock of the server that holds the index, and a walk removes an entry without a record only at an age of ten minutes. A write
+// that took longer than half of that writes the entry once more.
 import { createHash } from 'node:crypto'
 import { isWellFormed } from '../text.ts'
 import { textsOf, type Connection } from './client.ts'
@@ -13,10 +13,10 @@ import { encodeNumber } from './record.ts'
 import { runScript } from './run.ts'
 import { CLEAN, ENLIST, GRACE, PAGE, STAMPS } from './scripts.ts'
 
-/** What the server waits beyond the end of a record before it collects it: clocks of processes and servers differ. */
+/** In milliseconds: how long the server keeps a record beyond its end, because clocks of processes and servers differ. */
 export const SLACK = 60_000
 
-/** After so many milliseconds a writer writes its entry once more: half the age at which one without a record goes. */
+/** In milliseconds: a slower write writes its entry once more. Half the age at which an entry without a record is removed. */
 const LATE = (GRACE / 2) * 60_000
 
 const MAX_PORTION = 1000
@@ -24,23 +24,23 @@ const MAX_PORTION = 1000
 /** An entry of the index. */
 export interface Entry {
   readonly key: string
-  /** As the server wrote it, to tell whether it was written again since. */
+  /** The server's own text, which shows whether the entry was written again since. */
   readonly score: string
-  /** Whether it may be removed, or needs a stamp, where no record is behind it. */
+  /** Whether it may be removed, or needs a stamp, if it has no record. */
   readonly isOld: boolean
 }
 
-/** Whether a write that began then, by `performance.now()`, took so long that its index entry may have been removed. */
+/** Whether a write that began at that `performance.now()` took so long that its index entry may have been removed. */
 export function isLate(began: number): boolean {
   return performance.now() - began > LATE
 }
 
-/** The score up to which an entry counts, as text in a record. */
+/** The instant up to which an entry counts, as text for the record. */
 export function listedUntil(expiresAt: number, now: number): string {
   return encodeNumber(coverage(expiresAt, now))
 }
 
-/** One more lifetime than its record, so that touches and replaces need not move the entry. */
+/** One lifetime beyond the record's expiry, so that touches and replaces need not move the entry. */
 function coverage(expiresAt: number, now: number): number {
   return expiresAt + Math.max(0, expiresAt - now)
 }
@@ -60,12 +60,12 @@ export class OwnerIndex {
     return runScript(this.#connection, ENLIST, this.#name(owner), args, ignore)
   }
 
-  /** Adds an entry without waiting for it; where that fails, the next touch of the session does it. */
+  /** Adds an entry without waiting for it. If that fails, the next touch of the session adds it. */
   addLater(owner: string, key: string, expiresAt: number, now: number): void {
     void this.add(owner, key, expiresAt, now).catch(ignore)
   }
 
-  /** Resolves, also where that failed: what stays behind is removed by a walk. */
+  /** Resolves even if the removal failed: a walk removes entries that are left. */
   remove(owner: string, key: string): Promise<unknown> {
     const name = this.#name(owner)
     return this.#connection.ask(['ZREM', name, key], name, ignore, ignore)
@@ -89,7 +89,7 @@ export class OwnerIndex {
     return { entries, cursor: after === '' ? undefined : after }
   }
 
-  /** Removes entries behind which no record of the owner was found, as far as they are old. Does not wait for it. */
+  /** Removes the old ones of these entries, for which no record of the owner was found. Does not wait for it. */
   clean(owner: string, entries: readonly Entry[]): void {
     const old = entries.filter((entry) => entry.isOld)
     if (old.length === 0) return
@@ -98,7 +98,7 @@ export class OwnerIndex {
   }
 
   #name(owner: string): string {
-    // As UTF-8 all texts with half a pair of surrogates in one place would be one.
+    // In UTF-8, texts that differ only in a lone surrogate would be equal.
     const text = isWellFormed(owner) ? owner : JSON.stringify(owner)
     return `${this.#prefix}owner:${createHash('sha256').update(text).digest('base64url').slice(0, 32)}`
   }

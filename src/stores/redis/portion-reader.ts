@@ -1,9 +1,9 @@
-// Reads the keys of a portion: with one command where they lie on one server, else each by itself.
+// Reads the keys of a portion: with one command if they are on one server, else one by one.
 import { textOf, textsOf, unexpected, type Connection } from './client.ts'
 import { inPortions, runScript } from './run.ts'
 import { HEAD_LENGTH, HEADS } from './scripts.ts'
 
-/** How many commands of one call are under way at once. */
+/** How many commands of one call may be under way at once. */
 const WIDTH = 50
 
 export class PortionReader {
@@ -18,7 +18,7 @@ export class PortionReader {
     this.#readsTogether = connection.sendToAll === undefined
   }
 
-  /** What lies under each key; `undefined` for nothing, or for what is no text. */
+  /** The value of each key; `undefined` if it is missing or no string. */
   values(keys: readonly string[]): Promise<readonly (string | undefined)[]> {
     return this.#readAll(
       keys,
@@ -27,7 +27,7 @@ export class PortionReader {
     )
   }
 
-  /** The lines up to the owner of what lies under each key; no payload is sent, but for a short one's beginning. */
+  /** The lines up to the owner of each key's value. Payloads are not sent, except their start where keys are read one by one. */
   heads(keys: readonly string[]): Promise<readonly string[]> {
     return this.#readAll(
       keys,
@@ -43,7 +43,7 @@ export class PortionReader {
     )
   }
 
-  /** Reads all at once where they are on one server (`undefined` says that they are not), else each by itself, a few at once. */
+  /** Reads all keys with one command, or each with its own, a few at once, if `together` gave `undefined`: it is not allowed. */
   async #readAll<T>(
     keys: readonly string[],
     together: (names: string[]) => Promise<readonly T[] | undefined>,
@@ -67,7 +67,7 @@ function unlessWrongType(error: unknown): undefined {
   if (!isWrongType(error)) throw error
 }
 
-/** Passes over an error that says: one command must not read several keys. */
+/** Ignores an error which says that one command must not read several keys. */
 function unlessApart(error: unknown): undefined {
   if (!(error instanceof Error && /CROSSSLOT|NOPERM|unknown command/i.test(error.message))) throw error
 }

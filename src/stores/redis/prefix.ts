@@ -1,9 +1,9 @@
-// The prefix of a store's keys, out of options that may be anything.
+// Reads the prefix of a store's keys from options of any type.
 import { invalidType, invalidValue } from '../../errors.ts'
 
 const NAMES = ['prefix', 'subscriber']
 
-/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for options of another shape or name. */
+/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong or unknown options. */
 export function prefixOf(options: { readonly prefix?: string | undefined }): string {
   const given: unknown = options
   if (typeof given !== 'object' || given === null || Array.isArray(given))

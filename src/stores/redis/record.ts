@@ -9,19 +9,19 @@ import { HEAD_LENGTH } from './scripts.ts'
 //   kind and version       kind: t = text payload, j = text as JSON, b = bytes as base64
 //   expiresAt
 //   lastSeenAt
-//   listedUntil            the score that its entry in the owner's index surely has; empty without an owner
-//   tags                   who wrote last, eight characters each, see below
+//   listedUntil            the least score of its entry in the owner's index; empty without an owner
+//   tags                   the last writers, eight characters each, see below
 //   owner                  as JSON; empty without one
 //   createdAt
 //   meta                   as JSON; empty without one
 //   payload
 //
-// Numbers are in base 36, or decimal behind `=` where they are no whole number.
+// Numbers are in base 36; a number that is no safe integer from 0 on is in decimal after `=`.
 //
-// Tags: a client may send a command twice, when a connection broke before the answer came (ioredis does). So each
-// create and replace carries a tag, four characters for the store and four for the call, and a script that finds its own
-// tag in the record knows that it ran before and answers again. Others may have replaced the record in between: hence
-// the last tag of each store that wrote within the last minute stays, of up to eight. One for each is enough, because
+// Tags: a client may send a command twice, if the connection broke before the answer came (ioredis does). So each create and
+// replace carries a tag, four characters for the store and four for the call, and a script that finds its own tag in the record
+// has run before and answers again. Other stores may have replaced the record in between. So a replace keeps the last tag of each
+// other store, up to eight tags in all, if the record's lastSeenAt is at most a minute old. One tag per store is enough, because
 // a client sends the commands of one connection in order.
 
 /** Five digits of base 36. */
@@ -30,18 +30,18 @@ const FIVE_DIGITS = 36 ** 5
 export function encodeNumber(value: number): string {
   if (!Number.isSafeInteger(value) || value < 0) return `=${value}`
   if (value < FIVE_DIGITS) return value.toString(36)
-  // In two numbers of 31 bits: 55 ns an instant instead of 200 (Node 20), and a change writes seven.
+  // As two numbers below 2^31: 55 ns per instant instead of 200 (Node 20), and a change writes seven.
   const low = value % FIVE_DIGITS
   return ((value - low) / FIVE_DIGITS).toString(36) + (low + FIVE_DIGITS).toString(36).slice(1)
 }
 
-/** The lines before listedUntil. */
+/** The lines of a record before listedUntil. */
 export function front({ version, payload, expiresAt, lastSeenAt }: SessionRecord): string {
   const kind = typeof payload !== 'string' ? 'b' : isWellFormed(payload) ? 't' : 'j'
   return `${kind}${encodeNumber(version)}\n${encodeNumber(expiresAt)}\n${encodeNumber(lastSeenAt)}\n`
 }
 
-/** What comes after the tags. */
+/** The part of a record after the tags. */
 export function back({ owner, createdAt, meta, payload }: SessionRecord): string {
   const ownerLine = owner === undefined ? '' : JSON.stringify(owner)
   const metaLine = meta === undefined ? '' : JSON.stringify(meta)
@@ -54,7 +54,7 @@ function encode(payload: string | Uint8Array): string {
   return isWellFormed(payload) ? payload : JSON.stringify(payload)
 }
 
-// What the scripts take apart, and only that.
+// Matches exactly what the scripts parse.
 const NUMBER = '(?:[\\da-z]+|=-?(?:[\\d.e+-]+|Infinity))'
 const HEAD = new RegExp(`^[a-z]${NUMBER}\n${NUMBER}\n${NUMBER}\n(?:\n[^\n]*\n\n|${NUMBER}\n[^\n]*\n[^\n]*\n)`)
 
@@ -86,14 +86,14 @@ export function decode(key: string, value: string): SessionRecord {
   }
 }
 
-/** When a record of that owner expires, by the lines up to its owner; `undefined` when they are of no such record. */
+/** The expiry of a record of that owner, from its lines up to the owner; `undefined` for any other record. */
 export function expiryOf(owner: string, head: string): number | undefined {
   const [, expiresAt = '', , , , line = ''] = head.split('\n', 6)
   if (line === '' || !HEAD.test(head)) return undefined
   return unlessCorrupt(() => (decodeOwner(line) === owner ? parse(expiresAt) : undefined))
 }
 
-/** When a record without an owner expires that may name another one in its place, by its lines up to meta; `undefined` for any other. */
+/** The expiry of a record that has meta and no owner, so may name a successor, from its lines up to meta; else `undefined`. */
 export function expiryOfReplaced(head: string): number | undefined {
   const [, expiresAt = '', , , , owner, , meta = ''] = head.split('\n', 8)
   if (owner !== '' || meta === '' || !HEAD.test(head)) return undefined
@@ -103,7 +103,7 @@ export function expiryOfReplaced(head: string): number | undefined {
 /**
  * The owner in a line that is not empty.
  *
- * @throws {CorruptRecord} when there is none.
+ * @throws {CorruptRecord} when the line holds no owner.
  */
 export function decodeOwner(line: string): string {
   const owner = textIn(line)
@@ -111,17 +111,17 @@ export function decodeOwner(line: string): string {
   return owner
 }
 
-/** The owner in a line of an answer; `undefined` where there is none, or none that can be read. */
+/** The owner in a line of an answer; `undefined` if there is none or it cannot be read. */
 export function readableOwner(line: string): string | undefined {
   return line === '' ? undefined : unlessCorrupt(() => decodeOwner(line))
 }
 
-/** The record in a value; `undefined` where there is none, or none that can be read: it must not hide the others. */
+/** The record in a value; `undefined` if there is none or it cannot be read, because it must not hide other records. */
 export function readable(key: string, value: string | undefined): SessionRecord | undefined {
   return value === undefined ? undefined : unlessCorrupt(() => decode(key, value))
 }
 
-/** What stands for a value that no store has written. */
+/** The error for a value that no store has written. */
 export function damaged(cause?: unknown): CorruptRecord {
   return new CorruptRecord(
     'the value of a session was not written by RedisStore: give the store a prefix that nobody else uses',
@@ -138,7 +138,7 @@ function decodePayload(kind: string, text: string): string | Uint8Array {
   )
 }
 
-/** @throws {CorruptRecord} for what is no number, or a whole one that would not come back as it is. */
+/** @throws {CorruptRecord} for text that is no number, or a whole number that is not a safe integer. */
 function parse(text: string): number {
   const isDecimal = text.startsWith('=')
   const value = isDecimal ? Number(text.slice(1)) : /^[\da-z]+$/.test(text) ? Number.parseInt(text, 36) : NaN

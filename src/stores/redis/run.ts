@@ -2,9 +2,9 @@ import type { Connection } from './client.ts'
 import type { Script } from './scripts.ts'
 
 /**
- * Runs a script by its hash; sends it whole where the server does not know it (new, flushed or failed over).
+ * Runs a script by its hash; sends its text if the server does not know it (new, flushed or failed over).
  *
- * @param keys several only where they are on one server.
+ * @param keys several only if they are on one server.
  */
 export function runScript<T>(
   { ask }: Connection,
@@ -21,7 +21,7 @@ export function runScript<T>(
   })
 }
 
-/** What `each` makes of the items, at most `width` of them under way. */
+/** The results of `each` for the items, with at most `width` calls under way. */
 export async function inPortions<T, R>(
   items: readonly T[],
   width: number,

@@ -1,7 +1,7 @@
-// The scripts that run inside the server. Each touches the keys that it declares: one, so that it runs in a Cluster too.
+// The scripts that run inside the server. Each touches only the keys that it declares: one, so that it runs in a Cluster too.
 import { createHash } from 'node:crypto'
 
-/** A script, and the hash by which a server that knows it runs it. */
+/** A script, and its hash, by which a server that knows the script runs it. */
 export interface Script {
   readonly text: string
   readonly sha: string
@@ -17,14 +17,14 @@ export const HEAD_LENGTH = 4096
 /** A time to live that Redis can still add to its clock. */
 export const LONGEST = 1e15
 
-/** An index entry without a record is removed at this age, in minutes: no create or replace is under way for so long. */
+/** An index entry without a record is removed at this age, in minutes: no create or replace is under way that long. */
 export const GRACE = 10
 
-/** Stamps of index entries count minutes of the server's clock, from 1 to this and again. 0: not stamped. */
+/** Stamps of index entries count minutes of the server's clock from 1 to this, then from 1 again. 0: not stamped. */
 export const STAMPS = 2047
 
-// Takes the record apart. What lies there but was not written by a store (another type, lines cut off, no numbers) is a
-// session that has ended: `value` is false, as for a key that does not exist. Any other error is answered as it is.
+// Parses the record. A value that no store has written (another type, lines cut off, no numbers) is a session that has ended:
+// `value` is false, as for a key that does not exist. Any other error is returned as it is.
 const PARSE = `
 local function number(text)
   return tonumber(text, 36) or tonumber(string.sub(text, 2))
@@ -61,11 +61,11 @@ return 'done'
 
 // KEYS: record. ARGV: one line of tag, now, time to live, the version to replace, expiresAt, and listedUntil ('-' when
 // the index was not written for this call, '0' when the record is expired); front; back; for an end, the channel and
-// what to announce there. Answers 'done', 'stale', 'gone'; '-' and an owner when done and the entry in that owner's
-// index has to go; 'unlisted' when nothing was written, for the index has to be written first.
+// the announcement. Answers 'done', 'stale', 'gone'; '-' and an owner when done and the entry in that owner's index must
+// be removed; 'unlisted' when nothing was written because the index has to be written first.
 //
-// A server that is full refuses writes that may need memory, but only as the first write of a script. So an end deletes
-// first. Where the ended record is refused all the same, the session has ended with the delete.
+// A full server refuses a write that may need memory only if it is the first write of a script. So an end deletes first.
+// If the ended record is refused nevertheless, the delete has ended the session.
 export const REPLACE: Script = script(`${PARSE}
 if not value then return 'gone' end
 local tag, now, lifetime, wanted, expiry, covered = string.match(ARGV[1], '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
@@ -105,8 +105,8 @@ return 'done'
 `)
 
 // KEYS: record. ARGV: one line of now, time to live, version, lastSeenAt, expiresAt, listedUntil ('-' as above). Answers
-// '-' refused, '=' older than what is stored, '+' and the owner when done, '?' and the owner when the index has to be
-// written first.
+// '-' when refused, '=' when older than what is stored, '+' and the owner when done, '?' and the owner when the index has
+// to be written first.
 export const TOUCH: Script = script(`${PARSE}
 local now, lifetime, wanted, seenAt, expiry, covered = string.match(ARGV[1], '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
 if not value or version ~= wanted or number(expires) <= number(now) then return '-' end
@@ -120,15 +120,15 @@ redis.call('SET', KEYS[1], front .. string.sub(value, rest), 'PX', lifetime)
 return '+' .. owner
 `)
 
-// KEYS: record. ARGV: channel, what to announce there. Answers '-' when there was none, else '+' and the owner.
+// KEYS: record. ARGV: channel, announcement. Answers '-' when there was no record, else '+' and the owner.
 export const DELETE: Script = script(`${PARSE}
 if redis.call('DEL', KEYS[1]) == 0 then return '-' end
 redis.pcall('PUBLISH', ARGV[1], ARGV[2])
 return '+' .. (value and owner or '')
 `)
 
-// KEYS: records, any number on one server. Answers the lines of each up to the owner, of one without owner up to its meta; ''
-// for none, or no text.
+// KEYS: records, any number on one server. Answers the lines of each up to the owner, or up to meta if it has no owner; '' for a
+// missing record or one that is no string.
 export const HEADS: Script = script(`
 local heads = {}
 for at, name in ipairs(KEYS) do
@@ -143,14 +143,14 @@ end
 return heads
 `)
 
-// The index of an owner is a sorted set of keys. The score of an entry is a whole number, up to which it counts, and a
-// fraction, the stamp of the minute when it was last written. Scores only grow, so that a walk in their order misses
-// none. Entries of version 0.1 have no stamp.
+// The index of an owner is a sorted set of keys. The whole part of an entry's score is the instant up to which it counts, the
+// fraction is the stamp of the minute when it was last written. Scores only grow, so that a walk in their order misses no
+// entry. Entries of version 0.1 have no stamp.
 const STAMP = `
 local minute = math.floor(redis.call('TIME')[1] / 60) % ${STAMPS} + 1
 `
 
-// KEYS: index. ARGV: the record's key, up to when it counts, the instant before which entries are past, now, slack.
+// KEYS: index. ARGV: the record's key, the instant up to which it counts, the instant before which entries are past, now, slack.
 export const ENLIST: Script = script(`${STAMP}
 local old = redis.pcall('ZSCORE', KEYS[1], ARGV[1])
 if type(old) == 'table' then
@@ -168,10 +168,10 @@ if last then redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(math
 return 'done'
 `)
 
-// KEYS: index. ARGV: limit, and where to begin: at first now, later what this answered. Answers the minute, where the
-// next portion begins ('' at the end), and key and score of each entry. Places of a sorted set are found by halving: any
-// number of entries may have one score. A place is a score and a key, in hex, for what is there by mistake may be no
-// text. Lua compares texts as the server's locale has it, the set by bytes.
+// KEYS: index. ARGV: limit, and where to begin: now at first, later the position from the answer before. Answers the minute, the
+// position of the next portion ('' at the end), and key and score of each entry. A position is a score and a key, found by
+// binary search, because any number of entries may have one score. The key is in hex, because a foreign one may be no text.
+// `follows` compares bytes, as the set does; Lua compares texts by the server's locale.
 export const PAGE: Script = script(`${STAMP}
 local function follows(text, other)
   for at = 1, math.min(#text, #other) do
@@ -206,8 +206,8 @@ table.insert(page, 1, tostring(minute))
 return page
 `)
 
-// KEYS: index. ARGV: key and score of entries behind which no record of the owner was found. One that was written again
-// since has another score, and stays. One without a stamp gets one, for a process of version 0.1 may just have written it.
+// KEYS: index. ARGV: key and score of entries for which no record of the owner was found. An entry that was written again since
+// has another score, and stays. An entry without a stamp gets one, because a process of version 0.1 may just have written it.
 export const CLEAN: Script = script(`${STAMP}
 for at = 1, #ARGV, 2 do
   local score = redis.call('ZSCORE', KEYS[1], ARGV[at])
@@ -223,9 +223,9 @@ end
 return 'done'
 `)
 
-// No KEYS: runs on each primary of a Cluster, for what that one holds. ARGV: prefix, first slot, limit. Answers the
-// node's id, the last slot that it looked at, who serves these slots (id and slot of each, as far as this node knows),
-// and what it holds of records (slot and name of each). At most 1024 slots at once, for nobody else is served meanwhile.
+// No KEYS: runs on each primary of a Cluster, for the keys that the node holds. ARGV: prefix, first slot, limit. Answers the
+// node's id, the last slot that it looked at, the nodes that serve these slots as far as this node knows (id and one slot of
+// each), and its records (slot and name of each). At most 1024 slots at once, because the node serves no other client meanwhile.
 export const SLOTS = `
 local prefix, first, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local found, owners, slot, seen = {}, {}, first, 0

@@ -1,5 +1,5 @@
-// Who listens for ends, over one subscription of the server's. While that does not stand, `undefined` is told every few
-// seconds, and once more when it stands again: what was announced in between is lost.
+// Notifies listeners of ends, over one subscription at the server. While it is down, `undefined` is announced every few seconds,
+// and once more when it is up again: announcements in between are lost.
 import { errorMonitor } from 'node:events'
 import { hasMethod } from './client.ts'
 import { invalidType } from '../../errors.ts'
@@ -11,28 +11,28 @@ export type RedisSubscriber =
   | { subscribe(channel: string): Promise<unknown> }
   | { subscribe(...channels: string[]): Promise<unknown> }
 
-/** What a subscription hears from its connection. */
+/** The callbacks of a subscription's connection. */
 interface Ear {
   readonly message: (message: string) => void
   /** The connection was cut: what is announced now is lost. */
   readonly lost: () => void
-  /** There is a connection again, on which the subscription has to be confirmed. */
+  /** Connected again: the subscription has to be confirmed. */
   readonly back: () => void
 }
 
 /** A subscription of one client to one channel. */
 interface Feed {
-  /** Resolves when the server has confirmed; may be called again. */
+  /** Resolves when the server has confirmed the subscription; may be called again. */
   readonly confirm: () => Promise<unknown>
   readonly close: () => void
 }
 
 export type OpenFeed = (channel: string, ear: Ear) => Feed
 
-/** How often `undefined` is told, and a refused subscription tried again, while there is none. */
+/** In milliseconds: how often `undefined` is announced, and a refused subscription retried, while there is none. */
 const PAUSE = 5000
 
-/** One subscription for any number of listeners; open while there is one. */
+/** One subscription for any number of listeners, open while there is a listener. */
 export class Subscription {
   readonly #open: OpenFeed
   readonly #channel: string
@@ -105,7 +105,7 @@ export class Subscription {
   }
 }
 
-// What is used of the subscribing clients.
+// The members that are used of subscribing clients.
 interface Emitter {
   on(event: string | symbol, listener: (...args: string[]) => void): unknown
   off(event: string | symbol, listener: (...args: string[]) => void): unknown
@@ -116,7 +116,7 @@ interface Connected extends Emitter {
 }
 
 interface Redis extends Connected {
-  /** Of a Cluster: where it subscribes, once it has. */
+  /** Of a Cluster: the connection of its subscriptions, once it has one. */
   readonly pubSubNode?: { readonly client: Connected } | undefined
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>
   unsubscribe(channel: string, listener: (message: string) => void): Promise<unknown>
@@ -132,7 +132,7 @@ interface IoredisNode extends Ioredis {
   disconnect(): void
 }
 
-/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` when no subscription of that client can be relied on. */
+/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` for a client whose subscriptions cannot be relied on. */
 export function feedOf(subscriber: unknown, client: unknown): OpenFeed {
   const refuse = (remedy?: string) =>
     invalidType('options.subscriber', 'a second client of redis, ioredis or iovalkey', subscriber, remedy)
@@ -154,15 +154,15 @@ export function feedOf(subscriber: unknown, client: unknown): OpenFeed {
 
 function redisFeed(client: Redis): OpenFeed {
   return (channel, { message, back, lost }) => {
-    // The client subscribes again by itself before it says that it is ready. That it was cut is an error in all versions, also
-    // where it does not connect again.
+    // The client subscribes again by itself before it emits 'ready'. In all versions it emits an error when it was cut, even if it
+    // does not connect again.
     const events: [string | symbol, () => void][] = [
       ['ready', back],
       [errorMonitor, lost],
       ['end', lost],
     ]
-    // A Cluster subscribes over a connection of its own to one node, and over another one where that is gone. In redis 5.0 to
-    // 5.8 it passes on nothing of what happens to it; what it passes on of other nodes loses nothing here.
+    // A Cluster subscribes over a separate connection to one node, and over another one when that is gone. In redis 5.0 to 5.8 it
+    // forwards no event of that connection. Events that it forwards of other nodes do no harm here.
     let heard: Emitter | undefined
     const hear = (connection: Emitter | undefined): void => {
       if (connection === heard) return
@@ -177,11 +177,11 @@ function redisFeed(client: Redis): OpenFeed {
     client.on('node-ready', back)
     return {
       async confirm() {
-        // To a channel that it knows it subscribes without a word to the server, even where there is none.
+        // The client subscribes to a known channel without asking the server, even when it is not connected.
         if (subscribing(client).isReady === false) throw new Error('the subscriber is not connected')
         await client.subscribe(channel, message)
         const connection = subscribing(client)
-        // In redis 4 it may be a promise, while the Cluster takes another one.
+        // In redis 4 it may be a promise while the Cluster changes the connection.
         if (!isClosed && hasMethod(connection, 'on')) hear(connection)
       },
       close() {
@@ -194,12 +194,12 @@ function redisFeed(client: Redis): OpenFeed {
   }
 }
 
-/** The connection that hears messages. */
+/** The connection that receives messages. */
 function subscribing(client: Redis): Connected {
   return client.pubSubNode?.client ?? client
 }
 
-// How many subscriptions of stores a client carries, by channel: it has one for all of them.
+// The number of stores subscribed over a client, by channel: the client has one subscription for all of them.
 const carried = new WeakMap<object, Map<string, number>>()
 
 function count(client: object, channel: string, change: 1 | -1): number {
@@ -230,8 +230,8 @@ function ioredisFeed(client: Ioredis): OpenFeed {
 }
 
 /**
- * A Cluster of ioredis subscribes over a hidden connection and says nothing when that is cut. So a node's connection is
- * duplicated, and another node's taken when it ends; it is the store's own, and closed with the subscription.
+ * A Cluster of ioredis subscribes over a hidden connection and reports nothing when that is cut. So the store duplicates the
+ * connection to a node, and to another node when that one ends. It owns the duplicate and closes it with the subscription.
  */
 function ioredisClusterFeed(cluster: { nodes(): readonly IoredisNode[] } & Emitter): OpenFeed {
   return (channel, { message, back, lost }) => {

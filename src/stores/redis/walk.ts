@@ -1,5 +1,5 @@
-// All names of records under a prefix, in portions. Of one server by SCAN; of a Cluster slot by slot, by asking every
-// primary for what it holds of the same slots.
+// Walks the names of all records under a prefix, in portions: on one server by SCAN, in a Cluster slot by slot, by asking every
+// primary for its names in the same slots.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { textOf, textsOf, unexpected, type Connection } from './client.ts'
 import { SLOTS } from './scripts.ts'
@@ -10,19 +10,19 @@ export interface NamePage {
   readonly cursor: string | undefined
 }
 
-/** How often a portion of one server asks for more before it is handed out, although it may be empty. */
+/** The most SCAN calls for one portion of one server; after them the portion is returned, even if it is empty. */
 const ROUNDS = 10
 
-/** How often a walk begins anew, because a cursor of SCAN means nothing to the server that took over. */
+/** How often a walk may restart: after a failover, the new server cannot continue the old one's SCAN cursor. */
 const RESTARTS = 8
 
-/** How often, 100 ms apart, a Cluster's client is given time to learn of a primary. */
+/** How often, 100 ms apart, to wait for a Cluster's client to learn of a primary. */
 const TRIES = 20
 
 /**
- * A portion of one server. A cursor is the server's run id, how often the walk has begun anew, and what SCAN gave.
+ * A portion of one server. A cursor is the server's run id, the number of restarts, and the cursor of SCAN.
  *
- * @param real the prefix as the server knows it.
+ * @param real the prefix as the server sees it.
  */
 export async function walkServer(
   { ask }: Connection,
@@ -35,7 +35,7 @@ export async function walkServer(
   let [id, position] = [before, begin]
   const names: string[] = []
   for (let round = 0; round < ROUNDS && names.length < limit; round++) {
-    // The command may not be allowed: then nobody can tell that another server answers.
+    // INFO may be forbidden: then a change of the server cannot be noticed.
     const info = ask(['INFO', 'server'], '', textOf, () => undefined)
     const [next, page] = await ask(['SCAN', position, 'MATCH', pattern, 'COUNT', `${limit}`], '', scanned)
     const served = /run_id:(\w+)/.exec((await info) ?? '')?.[1] ?? ''
@@ -60,22 +60,22 @@ function isRecord(name: string, prefix: string): boolean {
   return name.length === prefix.length + 43 && name.startsWith(prefix)
 }
 
-/** What the primaries of a Cluster hold of a range of slots. */
+/** The records of a range of slots on the primaries of a Cluster. */
 interface Range {
-  /** The last slot at which all have looked. */
+  /** The last slot that all primaries have looked at. */
   readonly last: number
   readonly ids: ReadonlySet<string>
-  /** Who serves these slots, and one of them each. */
+  /** The nodes that serve these slots, each with one of its slots. */
   readonly owners: ReadonlyMap<string, number>
   readonly found: ReadonlyMap<string, number>
 }
 
 /**
- * A portion of a Cluster. A cursor is a slot, and where that slot holds more than a portion the last name before.
+ * A portion of a Cluster. A cursor is a slot, and the last name before if the walk is in the middle of that slot.
  *
- * A slot may be on its way from one node to another, name by name. So all primaries are asked, and then all of them once
- * more: a name that moved after one of them was asked for the first time is found by the second round. That the client
- * knows all primaries is seen from what the nodes tell of each other.
+ * A slot may be migrating from one node to another, name by name. So all primaries are asked, and then all of them again: the
+ * second round finds a name that moved while the first was under way. What the nodes report of each other shows whether the
+ * client knows all primaries.
  */
 export async function walkCluster(
   connection: Connection,
@@ -87,7 +87,7 @@ export async function walkCluster(
   const [from = '0', after] = cursor?.split(' ') ?? []
   const first = Number(from)
   const command = ['EVAL', SLOTS, '0', real, from, `${limit}`]
-  // Ends with a portion, or a throw after so many TRIES.
+  // Ends with a portion, or throws after TRIES attempts.
   for (let attempt = 0; ; attempt++) {
     const rounds = [rangeOf(await sendToAll(command)), rangeOf(await sendToAll(command))]
     const unknown = rounds.flatMap(({ owners, ids }) => [...owners].filter(([id]) => !ids.has(id)))
@@ -121,20 +121,20 @@ function rangeOf(answers: readonly unknown[]): Range {
   return { last, ids, owners, found }
 }
 
-/** Asks for a key in that slot: by the redirection the client learns who serves it. */
+/** Asks for a key in that slot: from the redirection the client learns which node serves it. */
 async function learn({ ask }: Connection, prefix: string, slot: number): Promise<void> {
   const key = `${prefix}{${tagOf(slot)}}`
   await ask(['GET', key], key, textOf, () => undefined)
   await sleep(100)
 }
 
-/** A text of that slot. Each of the 16,384 slots has a number below 200,000. */
+/** A text that hashes to that slot. For each of the 16,384 slots there is a number below 200,000 that does. */
 function tagOf(slot: number): string {
   for (let tag = 0; tag < 200_000; tag++) if (crc16(`${tag}`) % 16384 === slot) return `${tag}`
   throw new Error('a scan of a Cluster was to go on at a slot that no Cluster has')
 }
 
-/** CRC-16/XMODEM, by which a Cluster spreads keys. */
+/** CRC-16/XMODEM, by which a Cluster assigns keys to slots. */
 function crc16(text: string): number {
   let crc = 0
   for (let at = 0; at < text.length; at++) {

@@ -1,25 +1,26 @@
-// The log of writes. SQLite copies it into the file within one unlucky commit: at its usual length that waits for the disk
-// once more, and where a reader has kept it long, hundreds of megabytes stop the process for seconds. So a thread beside
-// this one copies it, with the same library, and SQLite itself only where the thread does not keep up.
+// The write-ahead log. SQLite copies it into the file within a commit. At the log's usual length that commit waits for the disk
+// once more; if a reader has kept the log from being copied, hundreds of megabytes block the process for seconds. So a thread
+// copies the log, with the same library, and SQLite itself only if the thread does not keep up.
 import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { prepared, type SqliteDatabase } from './database.ts'
 import type { Row } from './rows.ts'
 
-// The pages at which SQLite copies a log, unless an app has set another number, and how many it may come to beside a thread.
+// The pages at which SQLite copies a log, unless an app has set another number, and the pages at which it does so beside a thread.
 const USUAL_LIMIT = 1000
 const RAISED_LIMIT = 4000
-// The bytes at which a thread begins: the usual limit, or where the app has set one, a length that was not meant.
+// The bytes at which a thread starts: LONG is the usual limit; VERY_LONG, where the app has set its own limit, a length that no
+// app intends.
 const LONG = 4 * 1024 * 1024
 const VERY_LONG = 16 * 1024 * 1024
-// How often to look at the log's length, in milliseconds; how long to leave one alone after a copying, unless it comes to
-// so many times the length: a busy sweep writes tens of megabytes meanwhile, and SQLite itself must not copy them.
+// How often to look at the log's length, and how long to pause after a copy, in milliseconds. At HASTE times the length a thread
+// starts even in the pause: a busy sweep writes tens of megabytes meanwhile, which SQLite itself must not copy.
 const INTERVAL = 50
 const PAUSE = 500
 const HASTE = 2
 
-// Copies what no reader needs any more, again and again until all is copied or a minute has passed, and then shortens the
-// file, which takes the lock of writers for a moment: they wait for it as for any other.
+// Copies as much as readers allow, again and again until all is copied or a minute has passed. Once all is copied, it truncates
+// the log, which takes the write lock for a moment: writers wait for it as for any other lock.
 const COPY = `
   const { parentPort, workerData } = require('node:worker_threads')
   const found = workerData.module === undefined ? require('node:sqlite').DatabaseSync : require(workerData.module)
@@ -41,7 +42,7 @@ const COPY = `
   copy()
 `
 
-/** Looks after the log of one file. */
+/** Keeps the log of one file short. */
 export class CheckpointKeeper {
   readonly #database: SqliteDatabase
   readonly #log: string
@@ -64,11 +65,11 @@ export class CheckpointKeeper {
     this.#setAutoCheckpoint(RAISED_LIMIT)
   }
 
-  /** To be called before each write: it is at its end that SQLite copies. */
+  /** To be called before each write, because SQLite copies the log at the end of a write. */
   beforeWrite(): void {
     const now = performance.now()
     if (now < this.#notBefore || this.#worker !== undefined || this.#workerData === undefined) return
-    // The app leaves the log to another program, a replicator for one.
+    // The app leaves the log to another program, such as a replicator.
     if (this.#limit === 0) return
     this.#notBefore = now + INTERVAL
     if (this.#length() > this.#long * (now < this.#pausedUntil ? HASTE : 1)) this.#copy(this.#workerData)
@@ -76,7 +77,7 @@ export class CheckpointKeeper {
 
   close(): void {
     this.#isClosed = true
-    // Ended in the middle of its work, it would take a lock of the file with it.
+    // A thread that is terminated during its work would leave the file locked.
     if (this.#worker !== undefined) this.#worker.postMessage('end')
     else if (this.#workerData !== undefined) this.#giveBack()
   }
@@ -117,27 +118,26 @@ export class CheckpointKeeper {
       const hasFailed = this.#notBefore === Infinity
       if (hasFailed && this.#limit === RAISED_LIMIT) this.#limit = USUAL_LIMIT
       this.#pausedUntil = performance.now() + PAUSE
-      // A reader held all of it back for a minute. Where the reader goes now, the next commit must not copy it: the next
-      // thread does.
+      // A reader has blocked the copy for a minute. Once it is gone, the next thread must copy the log, not the next commit.
       const isLeft = !hasFailed && this.#length() > this.#long * HASTE
       if (isLeft) this.#notBefore = this.#pausedUntil
       if (!isLeft || this.#isClosed) this.#giveBack()
     })
-    // Last, for it fails where the app has closed the database.
+    // Last, because it fails if the app has closed the database.
     this.#setAutoCheckpoint(0)
   }
 
-  /** The copying goes back to SQLite. */
+  /** Lets SQLite copy the log again. */
   #giveBack(): void {
     try {
       this.#setAutoCheckpoint(this.#limit)
     } catch {
-      // the database was closed meanwhile, and its setting with it
+      // the database was closed meanwhile, which ends its settings
     }
   }
 }
 
-/** Where a thread finds the library of a database: `'node:sqlite'` or a file; `undefined` where that cannot be known. */
+/** Where a thread can load the library of a database from: `'node:sqlite'` or a file; `undefined` if unknown. */
 function moduleOf(library: unknown): string | undefined {
   const builtin = process.getBuiltinModule('node:sqlite' as 'node:fs') as unknown as
     { DatabaseSync?: unknown } | undefined
@@ -146,7 +146,7 @@ function moduleOf(library: unknown): string | undefined {
     _cache?: Readonly<Record<string, { exports?: unknown } | undefined>>
   }
   return Object.entries(loaded ?? {}).find(([, module]) => {
-    // Modules export anything: `null` as well, or getters that throw.
+    // A module may export anything, even `null` or getters that throw.
     const exports = module?.exports as { default?: unknown } | null | undefined
     try {
       return exports !== undefined && exports !== null && (exports === library || exports.default === library)

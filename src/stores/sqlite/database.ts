@@ -1,4 +1,4 @@
-// The databases that a SqliteStore can work with: node:sqlite, better-sqlite3, libsql and bun:sqlite, told by shape.
+// The databases that a SqliteStore can work with: node:sqlite, better-sqlite3, libsql and bun:sqlite, recognised by shape.
 import { fileURLToPath } from 'node:url'
 import { invalidMix, invalidType, invalidValue, SessionError } from '../../errors.ts'
 import { isPromise } from '../../store.ts'
@@ -8,15 +8,15 @@ import type { Row } from './rows.ts'
 export type Value = string | number | null | Uint8Array
 
 /** The part that is used of a prepared statement. */
-// The types of better-sqlite3 and libsql work out for each statement what it takes; under TypeScript 5 only `any` fits all.
+// The types of better-sqlite3 and libsql infer the parameters of each statement; under TypeScript 5 only `any` fits all.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export interface SqliteStatement<Bound = any> {
   run(...values: Bound[]): { readonly changes: number | bigint }
   get(...values: Bound[]): unknown
   all(...values: Bound[]): unknown[]
-  /** Of newer versions of node:sqlite, where a database may be told to give rows as arrays. */
+  /** Only in newer versions of node:sqlite, where a database may be set to give rows as arrays. */
   setReturnArrays?(enabled: boolean): void
-  /** Of node:sqlite, which throws for a whole number that is larger than a number can be, and never rounds it. */
+  /** Only in node:sqlite, which otherwise throws for an integer above the safe ones; it never rounds. */
   setReadBigInts?(enabled: boolean): void
 }
 
@@ -25,7 +25,7 @@ export interface SqliteDatabase {
   exec(sql: string): unknown
   prepare(sql: string): SqliteStatement
   readonly inTransaction?: boolean
-  /** Of these libsql alone has it. */
+  /** Only in libsql. */
   sync?(): unknown
 }
 
@@ -33,7 +33,7 @@ export type OwnDatabase = SqliteDatabase & { close(): void }
 
 const A_DATABASE = 'a path, or a database of node:sqlite, better-sqlite3, libsql or bun:sqlite'
 
-/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` for what is no database, or one that answers by callback. */
+/** @throws {TypeError} `ERR_INVALID_ARG_TYPE` unless it is a database that does not answer by callback. */
 export function checkDatabase(database: unknown): asserts database is SqliteDatabase {
   const { exec, prepare, parallelize } = (database ?? {}) as Readonly<Record<string, unknown>>
   if (typeof exec !== 'function' || typeof prepare !== 'function') throw invalidType('database', A_DATABASE, database)
@@ -42,10 +42,10 @@ export function checkDatabase(database: unknown): asserts database is SqliteData
   }
 }
 
-/** @throws {TypeError} for what is no path of a file, and where this Node has no `node:sqlite`. */
+/** @throws {TypeError} if it is no path of a file, and if this Node has no `node:sqlite`. */
 export function openPath(given: string | URL): OwnDatabase {
   const path = pathOf(given)
-  // The types of the oldest supported Node do not know this module, nor does that Node have it.
+  // The oldest supported Node has neither this module nor its types.
   const sqlite = process.getBuiltinModule('node:sqlite' as 'node:fs') as unknown as
     { DatabaseSync: new (path: string) => OwnDatabase } | undefined
   if (sqlite === undefined) {
@@ -62,7 +62,7 @@ function pathOf(given: string | URL): string {
   if (given === '' || (typeof given === 'string' && given.includes('\0'))) throw invalidValue('database', rule, given)
   if (typeof given === 'string' && !/^[a-z][a-z0-9+.-]+:/i.test(given)) return given
   const text = String(given)
-  // Of file:name no URL keeps that the name was relative.
+  // A URL made from file:name loses that the name was relative.
   if (!/^file:\//i.test(text) || /[?#]/.test(text)) throw invalidValue('database', rule, given)
   try {
     return fileURLToPath(text)
@@ -71,7 +71,7 @@ function pathOf(given: string | URL): string {
   }
 }
 
-/** A statement that gives rows as objects, and whole numbers of any size. */
+/** A statement that gives rows as objects, and integers of any size. */
 export function prepared(database: SqliteDatabase, text: string): SqliteStatement<Value> {
   const statement = database.prepare(text) as SqliteStatement<Value> // all databases bind these
   statement.setReturnArrays?.(false)
@@ -100,7 +100,7 @@ export function makeTable(database: SqliteDatabase, table: string): void {
   }
 }
 
-/** An index's name that no other table's index or other object has. */
+/** A name for the index that no other object has, and no index of another table. */
 function freeName(database: SqliteDatabase, table: string, name: string): string | undefined {
   const names = [name, ...[2, 3, 4, 5, 6, 7, 8, 9].map((number) => `${name}_${number}`)]
   return names.find((candidate) => {
@@ -114,7 +114,7 @@ function freeName(database: SqliteDatabase, table: string, name: string): string
   })
 }
 
-/** @throws {SessionError} where a database answers in another way, which must not pass for a missing session. */
+/** @throws {SessionError} if the answer has another shape, which must not pass for a missing session. */
 export function wrote(result: { readonly changes?: unknown } | null | undefined): boolean {
   return changesIn(result) > 0
 }
@@ -129,7 +129,7 @@ export function changesIn(result: { readonly changes?: unknown } | null | undefi
   )
 }
 
-/** @throws {SessionError} where a database answers later. */
+/** @throws {SessionError} if the database answers with a promise. */
 export function assertAtOnce(answer: unknown): void {
   if (!isPromise(answer)) return
   throw new SessionError(
@@ -147,13 +147,13 @@ export function isLocked(error: unknown): boolean {
   return typeof code === 'string' && /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(code)
 }
 
-// All of these have one result code, SQLITE_ERROR; the words have not changed in twenty years.
+// Such errors share one result code, SQLITE_ERROR, so the message decides. It has not changed in twenty years.
 export function isMissingTable(error: unknown, table: string): boolean {
   const words = `no such table: ${table}`.toLowerCase()
   return messageOf(error).toLowerCase().replace('no such table: main.', 'no such table: ').endsWith(words)
 }
 
-/** An error as it is thrown to the core: with words where a table of that name is not a store's. */
+/** The error for the core, with an explanation if the table was not made by a store. */
 export function worded(error: unknown): unknown {
   return /no such column|has no column named|ON CONFLICT clause does not match|because it is a view|NOT NULL constraint failed/.test(
     messageOf(error),

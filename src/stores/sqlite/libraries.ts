@@ -1,15 +1,15 @@
-// Two SQLite libraries in one process on one file. Locks of POSIX belong to the process, and each library knows of its own
-// alone: neither waits for the other, and what one has acknowledged the other overwrites.
+// Detects two SQLite libraries in one process on one file. POSIX locks belong to the process, and each library knows only its own:
+// neither waits for the other, and one overwrites what the other has acknowledged.
 import { readdir, readlink, realpath } from 'node:fs/promises'
 
-// Where Linux lists the files that this process has open. To open the database file in order to look at it would be the
-// end of its locks.
+// Where Linux lists the open files of this process. Opening and closing the database file itself would drop the process's locks
+// on it.
 const OPEN_FILES = '/proc/self/fd'
-// A process with more open files than this is a busy server, whose time is not ours.
+// A process with more open files than this is a busy server, for which the check would take too long.
 const MAX_OPEN = 4096
 const noticed = new Set<string>()
 
-/** Says once, a moment later, if another SQLite library of this process has the file open. Only Linux tells. */
+/** Warns once, a moment later, if another SQLite library of this process has the file open. Works only on Linux. */
 export function noticeOtherLibraries(file: string): void {
   if (process.platform !== 'linux' || noticed.has(file)) return
   void countLibraries(file).then((libraries) => {
@@ -22,7 +22,7 @@ export function noticeOtherLibraries(file: string): void {
   })
 }
 
-/** A library maps the shared memory of a file once, over one descriptor for all its connections. */
+/** Each library has one descriptor of the file's shared memory, for all its connections. */
 async function countLibraries(file: string): Promise<number> {
   try {
     const shared = `${await realpath(file)}-shm`
@@ -31,6 +31,6 @@ async function countLibraries(file: string): Promise<number> {
     const targets = await Promise.all(open.map((name) => readlink(`${OPEN_FILES}/${name}`).catch(() => '')))
     return targets.filter((target) => target === shared).length
   } catch {
-    return 0 // only a help: where nothing can be seen, nothing is said
+    return 0 // only a help: without access there is no warning
   }
 }

@@ -1,18 +1,18 @@
-// Portions of a table, read so that the process has its turn between the rows.
+// Reads portions of a table, with turns of the event loop in between.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { SessionRecord } from '../../store.ts'
 import { unlessCorrupt } from '../corrupt.ts'
 import { toKey, toRecord, type Row } from './rows.ts'
 
-// How many batches one portion may take, of expired rows as well: it ends early then, and perhaps empty.
+// The most batches of one portion, including expired rows. After them it ends early, and may be empty.
 const MAX_BATCHES = 400
 
-// How much of payloads one statement should read, in bytes or characters: some milliseconds' worth. And how many rows the
-// first one looks at, before anything is known of their size.
+// The size of the payloads that one statement should read, in bytes or characters: some milliseconds of work. And the rows of the
+// first statement, before their size is known.
 const MAX_BYTES = 1024 * 1024
 const FIRST_ROWS = 16
 
-/** How many rows a statement looks at: fewer where they have turned out to be large. */
+/** How many rows a statement looks at: fewer if earlier rows were large. */
 export class Batch {
   rows: number
   readonly #most: number
@@ -22,7 +22,7 @@ export class Batch {
     this.rows = Math.min(most, FIRST_ROWS)
   }
 
-  /** So that as many rows of the same size would be within the bound, and no more than twice as many as now. */
+  /** Sets how many rows of the same size fit the bound, at most twice as many as now. */
   learn(rows: readonly Row[]): void {
     if (rows.length === 0) return
     let bytes = 0
@@ -35,8 +35,8 @@ export class Batch {
 }
 
 /**
- * Looks at rows in batches, with a turn of the event loop after each, until there are as many as wanted. `next` is the key
- * after which the next portion begins.
+ * Looks at rows in batches, with a turn of the event loop after each, until `limit` were found. `next` is the key after which
+ * the next portion begins.
  */
 export async function portion<Found>(
   limit: number,
@@ -58,7 +58,7 @@ export async function portion<Found>(
         return { found, next: after }
       }
       const key = unlessCorrupt(() => toKey(row))
-      // From a key that is no text the next batch cannot go on, but from the one beside it.
+      // The next batch cannot start after a key that is no text, only after one beside it.
       if (key === undefined) continue
       after = key
       const item = unlessCorrupt(() => take(row))
@@ -71,7 +71,7 @@ export async function portion<Found>(
   return { found, next: after }
 }
 
-/** Of a record that has expired the statement gives no payload. */
+/** The statement gives no payload for an expired record. */
 export function liveRecord(row: Row): SessionRecord | undefined {
   return row['payload'] === null ? undefined : toRecord(row)
 }

@@ -1,8 +1,8 @@
-// Rows of a table of SQLite, whose columns take values of any type: what is no record must not pass for one.
+// Rows of a SQLite table. Its columns take values of any type, and a row that is no record must not pass for one.
 import { CorruptRecord, type SessionRecord } from '../../store.ts'
 import { fromText } from '../text.ts'
 
-// What an app, a fault of the disk or a hand may have left in a column. node:sqlite gives bytes as a Uint8Array,
+// Any value that an app, a disk fault or a manual edit may have left in a column. node:sqlite gives bytes as a Uint8Array,
 // better-sqlite3 as a Buffer, libsql as a Buffer or an ArrayBuffer.
 export type Stored = string | number | bigint | boolean | Uint8Array | ArrayBuffer | null | undefined
 
@@ -29,7 +29,7 @@ export function toKey(row: Row): string {
   return rawText(row['key'])
 }
 
-/** The version in a row; NaN, which equals nothing, where there is none. */
+/** The version in a row; NaN, which equals nothing, if there is none. */
 export function versionIn(row: Row): number {
   const { version } = row as { version?: Stored }
   return typeof version === 'number' || typeof version === 'bigint' ? Number(version) : NaN
@@ -47,7 +47,7 @@ function toOptional(value: Stored): string | undefined {
 
 function toPayload(value: Stored, isText: Stored): string | Uint8Array {
   if (typeof value === 'string') return fromText(value)
-  // A number, which no store writes, stays the text that it would be: no payload that can be read.
+  // A number, which no store writes, becomes text that cannot be read as a payload.
   if (typeof value !== 'object' || value === null) return String(value)
   return Number(isText ?? 0) === 1 ? fromText(rawText(value)) : new Uint8Array(bytesOf(value))
 }

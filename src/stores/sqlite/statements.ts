@@ -1,4 +1,4 @@
-// The table of a SqliteStore, and what is said to the database.
+// The table of a SqliteStore, and its statements.
 import { invalidValue } from '../../errors.ts'
 import { checkIdentifier, checkOptions } from '../identifier.ts'
 
@@ -18,16 +18,16 @@ export type StatementName =
   | 'collect'
   | 'postpone'
 
-/** All columns of the table but the one that only the sweep reads. */
+/** All columns except the key, the payload, and `sweep_at`, which only the sweep reads. */
 const FIELDS = ['version', 'owner', 'created_at', 'last_seen_at', 'expires_at', 'meta'] as const
 
 export const COLUMNS: readonly string[] = ['key', ...FIELDS, 'sweep_at', 'payload']
 
 /**
- * The statements that make the table of a `SqliteStore` and its indexes, for those who keep their schema themselves
- * and set `createTable: false`. Running them again changes nothing.
+ * The statements that make the table of a `SqliteStore` and its indexes, for apps that manage their schema themselves and set
+ * `createTable: false`. Running them again changes nothing.
  *
- * @param options the table as the store takes it, or its name alone.
+ * @param options the store's `table` option, or the name of the table.
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a table name that is not a plain identifier.
  */
 export function sqliteSchema(options: string | { readonly table?: string | undefined } = {}): string {
@@ -45,8 +45,8 @@ export function checkTable(option: string, table: unknown): asserts table is str
 }
 
 export function tableText(table: string): string {
-  // With WITHOUT ROWID a payload of 1 kB would take three times its size: rows that are not small fill an index badly.
-  // Columns up to the payload are found on a row's first page, however large the payload.
+  // WITHOUT ROWID would take three times the size of a 1 kB payload, because rows that are not small fill an index badly.
+  // The payload comes last, so that the other columns are on a row's first page, however large the payload.
   return `CREATE TABLE IF NOT EXISTS "${table}" (
       key TEXT NOT NULL PRIMARY KEY,
       version INTEGER NOT NULL,
@@ -72,13 +72,13 @@ export function indexText(name: string, on: string): string {
 }
 
 /**
- * `sweep_at` is an instant no later than `expires_at`, and only it is indexed. A touch leaves it behind, and so writes no
- * index; when it passes, the sweep removes the record or moves `sweep_at` on to where `expires_at` has got to.
+ * `sweep_at` is an instant no later than `expires_at`, and only `sweep_at` is indexed. A touch does not move it, and so writes no
+ * index. When it has passed, the sweep removes the record or sets `sweep_at` to the current `expires_at`.
  *
- * SQLite rewrites the index of each column that SET names, changed or not: twice the pages for a replace or a touch. So
- * both come in a short form that names no indexed column and misses when one has to change, and a full one.
+ * SQLite rewrites the index of each column that SET names, changed or not: twice the pages for a replace or a touch. So both have
+ * a short form, which names no indexed column and matches no row if one has to change, and a full form.
  *
- * `textAsBytes`: libsql ends the process over text that is no UTF-8, so all text is asked for as bytes.
+ * `textAsBytes`: libsql ends the process over text that is not UTF-8, so all text is read as bytes.
  */
 export function statementTexts(table: string, textAsBytes: boolean): Readonly<Record<StatementName, string>> {
   const due = `rowid IN (SELECT rowid FROM "${table}" WHERE sweep_at <= ? ORDER BY sweep_at LIMIT ?)`
@@ -97,8 +97,8 @@ export function statementTexts(table: string, textAsBytes: boolean): Readonly<Re
     ...['version', 'created_at', 'last_seen_at', 'expires_at'].map(whole),
     ...(textAsBytes ? ["typeof(payload) = 'text' AS is_text"] : []),
   ].join(', ')
-  // A portion looks at a number of rows, whatever they are. Of one that has expired no payload is read, and so no payload
-  // tells that it has. Any text is smaller than any bytes, which is what x'' is.
+  // A portion looks at a number of rows, live or not. The payload of an expired row is not read: NULL there means expired. Any
+  // text sorts before any blob, such as x''.
   const portion = (what: string, where: string) =>
     `SELECT ${what} FROM "${table}" AS held WHERE ${where} key > ? AND key < x'' ORDER BY held.key LIMIT ?`
   const live = `${columns}, CASE WHEN expires_at > ? THEN ${payload} END AS payload`
@@ -123,10 +123,10 @@ export function statementTexts(table: string, textAsBytes: boolean): Readonly<Re
       UPDATE "${table}" SET ${seen}, sweep_at = CASE WHEN ? >= last_seen_at THEN min(sweep_at, ?) ELSE sweep_at END
       WHERE ${version}`,
     remove: `DELETE FROM "${table}" WHERE key = ?`,
-    // (now, owner, the last key of the portion before, how many rows to look at)
+    // (now, owner, the last key of the batch before, how many rows to look at)
     list: portion(live, 'owner = ? AND'),
     listKeys: portion(`${text('key')}, expires_at > ? AS live`, 'owner = ? AND'),
-    // (now, the last key of the portion before, how many rows to look at)
+    // (now, the last key of the batch before, how many rows to look at)
     scan: portion(live, ''),
     collect: `DELETE FROM "${table}" WHERE ${due} AND expires_at <= ?`,
     postpone: `UPDATE "${table}" SET sweep_at = expires_at WHERE ${due} AND expires_at > ?`,

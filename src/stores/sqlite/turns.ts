@@ -1,4 +1,4 @@
-// Writes that met another process's lock. SQLite itself never waits for one, for that would stop the process.
+// Writes that met another process's lock. SQLite itself never waits for a lock, because that would block the process.
 import { setTimeout as pause } from 'node:timers/promises'
 import { isLocked } from './database.ts'
 
@@ -8,14 +8,14 @@ interface Waiting {
   readonly end: number
 }
 
-// The middleware gives up on a store after two seconds by default. Giving up a little earlier lets it report SQLite's own
-// words instead of a silence, and leaves no write behind that nobody waits for.
+// In milliseconds. The middleware's default deadline for a store call is two seconds. Giving up a little earlier lets it report
+// SQLite's own error instead of a timeout, and leaves no write that no caller waits for.
 const PATIENCE = 1800
 const MAX_PAUSE = 20
-// How long waiting writes may keep the process, in milliseconds.
+// How long waiting writes may occupy the process at a time, in milliseconds.
 const MAX_TURN = 10
 
-/** A line of writes of which one at a time asks for the lock. */
+/** A queue of writes; one at a time asks for the lock. */
 export class Turns {
   readonly #waiting: Waiting[] = []
 
@@ -38,7 +38,7 @@ export class Turns {
     }
   }
 
-  /** In the order of their coming, until the lock is held elsewhere or other work must have its turn. */
+  /** Runs writes in the order of arrival, until another process holds the lock or `end` has passed. */
   #some(end: number): boolean {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
       try {

@@ -1,9 +1,9 @@
-// Data that was stored: a request's own changes, or one update from outside.
+// Checks stored data: a request's own changes, or one update from outside of requests.
 import { withCount, type Entry } from './entry.ts'
 import type { Ledger } from './ledger.ts'
 import type { Contents, Mind } from './mind.ts'
 
-/** A change of a session that goes on, or the first record of one. */
+/** A request changed a session, or stored its first record. */
 export function changed(ledger: Ledger, mind: Mind, entry: Entry, before: Contents, now: number): void {
   const { doing } = mind
   ledger.expect(mind, ['commit', 'save', 'update'].includes(doing.do), 'data was stored')
@@ -27,7 +27,7 @@ export function changed(ledger: Ledger, mind: Mind, entry: Entry, before: Conten
   else mind.settle(entry.contents)
 }
 
-/** One update from outside. */
+/** An update from outside changed a session. */
 export function counted(ledger: Ledger, mind: Mind, entry: Entry, before: Contents, owner: string | undefined): void {
   const { doing } = mind
   const { key } = entry.record

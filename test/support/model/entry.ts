@@ -1,30 +1,30 @@
-// A session as the ledger knows it: its record, and what became of it.
+// A session in the ledger: its record, and what became of it.
 import type { SessionRecord } from '../../../src/store.ts'
 import type { Contents, Message } from './mind.ts'
 
 export interface Entry {
   record: SessionRecord
   contents: Contents
-  /** What each version held: the process may know a newer one than a request has read. */
+  /** The contents by version: the process may know a newer version than the request has read. */
   readonly versions: Map<number, Contents>
-  /** The touches that were asked for: a change of the version that one is about counts it, whatever becomes of it. */
+  /** The touches that were requested. A change of the touched version takes the touch into account, even if that fails. */
   readonly touches: AskedTouch[]
-  /** Sessions that took one another's place are one chain. */
+  /** The number shared by all sessions that replaced one another. */
   chain: number
   /** The absolute timeout counts from here. */
   startedAt: number
-  /** A lifetime of its own, and since when. */
+  /** The session's own lifetime, and its start. */
   own: Own | undefined
-  /** Its owner, also once it has ended. */
+  /** The owner, kept after the session has ended. */
   ownedBy: string | undefined
-  /** The session has not moved to it yet: it may be left. */
+  /** Whether the session has not moved to this record yet: the copy may be abandoned. */
   isCopy: boolean
-  /** How often it was updated from outside while it was a copy. */
+  /** The number of updates from outside while it was a copy. */
   counted: number
-  /** Why it is no session any more. */
+  /** Why the session ended. */
   end: 'replaced' | 'ended' | undefined
   successor: string | undefined
-  /** A browser was told its id. */
+  /** Whether a browser has received its id. */
   isAnnounced: boolean
 }
 

@@ -1,34 +1,34 @@
-// Many scenarios against one store, the smallest one that goes wrong, and how to see it again.
+// Plays many scenarios against a store, and reports the smallest one that fails, with how to replay it.
 import fc from 'fast-check'
 import type { SessionStore } from '../../../src/index.ts'
 import { someScenario, told, type Scenario } from './scenario.ts'
 import { World } from './world.ts'
 
 export interface Exploration {
-  /** How many scenarios were played. */
+  /** The number of scenarios that were played. */
   readonly runs: number
   readonly seed: number
-  /** What went wrong, in its smallest form; `undefined` where nothing did. */
+  /** The smallest failing scenario; `undefined` if none failed. */
   readonly counterexample: string | undefined
 }
 
-/** How much there is to explore. */
+/** What to explore. */
 export interface Journey {
   readonly runs: number
   readonly seed: number
-  /** Where fast-check found the counterexample that is to be seen again. */
+  /** fast-check's path to a counterexample that is to be replayed. */
   readonly path?: string | undefined
   /** No scenario begins after this many milliseconds. */
   readonly limit?: number | undefined
   /**
-   * Whether there are calls from outside of requests. They give others a turn of the event loop by themselves, and a store on
-   * a server answers in such a turn: the schedule would not know whose doing it is. So they are for stores that answer at once.
+   * Whether there are calls from outside of requests. Such calls yield to the event loop, and a store on a server may answer in
+   * that turn: the schedule could not tell which task runs. So they are only for stores that answer synchronously.
    * @default true
    */
   readonly outside?: boolean | undefined
 }
 
-/** Plays scenarios until one goes wrong; `open` gives the store of each. */
+/** Plays scenarios until one fails. `open` gives the store of each. */
 export async function explore(
   open: () => SessionStore,
   { runs, seed, path, limit, outside = true }: Journey,

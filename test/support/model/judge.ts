@@ -1,6 +1,5 @@
-// What the store must hold, call by call, and what every call must have meant. Each call is one atomic step, so their
-// order is the order in which things came to pass: whatever is stored must follow from what was stored before and from
-// what the request that stored it wanted.
+// Checks, call by call, what the store must hold and what each call must mean. Each call is one atomic step, so the order of the
+// calls is the order of events: whatever is stored must follow from what was stored before and from what the request wanted.
 import type { Replaced, SessionRecord } from '../../../src/store.ts'
 import { changed } from './change.ts'
 import { contentsOf, sameRecord, shown, type AskedTouch, type Entry } from './entry.ts'
@@ -50,7 +49,7 @@ export class Judge {
       'the first record is not one',
     )
     const move = moveOf(mind)
-    // A sign-in that finds its session ended begins anew.
+    // A sign-in that finds its session ended starts a new one.
     const hasEnded = mind.isOver || (mind.key !== undefined && move?.signIn !== undefined && !mind.wasAlive)
     const previous = move === undefined || hasEnded || mind.key === undefined ? undefined : this.#ledger.entry(mind.key)
     const contents = contentsOf(record)
@@ -90,10 +89,10 @@ export class Judge {
       mind.key = record.key
       mind.hasNews = true
     }
-    // How long a copy may live is known once the session has moved to it.
+    // The lifetime of a copy is known only once the session has moved to it.
     if (previous === undefined) this.#ledger.expectSpan(mind, entry, now)
     if (previous !== undefined) this.#ledger.look(mind, now)
-    // Stored by a request that outlasts its session: nobody else can have ended it.
+    // The request may outlast the session that it has just stored, but no other request can have ended that.
     else mind.wasAlive = true
   }
 
@@ -114,14 +113,14 @@ export class Judge {
       replaced(this.#ledger, mind, entry, record, now)
       mind.storedEnd = this.#ledger.absoluteEnd(record.key)
     }
-    // A refused change shows what it started from, which another request of this process may have stored.
+    // A refused change shows the version that it started from, which another request of this process may have stored.
     if (answer !== 'done' && record.key === mind.key) mind.known = entry?.versions.get(version) ?? mind.known
     this.#ledger.look(mind, now)
-    // The store was not asked about the new id.
+    // The tombstone of a new id: the store was not asked about the new id.
     if (answer === 'done' && record.meta !== undefined && record.payload.length === 0) mind.wasAlive = true
   }
 
-  /** A touch is on its way to the store. */
+  /** A touch is about to be sent to the store. */
   touching(key: string, touch: AskedTouch): void {
     this.#ledger.entry(key)?.touches.push(touch)
   }
@@ -155,7 +154,7 @@ export class Judge {
       this.#ledger.expect(mind, key === mind?.made, 'a live session was deleted')
       entry.end = 'ended'
     }
-    // It tries again under another id.
+    // The request tries again under another id.
     if (key === mind?.made) mind.made = undefined
     if (entry?.end === 'replaced') this.#ledger.fail(mind, 'a tombstone was deleted')
     if (entry !== undefined) entry.record = { ...entry.record, expiresAt: -Infinity }

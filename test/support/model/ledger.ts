@@ -1,4 +1,4 @@
-// What the store must hold: each session that was ever stored, which of them live, and the first thing that went wrong.
+// What the store must hold: every session that was ever stored, which of them live, and the first fault.
 import { isDeepStrictEqual } from 'node:util'
 import type { SessionRecord } from '../../../src/store.ts'
 import type { Entry } from './entry.ts'
@@ -10,7 +10,7 @@ export class Ledger {
   readonly lifetime: Lifetime
   readonly #throwsOnConflict: boolean
   #chains = 0
-  /** The first thing that went wrong. */
+  /** The first fault. */
   fault: string | undefined = undefined
 
   constructor(lifetime: Lifetime, throwsOnConflict: boolean) {
@@ -26,7 +26,7 @@ export class Ledger {
     if (!holds) this.fail(mind, what)
   }
 
-  // ---- what is known of records
+  // ---- known records
 
   get keys(): string[] {
     return [...this.#entries.keys()]
@@ -44,18 +44,18 @@ export class Ledger {
     this.#entries.set(entry.record.key, entry)
   }
 
-  /** The number of a chain that no session is of yet. */
+  /** The number of a new chain. */
   newChain(): number {
     return this.#chains++
   }
 
-  /** The session of a key, if it can be used. */
+  /** The live session of a key. */
   live(key: string | undefined, now: number): Entry | undefined {
     const entry = key === undefined ? undefined : this.#entries.get(key)
     return entry !== undefined && entry.end === undefined && entry.record.expiresAt > now ? entry : undefined
   }
 
-  /** The session of a key, or the one that took its place, as far as it can be used. */
+  /** The key of the live session that a key leads to: its own session, or a successor. */
   #liveSuccessor(key: string, now: number): string | undefined {
     for (let at: string | undefined = key; at !== undefined;) {
       const entry = this.#entries.get(at)
@@ -66,13 +66,13 @@ export class Ledger {
     return undefined
   }
 
-  /** Neither the session of a key nor what took its place may be used any more. */
+  /** Expects that neither the session of a key nor a successor is live. */
   expectEnded(mind: Mind, key: string, now: number): void {
     const live = this.#liveSuccessor(key, now)
     this.expect(mind, live === undefined, `the session ${String(live)} should have ended`)
   }
 
-  /** A step is over: events told each conflict, and nothing else. */
+  /** Called after a step: events must have reported each conflict, and nothing else. */
   expectTold(mind: Mind): void {
     const [told, clashes] = [[...mind.told].sort().join(), [...mind.clashes].sort().join()]
     this.expect(mind, told === clashes, `events told conflicts in [${told}] instead of [${clashes}]`)
@@ -83,7 +83,7 @@ export class Ledger {
     return entry === undefined ? -Infinity : this.#absoluteEnd(entry)
   }
 
-  /** A response tells a browser this id. */
+  /** A response sends this id to a browser. */
   announce(mind: Mind, key: string, now: number): void {
     const entry = this.#entries.get(key)
     this.expect(mind, entry !== undefined, 'a cookie names a session that was never stored')
@@ -92,7 +92,7 @@ export class Ledger {
     this.#expectOne(mind, entry.chain, now)
   }
 
-  /** At the end: one live id per chain, and every live session is known to its browser. */
+  /** Called at the end: each chain has at most one live id, and every live session is known to its browser. */
   close(now: number): void {
     for (const [key, { chain, isAnnounced }] of this.#entries) {
       if (this.live(key, now) === undefined) continue
@@ -110,7 +110,7 @@ export class Ledger {
 
   // ---- from outside
 
-  /** The sessions of an owner, or all, that can be used now. */
+  /** The keys of all live sessions, or of those of an owner. */
   lives(now: number, owner?: string): string[] {
     return this.keys.filter((key) => {
       const entry = this.live(key, now)
@@ -118,7 +118,7 @@ export class Ledger {
     })
   }
 
-  /** How many sessions stand under these ids: one that is getting a new id stands under two. */
+  /** The number of sessions under these ids. A session that is getting a new id has two. */
   sessionsUnder(keys: readonly string[]): number {
     return this.#chainsOf(keys).size
   }
@@ -127,7 +127,7 @@ export class Ledger {
     return new Set(keys.map((key) => this.#entries.get(key)?.chain))
   }
 
-  /** An update of all sessions of an owner is over: `lived` of theirs lived when it began, `known` is all that there was. */
+  /** Called after an update of all sessions of an owner. `lived`: those that lived when it began; `known`: all keys at that time. */
   expectUpdated(mind: Mind, owner: string, lived: readonly string[], known: ReadonlySet<string>, now: number): void {
     const sure = mind.updated.filter((key) => this.#entries.get(key)?.isCopy === false)
     this.expect(mind, this.#chainsOf(sure).size === sure.length, 'a session was updated twice')
@@ -136,14 +136,14 @@ export class Ledger {
       const chain = this.#entries.get(key)?.chain
       const news = [...this.#entries].filter(([one, entry]) => entry.chain === chain && !known.has(one))
       const stayed = news.every(([, { ownedBy, isCopy }]) => isCopy || ownedBy === owner)
-      // What took its place may have been there before, and be another owner's.
+      // The successor may have existed before, and belong to another owner.
       const live = this.#liveSuccessor(key, now)
       if (!stayed || live === undefined || this.#entries.get(live)?.ownedBy !== owner) continue
       this.expect(mind, chains.has(chain), `the session ${key} was not updated`)
     }
   }
 
-  // ---- what must be
+  // ---- expectations
 
   clash(mind: Mind, before: Contents): void {
     const keys = mind.conflicts(before)

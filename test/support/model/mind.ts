@@ -1,11 +1,11 @@
-// One request as the model sees it: which session it is in, what it saw there and what it wants to change. Says what
-// must be stored when its changes meet those of others; knows nothing of how the core does it.
+// One request in the model: its session, what it read there and what it wants to change. Computes what must be stored when its
+// changes meet those of other requests, independently of how the core does it.
 import { isDeepStrictEqual } from 'node:util'
 import type { Call, Keep, Key, Plain, Step } from './scenario.ts'
 
 export type Message = readonly [key: string, value: string]
 
-/** What a session holds. */
+/** The contents of a session. */
 export interface Contents {
   readonly data: Readonly<Record<string, unknown>>
   readonly flash: readonly Message[]
@@ -13,13 +13,13 @@ export interface Contents {
 
 export const NOTHING: Contents = { data: {}, flash: [] }
 
-/** A key that this request wrote, or holds an object of: what it saw there first, and what is there now. */
+/** A key that this request wrote, or whose object it holds: the value that it read first, and the value now. */
 interface Entry {
   base: unknown
   value: unknown
 }
 
-/** What a request is at. */
+/** What a request is doing. */
 export type Doing =
   | Step
   | { readonly do: Exclude<Call['do'], 'update'>; readonly owner: string }
@@ -28,56 +28,56 @@ export type Doing =
 export class Mind {
   readonly browser: number
   hasCookie = false
-  /** Every value is set once, by one request of one browser. */
+  /** The prefix of the values that it sets: each value is set once, by one request of one browser. */
   readonly name: string
-  /** It is no request: it came with no session, and has no answer. */
+  /** Whether this is a call from outside of requests: it has no session of its own and no response. */
   isOutside = false
   /** The record of its session. */
   key: string | undefined = undefined
   isResumed = false
-  /** Came with an id that was replaced a moment ago. */
+  /** Whether it came with an id that was replaced just before. */
   isLate = false
-  /** Was told that its session is no more. */
+  /** Whether it was refused because its session has ended. */
   isGone = false
   isDestroyed = false
-  /** Its handler looked at data. */
+  /** Whether its handler has accessed data. */
   hasLooked = false
-  /** The session is kept without data. */
+  /** Whether the session is to be stored even without data. */
   isKept = false
-  /** The cookie it came with was signed with an older key. */
+  /** Whether its cookie was signed with an older key. */
   hasOldKey = false
-  /** It has a new id for its browser. */
+  /** Whether it has a new id for its browser. */
   hasNews = false
-  /** Its `destroy` ended a session. */
+  /** Whether its `destroy` ended a session. */
   hasEnded = false
-  /** The store said after its handler that the session lives. */
+  /** Whether the store confirmed after the handler that the session lives. */
   isConfirmed = false
   /** Whether the session lived when the store was asked last. */
   wasAlive = true
   doing: Doing = { do: 'nothing' }
-  /** The record that it made for a new id in this step. */
+  /** The key of the record that it created for a new id in this step. */
   made: string | undefined = undefined
-  /** Changes of an existing session, and first records, that were stored in this step. */
+  /** The number of changes and first records that were stored in this step. */
   writes = 0
-  /** The lifetime that it gave its session, in milliseconds, where that is not stored yet. */
+  /** The lifetime that it set for its session and that is not stored yet, in milliseconds. */
   maxAge: number | undefined = undefined
-  /** It stored a lifetime, of which the cookie must tell. */
+  /** Whether it stored a lifetime, which the cookie must show. */
   hasLifetime = false
-  /** When its session ends at the latest, by what it read or stored last: another may shorten that before its answer leaves. */
+  /** The latest end of its session, by what it read or stored last. Another request may shorten that before the response is sent. */
   storedEnd = -Infinity
-  /** What it updated and what it ended from outside, by key. */
+  /** The keys of the sessions that it updated from outside, and of those that it ended. */
   readonly updated: string[] = []
   readonly ended: string[] = []
   /** Values of updates that failed. */
   readonly dropped: string[] = []
-  /** Keys of others that it changed in this step, and those that events told. */
+  /** The keys with conflicts in this step, and those that events reported. */
   readonly clashes = new Set<string>()
   readonly told = new Set<string>()
   /** The last record of its session that it read in this step. */
   read: Contents | undefined = undefined
-  /** What its handler finds in data. */
+  /** The contents as its handler sees them. */
   seen: Contents = NOTHING
-  /** What was stored when it looked last. */
+  /** The contents that were stored when it last looked. */
   known: Contents = NOTHING
   readonly #entries = new Map<string, Entry>()
   #put: Message[] = []
@@ -97,7 +97,7 @@ export class Mind {
     return this.maxAge !== undefined || this.changes().size > 0 || this.#put.length > 0 || this.#taken.size > 0
   }
 
-  /** Whether the commit of a session that is not stored has to store it. */
+  /** Whether the commit must store a session that is not stored yet. */
   get hasSomething(): boolean {
     return (
       this.isKept ||
@@ -107,7 +107,7 @@ export class Mind {
     )
   }
 
-  /** It only takes away: what was to be taken away is gone with the session. */
+  /** Whether it only deletes: if the session has ended, what it deletes is gone as well. */
   get isEmptied(): boolean {
     return (
       this.maxAge === undefined &&
@@ -117,8 +117,8 @@ export class Mind {
   }
 
   /**
-   * A newer record of its session is known, `undefined` for none: what was read before is what it goes on with. Data
-   * that its handler looked at stays as it is.
+   * Notes the record of its session that was read, `undefined` for none. The record that was read before becomes what the handler
+   * sees, but data that the handler has accessed stays as it is.
    */
   look(read: Contents | undefined): void {
     if (this.read !== undefined) this.seen = this.hasLooked ? { ...this.read, data: this.seen.data } : this.read
@@ -136,7 +136,7 @@ export class Mind {
     this.told.clear()
   }
 
-  // ---- what its handler does
+  // ---- actions of the handler
 
   newValue(): string {
     return `${this.name}.${this.#values++}`
@@ -148,7 +148,7 @@ export class Mind {
     if (entry !== undefined) return entry.value
     const stored = this.seen.data[key]
     if (!Array.isArray(stored)) return stored
-    // Who holds an object goes on with what it holds.
+    // A handler that holds an object keeps working on that object.
     const value = [...(stored as unknown[])]
     this.#entries.set(key, { base: stored, value })
     return value
@@ -184,14 +184,14 @@ export class Mind {
     return [...stored, ...own].map(([, value]) => value)
   }
 
-  // ---- what is to be stored
+  // ---- what must be stored
 
-  /** What it changed, by key: what it saw there and what it wants there. */
+  /** Its changes by key: the value that it read and the value that it wants. */
   changes(): Map<string, Readonly<Entry>> {
     return new Map([...this.#entries].filter(([, { base, value }]) => !isDeepStrictEqual(base, value)))
   }
 
-  /** What others stored, with its own changes. */
+  /** The stored contents with its own changes applied. */
   merged({ data, flash }: Contents): Contents {
     const merged: Record<string, unknown> = { ...data }
     for (const [key, { value }] of this.changes()) merged[key] = structuredClone(value)
@@ -199,12 +199,12 @@ export class Mind {
     return { data: merged, flash: [...flash.filter(([, value]) => !this.#taken.has(value)), ...this.#put] }
   }
 
-  /** Keys that it changed and others as well. */
+  /** The keys that both this request and another one changed. */
   conflicts({ data }: Contents): string[] {
     return [...this.changes()].filter(([key, { base }]) => !isDeepStrictEqual(base, data[key])).map(([key]) => key)
   }
 
-  // ---- what became of it
+  // ---- outcomes
 
   /** All changes are stored. */
   settle(written: Contents): void {
@@ -220,7 +220,7 @@ export class Mind {
     this.#taken.clear()
   }
 
-  /** Goes on with what is stored: nothing that it held before counts. */
+  /** Goes on with the stored contents. Pending changes and held objects are dropped. */
   restart(stored: Contents): void {
     this.maxAge = undefined
     this.known = stored
@@ -231,13 +231,13 @@ export class Mind {
     this.#taken.clear()
   }
 
-  /** What it wanted to store was refused: it goes on with what is stored. */
+  /** Its changes were refused: drops them and goes on with the stored contents. */
   drop(): void {
     this.dropped.push(...this.pendingValues())
     this.restart(this.read ?? this.known)
   }
 
-  /** The values that it wants to store, and those that never may be. */
+  /** The values that it wants to store, and those that must never be stored. */
   pendingValues(): string[] {
     const values = [...this.changes().values()].flatMap(({ value, base }) => {
       if (!Array.isArray(value)) return [value]
@@ -251,7 +251,7 @@ export class Mind {
   }
 }
 
-/** What goes on under a new id. */
+/** The contents that are kept under a new id. */
 export function kept(
   { data, flash }: Contents,
   owner: string | undefined,
@@ -262,6 +262,6 @@ export function kept(
   if (keep === false || (keep === true && isSomebodyElse)) return { ...NOTHING, owner: signIn, isFresh: true }
   const keys: readonly string[] = keep === true ? Object.keys(data) : keep
   const some = Object.fromEntries(Object.entries(data).filter(([key]) => keys.includes(key)))
-  // Messages were for whoever was there before.
+  // Messages were for the previous owner.
   return { data: some, flash: isSomebodyElse ? [] : flash, owner: signIn ?? owner, isFresh: false }
 }

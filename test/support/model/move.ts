@@ -1,4 +1,4 @@
-// A session goes on under a new id: what the request asked for, and the lifetime that goes along.
+// A session that goes on under a new id: what the request asked for, and the lifetime that is kept.
 import type { Own } from './entry.ts'
 import type { Mind } from './mind.ts'
 import type { Keep } from './scenario.ts'
@@ -8,7 +8,7 @@ export function moveOf({ doing }: Mind): { readonly keep: Keep; readonly signIn:
   return doing.do === 'signIn' ? { keep: doing.keep, signIn: doing.owner } : undefined
 }
 
-/** The lifetime of its own that a session has after a new id; `before` and `owner` are of the old one. */
+/** The session's own lifetime after a new id. `before` and `owner` are those of the old session. */
 export function ownAfter(
   mind: Mind,
   before: Own | undefined,

@@ -1,11 +1,11 @@
-// A call from outside of every request, and what must have come of it.
+// A call from outside of requests, and the checks of its result.
 import { SessionError, type SessionMiddleware } from '../../../src/index.ts'
 import type { Mind } from './mind.ts'
 import type { Call } from './scenario.ts'
 import type { Data } from './steps.ts'
 import type { Stage } from './told-store.ts'
 
-/** Makes the call; `key` is the public id of the session that an update of one session is about. */
+/** Makes the call. `key` is the public id of the session that `update` changes. */
 export async function callFromOutside(
   stage: Stage,
   mind: Mind,
@@ -41,7 +41,7 @@ export async function callFromOutside(
       const done = await sessions.updateAll(owner, count)
       ledger.expectUpdated(mind, owner, lived, known, stage.now)
       const updated = ledger.sessionsUnder(mind.updated)
-      // A copy that is given up in the end may count beside its session, where that has moved on twice meanwhile.
+      // An abandoned copy may count in addition to its session, if the session has got two new ids meanwhile.
       const isCounted = updated <= done && done <= mind.updated.length
       ledger.expect(mind, isCounted, `it told ${done} of ${updated} updates`)
     } else {

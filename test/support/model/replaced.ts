@@ -1,4 +1,4 @@
-// A record that took the place of another: a change, an end, or a session that goes on under a new id.
+// Checks a record that replaced another: a change, an end, or the tombstone of a session with a new id.
 import type { SessionRecord } from '../../../src/store.ts'
 import { changed, counted } from './change.ts'
 import { contentsOf, withCount, type Entry } from './entry.ts'
@@ -31,7 +31,7 @@ export function replaced(ledger: Ledger, mind: Mind, entry: Entry, record: Sessi
     return
   }
   if (mind.made !== undefined && record.key === mind.made) {
-    // A second try, whose contents are looked at when the old id gives way; or the old one ended, and this is a new session.
+    // A second try, whose contents are checked when the old id is replaced; or the old session ended, and this is a new one.
     entry.startedAt = now
     if (mind.doing.do === 'signIn' && !mind.wasAlive) {
       entry.chain = ledger.newChain()
@@ -63,7 +63,7 @@ function ended(ledger: Ledger, mind: Mind, entry: Entry): void {
   mind.hasEnded = true
 }
 
-/** A session goes on under a new id. */
+/** A session got a new id. */
 function moved(
   ledger: Ledger,
   mind: Mind,
@@ -84,7 +84,7 @@ function moved(
   made.isCopy = false
   made.own = ownAfter(mind, entry.own, owner, now, false)
   const expected = kept(mind.merged(before), owner, move.keep, move.signIn)
-  // It may have ended at once, from outside, and nobody knows yet.
+  // A call from outside may have ended the new session already.
   if (made.end === undefined) {
     ledger.expectContents(mind, made, withCount(expected, made.counted))
     ledger.expect(mind, made.record.owner === expected.owner, 'the owner is another one')
@@ -93,7 +93,7 @@ function moved(
   mind.key = made.record.key
   mind.hasNews = true
   mind.writes++
-  // What happened to the copy from outside it does not know yet.
+  // The request does not know yet about updates of the copy from outside.
   mind.restart({ data: expected.data, flash: expected.flash })
   if (made.end === undefined) ledger.expectSpan(mind, made, now)
 }

@@ -1,10 +1,10 @@
-// What happens in one run: who asks for what, and in which order things come to pass.
+// The description of one run: the requests and calls, and the order of events.
 import fc from 'fast-check'
 import type { SessionOptions } from '../../../src/index.ts'
 
 export const KEYS = ['a', 'b', 'list', 'n'] as const
 export type Key = (typeof KEYS)[number]
-/** Keys that are set to a value of their own; `list` is pushed to, `n` is counted in. */
+/** Keys that are set to unique values. `list` is pushed to, `n` is incremented. */
 export type Plain = 'a' | 'b'
 
 export type Keep = boolean | readonly Key[]
@@ -20,26 +20,26 @@ export type Step =
   | { readonly do: 'fail' }
   | { readonly do: 'regenerate'; readonly keep: Keep }
   | { readonly do: 'signIn'; readonly owner: string; readonly keep: Keep }
-  /** A lifetime of the session's own. */
+  /** Sets the session's own lifetime. */
   | { readonly do: 'maxAge'; readonly minutes: number }
 
-/** One call from outside of every request. */
+/** One call from outside of requests. */
 export interface Call {
   readonly do: 'update' | 'updateAll' | 'destroyEverything'
-  /** Whose session is updated: the one that this browser has when the call begins. */
+  /** For `update`: the session that this browser has when the call begins. */
   readonly browser: number
-  /** Whose sessions are updated. */
+  /** For `updateAll`: the owner of the sessions. */
   readonly owner: string
   readonly house: number
-  /** The function of the update takes its time. */
+  /** Whether the function of the update waits. */
   readonly waits: boolean
 }
 
 /** One request. */
 export interface Errand {
-  /** Whose cookie it carries. */
+  /** The browser whose cookie it sends. */
   readonly browser: number
-  /** Which of two middlewares over the one store serves it, as two processes do. */
+  /** Which of the two middlewares over the store serves it: they stand for two processes. */
   readonly house: number
   readonly steps: readonly Step[]
   /** How its handler ends: it returns, or throws an error of this status. */
@@ -53,13 +53,13 @@ export type Event = { readonly passes: number } | 'a new key'
 
 export interface Scenario {
   readonly onConflict: 'merge' | 'throw'
-  /** Which of {@link LIFETIMES} hold. */
+  /** The index in {@link LIFETIMES}. */
   readonly lifetime: number
-  /** Where a store call waits for its turn: before it happens, also before its answer arrives, or nowhere. */
+  /** Where a store call waits for its turn: before it happens, before it happens and before its answer, or nowhere. */
   readonly calls: 'before' | 'around' | 'at once'
-  /** Which browsers have a session already. */
+  /** Whether each browser has a session at the start. */
   readonly begun: readonly boolean[]
-  /** Whose these are: one owner's, or nobody's. */
+  /** The owner of these sessions, if any. */
   readonly owner: string | undefined
   readonly errands: readonly Errand[]
   readonly outside: readonly Call[]
@@ -75,7 +75,7 @@ export interface Lifetime {
   readonly options: Pick<SessionOptions, 'maxAge' | 'rolling' | 'absoluteTimeout'>
   readonly idle: number
   readonly absolute: number
-  /** What no lifetime of a session's own carries past. */
+  /** The absolute end that a session's own lifetime cannot exceed. */
   readonly cap: number
 }
 
@@ -85,7 +85,7 @@ export const LIFETIMES: readonly [Lifetime, ...Lifetime[]] = [
   { options: { maxAge: '1h', rolling: true, absoluteTimeout: '3h' }, idle: HOUR, absolute: 3 * HOUR, cap: 3 * HOUR },
 ]
 
-// A moment, past a late request, past a tombstone, a due touch, past one idle timeout and the other, past the day.
+// A second, and enough to pass: a late request, a tombstone, a due touch, one idle timeout, the other one, and a day.
 const PASSES = [SECOND, 11 * SECOND, 61 * SECOND, 13 * MINUTE, 61 * MINUTE, 121 * MINUTE, 25 * HOUR]
 
 const someKey = fc.constantFrom(...KEYS)
@@ -166,7 +166,7 @@ export const someScenario: fc.Arbitrary<Scenario> = fc.record({
   choices: fc.array(fc.nat(4), { maxLength: 120, size: 'max' }),
 })
 
-/** A scenario as a person reads it: one request a line. */
+/** A scenario in readable form, one request per line. */
 export function told({ errands, outside, ...rest }: Scenario): string {
   const lines = errands.map(({ browser, house, steps, end, catches }, at) => {
     const text = steps

@@ -1,5 +1,5 @@
-// Tasks that take turns: one runs at a time, until it waits here; which one goes on is a choice that was made before.
-// The same choices give the same order, whatever the machine does meanwhile.
+// Tasks that take turns: one runs at a time, until it waits here. Which task goes on next is decided by a given list of choices,
+// so that the same choices always give the same order.
 import { syncBuiltinESMExports } from 'node:module'
 import timers from 'node:timers/promises'
 import { Turns, WriteQueue } from '../../../src/session/queues.ts'
@@ -13,7 +13,7 @@ interface Waiting {
   readonly go: () => void
 }
 
-/** More turns than any scenario needs: somebody waits for something that never comes. */
+/** More turns than any scenario needs: beyond it, a task waits for something that never comes. */
 const MOST_TURNS = 20_000
 
 export class Schedule {
@@ -24,15 +24,15 @@ export class Schedule {
   #running = -1
   #wideFrom = Infinity
   #over: () => void = () => undefined
-  /** How many calls a store works on: what it waits for is its own business. */
+  /** The number of calls that the store is working on. Their waits are not scheduled. */
   calling = 0
 
-  /** Which of those that wait goes on, by turn; the first one when the choices are used up. */
+  /** `choices`: which of the waiting tasks goes on, by turn. When they are used up, the first one does. */
   constructor(choices: readonly number[]) {
     this.#choices = choices
   }
 
-  /** The task that runs now: whatever happens is its doing. */
+  /** The task that runs now, to which every event is attributed. */
   get running(): number {
     return this.#running
   }
@@ -46,7 +46,7 @@ export class Schedule {
     })
   }
 
-  /** Runs all tasks to their ends; those from `wideFrom` on may wait for several things at once. */
+  /** Runs all tasks to their ends. Those from index `wideFrom` on may wait for several things at once. */
   async run(tasks: readonly (() => Promise<void>)[], wideFrom = Infinity): Promise<void> {
     this.#wideFrom = wideFrom
     for (const [at, task] of tasks.entries()) await this.#let(at, () => void task().then(() => this.#over()))
@@ -63,7 +63,7 @@ export class Schedule {
     this.#running = task
     this.#over = () => undefined
     go()
-    // It has come to rest once no call is under way and all that follows at once has happened.
+    // The task is at rest once no call is under way and its immediate continuations have run.
     do await nextTurn()
     while (this.calling > 0)
     await nextTurn()
@@ -77,8 +77,8 @@ export class Schedule {
     })
   }
 
-  // A call carries the instant at which it was made: time passes before it was made, or after it happened. And what takes
-  // several calls takes seconds at most, while handlers may take hours.
+  // A call carries the instant at which it was made, so time passes only before a call is made or after it has happened. An
+  // operation of several calls takes seconds at most, while handlers may take hours.
   #next(): Waiting {
     const isAtWork = (place: Place): boolean => place === 'call' || place === 'answer' || place === 'pause'
     const isAnyAtWork = this.#waiting.some(({ place }) => isAtWork(place))
@@ -101,7 +101,7 @@ function nextTurn(): Promise<void> {
 let current: Schedule | undefined
 const sleep = timers.setTimeout
 
-/** While a schedule runs, the pauses of the core are turns of it: no time is lost, and their order is chosen too. */
+/** While `work` runs, the pauses of the core are turns of the schedule: they take no time, and their order is chosen too. */
 export async function withPauses<T>(schedule: Schedule, work: () => Promise<T>): Promise<T> {
   current = schedule
   try {
@@ -119,8 +119,8 @@ function pause<T>(milliseconds?: number, value?: T, options?: object): Promise<T
 Object.assign(timers, { setTimeout: pause })
 syncBuiltinESMExports()
 
-// Waiting for one another is a help that compare-and-set does not need: under a schedule nobody does, so that every order
-// of store calls comes up.
+// Queues only help: compare-and-set does not need them. Under a schedule no call waits in a queue, so that every order of store
+// calls can occur.
 // eslint-disable-next-line @typescript-eslint/unbound-method -- called below with the queue that was asked
 const { begin } = WriteQueue.prototype
 // eslint-disable-next-line @typescript-eslint/unbound-method -- called below with the turns that were asked

@@ -1,4 +1,4 @@
-// What a handler of the model does, step by step, and what each step must give.
+// The steps of a handler, and the expected result of each.
 import { isDeepStrictEqual } from 'node:util'
 import { SessionError, type SessionManager } from '../../../src/index.ts'
 import { NOTHING, type Mind } from './mind.ts'
@@ -40,7 +40,7 @@ export async function play(
   }
 }
 
-/** A refusal must have its reason. */
+/** Checks that a refusal has a reason. */
 function refused({ ledger, refusesConflicts, now }: Stage, mind: Mind, error: unknown): void {
   const { doing } = mind
   const code = error instanceof SessionError ? error.code : String(error)
@@ -55,12 +55,12 @@ function refused({ ledger, refusesConflicts, now }: Stage, mind: Mind, error: un
   } else {
     ledger.fail(mind, `refused with ${code}`)
   }
-  // What a caught refusal concerned is not tried again.
+  // The changes of a refused step are not tried again.
   if (['save', 'update', 'fail', 'regenerate', 'signIn'].includes(doing.do)) mind.drop()
   if (mind.made !== undefined) ledger.expectEnded(mind, mind.made, now)
 }
 
-/** Raised by the function of an update. */
+/** Thrown by the function of an update. */
 class OnPurpose extends Error {}
 
 async function take(stage: Stage, mind: Mind, session: SessionManager<Data>, step: Step): Promise<void> {
@@ -104,7 +104,7 @@ async function take(stage: Stage, mind: Mind, session: SessionManager<Data>, ste
       break
     }
     case 'id':
-      // Reading it keeps a new session.
+      // Reading the id makes the commit store a new session.
       if (session.id !== '' && mind.key === undefined && !mind.isOver) mind.isKept = true
       break
     case 'wait':
@@ -127,7 +127,7 @@ async function take(stage: Stage, mind: Mind, session: SessionManager<Data>, ste
       break
     }
     case 'save':
-      // Even an empty one is stored.
+      // Even an empty session is stored.
       await session.save()
       ledger.expect(mind, !mind.hasPending && mind.key !== undefined, 'it resolved without being stored')
       break

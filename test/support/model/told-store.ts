@@ -1,4 +1,4 @@
-// A store whose calls take their turns, and are told to the ledger one by one.
+// A store whose calls wait for their turn, and are reported to the judge one by one.
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../../../src/store.ts'
 import { Judge } from './judge.ts'
 import type { Ledger } from './ledger.ts'
@@ -6,14 +6,14 @@ import type { Mind } from './mind.ts'
 import type { Scenario } from './scenario.ts'
 import type { Schedule } from './schedule.ts'
 
-/** Who asks, and when. */
+/** The context of the store's calls. */
 export interface Stage {
   readonly schedule: Schedule
   readonly ledger: Ledger
   readonly calls: Scenario['calls']
   readonly refusesConflicts: boolean
   readonly now: number
-  /** The request that runs now; `undefined` for one that only looks. */
+  /** The request that runs now; `undefined` for one that only reads, after the run. */
   readonly mind: Mind | undefined
 }
 
@@ -63,14 +63,14 @@ export class ToldStore implements SessionStore {
 
   delete(key: string): boolean | Promise<boolean> {
     const { mind } = this.#stage
-    // It takes no instant: a record that expired meanwhile may be gone or not.
+    // `delete` takes no instant: a record that has expired meanwhile may be gone or not.
     return this.#ask(
       () => this.#inner.delete(key),
       () => this.#judge.delete(mind, key, -Infinity),
     )
   }
 
-  // A store may hold sessions of other worlds.
+  // The store may hold sessions of other worlds, which are filtered out.
   list(owner: string, now: number, limit: number, cursor: string | undefined): RecordPage | Promise<RecordPage> {
     return this.#walk(() => this.#inner.list?.(owner, now, limit, cursor))
   }
@@ -121,7 +121,7 @@ export class ToldStore implements SessionStore {
     return answer
   }
 
-  /** A store that meets a lock pauses at once, and that is no turn of the schedule. */
+  /** `calling` is counted during the call: a store that meets a lock pauses at once, and that must not be a turn of the schedule. */
   #begun<T>(call: () => T | Promise<T>): T | Promise<T> {
     const { schedule } = this.#stage
     schedule.calling++

@@ -1,5 +1,5 @@
-// Plays one scenario through the real middleware: two apps over one store, requests without a network, browsers that
-// keep the cookie they were sent last. Every answer is held against what the model says it must be.
+// Plays one scenario through the real middleware: two apps over one store, requests without a network, and browsers that keep the
+// last cookie that they received. Every response is compared with what the model expects.
 import { createHash } from 'node:crypto'
 import { subscribe } from 'node:diagnostics_channel'
 import { IncomingMessage, ServerResponse } from 'node:http'
@@ -15,7 +15,7 @@ import { Schedule, withPauses } from './schedule.ts'
 import { play, type Data } from './steps.ts'
 import { ToldStore, type Stage } from './told-store.ts'
 
-/** What a browser keeps: the cookie's value, and how many keys there were when it was signed. */
+/** A browser's cookie: its value, and the number of keys at the time of its signature. */
 interface Cookie {
   readonly value: string
   readonly keys: number
@@ -30,12 +30,12 @@ type Handler = (session: SessionManager<Data>) => Promise<void>
 
 interface Answer {
   readonly status: number
-  /** The value of our cookie, if one was set; empty when it was cleared. */
+  /** The value of our cookie, if it was set; empty if it was cleared. */
   readonly cookie: string | undefined
   readonly maxAge: number | undefined
 }
 
-// Nothing is sent: what reads the socket asks whether it is encrypted.
+// Nothing is sent: the socket is only asked whether it is encrypted.
 const SOCKET = { remoteAddress: '127.0.0.1' } as unknown as Socket
 
 let hear: (key: string) => unknown = () => undefined
@@ -44,7 +44,7 @@ subscribe('koa-fastsession:conflict', (message) => {
   for (const key of keys) hear(key)
 })
 
-// A store may outlive a world: no id is used twice.
+// A store may be used by several worlds: no id is used twice.
 let ids = 0
 
 export class World implements Stage {
@@ -83,7 +83,7 @@ export class World implements Stage {
     return this.#minds[this.schedule.running]
   }
 
-  /** @throws {Error} where the core did what it must not do. */
+  /** @throws {Error} with the first fault of the core. */
   async play(): Promise<void> {
     const { errands, outside, events, begun } = this.#scenario
     hear = (key) => this.mind?.told.add(key)
@@ -116,7 +116,7 @@ export class World implements Stage {
       now: () => this.#now,
       generateId: () => `model-${String(++ids).padStart(20, '0')}`,
       sweepInterval: false,
-      // The deadline of the last call lives so long, and with it the world: of ten thousand few may be there at once.
+      // The timer of the last deadline keeps the world in memory this long: of ten thousand worlds few may exist at once.
       storeTimeout: '20s',
       logger: {},
     })
@@ -144,7 +144,7 @@ export class World implements Stage {
     return { status: response.statusCode, cookie: value, maxAge: maxAge === undefined ? undefined : Number(maxAge) }
   }
 
-  /** A session that is there before anything else happens. */
+  /** Begins a session before anything else happens. */
   async #begin(browser: number): Promise<void> {
     const mind = new Mind(browser, -1)
     const { owner } = this.#scenario
@@ -197,14 +197,14 @@ export class World implements Stage {
       this.#jars[errand.browser] = answer.cookie === '' ? undefined : { value: answer.cookie, keys }
   }
 
-  /** The handler is over: what is pending will be stored, or never. */
+  /** The handler has ended: its pending changes are committed now or never. */
   #handled(mind: Mind, status: number): void {
     const commits = status === 200 || status === 403
     mind.isConfirmed = false
     mind.begin({ do: commits ? 'commit' : 'nothing' })
   }
 
-  // ---- what an answer must be
+  // ---- checks of a response
 
   #check(mind: Mind, { status, cookie, maxAge }: Answer, ending: number): void {
     const { ledger } = this
@@ -230,7 +230,7 @@ export class World implements Stage {
     this.#refused.push(...mind.pendingValues())
     this.#checkCookie(mind, cookie, now, commits && status === ending)
     if (maxAge !== undefined && cookie !== undefined && cookie !== '') {
-      // Max-Age=0 would delete it: a cookie of a session that has just ended lives for one second.
+      // Max-Age=0 would delete the cookie, so the cookie of a session that has just ended gets one second.
       ledger.expect(
         mind,
         maxAge === 1 || now + maxAge * 1000 <= Math.max(ledger.absoluteEnd(keyIn(cookie)), mind.storedEnd),
@@ -269,9 +269,9 @@ export class World implements Stage {
     if (isAlive) ledger.announce(mind, keyIn(cookie), now)
   }
 
-  // ---- what is left in the end
+  // ---- checks at the end
 
-  /** Every cookie that was ever set is shown again: it leads to the session that the model has, or to none. */
+  /** Sends every cookie that was ever set again: each must lead to the session in the model, or to none. */
   async #lookBack(): Promise<void> {
     const { ledger } = this
     ledger.close(this.#now)
