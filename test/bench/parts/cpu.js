@@ -1,6 +1,7 @@
 // CPU time per request without sockets. All candidates stay alive in processes of their own and take turns. A shared core changes
-// its pace within seconds, so each slice stands between two halves of one of bare Koa, and is measured by these. W4 has a second
-// process, so that the sessions it piles up burden no other workload.
+// its pace within seconds, so each slice stands between two halves of one of bare Koa, and is measured by these; its lead is long enough
+// for a process that has waited to be as fast as the one that never waits. W4 has a second process, so that the sessions it piles
+// up burden no other workload.
 import { start } from '../harness/child.js'
 import { load, names } from '../harness/registry.js'
 import { median, round } from '../harness/stats.js'
@@ -14,7 +15,7 @@ export async function measure({
   rounds = 9,
   ms = 100,
   warm = 300,
-  lead = 50,
+  lead = 150,
   lanes = 8,
   only = [...names, 'koa-fastsession:memory-keygrip'],
   workloads = Object.keys(WORKLOADS),
@@ -27,31 +28,32 @@ export async function measure({
   }
   const begin = ({ name, store }) =>
     start('harness/worker.js', [name, store], { node, execArgv: ['--max-old-space-size=4096'] })
+  const base = { name: 'koa', store: '' }
+  const all = [base, ...candidates]
   await Promise.all(
-    candidates.map(async (one) => {
+    all.map(async (one) => {
       one.steady = await begin(one)
       if (workloads.includes('W4')) one.creating = await begin(one)
     }),
   )
   const childFor = (one, workload) => (workload === 'W4' ? one.creating : one.steady)
-  const base = candidates.find(({ id }) => id === 'koa')
   const cpuOf = async (one, workload, lead, ms) =>
     (await childFor(one, workload).ask({ workload, lead, ms, lanes }))?.cpu
   say('warming up')
   // Nothing is measured yet, so the candidates need not wait for one another; two at a time keep the machine busy.
-  for (let at = 0; at < candidates.length; at += 2) {
+  for (let at = 0; at < all.length; at += 2) {
     const warmUp = async (one) => {
       for (const workload of workloads)
         await childFor(one, workload).ask({ workload, ms: workload === 'W4' ? 4 * warm : warm, lanes })
     }
-    await Promise.all(candidates.slice(at, at + 2).map(warmUp))
+    await Promise.all(all.slice(at, at + 2).map(warmUp))
   }
   for (let turn = 0; turn < rounds; turn++) {
     say(`round ${turn + 1} of ${rounds}`)
     for (const workload of workloads) {
       // New sessions are promoted in the collector's own rhythm: a longer slice holds more of its turns.
       const long = workload === 'W4' ? 2 : 1
-      const half = () => base && cpuOf(base, workload, 0, (long * ms) / 2)
+      const half = () => cpuOf(base, workload, 0, (long * ms) / 2)
       for (const one of candidates) {
         const before = await half()
         const cpu = await cpuOf(one, workload, long * lead, long * ms)
@@ -65,7 +67,7 @@ export async function measure({
     ours && workloads.includes('W3')
       ? await ours.steady.ask({ conflicts: true, workload: 'W3', ms: 50, lanes })
       : undefined
-  for (const { steady, creating } of candidates) await Promise.all([steady.stop(), creating?.stop()])
+  for (const { steady, creating } of all) await Promise.all([steady.stop(), creating?.stop()])
 
   const overKoa = (runs) => median(runs.map(({ cpu, koa }) => cpu / koa))
   const overFloor = (runs, floor = []) => overKoa(runs) / overKoa(floor)
