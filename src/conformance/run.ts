@@ -114,6 +114,8 @@ class Stores {
 
   async open(): Promise<SessionStore> {
     const store = await this.#open()
+    // A check that has ended meanwhile closes no store any more.
+    if (this.#isOver && this.canOpenMore) await store.close?.()
     assert.ok(!this.#opened.includes(store), 'the function must open another store with each call')
     this.#opened.push(store)
     return this.#watched(store)

@@ -204,11 +204,13 @@ export class Passage<Data extends object> {
     const { from, overlap } = this.#settings
     const now = this.#now()
     const isInTime = now < takenAt + Math.max(overlap, GRACE)
-    if (isInTime && id !== undefined && (await adopt(this.#session, id))) {
+    const answer = isInTime && id !== undefined ? await adopt(this.#session, id) : 'gone'
+    if (answer === 'adopted') {
       if (overlap > 0) await this.#checkTie()
       return true
     }
-    await from.endIn(old, 0, this.#now(), this.#ctx)
+    // A bound session goes on in its own browser. A copy of the old cookie opens nothing, and must not sign that browser out.
+    if (answer === 'gone') await from.endIn(old, 0, this.#now(), this.#ctx)
     return false
   }
 

@@ -69,23 +69,23 @@ export function isRolling(session: SessionManager): boolean {
 /**
  * Switches this request to the session with this id, as if its cookie had come, and sends the cookie.
  *
- * @returns `false`, with nothing changed, if there is no such live session, or if it is bound to a device and the request does not
- * prove that device: an old cookie is no proof of it.
+ * @returns `'gone'` if there is no such live session, `'unproven'` if it is bound to a device that the request does not prove (an
+ * old cookie is no proof of it). Both change nothing.
  */
-export async function adopt(session: SessionManager, id: string): Promise<boolean> {
+export async function adopt(session: SessionManager, id: string): Promise<'adopted' | 'gone' | 'unproven'> {
   const request = requestSessionOf(session)
   const { core, info } = request
   const known = await readLive(core, publicIdOf(id))
-  if (known === undefined) return false
+  if (known === undefined) return 'gone'
   const { record, stored } = known
   const { binding } = stored.metadata
-  if (binding !== undefined && core.binding?.isProven(info, binding, request.now) === false) return false
+  if (binding !== undefined && core.binding?.isProven(info, binding, request.now) === false) return 'unproven'
   request.resume(id, record, stored.metadata)
   request.setRecord(record, stored)
   takeNewer(request, known)
   request.pending.reset(request.stored.data)
   request.cookie.issue()
-  return true
+  return 'adopted'
 }
 
 /** Ends the session of this request, which goes on as a visitor's. */

@@ -7,6 +7,7 @@ import expressSession from 'express-session'
 import { MemoryStore } from '../../src/index.ts'
 import { fromExpressSession, fromKoaSession } from '../../src/migrate.ts'
 import { ada, after, ours, type Visitor } from '../support/deployed.ts'
+import { Device, HTTPS } from '../support/device.ts'
 import { DAY, inCookie, OldStore, signed } from '../support/old-sessions.ts'
 
 test('who did not get the first answer joins the same session with the old cookie, and finds what was stored since', async (t) => {
@@ -67,6 +68,23 @@ test('destroy in the very request that took over, or joined, ends both', async (
 
     t.false(old.records.has('k1'))
     t.is((await app.browser().send('/', signed('k1'))).body, 'nobody {}')
+  }
+})
+
+test('a copy of the old cookie neither opens nor ends a session that is bound to a device', async (t) => {
+  for (const overlap of [0, '1d'] as const) {
+    const old = new OldStore(ada())
+    const app = await after(t, fromKoaSession({ store: old }), { deviceBound: true }, { overlap })
+    app.app.proxy = true
+    const device = new Device(app.browser())
+    for (const pair of signed('k1').split('; ')) await device.browser.jar.setCookie(pair, app.url)
+    t.is((await device.register(await device.get('/'))).status, 200)
+
+    const thief = await app.browser().send('/', signed('k1'), { headers: HTTPS })
+
+    t.is(thief.body, 'nobody {}')
+    t.true(old.records.has('k1'))
+    t.is((await device.get('/')).body, 'ada {"cart":["book"]}')
   }
 })
 

@@ -175,6 +175,26 @@ test('a store that is never opened fails its check in time', async (t) => {
   await t.throwsAsync(check.run(new Promise<SessionStore>(() => undefined)), { message: /the store was not opened/ })
 })
 
+test('a store that opens after its check has ended is closed, unless it was given', async (t) => {
+  for (const isGiven of [false, true]) {
+    let closed = 0
+    class Counted extends PlainStore {
+      override close(): void {
+        closed++
+      }
+    }
+    let open: (store: SessionStore) => void = () => undefined
+    const opening = new Promise<SessionStore>((resolve) => (open = resolve))
+    const check = makeCheck('slow', () => Promise.resolve(), 50)
+    await t.throwsAsync(check.run(isGiven ? opening : () => opening), { message: /the store was not opened/ })
+
+    open(new Counted())
+    await turn()
+
+    t.is(closed, isGiven ? 0 : 1)
+  }
+})
+
 test('a function that opens the same store twice is told so', async (t) => {
   const store = new PlainStore()
   const check = storeChecks.find(({ title }) => title.startsWith('where a function opens the store'))

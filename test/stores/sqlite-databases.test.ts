@@ -130,6 +130,9 @@ test('a module that exports null or throws at a look, loaded before the library 
   t.deepEqual(await store.read(record.key, NOW), record)
   // The library was found behind it: a thread copies the log, and SQLite only a longer one.
   t.like(database.prepare('PRAGMA wal_autocheckpoint').get(), { wal_autocheckpoint: 4000 })
+  // The connection is the app's: it gets back what SQLite does by itself.
+  store.close()
+  t.like(database.prepare('PRAGMA wal_autocheckpoint').get(), { wal_autocheckpoint: 1000 })
 })
 
 test('an address that is no file is refused, and so is one with parameters or without its whole path', async (t) => {

@@ -77,6 +77,8 @@ export class CheckpointKeeper {
 
   close(): void {
     this.#isClosed = true
+    // The connection may be the app's, and from now on nobody else copies the log.
+    if (this.#limit === RAISED_LIMIT) this.#limit = USUAL_LIMIT
     // A thread that is terminated during its work would leave the file locked.
     if (this.#worker !== undefined) this.#worker.postMessage('end')
     else if (this.#workerData !== undefined) this.#giveBack()
@@ -105,7 +107,8 @@ export class CheckpointKeeper {
       worker = new Worker(COPY, { eval: true, workerData, execArgv: [] })
     } catch {
       this.#notBefore = Infinity // no threads here: the copying stays with SQLite
-      if (this.#limit === RAISED_LIMIT) this.#setAutoCheckpoint(USUAL_LIMIT)
+      if (this.#limit === RAISED_LIMIT) this.#limit = USUAL_LIMIT
+      this.#setAutoCheckpoint(this.#limit)
       return
     }
     this.#worker = worker
