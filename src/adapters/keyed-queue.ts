@@ -72,10 +72,14 @@ export class KeyedQueue {
       this.#overdue.set(key, undefined)
       setTimeout(() => this.#overdue.delete(key), MAX_OVERDUE).unref()
     }
-    const rewrite = (): void => {
+    // Turns that wait in line may write too: which write is the newest is known only when this turn begins.
+    const repeat = async (turn: Turn): Promise<void> => {
       const newest = this.#overdue.get(key)
+      if (newest !== undefined) await turn.write(newest)
+    }
+    const rewrite = (): void => {
       // The caller of the newest write has its answer already. If this fails, the session's next write finds another version.
-      if (newest !== undefined) this.run(key, (turn) => turn.write(newest)).catch(() => undefined)
+      if (this.#overdue.get(key) !== undefined) this.run(key, repeat).catch(() => undefined)
     }
     late.then(rewrite, rewrite)
   }

@@ -34,7 +34,7 @@ async function losingWrite(payload: string) {
     arrive = () => store.set(sid, given, callback)
   }
   const lost = adapter.replace({ ...record, version: 2, payload }, 1, NOW)
-  return { adapter, record, lost, land: () => arrive() }
+  return { adapter, store, record, lost, land: () => arrive() }
 }
 
 test.serial('one lost callback holds up its session for half a second where the store answers others', async (t) => {
@@ -67,6 +67,32 @@ test.serial('a session that was ended while a write was lost is not brought back
   await t.throwsAsync(async () => lost)
 
   t.is(await adapter.read(record.key, NOW), undefined)
+})
+
+test.serial('a session that is ended while a lost write lands is not brought back', async (t) => {
+  const pass = stopClock(t)
+  const { adapter, store, record, lost, land } = await losingWrite('lost')
+  const next = adapter.replace({ ...record, version: 2, payload: 'next' }, 1, NOW)
+  await turns()
+  await adapter.read('another', NOW)
+  pass(500)
+  t.is(await soon(next), 'done')
+  let answer: () => void = () => undefined
+  store.get = (sid, callback) => {
+    Reflect.deleteProperty(store, 'get')
+    answer = () => store.get(sid, callback)
+  }
+
+  const ended = adapter.replace({ ...record, version: 3, payload: '', expiresAt: NOW + 60_000 }, 2, NOW)
+  await turns()
+  land()
+  await turns()
+  answer()
+
+  t.is(await soon(ended), 'done')
+  await t.throwsAsync(async () => lost)
+  await turns()
+  t.is((await adapter.read(record.key, NOW))?.payload, '')
 })
 
 test('a store that answers by promise alone works, and one that calls back is not believed before it does', async (t) => {
