@@ -66,12 +66,15 @@ export class Deadlines {
     this.#timer = undefined
     // Timers may fire a millisecond early. The awaited deadline has passed whatever the clock says: a test may control the clock.
     const now = performance.now() + 1
+    const passed: Deadline[] = []
     for (let first = this.#first; first !== undefined; first = this.#first) {
       if (first !== this.#awaited && first.at > now) break
       this.clear(first)
-      first.onPassed()
+      passed.push(first)
     }
     if (this.#first !== undefined) this.#start(this.#first, Math.max(1, this.#first.at - performance.now()))
+    // Last, because a listener of the failure may call the store, which sets a deadline.
+    for (const { onPassed } of passed) onPassed()
   }
 }
 

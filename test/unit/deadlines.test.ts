@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import test from 'ava'
 import { atMost, Deadlines } from '../../src/deadlines.ts'
+import { stopClock } from '../support/stopped-clock.ts'
 
 test.serial('many deadlines take one timer, and pass in their order', async (t) => {
   const real = globalThis.setTimeout
@@ -57,6 +58,29 @@ test('a deadline that was cleared keeps no other one alive, though the timer sti
   t.is(second.next, undefined)
   t.is(second.previous, undefined)
   t.true(deadlines.clear(third))
+})
+
+test.serial('a deadline that is set as another one passes has its whole time', (t) => {
+  const pass = stopClock(t)
+  const deadlines = new Deadlines(1000)
+  const passed: string[] = []
+  deadlines.set(() => {
+    passed.push('first')
+    deadlines.set(() => passed.push('second'))
+  })
+
+  pass(1000)
+  t.deepEqual(passed, ['first'])
+  pass(500)
+  deadlines.set(() => passed.push('third'))
+  pass(499)
+  t.deepEqual(passed, ['first'])
+  pass(1)
+  t.deepEqual(passed, ['first', 'second'])
+  pass(499)
+  t.deepEqual(passed, ['first', 'second'])
+  pass(1)
+  t.deepEqual(passed, ['first', 'second', 'third'])
 })
 
 test('a deadline passes outside the async context of the call that set it', async (t) => {
