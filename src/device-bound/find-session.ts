@@ -14,7 +14,11 @@ export interface Found {
   readonly isFollowed: boolean
 }
 
-/** The first live session, in the order of the Cookie header, that `isMeant` accepts; otherwise the first live one. */
+/**
+ * The first live session, in the order of the Cookie header, that `isMeant` accepts; otherwise the first live one.
+ *
+ * @throws {SessionError} `ERR_SESSION_STORE` if the session that is meant may be one that could not be read.
+ */
 export async function findSession(
   core: Core,
   verifier: CookieVerifier,
@@ -25,12 +29,20 @@ export async function findSession(
   if (header === undefined) return undefined
   const { values } = parseSessionCookies(header, info.cookie, info.keyring.length)
   let first: Found | undefined
+  let failure: unknown
   for (const value of values) {
     const verified = verifier.verify(info.cookie, info.keyring, value)
-    const found = verified === undefined ? undefined : await readFound(core, verified.publicId)
-    if (found !== undefined && isMeant(found)) return found
-    first ??= found
+    if (verified === undefined) continue
+    try {
+      const found = await readFound(core, verified.publicId)
+      if (found !== undefined && isMeant(found)) return found
+      first ??= found
+    } catch (error) {
+      // A session under an encryption key that is not listed must not hide the one that is meant.
+      failure ??= error
+    }
   }
+  if (failure !== undefined) throw failure
   return first
 }
 

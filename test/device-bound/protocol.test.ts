@@ -849,3 +849,22 @@ serial(
     t.is((await device.refresh()).status, 200)
   },
 )
+
+serial('a session whose encryption key is not listed hides no bound one behind it from a refresh', async (t) => {
+  const store = new MemoryStore()
+  const former = await boundSite(t, { store, encryptionKeys: ['an encryption key of some thirty characters'] })
+  const locked = former.device()
+  await locked.get('/in')
+  const site = await boundSite(t, { store, encryptionKeys: ['another encryption key of thirty characters'] })
+  const device = await boundDevice(site)
+  const header = `${await locked.browser.cookie()}; ${await device.browser.cookie()}`
+  const asked = { 'sec-secure-session-id': device.id ?? t.fail() }
+
+  const answer = await site.running.browser().send(REFRESH, header, { method: 'POST', headers: { ...HTTPS, ...asked } })
+  t.is(answer.status, 403)
+  t.is(challengeIn(answer)?.id, device.id)
+  // It may be the one that is meant.
+  const alone = await locked.browser.cookie()
+  const other = await site.running.browser().send(REFRESH, alone, { method: 'POST', headers: { ...HTTPS, ...asked } })
+  t.is(other.status, 503)
+})
