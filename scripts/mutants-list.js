@@ -589,6 +589,20 @@ export const mutants = [
     'scenes/passive',
   ),
   m(
+    'what a slow poll changes takes back a use in another process',
+    'session/newest.ts',
+    'return info.isPassive && isStale(instantsAt, core.settings.now())',
+    'return false',
+    'scenes/passive',
+  ),
+  m(
+    'a slow update from outside takes back a use in another process',
+    'session/update-record.ts',
+    'const newest = await withInstants(core, record, readAt, now)',
+    'const newest = record',
+    'scenes/passive',
+  ),
+  m(
     'a change moves the end of a rolling session, and not its cookie',
     'session/change.ts',
     'if (!isNewStart && !session.isTouchDue(previous, now)) lastSeenAt = newest.lastSeenAt',
@@ -873,7 +887,7 @@ export const mutants = [
   m(
     'an update from outside moves the timeout',
     'session/update-record.ts',
-    'core.touches.newest(record)',
+    'core.touches.newest(newest)',
     '{ lastSeenAt: settings.now(), expiresAt: record.expiresAt }',
     'scenes/outside',
   ),
@@ -1105,6 +1119,13 @@ export const mutants = [
     'what is committed is not held to the schema',
     'session/validation.ts',
     'return validate(core, session.publicId, draft.data, session.scope)',
+    'return undefined',
+    'http/schema',
+  ),
+  m(
+    'empty data that a handler stored is never checked',
+    'session/validation.ts',
+    "if (!isUnchecked || status !== 'live' || Object.keys(stored.data).length > 0) return undefined",
     'return undefined',
     'http/schema',
   ),
@@ -1346,6 +1367,13 @@ export const mutants = [
     'deadlines.ts',
     'this.#start(deadline, this.timeout)',
     'this.#start(deadline, this.timeout * 1000)',
+    'unit/deadlines',
+  ),
+  m(
+    'a deadline that is set as another one passes, passes with it',
+    'deadlines.ts',
+    'passed.push(first)',
+    'first.onPassed()',
     'unit/deadlines',
   ),
   m(
@@ -1654,6 +1682,13 @@ export const mutants = [
     'device-bound/protocol',
   ),
   m(
+    'a session that cannot be read hides the bound one that refreshes',
+    'device-bound/find-session.ts',
+    'failure ??= error',
+    'throw error',
+    'device-bound/protocol',
+  ),
+  m(
     'a slow update from outside ends a session that was used in another process',
     'session/update-record.ts',
     "if (instants.expiresAt <= now) return 'stale'",
@@ -1778,6 +1813,13 @@ export const mutants = [
     'Math.ceil(expiresAt - now) + SLACK',
     'Math.ceil(expiresAt - now)',
     'adapters/express',
+  ),
+  m(
+    'an adapted store: an older write is repeated over what was written meanwhile',
+    'adapters/keyed-queue.ts',
+    'if (this.#overdue.get(key) !== undefined) this.run(key, repeat).catch(() => undefined)',
+    'const newest = this.#overdue.get(key); if (newest !== undefined) this.run(key, (turn) => turn.write(newest)).catch(() => undefined)',
+    'adapters/lost-callbacks',
   ),
   m(
     'an adapted store: one that swallows what it is given is not noticed',
