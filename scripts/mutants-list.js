@@ -308,7 +308,7 @@ export const mutants = [
   m(
     'an id that another session has is taken over',
     'session/create.ts',
-    'return first.isFree ? first : createAgain(session, first, now, collisions)',
+    'return first.isFree ? first : createAgain(session, first, now)',
     'return first\n  if (first.isFree instanceof Promise) return first.isFree.then(() => first)',
     'scenes/collisions',
   ),
@@ -405,11 +405,11 @@ export const mutants = [
     edits: [
       [
         'session/regenerate.ts',
-        'const { id, record, draft: stored } = await createRecord(session, marked, now, settings.generateId())',
+        'const created = await createRecord(session, marked, now, settings.generateId())',
         `const early = settings.generateId()
   const { publicIdOf } = await import('../cookie/id.ts')
   const done = await store.replace(tombstoneOf(previous, publicIdOf(early), now, isFreshStart), previous.version, now)
-  const { id, record, draft: stored } = await createRecord(session, marked, now, early)`,
+  const created = await createRecord(session, marked, now, early)`,
       ],
       [
         'session/regenerate.ts',

@@ -30,17 +30,35 @@ export function newDraft(session: RequestSession, pending: PendingChanges, now: 
 export function insert(session: RequestSession, draft: Draft, now: number): MaybePromise<void> {
   const { cookie } = session
   if (!cookie.canSend && !cookie.hasIntroduced) throw headersSentError('a new session was stored')
-  // An id that has left with the headers can no longer be exchanged for another one.
-  const created = createRecord(session, draft, now, session.id, cookie.hasIntroduced ? 0 : MAX_ID_COLLISIONS)
+  const created = createRecord(session, draft, now, session.id)
   return created instanceof Promise ? created.then((one) => introduce(session, one)) : introduce(session, created)
 }
 
-function introduce(session: RequestSession, { id, record, draft }: CreatedRecord): MaybePromise<void> {
-  const { events } = session.core
+function introduce(session: RequestSession, created: CreatedRecord): MaybePromise<void> {
+  const { core, cookie } = session
+  const { events } = core
+  // The headers may have left while the record was written.
+  if (!cookie.canSend && !cookie.hasIntroduced) return abandon(session, created, 'a new session was stored')
+  const { id, record, draft } = created
   session.become(id, record, draft)
   events.emit('create', { publicId: record.key, owner: record.owner })
   session.tellCommitted(record)
   return finishSignIn(session)
+}
+
+/** Removes a record whose id the browser will never learn. @throws {SessionError} `ERR_SESSION_HEADERS_SENT`. */
+export async function abandon(session: RequestSession, { record }: CreatedRecord, what: string): Promise<never> {
+  await deleteUnused(session, record.key)
+  throw headersSentError(what)
+}
+
+/** Removes a record whose id no browser will learn. If that fails, the record expires. */
+export async function deleteUnused({ core }: RequestSession, key: string): Promise<void> {
+  try {
+    await core.store.delete(key)
+  } catch {
+    // The store's failure is an event already, and the caller has to know how its own work ended.
+  }
 }
 
 /** A record that was written under an id that the browser does not know yet. */
@@ -65,33 +83,28 @@ function insertion(session: RequestSession, draft: Draft, now: number, id: strin
  * Writes the first record of a draft, under another id if this one is taken: the record there is another browser's
  * session, which is neither adopted nor overwritten.
  *
- * @throws {SessionError} `ERR_SESSION_STORE` after more than `collisions` collisions.
+ * @throws {SessionError} `ERR_SESSION_STORE` after too many collisions.
  */
 export function createRecord(
   session: RequestSession,
   draft: Draft,
   now: number,
   id: string,
-  collisions: number = MAX_ID_COLLISIONS,
 ): MaybePromise<CreatedRecord> {
   const checked = checkDraft(session, draft)
   if (checked !== undefined) {
-    return checked.then(() => createAgain(session, insertion(session, draft, now, id), now, collisions))
+    return checked.then(() => createAgain(session, insertion(session, draft, now, id), now))
   }
   const first = insertion(session, draft, now, id)
-  if (!(first.isFree instanceof Promise)) return first.isFree ? first : createAgain(session, first, now, collisions)
-  return first.isFree.then((answer) => (answer ? first : createAgain(session, first, now, collisions)))
+  if (!(first.isFree instanceof Promise)) return first.isFree ? first : createAgain(session, first, now)
+  return first.isFree.then((answer) => (answer ? first : createAgain(session, first, now)))
 }
 
-async function createAgain(
-  session: RequestSession,
-  first: Insertion,
-  now: number,
-  collisions: number,
-): Promise<CreatedRecord> {
+async function createAgain(session: RequestSession, first: Insertion, now: number): Promise<CreatedRecord> {
   let created = first
-  for (let left = collisions; !(await created.isFree); left--) {
-    if (left === 0) throw idsTakenError()
+  for (let left = MAX_ID_COLLISIONS; !(await created.isFree); left--) {
+    // An id that has left with the headers can no longer be exchanged for another one.
+    if (left === 0 || session.cookie.hasIntroduced) throw idsTakenError()
     created = insertion(session, created.draft, now, session.core.settings.generateId())
   }
   return created

@@ -5,7 +5,7 @@ import { applyChanges, draftOf } from '../record/merge.ts'
 import { emptyDraft, NOTHING_STORED, type Draft } from '../record/record.ts'
 import { tombstoneOf } from '../record/tombstone.ts'
 import type { Replaced } from '../store.ts'
-import { createRecord, insert } from './create.ts'
+import { abandon, createRecord, deleteUnused, insert } from './create.ts'
 import { orDrop } from './exclusive.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer, type Known } from './newest.ts'
 import { applyOwner, finishSignIn, ownerInData, signedIn } from './owner.ts'
@@ -144,7 +144,10 @@ async function rotateOnce(
   if (session.hasRunOut(previous, now)) return 'stale'
   // Both records are listed until the old one is replaced. Its key in the new one lets an owner's limit count them once.
   const marked = { ...draft, metadata: { ...draft.metadata, predecessor: previous.key } }
-  const { id, record, draft: stored } = await createRecord(session, marked, now, settings.generateId())
+  const created = await createRecord(session, marked, now, settings.generateId())
+  // The headers may have left meanwhile: the old session must not end when the browser cannot learn the new id.
+  if (!session.cookie.canSend) return abandon(session, created, 'the session got a new id')
+  const { id, record, draft: stored } = created
   // The announcement of a fresh start ends the signals of other requests, but not that of this request.
   session.ending?.unwatch()
   let answer: Replaced = 'gone'
@@ -164,15 +167,6 @@ async function rotateOnce(
   watches.moved(previous.key, record, isFreshStart)
   if (isSignIn) await finishSignIn(session, previous.key)
   return 'done'
-}
-
-/** Removes a record whose id no browser will learn. If that fails, the record expires. */
-async function deleteUnused({ core }: RequestSession, key: string): Promise<void> {
-  try {
-    await core.store.delete(key)
-  } catch {
-    // The store's failure is an event already, and the caller has to know how the rotation ended.
-  }
 }
 
 // ---- the owner that data names

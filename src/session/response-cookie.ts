@@ -89,11 +89,11 @@ export class ResponseCookie implements HeaderSource {
     const { status, phase, pending } = this.#session
     switch (this.due) {
       case 'none':
-        // The handler answers by itself: its new session will be stored when the chain returns.
-        return status === 'new' && phase === 'open' && pending.hasContents ? [this.#ours()] : NO_HEADERS
+        // The handler answers by itself: its new session will be stored when the chain returns, or is being stored.
+        return status === 'new' && phase !== 'closed' && pending.hasContents ? [this.#ours()] : NO_HEADERS
       case 'renew':
         // The same: the read at the load has confirmed that the session lives.
-        return status === 'live' && phase === 'open' ? [this.#ours()] : NO_HEADERS
+        return status === 'live' && phase !== 'closed' ? [this.#ours()] : NO_HEADERS
       case 'issue':
         return this.signIns > 0 ? [this.#ours(), ...this.#endOfBinding(), ...this.#offer()] : [this.#ours()]
       case 'clear':
@@ -103,9 +103,8 @@ export class ResponseCookie implements HeaderSource {
 
   onSent(): void {
     const { status, phase, pending, core } = this.#session
-    if (phase !== 'open') return
     this.hasIntroduced = status === 'new' && (this.due === 'issue' || pending.hasContents)
-    core.onEarlyHeaders(this.#session)
+    if (phase === 'open') core.onEarlyHeaders(this.#session)
   }
 
   #ours(): Header {

@@ -1,4 +1,5 @@
 // Handlers that answer by themselves: past Koa, or before the chain returns.
+import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import test from 'ava'
 import type { Context } from 'koa'
@@ -280,4 +281,139 @@ test('a pipe into the response carries the cookie', async (t) => {
   const { body, setCookie } = await app.browser().get('/')
 
   t.deepEqual([body, setCookie.length], ['own', 1])
+})
+
+/** Leaves the answer to the test. */
+function answersLater(ctx: Context, seen: ServerResponse[]): void {
+  ctx.respond = false
+  seen.push(ctx.res)
+}
+
+test('headers that leave while the last commit stores a new session take its cookie along', async (t) => {
+  const seen: ServerResponse[] = []
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': ({ data }, ctx) => {
+        data.n = 1
+        answersLater(ctx, seen)
+      },
+      '/look': look,
+    },
+  )
+  const browser = app.browser()
+  const creating = app.store.pause('create')
+  const answer = browser.get('/')
+  await creating.arrived
+  seen[0]?.end('own')
+  creating.open()
+
+  t.is((await answer).setCookie.length, 1)
+  t.is((await browser.get('/look')).body, '["resumed",{"n":1}]')
+  t.deepEqual(app.errors, [])
+})
+
+test('headers that leave while the last commit moves the expiry take the renewed cookie along', async (t) => {
+  const seen: ServerResponse[] = []
+  let time = Date.now()
+  const app = await mounted(
+    t,
+    { maxAge: '1h', rolling: true, now: () => time },
+    { '/set': ({ data }) => (data.n = 1), '/': (_session, ctx) => answersLater(ctx, seen) },
+  )
+  const browser = app.browser()
+  await browser.get('/set')
+  time += 30 * 60_000
+  const touching = app.store.pause('touch')
+  const answer = browser.get('/')
+  await touching.arrived
+  seen[0]?.end('own')
+  touching.open()
+
+  t.regex((await answer).setCookie.join(), /; Max-Age=3600;/)
+})
+
+test('a new session whose headers leave without its cookie while it is stored is told, and not stored', async (t) => {
+  const verbs: Record<string, Handler> = {
+    signIn: (session) => session.signIn('ada'),
+    update: (session) => session.update((data) => (data.n = 1)),
+  }
+  for (const [verb, call] of Object.entries(verbs)) {
+    const seen: ServerResponse[] = []
+    const app = await mounted(
+      t,
+      {},
+      {
+        '/': async (session, ctx) => {
+          answersLater(ctx, seen)
+          await call(session, ctx)
+        },
+      },
+    )
+    const creating = app.store.pause('create')
+    const answer = app.browser().get('/')
+    await creating.arrived
+    seen[0]?.end('own')
+    creating.open()
+
+    t.deepEqual((await answer).setCookie, [], verb)
+    t.like(app.errors[0], { code: 'ERR_SESSION_HEADERS_SENT' }, verb)
+    t.deepEqual(await app.store.scan(Date.now(), 10, undefined), { records: [], cursor: undefined }, verb)
+  }
+})
+
+test('an id whose headers have left while it is stored is not exchanged for another one', async (t) => {
+  const seen: ServerResponse[] = []
+  let letter = 'a'
+  const app = await mounted(
+    t,
+    { generateId: () => letter.repeat(32) },
+    {
+      '/set': ({ data }) => (data.n = 1),
+      '/': ({ data }, ctx) => {
+        data.n = 2
+        answersLater(ctx, seen)
+      },
+    },
+  )
+  await app.browser().get('/set')
+  const creating = app.store.pause('create')
+  const answer = app.browser().get('/')
+  await creating.arrived
+  letter = 'b'
+  seen[0]?.end('own')
+  creating.open()
+  await answer
+
+  t.like(app.errors[0], { code: 'ERR_SESSION_STORE' })
+  t.deepEqual(app.store.counted(), { create: 2 })
+})
+
+test('headers that leave while a sign-in by data stores its new record leave the session under its old id', async (t) => {
+  const seen: ServerResponse[] = []
+  const app = await mounted(
+    t,
+    { owner: ({ name }) => name },
+    {
+      '/set': ({ data }) => (data.n = 1),
+      '/': ({ data }, ctx) => {
+        data.name = 'ada'
+        answersLater(ctx, seen)
+      },
+      '/look': look,
+    },
+  )
+  const browser = app.browser()
+  await browser.get('/set')
+  const creating = app.store.pause('create')
+  const answer = browser.get('/')
+  await creating.arrived
+  seen[0]?.end('own')
+  creating.open()
+
+  t.deepEqual((await answer).setCookie, [])
+  t.is((await browser.get('/look')).body, '["resumed",{"n":1}]')
+  t.like(app.errors[0], { code: 'ERR_SESSION_HEADERS_SENT' })
+  t.deepEqual(await app.middleware.list('ada'), [])
 })
