@@ -41,6 +41,12 @@ export class KoaSessionFacade {
     this.manager = manager
     this.#ctx = ctx
     this.#request = requestSessionOf(manager)
+    // A forwarded request has more than one facade.
+    const before = this.#request.beforeLateCommit
+    this.#request.beforeLateCommit = async () => {
+      await before?.()
+      await this.finish()
+    }
     this.#show()
     Object.defineProperty(ctx, 'session', {
       configurable: true,
@@ -64,6 +70,7 @@ export class KoaSessionFacade {
     if (pendingEnd === 'replaced' && (!manager.isNew || manager.owner !== undefined)) {
       const session = this.#request
       await runExclusive(session, () => regenerate(session, 'seen', undefined))
+      this.#end = 'no'
     }
   }
 

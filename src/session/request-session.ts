@@ -71,6 +71,8 @@ export class RequestSession {
   working = 0
   /** `undefined` until a handler reads `signal`. */
   ending: Ending | undefined
+  /** What a facade of the session does before the commit of a chain that may never return. */
+  beforeLateCommit: (() => Promise<void>) | undefined
   #id: string | undefined
   #publicId: string | undefined
   #stored: Stored | undefined

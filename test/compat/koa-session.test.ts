@@ -327,6 +327,94 @@ test('an object after null and then destroy() is an end', async (t) => {
   t.is((await browser.get('/show')).body, '{}')
 })
 
+/** Answers by itself after this, and never returns, as below koa-connect. */
+const leaving =
+  (use: (ctx: Context) => unknown) =>
+  (ctx: Context): Promise<never> => {
+    use(ctx)
+    ctx.respond = false
+    ctx.res.end('bye')
+    return new Promise(() => undefined)
+  }
+
+test('ctx.session = null ends the session also where the chain never returns', async (t) => {
+  const { middleware, ...app } = await ecosystem(
+    t,
+    {},
+    answering({ ...more, '/leave': leaving((ctx) => void (visitorOf(ctx).session = null)) }),
+  )
+  const browser = app.browser()
+  await browser.get('/anew-sign-in')
+  await browser.get('/leave')
+
+  // The next request may come while that is being done: it waits for nothing, so it is asked until it shows.
+  for (let tries = 0; tries < 200 && (await middleware.list('ada')).length > 0; tries++) await browser.get('/show')
+  t.deepEqual(await middleware.list('ada'), [])
+  t.deepEqual(JSON.parse((await browser.get('/tell')).body), [null, {}, 'session', []])
+  t.deepEqual(app.warnings, [])
+})
+
+test('an object after null is never stored in the old session where the chain never returns, but told of', async (t) => {
+  const app = await ecosystem(t, {}, answering({ ...more, '/leave': leaving(anew(() => undefined)) }))
+  const browser = app.browser()
+  await browser.get('/count')
+  await browser.get('/leave')
+
+  for (let tries = 0; tries < 200 && app.warnings.length === 0; tries++) await browser.get('/show')
+  t.is(app.warnings.length, 1)
+  t.regex(app.warnings[0] ?? '', /could not be stored \(ERR_SESSION_HEADERS_SENT\)/)
+  t.is((await browser.get('/show')).body, '{"n":1}')
+})
+
+test('ctx.session = null before a request is forwarded to a chain that never returns ends the session', async (t) => {
+  const { middleware, ...app } = await ecosystem(
+    t,
+    {},
+    answering({
+      ...more,
+      '/leave': leaving(() => undefined),
+      '/forward': (ctx) => {
+        visitorOf(ctx).session = null
+        ctx.respond = false
+        ctx.req.url = '/leave'
+        void ctx.app.callback()(ctx.req, ctx.res)
+        return new Promise(() => undefined)
+      },
+    }),
+  )
+  const browser = app.browser()
+  await browser.get('/anew-sign-in')
+  await browser.get('/forward')
+
+  for (let tries = 0; tries < 200 && (await middleware.list('ada')).length > 0; tries++) await browser.get('/show')
+  t.deepEqual(await middleware.list('ada'), [])
+})
+
+test('an object after null of a forwarded request stands where the outer chain never returns', async (t) => {
+  const app = await ecosystem(
+    t,
+    {},
+    answering({
+      ...more,
+      '/forward': async (ctx) => {
+        ctx.respond = false
+        ctx.req.url = '/null-then-assign'
+        await ctx.app.callback()(ctx.req, ctx.res)
+        bagOf(ctx)['n'] = 5
+        return new Promise(() => undefined)
+      },
+    }),
+  )
+  const browser = app.browser()
+  await browser.get('/count')
+  await browser.get('/forward')
+
+  const kept = '{"fresh":true,"n":5}'
+  for (let tries = 0; tries < 200 && (await browser.get('/show')).body !== kept; tries++);
+  t.is((await browser.get('/show')).body, kept)
+  t.deepEqual(app.warnings, [])
+})
+
 test('ctx.session put back where it was changes nothing', async (t) => {
   const { store, ...app } = await ecosystem(t, { maxAge: '1d' }, answering(more))
   const browser = app.browser()
