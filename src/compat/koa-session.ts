@@ -147,6 +147,8 @@ export class KoaSessionFacade {
 
   /** Warns of a copy that was taken from a replaced object, changed, and not put into the new session: its change is lost. */
   #noticeLostWrites(): void {
+    // Nothing of a destroyed session is kept, and its data cannot be read.
+    if (this.#request.status === 'destroyed') return
     let kept: ReadonlySet<object> | undefined
     for (const { shown, original } of this.#past) {
       for (const [key, value] of Object.entries(shown)) {

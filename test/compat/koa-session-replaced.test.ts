@@ -94,6 +94,24 @@ test('a change deep in a replaced object that is kept nowhere is told of', async
   t.regex(app.warnings[0] ?? '', /regenerate\(callback\) had replaced was written to.*not stored/)
 })
 
+test('a session that is destroyed after a change deep in a replaced object is answered as any other', async (t) => {
+  const app = await ecosystem(
+    t,
+    {},
+    replaced((old, _fresh, ctx) => {
+      ;(old['user'] as { name: string }).name = 'bob'
+      return ctx.state.session.destroy()
+    }),
+  )
+  const browser = app.browser()
+  await browser.get('/put')
+  const { status } = await browser.get('/')
+
+  t.is(status, 200)
+  t.is((await browser.get('/show')).body, '{}')
+  t.deepEqual([app.warnings, app.errors], [[], []])
+})
+
 test('what is kept anywhere in the new session, or only read, is not told of', async (t) => {
   const app = await ecosystem(
     t,
