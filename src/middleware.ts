@@ -119,6 +119,7 @@ export class MountedSession {
   readonly #loader: Loader
   readonly #device: DeviceRoutes | undefined
   readonly requests: Requests
+  readonly #endEvictions: (() => void) | undefined
   #hasBegun = false
 
   constructor(settings: Settings) {
@@ -145,7 +146,7 @@ export class MountedSession {
     this.#show = settings.koaSession ? showFacade : exposerOf(settings.stateKey)
     this.#loader = new Loader(this.core)
     this.#device = settings.deviceBound === undefined ? undefined : new DeviceRoutes(this.core, settings.deviceBound)
-    store.watchEvictions(({ key: publicId, owner }) => {
+    this.#endEvictions = store.watchEvictions(({ key: publicId, owner }) => {
       events.emit('destroy', { publicId, owner, reason: 'evicted' })
       this.core.watches.ended(publicId)
     })
@@ -251,7 +252,8 @@ export class MountedSession {
   async close(): Promise<void> {
     this.sweeper.stop()
     this.core.watches.close()
-    await this.core.store.close()
+    // The work that it waits for may still evict sessions. The store may be another middleware's as well.
+    await this.core.store.close().finally(this.#endEvictions)
   }
 }
 

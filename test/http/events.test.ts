@@ -3,9 +3,10 @@ import { inspect } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import { MemoryStore, session } from '../../src/index.ts'
 import { sessionCookie } from '../../src/testing.ts'
-import { KEYS } from '../support/app.ts'
+import { KEYS, servedMiddlewares } from '../support/app.ts'
 import { ROOT } from '../support/consumer.ts'
-import { hear, keyIn, mounted, valueIn, type Handler, type Heard, type Things } from '../support/mounted.ts'
+import { Barrier } from '../support/faults.ts'
+import { answering, hear, keyIn, mounted, valueIn, type Handler, type Heard, type Things } from '../support/mounted.ts'
 import { start } from '../support/service.ts'
 
 const ALL = [
@@ -174,6 +175,29 @@ test.serial('a session that a bounded store removed to make room is told as evic
   await sessionCookie(middleware, { n: 2 })
 
   t.deepEqual(heard, [['destroy', { publicId: keyIn(cookie), owner: 'ada', reason: 'evicted' }]])
+})
+
+test.serial('a closed middleware tells of no evictions but those by work that close() waited for', async (t) => {
+  const store = new MemoryStore({ maxSessions: 1 })
+  const barrier = new Barrier()
+  const slow = Object.assign(new MemoryStore({ maxSessions: 1 }), {
+    create: async (...given: Parameters<MemoryStore['create']>) => (await barrier.pass(), store.create(...given)),
+    watchEvictions: store.watchEvictions.bind(store),
+  })
+  const [closed, open] = [slow, store].map((one) => session<Things>({ store: one, keys: KEYS, logger: {} }))
+  if (closed === undefined || open === undefined) return t.fail()
+  const app = await servedMiddlewares(t, closed, answering(handlers))
+  await sessionCookie(open, { n: 1 })
+  const heard = hear(t, 'destroy')
+  const answer = app.browser().get('/n')
+  await barrier.arrived
+  const closing = closed.close()
+  barrier.open()
+  await Promise.all([answer, closing])
+  t.is(heard.length, 2)
+  await sessionCookie(open, { n: 2 })
+
+  t.is(heard.length, 3)
 })
 
 test.serial('a session that cannot be read is rejected by name, and not told as resumed', async (t) => {
