@@ -27,6 +27,13 @@ export function commit(session: RequestSession, isTraced = false): MaybePromise<
         session.pending.data?.freeze()
         return carryOut(session, 'last')
       })
+      // If the middleware was closed before its turn came, it has sealed nothing.
+      if (done instanceof Promise) {
+        done = done.catch((error: unknown) => {
+          if (session.phase === 'open') session.close()
+          throw error
+        })
+      }
     }
     if (done === undefined) session.close()
     // Otherwise the session is closed when the work under way ends.

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava'
 import { MemoryStore, session } from '../../src/index.ts'
 import { PORTION } from '../../src/portions.ts'
 import { KEYS } from '../support/app.ts'
-import { keyIn, mounted, type Handler, type Mounted } from '../support/mounted.ts'
+import { keyIn, mounted, type Handler, type Mounted, type Session } from '../support/mounted.ts'
 import { PlainStore } from '../support/plain-store.ts'
 
 const NOW = 1_800_000_000_000
@@ -336,6 +336,30 @@ test('close() waits for the ends that are under way, and a walk that somebody lo
     while ((await scan.next()).done !== true);
   }
   await t.throwsAsync(rest(), { code: 'ERR_SESSION_STORE', message: /is closed/ })
+})
+
+test('a session whose last commit came after close() takes no more changes', async (t) => {
+  let held: Session | undefined
+  const app = await mounted(
+    t,
+    {},
+    {
+      '/': (session) => {
+        session.data.n = 1
+        held = session
+        void session.save()
+      },
+    },
+  )
+  const creating = app.store.pause('create')
+  const answer = app.browser().get('/')
+  await creating.arrived
+  const closing = app.middleware.close()
+  creating.open()
+
+  t.is((await answer).status, 503)
+  t.throws(() => (held ?? t.fail()).clear(), { code: 'ERR_SESSION_CLOSED' })
+  await closing
 })
 
 test('close() closes the store once', async (t) => {
