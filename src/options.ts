@@ -245,6 +245,8 @@ export interface SessionOptions<Data extends object = Record<string, unknown>> {
   readonly generateId?: (() => string) | undefined
   /**
    * `true`: also offers koa-session's `ctx.session`, for packages written for it (koa-passport, koa-csrf, grant and others).
+   * With `schema`, stored data that the schema refuses reads as empty, and the first change of that request, a flash message or
+   * `maxAge` too, stores it empty; so deploy a schema that accepts what is stored.
    *
    * @default false
    */
