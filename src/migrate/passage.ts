@@ -64,13 +64,13 @@ export class Passage<Data extends object> {
         "options.cookie of session() has the name of the old cookie: give ours another one, such as 'sid'",
       )
     const hasCookie = from.cookies.some((name) => this.#ctx.cookies.get(name, { signed: false }) !== undefined)
-    const { origin } = this.#session
-    if (origin === 'resumed') {
-      if (overlap > 0 && (await this.#checkTie())) return
-      if (hasCookie && (await this.#isOver())) this.#clearCookies()
-      return
+    if (this.#session.origin === 'resumed') {
+      const isTied = overlap > 0 && (await this.#checkTie())
+      if (!isTied && hasCookie && (await this.#isOver())) this.#clearCookies()
     }
-    if (!hasCookie) return
+    // A session that ended with its old one is none from here on: the cookie may name another old session, of a new sign-in there.
+    const { origin } = this.#session
+    if (origin === 'resumed' || !hasCookie) return
     const name = from.nameIn(this.#ctx)
     // Without an overlap, only a browser without our cookie goes on: one whose session has ended, by a logout for example, stays
     // signed out. With it, the user may have signed in through an old process since: the claim tells the two cases apart.
@@ -109,7 +109,6 @@ export class Passage<Data extends object> {
     const lives = old !== undefined && old.expiresAt > now
     if (!lives && now < tie.expiresAt && this.#wouldSend()) {
       await leave(this.#session)
-      this.#clearCookies()
       return true
     }
     if (!lives) return true

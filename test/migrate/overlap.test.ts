@@ -183,6 +183,23 @@ test('who signed out here and in again there is taken over again', async (t) => 
   t.is((await app.browser().send('/', `${mine}; ${signed('k2')}`)).body, 'bob {}')
 })
 
+test('who signed out there and in again there is taken over again', async (t) => {
+  const old = new OldStore(ada())
+  const app = await after(t, fromKoaSession({ store: old }))
+  const mine = ours(await app.browser().send('/', signed('k1')))
+  old.records.delete('k1')
+  old.records.set('k2', { user: 'bob', _expire: Date.now() + DAY, _maxAge: DAY })
+  const answer = await app.browser().send('/', `${mine}; ${signed('k2')}`)
+
+  t.is(answer.body, 'bob {}')
+  t.deepEqual(
+    answer.setCookie.map((line) => line.split('=')[0]),
+    ['sid'],
+  )
+  t.true(old.records.has('k2'))
+  t.is((await app.browser().send('/', mine)).body, 'nobody {}')
+})
+
 test('after the overlap the old record ends and the old cookies are cleared, and the session goes on', async (t) => {
   const old = new OldStore(['k1', { user: 'ada', _expire: Date.now() + 9 * DAY, _maxAge: 9 * DAY }])
   let now = Date.now()
