@@ -1635,8 +1635,8 @@ export const mutants = [
   m(
     'ctx.session = null ends nothing',
     'compat/koa-session.ts',
-    "if (pendingEnd === 'ended') await manager.destroy()",
-    '',
+    "if (this.pendingEnd === 'ended') return this.manager.destroy()",
+    "if (this.pendingEnd === 'ended') return",
     'compat/koa-session',
   ),
   m(

@@ -9,7 +9,7 @@ import type { Duration } from '../options.ts'
 import { runExclusive } from '../session/exclusive.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import { regenerate } from '../session/regenerate.ts'
-import type { RequestSession } from '../session/request-session.ts'
+import type { Facade, RequestSession } from '../session/request-session.ts'
 import { exposerOf } from '../session/state.ts'
 import { copyOf, DataFacade, type Bag, type BagSource } from './data-facade.ts'
 
@@ -25,10 +25,12 @@ interface Past {
 }
 
 /** The facades of one session in one request. */
-export class KoaSessionFacade {
+export class KoaSessionFacade implements Facade {
   readonly manager: Manager
   readonly #ctx: Context
   readonly #request: RequestSession
+  /** The facade of the chain that forwarded the request to this one. */
+  readonly #outer: Facade | undefined
   /** One for each session object that was replaced. */
   readonly #past: Past[] = []
   #end: 'no' | 'ended' | 'replaced' = 'no'
@@ -41,12 +43,8 @@ export class KoaSessionFacade {
     this.manager = manager
     this.#ctx = ctx
     this.#request = requestSessionOf(manager)
-    // A forwarded request has more than one facade.
-    const before = this.#request.beforeLateCommit
-    this.#request.beforeLateCommit = async () => {
-      await before?.()
-      await this.finish()
-    }
+    this.#outer = this.#request.facade
+    this.#request.facade = this
     this.#show()
     Object.defineProperty(ctx, 'session', {
       configurable: true,
@@ -61,17 +59,26 @@ export class KoaSessionFacade {
     return cookie.signIns === this.#endAfter && status !== 'destroyed' ? this.#end : 'no'
   }
 
+  /** Whether `finish` ends the session or gives it a new id. */
+  get willEnd(): boolean {
+    const { manager, pendingEnd } = this
+    // An object after null is a new session: the id of the old one must not open it.
+    return pendingEnd === 'ended' || (pendingEnd === 'replaced' && (!manager.isNew || manager.owner !== undefined))
+  }
+
   /** Called when the handlers have returned: carries out what they asked for by assigning to `ctx.session`. */
   async finish(): Promise<void> {
     this.#noticeLostWrites()
-    const { manager, pendingEnd } = this
-    if (pendingEnd === 'ended') await manager.destroy()
-    // An object after null is a new session: the id of the old one must not open it.
-    if (pendingEnd === 'replaced' && (!manager.isNew || manager.owner !== undefined)) {
-      const session = this.#request
-      await runExclusive(session, () => regenerate(session, 'seen', undefined))
-      this.#end = 'no'
-    }
+    if (!this.willEnd) return
+    if (this.pendingEnd === 'ended') return this.manager.destroy()
+    const session = this.#request
+    await runExclusive(session, () => regenerate(session, 'seen', undefined))
+    this.#end = 'no'
+  }
+
+  async finishAll(): Promise<void> {
+    await this.#outer?.finishAll()
+    await this.finish()
   }
 
   /** Calls the callback where there is one, else gives the promise. */

@@ -7,7 +7,16 @@ import { invalidMix, SessionError } from '../errors.ts'
 import type { SessionManager } from '../session/manager.ts'
 import * as claims from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
-import { adopt, assertOwnSite, cookieNameOf, isRolling, leave, ownerToBe, claimStoreOf } from './session-access.ts'
+import {
+  adopt,
+  assertOwnSite,
+  cookieNameOf,
+  facadeOf,
+  isRolling,
+  leave,
+  ownerToBe,
+  claimStoreOf,
+} from './session-access.ts'
 
 // A browser may send several requests with the old cookie before it has the new one: each must find the session. After this time,
 // in milliseconds, the old cookie opens nothing, so that copies of it are useless.
@@ -37,6 +46,7 @@ export class Passage<Data extends object> {
   readonly #ctx: Context
   readonly #session: SessionManager<Data>
   readonly #store: ReturnType<typeof claimStoreOf>
+  readonly #facade: ReturnType<typeof facadeOf>
   /** The tie of this request's session to an old one, during an overlap. */
   #tied:
     | { readonly tie: claims.Tie; readonly old: OldSession; readonly id: string; readonly owner?: string | undefined }
@@ -53,6 +63,7 @@ export class Passage<Data extends object> {
     this.#ctx = ctx
     this.#session = session
     this.#store = claimStoreOf(session)
+    this.#facade = facadeOf(session)
   }
 
   /** Runs before the handlers see the session. @throws {TypeError} if both cookies have the same name. */
@@ -87,7 +98,8 @@ export class Passage<Data extends object> {
     const newId = idOf(this.#session)
     // After a sign-out, or a sign-in as another owner, an old process must not find the previous user signed in. If the handlers
     // threw, their pending changes are not stored: the stored owner counts.
-    if (newId === undefined) return this.#end(old)
+    // With koa-session's facade, session() ends a session that is set to null, but only after this.
+    if (newId === undefined || (!haveThrown && this.#facade?.willEnd === true)) return this.#end(old)
     if (owner !== undefined && (haveThrown ? this.#session.owner : ownerToBe(this.#session)) !== owner)
       return this.#end(old)
     if (newId === id) return

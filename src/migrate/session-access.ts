@@ -9,6 +9,7 @@ import { endSession } from '../session/destroy.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import { readLive, takeNewer } from '../session/newest.ts'
 import { ownerInData } from '../session/owner.ts'
+import type { RequestSession } from '../session/request-session.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 
 /** The store of claims and ties. */
@@ -48,6 +49,11 @@ export function assertOwnSite(session: SessionManager): void {
 /** The name of the session's own cookie. */
 export function cookieNameOf(session: SessionManager): string {
   return requestSessionOf(session).info.cookie.name
+}
+
+/** koa-session's face of the session; `undefined` without the option `koaSession`. */
+export function facadeOf(session: SessionManager): RequestSession['facade'] {
+  return requestSessionOf(session).facade
 }
 
 /** The owner of the session once its pending changes are stored: `options.owner` may find another owner in them. */

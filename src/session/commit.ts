@@ -81,7 +81,7 @@ export function onEarlyHeaders(session: RequestSession): void {
  */
 async function commitEarly(session: RequestSession): Promise<void> {
   try {
-    await session.beforeLateCommit?.()
+    await session.facade?.finishAll()
     // A new session whose cookie was not sent is left to the chain: if it returns after all, its commit throws.
     if (session.status === 'new' && !session.cookie.hasIntroduced) {
       if (session.pending.hasContents) throw headersSentError('a new session was stored')

@@ -33,6 +33,14 @@ export type Phase = 'open' | 'sealed' | 'closed'
 
 const NO_KEYS: readonly string[] = []
 
+/** What the handlers asked for by assigning to `ctx.session`. */
+export interface Facade {
+  /** Whether the session ends or gets a new id when the handlers have returned. */
+  readonly willEnd: boolean
+  /** Carries it out for this chain and the chains around it, before the commit of a chain that may never return. */
+  finishAll(): Promise<void>
+}
+
 export class RequestSession {
   readonly core: Core
   readonly info: RequestInfo
@@ -67,12 +75,12 @@ export class RequestSession {
   scope: ContextScope | undefined
   /** The work on this session that must end before the next begins. */
   busy: Promise<unknown> | undefined
+  /** With `koaSession`, the facade of the innermost chain that has begun. */
+  facade: Facade | undefined
   /** How many pieces of work have not ended. */
   working = 0
   /** `undefined` until a handler reads `signal`. */
   ending: Ending | undefined
-  /** What a facade of the session does before the commit of a chain that may never return. */
-  beforeLateCommit: (() => Promise<void>) | undefined
   #id: string | undefined
   #publicId: string | undefined
   #stored: Stored | undefined

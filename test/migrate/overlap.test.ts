@@ -71,6 +71,32 @@ test('destroy in the very request that took over, or joined, ends both', async (
   }
 })
 
+test('ctx.session = null of koa-session, and an object after it, end both', async (t) => {
+  for (const path of ['/null', '/null/anew', '/null/fail'])
+    for (const isFirst of [true, false]) {
+      const old = new OldStore(ada())
+      const app = await after(t, fromKoaSession({ store: old }), { koaSession: true })
+      const mine = isFirst ? '' : ours(await app.browser().send('/', signed('k1')))
+      const answer = await app.browser().send(path, `${mine}; ${signed('k1')}`)
+
+      const name = `${path} ${isFirst ? 'at the take-over' : 'later'}`
+      t.is(old.records.has('k1'), path === '/null/fail', name)
+      t.is(answer.setCookie.filter((line) => line.startsWith('koa.')).length, path === '/null/fail' ? 0 : 2, name)
+      const expected = path === '/null/fail' ? 'ada {"cart":["book"]}' : 'nobody {}'
+      t.is((await app.browser().send('/', signed('k1'))).body, expected, name)
+      if (path === '/null/anew') t.is((await app.browser().send('/', ours(answer))).body, 'nobody {"n":1}', name)
+      else if (!isFirst) t.is((await app.browser().send('/', mine)).body, expected, name)
+    }
+})
+
+test('an object after ctx.session = null, in the request that takes a visitor over, is kept', async (t) => {
+  const old = new OldStore(['k1', { cart: ['book'], _expire: Date.now() + DAY, _maxAge: DAY }])
+  const app = await after(t, fromKoaSession({ store: old }), { koaSession: true })
+  const answer = await app.browser().send('/null/anew', signed('k1'))
+
+  t.is((await app.browser().send('/', `${ours(answer)}; ${signed('k1')}`)).body, 'nobody {"n":1}')
+})
+
 test('a copy of the old cookie neither opens nor ends a session that is bound to a device', async (t) => {
   for (const overlap of [0, '1d'] as const) {
     const old = new OldStore(ada())
