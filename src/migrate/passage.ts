@@ -88,6 +88,8 @@ export class Passage<Data extends object> {
     const mayGoOn = origin === 'new' || (overlap > 0 && from.isStored && ['expired', 'invalid'].includes(origin))
     const isOpen = this.#now() < until
     const goesOn = isOpen && mayGoOn && name !== undefined && (await this.#goOver(name))
+    // Without any cookie, the next request would begin a session that replaces the one under the new id.
+    if (goesOn === 'late') return
     if (!(overlap > 0 && isOpen && (goesOn || name === undefined))) this.#clearCookies()
   }
 
@@ -178,8 +180,8 @@ export class Passage<Data extends object> {
 
   // ---- an old session that goes on
 
-  /** Takes the old session of that name over, or joins the session that it goes on in. Returns whether it goes on. */
-  async #goOver(name: string): Promise<boolean> {
+  /** Takes the old session of that name over, or joins the session that it goes on in. Returns whether it goes on, as `#join`. */
+  async #goOver(name: string): Promise<boolean | 'late'> {
     const { from, until } = this.#settings
     const deadline = Date.now() + MAX_WAIT
     while (Date.now() < deadline) {
@@ -210,8 +212,12 @@ export class Passage<Data extends object> {
     )
   }
 
-  /** Joins the session that the old one goes on in. If that has ended or can no longer be joined, ends the old one. */
-  async #join(old: OldSession, { id, takenAt }: { id: string | undefined; takenAt: number }): Promise<boolean> {
+  /**
+   * Joins the session that the old one goes on in. If that has ended or can no longer be joined, ends the old one. Returns whether it
+   * goes on, and `'late'` if it does so under an id that is on its way to the browser.
+   */
+  async #join(old: OldSession, claim: { id: string | undefined; takenAt: number }): Promise<boolean | 'late'> {
+    const { id, takenAt } = claim
     const { from, overlap } = this.#settings
     const now = this.#now()
     const isInTime = now < takenAt + Math.max(overlap, GRACE)
@@ -220,6 +226,7 @@ export class Passage<Data extends object> {
       if (overlap > 0) await this.#checkTie()
       return true
     }
+    if (answer === 'late') return answer
     // A bound session goes on in its own browser. A copy of the old cookie opens nothing, and must not sign that browser out.
     if (answer === 'gone') await from.endIn(old, 0, this.#now(), this.#ctx)
     return false

@@ -4,6 +4,7 @@ import { isUnsafe } from '../cookie/cross-site.ts'
 import { publicIdOf } from '../cookie/id.ts'
 import { NO_CHANGES } from '../record/changes.ts'
 import { draftOf } from '../record/merge.ts'
+import { successorOf } from '../record/tombstone.ts'
 import { assertSameSite } from '../session/cross-site.ts'
 import { endSession } from '../session/destroy.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
@@ -76,13 +77,22 @@ export function isRolling(session: SessionManager): boolean {
  * Switches this request to the session with this id, as if its cookie had come, and sends the cookie.
  *
  * @returns `'gone'` if there is no such live session, `'unproven'` if it is bound to a device that the request does not prove (an
- * old cookie is no proof of it). Both change nothing.
+ * old cookie is no proof of it). Both change nothing. `'late'` if it has just got a new id, which another response carries: this
+ * request may change nothing, as one that comes with the replaced id.
  */
-export async function adopt(session: SessionManager, id: string): Promise<'adopted' | 'gone' | 'unproven'> {
+export async function adopt(session: SessionManager, id: string): Promise<'adopted' | 'gone' | 'unproven' | 'late'> {
   const request = requestSessionOf(session)
   const { core, info } = request
-  const known = await readLive(core, publicIdOf(id))
-  if (known === undefined) return 'gone'
+  const publicId = publicIdOf(id)
+  const known = await readLive(core, publicId)
+  if (known === undefined) {
+    const ended = await core.store.read(publicId, core.settings.now())
+    if (ended === undefined || ended === 'corrupt' || successorOf(ended) === undefined) return 'gone'
+    request.origin = 'expired'
+    request.status = 'gone'
+    request.replacedPublicId = publicId
+    return 'late'
+  }
   const { record, stored } = known
   const { binding } = stored.metadata
   if (binding !== undefined && core.binding?.isProven(info, binding, request.now) === false) return 'unproven'

@@ -163,6 +163,33 @@ test('a new id keeps both together, and a sign-in as somebody else ends the old 
   t.is((await app.browser().send('/', third)).body, 'nobody {}')
 })
 
+test('a request beside one that has just got a new id changes nothing, ends nothing and replaces no cookie', async (t) => {
+  for (const [overlap, later] of [
+    [0, 0],
+    ['1d', 0],
+    ['1d', 15_000],
+  ] as const) {
+    const old = new OldStore(ada())
+    let time = Date.now()
+    const now = (): number => time
+    const app = await after(t, fromKoaSession({ store: old }), { now }, { overlap, now })
+    const held = new Promise<() => void>((resolve) => app.app.once('hold', resolve))
+    const first = app.browser().send('/hold', signed('k1'))
+    const goOn = await held
+    time += later
+    const read = await app.browser().send('/', signed('k1'))
+    const changed = await app.browser().send('/count', signed('k1'))
+    goOn()
+    const mine = ours(await first)
+
+    t.is(read.body, 'nobody {}')
+    t.is(changed.status, 409)
+    t.deepEqual([...read.setCookie, ...changed.setCookie], [])
+    t.true(old.records.has('k1'))
+    t.is((await app.browser().send('/', mine)).body, 'ada {"cart":["book"]}')
+  }
+})
+
 test('an old session whose store failed at its end is ended by the next request, whoever that is', async (t) => {
   for (const path of ['/other', '/logout']) {
     const old = new OldStore(ada())

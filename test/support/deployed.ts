@@ -30,6 +30,10 @@ export const pages: Koa.Middleware = async (ctx) => {
   if (ctx.path === '/logout') await current.destroy()
   if (ctx.path === '/other') await current.signIn('eve')
   if (ctx.path === '/again') await current.regenerate()
+  if (ctx.path === '/hold') {
+    await current.regenerate()
+    await new Promise((resolve) => ctx.app.emit('hold', resolve))
+  }
   if (ctx.path === '/count') await current.update((data) => (data.n = (data.n ?? 0) + 1))
   if (ctx.path === '/become' || ctx.path === '/fail') current.data.user = 'eve'
   if (ctx.path === '/forget') delete current.data.user
