@@ -31,7 +31,8 @@ export async function claim(store: Store, name: string, until: number, now: numb
   if (held === undefined) return { kind: 'busy' }
   if (held.meta !== undefined) return taken(held, name)
   if (now - held.lastSeenAt < MAX_WORK) return { kind: 'busy' }
-  const again = { ...record, version: held.version + 1, createdAt: held.createdAt }
+  // `createdAt` is that of this take-over: the one before came to nothing.
+  const again = { ...record, version: held.version + 1 }
   return (await store.replace(again, held.version, now)) === 'done' ? { kind: 'ours', record: again } : { kind: 'busy' }
 }
 

@@ -121,26 +121,38 @@ for (const overlap of [0, '1d'] as const)
     t.is((await app.browser().send('/', `${mine}; ${signed('k1')}`)).body, 'ada {"cart":["book"]}')
   })
 
-test('a process that ended at a take-over holds nobody up for longer than fifteen seconds', async (t) => {
-  const store = new FaultyStore(new MemoryStore())
-  const from = fromKoaSession({ store: new OldStore(ada()) })
-  let now = Date.now()
-  const app = await after(t, from, { store }, { now: () => now })
-  // Its second write is the first one that says that it is done.
-  store.next('create', {
-    kind: 'after',
-    barrier: {
-      arrived: Promise.resolve(),
-      pass: () => Promise.reject(new Error('dead')),
-      open: () => undefined,
-    } as never,
-  })
-  store.next('delete', { kind: 'fail' })
-  t.is((await app.browser().send('/', signed('k1'))).status, 503)
-  now += 15_001
+for (const [overlap, later] of [
+  ['1d', 15_001],
+  [0, 15_001],
+  ['1h', DAY / 12],
+] as const)
+  test(`with overlap ${overlap}, a process that ended at a take-over holds nobody up for longer than fifteen seconds`, async (t) => {
+    const store = new FaultyStore(new MemoryStore())
+    const old = new OldStore(ada())
+    let time = Date.now()
+    const now = (): number => time
+    const app = await after(t, fromKoaSession({ store: old }), { store, now }, { overlap, now })
+    // Its second write is the first one that says that it is done.
+    store.next('create', {
+      kind: 'after',
+      barrier: {
+        arrived: Promise.resolve(),
+        pass: () => Promise.reject(new Error('dead')),
+        open: () => undefined,
+      } as never,
+    })
+    store.next('delete', { kind: 'fail' })
+    t.is((await app.browser().send('/', signed('k1'))).status, 503)
+    time += later
 
-  t.is((await app.browser().send('/', signed('k1'))).body, 'ada {"cart":["book"]}')
-})
+    const first = await app.browser().send('/', signed('k1'))
+    t.is(first.body, 'ada {"cart":["book"]}')
+    // The ten seconds, or the overlap, of the others begin with this take-over.
+    t.is((await app.browser().send('/', signed('k1'))).body, 'ada {"cart":["book"]}')
+    t.true(old.records.has('k1'))
+    t.is((await app.browser().send('/', ours(first))).body, 'ada {"cart":["book"]}')
+    t.is(app.copies(), 1)
+  })
 
 test('neither store can be read for the other: no old name and no id lies in the new one, and no session is shown', async (t) => {
   const store = new MemoryStore()
