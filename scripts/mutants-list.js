@@ -1464,12 +1464,12 @@ export const mutants = [
   ),
   m(
     'an error of 403 commits nothing',
-    'middleware.ts',
+    'errors.ts',
     'answer >= 400 && answer < 500',
     'answer >= 404 && answer < 500',
     'http/errors',
   ),
-  m('a session error of 409 commits', 'middleware.ts', "if (name === 'SessionError') return false", '', 'http/errors'),
+  m('a session error of 409 commits', 'errors.ts', "if (name === 'SessionError') return false", '', 'http/errors'),
   m(
     'an error gets a note of ours',
     'middleware.ts',

@@ -249,3 +249,14 @@ function refusal(name: string, rule: string, got: string, remedy: string | undef
 function coded(code: string, message: string): TypeError {
   return Object.assign(new TypeError(message), { code })
 }
+
+/** Whether a thrown error is the handler's answer: it has a status from 400 to 499, and is not one of our own errors. */
+export function isAnswer(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false
+  const { name, status, statusCode } = error as { name?: unknown; status?: unknown; statusCode?: unknown }
+  // By name: the error may come from another copy of this package.
+  if (name === 'SessionError') return false
+  // eslint-disable-next-line @typescript-eslint/prefer-nullish-coalescing -- as Koa: a status of 0 is none
+  const answer = status || statusCode
+  return typeof answer === 'number' && answer >= 400 && answer < 500
+}

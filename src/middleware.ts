@@ -5,7 +5,7 @@ import { CheckedStore } from './checked-store.ts'
 import { showFacade, type KoaSessionFacade } from './compat/koa-session.ts'
 import { ContextScope, sessionContext } from './context.ts'
 import { isUnsafe } from './cookie/cross-site.ts'
-import { invalidType, storeClosedError, unboundError } from './errors.ts'
+import { invalidType, isAnswer, storeClosedError, unboundError } from './errors.ts'
 import { Events } from './events.ts'
 import { forwardedManager, outerScope } from './outer-scope.ts'
 import { markReached, warnIfNeverReached } from './mount-check.ts'
@@ -285,15 +285,4 @@ async function finishSocket(
   } catch (error) {
     ctx.app.emit('error', error, ctx)
   }
-}
-
-/** Whether a thrown error is the handler's answer: it has a status from 400 to 499, and is not one of our own errors. */
-function isAnswer(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null) return false
-  const { name, status, statusCode } = error as { name?: unknown; status?: unknown; statusCode?: unknown }
-  // By name: the error may come from another copy of this package.
-  if (name === 'SessionError') return false
-  // eslint-disable-next-line @typescript-eslint/prefer-nullish-coalescing -- as Koa: a status of 0 is none
-  const answer = status || statusCode
-  return typeof answer === 'number' && answer >= 400 && answer < 500
 }

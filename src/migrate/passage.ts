@@ -93,16 +93,19 @@ export class Passage<Data extends object> {
     if (!(overlap > 0 && isOpen && (goesOn || name === undefined))) this.#clearCookies()
   }
 
-  /** Runs after the handlers. Applies a sign-out, another owner or a new id to the old session. */
-  async leave(haveThrown: boolean): Promise<void> {
+  /**
+   * Runs after the handlers. Applies a sign-out, another owner or a new id to the old session. `isDropped`: session() will not store
+   * what the handlers left pending.
+   */
+  async leave(isDropped: boolean): Promise<void> {
     if (this.#tied === undefined) return
     const { tie, old, id, owner } = this.#tied
     const newId = idOf(this.#session)
-    // After a sign-out, or a sign-in as another owner, an old process must not find the previous user signed in. If the handlers
-    // threw, their pending changes are not stored: the stored owner counts.
+    // After a sign-out, or a sign-in as another owner, an old process must not find the previous user signed in. Where pending
+    // changes are not stored, the stored owner counts.
     // With koa-session's facade, session() ends a session that is set to null, but only after this.
-    if (newId === undefined || (!haveThrown && this.#facade?.willEnd === true)) return this.#end(old)
-    if (owner !== undefined && (haveThrown ? this.#session.owner : ownerToBe(this.#session)) !== owner)
+    if (newId === undefined || (!isDropped && this.#facade?.willEnd === true)) return this.#end(old)
+    if (owner !== undefined && (isDropped ? this.#session.owner : ownerToBe(this.#session)) !== owner)
       return this.#end(old)
     if (newId === id) return
     await claims.tie(this.#store, newId, tie, this.#now())

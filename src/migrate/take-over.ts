@@ -2,7 +2,7 @@
 // that cookie joins it. During an overlap the two sessions are tied: a logout from one is a logout from both.
 import type { Middleware } from 'koa'
 import { duration, type Duration } from '../duration.ts'
-import { invalidType, invalidValue } from '../errors.ts'
+import { invalidType, invalidValue, isAnswer } from '../errors.ts'
 import { clockOf } from '../option-functions.ts'
 import { tryCurrentSession, type SessionData, type SessionManager } from '../session/manager.ts'
 import { checkOptions, type OldData, type OldSessions } from './old-sessions.ts'
@@ -74,12 +74,14 @@ export function takeOver<Data extends object = SessionData>(options: TakeOverOpt
     }
     const passage = new Passage(settings, atWork, ctx, session)
     await passage.enter()
-    let haveThrown = true
+    let isDropped = false
     try {
       await next()
-      haveThrown = false
+    } catch (error) {
+      isDropped = !isAnswer(error)
+      throw error
     } finally {
-      await passage.leave(haveThrown)
+      await passage.leave(isDropped)
     }
   }
 }

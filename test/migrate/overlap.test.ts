@@ -72,7 +72,7 @@ test('destroy in the very request that took over, or joined, ends both', async (
 })
 
 test('ctx.session = null of koa-session, and an object after it, end both', async (t) => {
-  for (const path of ['/null', '/null/anew', '/null/fail'])
+  for (const path of ['/null', '/null/anew', '/null/refuse', '/null/fail'])
     for (const isFirst of [true, false]) {
       const old = new OldStore(ada())
       const app = await after(t, fromKoaSession({ store: old }), { koaSession: true })
@@ -81,7 +81,8 @@ test('ctx.session = null of koa-session, and an object after it, end both', asyn
 
       const name = `${path} ${isFirst ? 'at the take-over' : 'later'}`
       t.is(old.records.has('k1'), path === '/null/fail', name)
-      t.is(answer.setCookie.filter((line) => line.startsWith('koa.')).length, path === '/null/fail' ? 0 : 2, name)
+      // Koa's own response to an error keeps no header that was set: the next response clears the cookies.
+      t.is(answer.setCookie.filter((line) => line.startsWith('koa.')).length, answer.status === 200 ? 2 : 0, name)
       const expected = path === '/null/fail' ? 'ada {"cart":["book"]}' : 'nobody {}'
       t.is((await app.browser().send('/', signed('k1'))).body, expected, name)
       if (path === '/null/anew') t.is((await app.browser().send('/', ours(answer))).body, 'nobody {"n":1}', name)
@@ -209,7 +210,8 @@ test('an old session whose store failed at its end is ended by the next request,
 })
 
 test('where data names the owner: another owner in it, or none, ends the old session as well', async (t) => {
-  for (const path of ['/become', '/forget', '/fail', '/count']) {
+  const owners: Record<string, string> = { '/become': 'eve', '/forget': 'nobody', '/refuse': 'nobody' }
+  for (const path of ['/become', '/forget', '/refuse', '/fail', '/count']) {
     const old = new OldStore(ada())
     const owner = ({ user }: Visitor): string | undefined => user
     const goOn = ({ data }: { data: Visitor }, { user }: Record<string, unknown>): void => {
@@ -222,7 +224,7 @@ test('where data names the owner: another owner in it, or none, ends the old ses
     t.is(old.records.has('k1'), path === '/fail' || path === '/count', path)
     const next = answer.setCookie.some((line) => line.startsWith('sid=')) ? ours(answer) : first
     const shown = await app.browser().send('/', next)
-    t.is(shown.body.split(' ')[0], path === '/become' ? 'eve' : path === '/forget' ? 'nobody' : 'ada', path)
+    t.is(shown.body.split(' ')[0], owners[path] ?? 'ada', path)
   }
 })
 
