@@ -140,6 +140,8 @@ export class Passage<Data extends object> {
   #wouldSend(): boolean {
     const { from, cookie } = this.#settings
     if (from.isStored) return true
+    // The cookie may be of SameSite=Strict: what a page of another site opens comes without it.
+    if (this.#ctx.get('Sec-Fetch-Site') === 'cross-site') return false
     const { path = '/' } = cookie
     // The path as the browser sees it: `ctx.path` is another one inside a mounted app.
     const [asked = ''] = this.#ctx.originalUrl.split('?', 1)

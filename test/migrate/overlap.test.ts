@@ -309,6 +309,18 @@ test('a cookie that holds the session itself is missed only where the browser wo
   t.is((await app.browser().send('/shop/cart', mine)).body, 'nobody {}')
 })
 
+test('a cookie that holds the session itself is not missed in a request of another site: SameSite may have kept it', async (t) => {
+  const app = await after(t, fromKoaSession())
+  const cookie = inCookie({ user: 'ada' })
+  const mine = ours(await app.browser().send('/', cookie))
+  const followed = await app.browser().send('/', mine, { headers: { 'sec-fetch-site': 'cross-site' } })
+
+  t.is(followed.body, 'ada {}')
+  t.deepEqual(followed.setCookie, [])
+  t.is((await app.browser().send('/', `${mine}; ${cookie}`)).body, 'ada {}')
+  t.is((await app.browser().send('/', mine, { headers: { 'sec-fetch-site': 'same-site' } })).body, 'nobody {}')
+})
+
 test('an unsafe request of another site finds no session by its old cookie: ours would not have been sent', async (t) => {
   const post = { method: 'POST', headers: { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' } }
   const old = new OldStore(ada())
