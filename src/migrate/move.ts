@@ -167,14 +167,17 @@ class Move {
   }
 
   /**
-   * `to` holds the key already. Returns `'copied'` if it holds exactly this state, copied by an interrupted earlier call, otherwise
-   * whether the session left `from` for `to`. If the session has gone on or ended in `to`, removes it from `from`.
+   * `to` holds the key already. Returns `'copied'` if it holds exactly this state, copied by an interrupted earlier call, with the
+   * uses since, otherwise whether the session left `from` for `to`. If the session has gone on or ended in `to`, removes it from `from`.
    */
   async #meet(record: SessionRecord): Promise<boolean | 'copied'> {
     const held = await this.#read(this.#to, record.key)
     if (held === undefined) return false
     if (!isEnded(held) && isSame(held, record)) {
       await (this.#apart ??= this.#assertApart())
+      // A use raises no version. Of two, the store keeps the later one.
+      const { key, version, lastSeenAt, expiresAt } = record
+      await ask(() => this.#to.touch(key, version, lastSeenAt, expiresAt, this.#now()), yesOrNo)
       return 'copied'
     }
     if (!isEnded(held) && held.version <= record.version) return false
@@ -255,7 +258,7 @@ async function ask<Answer>(call: () => unknown, check: (answer: unknown) => Answ
 }
 
 function checkStore(store: unknown, name: string): void {
-  const verbs = ['create', 'read', 'replace', 'delete'] as const
+  const verbs = ['create', 'read', 'replace', 'touch', 'delete'] as const
   const given = (typeof store === 'object' ? (store ?? {}) : {}) as Readonly<Record<string, unknown>>
   const missing = verbs.find((verb) => typeof given[verb] !== 'function')
   if (missing !== undefined) throw invalidType(name, `a session store, with a method ${missing}`, store)

@@ -143,6 +143,21 @@ test('what was copied before an interruption follows what happens to the session
   }
 })
 
+test('what was copied before an interruption, and used since, lives from the last use on, in whichever store that was', async (t) => {
+  for (const last of ['from', 'to'] as const) {
+    const { from, to, record } = await places()
+    await to.create(record, NOW)
+    const used = (store: SessionStore, seen: number): unknown =>
+      store.touch(record.key, record.version, seen, seen + 1000, NOW)
+    await used(from, NOW + 500)
+    if (last === 'to') await used(to, NOW + 600)
+
+    t.is(await moveSessions(from, to, { now }), 1)
+    const lastSeenAt = last === 'to' ? NOW + 600 : NOW + 500
+    t.like(await to.read(record.key, NOW), { version: 3, lastSeenAt, expiresAt: lastSeenAt + 1000 })
+  }
+})
+
 test('a session that never ceases to change stays in the first store alone', async (t) => {
   const { from, to, record } = await places()
   const replace = from.replace.bind(from)
