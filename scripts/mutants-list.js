@@ -591,7 +591,7 @@ export const mutants = [
   m(
     'what a slow poll changes takes back a use in another process',
     'session/newest.ts',
-    'return info.isPassive && isStale(instantsAt, core.settings.now())',
+    'return isStale(instantsAt, core.settings.now())',
     'return false',
     'scenes/passive',
   ),

@@ -15,7 +15,7 @@ export const planted = [
   p(
     'a retry starts from what this process took for the newest',
     'session/newest.ts',
-    '  const newest = await readLive(session.core, key, session.scope)\n  if (newest === undefined) return false\n  for (const one of together) takeNewer(one, newest)\n  return true',
+    '  const newest = await readLive(session.core, key, session.scope)\n  if (newest === undefined) return false\n  for (const one of together) {\n    takeNewer(one, newest)\n    one.instantsAt = now\n  }\n  return true',
     '  if ((await readLive(session.core, key, session.scope)) === undefined) return false\n  session.record = { ...requireRecord(session), version: requireRecord(session).version + 1 }\n  return true',
   ),
   p(
@@ -72,8 +72,8 @@ export const planted = [
     // That only the first learns of the newer record changes nothing: the newest that one of them knows is the ground of all.
     'a group that was refused learns of the newer version and not of its contents',
     'session/newest.ts',
-    'for (const one of together) takeNewer(one, newest)',
-    'if (together.length === 1) takeNewer(session, newest)\n  else for (const one of together) one.setRecord(newest.record, one.stored)',
+    '    takeNewer(one, newest)\n',
+    '    if (together.length === 1) takeNewer(session, newest)\n    else one.setRecord(newest.record, one.stored)\n',
   ),
   // ---- update
   p(

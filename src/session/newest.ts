@@ -116,9 +116,9 @@ function isStale(readAt: number, now: number): boolean {
   return now - readAt > MAX_STALENESS
 }
 
-/** Whether a change of this session would write back instants that were read long ago. */
-export function keepsStaleInstants({ core, info, instantsAt }: RequestSession): boolean {
-  return info.isPassive && isStale(instantsAt, core.settings.now())
+/** Whether a passive change of this session would write back instants that were read long ago. */
+export function hasStaleInstants({ core, instantsAt }: RequestSession): boolean {
+  return isStale(instantsAt, core.settings.now())
 }
 
 /** Takes over the instants that are stored now, if this version is still the newest. */

@@ -6,7 +6,7 @@ import { decodeMetadata, isEnded, type Instants, type Stored } from '../record/r
 import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import { finishChange, nextInstants, prepare, write, type Attempt, type Written } from './change.ts'
 import type { WaitingChange } from './core.ts'
-import { keepsStaleInstants, noteMerge, refresh, refuse, renewInstants, requireRecord, takeNewer } from './newest.ts'
+import { hasStaleInstants, noteMerge, refresh, refuse, renewInstants, requireRecord, takeNewer } from './newest.ts'
 import { needsNewId } from './owner.ts'
 import { MAX_WAIT } from './queues.ts'
 import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
@@ -24,7 +24,7 @@ export function replace(session: RequestSession, pending: PendingChanges): Maybe
       writes.join(key, { session, pending, context: new AsyncResource('koa-fastsession'), resolve, reject })
     })
   }
-  if (settings.schema !== undefined || keepsStaleInstants(session))
+  if (settings.schema !== undefined || (session.info.isPassive && hasStaleInstants(session)))
     return writes.hold(key, replaceAlone(session, pending))
   useNewestKnown(session)
   const attempt = prepare(session, pending, session.record ?? known, session.stored)
@@ -84,7 +84,7 @@ export async function replaceOnce(
   pending: PendingChanges,
   wanted: PendingChanges = pending,
 ): Promise<Replaced> {
-  if (keepsStaleInstants(session)) await renewInstants(session)
+  if (session.info.isPassive && hasStaleInstants(session)) await renewInstants(session)
   const attempt = prepare(session, pending, requireRecord(session), session.stored, wanted)
   if (needsNewId(session, attempt.draft)) return rotateForOwner(session, attempt)
   await checkDraft(session, attempt.draft)
@@ -162,7 +162,12 @@ function prepareTogether(changes: readonly WaitingChange[]): readonly Joined[] {
   for (const { session } of changes) {
     const { settings } = session.core
     // A schema may be slow; the refusal of a conflict, and instants that are kept, must rest on what the store holds now.
-    if (settings.schema !== undefined || settings.throwsOnConflict || keepsStaleInstants(session)) return []
+    if (
+      settings.schema !== undefined ||
+      settings.throwsOnConflict ||
+      (session.info.isPassive && hasStaleInstants(session))
+    )
+      return []
     useNewestKnown(session)
     const known = requireRecord(session)
     // For the changes after it, the change of a session that has ended would count as a use.
