@@ -7,13 +7,12 @@ import { tombstoneOf } from '../record/tombstone.ts'
 import type { Replaced } from '../store.ts'
 import { abandon, createRecord, deleteUnused, insert } from './create.ts'
 import { orDrop } from './exclusive.ts'
-import { readLive, refresh, refuse, requireRecord, takeNewer, type Known } from './newest.ts'
+import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
 import { applyOwner, finishSignIn, ownerInData, signedIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
-import { conflictsOf, write, type Attempt } from './change.ts'
-import { changeNewest, retryOnConflict } from './retry.ts'
+import { conflictsOf, type Attempt } from './change.ts'
+import { retryOnConflict } from './retry.ts'
 import { followSuccessors } from './successors.ts'
-import { validate } from './validation.ts'
 
 /** Which keys of data are kept under a new id: all, none, or these. */
 export type Keep = boolean | readonly string[]
@@ -183,38 +182,25 @@ export async function rotateForOwner(session: RequestSession, { draft, conflicts
 
 /**
  * The session ended while this request changed it. With `options.owner`, if a parallel request signed the same owner in and
- * so gave the session a new id, stores the changes in that successor. This response sends no cookie of the successor.
+ * so gave the session a new id, this request goes on with that successor, in which its next try stores the changes. Its
+ * response sends no cookie of the successor.
  *
- * @throws {SessionError} `ERR_SESSION_GONE` otherwise.
+ * @returns whether there is a successor that the changes may follow.
  */
-export async function storeInSuccessor(session: RequestSession, pending: PendingChanges): Promise<void> {
+export async function joinSuccessor(session: RequestSession, pending: PendingChanges): Promise<boolean> {
   const { core, record } = session
-  if (core.settings.owner === undefined || record === undefined) return refuse(session)
-  const wanted = ownerInData(core, draftOf(session.stored, record, pending, core.settings.now()))
+  if (core.settings.owner === undefined || record === undefined) return false
+  const now = core.settings.now()
+  const wanted = ownerInData(core, draftOf(session.stored, record, pending, now))
   // Only a change that itself signs that owner in follows: no other request from before the new id may change the successor.
-  if (wanted === undefined || wanted === record.owner) return refuse(session)
+  if (wanted === undefined || wanted === record.owner) return false
   const key = await followSuccessors(core, record.key)
-  if (key === undefined) return refuse(session)
-  const change = async ({ record: ground, stored }: Known): Promise<Replaced> => {
-    if (ground.owner !== wanted) return 'gone'
-    const now = core.settings.now()
-    const conflicts = conflictsOf(session, pending, stored)
-    const draft = draftOf(stored, ground, pending, now)
-    await validate(core, key, draft.data, session.scope)
-    const written = write(session, { pending, previous: ground, ground: stored, draft, conflicts, now })
-    const answer = await written.answer
-    if (answer === 'done') {
-      // The merge is noted against the state before this write, so that this request's changes do not count as another's.
-      takeNewer(session, { record: ground, stored, dataError: undefined })
-      session.setRecord(written.record, draft)
-      // Only the browser knows the successor's id, from the other response.
-      session.isFollower = true
-      session.cookie.withdraw()
-      session.tellCommitted(written.record, conflicts)
-    }
-    return answer
-  }
-  const read = (): Promise<Known | undefined> => readLive(core, key, session.scope)
-  const changed = await changeNewest(await read(), change, read)
-  if (changed === undefined) refuse(session)
+  const newest = key === undefined ? undefined : await readLive(core, key, session.scope)
+  if (newest?.record.owner !== wanted) return false
+  takeNewer(session, newest)
+  session.instantsAt = now
+  // Only the browser knows the successor's id, from the other response.
+  session.isFollower = true
+  session.cookie.withdraw()
+  return true
 }

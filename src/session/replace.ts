@@ -9,7 +9,7 @@ import type { WaitingChange } from './core.ts'
 import { hasStaleInstants, noteMerge, refresh, refuse, renewInstants, requireRecord, takeNewer } from './newest.ts'
 import { needsNewId } from './owner.ts'
 import { MAX_WAIT } from './queues.ts'
-import { rotateForOwner, storeInSuccessor } from './regenerate.ts'
+import { joinSuccessor, rotateForOwner } from './regenerate.ts'
 import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
 import { checkDraft } from './validation.ts'
@@ -72,10 +72,10 @@ async function replaceAlone(session: RequestSession, pending: PendingChanges, re
   if (refusal === undefined) useNewestKnown(session)
   const isDone = await retryOnConflict(
     () => replaceOnce(session, pending),
-    () => refresh(session),
+    async () => (await refresh(session)) || joinSuccessor(session, pending),
     refusal,
   )
-  if (!isDone) await storeInSuccessor(session, pending)
+  if (!isDone) refuse(session)
 }
 
 /** Tries once to store a change, and does what follows once it is stored. An update stores more, passed as `wanted`. */

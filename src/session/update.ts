@@ -7,7 +7,7 @@ import { insert, newDraft } from './create.ts'
 import { orDrop, runExclusive } from './exclusive.ts'
 import { updateAround } from './inside-update.ts'
 import { readLive, refresh, refuse, takeNewer } from './newest.ts'
-import { storeInSuccessor } from './regenerate.ts'
+import { joinSuccessor } from './regenerate.ts'
 import { replaceOnce, useNewestKnown } from './replace.ts'
 import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
@@ -37,8 +37,6 @@ class Update<Result> {
   /** The record that the last try started from, and the changes that were pending then. */
   #ground: SessionRecord | undefined
   #pending: PendingChanges | undefined
-  /** The change is stored in the session that took the place of this one. */
-  #isFollowed = false
 
   constructor(session: RequestSession, fn: (data: object) => Result | Promise<Result>) {
     this.#session = session
@@ -56,7 +54,6 @@ class Update<Result> {
         () => this.#attempt(note),
         () => this.#refresh(),
       )
-      // #follow has already refused a session that has ended.
       return isDone && this.#run !== undefined ? this.#run : refuse(session)
     })
     if ('error' in run) throw run.error
@@ -65,7 +62,6 @@ class Update<Result> {
 
   async #attempt(note: (pending: PendingChanges) => void): Promise<Replaced> {
     const session = this.#session
-    if (this.#isFollowed) return 'done'
     // A method that was called before may have stored pending changes and not yet marked them as dealt with.
     if (session.busy !== undefined) await session.busy.catch(() => undefined)
     session.assertReadable()
@@ -81,10 +77,7 @@ class Update<Result> {
     const run = await runUpdate(core, publicId, stored.data, pending.changes, this.#fn, ground?.owner, session)
     this.#run = run
     // Only storing is exclusive. The function is not: it may use other sessions, and it may be slow.
-    return runExclusive(session, async () => {
-      const answer = await this.#store(ground, pending, run)
-      return answer === 'gone' ? this.#follow() : answer
-    })
+    return runExclusive(session, () => this.#store(ground, pending, run))
   }
 
   /** Exclusive, as every method of this session is: another one may have given the session a new id meanwhile. */
@@ -94,21 +87,11 @@ class Update<Result> {
       this.#isFresh = true
       // If the session has another record by now, the next try starts from that one.
       if (session.record !== this.#ground || (await refresh(session))) return true
-      await this.#follow()
-      this.#isFollowed = true
-      return true
+      const run = this.#run
+      if (this.#pending === undefined || run === undefined || 'error' in run) return false
+      // The next try computes the change anew, from the data of the successor.
+      return joinSuccessor(session, { ...this.#pending, changes: run.changes })
     })
-  }
-
-  /** The session ended. If a parallel request signed the same owner in, stores the change in the successor. */
-  async #follow(): Promise<Replaced> {
-    const session = this.#session
-    const pending = this.#pending
-    const run = this.#run
-    if (pending === undefined || run === undefined || 'error' in run) return refuse(session)
-    await storeInSuccessor(session, { ...pending, changes: run.changes })
-    session.pending.detach(session.stored, pending)
-    return 'done'
   }
 
   async #store(ground: SessionRecord | undefined, pending: PendingChanges, run: Run<Result>): Promise<Replaced> {

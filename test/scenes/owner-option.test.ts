@@ -244,6 +244,44 @@ claim(
   },
 )
 
+for (const onConflict of ['merge', 'throw'] as const) {
+  claim(
+    `with onConflict '${onConflict}' each of the parallel updates that sign the same owner in counts`,
+    { ...options, onConflict },
+    async (t, { visitor, scene, site }) => {
+      await visitor.does(({ data }) => (data.count = 0))
+      const tab = await visitor.snapshot()
+      const counts = (session: SessionManager<Contents>): Promise<number> =>
+        session.update((data) => {
+          data.profile = { name: 'ada' }
+          return (data.count = (data.count ?? 0) + 1)
+        })
+      const [first, second] = [await tab.loads(counts), await tab.loads(counts)]
+      const replies = [await first.ends(), await second.ends()]
+
+      t.deepEqual(
+        replies.map(({ status, result, sid }) => [status, result, sid.length]),
+        [
+          [200, 1, 1],
+          [200, 2, 0],
+        ],
+      )
+      t.is((await scene.live()).length, 1)
+      t.deepEqual(scene.heard('conflict'), [])
+      const signedIn = await site.visitor(pairOf(replies[0]?.sid[0]))
+      t.deepEqual(await account(signedIn), { count: 2, profile: { name: 'ada' }, owner: 'ada' })
+    },
+  )
+}
+
+claim('an update that signs nobody in does not reach the session of a parallel sign-in', options, async (t, stage) => {
+  const { visitor } = stage
+  const { status, code } = await follows(stage, (session) => session.update((data) => (data.b = 2)))
+
+  t.deepEqual([status, code], [409, 'ERR_SESSION_GONE'])
+  t.deepEqual(await visitor.sees(), { a: 1, c: 3, profile: { name: 'ada' } })
+})
+
 claim('where no cookie can be sent a change of the owner is refused and stores nothing', options, async (t, stage) => {
   const { visitor, site } = stage
   await visitor.does(({ data }) => (data.a = 1))
