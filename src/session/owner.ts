@@ -2,12 +2,13 @@
 import { isUnsafe } from '../cookie/cross-site.ts'
 import { newId } from '../cookie/id.ts'
 import { canBeBound } from '../cookie/bound-cookie.ts'
-import type { PendingChanges } from '../record/changes.ts'
+import type { PendingChanges, Snapshot } from '../record/changes.ts'
 import { applyChanges } from '../record/merge.ts'
 import { newMetadata, type Draft } from '../record/record.ts'
 import type { MaybePromise } from '../store.ts'
 import type { Core } from './core.ts'
 import { assertSameSite } from './cross-site.ts'
+import { refuse } from './newest.ts'
 import { enforceLimit } from './owner-limit.ts'
 import type { RequestSession } from './request-session.ts'
 
@@ -59,9 +60,25 @@ export function applyOwner(session: RequestSession, draft: Draft, pending: Pendi
  *
  * @throws {TypeError} when the option gives anything but a name or `undefined`.
  */
-export function ownerInData({ settings, payload }: Core, draft: Draft): string | undefined {
-  if (settings.owner === undefined) return draft.owner
-  return settings.owner(payload.codec.lend(draft.data, []) as Record<string, unknown>)
+export function ownerInData(core: Core, draft: Draft): string | undefined {
+  return core.settings.owner === undefined ? draft.owner : named(core, draft.data)
+}
+
+function named({ settings, payload }: Core, data: Snapshot): string | undefined {
+  return settings.owner?.(payload.codec.lend(data, []) as Record<string, unknown>)
+}
+
+/**
+ * Refuses changes, in conflict with those of another request, that bring an owner back: the data that this request read named
+ * that owner already, and the other one has signed the owner out since. A slow request must not undo that.
+ *
+ * @throws {SessionError} as {@link refuse}.
+ */
+export function assertNotBroughtBack(session: RequestSession, { changes }: PendingChanges, { owner }: Draft): void {
+  const { core, record, stored } = session
+  if (owner === undefined || owner === record?.owner || named(core, stored.data) === owner) return
+  const asRead = changes.map(({ key, base }) => ({ key, base, value: base }))
+  if (named(core, applyChanges(stored.data, asRead)) === owner) refuse(session)
 }
 
 /** The draft of a session without its owner and without anything that the sign-in left: device, binding, `authenticatedAt`. */

@@ -8,7 +8,7 @@ import type { Replaced } from '../store.ts'
 import { abandon, createRecord, deleteUnused, insert } from './create.ts'
 import { orDrop } from './exclusive.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
-import { applyOwner, finishSignIn, ownerInData, signedIn } from './owner.ts'
+import { applyOwner, assertNotBroughtBack, finishSignIn, ownerInData, signedIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
 import { conflictsOf, type Attempt } from './change.ts'
 import { retryOnConflict } from './retry.ts'
@@ -56,6 +56,7 @@ async function rotate(
     const conflicts = pending.seen === undefined ? conflictsOf(session, pending, session.stored) : []
     const ground = draftOf(session.stored, requireRecord(session), pending, now)
     const draft = carryOver(session, ground, keep, owner, pending, now)
+    if (conflicts.length > 0) assertNotBroughtBack(session, pending, draft)
     const isFreshStart = keep === false || isSomebodyElse(ground.owner, draft.owner)
     const isSignIn =
       owner !== undefined || (draft.owner !== undefined && (isFreshStart || draft.owner !== ground.owner))

@@ -7,7 +7,7 @@ import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import { finishChange, nextInstants, prepare, write, type Attempt, type Written } from './change.ts'
 import type { WaitingChange } from './core.ts'
 import { hasStaleInstants, noteMerge, refresh, refuse, renewInstants, requireRecord, takeNewer } from './newest.ts'
-import { needsNewId } from './owner.ts'
+import { assertNotBroughtBack, needsNewId } from './owner.ts'
 import { MAX_WAIT } from './queues.ts'
 import { joinSuccessor, rotateForOwner } from './regenerate.ts'
 import type { RequestSession } from './request-session.ts'
@@ -28,8 +28,7 @@ export function replace(session: RequestSession, pending: PendingChanges): Maybe
     return writes.hold(key, replaceAlone(session, pending))
   useNewestKnown(session)
   const attempt = prepare(session, pending, session.record ?? known, session.stored)
-  if (settings.owner !== undefined && needsNewId(session, attempt.draft))
-    return writes.hold(key, replaceAlone(session, pending))
+  if (attempt.draft.owner !== attempt.previous.owner) return writes.hold(key, replaceAlone(session, pending))
   const written = write(session, attempt)
   if (written.answer === 'done') return finishChange(session, attempt, written.record)
   return finishReplace(session, attempt, written)
@@ -86,6 +85,7 @@ export async function replaceOnce(
 ): Promise<Replaced> {
   if (session.info.isPassive && hasStaleInstants(session)) await renewInstants(session)
   const attempt = prepare(session, pending, requireRecord(session), session.stored, wanted)
+  if (attempt.conflicts.length > 0) assertNotBroughtBack(session, pending, attempt.draft)
   if (needsNewId(session, attempt.draft)) return rotateForOwner(session, attempt)
   await checkDraft(session, attempt.draft)
   const written = write(session, attempt)

@@ -282,6 +282,116 @@ claim('an update that signs nobody in does not reach the session of a parallel s
   t.deepEqual(await visitor.sees(), { a: 1, c: 3, profile: { name: 'ada' } })
 })
 
+/** Ada is signed in and a request of hers is under way; another tab signs her out; then the request does the rest of its work. */
+async function outlastsSignOut({ visitor }: Stage, work: Handler<unknown>): Promise<Reply<unknown>> {
+  await visitor.does(({ data }) => Object.assign(data, { profile: { name: 'ada', city: 'Rome' }, a: 1 }))
+  const slow = await visitor.loads(work)
+  await visitor.does(({ data }) => delete data.profile)
+  return slow.ends()
+}
+
+const moves = ({ data }: SessionManager<Contents>): void => {
+  data.profile = { ...data.profile, city: 'Bonn' }
+}
+const slowChanges: Readonly<Record<string, Handler<unknown>>> = {
+  'a commit': moves,
+  'save()': async (session) => {
+    moves(session)
+    await session.save()
+  },
+  'regenerate()': async (session) => {
+    moves(session)
+    await session.regenerate()
+  },
+  'an update() of something else': async (session) => {
+    moves(session)
+    await session.update((data) => (data.b = 2))
+  },
+  'an object that a save() left attached': async (session) => {
+    const { profile } = session.data
+    session.data.b = 2
+    await session.save()
+    if (profile !== undefined) profile.city = 'Bonn'
+  },
+}
+for (const [name, work] of Object.entries(slowChanges)) {
+  claim(`${name} of a slow request does not undo a sign-out by data`, options, async (t, stage) => {
+    const reply = await outlastsSignOut(stage, work)
+
+    t.deepEqual([reply.status, reply.code, reply.sid], [409, 'ERR_SESSION_GONE', []])
+    t.is(stage.scene.heard('gone').length, 1)
+    const { owner, profile, a } = (await account(stage.visitor)) ?? {}
+    t.deepEqual([owner, profile, a], [undefined, undefined, 1])
+    t.deepEqual(await stage.site.middleware.list('ada'), [])
+  })
+}
+
+const signsIn = (session: SessionManager<Contents>): Promise<unknown> =>
+  session.update((data) => (data.profile = { name: 'ada' }))
+const signIns: Readonly<Record<string, Handler<unknown>>> = {
+  'an update(), whose function saw it': signsIn,
+  'an update() with other changes pending': (session) => {
+    session.data.a = 2
+    return signsIn(session)
+  },
+  'a change after reload()': async (session) => {
+    await session.reload()
+    signIn('ada')(session)
+  },
+  'a change after regenerate({ keep: false })': async (session) => {
+    await session.regenerate({ keep: false })
+    signIn('ada')(session)
+  },
+}
+for (const [name, work] of Object.entries(signIns)) {
+  claim(`${name} signs in again after a parallel sign-out by data`, options, async (t, stage) => {
+    const reply = await outlastsSignOut(stage, work)
+
+    t.deepEqual([reply.status, reply.sid.length], [200, 1])
+    t.is((await account(stage.visitor))?.owner, 'ada')
+    t.is((await stage.site.middleware.list('ada')).length, 1)
+  })
+}
+
+claim('a request that signed out itself may sign the same owner in again', options, async (t, { visitor }) => {
+  await visitor.does(signIn('ada'))
+  const { status, result } = await visitor.does(async (session) => {
+    const { profile } = session.data
+    delete session.data.profile
+    await session.save()
+    const { owner } = session
+    session.data.profile = { ...profile, city: 'Bonn' }
+    return owner ?? 'nobody'
+  })
+
+  t.deepEqual([status, result], [200, 'nobody'])
+  t.deepEqual(await account(visitor), { profile: { name: 'ada', city: 'Bonn' }, owner: 'ada' })
+})
+
+claim('nor does a request that gave the session its id undo one', options, async (t, { visitor, site }) => {
+  await visitor.does(signIn('ada'))
+  const { status, code } = await visitor.does(async (session) => {
+    await session.regenerate()
+    const { profile } = session.data
+    await site.middleware.update(session.publicId, (data) => delete data.profile)
+    if (profile !== undefined) profile.city = 'Bonn'
+  })
+
+  t.deepEqual([status, code], [409, 'ERR_SESSION_GONE'])
+  t.deepEqual(await site.middleware.list('ada'), [])
+})
+
+claim('a session of before the option gets its owner with the next change of it', async (t, { visitor, scene }) => {
+  await visitor.does(signIn('ada'))
+  const site = await scene.mount(options)
+  const same = await site.visitor(await visitor.cookie())
+  const slow = await same.loads(moves)
+  await visitor.does(({ data }) => (data.a = 1))
+
+  t.is((await slow.ends()).status, 200)
+  t.deepEqual(await account(same), { a: 1, profile: { name: 'ada', city: 'Bonn' }, owner: 'ada' })
+})
+
 claim('where no cookie can be sent a change of the owner is refused and stores nothing', options, async (t, stage) => {
   const { visitor, site } = stage
   await visitor.does(({ data }) => (data.a = 1))
