@@ -7,6 +7,7 @@ import { spans, trace } from '../trace.ts'
 import { create } from './create.ts'
 import { occupy, orDrop, runExclusive } from './exclusive.ts'
 import { refuse } from './newest.ts'
+import { isSomebodyElse } from './owner.ts'
 import { replace } from './replace.ts'
 import type { RequestSession } from './request-session.ts'
 import { touch } from './touch.ts'
@@ -161,9 +162,15 @@ function carryOut(
   if (session.core.store.isClosed) throw storeClosedError()
   if (plan === 'refuse') return refuse(session)
   if (plan === 'touch') return touch(session)
+  const owner = session.record?.owner
   const done = session.status === 'new' ? create(session, plan) : replace(session, plan)
   // Nothing reads data after the last commit. After an earlier one, what was stored is no longer pending, wherever it is.
   if (occasion === 'last') return done
-  if (done instanceof Promise) return done.then(() => session.pending.settle(session.stored, plan))
-  session.pending.settle(session.stored, plan)
+  const settle = (): void => {
+    // Over another owner, the objects that handlers hold are no part of the session any more.
+    if (isSomebodyElse(owner, session.record?.owner)) session.pending.detach(session.stored, plan)
+    else session.pending.settle(session.stored, plan)
+  }
+  if (done instanceof Promise) return done.then(settle)
+  settle()
 }

@@ -88,6 +88,11 @@ export function signedOut(draft: Draft): Draft {
   return { ...draft, owner: undefined, device: undefined, metadata }
 }
 
+/** Whether one owner has taken the place of another. */
+export function isSomebodyElse(previous: string | undefined, owner: string | undefined): boolean {
+  return owner !== undefined && previous !== undefined && previous !== owner
+}
+
 /** Whether a stored session needs a new id: an owner appeared or changed, and this request gave it no new id yet. */
 export function needsNewId(session: RequestSession, { owner }: Draft): boolean {
   return owner !== undefined && owner !== session.record?.owner && !session.hasNewId

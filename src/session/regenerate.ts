@@ -8,7 +8,7 @@ import type { Replaced } from '../store.ts'
 import { abandon, createRecord, deleteUnused, insert } from './create.ts'
 import { orDrop } from './exclusive.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
-import { applyOwner, assertNotBroughtBack, finishSignIn, ownerInData, signedIn } from './owner.ts'
+import { applyOwner, assertNotBroughtBack, finishSignIn, isSomebodyElse, ownerInData, signedIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
 import { conflictsOf, type Attempt } from './change.ts'
 import { retryOnConflict } from './retry.ts'
@@ -106,10 +106,6 @@ function carryOver(
   // "Remember me" that this request set is meant for the owner who signs in.
   const { maxAge = kept.metadata.maxAge } = pending
   return signedIn(session, { ...kept, metadata: { ...kept.metadata, maxAge } }, owner, now)
-}
-
-function isSomebodyElse(previous: string | undefined, owner: string | undefined): boolean {
-  return owner !== undefined && previous !== undefined && previous !== owner
 }
 
 /** The pending changes that are kept: over another owner, nothing else is. */

@@ -95,6 +95,36 @@ claim('over a different owner only what this request assigned is kept', options,
   t.is((await scene.live()).length, 1)
 })
 
+claim('after a save() over a different owner nothing of the former one is left in data', options, async (t, stage) => {
+  const { visitor, scene } = stage
+  await visitor.does(({ data }) => Object.assign(data, { profile: { name: 'ada' }, a: 1, cart: ['secret'] }))
+
+  const { status, result } = await visitor.does(async (session) => {
+    const { cart } = session.data
+    session.data.profile = { name: 'bob' }
+    await session.save()
+    t.throws(() => cart?.push('pen'), { instanceOf: TypeError })
+    return { ...session.data }
+  })
+
+  t.deepEqual([status, result], [200, { profile: { name: 'bob' } }])
+  t.deepEqual(await account(visitor), { profile: { name: 'bob' }, owner: 'bob' })
+  t.deepEqual(scene.heard('conflict'), [])
+})
+
+claim('after a save() that signs in, objects of before stay attached', options, async (t, { visitor }) => {
+  await visitor.does(({ data }) => (data.cart = ['pen']))
+
+  await visitor.does(async (session) => {
+    const { cart } = session.data
+    session.data.profile = { name: 'ada' }
+    await session.save()
+    cart?.push('ink')
+  })
+
+  t.deepEqual(await account(visitor), { profile: { name: 'ada' }, cart: ['pen', 'ink'], owner: 'ada' })
+})
+
 claim(
   'an owner that goes away keeps the id, and takes authenticatedAt along',
   options,
