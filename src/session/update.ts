@@ -101,7 +101,9 @@ class Update<Result> {
     if (session.record !== ground) return 'stale'
     if ('error' in run || (run.changes.length === 0 && pending === NO_CHANGES)) {
       const answer = ground === undefined || this.#isFresh ? 'done' : await this.#verify(ground)
-      if (answer === 'done' && !('error' in run)) session.pending.detach(session.stored, pending)
+      // A session that is not stored keeps its reason to be stored: `lazy: false`, or an id that was read.
+      if (answer === 'done' && ground !== undefined && !('error' in run))
+        session.pending.detach(session.stored, pending)
       return answer
     }
     const wanted = { ...pending, changes: run.changes }

@@ -246,6 +246,19 @@ test('lazy false makes no session for an OPTIONS request, as a preflight is, unl
   t.deepEqual(app.store.counted(), { create: 1 })
 })
 
+test('an update that changes nothing leaves a new session as it is', async (t) => {
+  const looks = (session: Session): Promise<number> => session.update(({ n }) => n ?? 0)
+  const path = { '/': looks, '/id': async (session: Session) => [session.id, await looks(session)][0] }
+  const [lazy, eager] = [await mounted(t, {}, path), await mounted(t, { lazy: false }, path)]
+
+  t.deepEqual((await lazy.browser().get('/')).setCookie, [])
+  t.is((await eager.browser().get('/')).setCookie.length, 1)
+  for (const app of [lazy, eager]) {
+    const { body, setCookie } = await app.browser().get('/id')
+    t.is(valueIn(setCookie[0]).split('.')[0], body)
+  }
+})
+
 for (const [what, keep] of Object.entries<(session: SessionManager<Things>) => unknown>({
   data: (session) => (session.data.n = 1),
   'a flash message': (session) => session.flash('info', 'hello'),
