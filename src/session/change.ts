@@ -107,7 +107,8 @@ export function finishChange(
   core.payload.known.remember(record, stored)
   if (core.watches.isWatching) core.watches.expires(record.key, record.expiresAt)
   session.setRecord(record, stored)
-  const isSeen = record.lastSeenAt !== previous.lastSeenAt
+  // One write may store the changes of several requests, and another one of them may be the use.
+  const isSeen = record.lastSeenAt !== previous.lastSeenAt && !session.info.isPassive
   if (pending.maxAge !== undefined || (isSeen && core.settings.lifetime.rolling)) cookie.renew()
   // Before the handlers have returned, another request may still replace the session, and its cookie.
   if (phase !== 'open' && cookie.due === 'renew' && cookie.canSend) cookie.issue()

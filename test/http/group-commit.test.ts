@@ -146,6 +146,31 @@ test('an owner that changes in the middle takes its own way, and nothing is lost
   }
 })
 
+test('a poll that is stored together with a use renews no rolling cookie', async (t) => {
+  let now = Date.now()
+  let asked = 0
+  const { app, together } = await crowd(t, {
+    maxAge: '1h',
+    rolling: true,
+    now: () => now,
+    // The first request begins the session, and the last one is a use.
+    passive: () => asked++ < 3,
+  })
+  now += 1_800_000
+
+  const replies = await together(3, (data, at) => (data[`key${at}`] = at))
+
+  t.deepEqual(app.store.counted(), { replace: 2 })
+  t.deepEqual(
+    replies.map(({ status, setCookie }) => [status, setCookie.length]),
+    [
+      [200, 0],
+      [200, 0],
+      [200, 1],
+    ],
+  )
+})
+
 test('another process between: the group reads once, and all survive', async (t) => {
   const { app, cookie, together } = await crowd(t)
   const elsewhere = quick({ store: app.store.inner })
