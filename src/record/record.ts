@@ -35,7 +35,9 @@ export function emptyDraft(now: number): Draft {
  */
 export function readRecord(payload: Payload, record: SessionRecord): Stored | undefined {
   try {
-    return { ...payload.decode(record), metadata: decodeMetadata(record) }
+    // First, because `decode` remembers the record as one to start a write from.
+    const metadata = decodeMetadata(record)
+    return { ...payload.decode(record), metadata }
   } catch (error) {
     if (error instanceof CorruptRecord) return undefined
     throw error

@@ -88,6 +88,17 @@ claim(
   },
 )
 
+claim('nor is one whose notes are damaged, where list() has read it meanwhile', async (t, stage) => {
+  const { visitor, scene, site } = stage
+  await visitor.does((session) => session.signIn('ada'))
+  const slow = await visitor.loads(({ data }) => (data.b = 2))
+  await scene.tamper(await visitor.cookie(), { meta: '{"s":' })
+  t.is((await site.middleware.list('ada')).length, 1)
+
+  const { status, code, sid } = await slow.ends()
+  t.deepEqual([status, code, sid], [409, 'ERR_SESSION_GONE', []])
+})
+
 const FIRST = 'the first encryption key, long enough to be one'
 const SECOND = 'the second encryption key, long enough to be one'
 const encrypted: Options = { encryptionKeys: [FIRST] }
