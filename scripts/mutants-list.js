@@ -317,7 +317,7 @@ export const mutants = [
   m(
     'a session that ended while it was changed is stored again',
     'session/replace.ts',
-    'if (!isDone) await storeInSuccessor(session, pending)',
+    'if (!isDone) refuse(session)',
     `if (!isDone) {
     session.record = undefined
     session.status = 'new'
@@ -329,7 +329,7 @@ export const mutants = [
   m(
     'a change of a session that ended is dropped without a word',
     'session/replace.ts',
-    'if (!isDone) await storeInSuccessor(session, pending)',
+    'if (!isDone) refuse(session)',
     'if (!isDone) return',
     'scenes/endings',
   ),
@@ -712,16 +712,58 @@ export const mutants = [
   m(
     'what save() stored is pending still',
     'session/commit.ts',
-    'return done.then(() => session.pending.settle(session.stored, plan))',
+    'return done.then(settle)',
     'return done',
     'scenes/owner-option',
   ),
   m(
-    'a request that follows a sign-in names its own keys as those of others',
+    'a request that follows a sign-in names no key of the others',
     'session/regenerate.ts',
-    'takeNewer(session, { record: ground, stored, dataError: undefined })',
-    'takeNewer(session, { record: ground, stored: draft, dataError: undefined })',
+    'takeNewer(session, newest) session.instantsAt = now',
+    'session.setRecord(newest.record, newest.stored)\n  session.instantsAt = now',
     'scenes/owner-option',
+  ),
+  m(
+    'an update that meets a sign-in of the same owner does not follow it',
+    'session/update.ts',
+    'return joinSuccessor(session, { ...this.#pending, changes: run.changes })',
+    'return false',
+    'scenes/owner-option',
+  ),
+  m(
+    'a slow request signs in again who signed out',
+    'session/owner.ts',
+    'if (named(core, applyChanges(stored.data, asRead)) === owner) refuse(session)',
+    'void asRead',
+    'scenes/owner-option',
+  ),
+  m(
+    'a session of before the option is never signed in over a conflict',
+    'session/owner.ts',
+    'owner === record?.owner || named(core, stored.data) === owner',
+    'owner === record?.owner',
+    'scenes/owner-option',
+  ),
+  m(
+    'objects of a former owner stay attached after save()',
+    'session/commit.ts',
+    'if (isSomebodyElse(owner, session.record?.owner)) session',
+    'if (isSomebodyElse(owner, owner)) session',
+    'scenes/owner-option',
+  ),
+  m(
+    'an update that changes nothing takes back that a session is kept',
+    'session/update.ts',
+    "answer === 'done' && ground !== undefined && !('error' in run)",
+    "answer === 'done' && !('error' in run)",
+    'http/middleware',
+  ),
+  m(
+    'a poll renews the cookie for a use that shares its write',
+    'session/change.ts',
+    'previous.lastSeenAt && !session.info.isPassive',
+    'previous.lastSeenAt',
+    'http/group-commit',
   ),
   m(
     'a session that its request destroyed reads as gone',
@@ -1169,8 +1211,8 @@ export const mutants = [
   m(
     'the owner function writes into data',
     'session/owner.ts',
-    'payload.codec.lend(draft.data, [])',
-    'draft.data',
+    'payload.codec.lend(data, [])',
+    'data',
     'scenes/owner-option',
   ),
   m(

@@ -416,7 +416,7 @@ claim('a session of before the option gets its owner with the next change of it'
   const site = await scene.mount(options)
   const same = await site.visitor(await visitor.cookie())
   const slow = await same.loads(moves)
-  await visitor.does(({ data }) => (data.a = 1))
+  await visitor.does(({ data }) => Object.assign(data, { profile: { name: 'ada', city: 'Rome' }, a: 1 }))
 
   t.is((await slow.ends()).status, 200)
   t.deepEqual(await account(same), { a: 1, profile: { name: 'ada', city: 'Bonn' }, owner: 'ada' })
