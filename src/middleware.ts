@@ -270,7 +270,8 @@ async function finish(session: RequestSession, facade: KoaSessionFacade | undefi
 
 /** The same for a forwarded request, whose outer chain goes on. */
 async function finishForwarded(session: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
-  await facade?.finish()
+  // No other chain sends a response: it must carry out what the chains around this one asked for as well.
+  await facade?.finishAll()
   await commitPending(session)
 }
 

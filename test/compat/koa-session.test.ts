@@ -390,6 +390,40 @@ test('ctx.session = null before a request is forwarded to a chain that never ret
   t.deepEqual(await middleware.list('ada'), [])
 })
 
+for (const [path, told] of [
+  ['/null', [null, {}]],
+  ['/object', [null, { fresh: true }]],
+] as const)
+  test(`what a chain asked for after null holds for the chain that it forwards to, which answers: ${path}`, async (t) => {
+    const forward = async (ctx: Context): Promise<void> => {
+      ctx.respond = false
+      ctx.req.url = '/show'
+      await ctx.app.callback()(ctx.req, ctx.res)
+    }
+    const { middleware, ...app } = await ecosystem(
+      t,
+      {},
+      answering({
+        ...more,
+        '/null': (ctx) => {
+          visitorOf(ctx).session = null
+          return forward(ctx)
+        },
+        '/object': anew(forward),
+      }),
+    )
+    const browser = app.browser()
+    await browser.get('/anew-sign-in')
+    const before = await browser.cookie()
+    const { setCookie } = await browser.get(path)
+
+    t.is(setCookie.length, 1)
+    t.deepEqual(await middleware.list('ada'), [])
+    t.is((await browser.send('/show', before)).body, '{}')
+    t.deepEqual(JSON.parse((await browser.get('/tell')).body), [...told, 'session', []])
+    t.deepEqual(app.errors, [])
+  })
+
 test('an object after null of a forwarded request stands where the outer chain never returns', async (t) => {
   const app = await ecosystem(
     t,
