@@ -47,9 +47,14 @@ export class Passage<Data extends object> {
   readonly #session: SessionManager<Data>
   readonly #store: ReturnType<typeof claimStoreOf>
   readonly #facade: ReturnType<typeof facadeOf>
-  /** The tie of this request's session to an old one, during an overlap. */
+  /** The tie of this request's session to an old one, during an overlap; `old` if the request finds it. */
   #tied:
-    | { readonly tie: claims.Tie; readonly old: OldSession; readonly id: string; readonly owner?: string | undefined }
+    | {
+        readonly tie: claims.Tie
+        readonly old: OldSession | undefined
+        readonly id: string
+        readonly owner?: string | undefined
+      }
     | undefined
 
   constructor(
@@ -109,7 +114,7 @@ export class Passage<Data extends object> {
       return this.#end(old)
     if (newId === id) return
     await claims.tie(this.#store, newId, tie, this.#now())
-    await this.#settle(old, newId)
+    if (old !== undefined) await this.#settle(old, newId)
   }
 
   // ---- a session that came from an old one
@@ -128,7 +133,11 @@ export class Passage<Data extends object> {
       await leave(this.#session)
       return true
     }
-    if (!lives) return true
+    if (!lives) {
+      // The browser did not send the old cookie. The end of this session, and its new id, count for the old one all the same.
+      if (!from.isStored && now < tie.expiresAt) this.#tied = { tie, old: undefined, id, owner }
+      return true
+    }
     this.#tied = { tie, old, id, owner }
     // An old process prolonged it. The later end is kept: if the session is missing before then, it was logged out of.
     if (old.expiresAt > tie.expiresAt + 60_000)
@@ -164,7 +173,9 @@ export class Passage<Data extends object> {
     return true
   }
 
-  async #end(old: OldSession): Promise<void> {
+  async #end(old: OldSession | undefined): Promise<void> {
+    // Only the browser holds it: there is nothing to end but its cookie.
+    if (old === undefined) return this.#clearCookies()
     // Both are tried, even if one fails: either one alone lets the next request finish the end.
     const ends = [this.#settings.from.endIn(old, 0, this.#now(), this.#ctx), this.#settle(old, undefined)]
     for (const end of await Promise.allSettled(ends)) if (end.status === 'rejected') throw end.reason

@@ -6,6 +6,7 @@ import test from 'ava'
 import expressSession from 'express-session'
 import { MemoryStore } from '../../src/index.ts'
 import { fromExpressSession, fromKoaSession } from '../../src/migrate.ts'
+import type { Answer } from '../support/app.ts'
 import { ada, after, ours, type Visitor } from '../support/deployed.ts'
 import { Device, HTTPS } from '../support/device.ts'
 import { DAY, inCookie, OldStore, signed } from '../support/old-sessions.ts'
@@ -319,6 +320,22 @@ test('a cookie that holds the session itself is not missed in a request of anoth
   t.deepEqual(followed.setCookie, [])
   t.is((await app.browser().send('/', `${mine}; ${cookie}`)).body, 'ada {}')
   t.is((await app.browser().send('/', mine, { headers: { 'sec-fetch-site': 'same-site' } })).body, 'nobody {}')
+})
+
+test('a logout, and a new id, of a request that came without the old cookie count for it all the same', async (t) => {
+  const app = await after(t, fromKoaSession())
+  const cookie = inCookie({ user: 'ada' })
+  const crossSite = { headers: { 'sec-fetch-site': 'cross-site' } }
+  const cleared = ({ setCookie }: Answer): string[] =>
+    setCookie.map((line) => line.split('=')[0] ?? '').filter((name) => name.startsWith('koa.'))
+  const mine = ours(await app.browser().send('/', cookie))
+
+  const again = await app.browser().send('/again', mine, crossSite)
+  t.deepEqual(cleared(again), [])
+  const out = await app.browser().send('/logout', ours(again), crossSite)
+
+  t.deepEqual(cleared(out).sort(), ['koa.sess', 'koa.sess.sig'])
+  t.is((await app.browser().send('/', ours(again))).body, 'nobody {}')
 })
 
 test('an unsafe request of another site finds no session by its old cookie: ours would not have been sent', async (t) => {
