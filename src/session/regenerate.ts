@@ -173,6 +173,8 @@ async function rotateOnce(
  * @throws {SessionError} `ERR_SESSION_HEADERS_SENT` when the cookie can no longer be sent.
  */
 export async function rotateForOwner(session: RequestSession, { draft, conflicts }: Attempt): Promise<Replaced> {
+  // The successor that this request follows is no longer that owner's, and no response of this request may send a new id.
+  if (session.isFollower) return refuse(session)
   if (!session.cookie.canSend) throw headersSentError('the owner of the session changed')
   return rotateOnce(session, draft, conflicts, true, session.record?.owner !== undefined)
 }
@@ -200,4 +202,14 @@ export async function joinSuccessor(session: RequestSession, pending: PendingCha
   session.isFollower = true
   session.cookie.withdraw()
   return true
+}
+
+/**
+ * A sign-in that had joined a successor failed, so nothing more of its request may be stored there.
+ *
+ * @throws the error, always.
+ */
+export function leaveSuccessor(session: RequestSession, wasFollower: boolean, error: unknown): never {
+  if (session.isFollower && !wasFollower && session.status === 'live') session.markGone()
+  throw error
 }

@@ -9,7 +9,7 @@ import type { WaitingChange } from './core.ts'
 import { hasStaleInstants, noteMerge, refresh, refuse, renewInstants, requireRecord, takeNewer } from './newest.ts'
 import { assertNotBroughtBack, needsNewId } from './owner.ts'
 import { MAX_WAIT } from './queues.ts'
-import { joinSuccessor, rotateForOwner } from './regenerate.ts'
+import { joinSuccessor, leaveSuccessor, rotateForOwner } from './regenerate.ts'
 import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
 import { checkDraft } from './validation.ts'
@@ -69,11 +69,12 @@ async function finishReplace(session: RequestSession, attempt: Attempt, written:
 /** Stores one change by itself, with retries. `refusal` is the answer to a first write that was refused. */
 async function replaceAlone(session: RequestSession, pending: PendingChanges, refusal?: Replaced): Promise<void> {
   if (refusal === undefined) useNewestKnown(session)
+  const { isFollower } = session
   const isDone = await retryOnConflict(
     () => replaceOnce(session, pending),
     async () => (await refresh(session)) || joinSuccessor(session, pending),
     refusal,
-  )
+  ).catch((error: unknown) => leaveSuccessor(session, isFollower, error))
   if (!isDone) refuse(session)
 }
 
@@ -128,6 +129,8 @@ async function tryTogether(changes: readonly WaitingChange[]): Promise<boolean> 
   try {
     const isDone = await retryOnConflict(
       () => {
+        // The refresh reads the instants of all of them, once.
+        if (sessions.some((one) => one.info.isPassive && hasStaleInstants(one))) return 'stale'
         joined = prepareTogether(changes)
         const last = joined.at(-1)
         // They cannot be stored by one write.
@@ -161,13 +164,8 @@ function prepareTogether(changes: readonly WaitingChange[]): readonly Joined[] {
   let ground: Stored | undefined
   for (const { session } of changes) {
     const { settings } = session.core
-    // A schema may be slow; the refusal of a conflict, and instants that are kept, must rest on what the store holds now.
-    if (
-      settings.schema !== undefined ||
-      settings.throwsOnConflict ||
-      (session.info.isPassive && hasStaleInstants(session))
-    )
-      return []
+    // A schema may be slow; the refusal of a conflict must rest on what the store holds now.
+    if (settings.schema !== undefined || settings.throwsOnConflict) return []
     useNewestKnown(session)
     const known = requireRecord(session)
     // For the changes after it, the change of a session that has ended would count as a use.

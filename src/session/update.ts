@@ -7,7 +7,7 @@ import { insert, newDraft } from './create.ts'
 import { orDrop, runExclusive } from './exclusive.ts'
 import { updateAround } from './inside-update.ts'
 import { readLive, refresh, refuse, takeNewer } from './newest.ts'
-import { joinSuccessor } from './regenerate.ts'
+import { joinSuccessor, leaveSuccessor } from './regenerate.ts'
 import { replaceOnce, useNewestKnown } from './replace.ts'
 import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
@@ -48,15 +48,16 @@ class Update<Result> {
     session.assertReadable()
     session.open()
     useNewestKnown(session)
+    const { isFollower } = session
     // If storing fails, the pending changes are dropped. If the function itself throws, they stay pending.
     const run = await orDrop(session, async (note) => {
       const isDone = await retryOnConflict(
         () => this.#attempt(note),
         () => this.#refresh(),
-      )
+      ).catch((error: unknown) => leaveSuccessor(session, isFollower, error))
       return isDone && this.#run !== undefined ? this.#run : refuse(session)
     })
-    if ('error' in run) throw run.error
+    if ('error' in run) return leaveSuccessor(session, isFollower, run.error)
     return run.result
   }
 

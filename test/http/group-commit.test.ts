@@ -171,6 +171,22 @@ test('a poll that is stored together with a use renews no rolling cookie', async
   )
 })
 
+test('slow polls of a group read its instants once, and are stored together', async (t) => {
+  let now = Date.now()
+  let asked = 0
+  const { app, together } = await crowd(t, { now: () => now, passive: () => asked++ > 0 })
+
+  const replies = await together(
+    10,
+    (data, at) => (data[`key${at}`] = at),
+    () => Promise.resolve((now += 1001)),
+  )
+
+  statuses(t, replies)
+  const { read = 0, replace = 0 } = app.store.counted()
+  t.true(read <= 3 && replace <= 3, `${read} reads, ${replace} replaces`)
+})
+
 test('another process between: the group reads once, and all survive', async (t) => {
   const { app, cookie, together } = await crowd(t)
   const elsewhere = quick({ store: app.store.inner })

@@ -259,6 +259,26 @@ for (const onConflict of ['merge', 'throw'] as const) {
 }
 
 claim(
+  'a request whose own sign-in fails stores nothing in the session of a parallel one',
+  options,
+  async (t, stage) => {
+    const reply = await follows(stage, async (session) => {
+      session.data.b = 2
+      await session
+        .update((data) => {
+          if (data.profile !== undefined) throw new Error('somebody is signed in')
+          data.profile = { name: 'ada' }
+        })
+        .catch(() => undefined)
+      session.data.cart = ['pen']
+    })
+
+    t.deepEqual([reply.status, reply.code], [409, 'ERR_SESSION_GONE'])
+    t.deepEqual(await stage.visitor.sees(), { a: 1, c: 3, profile: { name: 'ada' } })
+  },
+)
+
+claim(
   'the merge event of a change in the session of a parallel sign-in names the keys of the others alone',
   options,
   async (t, stage) => {
