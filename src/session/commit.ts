@@ -89,6 +89,8 @@ async function commitEarly(session: RequestSession): Promise<void> {
       return
     }
     await commitPending(session)
+    // The chain may never fill it.
+    if (session.phase === 'open') await checkUnfilled(session)
   } catch (error) {
     const code = error instanceof SessionError ? error.code : 'an error'
     session.core.events.notice(

@@ -92,6 +92,8 @@ export function createRecord(
   id: string,
 ): MaybePromise<CreatedRecord> {
   const checked = checkDraft(session, draft)
+  // A live session that goes on empty under a new id is a logout, which must not fail.
+  if (session.record !== undefined) session.isUnchecked = false
   if (checked !== undefined) {
     return checked.then(() => createAgain(session, insertion(session, draft, now, id), now))
   }

@@ -40,8 +40,10 @@ export function checkDraft(session: RequestSession, draft: Draft): Promise<unkno
   // Loaded data has been checked: no request fails because of data that it did not change.
   if (record !== undefined && draft.data === session.stored.data && !session.isUnchecked) return undefined
   // Empty data is not checked while the handlers run: they may still fill it. It is checked once they have returned.
-  session.isUnchecked = session.phase === 'open' && Object.keys(draft.data).length === 0
-  if (session.isUnchecked) return undefined
+  if (session.phase === 'open' && Object.keys(draft.data).length === 0) {
+    session.isUnchecked = true
+    return undefined
+  }
   return validate(core, session.publicId, draft.data, session.scope)
 }
 
