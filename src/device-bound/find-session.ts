@@ -33,8 +33,9 @@ export async function findSession(
   for (const value of values) {
     const verified = verifier.verify(info.cookie, info.keyring, value)
     if (verified === undefined) continue
+    const record = await core.store.read(verified.publicId, core.settings.now())
     try {
-      const found = await readFound(core, verified.publicId)
+      const found = await foundIn(core, record)
       if (found !== undefined && isMeant(found)) return found
       first ??= found
     } catch (error) {
@@ -53,9 +54,12 @@ export async function findSession(
  * @throws {SessionError} `ERR_SESSION_STORE`.
  */
 export async function readFound(core: Core, key: string): Promise<Found | undefined> {
-  const { store, settings, payload } = core
+  return foundIn(core, await core.store.read(key, core.settings.now()))
+}
+
+async function foundIn(core: Core, named: SessionRecord | 'corrupt' | undefined): Promise<Found | undefined> {
+  const { settings, payload } = core
   const now = settings.now()
-  const named = await store.read(key, now)
   if (named === undefined || named === 'corrupt') return undefined
   const isReplaced = isEnded(named) && isUnderWay(named, now) && !isFreshStart(named)
   const record = isReplaced ? await followRecord(core, named) : named

@@ -48,6 +48,8 @@ export class CheckpointKeeper {
   readonly #log: string
   readonly #workerData: { file: string; module: string | undefined } | undefined
   #limit = 0
+  /** Whether the limit is ours, not the app's. */
+  #isRaised = false
   #worker: Worker | undefined
   #notBefore = -Infinity
   #pausedUntil = -Infinity
@@ -61,6 +63,7 @@ export class CheckpointKeeper {
     this.#workerData = { file, module: module === 'node:sqlite' ? undefined : module }
     this.#limit = this.#autoCheckpoint()
     if (this.#limit !== USUAL_LIMIT) return
+    this.#isRaised = true
     this.#limit = RAISED_LIMIT
     this.#setAutoCheckpoint(RAISED_LIMIT)
   }
@@ -78,7 +81,7 @@ export class CheckpointKeeper {
   close(): void {
     this.#isClosed = true
     // The connection may be the app's, and from now on nobody else copies the log.
-    if (this.#limit === RAISED_LIMIT) this.#limit = USUAL_LIMIT
+    if (this.#isRaised) this.#limit = USUAL_LIMIT
     // A thread that is terminated during its work would leave the file locked.
     if (this.#worker !== undefined) this.#worker.postMessage('end')
     else if (this.#workerData !== undefined) this.#giveBack()
@@ -107,7 +110,7 @@ export class CheckpointKeeper {
       worker = new Worker(COPY, { eval: true, workerData, execArgv: [] })
     } catch {
       this.#notBefore = Infinity // no threads here: the copying stays with SQLite
-      if (this.#limit === RAISED_LIMIT) this.#limit = USUAL_LIMIT
+      if (this.#isRaised) this.#limit = USUAL_LIMIT
       this.#setAutoCheckpoint(this.#limit)
       return
     }
@@ -119,7 +122,7 @@ export class CheckpointKeeper {
     worker.once('exit', () => {
       this.#worker = undefined
       const hasFailed = this.#notBefore === Infinity
-      if (hasFailed && this.#limit === RAISED_LIMIT) this.#limit = USUAL_LIMIT
+      if (hasFailed && this.#isRaised) this.#limit = USUAL_LIMIT
       this.#pausedUntil = performance.now() + PAUSE
       // A reader has blocked the copy for a minute. Once it is gone, the next thread must copy the log, not the next commit.
       const isLeft = !hasFailed && this.#length() > this.#long * HASTE
