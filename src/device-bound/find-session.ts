@@ -1,4 +1,5 @@
 // Finds the session that a browser registers or refreshes, by the session cookie alone: the request brings the proof.
+import { SessionError } from '../errors.ts'
 import { parseSessionCookies, type CookieVerifier } from '../cookie/request-cookie.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
 import { isEnded, readRecord, type Stored } from '../record/record.ts'
@@ -29,7 +30,7 @@ export async function findSession(
   if (header === undefined) return undefined
   const { values } = parseSessionCookies(header, info.cookie, info.keyring.length)
   let first: Found | undefined
-  let failure: unknown
+  let failure: SessionError | undefined
   for (const value of values) {
     const verified = verifier.verify(info.cookie, info.keyring, value)
     if (verified === undefined) continue
@@ -39,6 +40,7 @@ export async function findSession(
       if (found !== undefined && isMeant(found)) return found
       first ??= found
     } catch (error) {
+      if (!(error instanceof SessionError)) throw error
       // A session under an encryption key that is not listed must not hide the one that is meant.
       failure ??= error
     }

@@ -175,7 +175,10 @@ export class Passage<Data extends object> {
 
   async #end(old: OldSession | undefined): Promise<void> {
     // Only the browser holds it: there is nothing to end but its cookie.
-    if (old === undefined) return this.#clearCookies()
+    if (old === undefined) {
+      this.#clearCookies()
+      return
+    }
     // Both are tried, even if one fails: either one alone lets the next request finish the end.
     const ends = [this.#settings.from.endIn(old, 0, this.#now(), this.#ctx), this.#settle(old, undefined)]
     for (const end of await Promise.allSettled(ends)) if (end.status === 'rejected') throw end.reason
