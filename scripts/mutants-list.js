@@ -1267,13 +1267,6 @@ export const mutants = [
     'http/many-sessions',
   ),
   m(
-    'destroy() with an owner ends the session of another',
-    'sessions.ts',
-    'record === undefined || (owner !== undefined && record.owner !== owner)',
-    'record === undefined',
-    'http/many-sessions',
-  ),
-  m(
     'destroy() with an owner ends what another one begins over the session meanwhile',
     'session/destroy.ts',
     'owner === undefined || found?.owner === owner ? found : undefined',
