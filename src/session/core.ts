@@ -46,6 +46,14 @@ export interface WaitingChange {
   readonly reject: (error: unknown) => void
 }
 
+/** What the handlers asked for by assigning to `ctx.session`. */
+export interface Facade {
+  /** Whether the session ends or gets a new id when the handlers have returned. */
+  readonly willEnd: boolean
+  /** Carries it out for this chain and the chains around it, before the commit of a chain that may never return. */
+  finishAll(): Promise<void>
+}
+
 /** Checks whether the browser of a bound session has proved itself recently, and offers a registration. */
 export interface BindingCheck {
   isProven(info: RequestInfo, binding: Binding, now: number): boolean

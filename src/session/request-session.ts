@@ -12,7 +12,7 @@ import {
   type Stored,
 } from '../record/record.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
-import type { Core, RequestInfo } from './core.ts'
+import type { Core, Facade, RequestInfo } from './core.ts'
 import { Data } from './data.ts'
 import { Ending } from './ending.ts'
 import { Pending } from './pending.ts'
@@ -32,14 +32,6 @@ export type Status = 'new' | 'live' | 'gone' | 'unbound' | 'destroyed'
 export type Phase = 'open' | 'sealed' | 'closed'
 
 const NO_KEYS: readonly string[] = []
-
-/** What the handlers asked for by assigning to `ctx.session`. */
-export interface Facade {
-  /** Whether the session ends or gets a new id when the handlers have returned. */
-  readonly willEnd: boolean
-  /** Carries it out for this chain and the chains around it, before the commit of a chain that may never return. */
-  finishAll(): Promise<void>
-}
 
 export class RequestSession {
   readonly core: Core
