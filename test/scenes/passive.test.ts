@@ -1,6 +1,6 @@
 // options.passive: a request that is no activity of its user.
 import { Barrier } from '../support/faults.ts'
-import { claim, HOUR, MINUTE, type Options } from '../support/scene.ts'
+import { claim, HOUR, MINUTE, type Options, type Stage } from '../support/scene.ts'
 
 const options: Options = { passive: (ctx) => ctx.get('x-poll') === '1', idleTimeout: '1h' }
 const poll = { headers: { 'x-poll': '1' } }
@@ -114,14 +114,41 @@ claim('a use counts however often polls and updates come between in another proc
   }
 })
 
+/** Changes of the visitor's session in another process, by a poll or from outside, that have read it and wait to be stored. */
+async function slowElsewhere({ visitor, scene }: Stage) {
+  const publicId = await visitor.publicId()
+  const elsewhere = await scene.mount()
+  const tab = elsewhere.sender(await visitor.cookie())
+  return {
+    publicId,
+    changesElsewhere: async (change: 'commit' | 'update' | 'outside', value: number) => {
+      const slow = new Barrier()
+      const assign = async (data: object): Promise<void> => {
+        Object.assign(data, { [change]: value })
+        await slow.pass()
+      }
+      const waiting =
+        change === 'outside'
+          ? elsewhere.middleware.update(publicId, assign)
+          : tab.does((session) => (change === 'update' ? session.update(assign) : assign(session.data)), poll)
+      await slow.arrived
+      return {
+        async goOn(): Promise<void> {
+          slow.open()
+          await waiting
+        },
+      }
+    },
+  }
+}
+
 claim(
   'a slow poll or update in another process that outlasts the end it has read ends nothing that was used meanwhile',
   { ...options, idleTimeout: '2h' },
-  async (t, { visitor, scene, clock }) => {
+  async (t, stage) => {
+    const { visitor, clock } = stage
     await visitor.does(({ data }) => (data.a = 1))
-    const publicId = await visitor.publicId()
-    const elsewhere = await scene.mount()
-    const tab = elsewhere.sender(await visitor.cookie())
+    const { changesElsewhere } = await slowElsewhere(stage)
     // The second time it reads a moment before the end.
     for (const [change, before, after] of [
       ['commit', 115 * MINUTE, 10 * MINUTE],
@@ -134,57 +161,32 @@ claim(
       clock.advance(20 * MINUTE)
       await visitor.does(({ data }) => data.a)
       clock.advance(before)
-      const slow = new Barrier()
-      const assign = async (data: object): Promise<void> => {
-        Object.assign(data, { [change]: after })
-        await slow.pass()
-      }
-      const waiting =
-        change === 'outside'
-          ? elsewhere.middleware.update(publicId, assign)
-          : tab.does((session) => (change === 'update' ? session.update(assign) : assign(session.data)), poll)
-      await slow.arrived
+      const slow = await changesElsewhere(change, after)
       await visitor.does(({ data }) => data.a)
       clock.advance(after)
-      slow.open()
-      await waiting
+      await slow.goOn()
     }
 
     t.deepEqual(await visitor.sees(), { a: 1, commit: 900, update: 900, outside: 900 })
   },
 )
 
-claim(
-  'what a slow poll or update in another process changes takes no use back',
-  options,
-  async (t, { visitor, site, scene, clock, store }) => {
-    await visitor.does(({ data }) => (data.a = 1))
-    const publicId = await visitor.publicId()
-    const elsewhere = await scene.mount()
-    const tab = elsewhere.sender(await visitor.cookie())
-    for (const change of ['commit', 'update', 'outside'] as const) {
-      const slow = new Barrier()
-      const assign = async (data: object): Promise<void> => {
-        Object.assign(data, { [change]: 1 })
-        await slow.pass()
-      }
-      const waiting =
-        change === 'outside'
-          ? elsewhere.middleware.update(publicId, assign)
-          : tab.does((session) => (change === 'update' ? session.update(assign) : assign(session.data)), poll)
-      await slow.arrived
-      clock.advance(30 * MINUTE)
-      await visitor.does(({ data }) => data.a)
-      store.counted()
-      slow.open()
-      await waiting
+claim('what a slow poll or update in another process changes takes no use back', options, async (t, stage) => {
+  const { visitor, site, clock, store } = stage
+  await visitor.does(({ data }) => (data.a = 1))
+  const { publicId, changesElsewhere } = await slowElsewhere(stage)
+  for (const change of ['commit', 'update', 'outside'] as const) {
+    const slow = await changesElsewhere(change, 1)
+    clock.advance(30 * MINUTE)
+    await visitor.does(({ data }) => data.a)
+    store.counted()
+    await slow.goOn()
 
-      t.deepEqual(store.counted(), { read: 1, replace: 1 }, change)
-      t.like(await site.middleware.get(publicId), { lastSeenAt: clock.now, expiresAt: clock.now + HOUR }, change)
-    }
-    t.deepEqual(await visitor.sees(), { a: 1, commit: 1, update: 1, outside: 1 })
-  },
-)
+    t.deepEqual(store.counted(), { read: 1, replace: 1 }, change)
+    t.like(await site.middleware.get(publicId), { lastSeenAt: clock.now, expiresAt: clock.now + HOUR }, change)
+  }
+  t.deepEqual(await visitor.sees(), { a: 1, commit: 1, update: 1, outside: 1 })
+})
 
 claim('what a poll changes takes no use back that the store has yet to acknowledge', options, async (t, stage) => {
   const { visitor, site, clock, store } = stage
