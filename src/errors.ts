@@ -253,6 +253,7 @@ function coded(code: string, message: string): TypeError {
 /** Whether a thrown error is the handler's answer: it has a status from 400 to 499, and is not one of our own errors. */
 export function isAnswer(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
+  // Any object may be thrown; its fields are checked before they are used.
   const { name, status, statusCode } = error as { name?: unknown; status?: unknown; statusCode?: unknown }
   // By name: the error may come from another copy of this package.
   if (name === 'SessionError') return false

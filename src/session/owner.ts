@@ -65,6 +65,7 @@ export function ownerInData(core: Core, draft: Draft): string | undefined {
 }
 
 function named({ settings, payload }: Core, data: Snapshot): string | undefined {
+  // The codec copies an object, but cannot know the type of its values; the option takes any.
   return settings.owner?.(payload.codec.lend(data, []) as Record<string, unknown>)
 }
 
