@@ -221,6 +221,7 @@ const QUOTED = /"(?:[^"\\]|\\.?)*"?/gs
 
 // RFC 9111, section 5.2.2.7: `private="field"` keeps that field private and lets the rest be stored.
 function isPrivate(cacheControl: OutgoingHttpHeader | undefined): boolean {
+  if (cacheControl === undefined) return false
   const directives = listed(cacheControl).join(',').replace(QUOTED, '""')
   return /(?:^|,)\s*(?:private|no-store)\s*(?:,|$)/i.test(directives)
 }

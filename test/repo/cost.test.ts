@@ -16,8 +16,8 @@ const RUN = ['--expose-gc', '--max-semi-space-size=512', '--min-semi-space-size=
 /** Promises of one request over ioredis: its own, the client's and Koa's seven. */
 const PROMISES = { W1: 7, W2: 13, W3: 22, W4: 16, W7: 22 }
 
-/** Bytes of one request on Node 20, of which a Koa app without sessions takes about 9,500; five in a hundred are let pass. */
-const BYTES = { W1: 12_000, W2: 13_900, W3: 16_100, W4: 17_800, W5: 13_950, W6: 14_100, W7: 16_000 }
+/** Bytes of one request in hot code on Node 20, of which a Koa app without sessions takes 9,050; five in a hundred are let pass. */
+const BYTES = { koa: 9050, W1: 10_850, W2: 12_450, W3: 14_100, W4: 15_450, W5: 12_250, W6: 12_300, W7: 14_050 }
 
 const run = async (): Promise<Counts> => {
   const { stdout } = await promisify(execFile)(process.execPath, RUN, { cwd: join(ROOT), timeout: 250_000 })
@@ -55,12 +55,13 @@ behindRedis('a request behind Redis makes so many promises, and no timer', async
 const onNode20 = process.version.startsWith('v20.') ? test.serial : test.serial.skip
 
 onNode20('a request over the memory store allocates no more than it did', async (t) => {
-  const { bytes } = await run()
-
-  for (const [workload, limit] of Object.entries(BYTES)) {
-    t.true(
-      (bytes[workload] ?? Infinity) <= limit * 1.05,
-      `${workload} took ${bytes[workload]} bytes, ${limit} are known`,
-    )
+  // Each process of V8 inlines other functions: one that takes too much is asked again in another one, twice at most.
+  const excess = async (tries: number): Promise<readonly string[]> => {
+    const { bytes } = await run()
+    const found = Object.entries(BYTES).filter(([of, limit]) => !((bytes[of] ?? Infinity) <= limit * 1.05))
+    if (found.length > 0 && tries > 1) return excess(tries - 1)
+    return found.map(([of, limit]) => `${of} took ${bytes[of]} bytes, ${limit} are known`)
   }
+
+  t.deepEqual(await excess(3), [])
 })
