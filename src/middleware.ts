@@ -17,7 +17,7 @@ import type { SessionOptions } from './options.ts'
 import { Payload } from './record/payload.ts'
 import { isRequest, Requests } from './requests.ts'
 import type { SessionMiddleware } from './session-middleware.ts'
-import { commit, commitPending, onEarlyHeaders } from './session/commit.ts'
+import { commit, commitPending, dropPending, onEarlyHeaders } from './session/commit.ts'
 import type { Core, RequestInfo } from './session/core.ts'
 import { assertSameSite } from './session/cross-site.ts'
 import { Loader } from './session/load.ts'
@@ -217,7 +217,7 @@ export class MountedSession {
         : sessionContext.run(scope, fn as () => Result | Promise<Result>))
     } catch (error) {
       if (isAnswer(error)) await finish(session, facade)
-      else session.close()
+      else await dropPending(session, error)
       throw error
     }
     if (ctx?.respond === false && session.cookie.isTakenOver) await finishSocket(ctx, session, facade)

@@ -1,6 +1,6 @@
 // What is known of a request before its session is loaded: the attributes of its cookie, and the keys of its app.
 import { ServerResponse, type IncomingMessage } from 'node:http'
-import type { Context } from 'koa'
+import Koa, { type Context } from 'koa'
 import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/keyring.ts'
 import { invalidMix, invalidType } from './errors.ts'
 import type { Events } from './events.ts'
@@ -44,14 +44,9 @@ export class Requests {
     return { request, cookie, keyring: ring, ctx, isPassive: asked }
   }
 
-  /** A context for a request outside the chain, for options that are functions of ctx. */
+  /** A context for a request outside the chain, for options that are functions of ctx. Before the first Koa request, of a plain app. */
   contextOf(request: IncomingMessage): Context {
-    if (this.#app === undefined) {
-      throw invalidMix(
-        'an option is a function of ctx: run() needs a Koa request before, or the option as a value (cookie as an object)',
-      )
-    }
-    return this.#app.createContext(request, new ServerResponse(request))
+    return (this.#app ?? new Koa()).createContext(request, new ServerResponse(request))
   }
 
   /** The host of a request outside the chain; behind a proxy, the host that the browser asked for. */

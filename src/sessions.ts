@@ -1,5 +1,6 @@
 // Operations on sessions from outside a request: show, change, end.
 import { goneError, invalidType, SessionError, storeClosedError } from './errors.ts'
+import { sessionContext } from './context.ts'
 import { isPublicId } from './cookie/id.ts'
 import type { DestroyReason } from './events.ts'
 import { eachOf, PORTION, portions, turnAfter } from './portions.ts'
@@ -9,9 +10,11 @@ import type { Core } from './session/core.ts'
 import { CLOCKS_APART, endSession } from './session/destroy.ts'
 import { sessionInfoOf, type SessionInfo } from './session/info.ts'
 import { ANY_SESSION, assertOutsideUpdate } from './session/inside-update.ts'
+import { requestSessionOf, SessionManager } from './session/manager.ts'
 import { keysOf, recordsOf, sessionsOf } from './session/owned.ts'
 import { FollowedTombstones, followRecord } from './session/successors.ts'
 import { updateRecord } from './session/update-record.ts'
+import { refusesData } from './record/schema.ts'
 import { checkedOwner } from './settings.ts'
 import type { RecordPage, SessionRecord } from './store.ts'
 
@@ -138,7 +141,7 @@ export class Sessions {
       } catch (error) {
         if (run.hasThrown || !(error instanceof SessionError)) throw error
         // If the function has run, what it made of data is refused, as in update().
-        if (UNUSABLE.has(error.code) && !run.hasBegun) return undefined
+        if (UNUSABLE.has(error.code) && refusesData(error) && !run.hasBegun) return undefined
         if (error.code !== 'ERR_SESSION_GONE') throw error
         key = await this.#successorOf(publicId, done)
       }
@@ -258,7 +261,12 @@ export class Sessions {
 
   async #end(record: SessionRecord, reason: DestroyReason, owner?: string): Promise<boolean> {
     const isLive = record.expiresAt > this.#core.settings.now()
-    return (await endSession(this.#core, record, reason, owner)) && isLive
+    if (!(await endSession(this.#core, record, reason, owner))) return false
+    for (let scope = sessionContext.getStore(); scope !== undefined; scope = scope.outer) {
+      // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
+      if (scope.session instanceof SessionManager) requestSessionOf(scope.session).noteEnd(record.key)
+    }
+    return isLive
   }
 
   /** Whether a string from outside may be a public id. If not, it names no session, and the store is not asked. */

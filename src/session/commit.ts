@@ -100,6 +100,18 @@ async function commitEarly(session: RequestSession): Promise<void> {
   }
 }
 
+/**
+ * The handlers failed: what is pending is dropped. The request was a use of its session all the same: a touch that is due is
+ * carried out, and a cookie that is due goes out with the error response. The caller throws the handlers' error in any case.
+ */
+export async function dropPending(session: RequestSession, error: unknown): Promise<void> {
+  session.close()
+  // After an outage, another call would only be waited for as well.
+  const isOutage = error instanceof SessionError && error.code === 'ERR_SESSION_STORE'
+  if (session.status !== 'live' || session.busy !== undefined || isOutage || !isRenewalDue(session)) return
+  await occupy(session, touch(session))
+}
+
 // ---- the plan
 
 /** `'last'`: the handlers have returned. `'early'`: the same, but the request goes on. `'save'`: a handler called `save()`. */

@@ -12,7 +12,7 @@ import { followRecord } from './successors.ts'
 export async function destroy(session: RequestSession): Promise<void> {
   if (session.status === 'destroyed') return
   const { record, core, origin, cookie } = session
-  const hasEnded = record !== undefined && (await endSession(core, record, 'sign-out'))
+  const hasEnded = (record !== undefined && (await endSession(core, record, 'sign-out'))) || session.hasEndedIt
   session.status = 'destroyed'
   session.ending?.end(goneError())
   // The cookie is cleared only if this request came with the session and ended it: otherwise the browser may hold a fresh

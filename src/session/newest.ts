@@ -4,7 +4,7 @@ import type { ContextScope } from '../context.ts'
 import { goneError, SessionError, unboundError } from '../errors.ts'
 import { changedKeys } from '../record/merge.ts'
 import { isEnded, readRecord, type Stored } from '../record/record.ts'
-import { storable } from '../record/schema.ts'
+import { refusesData, storable } from '../record/schema.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
 import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
@@ -45,7 +45,8 @@ export function requireRecord(session: RequestSession): SessionRecord {
  */
 export function takeNewer(session: RequestSession, { record, stored, dataError }: Known): void {
   noteMerge(session, stored)
-  const isHidden = dataError?.code === 'ERR_SESSION_SCHEMA' && session.core.settings.koaSession
+  const isHidden =
+    refusesData(dataError) && dataError?.code === 'ERR_SESSION_SCHEMA' && session.core.settings.koaSession
   session.setRecord(record, isHidden ? { ...stored, data: {} } : stored)
   session.dataError = isHidden ? undefined : dataError
 }

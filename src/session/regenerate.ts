@@ -3,6 +3,7 @@ import { headersSentError } from '../errors.ts'
 import type { PendingChanges, Snapshot } from '../record/changes.ts'
 import { applyChanges, draftOf } from '../record/merge.ts'
 import { emptyDraft, NOTHING_STORED, type Draft } from '../record/record.ts'
+import { refusesData } from '../record/schema.ts'
 import { tombstoneOf } from '../record/tombstone.ts'
 import type { Replaced } from '../store.ts'
 import { abandon, createRecord, deleteUnused, insert } from './create.ts'
@@ -30,7 +31,7 @@ export async function regenerate(
   if (session.phase !== 'open' || !session.cookie.canSend) throw headersSentError('the session got a new id')
   session.open()
   // A sign-in keeps no data that breaks the schema.
-  const kept = keep === 'seen' || (owner !== undefined && session.dataError !== undefined) ? false : keep
+  const kept = keep === 'seen' || (owner !== undefined && refusesData(session.dataError)) ? false : keep
   await orDrop(session, async (note) => {
     let pending = session.pending.collect()
     note(pending)
@@ -111,7 +112,9 @@ function carryOver(
 /** The pending changes that are kept: over another owner, nothing else is. */
 function keptOf(pending: PendingChanges, keep: Keep): PendingChanges {
   if (keep === true) return pending
-  return { ...pending, changes: pending.changes.filter(({ key }) => keep !== false && keep.includes(key)) }
+  const keys = keep === false ? [] : keep
+  const reassigned = (): Snapshot => pick(pending.from?.reassigned() ?? {}, keys)
+  return { ...pending, changes: pending.changes.filter(({ key }) => keys.includes(key)), from: { reassigned } }
 }
 
 /** The kept keys of a snapshot; the snapshot itself if all are kept, because that one has been checked already. */

@@ -53,6 +53,8 @@ export class RequestSession {
   replacedPublicId: string | undefined
   /** This request gave the session a new id. */
   hasNewId = false
+  /** Its handlers ended the session by a method of the middleware: `destroyAll`, say. */
+  hasEndedIt = false
   /** When the loaded session ends under the current limits if it is not used again; 0 for one that was not loaded. */
   endsAt = 0
   /** When the read of the record began, by `performance.now()`. */
@@ -241,6 +243,11 @@ export class RequestSession {
   /** Aborts when the session ends. */
   get signal(): AbortSignal {
     return (this.ending ??= new Ending(this)).signal
+  }
+
+  /** Its own handlers ended the session of a key through the middleware. */
+  noteEnd(key: string): void {
+    if (this.record?.key === key) this.hasEndedIt = true
   }
 
   /** Drops an ended session before a sign-in begins another one. Aborts the signal of the old one, and does nothing else. */

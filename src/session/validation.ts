@@ -1,10 +1,9 @@
 // Runs a schema on data. It is app code that may do anything, except use the session or run for ever.
 import type { ContextScope } from '../context.ts'
 import { inTime } from '../deadlines.ts'
-import { SessionError } from '../errors.ts'
 import type { Snapshot } from '../record/changes.ts'
 import type { Draft } from '../record/record.ts'
-import { validated } from '../record/schema.ts'
+import { schemaFault, validated } from '../record/schema.ts'
 import type { Core } from './core.ts'
 import { RunningUpdate } from './inside-update.ts'
 import type { RequestSession } from './request-session.ts'
@@ -20,7 +19,7 @@ export async function validate(core: Core, publicId: string, data: Snapshot, sco
   if (schema === undefined) return data
   const check = new RunningUpdate(core, publicId, undefined)
   const late = (): never => {
-    throw new SessionError('ERR_SESSION_SCHEMA', `options.schema gave no answer within ${storeTimeout} ms`)
+    throw schemaFault(`options.schema gave no answer within ${storeTimeout} ms`)
   }
   return inTime(
     storeTimeout,

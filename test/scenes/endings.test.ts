@@ -469,6 +469,25 @@ claim(
   },
 )
 
+claim('destroy() after the request itself ended its session from outside clears the cookie', async (t, stage) => {
+  const { visitor, site } = stage
+  const { middleware } = site
+  const ends: Readonly<Record<string, (publicId: string) => Promise<unknown>>> = {
+    destroyAll: () => middleware.destroyAll('ada'),
+    destroy: (publicId) => middleware.destroy(publicId),
+    destroyEverything: () => middleware.destroyEverything(),
+  }
+  for (const [verb, end] of Object.entries(ends)) {
+    await visitor.does((session) => session.signIn('ada'))
+    const reply = await visitor.does(async (session) => {
+      await end(session.publicId)
+      await session.destroy()
+    })
+
+    t.deepEqual([reply.status, reply.sid.length, maxAgeOf(reply.sid[0])], [200, 1, 0], verb)
+  }
+})
+
 claim('destroyAll() leaves the session that is excepted and those of others', async (t, { visitor, site, scene }) => {
   const [phone, eve] = [await site.visitor(), await site.visitor()]
   for (const device of [visitor, phone]) await device.does((session) => session.signIn('ada'))

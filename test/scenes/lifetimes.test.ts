@@ -6,6 +6,7 @@ import {
   maxAgeOf,
   MINUTE,
   pairOf,
+  type Reply,
   SECOND,
   type Clock,
   type Handler,
@@ -214,6 +215,44 @@ claim(
     t.is(maxAgeOf(sid[0]), (10 * HOUR) / SECOND)
   },
 )
+
+claim(
+  'a request that fails is a use: it moves the expiry, renews a rolling cookie, and stores nothing else',
+  { maxAge: '10h', rolling: true },
+  async (t, { visitor, clock, store }) => {
+    const fails = (): Promise<Reply<unknown>> =>
+      visitor.does(({ data }) => {
+        data.a = 2
+        throw new Error('of the handler')
+      })
+    await visitor.does(({ data }) => (data.a = 1))
+    const stubborn = await visitor.snapshot()
+    clock.advance(6 * HOUR)
+    store.counted()
+
+    const reply = await fails()
+
+    t.deepEqual([reply.status, reply.sid.length, maxAgeOf(reply.sid[0])], [500, 1, (10 * HOUR) / SECOND])
+    t.deepEqual(store.counted(), { read: 1, touch: 1 })
+    t.is((await fails()).sid.length, 0)
+    clock.advance(6 * HOUR)
+    t.deepEqual((await stubborn.does(({ data }) => ({ ...data }))).result, { a: 1 })
+  },
+)
+
+claim('a request that fails because the store failed does not ask it again', async (t, { visitor, clock, store }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  clock.advance(HOUR)
+  store.counted()
+
+  const reply = await visitor.does(async (session) => {
+    session.data.a = 2
+    store.next('replace', { kind: 'fail' })
+    await session.save()
+  })
+
+  t.deepEqual([reply.status, store.counted()], [503, { read: 1, replace: 1 }])
+})
 
 claim(
   'use carries a rolling session on, and it ends maxAge after the last',
