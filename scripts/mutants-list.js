@@ -1418,14 +1418,14 @@ export const mutants = [
   m(
     'a session that made room is told to nobody',
     'middleware.ts',
-    "events.emit('destroy', { publicId, owner, reason: 'evicted' })",
+    "events.tell('destroy', evicted, { reason: 'evicted' })",
     'events.channels.destroy.hasSubscribers',
     'http/events',
   ),
   m(
     'a sign-in is no event',
     'session/owner.ts',
-    "core.events.emit('sign-in', { publicId, previousPublicId, owner })",
+    "core.events.tell('sign-in', record, { previousPublicId })",
     "core.events.channels['sign-in'].hasSubscribers",
     'http/events',
   ),

@@ -2,6 +2,7 @@
 // Messages carry public ids, owners and key names, never an id, a signature or a value.
 import { channel, type Channel } from 'node:diagnostics_channel'
 import { keyNames, printable } from './errors.ts'
+import type { SessionRecord } from './store.ts'
 
 /** Every event, and the level at which it is logged. */
 const LEVELS = {
@@ -137,6 +138,11 @@ export class Events {
   emit(name: EventName, message: EventMessage): void {
     if (channels[name].hasSubscribers) channels[name].publish(withoutAbsent(message))
     if (this.#logger !== undefined) this.#log(LEVELS[name], format(name, message))
+  }
+
+  /** Emits an event of a record's session. */
+  tell(name: EventName, { key: publicId, owner }: Pick<SessionRecord, 'key' | 'owner'>, more?: EventMessage): void {
+    this.emit(name, { publicId, owner, ...more })
   }
 
   /** Emits a developer warning, once per topic. */

@@ -146,9 +146,9 @@ export class MountedSession {
     this.#show = settings.koaSession ? showFacade : exposerOf(settings.stateKey)
     this.#loader = new Loader(this.core)
     this.#device = settings.deviceBound === undefined ? undefined : new DeviceRoutes(this.core, settings.deviceBound)
-    this.#endEvictions = store.watchEvictions(({ key: publicId, owner }) => {
-      events.emit('destroy', { publicId, owner, reason: 'evicted' })
-      this.core.watches.ended(publicId)
+    this.#endEvictions = store.watchEvictions((evicted) => {
+      events.tell('destroy', evicted, { reason: 'evicted' })
+      this.core.watches.ended(evicted.key)
     })
     warnOfSettings(settings, events)
   }

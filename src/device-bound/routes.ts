@@ -104,8 +104,7 @@ export class DeviceRoutes {
     if (outcome === undefined || (outcome.isFollowed && !outcome.isWritten)) return 401
     const { binding } = outcome.stored.metadata
     if (!outcome.isWritten || binding === undefined) return this.#refuse(outcome)
-    const { key: publicId, owner } = outcome.record
-    this.#core.events.emit('bind', { publicId, owner })
+    this.#core.events.tell('bind', outcome.record)
     return binding
   }
 
@@ -160,7 +159,7 @@ export class DeviceRoutes {
   }
 
   #refuse({ record }: Found): Answer {
-    this.#core.events.emit('reject', { publicId: record.key, owner: record.owner, reason: 'unbound' })
+    this.#core.events.tell('reject', record, { reason: 'unbound' })
     return 403
   }
 

@@ -71,7 +71,7 @@ export function conflictsOf(session: RequestSession, { changes }: PendingChanges
 /** With `onConflict: 'throw'`, refuses a change that conflicts. */
 function refuseConflict({ core, record }: RequestSession, keys: readonly string[]): void {
   if (!core.settings.throwsOnConflict) return
-  if (record !== undefined) core.events.emit('conflict', { publicId: record.key, owner: record.owner, keys })
+  if (record !== undefined) core.events.tell('conflict', record, { keys })
   throw conflictError(keys)
 }
 

@@ -41,7 +41,7 @@ function introduce(session: RequestSession, created: CreatedRecord): MaybePromis
   if (!cookie.canSend && !cookie.hasIntroduced) return abandon(session, created, 'a new session was stored')
   const { id, record, draft } = created
   session.become(id, record, draft)
-  events.emit('create', { publicId: record.key, owner: record.owner })
+  events.tell('create', record)
   session.tellCommitted(record)
   return finishSignIn(session)
 }

@@ -55,8 +55,7 @@ export async function endSession(
   }
   const ended = await changeNewest(await follow(record), end, readAgain)
   if (ended === undefined) return false
-  const { key: publicId } = ended
-  events.emit('destroy', { publicId, owner: ended.owner, reason })
-  core.watches.ended(publicId)
+  events.tell('destroy', ended, { reason })
+  core.watches.ended(ended.key)
   return true
 }

@@ -43,7 +43,7 @@ export async function sessionInfoOf(core: Core, record: SessionRecord): Promise<
   const stored = isLocked ? NOTHING_STORED : readRecord(payload, record)
   if (stored === undefined || metadata === undefined) {
     // Listed all the same, so that it can be ended.
-    events.emit('reject', { publicId, owner, reason: 'corrupt' })
+    events.tell('reject', record, { reason: 'corrupt' })
     const { expiresAt } = record
     return { ...shown, expiresAt, authenticatedAt: undefined, device: undefined, isBound: false, data: {} }
   }

@@ -127,7 +127,7 @@ export class Loader {
     if (events.channels.resume.hasSubscribers) {
       // A record that cannot be read is no live session, and its owner must not be announced.
       session.open()
-      if (session.record === record) this.#resumed(record)
+      if (session.record === record) events.tell('resume', record)
     }
     return session
   }
@@ -139,12 +139,8 @@ export class Loader {
     takeNewer(session, await applySchema(this.#core, record, session.stored))
     // What the schema changed was not changed by another request.
     session.mergedKeys = []
-    this.#resumed(record)
+    this.#core.events.tell('resume', record)
     return session
-  }
-
-  #resumed({ key, owner }: SessionRecord): void {
-    this.#core.events.emit('resume', { publicId: key, owner })
   }
 
   #ended(session: RequestSession, reason: RejectReason, publicId: string, owner?: string): RequestSession {

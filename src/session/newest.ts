@@ -158,7 +158,7 @@ export async function applySchema(
     return { record, stored: { ...stored, data: storable(output, core.payload.codec) }, dataError: undefined }
   } catch (error) {
     if (!(error instanceof SessionError)) throw error
-    core.events.emit('reject', { publicId: record.key, owner: record.owner, reason: 'corrupt' })
+    core.events.tell('reject', record, { reason: 'corrupt' })
     return { record, stored, dataError: error }
   }
 }

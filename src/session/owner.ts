@@ -104,9 +104,8 @@ export function needsNewId(session: RequestSession, { owner }: Draft): boolean {
 export function finishSignIn(session: RequestSession, previousPublicId?: string): MaybePromise<void> {
   const { record, core } = session
   if (record?.owner === undefined) return
-  const { key: publicId, owner } = record
   session.cookie.signIns++
-  core.events.emit('sign-in', { publicId, previousPublicId, owner })
+  core.events.tell('sign-in', record, { previousPublicId })
   const { maxPerOwner } = core.settings
-  return maxPerOwner === undefined ? undefined : enforceLimit(core, owner, maxPerOwner, publicId)
+  return maxPerOwner === undefined ? undefined : enforceLimit(core, record.owner, maxPerOwner, record.key)
 }

@@ -160,8 +160,7 @@ async function rotateOnce(
     return answer
   }
   session.become(id, record, stored)
-  const { key: publicId, owner } = record
-  events.emit('regenerate', { publicId, previousPublicId: previous.key, owner })
+  events.tell('regenerate', record, { previousPublicId: previous.key })
   session.tellCommitted(record, conflicts)
   watches.moved(previous.key, record, isFreshStart)
   if (isSignIn) await finishSignIn(session, previous.key)

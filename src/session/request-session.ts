@@ -175,8 +175,7 @@ export class RequestSession {
       this.#stored = { data, flash, device, metadata }
     } catch (error) {
       if (!(error instanceof CorruptRecord)) throw error
-      const { key: publicId, owner } = this.record
-      this.core.events.emit('reject', { publicId, owner, reason: 'corrupt' })
+      this.core.events.tell('reject', this.record, { reason: 'corrupt' })
       this.startAnew()
     }
   }
@@ -265,19 +264,18 @@ export class RequestSession {
   /** Emits the events of a stored change, and of the changes of other requests that it met. */
   tellCommitted(record: SessionRecord, conflicts: readonly string[] = NO_KEYS): void {
     const { events } = this.core
-    const { key: publicId, owner } = record
     if (this.mergedKeys.length > 0) {
-      events.emit('merge', { publicId, owner, keys: this.mergedKeys })
+      events.tell('merge', record, { keys: this.mergedKeys })
       this.mergedKeys = NO_KEYS
     }
     if (conflicts.length > 0) {
-      events.emit('conflict', { publicId, owner, keys: conflicts })
+      events.tell('conflict', record, { keys: conflicts })
       events.notice(
         'MERGED_CONFLICT',
         "two requests changed the same key of one session, and the later commit won: use session.update() for counters and lists, or onConflict: 'throw'",
       )
     }
-    if (events.channels.commit.hasSubscribers) events.emit('commit', { publicId, owner })
+    if (events.channels.commit.hasSubscribers) events.tell('commit', record)
   }
 
   /** Drops what is pending, because it was part of something that failed. */

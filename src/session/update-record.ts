@@ -63,7 +63,7 @@ async function changeRecord<Result>(
     const answer = await writes.hold(key, Promise.resolve(store.replace(next, record.version, now)))
     if (answer !== 'done') return answer
     payload.known.remember(next, draft)
-    events.emit('commit', { publicId: key, owner: next.owner })
+    events.tell('commit', next)
     return answer
   }
   const read = (): Promise<Known | undefined> => {
