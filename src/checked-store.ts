@@ -1,7 +1,7 @@
 // Wraps a store with a deadline, one kind of error, and checks of its answers. A synchronous answer stays synchronous.
 import { count, keyPage, liveRecord, recordPage, replaced, WrongAnswer, yesOrNo } from './answers.ts'
 import { atMost, Deadlines } from './deadlines.ts'
-import { storeClosedError, type SessionError, unsupportedIndex, unsupportedScan } from './errors.ts'
+import { SessionError, storeClosedError } from './errors.ts'
 import type { Events } from './events.ts'
 import { spans, trace } from './trace.ts'
 import { lateError, storeError, type Subject } from './store-failure.ts'
@@ -101,7 +101,11 @@ export class CheckedStore {
    * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no `scan`.
    */
   async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
-    if (this.#store.scan === undefined) throw unsupportedScan()
+    if (this.#store.scan === undefined)
+      throw new SessionError(
+        'ERR_SESSION_UNSUPPORTED',
+        'this store cannot go through all its sessions: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for scan and destroyEverything',
+      )
     return this.#call('scan', undefined, [now, limit, cursor], (answer) => recordPage(answer, now, cursor))
   }
 
@@ -164,7 +168,11 @@ export class CheckedStore {
 
   /** @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner. */
   assertIndex(): void {
-    if (this.#store.list === undefined) throw unsupportedIndex()
+    if (this.#store.list === undefined)
+      throw new SessionError(
+        'ERR_SESSION_UNSUPPORTED',
+        'this store keeps no index by owner: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for list, destroyAll, updateAll, maxPerOwner, and get, update and destroy with an owner',
+      )
   }
 
   /** Whether the store has a server whose clock can be asked. */

@@ -88,22 +88,10 @@ export const closedError: () => SessionError = saying(
   'session data was written after the commit: await everything before the handler returns, or store it with session.update()',
 )
 
-/** `ERR_SESSION_CLOSED` when `id` is read of a session that was not kept: no browser will ever have that id. */
-export const noIdError: () => SessionError = saying(
-  'ERR_SESSION_CLOSED',
-  'session.id was read after the commit, of a session that was not kept: read it before the handler returns, which keeps the session',
-)
-
 /** `ERR_SESSION_GONE`. */
 export const goneError: () => SessionError = saying(
   'ERR_SESSION_GONE',
   'the session was destroyed, replaced or expired while this request changed it, so nothing was stored: answer 409 and let the user begin again',
-)
-
-/** `ERR_SESSION_STORE` when several new ids in a row were already taken by other sessions. */
-export const idsTakenError: () => SessionError = saying(
-  'ERR_SESSION_STORE',
-  'each new id was taken: options.generateId must draw at least 128 random bits, and create of the store must refuse a key only where a live record holds it',
 )
 
 /** A payload names an encryption key that is not configured. */
@@ -111,22 +99,6 @@ export const unknownEncryptionKeyError: () => SessionError = saying(
   'ERR_SESSION_STORE',
   'a stored session is encrypted with a key that options.encryptionKeys does not list: add that key behind the newest one',
 )
-
-/** `ERR_SESSION_CONFLICT` of `onConflict: 'throw'`. */
-export function conflictError(keys: readonly string[]): SessionError {
-  return new SessionError(
-    'ERR_SESSION_CONFLICT',
-    `another request changed ${keyNames(keys, true)} of this session meanwhile: try the request again, or use session.update()`,
-  )
-}
-
-/** `ERR_SESSION_CONFLICT` of a change that other requests overtook at every try. */
-export function outOfTries(times: number): SessionError {
-  return new SessionError(
-    'ERR_SESSION_CONFLICT',
-    `other requests changed this session before this one could, ${times} times one after another: try the request again`,
-  )
-}
 
 /** `ERR_SESSION_HEADERS_SENT`; `what` happened, such as "the session was regenerated". */
 export function headersSentError(what: string): SessionError {
@@ -144,28 +116,10 @@ export function inUpdateError(verb: string): SessionError {
   )
 }
 
-/** `ERR_SESSION_UNSUPPORTED` where the store has no index by owner. */
-export const unsupportedIndex: () => SessionError = saying(
-  'ERR_SESSION_UNSUPPORTED',
-  'this store keeps no index by owner: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for list, destroyAll, updateAll, maxPerOwner, and get, update and destroy with an owner',
-)
-
-/** `ERR_SESSION_UNSUPPORTED` where the store has no `scan`. */
-export const unsupportedScan: () => SessionError = saying(
-  'ERR_SESSION_UNSUPPORTED',
-  'this store cannot go through all its sessions: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for scan and destroyEverything',
-)
-
 /** `ERR_SESSION_STORE` after `close()`. */
 export const storeClosedError: () => SessionError = saying(
   'ERR_SESSION_STORE',
   'the session middleware is closed: stop the server first, for no request with a session is served after close()',
-)
-
-/** `ERR_SESSION_CROSS_SITE`. */
-export const crossSiteError: () => SessionError = saying(
-  'ERR_SESSION_CROSS_SITE',
-  'a page of another site sent this request with the session of its visitor: if that is meant to be, list its origin in options.crossSite, { trust: [origin] }',
 )
 
 /** `ERR_SESSION_UNBOUND`. */

@@ -34,14 +34,6 @@ export function warnOfSettings(settings: Settings, events: Events): void {
   warnOfMemoryStore(settings, events)
 }
 
-/** Two middlewares in one chain have the same `deviceBound.path`: what a browser sends there reaches only the outer one. */
-export function warnOfDevicePath(events: Events): void {
-  events.notice(
-    'DEVICE_BOUND_PATH',
-    'the session() around this one answers browsers at the same deviceBound.path, so no session of this one is ever bound to a device: give each a path of its own',
-  )
-}
-
 /** A secret could be guessed, in `keys` or the option of that name. */
 export function warnOfShortSecret(events: Events, option = 'keys'): void {
   events.notice(

@@ -2,7 +2,6 @@
 import type { Context } from 'koa'
 import { sessionContext, sessionInContext, type ContextScope } from './context.ts'
 import { SessionError } from './errors.ts'
-import { warnOfDevicePath } from './notices.ts'
 import type { Core, RequestInfo } from './session/core.ts'
 import { requestSessionOf, SessionManager } from './session/manager.ts'
 
@@ -23,7 +22,12 @@ export function outerScope({ request, cookie }: RequestInfo, core: Core): Contex
         `session() is mounted twice in one request with the same ${scope.stateKey === stateKey ? `stateKey ${JSON.stringify(stateKey)}` : `cookie name ${JSON.stringify(cookie.name)}`}: remove one, or give it another stateKey and another cookie.name`,
       )
     }
-    if (deviceBound !== undefined && devicePathOf(scope) === deviceBound.path) warnOfDevicePath(core.events)
+    // What a browser sends to that path reaches only the outer one.
+    if (deviceBound !== undefined && devicePathOf(scope) === deviceBound.path)
+      core.events.notice(
+        'DEVICE_BOUND_PATH',
+        'the session() around this one answers browsers at the same deviceBound.path, so no session of this one is ever bound to a device: give each a path of its own',
+      )
   }
   return around
 }

@@ -1,6 +1,6 @@
 // One attempt to change a stored session, from applying the change to the newest known state to what follows once it is
 // stored. All methods that change a session share it. They decide how often to try, and what else to store with it.
-import { conflictError } from '../errors.ts'
+import { keyNames, SessionError } from '../errors.ts'
 import { expiry } from '../record/lifetime.ts'
 import type { PendingChanges } from '../record/changes.ts'
 import { conflictingKeys, draftOf } from '../record/merge.ts'
@@ -72,7 +72,10 @@ export function conflictsOf(session: RequestSession, { changes }: PendingChanges
 function refuseConflict({ core, record }: RequestSession, keys: readonly string[]): void {
   if (!core.settings.throwsOnConflict) return
   if (record !== undefined) core.events.tell('conflict', record, { keys })
-  throw conflictError(keys)
+  throw new SessionError(
+    'ERR_SESSION_CONFLICT',
+    `another request changed ${keyNames(keys, true)} of this session meanwhile: try the request again, or use session.update()`,
+  )
 }
 
 /** When the changed session was used, and when it ends. */

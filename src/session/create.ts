@@ -1,5 +1,5 @@
 // Stores a session for the first time.
-import { headersSentError, idsTakenError } from '../errors.ts'
+import { headersSentError, SessionError } from '../errors.ts'
 import { publicIdOf } from '../cookie/id.ts'
 import type { PendingChanges } from '../record/changes.ts'
 import { draftOf } from '../record/merge.ts'
@@ -106,7 +106,11 @@ async function createAgain(session: RequestSession, first: Insertion, now: numbe
   let created = first
   for (let left = MAX_ID_COLLISIONS; !(await created.isFree); left--) {
     // An id that has left with the headers can no longer be exchanged for another one.
-    if (left === 0 || session.cookie.hasIntroduced) throw idsTakenError()
+    if (left === 0 || session.cookie.hasIntroduced)
+      throw new SessionError(
+        'ERR_SESSION_STORE',
+        'each new id was taken: options.generateId must draw at least 128 random bits, and create of the store must refuse a key only where a live record holds it',
+      )
     created = insertion(session, created.draft, now, session.core.settings.generateId())
   }
   return created

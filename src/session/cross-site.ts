@@ -1,6 +1,6 @@
 // Only pages of its own site may use a session.
 import { isCrossSite } from '../cookie/cross-site.ts'
-import { crossSiteError } from '../errors.ts'
+import { SessionError } from '../errors.ts'
 import type { Core, RequestInfo } from './core.ts'
 import type { RequestSession } from './request-session.ts'
 
@@ -23,5 +23,8 @@ export function assertSameSite(core: Core, info: RequestInfo, session: RequestSe
   if (session?.status === 'new') return
   const record = session?.record
   events.emit('reject', { publicId: record?.key, owner: record?.owner, reason: 'cross-site' })
-  throw crossSiteError()
+  throw new SessionError(
+    'ERR_SESSION_CROSS_SITE',
+    'a page of another site sent this request with the session of its visitor: if that is meant to be, list its origin in options.crossSite, { trust: [origin] }',
+  )
 }

@@ -2,7 +2,7 @@
 import { inspect } from 'node:util'
 import { FAR } from '../clock-check.ts'
 import { sessionInContext } from '../context.ts'
-import { invalidMix, invalidType, keyNames, noContext, noIdError, SessionError } from '../errors.ts'
+import { invalidMix, invalidType, keyNames, noContext, SessionError } from '../errors.ts'
 import { assertNames } from '../option-functions.ts'
 import type { Duration } from '../options.ts'
 import { isData } from '../record/json-value.ts'
@@ -139,7 +139,11 @@ export class SessionManager<Data extends object = SessionData> {
     const session = this.#open()
     session.assertReadable()
     if (session.status === 'new') {
-      if (session.phase === 'closed') throw noIdError()
+      if (session.phase === 'closed')
+        throw new SessionError(
+          'ERR_SESSION_CLOSED',
+          'session.id was read after the commit, of a session that was not kept: read it before the handler returns, which keeps the session',
+        )
       session.pending.mustStore = true
       session.cookie.watchHeaders()
     }

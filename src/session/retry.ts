@@ -1,6 +1,6 @@
 // Compare-and-set with retries, shared by commit, update, regenerate, destroy and the calls from outside.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { outOfTries } from '../errors.ts'
+import { SessionError } from '../errors.ts'
 import type { MaybePromise, Replaced } from '../store.ts'
 
 // In each round one writer wins, so n writers need at most n rounds: 10 s is enough for hundreds.
@@ -31,7 +31,11 @@ export async function retryOnConflict(
     if (outcome !== 'stale') return outcome === 'done'
     const now = performance.now()
     const elapsed = now - start
-    if (elapsed > PATIENCE || elapsed + (now - tryStart) > MAX_TIME) throw outOfTries(tries)
+    if (elapsed > PATIENCE || elapsed + (now - tryStart) > MAX_TIME)
+      throw new SessionError(
+        'ERR_SESSION_CONFLICT',
+        `other requests changed this session before this one could, ${tries} times one after another: try the request again`,
+      )
     // The first retry yields to microtasks only; later ones pause, so that a synchronous store does not block the event loop.
     if (tries === 1) await Promise.resolve()
     else await sleep(Math.random() * Math.min(2 ** tries, MAX_PAUSE))
