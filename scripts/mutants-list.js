@@ -66,13 +66,20 @@ export const mutants = [
     'return record',
     'scenes/passive',
   ),
-  m(
-    'after close() the sessions of an owner are still listed',
-    'sessions.ts',
-    'if (this.#core.store.isClosed) throw storeClosedError()',
-    '',
-    'http/many-sessions',
-  ),
+  {
+    name: 'after close() sessions are still shown and changed',
+    tests: ['http/many-sessions'],
+    edits: [
+      ['sessions.ts', 'this.#core.store.assertOpen()\n    const record', 'const record'],
+      [
+        'sessions.ts',
+        "this.#core.store.assertOpen()\n    if (typeof fn !== 'function')",
+        "if (typeof fn !== 'function')",
+      ],
+      ['sessions.ts', 'this.#core.store.assertOpen()\n    checkedOwner', 'checkedOwner'],
+      ['sessions.ts', 'store.assertOpen()\n      return store.scan', 'return store.scan'],
+    ],
+  },
   // ---- ids, signatures and keys
   m(
     'the id of a cookie that we signed is adopted when its session has ended',

@@ -128,21 +128,16 @@ export class CheckedStore {
   // ---- what the store announces
 
   /**
-   * The store calls `onEnd` when a record ends, in whichever process. When the store refuses the subscription, a `store-error`
-   * is emitted, and the store counts as unable to announce.
+   * `subscribe`: the store calls the listener when a record ends, in whichever process. `watchEvictions`: a bounded store calls
+   * it for each live record that it removed to make room. When the store refuses the subscription, a `store-error` is emitted,
+   * and the store counts as unable to announce.
    *
    * @returns a function that ends the subscription, safe to call twice; `undefined` when this store cannot announce.
    */
-  subscribe(onEnd: (key: string | undefined) => void): (() => void) | undefined {
-    return this.#watch('subscribe', onEnd)
-  }
-
-  /** A bounded store calls `onEvict` for each live record that it removed to make room; otherwise as `subscribe`. */
-  watchEvictions(onEvict: (evicted: Pick<SessionRecord, 'key' | 'owner'>) => void): (() => void) | undefined {
-    return this.#watch('watchEvictions', onEvict)
-  }
-
-  #watch(operation: 'subscribe' | 'watchEvictions', listener: (told: never) => void): (() => void) | undefined {
+  watch<Verb extends 'subscribe' | 'watchEvictions'>(
+    operation: Verb,
+    listener: Arguments<Verb>[0],
+  ): (() => void) | undefined {
     let end: (() => void) | undefined
     try {
       // The compiler does not track which verb this listener is for.
@@ -186,13 +181,18 @@ export class CheckedStore {
 
   // ---- the end
 
+  /** @throws {SessionError} `ERR_SESSION_STORE` after `close`. */
+  assertOpen(): void {
+    if (this.isClosed) throw storeClosedError()
+  }
+
   /**
    * Begins a piece of work that `close` waits for. It may make several calls.
    *
    * @throws {SessionError} `ERR_SESSION_STORE` after `close`.
    */
   begin(): void {
-    if (this.isClosed) throw storeClosedError()
+    this.assertOpen()
     this.#running++
   }
 

@@ -5,7 +5,7 @@ import { CheckedStore } from './checked-store.ts'
 import { showFacade, type KoaSessionFacade } from './compat/koa-session.ts'
 import { ContextScope, sessionContext } from './context.ts'
 import { isUnsafe } from './cookie/cross-site.ts'
-import { invalidType, isAnswer, storeClosedError, unboundError } from './errors.ts'
+import { invalidType, isAnswer, unboundError } from './errors.ts'
 import { Events } from './events.ts'
 import { forwardedManager, outerScope } from './outer-scope.ts'
 import { markReached, warnIfNeverReached } from './mount-check.ts'
@@ -146,7 +146,7 @@ export class MountedSession {
     this.#show = settings.koaSession ? showFacade : exposerOf(settings.stateKey)
     this.#loader = new Loader(this.core)
     this.#device = settings.deviceBound === undefined ? undefined : new DeviceRoutes(this.core, settings.deviceBound)
-    this.#endEvictions = store.watchEvictions((evicted) => {
+    this.#endEvictions = store.watch('watchEvictions', (evicted) => {
       events.tell('destroy', evicted, { reason: 'evicted' })
       this.core.watches.ended(evicted.key)
     })
@@ -187,7 +187,7 @@ export class MountedSession {
   ): Promise<Result> {
     if (typeof fn !== 'function') throw invalidType('the second argument of run()', 'a function', fn)
     if (!isRequest(request)) throw invalidType('the first argument of run()', 'an http.IncomingMessage', request)
-    if (this.core.store.isClosed) throw storeClosedError()
+    this.core.store.assertOpen()
     if (!this.#hasBegun) this.#begin()
     return this.#serve(undefined, request, fn)
   }

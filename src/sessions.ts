@@ -1,6 +1,6 @@
 // Operations on sessions from outside a request: show, change, end.
-import { goneError, invalidType, SessionError, storeClosedError } from './errors.ts'
 import { sessionContext } from './context.ts'
+import { goneError, invalidType, SessionError } from './errors.ts'
 import { isPublicId } from './cookie/id.ts'
 import type { DestroyReason } from './events.ts'
 import { eachOf, PORTION, portions, turnAfter } from './portions.ts'
@@ -73,7 +73,7 @@ export class Sessions {
   }
 
   async get(publicId: string, owner: string | undefined): Promise<SessionInfo | undefined> {
-    this.#assertOpen()
+    this.#core.store.assertOpen()
     const record = await this.#read(publicId, 'get()', owner)
     const isTheirs = owner === undefined || record?.owner === owner
     return record === undefined || isEnded(record) || !isTheirs ? undefined : sessionInfoOf(this.#core, record)
@@ -84,14 +84,14 @@ export class Sessions {
     fn: (data: object) => Result | Promise<Result>,
     owner: string | undefined,
   ): Promise<Result> {
-    this.#assertOpen()
+    this.#core.store.assertOpen()
     if (typeof fn !== 'function') throw invalidType('the second argument of update()', 'a function', fn)
     if (!this.#isName(publicId, 'update()', owner)) throw goneError()
     return updateRecord(this.#core, publicId, (data) => fn(data), owner)
   }
 
   async updateAll(owner: string, fn: (data: object, publicId: string) => unknown): Promise<number> {
-    this.#assertOpen()
+    this.#core.store.assertOpen()
     checkedOwner(owner, 'the owner of updateAll()')
     if (typeof fn !== 'function') throw invalidType('the second argument of updateAll()', 'a function', fn)
     const done = new Set<string>()
@@ -172,7 +172,7 @@ export class Sessions {
     const moved = new FollowedTombstones()
     const ask = (cursor: string | undefined): Promise<RecordPage> => {
       // The middleware may be closed while the caller looks at a portion.
-      this.#assertOpen()
+      store.assertOpen()
       return store.scan(settings.now(), PORTION, cursor)
     }
     for await (const { records } of portions(ask)) {
@@ -252,11 +252,6 @@ export class Sessions {
       if (performance.now() - start < TOMBSTONE_SURELY_LIES) break
     }
     return count
-  }
-
-  /** @throws {SessionError} `ERR_SESSION_STORE` after `close`. */
-  #assertOpen(): void {
-    if (this.#core.store.isClosed) throw storeClosedError()
   }
 
   async #end(record: SessionRecord, reason: DestroyReason, owner?: string): Promise<boolean> {

@@ -8,7 +8,7 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Context } from 'koa'
 import { ContextScope, sessionContext } from './context.ts'
-import { invalidType, storeClosedError } from './errors.ts'
+import { invalidType } from './errors.ts'
 import { mountedSession, session, type MountedSession, type SessionInfo, type SessionMiddleware } from './middleware.ts'
 import type { SessionOptions } from './options.ts'
 import { isData } from './record/json-value.ts'
@@ -148,7 +148,7 @@ async function store(
   if (!isData(given)) throw invalidType('the data of a test session', 'a plain object', given)
   if (authenticatedAt !== undefined && !Number.isFinite(authenticatedAt))
     throw invalidType('authenticatedAt of a test session', 'an instant in epoch milliseconds', authenticatedAt)
-  if (core.store.isClosed) throw storeClosedError()
+  core.store.assertOpen()
   const now = core.settings.now()
   const made = new RequestSession(core, info, now, 'new')
   made.data.replaceAll(given)

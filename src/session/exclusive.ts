@@ -1,5 +1,4 @@
 // One piece of work on a session at a time.
-import { storeClosedError } from '../errors.ts'
 import type { PendingChanges } from '../record/changes.ts'
 import type { MaybePromise } from '../store.ts'
 import type { RequestSession } from './request-session.ts'
@@ -15,7 +14,7 @@ export function runExclusive<T>(
   work: (session: RequestSession) => MaybePromise<T>,
 ): MaybePromise<T> {
   if (session.busy !== undefined) return (session.busy = runAfter(session, session.busy, work))
-  if (session.core.store.isClosed) throw storeClosedError()
+  session.core.store.assertOpen()
   const done = work(session)
   return done instanceof Promise ? occupy(session, done) : done
 }

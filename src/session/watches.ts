@@ -148,7 +148,7 @@ export class Watches {
     outsideRequests(() => {
       if (!this.#hasSubscribed) {
         this.#hasSubscribed = true
-        this.#unsubscribe = this.#store.subscribe((key) => this.#announced(key))
+        this.#unsubscribe = this.#store.watch('subscribe', (key) => this.#announced(key))
       }
       this.#timer ??= setInterval(() => this.#tick(), TICK)
       this.#timer.unref()

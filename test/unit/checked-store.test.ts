@@ -183,7 +183,7 @@ test('a subscription ends once, and one that is refused is an event and as good 
       }
     },
   })
-  const end = store.subscribe((key) => void ended.push(key))
+  const end = store.watch('subscribe', (key) => void ended.push(key))
   announce('a key')
   announce(undefined)
   end?.()
@@ -192,11 +192,11 @@ test('a subscription ends once, and one that is refused is an event and as good 
   t.deepEqual(ended, ['a key', undefined])
   t.is(ends, 1)
   t.is(
-    checked({}).store.subscribe(() => undefined),
+    checked({}).store.watch('subscribe', () => undefined),
     undefined,
   )
   t.is(
-    checked({}).store.watchEvictions(() => undefined),
+    checked({}).store.watch('watchEvictions', () => undefined),
     undefined,
   )
   const refused = checked({
@@ -205,7 +205,7 @@ test('a subscription ends once, and one that is refused is an event and as good 
     },
   })
   t.is(
-    refused.store.subscribe(() => undefined),
+    refused.store.watch('subscribe', () => undefined),
     undefined,
   )
   t.like(refused.events.told, [{ operation: 'subscribe' }])
@@ -215,7 +215,7 @@ test('a subscription that a store refuses by a promise is an event as well', asy
   const { store, events } = checked({ subscribe: () => Promise.reject(new Error('no subscriber')) as never })
 
   t.is(
-    store.subscribe(() => undefined),
+    store.watch('subscribe', () => undefined),
     undefined,
   )
   await new Promise((resolve) => setImmediate(resolve))
@@ -236,11 +236,11 @@ test('a subscription that is no function is an event: what an async one rejects 
     })
 
     t.is(
-      store.subscribe(() => undefined),
+      store.watch('subscribe', () => undefined),
       undefined,
     )
     t.is(
-      store.watchEvictions(() => undefined),
+      store.watch('watchEvictions', () => undefined),
       undefined,
     )
     t.like(events.told, [{ operation: 'subscribe' }, { operation: 'watchEvictions' }])
