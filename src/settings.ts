@@ -32,9 +32,6 @@ import type { DeviceFacts } from './record/payload.ts'
 import type { SessionStore } from './store.ts'
 import { MemoryStore } from './stores/memory.ts'
 
-export { checkedOwner } from './option-values.ts'
-export { duration, lifetime } from './duration.ts'
-
 /** Options after validation, with every default filled in. Results of the app's functions are checked at each call. */
 export interface Settings {
   /** `undefined`: the keys of the app, read at each request. */

@@ -20,7 +20,7 @@ import { ownerInData } from './session/owner.ts'
 import { SessionManager, type SessionData } from './session/manager.ts'
 import { RequestSession } from './session/request-session.ts'
 import { assertNames } from './option-functions.ts'
-import { checkedOwner } from './settings.ts'
+import { checkedOwner } from './option-values.ts'
 
 /** What a test session has besides its data. */
 export interface TestSessionOptions {

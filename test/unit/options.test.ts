@@ -4,7 +4,9 @@ import Keygrip from 'keygrip'
 import type { Context } from 'koa'
 import { MemoryStore, session, type SessionOptions } from '../../src/index.ts'
 import { DAY } from '../../src/record/lifetime.ts'
-import { checkedOwner, duration, lifetime, settingsOf } from '../../src/settings.ts'
+import { duration, lifetime } from '../../src/duration.ts'
+import { checkedOwner } from '../../src/option-values.ts'
+import { settingsOf } from '../../src/settings.ts'
 
 const SECRET = 'hunter2 hunter2 hunter2'
 const DURATION = "a duration above 0: milliseconds, or a number with a unit such as '30m', '2h', '7d'"
