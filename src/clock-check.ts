@@ -27,20 +27,18 @@ export class ClockCheck {
       const theirs = await this.#store.serverTime()
       // However slow the answer was, the server read its clock between these two instants.
       const after = this.#now()
-      if (theirs !== undefined) this.#compare(before, theirs, after)
+      if (theirs === undefined) return
+      if (before - theirs > FAR)
+        this.#tell(
+          `${seconds(before - theirs)} ahead of`,
+          'early, and a sweep deletes those of other processes with them',
+        )
+      else if (theirs - after > FAR) this.#tell(`${seconds(theirs - after)} behind`, 'late')
     } catch {
       // `options.now` failed; each request reports that.
+    } finally {
+      this.#isAsking = false
     }
-    this.#isAsking = false
-  }
-
-  #compare(before: number, theirs: number, after: number): void {
-    if (before - theirs > FAR)
-      this.#tell(
-        `${seconds(before - theirs)} ahead of`,
-        'early, and a sweep deletes those of other processes with them',
-      )
-    else if (theirs - after > FAR) this.#tell(`${seconds(theirs - after)} behind`, 'late')
   }
 
   #tell(where: string, consequence: string): void {

@@ -76,7 +76,7 @@ export class Sessions {
     this.#core.store.assertOpen()
     const record = await this.#read(publicId, 'get()', owner)
     const isTheirs = owner === undefined || record?.owner === owner
-    return record === undefined || isEnded(record) || !isTheirs ? undefined : sessionInfoOf(this.#core, record)
+    return record === undefined || !isTheirs ? undefined : sessionInfoOf(this.#core, record)
   }
 
   async update<Result>(

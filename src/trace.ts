@@ -22,10 +22,7 @@ export const spans: Readonly<Record<SpanName, TracingChannel>> = {
  */
 export function trace<T>(name: SpanName, context: object, fn: () => MaybePromise<T>): MaybePromise<T> {
   const span = spans[name]
-  return span.hasSubscribers ? traced(span, context, fn) : fn()
-}
-
-function traced<T>(span: TracingChannel, context: object, fn: () => MaybePromise<T>): MaybePromise<T> {
+  if (!span.hasSubscribers) return fn()
   const fail = (error: unknown): void => {
     Object.assign(context, { error: shown(error) })
     span.error.publish(context)

@@ -91,13 +91,14 @@ export class CookieVerifier {
     const slot = slotOf(signature)
     const good = this.#good[slot]
     // The time of this comparison may tell how far two hashes agree. That is harmless: a hash does not lead to its cookie.
-    if (good?.keyring === keyring && good.prefix === prefix && good.hash === hashOf(value))
+    if (good?.keyring === keyring && good.prefix === prefix && good.hash === hash('sha256', value, 'base64url'))
       return { id, publicId: good.publicId, needsResign: false }
     const key = keyring.index(prefix + id, signature)
     if (key === -1) return undefined
     const publicId = publicIdOf(id)
     // Not with a Keygrip, whose keys may change at any time.
-    if (key === 0 && keyring.isFixed) this.#good[slot] = { keyring, prefix, hash: hashOf(value), publicId }
+    if (key === 0 && keyring.isFixed)
+      this.#good[slot] = { keyring, prefix, hash: hash('sha256', value, 'base64url'), publicId }
     return { id, publicId, needsResign: key > 0 }
   }
 }
@@ -106,9 +107,4 @@ export class CookieVerifier {
 function slotOf(text: string): number {
   const bits = ((text.charCodeAt(0) * 67 + text.charCodeAt(1)) * 67 + text.charCodeAt(2)) * 67 + text.charCodeAt(3)
   return bits & (SLOTS - 1)
-}
-
-/** SHA-256 of a text. */
-function hashOf(text: string): string {
-  return hash('sha256', text, 'base64url')
 }

@@ -164,10 +164,11 @@ function messageKey({ key }: Secret, nonce: Uint8Array, recordKey: string): Buff
   return createHmac('sha256', key).update(nonce.subarray(0, SALT_BYTES)).update(recordKey).digest()
 }
 
+// In JSON, an absent owner or absent metadata is null.
 function boundText({ key, owner, meta, createdAt }: BoundTo): Buffer {
-  return Buffer.from(JSON.stringify([key, owner ?? null, meta ?? null, createdAt]))
+  return Buffer.from(JSON.stringify([key, owner, meta, createdAt]))
 }
 
 function oldBoundText({ key, owner, meta }: BoundTo): Buffer {
-  return Buffer.from(JSON.stringify([key, owner ?? null, meta ?? null]))
+  return Buffer.from(JSON.stringify([key, owner, meta]))
 }

@@ -62,11 +62,6 @@ export function idleTimeout(policy: LifetimePolicy, lifetime: SessionLifetime): 
   return lifetime.maxAge > 0 ? lifetime.maxAge : policy.idleTimeout
 }
 
-/** The end that no activity can move; `Infinity` for none. */
-export function absoluteEnd(policy: LifetimePolicy, lifetime: SessionLifetime): number {
-  return expiry(policy, lifetime, Infinity)
-}
-
 /** The instant at which a session that was seen at `seenAt` ends. */
 export function expiry(policy: LifetimePolicy, lifetime: SessionLifetime, seenAt: number): number {
   const { startedAt, maxAge, maxAgeSince } = lifetime
@@ -128,6 +123,7 @@ export function cookieMaxAge(
   const length = lifetime.maxAge > 0 ? lifetime.maxAge : policy.maxAge
   if (length === 0) return undefined
   const since = policy.rolling ? lastSeenAt : lifetime.maxAge > 0 ? lifetime.maxAgeSince : lifetime.startedAt
-  const end = Math.min(Math.min(since, now) + length, absoluteEnd(policy, lifetime))
+  // `Infinity`: the end that no activity can move.
+  const end = Math.min(Math.min(since, now) + length, expiry(policy, lifetime, Infinity))
   return Math.max(1, Math.floor((end - now) / 1000))
 }

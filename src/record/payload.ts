@@ -69,7 +69,7 @@ export class Payload {
         )
       }
     }
-    const marked = this.#mark === '' ? text : this.#mark + text
+    const marked = this.#mark + text
     return this.#encrypts ? this.#encryption.encrypt(marked, bound) : marked
   }
 

@@ -190,7 +190,6 @@ export function decodeMetadata({ meta, createdAt }: Pick<SessionRecord, 'meta' |
 
 /** The same, but `undefined` where `meta` is not what was written. */
 export function readMetadata(record: Pick<SessionRecord, 'meta' | 'createdAt'>): Metadata | undefined {
-  if (record.meta === undefined) return newMetadata(record.createdAt)
   try {
     return decodeMetadata(record)
   } catch (error) {

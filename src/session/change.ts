@@ -57,19 +57,8 @@ export function write(session: RequestSession, { pending, previous, ground, draf
   return { record, answer: store.replace(record, previous.version, now) }
 }
 
-/**
- * The keys that this request changes and another one has changed since they were read.
- *
- * @throws {SessionError} `ERR_SESSION_CONFLICT` with `onConflict: 'throw'`.
- */
-export function conflictsOf(session: RequestSession, { changes }: PendingChanges, ground: Stored): readonly string[] {
-  const keys = conflictingKeys(ground.data, changes, session.core.payload.codec)
-  if (keys.length > 0) refuseConflict(session, keys)
-  return keys
-}
-
-/** With `onConflict: 'throw'`, refuses a change that conflicts. */
-function refuseConflict({ core, record }: RequestSession, keys: readonly string[]): void {
+/** With `onConflict: 'throw'`, refuses a change that conflicts. @throws {SessionError} `ERR_SESSION_CONFLICT`. */
+export function refuseConflict({ core, record }: RequestSession, keys: readonly string[]): void {
   if (!core.settings.throwsOnConflict) return
   if (record !== undefined) core.events.tell('conflict', record, { keys })
   throw new SessionError(

@@ -34,11 +34,6 @@ export class Data {
     this.proxy = new Proxy(this, Data.#handler)
   }
 
-  /** Whether any key was touched; if not there is nothing to compare. */
-  get isTouched(): boolean {
-    return this.#entries !== undefined
-  }
-
   /** Whether data holds no key: a new session without one need not be kept. */
   get isEmpty(): boolean {
     for (const key of Object.keys(this.#snapshot)) if (this.#entries?.get(key) === undefined) return false

@@ -21,9 +21,7 @@ export function runExclusive<T>(
 
 /** Registers work that began while no other was running: work that comes now waits for its end. */
 export function occupy<T>(session: RequestSession, done: Promise<T>): Promise<T> {
-  const work = finishWork(session, done)
-  session.busy = work
-  return work
+  return (session.busy = finishWork(session, done))
 }
 
 async function runAfter<T>(

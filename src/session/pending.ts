@@ -22,7 +22,7 @@ export class Pending {
   get hasContents(): boolean {
     if (this.mustStore || (this.maxAge ?? 0) > 0) return true
     if (this.flash?.hasPut === true) return true
-    return this.data?.isTouched === true && !this.data.isEmpty
+    return this.data?.isEmpty === false
   }
 
   /**

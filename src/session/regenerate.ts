@@ -1,7 +1,7 @@
 // Gives a session a new id, which no slow request may undo.
 import { headersSentError } from '../errors.ts'
 import type { PendingChanges, Snapshot } from '../record/changes.ts'
-import { applyChanges, draftOf } from '../record/merge.ts'
+import { applyChanges, conflictingKeys, draftOf } from '../record/merge.ts'
 import { emptyDraft, NOTHING_STORED, type Draft } from '../record/record.ts'
 import { refusesData } from '../record/schema.ts'
 import { tombstoneOf } from '../record/tombstone.ts'
@@ -11,7 +11,7 @@ import { orDrop } from './exclusive.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
 import { applyOwner, assertNotBroughtBack, finishSignIn, isSomebodyElse, ownerInData, signedIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
-import { conflictsOf, type Attempt } from './change.ts'
+import { refuseConflict, type Attempt } from './change.ts'
 import { retryOnConflict } from './retry.ts'
 import { followSuccessors } from './successors.ts'
 
@@ -53,9 +53,12 @@ async function rotate(
   owner: string | undefined,
 ): Promise<boolean> {
   const attempt = (): Promise<Replaced> => {
-    const now = session.core.settings.now()
-    const conflicts = pending.seen === undefined ? conflictsOf(session, pending, session.stored) : []
-    const ground = draftOf(session.stored, requireRecord(session), pending, now)
+    const { core, stored } = session
+    const now = core.settings.now()
+    const conflicts =
+      pending.seen === undefined ? conflictingKeys(stored.data, pending.changes, core.payload.codec) : []
+    if (conflicts.length > 0) refuseConflict(session, conflicts)
+    const ground = draftOf(stored, requireRecord(session), pending, now)
     const draft = carryOver(session, ground, keep, owner, pending, now)
     if (conflicts.length > 0) assertNotBroughtBack(session, pending, draft)
     const isFreshStart = keep === false || isSomebodyElse(ground.owner, draft.owner)

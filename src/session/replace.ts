@@ -44,8 +44,7 @@ export function useNewestKnown(session: RequestSession): void {
   if (record === undefined || core.settings.schema !== undefined || core.settings.throwsOnConflict) return
   const newest = core.payload.known.newest(record, session.readAt)
   if (newest === undefined || isEnded(newest.record)) return
-  const { data, flash, device } = newest.contents
-  const stored = { data, flash, device, metadata: decodeMetadata(newest.record) }
+  const stored = { ...newest.contents, metadata: decodeMetadata(newest.record) }
   takeNewer(session, { record: newest.record, stored, dataError: undefined })
 }
 

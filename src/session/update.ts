@@ -65,8 +65,7 @@ class Update<Result> {
     const session = this.#session
     // A method that was called before may have stored pending changes and not yet marked them as dealt with.
     if (session.busy !== undefined) await session.busy.catch(() => undefined)
-    session.assertReadable()
-    if (session.status === 'gone' || session.status === 'unbound') return refuse(session)
+    if (session.status !== 'new' && session.status !== 'live') return refuse(session)
     if (session.dataError !== undefined) throw session.dataError
     const ground = session.record
     // The changes that the last commit has taken belong to it, even if it fails.

@@ -1,7 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import {
-  absoluteEnd,
   cookieMaxAge,
   effectiveEnd,
   DAY,
@@ -15,6 +14,8 @@ import {
   type SessionLifetime,
 } from '../../src/record/lifetime.ts'
 import { counterexample } from '../support/holds.ts'
+
+const absoluteEnd = (policy: LifetimePolicy, span: SessionLifetime): number => expiry(policy, span, Infinity)
 
 const HOUR = 3_600_000
 const NOW = 1_800_000_000_000
