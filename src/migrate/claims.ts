@@ -1,7 +1,7 @@
 // What the new store holds about old sessions: claims (which session took an old one over) and ties (which old session a new one
 // came from). These records have no payload, so that nothing shows them as sessions, and keys that no id has. The secret that a
 // record names is sealed under another secret that only the browser has: reading the store reveals neither.
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes } from 'node:crypto'
 import type { SessionRecord } from '../store.ts'
 import type { ClaimStore as Store } from './session-access.ts'
 
@@ -122,7 +122,7 @@ type Kind = 'claim' | 'tie'
 
 /** The hash of a text that is no id, because it contains spaces. */
 function keyOf(kind: Kind, secret: string): string {
-  return createHash('sha256').update(`koa-fastsession/migrate ${kind} ${secret}`).digest('base64url')
+  return hash('sha256', `koa-fastsession/migrate ${kind} ${secret}`, 'base64url')
 }
 
 function sealKey(kind: Kind, secret: string): Uint8Array {

@@ -1,6 +1,6 @@
 // The table of a PostgresStore, and its statements. All results are text: an app may have set its client to parse integers,
 // booleans or bytes in its own way, and some clients cannot return bytes.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { checkIdentifier, checkOptions } from '../identifier.ts'
 
 /** Where the records are. */
@@ -196,7 +196,7 @@ function named(text: string): { text: string; name: string } {
 }
 
 function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+  return hash('sha256', text, 'hex').slice(0, 32)
 }
 
 /** The table, ready to stand in a statement. */

@@ -6,7 +6,7 @@
 // record, and no clock or lock spans two slots of a Cluster. So each entry carries the minute in which it was written, by the
 // clock of the server that holds the index, and a walk removes an entry without a record only at an age of ten minutes. A write
 // that took longer than half of that writes the entry once more.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { isWellFormed } from '../text.ts'
 import { textsOf, type Connection } from './client.ts'
 import { encodeNumber } from './record.ts'
@@ -100,7 +100,7 @@ export class OwnerIndex {
   #name(owner: string): string {
     // In UTF-8, texts that differ only in a lone surrogate would be equal.
     const text = isWellFormed(owner) ? owner : JSON.stringify(owner)
-    return `${this.#prefix}owner:${createHash('sha256').update(text).digest('base64url').slice(0, 32)}`
+    return `${this.#prefix}owner:${hash('sha256', text, 'base64url').slice(0, 32)}`
   }
 }
 

@@ -1,5 +1,5 @@
 // The scripts that run inside the server. Each touches only the keys that it declares: one, so that it runs in a Cluster too.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** A script, and its hash, by which a server that knows the script runs it. */
 export interface Script {
@@ -8,7 +8,7 @@ export interface Script {
 }
 
 function script(text: string): Script {
-  return { text, sha: createHash('sha1').update(text).digest('hex') }
+  return { text, sha: hash('sha1', text, 'hex') }
 }
 
 /** No record has more bytes before its createdAt: the longest owner as JSON has 1532. */
