@@ -1,9 +1,7 @@
 // Two stores over the same data, as in two processes: each sees at once what the other writes.
 import assert from 'node:assert/strict'
 import { checkBeside, type StoreCheck, type With } from './run.ts'
-import { assertAbsent, assertHolds, created, HOUR, listed, newKey, newRecord, successor } from './scene.ts'
-
-const TEN = Array.from({ length: 10 }, (_, index) => index)
+import { assertAbsent, assertHolds, created, HOUR, listed, newKey, newRecord, successor, TEN } from './scene.ts'
 
 export const neighbourChecks: readonly StoreCheck[] = [
   checkBeside('what one store writes another over the same data reads at once', async (store, other) => {

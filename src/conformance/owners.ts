@@ -2,9 +2,7 @@
 import assert from 'node:assert/strict'
 import type { SessionRecord } from '../store.ts'
 import { checkWhere, type StoreCheck, type With } from './run.ts'
-import { listed, assertSame, created, HOUR, newKey, newRecord, successor } from './scene.ts'
-
-const keysOf = (records: readonly SessionRecord[]): string[] => records.map(({ key }) => key)
+import { listed, assertSame, created, HOUR, keysOf, newKey, newRecord, successor } from './scene.ts'
 
 /** Asserts that list gives each of these records at least once, and no other. */
 async function assertListed(

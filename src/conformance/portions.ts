@@ -2,13 +2,11 @@
 import assert from 'node:assert/strict'
 import type { SessionRecord, SessionStore } from '../store.ts'
 import { checkWhere, type StoreCheck, type With } from './run.ts'
-import { assertSame, created, createdMany, listed, listedKeys, newKey, scanned, successor } from './scene.ts'
+import { assertSame, created, createdMany, listed, listedKeys, keysOf, newKey, scanned, successor } from './scene.ts'
 
 // More than the usual default page sizes of databases and their clients: 10, 50, 100.
 const MANY = 120
 const LIMITS = [1, 7, 50, 1000]
-
-const keysOf = (records: readonly SessionRecord[]): string[] => records.map(({ key }) => key)
 
 /** Asserts that the keys of all these records were found. Others may have been found as well. */
 function assertAmong(found: readonly string[], records: readonly SessionRecord[], message: string): void {

@@ -1,9 +1,7 @@
 // Concurrent calls on one record: comparison and write must be one atomic step.
 import assert from 'node:assert/strict'
 import { check, type StoreCheck } from './run.ts'
-import { assertAbsent, assertHolds, created, HOUR, newRecord, successor } from './scene.ts'
-
-const TEN = Array.from({ length: 10 }, (_, index) => index)
+import { assertAbsent, assertHolds, created, HOUR, newRecord, successor, TEN } from './scene.ts'
 
 /** Starts ten calls at once: each body runs up to its first await before any is awaited. */
 function together<T>(body: (index: number) => Promise<T>): Promise<T[]> {

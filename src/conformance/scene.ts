@@ -7,8 +7,15 @@ import type { With } from './run.ts'
 export const HOUR = 3_600_000
 export const DAY = 86_400_000
 
+/** The numbers from 0 to 9, for ten calls at once. */
+export const TEN: readonly number[] = Array.from({ length: 10 }, (_, index) => index)
+
 export function newKey(): string {
   return randomBytes(32).toString('base64url')
+}
+
+export function keysOf(records: readonly SessionRecord[]): string[] {
+  return records.map(({ key }) => key)
 }
 
 /** A record without an owner that lives for an hour from `now`. */

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Context } from 'koa'
 import { atMost } from '../deadlines.ts'
 import { invalidMix, SessionError } from '../errors.ts'
+import { MAX_COOKIE_AGE } from '../record/lifetime.ts'
 import type { SessionManager } from '../session/manager.ts'
 import * as claims from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
@@ -26,8 +27,6 @@ const GRACE = 10_000
 const MAX_WAIT = 10_000
 const POLL = 50
 const MAX_TRIES = 5
-
-const LONGEST = 400 * 86_400_000
 
 /** The options of `takeOver`, checked, with their defaults. */
 export interface Settings<Data extends object> {
@@ -260,7 +259,7 @@ export class Passage<Data extends object> {
       const lifetime = isRolling(session) ? old.maxAge : old.expiresAt - now
       if (old.maxAge !== undefined && lifetime !== undefined)
         session.maxAge = Math.round(
-          Math.min(Math.max(Number.isFinite(lifetime) ? lifetime : old.maxAge, 1000), LONGEST),
+          Math.min(Math.max(Number.isFinite(lifetime) ? lifetime : old.maxAge, 1000), MAX_COOKIE_AGE),
         )
       await goOn(session, old.data)
       if (idOf(session) !== undefined) await session.save()

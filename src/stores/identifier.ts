@@ -38,6 +38,6 @@ export function checkOptions(options: unknown, known: readonly string[]): assert
 }
 
 /** @throws {TypeError} `ERR_INVALID_ARG_TYPE` unless it is a boolean. */
-export function checkFlag(option: string, value: unknown): asserts value is boolean {
-  if (typeof value !== 'boolean') throw invalidType(option, 'true or false', value)
+export function checkCreateTable(createTable: unknown): asserts createTable is boolean {
+  if (typeof createTable !== 'boolean') throw invalidType('options.createTable', 'true or false', createTable)
 }

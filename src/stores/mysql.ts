@@ -10,7 +10,7 @@
 import { invalidMix, invalidType, invalidValue } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { unlessCorrupt } from './corrupt.ts'
-import { checkFlag, checkIdentifier, checkOptions } from './identifier.ts'
+import { checkCreateTable, checkIdentifier, checkOptions } from './identifier.ts'
 import { Sender, type MysqlConnection, type MysqlPool } from './mysql/sender.ts'
 import { BATCH, DONE, schema, STALE, statements, type Statements } from './mysql/statements.ts'
 import { bytes, keyValue, ownerValue, recordValues, text, toRecord, type Row } from './mysql/values.ts'
@@ -92,7 +92,7 @@ export class MysqlStore implements SessionStore {
     checkClient(client)
     checkOptions(options, ['table', 'createTable'])
     const { createTable = true } = options
-    checkFlag('options.createTable', createTable)
+    checkCreateTable(createTable)
     const table = tableName(options)
     this.#sender = new Sender(client, createTable ? schema(table) : undefined)
     this.#statements = statements(table)

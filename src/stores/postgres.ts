@@ -9,7 +9,7 @@
 // shift them.
 import { SessionError } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
-import { checkFlag, checkOptions } from './identifier.ts'
+import { checkCreateTable, checkOptions } from './identifier.ts'
 import {
   discreet,
   DUPLICATE_STATEMENT,
@@ -126,7 +126,7 @@ export class PostgresStore implements SessionStore {
     this.#send = sender(client)
     checkOptions(options, ['table', 'schema', 'createTable', 'subscriber'])
     const { createTable = true, subscriber } = options
-    checkFlag('options.createTable', createTable)
+    checkCreateTable(createTable)
     this.#statements = statementsFor(options)
     this.#making = createTable ? makingOf(options) : undefined
     if (subscriber === undefined) return

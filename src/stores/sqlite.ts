@@ -9,7 +9,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SessionError } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
-import { checkFlag, checkOptions } from './identifier.ts'
+import { checkCreateTable, checkOptions } from './identifier.ts'
 import { CheckpointKeeper } from './sqlite/checkpoints.ts'
 import {
   assertAtOnce,
@@ -117,8 +117,8 @@ export class SqliteStore implements SessionStore {
   constructor(database: string | URL | SqliteDatabase, options: SqliteStoreOptions = {}) {
     checkOptions(options, ['table', 'createTable'])
     const { table = 'sessions', createTable = true } = options
-    checkTable('options.table', table)
-    checkFlag('options.createTable', createTable)
+    checkTable(table)
+    checkCreateTable(createTable)
     this.#table = table
     this.#createTable = createTable
     if (typeof database === 'string' || database instanceof URL) {

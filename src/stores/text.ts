@@ -45,6 +45,11 @@ export function isWellFormed(text: string): boolean {
   return (text as string & { isWellFormed(): boolean }).isWellFormed()
 }
 
+/** Bytes as base64, without a copy of them. */
+export function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
+}
+
 /**
  * A text from {@link toText} in ASCII, for a database whose encoding cannot hold it as it is. {@link fromText} reads it too.
  */

@@ -2,7 +2,7 @@
 import { SessionError } from '../../errors.ts'
 import { CorruptRecord, type SessionRecord } from '../../store.ts'
 import { unlessCorrupt } from '../corrupt.ts'
-import { fromText, toText } from '../text.ts'
+import { base64, fromText, toText } from '../text.ts'
 
 /** A row with the columns that the statements name. */
 interface Row {
@@ -92,10 +92,6 @@ function whole(text: string): number {
   const number = Number(text)
   if (!Number.isSafeInteger(number)) throw new CorruptRecord('a whole number is larger than any that was written')
   return number
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }
 
 function bytesOf(text: string): Uint8Array {

@@ -205,6 +205,11 @@ function has<Name extends string>(
   return hasMethod(client, name)
 }
 
+/** For an answer or an error that does not matter. */
+export function ignore(): undefined {
+  return undefined
+}
+
 /** The text of an answer, which a client may give as bytes. `undefined` for nil. */
 export function textOf(answer: unknown): string | undefined {
   if (typeof answer === 'string') return answer

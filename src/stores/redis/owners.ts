@@ -8,7 +8,7 @@
 // that took longer than half of that writes the entry once more.
 import { hash } from 'node:crypto'
 import { isWellFormed } from '../text.ts'
-import { textsOf, type Connection } from './client.ts'
+import { ignore, textsOf, type Connection } from './client.ts'
 import { encodeNumber } from './record.ts'
 import { runScript } from './run.ts'
 import { CLEAN, ENLIST, GRACE, PAGE, STAMPS } from './scripts.ts'
@@ -107,8 +107,4 @@ export class OwnerIndex {
 function isOld(score: number, minute: number): boolean {
   const written = (score % 1) * (STAMPS + 1)
   return written === 0 || (minute - written + STAMPS) % STAMPS >= GRACE
-}
-
-function ignore(): undefined {
-  return undefined
 }

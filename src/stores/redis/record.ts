@@ -1,7 +1,7 @@
 // A record as text.
 import { CorruptRecord, type SessionRecord } from '../../store.ts'
 import { unlessCorrupt } from '../corrupt.ts'
-import { isWellFormed, textIn } from '../text.ts'
+import { base64, isWellFormed, textIn } from '../text.ts'
 import { HEAD_LENGTH } from './scripts.ts'
 
 // Eight lines and the payload. Scripts change the first lines and leave `back` alone.
@@ -49,8 +49,7 @@ export function back({ owner, createdAt, meta, payload }: SessionRecord): string
 }
 
 function encode(payload: string | Uint8Array): string {
-  if (typeof payload !== 'string')
-    return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('base64')
+  if (typeof payload !== 'string') return base64(payload)
   return isWellFormed(payload) ? payload : JSON.stringify(payload)
 }
 

@@ -1,7 +1,7 @@
 // Notifies listeners of ends, over one subscription at the server. While it is down, `undefined` is announced every few seconds,
 // and once more when it is up again: announcements in between are lost.
 import { errorMonitor } from 'node:events'
-import { hasMethod } from './client.ts'
+import { hasMethod, ignore } from './client.ts'
 import { invalidType } from '../../errors.ts'
 import { Listeners } from '../listeners.ts'
 
@@ -269,8 +269,4 @@ function ioredisClusterFeed(cluster: { nodes(): readonly IoredisNode[] } & Emitt
       },
     }
   }
-}
-
-function ignore(): undefined {
-  return undefined
 }

@@ -18,10 +18,17 @@ export type StatementName =
   | 'collect'
   | 'postpone'
 
-/** All columns except the key, the payload, and `sweep_at`, which only the sweep reads. */
-const FIELDS = ['version', 'owner', 'created_at', 'last_seen_at', 'expires_at', 'meta'] as const
-
-export const COLUMNS: readonly string[] = ['key', ...FIELDS, 'sweep_at', 'payload']
+export const COLUMNS: readonly string[] = [
+  'key',
+  'version',
+  'owner',
+  'created_at',
+  'last_seen_at',
+  'expires_at',
+  'meta',
+  'sweep_at',
+  'payload',
+]
 
 /**
  * The statements that make the table of a `SqliteStore` and its indexes, for apps that manage their schema themselves and set
@@ -34,14 +41,14 @@ export function sqliteSchema(options: string | { readonly table?: string | undef
   const given = typeof options === 'string' ? { table: options } : options
   checkOptions(given, ['table'])
   const { table = 'sessions' } = given
-  checkTable('options.table', table)
+  checkTable(table)
   const indexes = indexesOf(table).map(({ name, on }) => `${indexText(name, on)};`)
   return [`${tableText(table)};`, ...indexes].join('\n')
 }
 
-export function checkTable(option: string, table: unknown): asserts table is string {
-  checkIdentifier(option, table, 63)
-  if (/^sqlite_/i.test(table)) throw invalidValue(option, 'a name that does not start with sqlite_', table)
+export function checkTable(table: unknown): asserts table is string {
+  checkIdentifier('options.table', table, 63)
+  if (/^sqlite_/i.test(table)) throw invalidValue('options.table', 'a name that does not start with sqlite_', table)
 }
 
 export function tableText(table: string): string {
