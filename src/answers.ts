@@ -1,6 +1,6 @@
 // The answers that a store may give. Any other answer is a failure of the store, never "no session". An object or text in the
 // place of a record that is not a valid record is a damaged one, `'corrupt'`: anyone may have written it.
-import type { KeyPage, RecordPage, Replaced, SessionRecord } from './store.ts'
+import type { FoundRecord, KeyPage, RecordPage, Replaced, SessionRecord } from './store.ts'
 import { describe } from './errors.ts'
 
 /** An answer outside the store contract. */
@@ -30,7 +30,7 @@ export function count(answer: unknown): number {
 }
 
 /** The live record of that key; `'corrupt'` where the store holds something else there. @throws {WrongAnswer} */
-export function liveRecord(answer: unknown, key: string, now: number): SessionRecord | undefined | 'corrupt' {
+export function liveRecord(answer: unknown, key: string, now: number): FoundRecord {
   if (answer === undefined || answer === null) return undefined
   // Text may be a damaged record.
   if (typeof answer !== 'object' && typeof answer !== 'string') throw new WrongAnswer('a record or undefined', answer)

@@ -8,6 +8,7 @@ import { lateError, storeError, type Subject } from './store-failure.ts'
 import {
   CorruptRecord,
   isPromise,
+  type FoundRecord,
   type KeyPage,
   type MaybePromise,
   type RecordPage,
@@ -48,7 +49,7 @@ export class CheckedStore {
   }
 
   /** The live record of that key; `'corrupt'` where the store holds something else there. */
-  read(key: string, now: number): MaybePromise<SessionRecord | undefined | 'corrupt'> {
+  read(key: string, now: number): MaybePromise<FoundRecord> {
     return this.#call('read', key, [key, now], liveRecord)
   }
 

@@ -3,6 +3,7 @@ import type { Context } from 'koa'
 import { checkFlag, checkOneOf, checkText } from './checks.ts'
 import { isId, newId } from './cookie/id.ts'
 import { checkSecrets } from './cookie/keyring.ts'
+import type { BindingSettings } from './device-bound/policy.ts'
 import { duration } from './duration.ts'
 import { invalidMix, invalidType, invalidValue, SessionError } from './errors.ts'
 import type { SessionLogger } from './events.ts'
@@ -169,9 +170,12 @@ function deviceFacts(answer: unknown): DeviceFacts {
   return plainAnswer(facts, name, 'an object that JSON keeps') as DeviceFacts
 }
 
-export function crossSiteOf(
-  given: unknown,
-): { readonly trusts: (ctx: () => Context, origin: string | undefined) => boolean } | undefined {
+/** `options.crossSite`, checked. `origin` is the request's Origin header, as it was sent. */
+export interface CrossSiteSettings {
+  readonly trusts: (ctx: () => Context, origin: string | undefined) => boolean
+}
+
+export function crossSiteOf(given: unknown): CrossSiteSettings | undefined {
   const at = 'options.crossSite'
   if (given === 'allow') return undefined
   if (given === 'refuse') return { trusts: () => false }
@@ -227,7 +231,7 @@ export function clearSiteDataOf(given: unknown): string | undefined {
 
 const LEAST_WITHIN = 300_000
 
-export function bindingOf(given: unknown): { readonly within: number; readonly path: string } | undefined {
+export function bindingOf(given: unknown): BindingSettings | undefined {
   const at = 'options.deviceBound'
   if (given === false) return undefined
   const rule = 'true, false or an object { within, path }'

@@ -3,6 +3,7 @@ import type { Context } from 'koa'
 import { checkFlag, checkOneOf, checkText } from './checks.ts'
 import { cookieSettings, type CookieOptions, type CookieSettings } from './cookie/cookie.ts'
 import { hasShortSecret, keyring, type LiveKeyring } from './cookie/keyring.ts'
+import type { BindingSettings } from './device-bound/policy.ts'
 import { duration, DURATION_OR_FALSE, lifetime, timerDuration } from './duration.ts'
 import { invalidMix, invalidType, invalidValue } from './errors.ts'
 import type { SessionLogger } from './events.ts'
@@ -20,6 +21,7 @@ import {
   schemaOf,
   skipOf,
   storeOf,
+  type CrossSiteSettings,
 } from './option-values.ts'
 import { clockOf, isNamed, plainAnswer, predicate } from './option-functions.ts'
 import { checkNames } from './option-names.ts'
@@ -56,11 +58,11 @@ export interface Settings {
   readonly owner: ((data: Record<string, unknown>) => string | undefined) | undefined
   readonly maxPerOwner: number | undefined
   readonly device: ((ctx: Context) => DeviceFacts) | undefined
-  /** `undefined`: requests are not checked. `origin` is the request's Origin header, as it was sent. */
-  readonly crossSite: { readonly trusts: (ctx: () => Context, origin: string | undefined) => boolean } | undefined
+  /** `undefined`: requests are not checked. */
+  readonly crossSite: CrossSiteSettings | undefined
   /** The value of the `Clear-Site-Data` header. */
   readonly clearSiteData: string | undefined
-  readonly deviceBound: { readonly within: number; readonly path: string } | undefined
+  readonly deviceBound: BindingSettings | undefined
   readonly generateId: () => string
   readonly koaSession: boolean
   /** 0 for never. */

@@ -6,7 +6,7 @@ import { isEnded, readRecord, type Stored } from '../record/record.ts'
 import { isFreshStart, isUnderWay } from '../record/tombstone.ts'
 import type { Core, RequestInfo } from '../session/core.ts'
 import { followRecord } from '../session/successors.ts'
-import type { SessionRecord } from '../store.ts'
+import type { FoundRecord, SessionRecord } from '../store.ts'
 
 export interface Found {
   readonly record: SessionRecord
@@ -59,7 +59,7 @@ export async function readFound(core: Core, key: string): Promise<Found | undefi
   return foundIn(core, await core.store.read(key, core.settings.now()))
 }
 
-async function foundIn(core: Core, named: SessionRecord | 'corrupt' | undefined): Promise<Found | undefined> {
+async function foundIn(core: Core, named: FoundRecord): Promise<Found | undefined> {
   const { settings, payload } = core
   const now = settings.now()
   if (named === undefined || named === 'corrupt') return undefined

@@ -7,11 +7,17 @@ import { newChallenge } from './challenge.ts'
 /** How long after a registration a request is served without the second cookie, in milliseconds: it may have been sent before. */
 const GRACE = 60_000
 
+/** `options.deviceBound`, checked: how long a proof counts, in milliseconds, and the path of the two routes. */
+export interface BindingSettings {
+  readonly within: number
+  readonly path: string
+}
+
 export class DeviceBinding implements BindingCheck {
   readonly #within: number
   readonly #path: string
 
-  constructor({ within, path }: { readonly within: number; readonly path: string }) {
+  constructor({ within, path }: BindingSettings) {
     this.#within = within
     this.#path = path
   }

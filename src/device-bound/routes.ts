@@ -9,6 +9,7 @@ import type { Replaced } from '../store.ts'
 import { boundCookieInstruction, boundCookieLine } from '../cookie/bound-cookie.ts'
 import { challengeInstant, newChallenge } from './challenge.ts'
 import { findSession, readFound, type Found } from './find-session.ts'
+import type { BindingSettings } from './policy.ts'
 import { isSignedBy, parseProof, unquoted, type Proof, type PublicKey } from './proof.ts'
 
 export type Route = 'register' | 'refresh'
@@ -35,7 +36,7 @@ export class DeviceRoutes {
   readonly #path: string
   readonly #verifier = new CookieVerifier()
 
-  constructor(core: Core, { within, path }: { readonly within: number; readonly path: string }) {
+  constructor(core: Core, { within, path }: BindingSettings) {
     this.#core = core
     this.#within = within
     this.#path = path

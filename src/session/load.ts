@@ -7,13 +7,11 @@ import type { RejectReason } from '../events.ts'
 import { effectiveEnd, idleTimeout } from '../record/lifetime.ts'
 import { isEnded, readMetadata } from '../record/record.ts'
 import { isUnderWay, successorOf } from '../record/tombstone.ts'
-import type { MaybePromise, SessionRecord } from '../store.ts'
+import type { FoundRecord, MaybePromise, SessionRecord } from '../store.ts'
 import { spans, trace } from '../trace.ts'
 import type { Core, RequestInfo } from './core.ts'
 import { applySchema, takeNewer } from './newest.ts'
 import { RequestSession } from './request-session.ts'
-
-type Found = SessionRecord | undefined | 'corrupt'
 
 export class Loader {
   readonly #core: Core
@@ -87,7 +85,7 @@ export class Loader {
     return best
   }
 
-  #take(session: RequestSession, verified: VerifiedId, record: Found): MaybePromise<RequestSession> {
+  #take(session: RequestSession, verified: VerifiedId, record: FoundRecord): MaybePromise<RequestSession> {
     const { publicId } = verified
     const { now, info } = session
     const { settings, payload, binding, events } = this.#core

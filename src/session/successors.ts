@@ -2,7 +2,7 @@
 import { turnAfter } from '../portions.ts'
 import { isEnded } from '../record/record.ts'
 import { successorOf } from '../record/tombstone.ts'
-import type { SessionRecord } from '../store.ts'
+import type { FoundRecord, SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 
 // How long a session that keeps getting new ids is followed, in milliseconds.
@@ -41,7 +41,7 @@ export async function followRecord(
 ): Promise<SessionRecord | undefined> {
   const { store, settings } = core
   if (!isEnded(record)) return record
-  let target: SessionRecord | undefined | 'corrupt' = record
+  let target: FoundRecord = record
   // Tombstones that name one another in a circle would never end.
   const seen = new Set<string>()
   const end = performance.now() + PATIENCE
