@@ -1223,6 +1223,13 @@ export const mutants = [
     'scenes/owner-option',
   ),
   m(
+    'data of the owner before that was copied by a spread goes on under another one',
+    'session/data.ts',
+    'if (this.#isListed) return own',
+    '',
+    'scenes/owner-option',
+  ),
+  m(
     'an object of the owner before that was only read goes on under another one',
     'session/data.ts',
     ' || this.#lent?.includes(value as object) === true',

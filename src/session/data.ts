@@ -23,6 +23,8 @@ export class Data {
   #entries: Entries | undefined
   /** The objects that were handed out as copies, wherever the app put them since. */
   #lent: object[] | undefined
+  /** Whether a handler listed the keys. */
+  #isListed = false
   #isFrozen = false
   #isOver = false
 
@@ -59,9 +61,13 @@ export class Data {
     return changes
   }
 
-  /** What was assigned and equals what was stored: no change, but the request's own where another owner takes the session over. */
+  /**
+   * What was assigned and equals what was stored: no change, but the request's own where another owner takes the session over.
+   * Nothing, if the keys were listed: `{ ...session.data, user }` carries over what was stored, which must not go to that owner.
+   */
   reassigned(): Snapshot {
     const own: Record<string, unknown> = {}
+    if (this.#isListed) return own
     for (const entry of this.#entries?.list ?? NO_ENTRIES) {
       const { key, base, value } = entry
       if (base === ABSENT || this.#isChanged(entry) || this.#lent?.includes(value as object) === true) continue
@@ -263,7 +269,9 @@ export class Data {
       return typeof key === 'string' && (data.#has(key) || inherited(key) !== undefined)
     },
     ownKeys(target) {
-      return target.#toRead().#keys()
+      const data = target.#toRead()
+      data.#isListed = true
+      return data.#keys()
     },
     getOwnPropertyDescriptor(target, key) {
       const data = target.#toRead()

@@ -125,6 +125,22 @@ claim(
   },
 )
 
+claim('what was only carried over stays with the former owner', options, async (t, { visitor }) => {
+  const bob = { profile: { name: 'bob' }, b: 8 }
+  const ways: Readonly<Record<string, Handler<unknown>>> = {
+    'a spread': (session) => (session.data = { ...session.data, ...bob }),
+    'a copy written back': ({ data }) => Object.assign(data, Object.fromEntries(Object.entries(data)), bob),
+    'a spread in update()': (session) => session.update((data) => void Object.assign(data, { ...data }, bob)),
+  }
+  for (const [way, work] of Object.entries(ways)) {
+    await visitor.does((session) => session.destroy())
+    await visitor.does(({ data }) => Object.assign(data, { profile: { name: 'ada' }, a: 1, b: 7, cart: ['secret'] }))
+
+    t.is((await visitor.does(work)).status, 200, way)
+    t.deepEqual(await account(visitor), { ...bob, owner: 'bob' }, way)
+  }
+})
+
 claim('an object that was only read stays with the former owner', options, async (t, { visitor }) => {
   await visitor.does(({ data }) => Object.assign(data, { profile: { name: 'ada' }, cart: ['secret'] }))
 
