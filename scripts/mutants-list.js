@@ -992,6 +992,13 @@ export const mutants = [
     'http/signal',
   ),
   m(
+    'a flash message that nests as deep as data may cannot be read',
+    'record/codec.ts',
+    'isDeeper(value, DEEPEST + 3)',
+    'isDeeper(value, DEEPEST + 2)',
+    'http/deepest',
+  ),
+  m(
     'a codec of the app is not asked about numbers and texts',
     'record/codec.ts',
     'keepsScalars: false',

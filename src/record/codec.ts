@@ -112,7 +112,8 @@ function jsonText(): Omit<Codec, 'same' | 'copy'> {
     parse(text) {
       const value: unknown = JSON.parse(text)
       // Each level takes two characters, so shorter text cannot nest too deep. Copying a deeper value overflows the stack.
-      if (text.length > DEEPEST * 2 && isDeeper(value, DEEPEST + 2))
+      // A value of data lies two levels down at most, a flash message three: `[data, [[tag, key, value]]]`.
+      if (text.length > DEEPEST * 2 && isDeeper(value, DEEPEST + 3))
         throw new RangeError('nested deeper than anything that was stored')
       return value
     },

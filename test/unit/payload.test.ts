@@ -119,6 +119,7 @@ test('a payload nested deeper than anything that was stored is corrupt, one nest
   const deep = (levels: number): string => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
 
   t.throws(() => clear().decode(record(deep(5000))), corrupt('the codec refuses it'))
+  t.throws(() => clear().decode(record(deep(1004))), corrupt('the codec refuses it'))
   t.notThrows(() => clear().decode(record(deep(1001))))
   t.notThrows(() => clear().decode(record(`{"a":[${'[],'.repeat(5000)}1]}`)))
 })
