@@ -1720,6 +1720,13 @@ export const mutants = [
     'registration: id,',
     'device-bound/protocol',
   ),
+  m(
+    'a browser whose proof is overtaken for ten seconds drops its key',
+    'device-bound/routes.ts',
+    '.catch(throwOutage)',
+    '',
+    'device-bound/protocol',
+  ),
   m('a proof counts more than once', 'device-bound/routes.ts', 'at > binding.provenAt &&', '', 'device-bound/stores'),
   m(
     'the proof of a device lasts for ever',

@@ -2,6 +2,7 @@
 // no handler of the app sees them. They are not user activity: what they store moves no timeout.
 import type { Context } from 'koa'
 import { CookieVerifier } from '../cookie/request-cookie.ts'
+import { SessionError } from '../errors.ts'
 import { recordOf, type Binding, type Metadata } from '../record/record.ts'
 import type { Core, RequestInfo } from '../session/core.ts'
 import { changeNewest } from '../session/retry.ts'
@@ -155,7 +156,7 @@ export class DeviceRoutes {
       payload.known.forget(record.key)
       return readFound(this.#core, record.key)
     }
-    const newest = await changeNewest(found, change, readAgain)
+    const newest = await changeNewest(found, change, readAgain).catch(throwOutage)
     return written ?? (newest === undefined ? undefined : { ...newest, isWritten: false })
   }
 
@@ -183,6 +184,12 @@ export class DeviceRoutes {
       credentials: [{ type: 'cookie', ...boundCookieInstruction(cookie) }],
     })
   }
+}
+
+/** A change that others overtook at every try counts as an outage: a 409 would make the browser forget its key. */
+function throwOutage(error: unknown): never {
+  if (!(error instanceof SessionError) || error.code !== 'ERR_SESSION_CONFLICT') throw error
+  throw new SessionError('ERR_SESSION_STORE', error.message)
 }
 
 /** Whether a refresh is for that binding. A refresh that names no binding is for that of its session. */

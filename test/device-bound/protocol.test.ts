@@ -728,6 +728,41 @@ serial('an outage is 503, which ends nothing', async (t) => {
   t.is((await device.refresh()).status, 200)
 })
 
+serial('what others overtake for ten seconds is 503 as well: at a 409 the browser would drop its key', async (t) => {
+  const store = new FaultyStore(new MemoryStore())
+  const site = await boundSite(t, { store })
+  const device = site.device()
+  const signedIn = await device.get('/in')
+  let tries = 0
+  const { inner } = store
+  const replace = inner.replace.bind(inner)
+  const start = performance.now()
+  const isOvertaken = (): void => {
+    tries = 0
+    inner.replace = () => (tries++, 'stale')
+    // Ten seconds are not waited for. An own property in front of the prototype's.
+    performance.now = () => start + tries * 3000
+  }
+  const goesOn = (): void => {
+    inner.replace = replace
+    Reflect.deleteProperty(performance, 'now')
+  }
+  t.teardown(goesOn)
+
+  isOvertaken()
+  t.is((await device.register(signedIn)).status, 503)
+  goesOn()
+  t.is((await device.register(signedIn)).status, 200)
+  const found = challengeIn(await device.ask())
+  isOvertaken()
+  const failed = await device.prove(found?.challenge ?? '')
+  goesOn()
+
+  t.is(failed.status, 503)
+  t.deepEqual(failed.setCookie, [])
+  t.is((await device.prove(found?.challenge ?? '')).status, 200)
+})
+
 serial('a rotated key holds for the bound cookie and for open challenges', async (t) => {
   const keys = ['the secret of yesterday, which is long enough']
   const site = await boundSite(t, { keys })
