@@ -26,8 +26,8 @@ export interface SessionInfo<Data extends object = SessionData> {
   /** Whether it is bound to a key that its browser holds. */
   readonly isBound: boolean
   /**
-   * A copy of its data; `undefined` if the data does not satisfy the schema, or is encrypted with a key that is not
-   * configured; empty if the record cannot be read at all.
+   * A copy of its data; `undefined` if it cannot be read, does not satisfy the schema, or is encrypted with a key that is not
+   * configured.
    */
   readonly data: Data | undefined
 }
@@ -45,7 +45,7 @@ export async function sessionInfoOf(core: Core, record: SessionRecord): Promise<
     // Listed all the same, so that it can be ended.
     events.tell('reject', record, { reason: 'corrupt' })
     const { expiresAt } = record
-    return { ...shown, expiresAt, authenticatedAt: undefined, device: undefined, isBound: false, data: {} }
+    return { ...shown, expiresAt, authenticatedAt: undefined, device: undefined, isBound: false, data: undefined }
   }
   const expiresAt = effectiveEnd(settings.lifetime, metadata, record)
   if (expiresAt <= settings.now()) return undefined

@@ -300,7 +300,7 @@ claim(
     const publicId = await visitor.publicId()
     await scene.tamper(await visitor.cookie(), { payload: '{' })
 
-    t.like(await site.middleware.list('ada'), [{ publicId, owner: 'ada', data: {} }])
+    t.like(await site.middleware.list('ada'), [{ publicId, owner: 'ada', data: undefined }])
     t.true(await site.middleware.destroy(publicId, { owner: 'ada' }))
     t.deepEqual(await site.middleware.list('ada'), [])
   },
