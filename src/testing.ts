@@ -146,8 +146,8 @@ async function store(
 ): Promise<CreatedRecord> {
   const given: unknown = data
   if (!isData(given)) throw invalidType('the data of a test session', 'a plain object', given)
-  if (authenticatedAt !== undefined && !Number.isFinite(authenticatedAt))
-    throw invalidType('authenticatedAt of a test session', 'an instant in epoch milliseconds', authenticatedAt)
+  // Another instant would make a record that cannot be read.
+  const signedInAt = authenticatedAt === undefined ? undefined : wholeInstant(authenticatedAt)
   core.store.assertOpen()
   const now = core.settings.now()
   const made = new RequestSession(core, info, now, 'new')
@@ -155,6 +155,12 @@ async function store(
   const draft = draftOf(made.stored, undefined, made.pending.collect(), now)
   const signedIn = owner === undefined ? ownerInData(core, draft) : checkedOwner(owner, 'the owner of a test session')
   if (signedIn === undefined) return createRecord(made, draft, now, made.id)
-  const metadata = { ...draft.metadata, authenticatedAt: authenticatedAt ?? now }
+  const metadata = { ...draft.metadata, authenticatedAt: signedInAt ?? now }
   return createRecord(made, { ...draft, owner: signedIn, metadata }, now, made.id)
+}
+
+function wholeInstant(authenticatedAt: number): number {
+  const instant = typeof authenticatedAt === 'number' ? Math.floor(authenticatedAt) : NaN
+  if (Number.isSafeInteger(instant)) return instant
+  throw invalidType('authenticatedAt of a test session', 'an instant in epoch milliseconds', authenticatedAt)
 }

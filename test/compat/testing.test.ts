@@ -192,7 +192,7 @@ test('data that is no plain object and an instant that is none are refused, and 
       refused,
     )
   }
-  for (const authenticatedAt of ['yesterday', NaN, new Date(), null] as never[]) {
+  for (const authenticatedAt of ['yesterday', NaN, new Date(), null, 1e300, -Infinity] as never[]) {
     await t.throwsAsync(sessionCookie(middleware, {}, { owner: 'ada', authenticatedAt }), refused)
     await t.throwsAsync(
       withSession({}, () => 1, { owner: 'ada', authenticatedAt }),
@@ -200,6 +200,8 @@ test('data that is no plain object and an instant that is none are refused, and 
     )
   }
 
+  const fraction = await sessionCookie(middleware, {}, { owner: 'ada', authenticatedAt: Date.now() - 0.5 })
+  t.is((await sessionOf(middleware, fraction))?.owner, 'ada')
   t.regex(await sessionCookie(middleware, {}, { owner: undefined, authenticatedAt: undefined }), /^sid=/)
   t.is(await withSession({}, ({ owner }) => owner, { owner: undefined, codec: undefined, now: undefined }), undefined)
 })
