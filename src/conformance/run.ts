@@ -17,6 +17,7 @@ export interface StoreCheck {
    *
    * @throws {AssertionError} of `node:assert` when the store breaks the promise or the check does not end within 20 seconds. Errors
    * thrown by the store are passed through.
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE` for something that is no store, and opens none.
    */
   readonly run: (store: StoreSource) => Promise<void>
 }
@@ -61,7 +62,8 @@ export function checkBeside(
   body: (store: SessionStore, other: SessionStore) => Promise<void>,
 ): StoreCheck {
   return checkOf(`where a function opens the store, ${title}`, DEADLINE, async (stores) => {
-    if (stores.canOpenMore) await body(await stores.open(), await stores.open())
+    const store = await stores.open()
+    if (stores.canOpenMore) await body(store, await stores.open())
   })
 }
 
@@ -114,6 +116,7 @@ class Stores {
 
   async open(): Promise<SessionStore> {
     const store = await this.#open()
+    assertStore(store)
     // A check that has ended meanwhile closes no store any more.
     if (this.#isOver && this.canOpenMore) await store.close?.()
     assert.ok(!this.#opened.includes(store), 'the function must open another store with each call')
@@ -167,6 +170,14 @@ class Stores {
     const end = () => count(-1)
     answer.then(end, end)
   }
+}
+
+/** Tests in JavaScript may pass anything. @throws {TypeError} `ERR_INVALID_ARG_TYPE`. */
+function assertStore(store: unknown): void {
+  if (typeof store === 'object' && store !== null && 'create' in store) return
+  const got = store === null || typeof store !== 'object' ? String(store) : 'an object without create()'
+  const message = `run() must get a store, a promise of one, or a function that opens one, got ${got}`
+  throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' })
 }
 
 /** @throws {AssertionError} with `message` when the work does not end in time. */

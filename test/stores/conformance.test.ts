@@ -1,7 +1,7 @@
 import { AssertionError } from 'node:assert'
 import test from 'ava'
 import { setImmediate as turn } from 'node:timers/promises'
-import { storeChecks } from 'koa-fastsession/conformance'
+import { storeChecks, type StoreSource } from 'koa-fastsession/conformance'
 import { check as makeCheck } from '../../src/conformance/run.ts'
 import type { SessionRecord, SessionStore } from '../../src/store.ts'
 import { brokenAnswers } from '../support/broken-answers.ts'
@@ -109,6 +109,26 @@ test('a store that cannot be opened fails the check with its own error, and the 
     message: 'no such database',
   })
   await t.notThrowsAsync(first?.run(new PlainStore()) ?? Promise.reject(new Error('no check')))
+})
+
+test('what is no store, and opens none, is refused by every check in words that say what run() takes', async (t) => {
+  const wrong: readonly [given: unknown, got: string][] = [
+    [undefined, 'undefined'],
+    [{}, 'an object without create()'],
+    [Promise.resolve(null), 'null'],
+    [() => 5, '5'],
+  ]
+  for (const [given, got] of wrong) {
+    for (const { run, title } of storeChecks) {
+      const expected = `run() must get a store, a promise of one, or a function that opens one, got ${got}`
+      await t.throwsAsync(
+        // As tests in JavaScript may call it.
+        run(given as StoreSource),
+        { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE', message: expected },
+        title,
+      )
+    }
+  }
 })
 
 test('a check that fails leaves nothing behind, and closes what it opened', async (t) => {
