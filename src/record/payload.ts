@@ -4,7 +4,7 @@ import { jsonCodec, type Codec } from './codec.ts'
 import { DecodeCache } from './decode-cache.ts'
 import { Encryption, OVERHEAD, type BoundTo, type EncryptionSettings } from './encryption.ts'
 import type { Flash, Snapshot } from './changes.ts'
-import { isData } from './json-value.ts'
+import { isData, refused } from './json-value.ts'
 import { frozen } from './objects.ts'
 import { SessionError } from '../errors.ts'
 import { CorruptRecord, type SessionRecord } from '../store.ts'
@@ -53,7 +53,8 @@ export class Payload {
    * The payload of a record that is to be written.
    *
    * @param isStored - These contents are stored already: they are not refused where `maxBytes` was lowered since.
-   * @throws {SessionError} `ERR_SESSION_TOO_LARGE` over `maxBytes`, measured before encryption.
+   * @throws {SessionError} `ERR_SESSION_TOO_LARGE` over `maxBytes`, measured before encryption; `ERR_SESSION_VALUE` for text that
+   * encryption would change.
    */
   encode({ data, flash, device }: Contents, bound: BoundTo, isStored = false): string | Uint8Array {
     // 0.1 reads the first two entries of a list.
@@ -69,8 +70,11 @@ export class Payload {
         )
       }
     }
-    const marked = this.#mark + text
-    return this.#encrypts ? this.#encryption.encrypt(marked, bound) : marked
+    if (!this.#encrypts) return this.#mark + text
+    // What is encrypted is UTF-8, which would change it. JSON escapes it.
+    if (!this.codec.keepsScalars && /\p{Surrogate}/u.test(text))
+      throw refused(['session.data'], 'half a surrogate pair in the text of options.codec')
+    return this.#encryption.encrypt(this.#mark + text, bound)
   }
 
   /**

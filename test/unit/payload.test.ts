@@ -115,6 +115,22 @@ test('a payload larger than anything that was stored is not parsed', (t) => {
   t.is((clear(huge.length).decode(record(huge)).data['a'] as string).length, 4 * 1_048_576)
 })
 
+test('text of a codec that encryption would change is refused, and kept where nothing is encrypted', (t) => {
+  const raw: SessionCodec = {
+    stringify: (value) =>
+      JSON.stringify(value).replace(/\\u(d[89a-f]..)/g, (_, unit: string) => String.fromCharCode(parseInt(unit, 16))),
+    parse: (text) => JSON.parse(text) as unknown,
+  }
+  const make = (settings?: EncryptionSettings) => new Payload(customCodec(raw), 65_536, settings)
+  const contents = { data: { text: 'a\ud800b' }, flash: [], device: undefined }
+  const pairs = { ...contents, data: { text: '😀' } }
+
+  t.throws(() => make(encryption([NEWEST])).encode(contents, BOUND), { code: 'ERR_SESSION_VALUE' })
+  t.deepEqual(make().decode(record(make().encode(contents, BOUND))), contents)
+  for (const settings of [undefined, encryption([NEWEST])])
+    t.deepEqual(make(settings).decode(record(make(settings).encode(pairs, BOUND))), pairs)
+})
+
 test('a payload nested deeper than anything that was stored is corrupt, one nested as deep as allowed is not', (t) => {
   const deep = (levels: number): string => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
 
