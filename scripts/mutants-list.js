@@ -1246,15 +1246,15 @@ export const mutants = [
   m(
     'a request that fails is no use of its session',
     'session/commit.ts',
-    'isOutage || !isRenewalDue(session)',
-    'isOutage || session.phase !== undefined',
+    'session.busy !== undefined || !isRenewalDue(session)',
+    'session.phase !== undefined',
     'scenes/lifetimes',
   ),
   m(
     'a request that failed with the store asks it again',
     'session/commit.ts',
-    ' || isOutage || ',
-    ' || ',
+    "if (error instanceof SessionError && error.code === 'ERR_SESSION_STORE') return",
+    '',
     'scenes/lifetimes',
   ),
   m(

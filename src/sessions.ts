@@ -257,9 +257,11 @@ export class Sessions {
   async #end(record: SessionRecord, reason: DestroyReason, owner?: string): Promise<boolean> {
     const isLive = record.expiresAt > this.#core.settings.now()
     if (!(await endSession(this.#core, record, reason, owner))) return false
-    for (let scope = sessionContext.getStore(); scope !== undefined; scope = scope.outer) {
+    // A logout that the same request asks for later clears the cookie.
+    for (let scope = sessionContext.getStore(); scope?.session instanceof SessionManager; scope = scope.outer) {
       // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
-      if (scope.session instanceof SessionManager) requestSessionOf(scope.session).noteEnd(record.key)
+      const session = requestSessionOf(scope.session)
+      if (session.record?.key === record.key) session.hasEndedIt = true
     }
     return isLive
   }

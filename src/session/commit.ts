@@ -106,9 +106,9 @@ async function commitEarly(session: RequestSession): Promise<void> {
  */
 export async function dropPending(session: RequestSession, error: unknown): Promise<void> {
   session.close()
+  if (session.status !== 'live' || session.busy !== undefined || !isRenewalDue(session)) return
   // After an outage, another call would only be waited for as well.
-  const isOutage = error instanceof SessionError && error.code === 'ERR_SESSION_STORE'
-  if (session.status !== 'live' || session.busy !== undefined || isOutage || !isRenewalDue(session)) return
+  if (error instanceof SessionError && error.code === 'ERR_SESSION_STORE') return
   await occupy(session, touch(session))
 }
 

@@ -244,11 +244,6 @@ export class RequestSession {
     return (this.ending ??= new Ending(this)).signal
   }
 
-  /** Its own handlers ended the session of a key through the middleware. */
-  noteEnd(key: string): void {
-    if (this.record?.key === key) this.hasEndedIt = true
-  }
-
   /** Drops an ended session before a sign-in begins another one. Aborts the signal of the old one, and does nothing else. */
   forgetEnded(): void {
     this.record = undefined
