@@ -40,13 +40,19 @@ export class Requests {
     if (ctx !== undefined && this.#app !== ctx.app) this.meet(ctx.app)
     const cookie = typeof given === 'function' ? given(ctx ?? this.contextOf(request)) : given
     const ring = keys?.current() ?? this.#keyringOf()
-    const asked = isPassive ?? passive?.(ctx ?? this.contextOf(request)) === true
+    // Before the first Koa request a plain app will do. For the other options it would not: a cookie of another name reads as none.
+    const asked = isPassive ?? passive?.(ctx ?? contextIn(this.#app ?? new Koa(), request)) === true
     return { request, cookie, keyring: ring, ctx, isPassive: asked }
   }
 
-  /** A context for a request outside the chain, for options that are functions of ctx. Before the first Koa request, of a plain app. */
+  /** A context for a request outside the chain, for options that are functions of ctx. */
   contextOf(request: IncomingMessage): Context {
-    return (this.#app ?? new Koa()).createContext(request, new ServerResponse(request))
+    if (this.#app === undefined) {
+      throw invalidMix(
+        'an option is a function of ctx: run() needs a Koa request before, or the option as a value (cookie as an object)',
+      )
+    }
+    return contextIn(this.#app, request)
   }
 
   /** The host of a request outside the chain; behind a proxy, the host that the browser asked for. */
@@ -77,6 +83,10 @@ export class Requests {
     }
     return this.#appKeyring.current()
   }
+}
+
+function contextIn(app: App, request: IncomingMessage): Context {
+  return app.createContext(request, new ServerResponse(request))
 }
 
 /** Whether `run()` can read the cookie of a request. */

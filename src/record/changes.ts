@@ -30,8 +30,6 @@ export interface PendingChanges extends FlashChanges {
   readonly changes: Changes
   /** The session's new lifetime of its own, in milliseconds; `undefined` where the request did not set it. */
   readonly maxAge: number | undefined
-  /** Where the changes of data were collected. */
-  readonly from?: { reassigned(): Snapshot } | undefined
   /** All data as the request sees it, where nothing else that was stored is kept in its new session. */
   readonly seen?: Snapshot
 }

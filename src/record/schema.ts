@@ -25,21 +25,6 @@ export interface SchemaIssue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
-// Errors of a schema that gave no verdict on data.
-const faults = new WeakSet<SessionError>()
-
-/** The error of a schema that threw, came late, or gave no result. It says nothing of data. */
-export function schemaFault(message: string): SessionError {
-  const error = new SessionError('ERR_SESSION_SCHEMA', message)
-  faults.add(error)
-  return error
-}
-
-/** Whether an error refuses data. If a schema failed instead, the data may be good, and must be neither hidden nor dropped. */
-export function refusesData(error: SessionError | undefined): boolean {
-  return error !== undefined && !faults.has(error)
-}
-
 /** How many paths an error names. */
 const MAX_PATHS = 10
 
@@ -52,34 +37,27 @@ const MAX_PATHS = 10
 export async function validated(schema: StandardSchema, data: Snapshot, codec: Codec): Promise<Snapshot> {
   // A schema may write into its argument.
   const copy = codec.lend(data, [])
-  let answer: Snapshot | SessionError
+  let answer: Snapshot | string
   try {
-    answer = dataOrError(await schema['~standard'].validate(copy))
+    answer = dataOrFault(await schema['~standard'].validate(copy))
   } catch (error) {
     // The error may quote data, so it is not made the cause of this one: causes are logged.
     const kind = error instanceof TypeError || error instanceof RangeError ? ` a ${error.constructor.name}` : ''
-    throw schemaFault(`options.schema threw${kind} instead of answering: mend the schema, or let it answer with issues`)
+    answer = `options.schema threw${kind} instead of answering: mend the schema, or let it answer with issues`
   }
-  if (answer instanceof SessionError) throw answer
+  if (typeof answer === 'string') throw new SessionError('ERR_SESSION_SCHEMA', answer)
   return answer
 }
 
 /** The schema's output, or what is wrong with it. Getters of its result run here, where the caller catches what they throw. */
-function dataOrError(result: unknown): Snapshot | SessionError {
+function dataOrFault(result: unknown): Snapshot | string {
   if (typeof result !== 'object' || result === null)
-    return schemaFault(
-      'options.schema gave no result: it must answer as the Standard Schema says, with a value or with issues',
-    )
+    return 'options.schema gave no result: it must answer as the Standard Schema says, with a value or with issues'
   const { issues, value } = result as { readonly issues?: unknown; readonly value?: unknown }
   if (issues !== undefined)
-    return new SessionError(
-      'ERR_SESSION_SCHEMA',
-      `session data does not satisfy options.schema at ${pathsOf(issues)}: let the schema transform stored data of an older shape, or write data that fits`,
-    )
+    return `session data does not satisfy options.schema at ${pathsOf(issues)}: let the schema transform stored data of an older shape, or write data that fits`
   if (!isData(value))
-    return schemaFault(
-      'options.schema must make a plain object of session data: not a list, a Map or an instance of a class',
-    )
+    return 'options.schema must make a plain object of session data: not a list, a Map or an instance of a class'
   return value
 }
 

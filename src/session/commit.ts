@@ -102,14 +102,18 @@ async function commitEarly(session: RequestSession): Promise<void> {
 
 /**
  * The handlers failed: what is pending is dropped. The request was a use of its session all the same: a touch that is due is
- * carried out, and a cookie that is due goes out with the error response. The caller throws the handlers' error in any case.
+ * carried out, and a cookie that is due goes out with the error response. It never throws.
  */
 export async function dropPending(session: RequestSession, error: unknown): Promise<void> {
   session.close()
-  if (session.status !== 'live' || session.busy !== undefined || !isRenewalDue(session)) return
   // After an outage, another call would only be waited for as well.
   if (error instanceof SessionError && error.code === 'ERR_SESSION_STORE') return
-  await occupy(session, touch(session))
+  if (session.status !== 'live' || session.busy !== undefined) return
+  try {
+    if (isRenewalDue(session)) await occupy(session, touch(session))
+  } catch {
+    // What the app's clock throws, say: the handlers' error is told in any case.
+  }
 }
 
 // ---- the plan

@@ -1,7 +1,7 @@
 // `session.data`: a proxy that behaves as a plain object, over an immutable snapshot and the keys that this request touched.
 // Only touched keys cost anything: an untouched key is neither copied nor compared.
 import { inspect } from 'node:util'
-import { ABSENT, NO_CHANGES, setOwn, valueOf, type Change, type Changes, type Snapshot } from '../record/changes.ts'
+import { ABSENT, NO_CHANGES, valueOf, type Change, type Changes, type Snapshot } from '../record/changes.ts'
 import type { Codec } from '../record/codec.ts'
 import { freeze, objectsOf } from '../record/objects.ts'
 import { closedError, destroyedError, invalidMix, SessionError } from '../errors.ts'
@@ -23,8 +23,6 @@ export class Data {
   #entries: Entries | undefined
   /** The objects that were handed out as copies, wherever the app put them since. */
   #lent: object[] | undefined
-  /** Whether a handler listed the keys. */
-  #isListed = false
   #isFrozen = false
   #isOver = false
 
@@ -59,21 +57,6 @@ export class Data {
       changes.push({ key, base, value: kept === undefined ? ABSENT : kept })
     }
     return changes
-  }
-
-  /**
-   * What was assigned and equals what was stored: no change, but the request's own where another owner takes the session over.
-   * Nothing, if the keys were listed: `{ ...session.data, user }` carries over what was stored, which must not go to that owner.
-   */
-  reassigned(): Snapshot {
-    const own: Record<string, unknown> = {}
-    if (this.#isListed) return own
-    for (const entry of this.#entries?.list ?? NO_ENTRIES) {
-      const { key, base, value } = entry
-      if (base === ABSENT || this.#isChanged(entry) || this.#lent?.includes(value as object) === true) continue
-      setOwn(own, key, base)
-    }
-    return own
   }
 
   /** Makes changes pending over this snapshot, as the start of `update`. */
@@ -269,9 +252,7 @@ export class Data {
       return typeof key === 'string' && (data.#has(key) || inherited(key) !== undefined)
     },
     ownKeys(target) {
-      const data = target.#toRead()
-      data.#isListed = true
-      return data.#keys()
+      return target.#toRead().#keys()
     },
     getOwnPropertyDescriptor(target, key) {
       const data = target.#toRead()

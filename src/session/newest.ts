@@ -4,12 +4,12 @@ import type { ContextScope } from '../context.ts'
 import { goneError, SessionError, unboundError } from '../errors.ts'
 import { changedKeys } from '../record/merge.ts'
 import { isEnded, readRecord, type Stored } from '../record/record.ts'
-import { refusesData, storable } from '../record/schema.ts'
+import { storable } from '../record/schema.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
 import type { SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import type { RequestSession } from './request-session.ts'
-import { validate } from './validation.ts'
+import { refusesData, validate } from './validation.ts'
 
 /** A record and what it holds. */
 export interface Known {

@@ -51,8 +51,7 @@ export function applyOwner(session: RequestSession, draft: Draft, pending: Pendi
   if (owner === undefined) return signedOut(draft)
   if (draft.owner === undefined) return signedIn(session, draft, owner, now)
   const metadata = { ...draft.metadata, maxAge: pending.maxAge ?? 0 }
-  const data = applyChanges(pending.from?.reassigned() ?? {}, pending.changes)
-  const own: Draft = { ...draft, data, flash: pending.put, metadata, createdAt: now }
+  const own: Draft = { ...draft, data: applyChanges({}, pending.changes), flash: pending.put, metadata, createdAt: now }
   return signedIn(session, own, owner, now)
 }
 

@@ -35,7 +35,7 @@ export class Pending {
     const changes = this.data?.changes() ?? NO_CHANGES.changes
     const { put, taken } = this.flash?.pending() ?? NO_CHANGES
     const isEmpty = changes.length === 0 && put.length === 0 && taken.size === 0 && maxAge === undefined
-    return isEmpty ? NO_CHANGES : { changes, put, taken, maxAge, from: this.data }
+    return isEmpty ? NO_CHANGES : { changes, put, taken, maxAge }
   }
 
   /** `changes` are stored; objects that handlers hold stay attached. */

@@ -3,7 +3,6 @@ import { headersSentError } from '../errors.ts'
 import type { PendingChanges, Snapshot } from '../record/changes.ts'
 import { applyChanges, conflictingKeys, draftOf } from '../record/merge.ts'
 import { emptyDraft, NOTHING_STORED, type Draft } from '../record/record.ts'
-import { refusesData } from '../record/schema.ts'
 import { tombstoneOf } from '../record/tombstone.ts'
 import type { Replaced } from '../store.ts'
 import { abandon, createRecord, deleteUnused, insert } from './create.ts'
@@ -14,6 +13,7 @@ import type { RequestSession } from './request-session.ts'
 import { refuseConflict, type Attempt } from './change.ts'
 import { retryOnConflict } from './retry.ts'
 import { followSuccessors } from './successors.ts'
+import { refusesData } from './validation.ts'
 
 /** Which keys of data are kept under a new id: all, none, or these. */
 export type Keep = boolean | readonly string[]
@@ -115,9 +115,7 @@ function carryOver(
 /** The pending changes that are kept: over another owner, nothing else is. */
 function keptOf(pending: PendingChanges, keep: Keep): PendingChanges {
   if (keep === true) return pending
-  const keys = keep === false ? [] : keep
-  const reassigned = (): Snapshot => pick(pending.from?.reassigned() ?? {}, keys)
-  return { ...pending, changes: pending.changes.filter(({ key }) => keys.includes(key)), from: { reassigned } }
+  return { ...pending, changes: pending.changes.filter(({ key }) => keep !== false && keep.includes(key)) }
 }
 
 /** The kept keys of a snapshot; the snapshot itself if all are kept, because that one has been checked already. */

@@ -1,14 +1,12 @@
 // One run of an update's function, with the data that it may write to until it returns.
-import type { Changes, PendingChanges, Snapshot } from '../record/changes.ts'
+import type { Changes, Snapshot } from '../record/changes.ts'
 import type { Core } from './core.ts'
 import { Data } from './data.ts'
 import { RunningUpdate } from './inside-update.ts'
 import type { RequestSession } from './request-session.ts'
 
 /** The outcome of a run. */
-export type Run<Result> =
-  | { readonly result: Result; readonly changes: Changes; readonly from: PendingChanges['from'] }
-  | { readonly error: unknown }
+export type Run<Result> = { readonly result: Result; readonly changes: Changes } | { readonly error: unknown }
 
 /** Runs `fn` on `stored` with the pending changes applied. Never rejects. */
 export async function runUpdate<Result>(
@@ -25,7 +23,7 @@ export async function runUpdate<Result>(
   const update = new RunningUpdate(core, publicId, data, owner, session)
   try {
     const result = await update.run(() => fn(data.proxy))
-    return { result, changes: data.changes(), from: data }
+    return { result, changes: data.changes() }
   } catch (error) {
     return { error }
   } finally {

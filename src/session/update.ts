@@ -1,6 +1,6 @@
 // `session.update(fn)`: computes a change from the newest data, and computes it again if another request wrote first.
 import { inUpdateError } from '../errors.ts'
-import { NO_CHANGES, type PendingChanges, type Snapshot } from '../record/changes.ts'
+import { NO_CHANGES, type PendingChanges } from '../record/changes.ts'
 import { hasContents } from '../record/record.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 import { insert, newDraft } from './create.ts'
@@ -106,8 +106,7 @@ class Update<Result> {
         session.pending.detach(session.stored, pending)
       return answer
     }
-    const reassigned = (): Snapshot => ({ ...pending.from?.reassigned(), ...run.from?.reassigned() })
-    const wanted = { ...pending, changes: run.changes, from: { reassigned } }
+    const wanted = { ...pending, changes: run.changes }
     const answer =
       ground === undefined
         ? await this.#create(wanted)

@@ -1,12 +1,20 @@
 // Runs a schema on data. It is app code that may do anything, except use the session or run for ever.
 import type { ContextScope } from '../context.ts'
 import { inTime } from '../deadlines.ts'
+import { SessionError } from '../errors.ts'
 import type { Snapshot } from '../record/changes.ts'
 import type { Draft } from '../record/record.ts'
-import { schemaFault, validated } from '../record/schema.ts'
+import { validated } from '../record/schema.ts'
 import type { Core } from './core.ts'
 import { RunningUpdate } from './inside-update.ts'
 import type { RequestSession } from './request-session.ts'
+
+const lateAnswers = new WeakSet<SessionError>()
+
+/** Whether an error is a verdict on data. A schema that is late has given none: the data must be neither hidden nor dropped. */
+export function refusesData(error: SessionError | undefined): boolean {
+  return error !== undefined && !lateAnswers.has(error)
+}
 
 /**
  * The schema's output for data. With a `scope`, `currentSession()` in the schema finds the session that it checks, also in
@@ -19,7 +27,9 @@ export async function validate(core: Core, publicId: string, data: Snapshot, sco
   if (schema === undefined) return data
   const check = new RunningUpdate(core, publicId, undefined)
   const late = (): never => {
-    throw schemaFault(`options.schema gave no answer within ${storeTimeout} ms`)
+    const error = new SessionError('ERR_SESSION_SCHEMA', `options.schema gave no answer within ${storeTimeout} ms`)
+    lateAnswers.add(error)
+    throw error
   }
   return inTime(
     storeTimeout,

@@ -251,21 +251,27 @@ test('a cookie that is a function of ctx is asked with one made for the request'
   t.is(await app.middleware.run(request, ({ data }) => data.n), 1)
 })
 
-test('before the first Koa request, options that are functions of ctx get one of a plain app', async (t) => {
+test('a cookie that is a function of ctx needs a request before run()', async (t) => {
+  await t.throwsAsync(
+    session({ keys: KEYS, cookie: () => ({}) }).run(requestWith(), () => 1),
+    {
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: /^an option is a function of ctx: run\(\) needs a Koa request before/,
+    },
+  )
+})
+
+test('before the first Koa request, passive is asked with the ctx of a plain app', async (t) => {
   const asked: string[] = []
   const middleware = session<Things>({
     keys: KEYS,
-    cookie: (ctx) => ({ name: ctx.get('x-tenant') || 'sid' }),
     passive: (ctx) => asked.push(`${ctx.method} ${ctx.path}`) > 0,
-    crossSite: { trust: (ctx) => ctx.get('origin') === 'https://pay.example' },
   })
-  const cookie = await sessionCookie(middleware, { n: 1 })
-  const request = requestWith(cookie)
-  Object.assign(request, { method: 'POST', url: '/poll?n=1' })
-  Object.assign(request.headers, { origin: 'https://pay.example', host: 'shop.example' })
+  const request = requestWith(await sessionCookie(middleware, { n: 1 }))
+  Object.assign(request, { method: 'GET', url: '/poll?n=1' })
 
   t.is(await middleware.run(request, ({ data }) => data.n), 1)
-  t.deepEqual(asked, ['POST /poll'])
+  t.deepEqual(asked, ['GET /poll'])
 })
 
 test('with lazy false, run() serves a visitor without a session, who cannot get one there', async (t) => {

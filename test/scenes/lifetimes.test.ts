@@ -240,6 +240,21 @@ claim(
   },
 )
 
+claim(
+  'a touch that fails after a failed request leaves the error of the handler',
+  async (t, { visitor, clock, store }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    clock.advance(HOUR)
+    store.next('touch', { kind: 'fail' })
+
+    const reply = await visitor.does(() => {
+      throw Object.assign(new Error('of the handler'), { status: 502, code: 'OWN' })
+    })
+
+    t.deepEqual([reply.status, reply.code, reply.sid], [502, 'OWN', []])
+  },
+)
+
 claim('a request that fails because the store failed does not ask it again', async (t, { visitor, clock, store }) => {
   await visitor.does(({ data }) => (data.a = 1))
   clock.advance(HOUR)
