@@ -1896,6 +1896,16 @@ export const mutants = [
   redis('create takes over a live record', "if number(expires) > number(ARGV[2]) then return 'taken' end", ''),
   redis('replace writes over another version', 'if not live or version ~= wanted then', 'if not live then'),
   redis('replace revives what has expired', 'local live = number(expires) > now', 'local live = true'),
+  {
+    ...m(
+      'RedisStore: a replace drops the tags of other writers when the session was seen long ago',
+      'stores/redis/scripts.ts',
+      "for one in string.gmatch(tags, '........') do\n  if #kept",
+      "for one in string.gmatch(number(now) - number(seen) <= 60000 and tags or '', '........') do\n  if #kept",
+      'stores/redis-faults',
+    ),
+    needs: 'redis-server',
+  },
   redis('a touch that comes late brings the end nearer', "if number(seenAt) < number(seen) then return '=' end", ''),
   redis('a touch of another version counts', 'not value or version ~= wanted or', 'not value or'),
   m(

@@ -12,6 +12,7 @@ import { around } from '../support/redis-clients.ts'
 import { startEachRedis, startRedis, startSentinels } from '../support/redis.ts'
 
 const NOW = Date.now()
+const MINUTE = 60_000
 const ignore = () => undefined
 
 /** The first success of `work`, which is tried for two minutes at most; and how often it failed. */
@@ -82,6 +83,29 @@ for (const { make, port: serverPort, admin, sentinels, freshPrefix, stop } of se
     await twice.create(given, NOW)
     t.is(await twice.replace(successor(given, { owner: 'bob' }), 1, NOW), 'done')
     t.deepEqual(await listed(twice, 'bob', NOW), [successor(given, { owner: 'bob' })])
+  })
+
+  test(`${make.name}: a change that is sent twice counts once, although its session was last seen long ago`, async (t) => {
+    const prefix = freshPrefix()
+    const other = new RedisStore(admin, { prefix })
+    const later = NOW + 30 * MINUTE
+    const record = newRecord(NOW, { payload: '0' })
+    // As an update from outside a request makes it: lastSeenAt stays.
+    const second = successor(record, { payload: '1' })
+    const third = successor(record, { version: 3, payload: '2' })
+    const twice = new RedisStore(
+      around(admin, async (send) => {
+        await send()
+        t.is(await other.replace(third, 2, later), 'done')
+        return send()
+      }),
+      { prefix },
+    )
+    await other.create(record, NOW)
+
+    t.is(await twice.replace(second, 1, later), 'done')
+
+    t.deepEqual(await other.read(record.key, later), third)
   })
 
   for (const { title, run } of storeChecks.filter(({ title }) => !title.includes('delete'))) {

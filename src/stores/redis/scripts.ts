@@ -87,10 +87,8 @@ if covered == '-' then
 end
 
 local kept = tag
-if now - number(seen) <= 60000 then
-  for one in string.gmatch(tags, '........') do
-    if #kept < 64 and string.sub(one, 1, 4) ~= string.sub(tag, 1, 4) then kept = kept .. one end
-  end
+for one in string.gmatch(tags, '........') do
+  if #kept < 64 and string.sub(one, 1, 4) ~= string.sub(tag, 1, 4) then kept = kept .. one end
 end
 local text = ARGV[2] .. covered .. '\\n' .. kept .. ARGV[3]
 if ARGV[4] then
