@@ -1896,6 +1896,20 @@ export const mutants = [
   redis('create takes over a live record', "if number(expires) > number(ARGV[2]) then return 'taken' end", ''),
   redis('replace writes over another version', 'if not live or version ~= wanted then', 'if not live then'),
   redis('replace revives what has expired', 'local live = number(expires) > now', 'local live = true'),
+  m(
+    'PostgresStore: a connection that never answers is waited for without end',
+    'stores/postgres/client.ts',
+    '{ query_timeout: silenceOf(spoken) }',
+    '{}',
+    'stores/postgres-clients',
+  ),
+  m(
+    "PostgresStore: an app's own limit for a statement is prolonged",
+    'stores/postgres/client.ts',
+    'Math.min(MAX_SILENCE, ...own)',
+    'MAX_SILENCE',
+    'stores/postgres-clients',
+  ),
   {
     ...m(
       'RedisStore: a replace drops the tags of other writers when the session was seen long ago',

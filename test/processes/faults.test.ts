@@ -2,6 +2,7 @@
 // each answer is either the visitor's own session or a 503, and what was acknowledged is there afterwards. A rejection
 // that nobody handles, or a process that dies, fails this file.
 import { join } from 'node:path'
+import { mock } from 'node:test'
 import test, { type ExecutionContext } from 'ava'
 import { Redis } from 'ioredis'
 import mysql from 'mysql2/promise'
@@ -12,7 +13,7 @@ import { MysqlStore } from '../../src/stores/mysql.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
 import { startFleet } from '../support/fleet.ts'
-import { startLoad, type Load } from '../support/load.ts'
+import { startLoad, VISITORS, type Load } from '../support/load.ts'
 import { mysqlServer } from '../support/mysql.ts'
 import { postgres } from '../support/postgres.ts'
 import { startProxy, type Proxy } from '../support/proxy.ts'
@@ -33,6 +34,8 @@ interface Backend {
   readonly port: number
   /** A store whose client connects to this port. */
   readonly open: (port: number) => Promise<Opened>
+  /** The same with a client that gives up a connection which does not answer; absent if there is none. */
+  readonly openWatchful: ((port: number) => Promise<Opened>) | undefined
   /** Kills the server and starts it again over the same data; absent for a server that was there. */
   readonly restart?: (() => Promise<void>) | undefined
 }
@@ -51,8 +54,8 @@ async function redisBackends(): Promise<Backend[]> {
     await server.running.stop('SIGKILL')
     server = await startRedis(make, durable, port)
   }
-  const ioredis = (to: number): Promise<Opened> => {
-    const client = new Redis(to, '127.0.0.1', { retryStrategy: () => 50 }).on('error', ignore)
+  const ioredis = (to: number, options: { socketTimeout?: number } = {}): Promise<Opened> => {
+    const client = new Redis(to, '127.0.0.1', { retryStrategy: () => 50, ...options }).on('error', ignore)
     return Promise.resolve({ store: new RedisStore(client), close: () => client.disconnect() })
   }
   const redis = async (to: number): Promise<Opened> => {
@@ -62,8 +65,14 @@ async function redisBackends(): Promise<Backend[]> {
     return { store: new RedisStore(client), close: () => client.destroy() }
   }
   return [
-    { name: 'RedisStore over ioredis', port, open: ioredis, restart },
-    { name: 'RedisStore over redis', port, open: redis, restart },
+    {
+      name: 'RedisStore over ioredis',
+      port,
+      open: ioredis,
+      openWatchful: (to) => ioredis(to, { socketTimeout: 2 * DEADLINE }),
+      restart,
+    },
+    { name: 'RedisStore over redis', port, open: redis, openWatchful: undefined, restart },
   ]
 }
 
@@ -76,13 +85,13 @@ async function postgresBackends(): Promise<Backend[]> {
     const url = new URL(server.url)
     url.hostname = '127.0.0.1'
     url.port = String(to)
-    const pool = new pg.Pool({ connectionString: url.href })
+    const pool = new pg.Pool({ connectionString: url.href, max: VISITORS })
     pool.on('error', ignore) // an idle connection was lost, as these tests mean it to be
     const table = freshName()
     return Promise.resolve({ store: new PostgresStore(pool, { table }), close: () => pool.end() })
   }
   const port = Number(new URL(server.url).port || 5432)
-  return [{ name: 'PostgresStore', port, open, restart: restart && (() => restart('SIGKILL')) }]
+  return [{ name: 'PostgresStore', port, open, openWatchful: open, restart: restart && (() => restart('SIGKILL')) }]
 }
 
 async function mysqlBackends(): Promise<Backend[]> {
@@ -93,17 +102,27 @@ async function mysqlBackends(): Promise<Backend[]> {
   const open = (to: number): Promise<Opened> => {
     const uri = new URL(server.uri)
     uri.port = String(to)
+    uri.searchParams.set('connectionLimit', String(VISITORS))
     const pool = mysql.createPool(uri.href)
     const table = freshName()
     return Promise.resolve({ store: new MysqlStore(pool, { table }), close: () => pool.end() })
   }
-  return [{ name: 'MysqlStore', port, open, restart: restart && (() => restart('SIGKILL')) }]
+  return [{ name: 'MysqlStore', port, open, openWatchful: open, restart: restart && (() => restart('SIGKILL')) }]
 }
 
 /** The network works again. What was under way on a connection that lost bytes must not be taken up: it breaks. */
 function heal(proxy: Proxy): void {
   proxy.mode = 'pass'
   proxy.cut()
+}
+
+/** Until the test ends, who waits for half a minute waits for a second: so long the SQL stores wait for a silent connection. */
+function hurry(t: ExecutionContext): void {
+  const real = globalThis.setTimeout
+  mock.method(globalThis, 'setTimeout', (work: () => void, delay?: number, ...rest: []) =>
+    real(work, delay === 30_000 ? 1000 : delay, ...rest),
+  )
+  t.teardown(() => mock.restoreAll())
 }
 
 interface Fault {
@@ -194,7 +213,7 @@ const backends = (await Promise.all([redisBackends(), postgresBackends(), mysqlB
 test.after.always(() => Promise.all(closing.map((close) => close())))
 if (backends.length === 0) test.skip('faults of a server', (t) => t.pass())
 
-for (const { name, port, open, restart } of backends) {
+for (const { name, port, open, openWatchful, restart } of backends) {
   for (const [what, { strike, isFelt }] of Object.entries(faults)) {
     test.serial(
       `${name}, ${what}: each answer is the visitor's own session or 503, and the same cookie works on`,
@@ -212,6 +231,25 @@ for (const { name, port, open, restart } of backends) {
       },
     )
   }
+
+  if (openWatchful !== undefined)
+    test.serial(
+      `${name}, connections that fall silent while new ones work: they are given up, and the same cookie works on`,
+      async (t) => {
+        hurry(t)
+        const proxy = await startProxy(port)
+        t.teardown(() => proxy.close())
+        const { store, close } = await openWatchful(proxy.port)
+        t.teardown(async () => {
+          await close()
+        })
+
+        await endure(t, store, (load) => {
+          proxy.silence()
+          return load.further('successes', 3)
+        })
+      },
+    )
 
   ;(restart === undefined ? test.skip : test.serial)(
     `${name}: a server that is killed under load and comes back has lost no acknowledged change`,

@@ -169,6 +169,29 @@ test('a replace of a record that never stays what it was ends with an error', as
   t.true(asked < 100)
 })
 
+test("no statement waits for more than half a minute, or for longer than the app's own limit", async (t) => {
+  const url = 'postgres://ada@127.0.0.1:1/shop'
+  const clients: readonly [options: object, limit: number][] = [
+    [{}, 30_000],
+    [new pg.Pool({ connectionString: url }), 30_000],
+    [new pg.Pool({ connectionString: url, query_timeout: 60_000 }), 30_000],
+    [new pg.Pool({ connectionString: url, query_timeout: 5000 }), 5000],
+    [new pg.Pool({ connectionString: `${url}?query_timeout=4000` }), 4000],
+    [new pg.Pool({ connectionString: `${url}?query_timeout=0` }), 30_000],
+    [Object.assign(new pg.Client({ connectionString: `${url}?query_timeout=3000` }), { _connected: true }), 3000],
+  ]
+
+  for (const [client, limit] of clients) {
+    const asked: unknown[] = []
+    const query = ({ query_timeout: told }: { query_timeout?: number }) => {
+      asked.push(told)
+      return Promise.resolve({ rows: [] })
+    }
+    await new PostgresStore(Object.assign(client, { query })).read('a', NOW)
+    t.deepEqual(asked, [limit])
+  }
+})
+
 test('a sweep among records that were only touched ends', async (t) => {
   let asked = 0
   const query = () => {

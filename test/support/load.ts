@@ -33,7 +33,8 @@ export interface Load {
   close(): Promise<void>
 }
 
-const VISITORS = 4
+/** How many visitors count at once. */
+export const VISITORS = 4
 const LONGEST = 120_000
 
 /** Serves an app over a store and begins to count. */

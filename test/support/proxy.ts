@@ -13,6 +13,8 @@ export interface Proxy {
   cut(): void
   /** Resets all connections (RST). */
   reset(): void
+  /** From now on drops what the connections carry that are open now, and leaves them open. New ones work. */
+  silence(): void
   /**
    * Drops the answer that comes after `passed` others, closes all connections and refuses new ones, so that a command was carried
    * out but its answer is lost. Resolves when that has happened.
@@ -24,6 +26,7 @@ export interface Proxy {
 /** Starts a proxy in front of a port of 127.0.0.1. */
 export async function startProxy(target: number): Promise<Proxy> {
   const pairs = new Set<readonly [Socket, Socket]>()
+  const silent = new WeakSet<Socket>()
   let losing: (() => void) | undefined
   let left = 0
 
@@ -34,6 +37,7 @@ export async function startProxy(target: number): Promise<Proxy> {
     mode: 'pass',
     cut: () => each((socket) => socket.destroy()),
     reset: () => each((socket) => socket.resetAndDestroy()),
+    silence: () => each((socket) => silent.add(socket)),
     loseAnswer: (passed = 0) =>
       new Promise((resolve) => {
         left = passed
@@ -48,6 +52,7 @@ export async function startProxy(target: number): Promise<Proxy> {
 
   const carry = (from: Socket, to: Socket, isAnswer: boolean) => {
     from.on('data', (chunk) => {
+      if (silent.has(from)) return
       if (isAnswer && losing !== undefined && left-- === 0) {
         proxy.mode = 'refuse'
         proxy.cut()

@@ -1,6 +1,7 @@
 // Sends statements through the caller's mysql2 client, and makes the answers alike for all options and servers.
 import { setTimeout as pause } from 'node:timers/promises'
 import { SessionError } from '../../errors.ts'
+import { MAX_SILENCE } from '../limits.ts'
 import { withLiterals, type Value } from './values.ts'
 
 /** A query for mysql2. Its options override those of the caller's client, which may differ. */
@@ -61,11 +62,6 @@ const ASKED = {
 function typeCastFor({ config }: MysqlConnection): MysqlQuery['typeCast'] {
   return config === undefined || typeof config.typeCast === 'function' ? (_field, next) => next() : true
 }
-
-// How long to wait for the answer of a pooled connection before it is given up, in milliseconds. mysql2 never gives up: after a
-// network failure that drops packets, all connections of a pool would wait until the operating system ends them, a quarter of an
-// hour or more. The statement may still be executed.
-const MAX_SILENCE = 30_000
 
 // How often, and until how many milliseconds after the first try, a statement that was rolled back is run again. The middleware's
 // default deadline for a store call is two seconds, and no caller waits longer.

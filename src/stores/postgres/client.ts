@@ -1,6 +1,7 @@
 // Turns each client that a PostgresStore can use into a function that sends one statement.
 import { invalidType, SessionError } from '../../errors.ts'
 import { isPromise } from '../../store.ts'
+import { MAX_SILENCE } from '../limits.ts'
 import type { Values } from './rows.ts'
 
 /** The part of a client's answer that is used. */
@@ -10,7 +11,13 @@ export interface PostgresResult {
 
 /** The part of a `pg` Pool or Client that is used, which a wrapper of another client must have. */
 export interface PostgresClient {
-  query(query: { name?: string; text: string; values?: (string | null)[] }): Promise<PostgresResult>
+  /** `query_timeout`: after so many milliseconds without an answer `pg` gives up, and a Pool drops the connection. */
+  query(query: {
+    name?: string
+    text: string
+    values?: (string | null)[]
+    query_timeout?: number
+  }): Promise<PostgresResult>
 }
 
 /** The part of PGlite that is used. */
@@ -50,12 +57,27 @@ export function sender(client: unknown): Send {
       return []
     }
   }
-  const spoken = client as PostgresClient
-  if (!isClient(client)) return (query) => answer(spoken.query(query))
+  // Its members are only read, and checked.
+  const spoken = client as PostgresClient & Limited
+  const limits = { query_timeout: silenceOf(spoken) }
+  if (!isClient(client)) return (query) => answer(spoken.query({ ...query, ...limits }))
   return inTurn((query) => {
     assertConnected(client)
-    return answer(spoken.query(query))
+    return answer(spoken.query({ ...query, ...limits }))
   })
+}
+
+/** The members of `pg`'s Pools and Clients that hold the app's own `query_timeout`. */
+interface Limited {
+  readonly options?: { readonly query_timeout?: unknown; readonly connectionString?: unknown }
+  readonly connectionParameters?: { readonly query_timeout?: unknown }
+}
+
+/** A limit of one query has precedence in pg over that of its connection, so the smaller of the two is sent. */
+function silenceOf({ options = {}, connectionParameters = {} }: Limited): number {
+  const [, inUrl] = /[?&]query_timeout=(\d+)/.exec(String(options.connectionString)) ?? []
+  const own = [connectionParameters.query_timeout, options.query_timeout, inUrl].map(Number).filter((one) => one > 0)
+  return Math.min(MAX_SILENCE, ...own)
 }
 
 /** A Client of pg, unlike a Pool, has these methods. */
