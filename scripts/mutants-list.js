@@ -1910,6 +1910,27 @@ export const mutants = [
     'MAX_SILENCE',
     'stores/postgres-clients',
   ),
+  m(
+    'PostgresStore: a sweep of many live sessions goes on beyond the deadline of its call',
+    'stores/postgres.ts',
+    ' && performance.now() < end',
+    '',
+    'unit/sweep-time',
+  ),
+  m(
+    'MysqlStore: a sweep of many live sessions goes on beyond the deadline of its call',
+    'stores/mysql.ts',
+    ' && performance.now() < end',
+    '',
+    'unit/sweep-time',
+  ),
+  m(
+    'SqliteStore: a sweep of many live sessions goes on beyond the deadline of its call',
+    'stores/sqlite.ts',
+    ' && performance.now() < end',
+    '',
+    'unit/sweep-time',
+  ),
   {
     ...m(
       'RedisStore: a replace drops the tags of other writers when the session was seen long ago',

@@ -11,6 +11,7 @@ import { invalidMix, invalidType, invalidValue } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { unlessCorrupt } from './corrupt.ts'
 import { checkCreateTable, checkIdentifier, checkOptions } from './identifier.ts'
+import { MAX_SWEEP } from './limits.ts'
 import { Sender, type MysqlConnection, type MysqlPool } from './mysql/sender.ts'
 import { BATCH, DONE, schema, STALE, statements, type Statements } from './mysql/statements.ts'
 import { bytes, keyValue, ownerValue, recordValues, text, toRecord, type Row } from './mysql/values.ts'
@@ -161,7 +162,8 @@ export class MysqlStore implements SessionStore {
 
   async deleteExpired(now: number, limit: number): Promise<number> {
     let total = 0
-    for (let rounds = 0; total < limit && rounds < MAX_BATCHES; rounds++) {
+    const end = performance.now() + MAX_SWEEP
+    for (let rounds = 0; total < limit && rounds < MAX_BATCHES && performance.now() < end; rounds++) {
       const rows = (await this.#sender.rows({ sql: this.#statements.due(now) })) as Row[]
       const inOrder = rows.map((row) => ({ key: bytes(row.key), isLive: isLive(row, now) }))
       inOrder.sort((a, b) => Buffer.compare(a.key, b.key))

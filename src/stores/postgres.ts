@@ -10,6 +10,7 @@
 import { SessionError } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { checkCreateTable, checkOptions } from './identifier.ts'
+import { MAX_SWEEP } from './limits.ts'
 import {
   discreet,
   DUPLICATE_STATEMENT,
@@ -194,7 +195,8 @@ export class PostgresStore implements SessionStore {
 
   async deleteExpired(now: number, limit: number): Promise<number> {
     let total = 0
-    for (let batch = 0; total < limit && batch < MAX_BATCHES; batch++) {
+    const end = performance.now() + MAX_SWEEP
+    for (let batch = 0; total < limit && batch < MAX_BATCHES && performance.now() < end; batch++) {
       const values = [String(now), String(BATCH), String(limit - total)]
       const [counts] = await this.#run(this.#statements.sweep, values)
       const removed = countIn(counts, 'removed')

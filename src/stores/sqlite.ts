@@ -10,6 +10,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SessionError } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { checkCreateTable, checkOptions } from './identifier.ts'
+import { MAX_SWEEP } from './limits.ts'
 import { CheckpointKeeper } from './sqlite/checkpoints.ts'
 import {
   assertAtOnce,
@@ -199,7 +200,8 @@ export class SqliteStore implements SessionStore {
   async deleteExpired(now: number, limit: number): Promise<number> {
     let removed = 0
     if (this.#file !== undefined) noticeOtherLibraries(this.#file)
-    for (let batch = 0; removed < limit && batch < MAX_BATCHES; batch++) {
+    const end = performance.now() + MAX_SWEEP
+    for (let batch = 0; removed < limit && batch < MAX_BATCHES && performance.now() < end; batch++) {
       const most = Math.min(BATCH, limit - removed)
       const collected = await this.#write(({ collect }) => changesIn(collect.run(now, most, now)))
       removed += collected

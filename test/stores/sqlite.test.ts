@@ -8,6 +8,7 @@ import { SqliteStore, sqliteSchema, type SqliteDatabase } from '../../src/stores
 import type { SessionRecord } from '../../src/store.ts'
 import { temporaryFolder } from '../support/service.ts'
 import { drivers, libsql, nodeSqlite, worker, type Database, type Driver } from '../support/sqlite.ts'
+import { swept } from '../support/sweep.ts'
 
 const NOW = 1_800_000_000_000
 const folder = temporaryFolder()
@@ -162,7 +163,7 @@ for (const driver of drivers) {
     }
     count()
 
-    const removed = await store.deleteExpired(NOW + 1000, 5000)
+    const removed = await swept(store, NOW + 1000, 5000)
     sweeping = false
 
     t.is(removed, 1000)
@@ -177,10 +178,10 @@ for (const driver of drivers) {
     }
     await store.create(record('ended', { expiresAt: NOW + 1001 }), NOW)
 
-    t.is(await store.deleteExpired(NOW + 2000, 1), 1)
+    t.is(await swept(store, NOW + 2000, 1), 1)
 
     t.false(await store.delete('ended'))
-    t.is(await store.deleteExpired(NOW + 9000, 1000), 300)
+    t.is(await swept(store, NOW + 9000, 1000), 300)
   })
 
   test(`${driver.name}: two tables of one database know nothing of one another`, async (t) => {

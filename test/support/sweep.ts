@@ -5,6 +5,13 @@ import { keyed, NOW } from './records.ts'
 
 type Sweepable = SessionStore & Required<Pick<SessionStore, 'deleteExpired'>>
 
+/** What sweeps remove one after the other: on a busy machine one of them may end early, as a sweep does after a second. */
+export async function swept(store: Sweepable, now: number, limit: number): Promise<number> {
+  let total = 0
+  for (let sweeps = 0; sweeps < 10 && total < limit; sweeps++) total += await store.deleteExpired(now, limit - total)
+  return total
+}
+
 /** Checks that concurrent sweeps of several processes, repeated `rounds` times, remove each record once. */
 export async function checkSweepsAtOnce(t: ExecutionContext, stores: readonly Sweepable[], rounds = 1): Promise<void> {
   const filling = stores.map(async (store, nth) => {
@@ -14,7 +21,7 @@ export async function checkSweepsAtOnce(t: ExecutionContext, stores: readonly Sw
 
   const counts: number[] = []
   for (let round = 0; round < rounds; round++) {
-    counts.push(...(await Promise.all(stores.map(async (store) => store.deleteExpired(NOW + 1000, 5000)))))
+    counts.push(...(await Promise.all(stores.map((store) => swept(store, NOW + 1000, 5000)))))
   }
 
   t.is(
@@ -32,8 +39,8 @@ export async function checkSweepPastTouched(t: ExecutionContext, store: Sweepabl
   await Promise.all(touched)
   await store.create(keyed('ended', { expiresAt: NOW + 1001 }), NOW)
 
-  t.is(await store.deleteExpired(NOW + 2000, 1), 1)
+  t.is(await swept(store, NOW + 2000, 1), 1)
 
   t.false(await store.delete('ended'))
-  t.is(await store.deleteExpired(NOW + 9000, 5000), 1100)
+  t.is(await swept(store, NOW + 9000, 5000), 1100)
 }
