@@ -1933,6 +1933,16 @@ export const mutants = [
   ),
   {
     ...m(
+      'RedisStore: a subscription whose server no longer answers is not noticed',
+      'stores/redis/subscription.ts',
+      '} else if (this.#isSilent) {',
+      '} else if (!this.#stands) {',
+      'stores/redis-ends',
+    ),
+    needs: 'redis-server',
+  },
+  {
+    ...m(
       'RedisStore: a replace drops the tags of other writers when the session was seen long ago',
       'stores/redis/scripts.ts',
       "for one in string.gmatch(tags, '........') do\n  if #kept",

@@ -165,6 +165,52 @@ for (const { make, port, admin, clients, freshPrefix, stop: stopServer } of serv
     )
   }
 
+  for (const [name, open] of Object.entries(subscribers)) {
+    test.serial(
+      `${make.name}, ${name}: a connection that falls silent is told within five seconds, and then again and again`,
+      async (t) => {
+        mock.timers.enable({ apis: ['setInterval'] })
+        t.teardown(() => mock.timers.reset())
+        const proxy = await startProxy(port)
+        const { subscriber, close, isUsable } = await open(proxy.port)
+        const store = new RedisStore(admin, { prefix: freshPrefix(), subscriber })
+        const { heard, stop } = await hear(store)
+        // The answer to this comes after that to the store's own ping.
+        for (let beat = 0; beat < 4; beat++) {
+          mock.timers.tick(2500)
+          t.true(await isUsable())
+          await nextTurn()
+        }
+        t.deepEqual(heard.told, [])
+
+        proxy.silence()
+        mock.timers.tick(2500)
+        t.deepEqual(heard.told, [])
+        mock.timers.tick(2500)
+        await nextTurn()
+        t.deepEqual(heard.told, [undefined])
+        for (let more = 2; more < 5; more++) {
+          mock.timers.tick(5000)
+          await nextTurn()
+          t.deepEqual(heard.told, new Array(more).fill(undefined))
+        }
+
+        proxy.cut()
+        await heard.until(({ length }) => length > 4)
+        const record = newRecord(NOW)
+        await store.create(record, NOW)
+        await store.delete(record.key)
+        await heard.until((told) => told.includes(record.key))
+        stop()
+        const { length } = heard.told
+        mock.timers.tick(60_000)
+        t.is(heard.told.length, length)
+        close()
+        await proxy.close()
+      },
+    )
+  }
+
   test.serial(
     `${make.name}: as long as a subscriber of redis is lost it is told to look, even where it has given up`,
     async (t) => {

@@ -29,14 +29,14 @@ interface Line {
 
 /** In milliseconds. */
 export interface ListenerTimes {
-  /** How often watchers are notified while nothing can be received. A working connection is checked every fourth time. */
+  /** How often watchers are notified while nothing can be received, and a working connection is checked. */
   readonly interval: number
-  /** How long a connection may take to connect or to answer. */
+  /** How long a connection may take to connect, or to begin to listen. A check has half as long. */
   readonly patience: number
 }
 
 const TIMES: ListenerTimes = { interval: 5000, patience: 10_000 }
-const [HEARTBEATS, FIRST_PAUSE] = [4, 100]
+const FIRST_PAUSE = 100
 
 /** One `LISTEN` for all subscribers of a store. */
 export class Listener {
@@ -48,7 +48,6 @@ export class Listener {
   #timer: NodeJS.Timeout | undefined
   #reconnecting: NodeJS.Timeout | undefined
   #pause = FIRST_PAUSE
-  #ticks = 0
   /** Rises with each start and stop: the results of work that began before are ignored. */
   #run = 0
 
@@ -98,9 +97,9 @@ export class Listener {
     if (line?.isListening !== true) {
       this.#watchers.announce(undefined)
       if (line !== undefined && !this.#isOwner && line.asked === undefined) void this.#listen(line, this.#run)
-    } else if (++this.#ticks % HEARTBEATS === 0) {
+    } else if (line.asked === undefined) {
       // A connection that was cut silently emits no event; it only stops answering.
-      void this.#within(ask(line, 'SELECT 1')).catch(() => this.#lost(line))
+      void this.#within(ask(line, 'SELECT 1'), this.#times.patience / 2).catch(() => this.#lost(line))
     }
   }
 
@@ -203,11 +202,11 @@ export class Listener {
     }
   }
 
-  /** The answer, or a failure after `patience`. */
-  async #within<T>(answer: T | Promise<T>): Promise<T> {
+  /** The answer, or a failure after that time. */
+  async #within<T>(answer: T | Promise<T>, patience = this.#times.patience): Promise<T> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error('no answer')), this.#times.patience)
+      timer = setTimeout(() => reject(new Error('no answer')), patience)
       timer.unref()
     })
     try {

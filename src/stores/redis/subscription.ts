@@ -1,5 +1,6 @@
 // Notifies listeners of ends, over one subscription at the server. While it is down, `undefined` is announced every few seconds,
-// and once more when it is up again: announcements in between are lost.
+// and once more when it is up again: announcements in between are lost. A connection whose packets are dropped emits no event, so
+// the server is asked every few seconds whether it answers.
 import { errorMonitor } from 'node:events'
 import { hasMethod, ignore } from './client.ts'
 import { invalidType } from '../../errors.ts'
@@ -24,13 +25,17 @@ interface Ear {
 interface Feed {
   /** Resolves when the server has confirmed the subscription; may be called again. */
   readonly confirm: () => Promise<unknown>
+  /** Settles when the server answers, over the connection of the subscription. */
+  readonly ping: () => Promise<unknown>
   readonly close: () => void
 }
 
 export type OpenFeed = (channel: string, ear: Ear) => Feed
 
-/** In milliseconds: how often `undefined` is announced, and a refused subscription retried, while there is none. */
-const PAUSE = 5000
+/** In milliseconds: how often the server is asked whether it answers, and how long it may take. */
+const BEAT = 2500
+/** While there is no subscription, `undefined` is announced, and a refused one retried, with each second beat. */
+const BEATS = 2
 
 /** One subscription for any number of listeners, open while there is a listener. */
 export class Subscription {
@@ -40,7 +45,11 @@ export class Subscription {
   #feed: Feed | undefined
   #timer: NodeJS.Timeout | undefined
   #attempts = 0
+  #beats = 0
   #isTrying = false
+  #stands = false
+  /** Whether the server still owes the answer to the last ping. */
+  #isSilent = false
 
   constructor(open: OpenFeed, channel: string) {
     this.#open = open
@@ -59,7 +68,7 @@ export class Subscription {
   close(): void {
     this.#listeners.clear()
     this.#attempts++
-    this.#stand()
+    clearInterval(this.#timer)
     this.#feed?.close()
     this.#feed = undefined
   }
@@ -72,7 +81,32 @@ export class Subscription {
       back: () => isOpen() && this.#confirm(),
     })
     this.#feed = feed
+    this.#timer = setInterval(() => this.#beat(feed), BEAT).unref()
     this.#confirm()
+  }
+
+  #beat(feed: Feed): void {
+    const attempt = this.#attempts
+    this.#beats++
+    if (!this.#stands) {
+      if (this.#beats % BEATS !== 0) return
+      this.#listeners.announce(undefined)
+      if (!this.#isTrying) this.#confirm()
+    } else if (this.#isSilent) {
+      // After a turn in which the process was busy, the answer may have arrived without being read.
+      setImmediate(() => {
+        if (attempt !== this.#attempts || !this.#isSilent) return
+        this.#listeners.announce(undefined)
+        this.#confirm()
+      })
+    } else {
+      this.#isSilent = true
+      // A refusal is an answer, too; of a lost connection there are events.
+      const answered = () => {
+        if (attempt === this.#attempts) this.#isSilent = false
+      }
+      feed.ping().then(answered, answered)
+    }
   }
 
   #confirm(): void {
@@ -83,7 +117,7 @@ export class Subscription {
       if (attempt !== this.#attempts) return
       this.#isTrying = false
       if (!stands) return
-      this.#stand()
+      this.#stands = true
       this.#listeners.announce(undefined)
     }
     this.#feed?.confirm().then(
@@ -93,15 +127,8 @@ export class Subscription {
   }
 
   #fall(): void {
-    this.#timer ??= setInterval(() => {
-      this.#listeners.announce(undefined)
-      if (!this.#isTrying) this.#confirm()
-    }, PAUSE).unref()
-  }
-
-  #stand(): void {
-    clearInterval(this.#timer)
-    this.#timer = undefined
+    this.#stands = false
+    this.#isSilent = false
   }
 }
 
@@ -113,6 +140,7 @@ interface Emitter {
 
 interface Connected extends Emitter {
   readonly isReady?: boolean
+  ping(): Promise<unknown>
 }
 
 interface Redis extends Connected {
@@ -183,7 +211,9 @@ function redisFeed(client: Redis): OpenFeed {
         const connection = subscribing(client)
         // In redis 4 it may be a promise while the Cluster changes the connection.
         if (!isClosed && hasMethod(connection, 'on')) hear(connection)
+        await answering(client)
       },
+      ping: () => answering(client),
       close() {
         isClosed = true
         hear(undefined)
@@ -192,6 +222,15 @@ function redisFeed(client: Redis): OpenFeed {
       },
     }
   }
+}
+
+/** Resolves when the server answers; also if an ACL refuses PING. */
+async function answering(client: Redis): Promise<void> {
+  const connection = subscribing(client)
+  if (!hasMethod(connection, 'ping')) return
+  await connection.ping().catch((error: unknown) => {
+    if (connection.isReady === false) throw error
+  })
 }
 
 /** The connection that receives messages. */
@@ -221,6 +260,8 @@ function ioredisFeed(client: Ioredis): OpenFeed {
     count(client, channel, 1)
     return {
       confirm: () => client.subscribe(channel),
+      // Needs no right but that to subscribe.
+      ping: () => client.subscribe(channel),
       close() {
         for (const [event, listener] of events) client.off(event, listener)
         if (count(client, channel, -1) === 0) client.unsubscribe(channel).catch(ignore)
@@ -263,6 +304,7 @@ function ioredisClusterFeed(cluster: { nodes(): readonly IoredisNode[] } & Emitt
         await opened.subscribe(channel)
         stands = true
       },
+      ping: () => connection?.subscribe(channel) ?? Promise.resolve(),
       close() {
         cluster.off('ready', onReady)
         drop()
