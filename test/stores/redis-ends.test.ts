@@ -13,6 +13,7 @@ import { startProxy } from '../support/proxy.ts'
 import { startEachWithClients } from '../support/redis-clients.ts'
 import { startCluster, startRedis } from '../support/redis.ts'
 import { until } from '../support/service.ts'
+import { settle, warnings } from '../support/warnings.ts'
 
 const NOW = Date.now()
 const ignore = () => undefined
@@ -271,7 +272,34 @@ for (const { make, port, admin, clients, freshPrefix, stop: stopServer } of serv
     subscriber.disconnect()
   })
 
-  test(`${make.name}: a keyPrefix of the client's own is part of every key, and of no channel`, async (t) => {
+  test.serial(
+    `${make.name}: a keyPrefix that the client does not add to the store's keys is told of, once`,
+    async (t) => {
+      const seen = warnings(t)
+      for (const [client, isAdded] of [
+        [new Redis(port, '127.0.0.1', { keyPrefix: 'added:' }), true],
+        [new Valkey(port, '127.0.0.1', { keyPrefix: 'ignored:' }), false],
+      ] as const) {
+        const prefix = freshPrefix()
+        for (let stores = 0; stores < 2; stores++) {
+          await new RedisStore(client, { prefix }).create(newRecord(NOW), NOW)
+          // Answered after the store's own question.
+          await client.ping()
+          await client.ping()
+          await settle()
+        }
+
+        t.is((await admin.keys(`${prefix}*`)).length, isAdded ? 0 : 2)
+        t.deepEqual(
+          seen.map(({ code }) => code),
+          isAdded ? [] : ['KOA_FASTSESSION_KEY_PREFIX_IGNORED'],
+        )
+        client.disconnect()
+      }
+    },
+  )
+
+  test(`${make.name}: a keyPrefix of the client's own, added or ignored, breaks nothing, and is part of no channel`, async (t) => {
     for (const [client, subscriber] of [
       [new Redis(port, '127.0.0.1', { keyPrefix: 'own[*:' }), new Redis(port, '127.0.0.1', { keyPrefix: 'own[*:' })],
       [new Valkey(port, '127.0.0.1', { keyPrefix: 'own[*:' }), new Valkey(port, '127.0.0.1', { keyPrefix: 'own[*:' })],

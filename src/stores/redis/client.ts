@@ -87,7 +87,8 @@ function route(client: RedisClient, shape: Shapes): Send {
     if (shape.isCluster === true && enableAutoPipelining === true) return pipelined(shape)
     // iovalkey, and ioredis before version 6, recognise commands only in lower case: they neither route others by their key nor
     // add the `keyPrefix` to it. With a `keyPrefix`, commands stay in upper case, so that keys stay as in version 0.1.
-    if (typeof keyPrefix === 'string' && keyPrefix !== '') return ([name = '', ...args]) => client.call(name, args)
+    if (typeof keyPrefix === 'string' && keyPrefix !== '')
+      return noticing(([name = '', ...args]) => client.call(name, args), keyPrefix)
     return ([name = '', ...args]) => client.call(name.toLowerCase(), args)
   }
   if (has(client, 'sendCommand')) {
@@ -96,6 +97,32 @@ function route(client: RedisClient, shape: Shapes): Send {
     return (command) => client.sendCommand(command)
   }
   throw notAClient(client)
+}
+
+const noticed = new Set<string>()
+
+/** Warns once if the server's keys do not have the client's `keyPrefix`, so that apps may share keys that they think apart. */
+function noticing(send: Send, keyPrefix: string): Send {
+  let isAsked = false
+  return (command, key) => {
+    const answer = send(command, key)
+    if (isAsked) return answer
+    isAsked = true
+    const look = async (): Promise<void> => {
+      const seen = textOf(await send(['EVAL', 'return KEYS[1]', '1', key], key))
+      if (seen?.startsWith(keyPrefix) !== false || noticed.has(keyPrefix)) return
+      noticed.add(keyPrefix)
+      process.emitWarning(
+        'the Redis client does not add its keyPrefix to the keys of the RedisStore: apps that differ only in their keyPrefix share their sessions. Give each store a prefix of its own, as in new RedisStore(client, { prefix }); its sessions begin anew then.',
+        { type: 'SessionWarning', code: 'KOA_FASTSESSION_KEY_PREFIX_IGNORED' },
+      )
+    }
+    answer.then(
+      () => void look().catch(() => undefined), // only a help: where EVAL is refused there is no warning
+      () => (isAsked = false),
+    )
+    return answer
+  }
 }
 
 /**
