@@ -11,7 +11,7 @@ export interface PostgresResult {
 
 /** The part of a `pg` Pool or Client that is used, which a wrapper of another client must have. */
 export interface PostgresClient {
-  /** `query_timeout`: after so many milliseconds without an answer `pg` gives up, and a Pool drops the connection. */
+  // `query_timeout`: after so many milliseconds without an answer `pg` gives up, and a Pool drops the connection.
   query(query: {
     name?: string
     text: string
