@@ -1223,6 +1223,13 @@ export const mutants = [
     'scenes/owner-option',
   ),
   m(
+    'a sweep ends where the store stopped before the deadline of its call',
+    'sweeper.ts',
+    '(deleted < BATCH && performance.now() - asked < LONG_CALL)',
+    'deleted < BATCH',
+    'unit/sweeper',
+  ),
+  m(
     'a request that fails is no use of its session',
     'session/commit.ts',
     'if (isRenewalDue(session)) await occupy(',

@@ -1,6 +1,6 @@
 // What is known of a request before its session is loaded: the attributes of its cookie, and the keys of its app.
 import { ServerResponse, type IncomingMessage } from 'node:http'
-import Koa, { type Context } from 'koa'
+import type { Context } from 'koa'
 import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/keyring.ts'
 import { invalidMix, invalidType } from './errors.ts'
 import type { Events } from './events.ts'
@@ -40,8 +40,9 @@ export class Requests {
     if (ctx !== undefined && this.#app !== ctx.app) this.meet(ctx.app)
     const cookie = typeof given === 'function' ? given(ctx ?? this.contextOf(request)) : given
     const ring = keys?.current() ?? this.#keyringOf()
-    // Before the first Koa request a plain app will do. For the other options it would not: a cookie of another name reads as none.
-    const asked = isPassive ?? passive?.(ctx ?? contextIn(this.#app ?? new Koa(), request)) === true
+    // Before the first Koa request there is no ctx to ask with, and the request counts as a use.
+    const canAsk = ctx !== undefined || this.#app !== undefined
+    const asked = isPassive ?? (canAsk && passive?.(ctx ?? this.contextOf(request)) === true)
     return { request, cookie, keyring: ring, ctx, isPassive: asked }
   }
 
@@ -52,7 +53,7 @@ export class Requests {
         'an option is a function of ctx: run() needs a Koa request before, or the option as a value (cookie as an object)',
       )
     }
-    return contextIn(this.#app, request)
+    return this.#app.createContext(request, new ServerResponse(request))
   }
 
   /** The host of a request outside the chain; behind a proxy, the host that the browser asked for. */
@@ -83,10 +84,6 @@ export class Requests {
     }
     return this.#appKeyring.current()
   }
-}
-
-function contextIn(app: App, request: IncomingMessage): Context {
-  return app.createContext(request, new ServerResponse(request))
 }
 
 /** Whether `run()` can read the cookie of a request. */

@@ -4,8 +4,8 @@ import { Socket, type AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
-import { currentSession, session, tryCurrentSession, type SessionMiddleware } from '../../src/index.ts'
-import { sessionCookie } from '../../src/testing.ts'
+import { currentSession, MemoryStore, session, tryCurrentSession, type SessionMiddleware } from '../../src/index.ts'
+import { sessionCookie, sessionOf } from '../../src/testing.ts'
 import { KEYS, served } from '../support/app.ts'
 import { mounted, type Handler, type Mounted, type Session, type Things } from '../support/mounted.ts'
 
@@ -261,17 +261,15 @@ test('a cookie that is a function of ctx needs a request before run()', async (t
   )
 })
 
-test('before the first Koa request, passive is asked with the ctx of a plain app', async (t) => {
-  const asked: string[] = []
-  const middleware = session<Things>({
-    keys: KEYS,
-    passive: (ctx) => asked.push(`${ctx.method} ${ctx.path}`) > 0,
-  })
-  const request = requestWith(await sessionCookie(middleware, { n: 1 }))
-  Object.assign(request, { method: 'GET', url: '/poll?n=1' })
+test('before the first Koa request run() serves without asking passive, and counts as a use', async (t) => {
+  let now = Date.now()
+  const store = new MemoryStore()
+  const middleware = session<Things>({ keys: KEYS, store, now: () => now, passive: () => true })
+  const cookie = await sessionCookie(middleware, { n: 1 })
+  now += 3_600_000
 
-  t.is(await middleware.run(request, ({ data }) => data.n), 1)
-  t.deepEqual(asked, ['GET /poll'])
+  t.is(await middleware.run(requestWith(cookie), ({ data }) => data.n), 1)
+  t.is((await sessionOf(middleware, cookie))?.lastSeenAt, now)
 })
 
 test('with lazy false, run() serves a visitor without a session, who cannot get one there', async (t) => {

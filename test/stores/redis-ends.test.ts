@@ -166,6 +166,28 @@ for (const { make, port, admin, clients, freshPrefix, stop: stopServer } of serv
     )
   }
 
+  test.serial(`${make.name}: the client's own commandTimeout is no answer of the server`, async (t) => {
+    mock.timers.enable({ apis: ['setInterval'] })
+    t.teardown(() => mock.timers.reset())
+    const proxy = await startProxy(port)
+    const client = new Redis(proxy.port, '127.0.0.1', { commandTimeout: 1000, retryStrategy: () => 20 })
+    const { subscriber, close, isUsable } = await usable(client)
+    const { heard, stop } = await hear(new RedisStore(admin, { prefix: freshPrefix(), subscriber }))
+
+    proxy.silence()
+    mock.timers.tick(2500)
+    // It was sent after the store's own question, so that one has been given up as well.
+    await t.throwsAsync(isUsable(), { message: 'Command timed out' })
+    t.deepEqual(heard.told, [])
+    mock.timers.tick(2500)
+    await nextTurn()
+    t.deepEqual(heard.told, [undefined])
+
+    stop()
+    close()
+    await proxy.close()
+  })
+
   for (const [name, open] of Object.entries(subscribers)) {
     test.serial(
       `${make.name}, ${name}: a connection that falls silent is told within five seconds, and then again and again`,

@@ -3,6 +3,7 @@ import test, { type ExecutionContext } from 'ava'
 import { Events } from '../../src/events.ts'
 import { CheckedStore } from '../../src/checked-store.ts'
 import { Sweeper } from '../../src/sweeper.ts'
+import { stopClock } from '../support/stopped-clock.ts'
 import type { SessionStore } from '../../src/store.ts'
 
 /** A sweeper of a store that answers `deleteExpired` so. */
@@ -70,6 +71,25 @@ test('other work gets its turn between portions', async (t) => {
   await sweeper.sweep()
 
   t.true(hadTurn)
+})
+
+test.serial('a portion that is not full after a long call is not the last', async (t) => {
+  const advance = stopClock(t)
+  const portions = [20, 20, 3, 9]
+  const sweeper = sweeping(t, () => {
+    if (portions.length > 2) advance(1000)
+    return portions.shift() ?? 0
+  })
+
+  t.is(await sweeper.sweep(), 43)
+})
+
+test.serial('a long call that deletes nothing ends the sweep', async (t) => {
+  const advance = stopClock(t)
+  const portions = [20, 0, 9]
+  const sweeper = sweeping(t, () => (advance(1000), portions.shift() ?? 0))
+
+  t.is(await sweeper.sweep(), 20)
 })
 
 test('a started sweeper sweeps again and again, by the clock of the options', async (t) => {

@@ -69,14 +69,14 @@ export function sender(client: unknown): Send {
 
 /** The members of `pg`'s Pools and Clients that hold the app's own `query_timeout`. */
 interface Limited {
-  readonly options?: { readonly query_timeout?: unknown; readonly connectionString?: unknown }
-  readonly connectionParameters?: { readonly query_timeout?: unknown }
+  readonly options?: { readonly query_timeout?: unknown; readonly connectionString?: unknown } | null
+  readonly connectionParameters?: { readonly query_timeout?: unknown } | null
 }
 
 /** A limit of one query has precedence in pg over that of its connection, so the smaller of the two is sent. */
-function silenceOf({ options = {}, connectionParameters = {} }: Limited): number {
-  const [, inUrl] = /[?&]query_timeout=(\d+)/.exec(String(options.connectionString)) ?? []
-  const own = [connectionParameters.query_timeout, options.query_timeout, inUrl].map(Number).filter((one) => one > 0)
+function silenceOf({ options, connectionParameters }: Limited): number {
+  const [, inUrl] = /[?&]query_timeout=(\d+)/.exec(String(options?.connectionString)) ?? []
+  const own = [connectionParameters?.query_timeout, options?.query_timeout, inUrl].map(Number).filter((one) => one > 0)
   return Math.min(MAX_SILENCE, ...own)
 }
 

@@ -101,11 +101,10 @@ export class Subscription {
       })
     } else {
       this.#isSilent = true
-      // A refusal is an answer, too; of a lost connection there are events.
       const answered = () => {
         if (attempt === this.#attempts) this.#isSilent = false
       }
-      feed.ping().then(answered, answered)
+      feed.ping().then(answered, ignore)
     }
   }
 
@@ -260,14 +259,21 @@ function ioredisFeed(client: Ioredis): OpenFeed {
     count(client, channel, 1)
     return {
       confirm: () => client.subscribe(channel),
-      // Needs no right but that to subscribe.
-      ping: () => client.subscribe(channel),
+      ping: () => subscribedAgain(client, channel),
       close() {
         for (const [event, listener] of events) client.off(event, listener)
         if (count(client, channel, -1) === 0) client.unsubscribe(channel).catch(ignore)
       },
     }
   }
+}
+
+/** Asks whether the server answers. It needs no right but that to subscribe, and a refusal is an answer, too. */
+async function subscribedAgain(client: Pick<Ioredis, 'subscribe'>, channel: string): Promise<void> {
+  await client.subscribe(channel).catch((error: unknown) => {
+    // The client itself gives up after its `commandTimeout`.
+    if ((error as Error | undefined)?.name !== 'ReplyError') throw error
+  })
 }
 
 /**
@@ -304,7 +310,7 @@ function ioredisClusterFeed(cluster: { nodes(): readonly IoredisNode[] } & Emitt
         await opened.subscribe(channel)
         stands = true
       },
-      ping: () => connection?.subscribe(channel) ?? Promise.resolve(),
+      ping: () => (connection === undefined ? Promise.resolve() : subscribedAgain(connection, channel)),
       close() {
         cluster.off('ready', onReady)
         drop()
