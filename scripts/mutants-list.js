@@ -1906,15 +1906,15 @@ export const mutants = [
   m(
     'PostgresStore: a connection that never answers is waited for without end',
     'stores/postgres/client.ts',
-    '{ query_timeout: silenceOf(spoken) }',
-    '{}',
+    'const silence = silenceOf(client as Limited)',
+    'const silence = undefined',
     'stores/postgres-clients',
   ),
   m(
-    "PostgresStore: an app's own limit for a statement is prolonged",
+    'PostgresStore: a table that is locked takes up one connection after another',
     'stores/postgres/client.ts',
-    'Math.min(MAX_SILENCE, ...own)',
-    'MAX_SILENCE',
+    'atServer > 0 && atServer < MAX_SILENCE && ',
+    '',
     'stores/postgres-clients',
   ),
   m(

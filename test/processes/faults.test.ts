@@ -81,17 +81,25 @@ async function postgresBackends(): Promise<Backend[]> {
   if (server === undefined) return []
   closing.push(() => server.stop())
   const { restart } = server
-  const open = (to: number): Promise<Opened> => {
+  const open = (to: number, options: pg.PoolConfig = {}): Promise<Opened> => {
     const url = new URL(server.url)
     url.hostname = '127.0.0.1'
     url.port = String(to)
-    const pool = new pg.Pool({ connectionString: url.href, max: VISITORS })
+    const pool = new pg.Pool({ connectionString: url.href, max: VISITORS, ...options })
     pool.on('error', ignore) // an idle connection was lost, as these tests mean it to be
     const table = freshName()
     return Promise.resolve({ store: new PostgresStore(pool, { table }), close: () => pool.end() })
   }
   const port = Number(new URL(server.url).port || 5432)
-  return [{ name: 'PostgresStore', port, open, openWatchful: open, restart: restart && (() => restart('SIGKILL')) }]
+  return [
+    {
+      name: 'PostgresStore',
+      port,
+      open,
+      openWatchful: (to) => open(to, { statement_timeout: 25_000 }),
+      restart: restart && (() => restart('SIGKILL')),
+    },
+  ]
 }
 
 async function mysqlBackends(): Promise<Backend[]> {

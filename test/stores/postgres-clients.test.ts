@@ -169,16 +169,22 @@ test('a replace of a record that never stays what it was ends with an error', as
   t.true(asked < 100)
 })
 
-test("no statement waits for more than half a minute, or for longer than the app's own limit", async (t) => {
+test('a silent connection is given up after half a minute, where the server gives up a statement first', async (t) => {
   const url = 'postgres://ada@127.0.0.1:1/shop'
-  const clients: readonly [options: object, limit: number][] = [
-    [{}, 30_000],
-    [new pg.Pool({ connectionString: url }), 30_000],
-    [new pg.Pool({ connectionString: url, query_timeout: 60_000 }), 30_000],
-    [new pg.Pool({ connectionString: url, query_timeout: 5000 }), 5000],
-    [new pg.Pool({ connectionString: `${url}?query_timeout=4000` }), 4000],
-    [new pg.Pool({ connectionString: `${url}?query_timeout=0` }), 30_000],
-    [Object.assign(new pg.Client({ connectionString: `${url}?query_timeout=3000` }), { _connected: true }), 3000],
+  const pool = (options: pg.PoolConfig) => new pg.Pool({ connectionString: url, ...options })
+  const clients: readonly [options: object, limit: number | undefined][] = [
+    [{}, undefined],
+    [{ options: null }, undefined],
+    [pool({}), undefined],
+    [pool({ statement_timeout: 25_000 }), 30_000],
+    [pool({ connectionString: `${url}?application_name=shop&statement_timeout=25000` }), 30_000],
+    [pool({ statement_timeout: 0 }), undefined],
+    [pool({ statement_timeout: 60_000 }), undefined],
+    [pool({ statement_timeout: 25_000, query_timeout: 26_000 }), undefined],
+    [
+      Object.assign(new pg.Client({ connectionString: url, statement_timeout: 25_000 }), { _connected: true }),
+      undefined,
+    ],
   ]
 
   for (const [client, limit] of clients) {

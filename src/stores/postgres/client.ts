@@ -57,27 +57,36 @@ export function sender(client: unknown): Send {
       return []
     }
   }
+  const spoken = client as PostgresClient
+  if (isClient(client)) {
+    return inTurn((query) => {
+      assertConnected(client)
+      return answer(spoken.query(query))
+    })
+  }
   // Its members are only read, and checked.
-  const spoken = client as PostgresClient & Limited
-  const limits = { query_timeout: silenceOf(spoken) }
-  if (!isClient(client)) return (query) => answer(spoken.query({ ...query, ...limits }))
-  return inTurn((query) => {
-    assertConnected(client)
-    return answer(spoken.query({ ...query, ...limits }))
-  })
+  const silence = silenceOf(client as Limited)
+  return (query) => answer(spoken.query(silence === undefined ? query : { ...query, query_timeout: silence }))
 }
 
-/** The members of `pg`'s Pools and Clients that hold the app's own `query_timeout`. */
+/** The member of a `pg` Pool that holds the app's own limits. */
 interface Limited {
-  readonly options?: { readonly query_timeout?: unknown; readonly connectionString?: unknown } | null
-  readonly connectionParameters?: { readonly query_timeout?: unknown } | null
+  readonly options?: Readonly<Record<string, unknown>> | null
 }
 
-/** A limit of one query has precedence in pg over that of its connection, so the smaller of the two is sent. */
-function silenceOf({ options, connectionParameters }: Limited): number {
-  const [, inUrl] = /[?&]query_timeout=(\d+)/.exec(String(options?.connectionString)) ?? []
-  const own = [connectionParameters?.query_timeout, options?.query_timeout, inUrl].map(Number).filter((one) => one > 0)
-  return Math.min(MAX_SILENCE, ...own)
+/**
+ * How long a connection of a pool may be silent before it is given up; `undefined` without a limit.
+ *
+ * pg drops the connection, but the server goes on with the statement: with a table that is locked, one connection after another
+ * would be taken up there. So there is a limit only where the server gives up first, and where pg has none of the app's.
+ */
+function silenceOf({ options }: Limited): number | undefined {
+  const limitOf = (name: string): number => {
+    const inUrl = new RegExp(`[?&]${name}=(\\d+)`).exec(String(options?.['connectionString']))?.[1]
+    return Number(inUrl ?? options?.[name] ?? 0)
+  }
+  const atServer = limitOf('statement_timeout')
+  return atServer > 0 && atServer < MAX_SILENCE && !(limitOf('query_timeout') > 0) ? MAX_SILENCE : undefined
 }
 
 /** A Client of pg, unlike a Pool, has these methods. */
