@@ -258,7 +258,9 @@ export class Sessions {
     const isLive = record.expiresAt > this.#core.settings.now()
     if (!(await endSession(this.#core, record, reason, owner))) return false
     // A logout that the same request asks for later clears the cookie.
-    for (let scope = sessionContext.getStore(); scope?.session instanceof SessionManager; scope = scope.outer) {
+    for (let scope = sessionContext.getStore(); scope !== undefined; scope = scope.outer) {
+      // Scopes of another copy of this package may lie between.
+      if (!(scope.session instanceof SessionManager)) continue
       // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
       const session = requestSessionOf(scope.session)
       if (session.record?.key === record.key) session.hasEndedIt = true

@@ -63,3 +63,24 @@ test('a session error of the other copy is no answer of the handler: it commits 
 
   t.deepEqual((await app.browser().get('/')).setCookie, [])
 })
+
+test('inside a middleware of the other copy, destroy() after destroyAll() clears the cookie', async (t) => {
+  const mine = session()
+  const app = await servedMiddlewares(
+    t,
+    mine,
+    other.session({ stateKey: 'admin', cookie: { name: 'admin' } }),
+    async (ctx) => {
+      if (ctx.path === '/in') await ctx.state.session.signIn('ada')
+      else {
+        await mine.destroyAll('ada')
+        await ctx.state.session.destroy()
+      }
+      ctx.body = 'done'
+    },
+  )
+  const browser = app.browser()
+  await browser.get('/in')
+
+  t.deepEqual((await browser.get('/out')).setCookie, ['sid=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax'])
+})
