@@ -184,6 +184,17 @@ testWithServer('a sweep does not wait for a record that another process holds', 
   t.is(await store.deleteExpired(NOW + 1000, 10), 1)
 })
 
+testWithServer('a sweep removes and postpones records where the server has sql_safe_updates', async (t) => {
+  const store = new MysqlStore(clients.pool({}, ['sql_safe_updates = 1']), { table: freshName() })
+  for (const key of ['a', 'b', 'c', 'd']) await store.create(keyed(key), NOW)
+  await store.touch('d', 1, NOW + 1, NOW + 9000, NOW + 1)
+
+  t.is(await store.deleteExpired(NOW + 1000, 2), 2)
+  t.is(await store.deleteExpired(NOW + 1000, 10), 1)
+  t.not(await store.read('d', NOW + 1000), undefined)
+  t.is(await store.deleteExpired(NOW + 9000, 10), 1)
+})
+
 testWithServer('a sweep gets past any number of records that were touched since they were made', async (t) => {
   const store = new MysqlStore(pool, { table: freshName() })
   await store.read('a', NOW)

@@ -109,6 +109,10 @@ export function statements(name: string) {
     collect: (keys: readonly Value[], now: number) => `
       DELETE held FROM ${table} AS held FORCE INDEX (PRIMARY)
       WHERE ${among(keys)} AND expires_at <= ${literal(now)}`,
+    // For sql_safe_updates: this form of DELETE cannot force an index, and needs a LIMIT where the server uses none.
+    collectSafely: (keys: readonly Value[], now: number) => `
+      DELETE FROM ${table} WHERE ${among(keys)} AND expires_at <= ${literal(now)}
+      ORDER BY \`key\` LIMIT ${BATCH}`,
     postpone: (keys: readonly Value[], now: number) => `
       UPDATE ${table} FORCE INDEX (PRIMARY) SET sweep_at = expires_at
       WHERE ${among(keys)} AND expires_at > ${literal(now)}`,
