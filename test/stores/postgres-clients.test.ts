@@ -127,6 +127,16 @@ testWithBouncer('PgBouncer in transaction mode serves every verb, of several pro
   t.is(await first.deleteExpired(NOW + 9000, 1000), 200)
 })
 
+testWithBouncer('a pool has a query_timeout through PgBouncer, which refuses its statement_timeout', async (t) => {
+  const through = (options: pg.PoolConfig) =>
+    new PostgresStore(newPool({ connectionString: bouncer?.url, ...options }), { table: freshName() })
+
+  await t.throwsAsync(through({ statement_timeout: 25_000 }).read('a', NOW), {
+    message: 'unsupported startup parameter: statement_timeout',
+  })
+  t.deepEqual(await answersAsEver(through({ query_timeout: 30_000 })), [])
+})
+
 testWithServer('a Client that was never connected is an error that says to connect it', async (t) => {
   const client = new pg.Client({ connectionString: server?.url })
   closing.push(() => client.end())
