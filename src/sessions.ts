@@ -263,7 +263,9 @@ export class Sessions {
       if (!(scope.session instanceof SessionManager)) continue
       // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
       const session = requestSessionOf(scope.session)
-      if (session.record?.key === record.key) session.hasEndedIt = true
+      const key = session.record?.key ?? ''
+      // Another request may have given it a new id meanwhile.
+      if (key === record.key || key === readMetadata(record)?.predecessor) session.hasEndedIt = true
     }
     return isLive
   }

@@ -488,6 +488,26 @@ claim('destroy() after the request itself ended its session from outside clears 
   }
 })
 
+claim('so it does where another request had given the session a new id meanwhile', async (t, { visitor, site }) => {
+  const { middleware } = site
+  const ends: Readonly<Record<string, (publicId: string) => Promise<unknown>>> = {
+    destroyAll: () => middleware.destroyAll('ada'),
+    destroy: (publicId) => middleware.destroy(publicId),
+    destroyEverything: () => middleware.destroyEverything(),
+  }
+  for (const [verb, end] of Object.entries(ends)) {
+    await visitor.does((session) => session.signIn('ada'))
+    const request = await visitor.loads(async (session) => {
+      await end(session.publicId)
+      await session.destroy()
+    })
+    await visitor.does((session) => session.regenerate())
+    const reply = await request.ends()
+
+    t.deepEqual([reply.status, reply.sid.length, maxAgeOf(reply.sid[0])], [200, 1, 0], verb)
+  }
+})
+
 claim('destroyAll() leaves the session that is excepted and those of others', async (t, { visitor, site, scene }) => {
   const [phone, eve] = [await site.visitor(), await site.visitor()]
   for (const device of [visitor, phone]) await device.does((session) => session.signIn('ada'))
