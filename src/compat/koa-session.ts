@@ -77,6 +77,10 @@ export class KoaSessionFacade implements Facade {
     this.#end = 'no'
   }
 
+  async beginReplacing(): Promise<void> {
+    if (this.pendingEnd === 'replaced') await this.finish()
+  }
+
   async finishAll(): Promise<void> {
     await this.#outer?.finishAll()
     await this.finish()

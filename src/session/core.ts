@@ -52,6 +52,8 @@ export interface Facade {
   readonly willEnd: boolean
   /** Carries it out for this chain and the chains around it, before the commit of a chain that may never return. */
   finishAll(): Promise<void>
+  /** Begins the session that the handlers put in the place of the old one, before anything of it is stored. */
+  beginReplacing(): Promise<void>
 }
 
 /** Checks whether the browser of a bound session has proved itself recently, and offers a registration. */

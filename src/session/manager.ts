@@ -284,6 +284,7 @@ export class SessionManager<Data extends object = SessionData> {
   async save(...args: unknown[]): Promise<void> {
     if (refusesCallback(args, 'save')) return
     const session = this.#verb('session.save()')
+    if (session.facade !== undefined) await session.facade.beginReplacing()
     await runExclusive(session, save)
   }
 
@@ -301,7 +302,9 @@ export class SessionManager<Data extends object = SessionData> {
    */
   async update<Result>(fn: (data: Data) => Result | Promise<Result>): Promise<Result> {
     if (typeof fn !== 'function') throw invalidType('the argument of session.update()', 'a function', fn)
-    return update(this.#open(), fn as (data: object) => Result | Promise<Result>)
+    const session = this.#open()
+    if (session.facade !== undefined) await session.facade.beginReplacing()
+    return update(session, fn as (data: object) => Result | Promise<Result>)
   }
 
   /**

@@ -259,6 +259,39 @@ test('a sign-in after an object after null is of the new session', async (t) => 
   t.is((await middleware.list('ada')).length, 1)
 })
 
+for (const [verb, call] of [
+  ['ctx.session.save()', (ctx) => bagOf(ctx).save()],
+  ['save(callback)', (ctx) => new Promise((resolve) => bagOf(ctx).save(resolve))],
+  ['manuallyCommit()', (ctx) => bagOf(ctx).manuallyCommit()],
+  ['session.save()', (ctx) => ctx.state.session.save()],
+  ['session.update()', (ctx) => ctx.state.session.update(() => undefined)],
+] as const satisfies readonly (readonly [string, (ctx: Context) => unknown])[])
+  for (const fails of [false, true])
+    test(`an object after null is not stored in the old session by ${verb}${fails ? ', though the request fails' : ''}`, async (t) => {
+      const { middleware, ...app } = await ecosystem(
+        t,
+        {},
+        answering({
+          ...more,
+          '/anew': anew(async (ctx) => {
+            bagOf(ctx).maxAge = 60_000
+            ctx.state.session.flash('notice', 'hello')
+            await call(ctx)
+            if (fails) throw new Error('of the handler')
+          }),
+        }),
+      )
+      const browser = app.browser()
+      await browser.get('/count')
+      await browser.get('/anew-sign-in')
+      const before = await browser.cookie()
+
+      t.regex((await browser.get('/anew')).setCookie.join(), /Max-Age=60/i)
+      t.deepEqual(await middleware.list('ada'), [])
+      t.deepEqual(JSON.parse((await browser.get('/tell')).body), [null, { fresh: true }, 60_000, ['hello']])
+      t.is((await browser.send('/show', before)).body, '{}')
+    })
+
 test('an object after null that cannot be stored leaves the session as it was', async (t) => {
   const browser = (await ecosystem(t, {}, answering(more))).browser()
   await browser.get('/count')
@@ -508,7 +541,7 @@ test('save resolves, and calls back, once the session is stored', async (t) => {
 })
 
 test('manuallyCommit stores what there is to store, and keeps nothing otherwise', async (t) => {
-  const commit = (ctx: Context): Promise<void> => (bagOf(ctx)['manuallyCommit'] as () => Promise<void>)()
+  const commit = (ctx: Context): Promise<void> => bagOf(ctx).manuallyCommit()
   const { store, ...app } = await ecosystem(
     t,
     {},

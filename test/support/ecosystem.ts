@@ -18,6 +18,7 @@ export interface Bag {
   save(callback: Callback): void
   regenerate(): Promise<void>
   regenerate(callback: Callback): void
+  manuallyCommit(): Promise<void>
   toJSON(): Record<string, unknown>
 }
 
