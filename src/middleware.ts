@@ -221,9 +221,15 @@ export class MountedSession {
       throw error
     }
     if (ctx?.respond === false && session.cookie.isTakenOver) await finishSocket(ctx, session, facade)
+    else if (facade !== undefined) await finish(session, facade)
     else {
-      const finishing = facade === undefined ? commit(session) : finish(session, facade)
-      if (finishing !== undefined) await finishing
+      try {
+        const finishing = commit(session)
+        if (finishing !== undefined) await finishing
+      } catch (error) {
+        await dropPending(session, error)
+        throw error
+      }
     }
     return result
   }
@@ -261,11 +267,11 @@ export class MountedSession {
 async function finish(session: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
   try {
     await facade?.finish()
+    await commit(session)
   } catch (error) {
-    session.close()
+    await dropPending(session, error)
     throw error
   }
-  await commit(session)
 }
 
 /** The same for a forwarded request, whose outer chain goes on. */

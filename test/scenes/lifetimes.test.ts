@@ -241,6 +241,36 @@ claim(
 )
 
 claim(
+  'a request whose commit is refused is a use: it moves the expiry, renews a rolling cookie, and stores nothing else',
+  { maxAge: '10h', rolling: true },
+  async (t, { visitor, clock, store }) => {
+    const refused: Readonly<Record<string, Handler<unknown>>> = {
+      'at its end': ({ data }) => {
+        data.a = new Date() as never
+      },
+      'for an answer': ({ data }) => {
+        data.a = new Date() as never
+        throw Object.assign(new Error('of the handler'), { status: 404 })
+      },
+    }
+    for (const [when, handler] of Object.entries(refused)) {
+      await visitor.does(({ data }) => (data.a = 1))
+      const stubborn = await visitor.snapshot()
+      clock.advance(6 * HOUR)
+      store.counted()
+
+      const reply = await visitor.does(handler)
+
+      t.deepEqual([reply.status, reply.code], [500, 'ERR_SESSION_VALUE'], when)
+      t.deepEqual([reply.sid.length, maxAgeOf(reply.sid[0])], [1, (10 * HOUR) / SECOND], when)
+      t.deepEqual(store.counted(), { read: 1, touch: 1 }, when)
+      clock.advance(6 * HOUR)
+      t.deepEqual((await stubborn.does(({ data }) => ({ ...data }))).result, { a: 1 }, when)
+    }
+  },
+)
+
+claim(
   'a touch that fails after a failed request leaves the error of the handler',
   async (t, { visitor, clock, store }) => {
     await visitor.does(({ data }) => (data.a = 1))
