@@ -88,9 +88,12 @@ export class ResponseCookie implements HeaderSource {
   dueHeaders(): readonly Header[] {
     const { status, phase, pending } = this.#session
     switch (this.due) {
-      case 'none':
-        // The handler answers by itself: its new session will be stored when the chain returns, or is being stored.
-        return status === 'new' && phase !== 'closed' && pending.hasContents ? [this.#ours()] : NO_HEADERS
+      case 'none': {
+        if (phase === 'closed') return NO_HEADERS
+        // The handler answers by itself: its new session, or lifetime, will be stored when the chain returns, or is being stored.
+        const willChange = status === 'new' ? pending.hasContents : status === 'live' && pending.maxAge !== undefined
+        return willChange && !this.#session.isFollower ? [this.#ours()] : NO_HEADERS
+      }
       case 'renew':
         // The same: the read at the load has confirmed that the session lives.
         return status === 'live' && phase !== 'closed' ? [this.#ours()] : NO_HEADERS
@@ -108,11 +111,12 @@ export class ResponseCookie implements HeaderSource {
   }
 
   #ours(): Header {
-    const { info, core, record, id } = this.#session
+    const { info, core, record, id, pending } = this.#session
     const { cookie, keyring } = info
     const { lifetime: policy } = core.settings
     const now = core.settings.now()
-    const seenAt = record === undefined || this.#session.isTouchDue(record, now) ? now : record.lastSeenAt
+    const isStart = record === undefined || pending.maxAge !== undefined
+    const seenAt = isStart || this.#session.isTouchDue(record, now) ? now : record.lastSeenAt
     // Within the first second the cookie gets the full lifetime: 3600 seconds, not 3599.
     const maxAge = cookieMaxAge(policy, this.lifetime(now), seenAt, now - seenAt < 1000 ? seenAt : now)
     const value = `${id}.${keyring.sign(cookie.prefix + id)}`

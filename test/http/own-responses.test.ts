@@ -167,6 +167,54 @@ test('a maxAge set before the headers leave is in the cookie that goes out with 
   t.is((await browser.get('/look')).body, '3600000')
 })
 
+for (const rolling of [false, true])
+  test(`a maxAge of a stored session, set before the headers leave, is in their cookie, rolling: ${rolling}`, async (t) => {
+    let now = Date.now()
+    const app = await mounted(
+      t,
+      { now: () => now, ...(rolling && { maxAge: '1d', rolling }) },
+      {
+        '/in': (session) => session.signIn('ada'),
+        '/': (session, ctx) => {
+          session.maxAge = '20d'
+          answerAlone(ctx)
+        },
+        '/look': ({ maxAge, owner }) => [maxAge, owner],
+      },
+    )
+    const browser = app.browser()
+    await browser.get('/in')
+    // A use, but none that is due to be recorded.
+    now += 60_000
+
+    t.regex((await browser.get('/')).setCookie.join(), /^sid=[^,]*; Max-Age=1728000;[^,]*$/)
+    t.is((await browser.get('/look')).body, '[1728000000,"ada"]')
+  })
+
+test('a maxAge set by a request that followed a parallel sign-in sends no cookie: the id is not its own', async (t) => {
+  const app = await mounted(
+    t,
+    { owner: ({ name }) => name },
+    {
+      '/set': ({ data }) => void (data.n = 1),
+      '/in': ({ data }) => void (data.name = 'ada'),
+      '/': async (session, ctx) => {
+        await app.browser().send('/in', ctx.get('cookie'))
+        session.data.name = 'ada'
+        await session.save()
+        session.maxAge = '20d'
+        answerAlone(ctx)
+        return undefined
+      },
+    },
+  )
+  const browser = app.browser()
+  await browser.get('/set')
+
+  t.deepEqual((await browser.get('/')).setCookie, [])
+  t.is((await app.middleware.list('ada')).length, 1)
+})
+
 test('what was stored before the headers leave sends the cookie of what was stored', async (t) => {
   const app = await mounted(
     t,
