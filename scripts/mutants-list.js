@@ -1576,6 +1576,45 @@ export const mutants = [
     'http/errors',
   ),
   m(
+    'a request whose last commit is refused is no use of its session',
+    'middleware.ts',
+    `        if (finishing !== undefined) await finishing
+      } catch (error) {
+        await dropPending(session, error)`,
+    `        if (finishing !== undefined) await finishing
+      } catch (error) {`,
+    'scenes/lifetimes',
+  ),
+  m(
+    'a lifetime that is set before the headers leave is in no cookie',
+    'session/response-cookie.ts',
+    "status === 'live' && pending.maxAge !== undefined",
+    'false',
+    'http/own-responses',
+  ),
+  m(
+    'a request that followed a parallel sign-in sends its old id with a lifetime',
+    'session/response-cookie.ts',
+    'willChange && !this.#session.isFollower',
+    'willChange',
+    'http/own-responses',
+  ),
+  m(
+    'koaSession: save() stores an object after null in the old session',
+    'session/manager.ts',
+    `    if (session.facade !== undefined) await session.facade.beginReplacing()
+    await runExclusive(session, save)`,
+    '    await runExclusive(session, save)',
+    'compat/koa-session',
+  ),
+  m(
+    'a logout keeps the cookie where another request had given the session a new id',
+    'sessions.ts',
+    ' || key === readMetadata(record)?.predecessor',
+    '',
+    'scenes/endings',
+  ),
+  m(
     'the session of a request is seen by the next one',
     'middleware.ts',
     'sessionContext.run(scope, fn as () => Result | Promise<Result>)',
