@@ -1,12 +1,19 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { Server as SocketServer } from 'socket.io'
 import { io } from 'socket.io-client'
 import { WebSocket, WebSocketServer } from 'ws'
-import { currentSession, MemoryStore, session, type EventMessage, type SessionMiddleware } from '../../src/index.ts'
+import {
+  bindSession,
+  currentSession,
+  MemoryStore,
+  session,
+  type EventMessage,
+  type SessionMiddleware,
+} from '../../src/index.ts'
 import { KEYS, served, type Browser, type Running } from '../support/app.ts'
 
 interface Things {
@@ -296,4 +303,80 @@ for (const [what, lazy, path, records, errors] of [
     for await (const { publicId } of middleware.scan()) stored += publicId.length > 0 ? 1 : 0
     t.is(stored, records)
   })
+}
+
+// ---- a chain for sockets, as koa-websocket runs it: its ctx has no response
+
+/** Serves each socket by the middleware and `handler`; tells what became of each chain. */
+function chained(
+  site: Running,
+  app: Koa,
+  middleware: SessionMiddleware<Things>,
+  handler: (socket: WebSocket) => unknown,
+): Promise<unknown>[] {
+  const chains: Promise<unknown>[] = []
+  const sockets = new WebSocketServer({ server: site.server })
+  sockets.on('connection', (socket, request) => {
+    // The types know no context without a response.
+    const ctx = app.createContext(request, undefined as unknown as ServerResponse)
+    chains.push(middleware(ctx, () => Promise.resolve(handler(socket))))
+  })
+  return chains
+}
+
+for (const koaSession of [false, true]) {
+  const mode = `koaSession: ${koaSession}`
+
+  test(`koa-websocket: a socket has the session of its visitor, and hears its end, ${mode}`, async (t) => {
+    const middleware = session<Things>({ keys: [...KEYS], koaSession })
+    const app = new Koa().use(middleware).use(async (ctx) => {
+      await currentSession().signIn('ada')
+      ctx.body = 'done'
+    })
+    const running = await served(t, app)
+    const browser = await signedIn(running)
+    const chains = chained(running, app, middleware, (socket) => {
+      const { signal, owner } = currentSession()
+      signal.addEventListener('abort', () => socket.close(4001, owner))
+      const answer = bindSession(async () => socket.send(String(await increment())))
+      socket.on('message', () => void answer())
+    })
+    const socket = new WebSocket(running.url.replace('http', 'ws'), { headers: { cookie: await browser.cookie() } })
+    t.teardown(() => socket.terminate())
+    const closed = once(socket, 'close') as Promise<[number, Buffer]>
+    await once(socket, 'open')
+    await chains[0]
+    socket.send('count')
+    const [answer] = (await once(socket, 'message')) as [Buffer]
+    await middleware.destroyAll('ada')
+
+    t.is(String(answer), '1')
+    const [code, reason] = await closed
+    t.deepEqual([code, String(reason)], [4001, 'ada'])
+  })
+
+  for (const [what, lazy, change, code] of [
+    ['data', true, () => (currentSession<Things>().data.n = 1), 'ERR_SESSION_HEADERS_SENT'],
+    ['an update', true, increment, 'ERR_SESSION_HEADERS_SENT'],
+    ['a sign-in', true, () => currentSession().signIn('ada'), 'ERR_SESSION_HEADERS_SENT'],
+    ['nothing with lazy: false', false, () => undefined, undefined],
+  ] as const) {
+    test(`koa-websocket: ${what} of a visitor begins no session, and is told of, ${mode}`, async (t) => {
+      const middleware = session<Things>({ keys: [...KEYS], koaSession, lazy })
+      const app = new Koa().use(middleware)
+      const running = await served(t, app)
+      const chains = chained(running, app, middleware, change)
+      const socket = new WebSocket(running.url.replace('http', 'ws'))
+      t.teardown(() => socket.terminate())
+      await once(socket, 'open')
+
+      const outcome = await chains[0]?.then(
+        () => undefined,
+        (error: unknown) => (error as { code?: string }).code,
+      )
+
+      t.is(outcome, code)
+      for await (const { publicId } of middleware.scan()) t.fail(publicId)
+    })
+  }
 }
