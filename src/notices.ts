@@ -126,7 +126,7 @@ export function watchForKoaSession(prototype: object, events: Events): void {
     hasWarned = true
     events.notice(
       'NO_CTX_SESSION',
-      'ctx.session was read, but the session is at ctx.state: a package such as koa-csrf or koa-passport needs session({ koaSession: true }) and does nothing, or fails, without it',
+      'ctx.session was used, but the session is at ctx.state: a package such as koa-csrf or koa-passport needs session({ koaSession: true }) and does nothing, or fails, without it',
     )
   }
   const pending = new WeakSet()
@@ -145,6 +145,8 @@ export function watchForKoaSession(prototype: object, events: Events): void {
       return undefined
     },
     set(this: object, value: unknown) {
+      // With koa-session this signs out. Here the user would stay signed in, and nobody would notice.
+      if (value === null && !hasWarned) warn()
       Object.defineProperty(this, 'session', { configurable: true, enumerable: true, writable: true, value })
     },
   })

@@ -623,3 +623,40 @@ test('without koaSession a package that reads ctx.session is told of, once', asy
   t.is(app.warnings.length, 1)
   t.regex(app.warnings[0] ?? '', /koaSession: true/)
 })
+
+test('without koaSession ctx.session = null is told of, once, because it signs nobody out', async (t) => {
+  const app = await ecosystem(
+    t,
+    { koaSession: false },
+    answering({
+      '/login': (ctx) => ctx.state.session.signIn('ada').then(() => 'in'),
+      '/logout': (ctx) => {
+        visitorOf(ctx).session = null
+        return ctx.state.session.owner
+      },
+    }),
+  )
+  const browser = app.browser()
+  await browser.get('/login')
+
+  t.is((await browser.get('/logout')).body, 'ada')
+  t.is((await browser.get('/logout')).body, 'ada')
+  t.is(app.warnings.length, 1)
+  t.regex(app.warnings[0] ?? '', /ctx\.session was used.*koaSession: true/)
+})
+
+test('without koaSession an object that the app itself keeps in ctx.session causes no notice', async (t) => {
+  const app = await ecosystem(
+    t,
+    { koaSession: false },
+    answering({
+      '/': (ctx) => {
+        Object.assign(ctx, { session: { user: 'ada' } })
+        return visitorOf(ctx).session?.['user']
+      },
+    }),
+  )
+
+  t.is((await app.browser().get('/')).body, 'ada')
+  t.deepEqual(app.warnings, [])
+})
