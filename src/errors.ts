@@ -104,7 +104,7 @@ export const unknownEncryptionKeyError: () => SessionError = saying(
 export function headersSentError(what: string): SessionError {
   return new SessionError(
     'ERR_SESSION_HEADERS_SENT',
-    `${what} when its cookie could no longer be sent: do it before the first byte of the response, and neither in a WebSocket nor after the commit`,
+    `${what} when its cookie could no longer be sent: await it before the first byte of the response, neither in a WebSocket nor after the commit`,
   )
 }
 

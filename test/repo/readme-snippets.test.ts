@@ -193,6 +193,30 @@ test('the snippet for remembering a user gives them a cookie of thirty days, and
   t.notRegex((await server.browser().get('/')).setCookie[0] ?? '', /Max-Age/)
 })
 
+test('the snippet for renewing does so in the second half of a remembered session, and for no other', async (t) => {
+  const { renewRemembered } = await imported<{ renewRemembered: Koa.Middleware }>('renew.ts')
+  const day = 86_400_000
+  let shift = -20 * day // the snippet asks Date.now(): the middleware begins in the past
+  const app = new Koa().use(session({ now: () => Date.now() + shift, idleTimeout: '40d', absoluteTimeout: false }))
+  app.use(renewRemembered).use(async (ctx) => {
+    if (ctx.path !== '/') await ctx.state.session.signIn('u1')
+    if (ctx.path === '/remember') ctx.state.session.maxAge = '30d'
+    ctx.body = String(ctx.state.session.owner)
+  })
+  const server = await served(t, app)
+  const [remembered, other] = [server.browser(), server.browser()]
+  await remembered.get('/remember')
+  await other.get('/login')
+
+  shift = 0
+  const renewed = await remembered.get('/')
+  t.regex(renewed.setCookie[0] ?? '', /Max-Age=259(2000|1999);/)
+  t.is(renewed.body, 'u1')
+  t.deepEqual((await remembered.get('/')).setCookie, [], 'the first half has just begun again')
+  const kept = await other.get('/')
+  t.deepEqual([kept.body, kept.setCookie], ['u1', []])
+})
+
 test('the snippet for devices lists and ends sessions', async (t) => {
   interface Devices {
     readonly sessions: Koa.Middleware
