@@ -193,7 +193,7 @@ export interface SessionOptions<Data extends object = Record<string, unknown>> {
    * When an owner appears or changes, the session gets a new id, as by `signIn`; when the owner goes away it does not.
    *
    * ```ts
-   * session({ koaSession: true, owner: (data) => data.passport?.user })
+   * session<{ passport?: { user?: string } }>({ koaSession: true, owner: (data) => data.passport?.user })
    * ```
    */
   readonly owner?: ((data: Data) => string | undefined) | undefined
