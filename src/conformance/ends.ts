@@ -41,12 +41,15 @@ class Heard {
 }
 
 /** A check with a subscription that ends with the check. */
-function checkHeard(title: string, body: (store: With<'subscribe'>, heard: Heard) => Promise<void>): StoreCheck {
+function checkHeard(
+  title: string,
+  body: (store: With<'subscribe'>, heard: Heard, now: number) => Promise<void>,
+): StoreCheck {
   return checkWhere('subscribe', title, async (store) => {
     const heard = new Heard(store)
     try {
       await heard.begin(store)
-      await body(store, heard)
+      await body(store, heard, Date.now())
     } finally {
       heard.stop()
     }
@@ -54,8 +57,7 @@ function checkHeard(title: string, body: (store: With<'subscribe'>, heard: Heard
 }
 
 export const endChecks: readonly StoreCheck[] = [
-  checkHeard('it announces a delete', async (store, heard) => {
-    const now = Date.now()
+  checkHeard('it announces a delete', async (store, heard, now) => {
     for (const owner of [undefined, newKey()]) {
       const { key } = await created(store, now, { owner })
 
@@ -65,8 +67,7 @@ export const endChecks: readonly StoreCheck[] = [
     }
   }),
 
-  checkHeard('it announces a replace by an expired record', async (store, heard) => {
-    const now = Date.now()
+  checkHeard('it announces a replace by an expired record', async (store, heard, now) => {
     const record = await created(store, now - 1, { owner: newKey() })
 
     assert.equal(await store.replace(successor(record, { expiresAt: now }), 1, now), 'done')
@@ -76,8 +77,7 @@ export const endChecks: readonly StoreCheck[] = [
 
   checkHeard(
     'it announces a replace by an empty record, with and without an owner, of text and of bytes',
-    async (store, heard) => {
-      const now = Date.now()
+    async (store, heard, now) => {
       for (const payload of ['', new Uint8Array(0)])
         for (const owner of [undefined, newKey()]) {
           const record = await created(store, now, { owner })
@@ -91,8 +91,8 @@ export const endChecks: readonly StoreCheck[] = [
 
   checkHeard(
     'it does not announce a record that merely expires, is swept, or gives way to another',
-    async (store, heard) => {
-      const now = Date.now() - 3650 * 86_400_000
+    async (store, heard, today) => {
+      const now = today - 3650 * 86_400_000
       const swept = await created(store, now, { expiresAt: now + 1000 })
       const taken = await created(store, now, { expiresAt: now + 1000 })
       await store.create({ ...taken, expiresAt: now + 5000 }, now + 1000)
@@ -107,8 +107,7 @@ export const endChecks: readonly StoreCheck[] = [
     },
   ),
 
-  checkHeard('a subscription that was ended hears no more, and leaves the others', async (store, heard) => {
-    const now = Date.now()
+  checkHeard('a subscription that was ended hears no more, and leaves the others', async (store, heard, now) => {
     const other = new Heard(store)
     await other.begin(store)
     other.stop()
@@ -121,10 +120,9 @@ export const endChecks: readonly StoreCheck[] = [
     other.stop()
   }),
 
-  checkBeside('where one has subscribe, it hears of what the other ends', async (store, other) => {
+  checkBeside('where one has subscribe, it hears of what the other ends', async (store, other, now) => {
     const has = (each: SessionStore): each is With<'subscribe'> => each.subscribe !== undefined
     if (!has(store)) return
-    const now = Date.now()
     const heard = new Heard(store)
     try {
       await heard.begin(store)

@@ -4,8 +4,6 @@ import assert from 'node:assert/strict'
 import { checkWhere, type StoreCheck, type With } from './run.ts'
 import { newRecord, assertAbsent, assertHolds, created, DAY, newKey, successor } from './scene.ts'
 
-const tenYearsAgo = (): number => Date.now() - 3650 * DAY
-
 /** Calls deleteExpired until it returns 0. Returns the sum of its counts. */
 async function sweep(store: With<'deleteExpired'>, now: number, limit: number): Promise<number> {
   let total = 0
@@ -19,9 +17,13 @@ async function sweep(store: With<'deleteExpired'>, now: number, limit: number): 
   return assert.fail('deleteExpired must say 0 in the end')
 }
 
+/** A check whose `now` is ten years ago. */
+function checkSweep(title: string, body: (store: With<'deleteExpired'>, now: number) => Promise<void>): StoreCheck {
+  return checkWhere('deleteExpired', title, (store, today) => body(store, today - 3650 * DAY))
+}
+
 export const sweepChecks: readonly StoreCheck[] = [
-  checkWhere('deleteExpired', 'it removes the expired records', async (store) => {
-    const now = tenYearsAgo()
+  checkSweep('it removes the expired records', async (store, now) => {
     const expired = [
       await created(store, now, { expiresAt: now + 1000, owner: newKey() }),
       await created(store, now, { expiresAt: now + 999 }),
@@ -34,8 +36,7 @@ export const sweepChecks: readonly StoreCheck[] = [
     for (const { key } of expired) assert.equal(await store.delete(key), false, 'an expired record must be removed')
   }),
 
-  checkWhere('deleteExpired', 'it leaves the live records', async (store) => {
-    const now = tenYearsAgo()
+  checkSweep('it leaves the live records', async (store, now) => {
     await created(store, now, { expiresAt: now + 1000 })
     const live = [await created(store, now, { expiresAt: now + 1001, owner: newKey() }), await created(store, now)]
 
@@ -44,8 +45,7 @@ export const sweepChecks: readonly StoreCheck[] = [
     for (const record of live) await assertHolds(store, record, now + 1000, 'a live record must survive a sweep')
   }),
 
-  checkWhere('deleteExpired', 'it leaves a record whose end was moved away', async (store) => {
-    const now = tenYearsAgo()
+  checkSweep('it leaves a record whose end was moved away', async (store, now) => {
     const touched = await created(store, now, { expiresAt: now + 1000 })
     const replaced = successor(await created(store, now, { expiresAt: now + 1000 }), { expiresAt: now + 5000 })
     await store.touch(touched.key, 1, now + 1, now + 5000, now + 1)
@@ -57,8 +57,7 @@ export const sweepChecks: readonly StoreCheck[] = [
     await assertHolds(store, replaced, now + 4999)
   }),
 
-  checkWhere('deleteExpired', 'it removes a record whose end was brought nearer', async (store) => {
-    const now = tenYearsAgo()
+  checkSweep('it removes a record whose end was brought nearer', async (store, now) => {
     const touched = await created(store, now)
     const replaced = successor(await created(store, now), { expiresAt: now + 1000 })
     await store.touch(touched.key, 1, now + 1, now + 1000, now + 1)
@@ -70,8 +69,7 @@ export const sweepChecks: readonly StoreCheck[] = [
       assert.equal(await store.delete(key), false, 'an expired record must be removed')
   }),
 
-  checkWhere('deleteExpired', 'it stays within its limit, and its counts add up to what was there', async (store) => {
-    const now = tenYearsAgo()
+  checkSweep('it stays within its limit, and its counts add up to what was there', async (store, now) => {
     await sweep(store, now + 1000, 1000)
     for (let index = 0; index < 7; index++) await created(store, now, { expiresAt: now + 1000 })
     await created(store, now)
@@ -79,53 +77,46 @@ export const sweepChecks: readonly StoreCheck[] = [
     assert.equal(await sweep(store, now + 1000, 3), 7)
   }),
 
-  checkWhere(
-    'deleteExpired',
-    'it leaves a record that comes, or whose end is moved away, while it runs',
-    async (store) => {
-      const now = tenYearsAgo()
-      const made = Array.from({ length: 5 }, async () =>
-        created(store, now, { expiresAt: now + 1000, owner: newKey() }),
+  checkSweep('it leaves a record that comes, or whose end is moved away, while it runs', async (store, now) => {
+    const made = Array.from({ length: 5 }, async () => created(store, now, { expiresAt: now + 1000, owner: newKey() }))
+    const [anew, touched, replaced] = [
+      await Promise.all(made),
+      await created(store, now, { expiresAt: now + 1000 }),
+      await created(store, now, { expiresAt: now + 1000 }),
+    ]
+    const records = anew.map(({ key }) => newRecord(now + 1000, { key }))
+    const next = successor(replaced, { expiresAt: now + 5000 })
+
+    // The clock of touch and replace is a little behind that of the sweep.
+    const [, isTouched, isReplaced, ...areCreated] = await Promise.all([
+      store.deleteExpired(now + 1000, 1000),
+      store.touch(touched.key, 1, now + 1, now + 5000, now + 999),
+      store.replace(next, 1, now + 999),
+      ...records.map(async (record) => store.create(record, now + 1000)),
+    ])
+
+    for (const [index, record] of records.entries()) {
+      assert.equal(areCreated[index], true, 'create must take the place of an expired record')
+      await assertHolds(store, record, now + 1000, 'a sweep must leave a record that was created meanwhile')
+    }
+    if (isTouched)
+      await assertHolds(
+        store,
+        { ...touched, lastSeenAt: now + 1, expiresAt: now + 5000 },
+        now + 1000,
+        'a sweep must leave a record that was touched meanwhile',
       )
-      const [anew, touched, replaced] = [
-        await Promise.all(made),
-        await created(store, now, { expiresAt: now + 1000 }),
-        await created(store, now, { expiresAt: now + 1000 }),
-      ]
-      const records = anew.map(({ key }) => newRecord(now + 1000, { key }))
-      const next = successor(replaced, { expiresAt: now + 5000 })
-
-      // The clock of touch and replace is a little behind that of the sweep.
-      const [, isTouched, isReplaced, ...areCreated] = await Promise.all([
-        store.deleteExpired(now + 1000, 1000),
-        store.touch(touched.key, 1, now + 1, now + 5000, now + 999),
-        store.replace(next, 1, now + 999),
-        ...records.map(async (record) => store.create(record, now + 1000)),
-      ])
-
-      for (const [index, record] of records.entries()) {
-        assert.equal(areCreated[index], true, 'create must take the place of an expired record')
-        await assertHolds(store, record, now + 1000, 'a sweep must leave a record that was created meanwhile')
-      }
-      if (isTouched)
-        await assertHolds(
-          store,
-          { ...touched, lastSeenAt: now + 1, expiresAt: now + 5000 },
-          now + 1000,
-          'a sweep must leave a record that was touched meanwhile',
-        )
-      if (isReplaced === 'done')
-        await assertHolds(store, next, now + 1000, 'a sweep must leave a record that was replaced meanwhile')
-    },
-  ),
+    if (isReplaced === 'done')
+      await assertHolds(store, next, now + 1000, 'a sweep must leave a record that was replaced meanwhile')
+  }),
 ]
 
 export const closeChecks: readonly StoreCheck[] = [
   checkWhere(
     'close',
     'a second close does nothing (this check closes its store, and is the last one)',
-    async (store) => {
-      const { key } = await created(store, Date.now())
+    async (store, now) => {
+      const { key } = await created(store, now)
       await store.delete(key)
 
       await store.close()

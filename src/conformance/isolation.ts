@@ -28,8 +28,7 @@ function copy(record: SessionRecord): SessionRecord {
 }
 
 export const isolationChecks: readonly StoreCheck[] = [
-  check('writing to a record after its create changes nothing stored', async (store) => {
-    const now = Date.now()
+  check('writing to a record after its create changes nothing stored', async (store, now) => {
     for (const payload of PAYLOADS) {
       const record = newRecord(now, { payload: payload.slice(), owner: 'ada', meta: 'm' })
       const before = copy(record)
@@ -41,8 +40,7 @@ export const isolationChecks: readonly StoreCheck[] = [
     }
   }),
 
-  check('writing to a record after its replace changes nothing stored', async (store) => {
-    const now = Date.now()
+  check('writing to a record after its replace changes nothing stored', async (store, now) => {
     for (const payload of PAYLOADS) {
       const record = successor(await created(store, now), { payload: payload.slice(), owner: 'ada', meta: 'm' })
       const before = copy(record)
@@ -54,8 +52,7 @@ export const isolationChecks: readonly StoreCheck[] = [
     }
   }),
 
-  check('writing to a record that was read changes nothing stored', async (store) => {
-    const now = Date.now()
+  check('writing to a record that was read changes nothing stored', async (store, now) => {
     for (const payload of PAYLOADS) {
       const record = await created(store, now, { payload: payload.slice(), owner: 'ada', meta: 'm' })
       const before = copy(record)
@@ -68,8 +65,7 @@ export const isolationChecks: readonly StoreCheck[] = [
     }
   }),
 
-  check('a record that was read stays as it is when the stored one changes', async (store) => {
-    const now = Date.now()
+  check('a record that was read stays as it is when the stored one changes', async (store, now) => {
     const record = await created(store, now)
     const read = await store.read(record.key, now)
     assert.ok(read)
@@ -83,8 +79,7 @@ export const isolationChecks: readonly StoreCheck[] = [
     )
   }),
 
-  checkWhere('list', 'writing to what was listed changes nothing stored', async (store) => {
-    const now = Date.now()
+  checkWhere('list', 'writing to what was listed changes nothing stored', async (store, now) => {
     for (const payload of PAYLOADS) {
       const record = await created(store, now, { payload: payload.slice(), owner: newKey() })
       const owner = record.owner ?? ''
@@ -100,8 +95,7 @@ export const isolationChecks: readonly StoreCheck[] = [
     }
   }),
 
-  checkWhere('scan', 'writing to what was scanned changes nothing stored', async (store) => {
-    const now = Date.now()
+  checkWhere('scan', 'writing to what was scanned changes nothing stored', async (store, now) => {
     for (const payload of PAYLOADS) {
       const record = await created(store, now, { payload: payload.slice(), owner: 'ada', meta: 'm' })
       const before = copy(record)

@@ -4,8 +4,7 @@ import { checkBeside, type StoreCheck, type With } from './run.ts'
 import { assertAbsent, assertHolds, created, HOUR, listed, newKey, newRecord, successor, TEN } from './scene.ts'
 
 export const neighbourChecks: readonly StoreCheck[] = [
-  checkBeside('what one store writes another over the same data reads at once', async (store, other) => {
-    const now = Date.now()
+  checkBeside('what one store writes another over the same data reads at once', async (store, other, now) => {
     const first = await created(store, now, { owner: newKey() })
     const second = successor(first)
     const moved = { ...second, lastSeenAt: now + 5, expiresAt: now + 2 * HOUR }
@@ -23,8 +22,7 @@ export const neighbourChecks: readonly StoreCheck[] = [
     await assertAbsent(store, second.key, now, 'a record that another store deleted must read as undefined')
   }),
 
-  checkBeside('what one store lacked it reads once another has created it', async (store, other) => {
-    const now = Date.now()
+  checkBeside('what one store lacked it reads once another has created it', async (store, other, now) => {
     const record = newRecord(now)
 
     await assertAbsent(store, record.key, now, 'a missing record must read as undefined')
@@ -32,8 +30,7 @@ export const neighbourChecks: readonly StoreCheck[] = [
     await assertHolds(store, record, now, 'a record must be read as another store created it')
   }),
 
-  checkBeside('of concurrent creates of one key by two stores one wins', async (store, other) => {
-    const now = Date.now()
+  checkBeside('of concurrent creates of one key by two stores one wins', async (store, other, now) => {
     const record = newRecord(now)
     const rivals = TEN.map((index) => ({ ...record, payload: `rival ${index}` }))
 
@@ -47,8 +44,7 @@ export const neighbourChecks: readonly StoreCheck[] = [
     await assertHolds(store, winner, now)
   }),
 
-  checkBeside('of concurrent replaces of one version by two stores one is done', async (store, other) => {
-    const now = Date.now()
+  checkBeside('of concurrent replaces of one version by two stores one is done', async (store, other, now) => {
     for (let round = 0; round < 5; round++) {
       const record = await created(store, now)
       const rivals = TEN.map((index) => successor(record, { payload: `rival ${index}` }))
@@ -66,8 +62,7 @@ export const neighbourChecks: readonly StoreCheck[] = [
 
   checkBeside(
     'a record that one store deletes while another replaces or touches it stays deleted',
-    async (store, other) => {
-      const now = Date.now()
+    async (store, other, now) => {
       await Promise.all(
         TEN.map(async (index) => {
           const record = await created(store, now)
@@ -88,8 +83,7 @@ export const neighbourChecks: readonly StoreCheck[] = [
 
   checkBeside(
     'where both have list, one lists what the other writes, and no more what the other ends',
-    async (store, other) => {
-      const now = Date.now()
+    async (store, other, now) => {
       const owner = newKey()
       const has = (each: typeof store): each is With<'list'> => each.list !== undefined
       if (!has(store) || !has(other)) return

@@ -25,14 +25,16 @@ async function assertListed(
     )
 }
 
-function checkList(title: string, body: (store: With<'list'>) => Promise<void>): StoreCheck {
-  return checkWhere('list', title, body)
+/** A check of `list` with an owner who has no records yet. */
+function checkList(
+  title: string,
+  body: (store: With<'list'>, now: number, owner: string) => Promise<void>,
+): StoreCheck {
+  return checkWhere('list', title, (store, now) => body(store, now, newKey()))
 }
 
 export const listChecks: readonly StoreCheck[] = [
-  checkList("it gives an owner's live records in full, and nobody else's", async (store) => {
-    const now = Date.now()
-    const owner = newKey()
+  checkList("it gives an owner's live records in full, and nobody else's", async (store, now, owner) => {
     const records = [
       await created(store, now, { owner, payload: 'text', meta: 'm' }),
       await created(store, now, { owner, payload: Uint8Array.of(0, 128, 255), version: 3 }),
@@ -44,17 +46,14 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, records, now)
   }),
 
-  checkList('it is empty for an owner without records', async (store) => {
-    const now = Date.now()
+  checkList('it is empty for an owner without records', async (store, now, owner) => {
     await created(store, now)
     await created(store, now, { owner: newKey() })
 
-    await assertListed(store, newKey(), [], now)
+    await assertListed(store, owner, [], now)
   }),
 
-  checkList('it leaves expired records out', async (store) => {
-    const now = Date.now()
-    const owner = newKey()
+  checkList('it leaves expired records out', async (store, now, owner) => {
     const brief = await created(store, now, { owner, expiresAt: now + 1000 })
     const long = await created(store, now, { owner })
 
@@ -62,9 +61,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [long], now + 1000)
   }),
 
-  checkList('it leaves deleted records out', async (store) => {
-    const now = Date.now()
-    const owner = newKey()
+  checkList('it leaves deleted records out', async (store, now, owner) => {
     const kept = await created(store, now, { owner })
     const deleted = await created(store, now, { owner })
 
@@ -73,9 +70,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [kept], now)
   }),
 
-  checkList('it leaves records out that a replace has ended', async (store) => {
-    const now = Date.now()
-    const owner = newKey()
+  checkList('it leaves records out that a replace has ended', async (store, now, owner) => {
     const record = await created(store, now - 1, { owner })
 
     await store.replace(successor(record, { expiresAt: now }), 1, now)
@@ -83,9 +78,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [], now)
   }),
 
-  checkList('it shows the newest version after a replace', async (store) => {
-    const now = Date.now()
-    const owner = newKey()
+  checkList('it shows the newest version after a replace', async (store, now, owner) => {
     const next = successor(await created(store, now, { owner }))
 
     await store.replace(next, 1, now)
@@ -93,32 +86,30 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [next], now)
   }),
 
-  checkList('it shows the instants that a touch moved, and keeps the record listed until then', async (store) => {
-    const now = Date.now()
-    const owner = newKey()
-    const record = await created(store, now, { owner })
+  checkList(
+    'it shows the instants that a touch moved, and keeps the record listed until then',
+    async (store, now, owner) => {
+      const record = await created(store, now, { owner })
 
-    await store.touch(record.key, 1, now + 5, now + 3 * HOUR, now + 5)
+      await store.touch(record.key, 1, now + 5, now + 3 * HOUR, now + 5)
 
-    await assertListed(
-      store,
-      owner,
-      [{ ...record, lastSeenAt: now + 5, expiresAt: now + 3 * HOUR }],
-      now + 3 * HOUR - 1,
-    )
-  }),
+      await assertListed(
+        store,
+        owner,
+        [{ ...record, lastSeenAt: now + 5, expiresAt: now + 3 * HOUR }],
+        now + 3 * HOUR - 1,
+      )
+    },
+  ),
 
-  checkList('a record that outlives the ones before it in the index stays listed', async (store) => {
-    const now = Date.now()
-    const owner = newKey()
+  checkList('a record that outlives the ones before it in the index stays listed', async (store, now, owner) => {
     const long = await created(store, now, { owner, expiresAt: now + 9 * HOUR })
     await created(store, now, { owner, expiresAt: now + 1000 })
 
     await assertListed(store, owner, [long], now + 8 * HOUR)
   }),
 
-  checkList('a record follows its owner when a replace gives it to another', async (store) => {
-    const now = Date.now()
+  checkList('a record follows its owner when a replace gives it to another', async (store, now) => {
     const [first, second] = [newKey(), newKey()]
     const moved = successor(await created(store, now, { owner: first }), { owner: second })
 
@@ -128,9 +119,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, second, [moved], now)
   }),
 
-  checkList('a replace may give an owner to an anonymous record and take it away again', async (store) => {
-    const now = Date.now()
-    const owner = newKey()
+  checkList('a replace may give an owner to an anonymous record and take it away again', async (store, now, owner) => {
     const owned = successor(await created(store, now), { owner })
     const anonymous = successor(owned, { owner: undefined })
 
@@ -140,9 +129,8 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [], now)
   }),
 
-  checkList('a refused create or replace changes no index', async (store) => {
-    const now = Date.now()
-    const [owner, mallory] = [newKey(), newKey()]
+  checkList('a refused create or replace changes no index', async (store, now, owner) => {
+    const mallory = newKey()
     const record = await created(store, now, { owner })
 
     await store.create(newRecord(now, { key: record.key, owner: mallory }), now)
@@ -153,8 +141,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, mallory, [], now)
   }),
 
-  checkList('a key that is created anew belongs to its new owner only', async (store) => {
-    const now = Date.now()
+  checkList('a key that is created anew belongs to its new owner only', async (store, now) => {
     const [first, second] = [newKey(), newKey()]
     const expired = await created(store, now, { owner: first, expiresAt: now + 1000 })
     const record = await created(store, now + 1000, { key: expired.key, owner: second })
@@ -163,8 +150,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, second, [record], now + 1000)
   }),
 
-  checkList('owners that look alike are kept apart', async (store) => {
-    const now = Date.now()
+  checkList('owners that look alike are kept apart', async (store, now) => {
     const stem = newKey()
     const ends = [
       '',
@@ -204,9 +190,7 @@ export const listChecks: readonly StoreCheck[] = [
     for (const [owner, record] of records) await assertListed(store, owner, [record], now)
   }),
 
-  checkList('of ten sessions that one owner opens at once all are listed', async (store) => {
-    const now = Date.now()
-    const owner = newKey()
+  checkList('of ten sessions that one owner opens at once all are listed', async (store, now, owner) => {
     const records = Array.from({ length: 10 }, () => newRecord(now, { owner }))
 
     await Promise.all(records.map(async (record) => store.create(record, now)))
@@ -214,9 +198,7 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, records, now)
   }),
 
-  checkList('of ten sessions that are deleted at once none is listed', async (store) => {
-    const now = Date.now()
-    const owner = newKey()
+  checkList('of ten sessions that are deleted at once none is listed', async (store, now, owner) => {
     const records = await Promise.all(Array.from({ length: 11 }, async () => created(store, now, { owner })))
     const [kept, ...rest] = records
     assert.ok(kept)
@@ -226,30 +208,32 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [kept], now)
   }),
 
-  checkList('a record that can be read is listed, also while its create or replace is under way', async (store) => {
-    const now = Date.now()
-    for (let round = 0; round < 5; round++) {
-      const owner = newKey()
-      const anonymous = await created(store, now)
-      const [fresh, owned] = [newRecord(now, { owner }), successor(anonymous, { owner })]
-      let written = 0
-      const write = async (verb: () => unknown) => {
-        await verb()
-        written++
-      }
-      const look = async () => {
-        for (let looks = 0; written < 2 && looks < 1000; looks++) {
-          const live = [await store.read(fresh.key, now), await store.read(owned.key, now)]
-          const found = new Set(keysOf(await listed(store, owner, now, 100)))
-          for (const record of live) {
-            if (record?.owner === owner)
-              assert.ok(found.has(record.key), 'a record must be in the index before it can be read')
+  checkList(
+    'a record that can be read is listed, also while its create or replace is under way',
+    async (store, now) => {
+      for (let round = 0; round < 5; round++) {
+        const owner = newKey()
+        const anonymous = await created(store, now)
+        const [fresh, owned] = [newRecord(now, { owner }), successor(anonymous, { owner })]
+        let written = 0
+        const write = async (verb: () => unknown) => {
+          await verb()
+          written++
+        }
+        const look = async () => {
+          for (let looks = 0; written < 2 && looks < 1000; looks++) {
+            const live = [await store.read(fresh.key, now), await store.read(owned.key, now)]
+            const found = new Set(keysOf(await listed(store, owner, now, 100)))
+            for (const record of live) {
+              if (record?.owner === owner)
+                assert.ok(found.has(record.key), 'a record must be in the index before it can be read')
+            }
           }
         }
-      }
 
-      await Promise.all([write(() => store.create(fresh, now)), write(() => store.replace(owned, 1, now)), look()])
-      await assertListed(store, owner, [fresh, owned], now)
-    }
-  }),
+        await Promise.all([write(() => store.create(fresh, now)), write(() => store.replace(owned, 1, now)), look()])
+        await assertListed(store, owner, [fresh, owned], now)
+      }
+    },
+  ),
 ]

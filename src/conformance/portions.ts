@@ -60,8 +60,8 @@ function checkSize<Verb extends 'list' | 'listKeys' | 'scan'>(
     between: (items: readonly unknown[]) => Promise<void>,
   ) => Promise<unknown>,
 ): StoreCheck {
-  return checkWhere(verb, 'portions stay near their limit, however much there is', async (store) => {
-    const [now, owner] = [Date.now(), newKey()]
+  return checkWhere(verb, 'portions stay near their limit, however much there is', async (store, now) => {
+    const owner = newKey()
     await createdMany(store, now, MANY, () => ({ owner }))
     let largest = 0
 
@@ -81,8 +81,8 @@ function checkThroughout<Verb extends 'list' | 'listKeys' | 'scan'>(
   message: string,
   walk: (store: With<Verb>, now: number, owner: string, between: () => Promise<void>) => Promise<string[]>,
 ): StoreCheck {
-  return checkWhere(verb, title, async (store) => {
-    const [now, owner] = [Date.now(), newKey()]
+  return checkWhere(verb, title, async (store, now) => {
+    const owner = newKey()
     const records = await createdMany(store, now, MANY, () => ({ owner }))
     const [staying, leaving] = [records.slice(MANY / 2), records.slice(0, MANY / 2)]
 
@@ -93,8 +93,7 @@ function checkThroughout<Verb extends 'list' | 'listKeys' | 'scan'>(
 }
 
 const PORTIONED: readonly StoreCheck[] = [
-  checkWhere('list', 'portions of any size add up to all records of the owner', async (store) => {
-    const now = Date.now()
+  checkWhere('list', 'portions of any size add up to all records of the owner', async (store, now) => {
     const owner = newKey()
     const records = await createdMany(store, now, MANY, () => ({ owner }))
     await createdMany(store, now, 5, () => ({ owner: newKey() }))
@@ -118,30 +117,32 @@ const PORTIONED: readonly StoreCheck[] = [
     async (store, now, owner, between) => keysOf(await listed(store, owner, now, 5, between)),
   ),
 
-  checkWhere('listKeys', 'portions of any size add up to the keys of all live records of the owner', async (store) => {
-    const now = Date.now()
-    const owner = newKey()
-    const records = await createdMany(store, now, MANY, () => ({ owner }))
-    const brief = await created(store, now, { owner, expiresAt: now + 1000 })
-    const deleted = await created(store, now, { owner })
-    await store.delete(deleted.key)
-    await created(store, now, { owner: newKey() })
+  checkWhere(
+    'listKeys',
+    'portions of any size add up to the keys of all live records of the owner',
+    async (store, now) => {
+      const owner = newKey()
+      const records = await createdMany(store, now, MANY, () => ({ owner }))
+      const brief = await created(store, now, { owner, expiresAt: now + 1000 })
+      const deleted = await created(store, now, { owner })
+      await store.delete(deleted.key)
+      await created(store, now, { owner: newKey() })
 
-    for (const limit of LIMITS)
-      assert.deepEqual(
-        [...new Set(await listedKeys(store, owner, now + 1000, limit))].sort(),
-        keysOf(records).sort(),
-        `portions of ${limit} must add up to the keys of the owner's live records, and no other`,
-      )
-    assertAmong(await listedKeys(store, owner, now + 999, 100), [brief], 'a live record must be among the keys')
-    assert.deepEqual(await listedKeys(store, newKey(), now, 100), [], 'there are no keys of an owner without records')
-  }),
+      for (const limit of LIMITS)
+        assert.deepEqual(
+          [...new Set(await listedKeys(store, owner, now + 1000, limit))].sort(),
+          keysOf(records).sort(),
+          `portions of ${limit} must add up to the keys of the owner's live records, and no other`,
+        )
+      assertAmong(await listedKeys(store, owner, now + 999, 100), [brief], 'a live record must be among the keys')
+      assert.deepEqual(await listedKeys(store, newKey(), now, 100), [], 'there are no keys of an owner without records')
+    },
+  ),
 
   checkWhere(
     'listKeys',
     'a record follows its owner, and leaves with an end that takes its owner away',
-    async (store) => {
-      const now = Date.now()
+    async (store, now) => {
       const [first, second] = [newKey(), newKey()]
       const moved = successor(await created(store, now, { owner: first }), { owner: second })
       const ended = successor(await created(store, now, { owner: first }), { owner: undefined, payload: '' })
@@ -169,8 +170,7 @@ const SCANNED: readonly StoreCheck[] = [
   checkWhere(
     'scan',
     'portions of any size come to all live records, of all owners and of none, in full',
-    async (store) => {
-      const now = Date.now()
+    async (store, now) => {
       const records = await createdMany(store, now, MANY, (index) => ({
         owner: index % 3 === 0 ? newKey() : undefined,
         payload: index % 2 === 0 ? `text ${index}` : Uint8Array.of(0, 128, index),
@@ -186,8 +186,7 @@ const SCANNED: readonly StoreCheck[] = [
     },
   ),
 
-  checkWhere('scan', 'it leaves expired, ended and deleted records out', async (store) => {
-    const now = Date.now()
+  checkWhere('scan', 'it leaves expired, ended and deleted records out', async (store, now) => {
     const owner = newKey()
     const live = await createdMany(store, now, 3, () => ({ expiresAt: now + 1001 }))
     const expired = await createdMany(store, now, 3, () => ({ owner, expiresAt: now + 1000 }))

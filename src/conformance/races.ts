@@ -19,8 +19,7 @@ function onlyOne<T>(answers: readonly T[], answer: T): number {
 }
 
 export const raceChecks: readonly StoreCheck[] = [
-  check('of ten concurrent creates of one key one wins, and its record is the stored one', async (store) => {
-    const now = Date.now()
+  check('of ten concurrent creates of one key one wins, and its record is the stored one', async (store, now) => {
     const record = newRecord(now)
     const rivals = TEN.map((index) => ({ ...record, payload: `rival ${index}` }))
 
@@ -32,8 +31,7 @@ export const raceChecks: readonly StoreCheck[] = [
     await assertHolds(store, winner, now)
   }),
 
-  check('of ten concurrent creates over an expired record one wins', async (store) => {
-    const before = Date.now()
+  check('of ten concurrent creates over an expired record one wins', async (store, before) => {
     const expired = await created(store, before)
     const now = expired.expiresAt
 
@@ -44,21 +42,22 @@ export const raceChecks: readonly StoreCheck[] = [
     await assertHolds(store, newRecord(now, { key: expired.key, payload: `rival ${onlyOne(answers, true)}` }), now)
   }),
 
-  check('of ten concurrent replaces of one version one is done, and its record is the stored one', async (store) => {
-    const now = Date.now()
-    const record = await created(store, now)
-    const rivals = TEN.map((index) => successor(record, { payload: `rival ${index}` }))
+  check(
+    'of ten concurrent replaces of one version one is done, and its record is the stored one',
+    async (store, now) => {
+      const record = await created(store, now)
+      const rivals = TEN.map((index) => successor(record, { payload: `rival ${index}` }))
 
-    const answers = await Promise.all(rivals.map(async (rival) => store.replace(rival, 1, now)))
+      const answers = await Promise.all(rivals.map(async (rival) => store.replace(rival, 1, now)))
 
-    const winner = rivals[onlyOne(answers, 'done')]
-    assert.ok(winner)
-    assert.equal(answers.filter((answer) => answer === 'stale').length, 9)
-    await assertHolds(store, winner, now)
-  }),
+      const winner = rivals[onlyOne(answers, 'done')]
+      assert.ok(winner)
+      assert.equal(answers.filter((answer) => answer === 'stale').length, 9)
+      await assertHolds(store, winner, now)
+    },
+  ),
 
-  check('ten writers that try again after a stale replace are all counted', async (store) => {
-    const now = Date.now()
+  check('ten writers that try again after a stale replace are all counted', async (store, now) => {
     const { key } = await created(store, now, { payload: '0' })
 
     await together(async () => {
@@ -75,8 +74,7 @@ export const raceChecks: readonly StoreCheck[] = [
     assert.deepEqual([last?.payload, last?.version], ['10', 11])
   }),
 
-  check('a record deleted while it is replaced stays deleted', async (store) => {
-    const now = Date.now()
+  check('a record deleted while it is replaced stays deleted', async (store, now) => {
     await together(async (index) => {
       const record = await created(store, now)
       const replace = async () => store.replace(successor(record), 1, now)
@@ -89,8 +87,7 @@ export const raceChecks: readonly StoreCheck[] = [
     })
   }),
 
-  check('a record deleted while it is touched stays deleted', async (store) => {
-    const now = Date.now()
+  check('a record deleted while it is touched stays deleted', async (store, now) => {
     await together(async (index) => {
       const record = await created(store, now)
       const touch = async () => store.touch(record.key, 1, now + 1, now + 2 * HOUR, now + 1)
@@ -102,8 +99,7 @@ export const raceChecks: readonly StoreCheck[] = [
     })
   }),
 
-  check('a touch at the same time takes nothing from a replace', async (store) => {
-    const now = Date.now()
+  check('a touch at the same time takes nothing from a replace', async (store, now) => {
     await together(async (index) => {
       const record = await created(store, now)
       const next = successor(record, { lastSeenAt: now + 5, expiresAt: now + 5 + HOUR })
@@ -117,8 +113,7 @@ export const raceChecks: readonly StoreCheck[] = [
     })
   }),
 
-  check('of ten concurrent touches the latest instant stands', async (store) => {
-    const now = Date.now()
+  check('of ten concurrent touches the latest instant stands', async (store, now) => {
     const record = await created(store, now)
     const order = [3, 9, 1, 10, 2, 8, 5, 7, 4, 6]
 
@@ -131,14 +126,13 @@ export const raceChecks: readonly StoreCheck[] = [
     await assertHolds(store, { ...record, lastSeenAt: now + 10, expiresAt: now + 10 + HOUR }, now)
   }),
 
-  check('of ten concurrent deletes one is true', async (store) => {
-    const { key } = await created(store, Date.now())
+  check('of ten concurrent deletes one is true', async (store, now) => {
+    const { key } = await created(store, now)
 
     onlyOne(await together(async () => store.delete(key)), true)
   }),
 
-  check('a replace leaves a record that took the place of its own meanwhile', async (store) => {
-    const now = Date.now()
+  check('a replace leaves a record that took the place of its own meanwhile', async (store, now) => {
     await together(async (index) => {
       const record = await created(store, now)
       const anew = newRecord(now, { key: record.key, version: 5, payload: 'anew' })
@@ -156,41 +150,44 @@ export const raceChecks: readonly StoreCheck[] = [
     })
   }),
 
-  check('a read at the same time makes nobody read what was before a delete, a replace or a touch', async (store) => {
-    const now = Date.now()
-    await together(async (index) => {
-      const [deleted, replaced, touched] = [
-        await created(store, now),
-        await created(store, now),
-        await created(store, now),
-      ]
-      const next = successor(replaced)
-      const changes = [
-        async () => store.delete(deleted.key),
-        async () => store.replace(next, 1, now),
-        async () => store.touch(touched.key, 1, now + 5, now + 2 * HOUR, now),
-      ]
-      const reads = [deleted, replaced, touched].map(
-        ({ key }) =>
-          async () =>
-            store.read(key, now),
-      )
+  check(
+    'a read at the same time makes nobody read what was before a delete, a replace or a touch',
+    async (store, now) => {
+      await together(async (index) => {
+        const [deleted, replaced, touched] = [
+          await created(store, now),
+          await created(store, now),
+          await created(store, now),
+        ]
+        const next = successor(replaced)
+        const changes = [
+          async () => store.delete(deleted.key),
+          async () => store.replace(next, 1, now),
+          async () => store.touch(touched.key, 1, now + 5, now + 2 * HOUR, now),
+        ]
+        const reads = [deleted, replaced, touched].map(
+          ({ key }) =>
+            async () =>
+              store.read(key, now),
+        )
 
-      await Promise.all((index % 2 === 0 ? [...reads, ...changes] : [...changes, ...reads]).map(async (verb) => verb()))
+        await Promise.all(
+          (index % 2 === 0 ? [...reads, ...changes] : [...changes, ...reads]).map(async (verb) => verb()),
+        )
 
-      await assertAbsent(store, deleted.key, now, 'a deleted record must read as undefined')
-      await assertHolds(store, next, now, 'read must give what a replace has written')
-      await assertHolds(
-        store,
-        { ...touched, lastSeenAt: now + 5, expiresAt: now + 2 * HOUR },
-        now,
-        'read must give what a touch has moved',
-      )
-    })
-  }),
+        await assertAbsent(store, deleted.key, now, 'a deleted record must read as undefined')
+        await assertHolds(store, next, now, 'read must give what a replace has written')
+        await assertHolds(
+          store,
+          { ...touched, lastSeenAt: now + 5, expiresAt: now + 2 * HOUR },
+          now,
+          'read must give what a touch has moved',
+        )
+      })
+    },
+  ),
 
-  check('of thousands of reads all are answered, a hundred at a time', async (store) => {
-    const now = Date.now()
+  check('of thousands of reads all are answered, a hundred at a time', async (store, now) => {
     const record = await created(store, now)
     for (let round = 0; round < 50; round++) {
       const answers = await Promise.all(Array.from({ length: 100 }, async () => store.read(record.key, now)))

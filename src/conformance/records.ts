@@ -29,8 +29,7 @@ const ODD_TEXTS = [
 const ALL_BYTES = Uint8Array.from({ length: 256 }, (_, index) => index)
 
 export const readChecks: readonly StoreCheck[] = [
-  check('a record comes back with all its fields', async (store) => {
-    const now = Date.now()
+  check('a record comes back with all its fields', async (store, now) => {
     const record = await created(store, now, {
       version: 7,
       payload: '{"cart":[1,2]}',
@@ -44,43 +43,34 @@ export const readChecks: readonly StoreCheck[] = [
     await assertHolds(store, record, now)
   }),
 
-  check('an absent owner and an absent meta come back as undefined', async (store) => {
-    const now = Date.now()
+  check('an absent owner and an absent meta come back as undefined', async (store, now) => {
     const record = await created(store, now)
 
     await assertHolds(store, record, now)
   }),
 
-  check('a text payload comes back letter by letter, however odd or empty', async (store) => {
-    const now = Date.now()
+  check('a text payload comes back letter by letter, however odd or empty', async (store, now) => {
     for (const payload of ODD_TEXTS) await assertHolds(store, await created(store, now, { payload }), now)
   }),
 
-  check('a meta text comes back letter by letter, however odd', async (store) => {
-    const now = Date.now()
+  check('a meta text comes back letter by letter, however odd', async (store, now) => {
     for (const meta of ODD_TEXTS) await assertHolds(store, await created(store, now, { meta }), now)
   }),
 
-  check('a text payload of 64 kB comes back whole', async (store) => {
-    const now = Date.now()
-
+  check('a text payload of 64 kB comes back whole', async (store, now) => {
     await assertHolds(store, await created(store, now, { payload: 'x\u00e9\u6f22"'.repeat(16_384) }), now)
   }),
 
-  check('a payload of 300 kB comes back whole, as text and as bytes', async (store) => {
-    const now = Date.now()
+  check('a payload of 300 kB comes back whole, as text and as bytes', async (store, now) => {
     for (const payload of ['x'.repeat(307_200), Buffer.alloc(307_200, ALL_BYTES)])
       await assertHolds(store, await created(store, now, { payload }), now)
   }),
 
-  check('a meta text of 2000 characters comes back whole', async (store) => {
-    const now = Date.now()
-
+  check('a meta text of 2000 characters comes back whole', async (store, now) => {
     await assertHolds(store, await created(store, now, { meta: 'm'.repeat(2000) }), now)
   }),
 
-  check('versions are whole numbers of more than 16 bits', async (store) => {
-    const now = Date.now()
+  check('versions are whole numbers of more than 16 bits', async (store, now) => {
     for (const version of [255, 65_535, 1_000_000]) {
       const record = await created(store, now, { version })
       const next = successor(record)
@@ -95,8 +85,7 @@ export const readChecks: readonly StoreCheck[] = [
     }
   }),
 
-  check('a payload of bytes comes back as the same bytes', async (store) => {
-    const now = Date.now()
+  check('a payload of bytes comes back as the same bytes', async (store, now) => {
     const payloads = [
       ALL_BYTES,
       Buffer.from(ALL_BYTES).reverse(),
@@ -106,21 +95,17 @@ export const readChecks: readonly StoreCheck[] = [
     for (const payload of payloads) await assertHolds(store, await created(store, now, { payload }), now)
   }),
 
-  check('of bytes that are a window on a larger buffer only the window is kept', async (store) => {
-    const now = Date.now()
+  check('of bytes that are a window on a larger buffer only the window is kept', async (store, now) => {
     const record = await created(store, now, { payload: ALL_BYTES.subarray(100, 110) })
 
     await assertHolds(store, record, now)
   }),
 
-  check('a payload of 64 kB of bytes comes back whole', async (store) => {
-    const now = Date.now()
-
+  check('a payload of 64 kB of bytes comes back whole', async (store, now) => {
     await assertHolds(store, await created(store, now, { payload: Buffer.alloc(65_536, ALL_BYTES) }), now)
   }),
 
-  check('a replace may turn a text payload into bytes and back', async (store) => {
-    const now = Date.now()
+  check('a replace may turn a text payload into bytes and back', async (store, now) => {
     const text = await created(store, now, { payload: 'abc' })
     const bytes = successor(text, { payload: Buffer.from('abc') })
     const textAgain = successor(bytes, { payload: 'abc' })
@@ -131,8 +116,7 @@ export const readChecks: readonly StoreCheck[] = [
     await assertHolds(store, textAgain, now)
   }),
 
-  check('an owner comes back letter by letter, up to 255 characters', async (store) => {
-    const now = Date.now()
+  check('an owner comes back letter by letter, up to 255 characters', async (store, now) => {
     const owners = [
       '0',
       ' ',
@@ -149,8 +133,7 @@ export const readChecks: readonly StoreCheck[] = [
     for (const owner of owners) await assertHolds(store, await created(store, now, { owner }), now)
   }),
 
-  check('keys that look alike are kept apart', async (store) => {
-    const now = Date.now()
+  check('keys that look alike are kept apart', async (store, now) => {
     const stem = newKey().slice(0, 40)
     const records = []
     for (const end of ['aaa', 'AAA', 'aAa', 'a_a', 'a-a', '___', '---']) {
@@ -160,8 +143,7 @@ export const readChecks: readonly StoreCheck[] = [
     for (const record of records) await assertHolds(store, record, now)
   }),
 
-  check('missing, expired and deleted records read alike: undefined', async (store) => {
-    const now = Date.now()
+  check('missing, expired and deleted records read alike: undefined', async (store, now) => {
     const expired = await created(store, now)
     const deleted = await created(store, now)
     await store.delete(deleted.key)
@@ -171,8 +153,7 @@ export const readChecks: readonly StoreCheck[] = [
     await assertAbsent(store, deleted.key, now, 'a deleted record must read as undefined')
   }),
 
-  check('a record is live until the instant before expiresAt, and expired at it', async (store) => {
-    const now = Date.now()
+  check('a record is live until the instant before expiresAt, and expired at it', async (store, now) => {
     const record = await created(store, now)
 
     await assertHolds(store, record, record.expiresAt - 1)
@@ -181,8 +162,8 @@ export const readChecks: readonly StoreCheck[] = [
 
   check(
     "the caller's clock alone decides what is expired, also a year behind or ahead of the store's",
-    async (store) => {
-      for (const now of [Date.now() - 365 * DAY, Date.now() + 365 * DAY]) {
+    async (store, today) => {
+      for (const now of [today - 365 * DAY, today + 365 * DAY]) {
         const record = await created(store, now)
 
         await assertHolds(store, record, record.expiresAt - 1)
@@ -191,8 +172,8 @@ export const readChecks: readonly StoreCheck[] = [
     },
   ),
 
-  check('a record that is live by the clock of a caller a year behind can be deleted', async (store) => {
-    const now = Date.now() - 365 * DAY
+  check('a record that is live by the clock of a caller a year behind can be deleted', async (store, today) => {
+    const now = today - 365 * DAY
     const { key } = await created(store, now)
 
     assert.equal(await store.delete(key), true, 'delete must be true: there was a record')

@@ -36,34 +36,35 @@ const CLEANING_WIDTH = 10
 // Checks run one at a time: stores of one process may share a database, and one check's sweep would spoil another's counts.
 let queue: Promise<unknown> = Promise.resolve()
 
+/** A check of any store. `now` is the instant at which it begins. */
 export function check(
   title: string,
-  body: (store: SessionStore) => Promise<void>,
+  body: (store: SessionStore, now: number) => Promise<void>,
   deadline: number = DEADLINE,
 ): StoreCheck {
-  return checkOf(title, deadline, async (stores) => body(await stores.open()))
+  return checkOf(title, deadline, async (stores) => body(await stores.open(), Date.now()))
 }
 
 /** A check of an optional verb. It passes when the store does not have the verb. */
 export function checkWhere<Verb extends OptionalVerb>(
   verb: Verb,
   title: string,
-  body: (store: With<Verb>) => Promise<void>,
+  body: (store: With<Verb>, now: number) => Promise<void>,
 ): StoreCheck {
   const has = (store: SessionStore): store is With<Verb> => typeof store[verb] === 'function'
-  return check(`where the store has ${verb}, ${title}`, async (store) => {
-    if (has(store)) await body(store)
+  return check(`where the store has ${verb}, ${title}`, async (store, now) => {
+    if (has(store)) await body(store, now)
   })
 }
 
 /** A check of two stores over the same data. It passes when the source is not a function that opens them. */
 export function checkBeside(
   title: string,
-  body: (store: SessionStore, other: SessionStore) => Promise<void>,
+  body: (store: SessionStore, other: SessionStore, now: number) => Promise<void>,
 ): StoreCheck {
   return checkOf(`where a function opens the store, ${title}`, DEADLINE, async (stores) => {
     const store = await stores.open()
-    if (stores.canOpenMore) await body(store, await stores.open())
+    if (stores.canOpenMore) await body(store, await stores.open(), Date.now())
   })
 }
 
