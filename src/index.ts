@@ -9,19 +9,20 @@ export { SessionError } from './errors.ts'
 export { currentSession, tryCurrentSession } from './session/manager.ts'
 export { session } from './middleware.ts'
 export { MemoryStore } from './stores/memory.ts'
+export type { Duration } from './duration.ts'
 export type { SessionCodec } from './record/codec.ts'
 export type { CookieOptions } from './cookie/cookie.ts'
 export type { KeygripLike, Secrets } from './cookie/keyring.ts'
 export type { SessionErrorCode } from './errors.ts'
 export type { DestroyReason, EventMessage, RejectReason, SessionLogger } from './events.ts'
 export type { KeepOptions, SessionData, SessionManager } from './session/manager.ts'
-export type { SessionInfo, SessionMiddleware, SessionState } from './middleware.ts'
+export type { SessionMiddleware, SessionState } from './session-middleware.ts'
+export type { SessionInfo } from './session/info.ts'
 export type { SchemaIssue, SchemaResult, StandardSchema } from './record/schema.ts'
 export type {
   ClearSiteData,
   CrossSiteOptions,
   DeviceBoundOptions,
-  Duration,
   EncryptionOptions,
   SessionOptions,
   SkipHeader,

@@ -20,6 +20,7 @@ import type { SessionMiddleware } from './session-middleware.ts'
 import { commit, commitPending, dropPending, onEarlyHeaders } from './session/commit.ts'
 import type { Core, RequestInfo } from './session/core.ts'
 import { assertSameSite } from './session/cross-site.ts'
+import type { SessionInfo } from './session/info.ts'
 import { Loader } from './session/load.ts'
 import { requestSessionOf, SessionManager, type SessionData } from './session/manager.ts'
 import { Turns, WriteQueue } from './session/queues.ts'
@@ -28,12 +29,9 @@ import { RequestSession } from './session/request-session.ts'
 import { exposerOf } from './session/state.ts'
 import { Touches } from './session/touches.ts'
 import { Watches } from './session/watches.ts'
-import { Sessions, type SessionInfo } from './sessions.ts'
+import { Sessions } from './sessions.ts'
 import { settingsOf, type Settings } from './settings.ts'
 import { Sweeper } from './sweeper.ts'
-
-export type { SessionMiddleware, SessionState } from './session-middleware.ts'
-export type { SessionInfo } from './sessions.ts'
 
 /**
  * Makes the middleware that gives each request its session, at `ctx.state.session` and {@link currentSession}. Mount it once,

@@ -8,8 +8,6 @@ import type { SessionCodec } from './record/codec.ts'
 import type { StandardSchema } from './record/schema.ts'
 import type { SessionStore } from './store.ts'
 
-export type { Duration } from './duration.ts'
-
 /** A request header that leaves the request without a session. */
 export interface SkipHeader {
   /** In upper or lower case: names of headers are case-insensitive. */

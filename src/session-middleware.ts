@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 // A named import: a default import of a CommonJS module needs esModuleInterop in the programs that read our declarations.
 import type { Next, ParameterizedContext } from 'koa'
 import type { SessionData, SessionManager } from './session/manager.ts'
-import type { SessionInfo } from './sessions.ts'
+import type { SessionInfo } from './session/info.ts'
 
 /**
  * What `ctx.state` holds below the middleware, for `new Koa<SessionState>()` and `new Router<SessionState>()`: the session of

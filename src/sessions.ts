@@ -18,8 +18,6 @@ import { updateRecord } from './session/update-record.ts'
 import { refusesData } from './session/validation.ts'
 import type { RecordPage, SessionRecord } from './store.ts'
 
-export type { SessionInfo } from './session/info.ts'
-
 // `destroyEverything` makes another pass when one took longer than a tombstone is sure to exist: a session may have got a new id
 // in a part that the pass had left already.
 const MAX_PASSES = 5
