@@ -1,5 +1,6 @@
 // Pure functions: apply one request's changes to a state that another request may have stored meanwhile.
 import { ABSENT, setOwn, valueOf, type Changes, type Flash, type PendingChanges, type Snapshot } from './changes.ts'
+import type { Codec } from './codec.ts'
 import { withMaxAge } from './lifetime.ts'
 import { newMetadata, type Draft, type Stored } from './record.ts'
 import type { SessionRecord } from '../store.ts'
@@ -40,11 +41,7 @@ export function applyChanges(snapshot: Snapshot, changes: Changes): Snapshot {
  *
  * Equal values conflict too: when two requests both count from 4 to 5, one count is lost.
  */
-export function conflictingKeys(
-  newer: Snapshot,
-  changes: Changes,
-  codec: { same(value: unknown, stored: unknown): boolean },
-): string[] {
+export function conflictingKeys(newer: Snapshot, changes: Changes, codec: Pick<Codec, 'same'>): string[] {
   const keys: string[] = []
   for (const { key, base } of changes) {
     const stored = Object.hasOwn(newer, key) ? newer[key] : ABSENT
@@ -55,11 +52,7 @@ export function conflictingKeys(
 }
 
 /** The keys of data that differ between two states of a session. */
-export function changedKeys(
-  before: Snapshot,
-  after: Snapshot,
-  codec: { same(value: unknown, stored: unknown): boolean },
-): string[] {
+export function changedKeys(before: Snapshot, after: Snapshot, codec: Pick<Codec, 'same'>): string[] {
   if (before === after) return []
   const isChanged = (key: string): boolean => {
     const [old, current] = [valueOf(before, key), valueOf(after, key)]

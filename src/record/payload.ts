@@ -1,6 +1,6 @@
 // Contents <-> the payload of a record: codec, size, encryption, and which codec wrote it.
 import { hash } from 'node:crypto'
-import { jsonCodec, type Codec } from './codec.ts'
+import { jsonCodec, type Codec, type SessionCodec } from './codec.ts'
 import { DecodeCache } from './decode-cache.ts'
 import { Encryption, OVERHEAD, type BoundTo, type EncryptionSettings } from './encryption.ts'
 import type { Flash, Snapshot } from './changes.ts'
@@ -139,7 +139,7 @@ export class Payload {
     return own ?? json
   }
 
-  #parsed(codec: { parse(text: string): unknown }, text: string): Contents {
+  #parsed(codec: SessionCodec, text: string): Contents {
     let value: unknown
     try {
       value = codec.parse(text)
@@ -186,14 +186,14 @@ const PROBES: readonly object[] = [{ it: [1, 'text', null, true] }, { it: new Da
 const REFUSED = 'refused'
 
 /** The mark of a codec; empty if it writes and reads as JSON does, even if it refuses values that are not JSON. */
-function markOf(codec: SomeCodec): string {
+function markOf(codec: SessionCodec): string {
   const habits = PROBES.map((probe) => habitOf(codec, probe))
   const isJson = habits.every((habit, at) => habit === JSON_HABITS[at] || (at > 0 && habit === REFUSED))
   return isJson ? '' : `~${hash('sha256', habits.join('\n'), 'base64url').slice(0, 8)}:`
 }
 
 /** What a codec does with a value: its text, unless that differs each time (an app may encrypt there), and the type that comes back. */
-function habitOf(codec: SomeCodec, probe: object): string {
+function habitOf(codec: SessionCodec, probe: object): string {
   try {
     const text = codec.stringify(probe)
     const back = codec.parse(text) as { it?: unknown }
@@ -203,7 +203,5 @@ function habitOf(codec: SomeCodec, probe: object): string {
     return REFUSED
   }
 }
-
-type SomeCodec = Pick<Codec, 'stringify' | 'parse'>
 
 const JSON_HABITS: readonly string[] = PROBES.map((probe) => habitOf(JSON, probe))

@@ -61,14 +61,8 @@ export function checkDraft(session: RequestSession, draft: Draft): Promise<unkno
  *
  * @throws {SessionError} `ERR_SESSION_SCHEMA`.
  */
-export function checkUnfilled({
-  core,
-  status,
-  isUnchecked,
-  publicId,
-  stored,
-  scope,
-}: RequestSession): Promise<unknown> | undefined {
+export function checkUnfilled(session: RequestSession): Promise<unknown> | undefined {
+  const { core, status, isUnchecked, publicId, stored, scope } = session
   if (!isUnchecked || status !== 'live' || Object.keys(stored.data).length > 0) return undefined
   return validate(core, publicId, stored.data, scope)
 }
