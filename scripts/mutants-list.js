@@ -2067,7 +2067,7 @@ export const mutants = [
   m(
     'takeOver(): an unsafe request of another site finds the session by its old cookie',
     'migrate/passage.ts',
-    '      assertOwnSite(this.#session)\n',
+    '      assertOwnSite(this.#request)\n',
     '',
     'migrate/overlap',
   ),

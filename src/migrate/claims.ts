@@ -2,8 +2,8 @@
 // came from). These records have no payload, so that nothing shows them as sessions, and keys that no id has. The secret that a
 // record names is sealed under another secret that only the browser has: reading the store reveals neither.
 import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes } from 'node:crypto'
+import type { CheckedStore as Store } from '../checked-store.ts'
 import type { SessionRecord } from '../store.ts'
-import type { ClaimStore as Store } from './session-access.ts'
 
 /** How long a take-over may take, in milliseconds. After that another request may claim the session. */
 const MAX_WORK = 15_000
@@ -27,7 +27,7 @@ export async function claim(store: Store, name: string, until: number, now: numb
   const key = keyOf('claim', name)
   const record = noteOf(key, now, Math.max(until, now + MAX_WORK), undefined)
   if (await store.create(record, now)) return { kind: 'ours', record }
-  const held = await store.read(key, now)
+  const held = await read(store, key, now)
   if (held === undefined) return { kind: 'busy' }
   if (held.meta !== undefined) return taken(held, name)
   if (now - held.lastSeenAt < MAX_WORK) return { kind: 'busy' }
@@ -42,7 +42,7 @@ export async function claimOf(
   name: string,
   now: number,
 ): Promise<Extract<Claim, { kind: 'taken' }> | undefined> {
-  const held = await store.read(keyOf('claim', name), now)
+  const held = await read(store, keyOf('claim', name), now)
   return held?.meta === undefined ? undefined : taken(held, name)
 }
 
@@ -75,7 +75,7 @@ export async function release(
   now: number,
 ): Promise<void> {
   if (await endClaim(store, record, now)) return
-  const held = await store.read(record.key, now)
+  const held = await read(store, record.key, now)
   if (held?.meta !== undefined && taken(held, name).id === id) await endClaim(store, held, now)
 }
 
@@ -100,18 +100,26 @@ export async function tie(store: Store, id: string, { name, expiresAt, until }: 
   const content = [name, Number.isFinite(expiresAt) ? expiresAt : 0]
   const record = noteOf(key, now, until, seal(content, 'tie', id))
   if (await store.create(record, now)) return
-  const held = await store.read(key, now)
+  const held = await read(store, key, now)
   // If two requests replace the tie at once, either may win.
   if (held !== undefined) await store.replace({ ...record, version: held.version + 1 }, held.version, now)
 }
 
 export async function tieOf(store: Store, id: string, now: number): Promise<Tie | undefined> {
-  const held = await store.read(keyOf('tie', id), now)
+  const held = await read(store, keyOf('tie', id), now)
   const found = unseal(held?.meta, 'tie', id)
   if (held === undefined || !Array.isArray(found)) return undefined
   const [name, expiresAt] = found as unknown[]
   if (typeof name !== 'string' || typeof expiresAt !== 'number') return undefined
   return { name, expiresAt: expiresAt === 0 ? Infinity : expiresAt, until: held.expiresAt }
+}
+
+/** The note under that key. A damaged one is deleted, and the result is `undefined`. */
+async function read(store: Store, key: string, now: number): Promise<SessionRecord | undefined> {
+  const held = await store.read(key, now)
+  if (held !== 'corrupt') return held
+  await store.delete(key)
+  return undefined
 }
 
 function noteOf(key: string, now: number, expiresAt: number, meta: string | undefined): SessionRecord {

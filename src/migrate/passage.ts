@@ -5,19 +5,11 @@ import type { Context } from 'koa'
 import { atMost } from '../deadlines.ts'
 import { invalidMix, SessionError } from '../errors.ts'
 import { MAX_COOKIE_AGE } from '../record/lifetime.ts'
-import type { SessionManager } from '../session/manager.ts'
+import { requestSessionOf, type SessionManager } from '../session/manager.ts'
+import type { RequestSession } from '../session/request-session.ts'
 import * as claims from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
-import {
-  adopt,
-  assertOwnSite,
-  cookieNameOf,
-  facadeOf,
-  isRolling,
-  leave,
-  ownerToBe,
-  claimStoreOf,
-} from './session-access.ts'
+import { adopt, assertOwnSite, leave, ownerToBe } from './session-access.ts'
 
 // A browser may send several requests with the old cookie before it has the new one: each must find the session. After this time,
 // in milliseconds, the old cookie opens nothing, so that copies of it are useless.
@@ -44,8 +36,10 @@ export class Passage<Data extends object> {
   readonly #atWork: Map<string, Promise<void>>
   readonly #ctx: Context
   readonly #session: SessionManager<Data>
-  readonly #store: ReturnType<typeof claimStoreOf>
-  readonly #facade: ReturnType<typeof facadeOf>
+  /** What is behind the session. */
+  readonly #request: RequestSession
+  readonly #store: RequestSession['core']['store']
+  readonly #facade: RequestSession['facade']
   /** The tie of this request's session to an old one, during an overlap; `old` if the request finds it. */
   #tied:
     | {
@@ -66,15 +60,16 @@ export class Passage<Data extends object> {
     this.#atWork = atWork
     this.#ctx = ctx
     this.#session = session
-    this.#store = claimStoreOf(session)
-    this.#facade = facadeOf(session)
+    this.#request = requestSessionOf(session)
+    this.#store = this.#request.core.store
+    this.#facade = this.#request.facade
   }
 
   /** Runs before the handlers see the session. @throws {TypeError} if both cookies have the same name. */
   async enter(): Promise<void> {
     const { from, until, overlap } = this.#settings
     // Otherwise our cookie would be cleared along with the old one.
-    if (from.cookies.includes(cookieNameOf(this.#session)))
+    if (from.cookies.includes(this.#request.info.cookie.name))
       throw invalidMix(
         "options.cookie of session() has the name of the old cookie: give ours another one, such as 'sid'",
       )
@@ -109,7 +104,7 @@ export class Passage<Data extends object> {
     // changes are not stored, the stored owner counts.
     // With koa-session's facade, session() ends a session that is set to null, but only after this.
     if (newId === undefined || (!isDropped && this.#facade?.willEnd === true)) return this.#end(old)
-    if (owner !== undefined && (isDropped ? this.#session.owner : ownerToBe(this.#session)) !== owner)
+    if (owner !== undefined && (isDropped ? this.#session.owner : ownerToBe(this.#request)) !== owner)
       return this.#end(old)
     if (newId === id) return
     await claims.tie(this.#store, newId, tie, this.#now())
@@ -129,7 +124,7 @@ export class Passage<Data extends object> {
     const old = name === undefined ? undefined : await from.find(name, this.#ctx)
     const lives = old !== undefined && old.expiresAt > now
     if (!lives && now < tie.expiresAt && this.#wouldSend()) {
-      await leave(this.#session)
+      await leave(this.#request)
       return true
     }
     if (!lives) {
@@ -208,7 +203,7 @@ export class Passage<Data extends object> {
       const old = await from.find(name, this.#ctx)
       const now = this.#now()
       if (old === undefined || old.expiresAt <= now) return false
-      assertOwnSite(this.#session)
+      assertOwnSite(this.#request)
       const claim = await claims.claim(this.#store, name, until, now)
       if (claim.kind === 'ours') {
         const taking = this.#take(old, claim.record)
@@ -239,7 +234,7 @@ export class Passage<Data extends object> {
     const { from, overlap } = this.#settings
     const now = this.#now()
     const isInTime = now < takenAt + Math.max(overlap, GRACE)
-    const answer = isInTime && id !== undefined ? await adopt(this.#session, id) : 'gone'
+    const answer = isInTime && id !== undefined ? await adopt(this.#request, id) : 'gone'
     if (answer === 'adopted') {
       if (overlap > 0) await this.#checkTie()
       return true
@@ -256,7 +251,7 @@ export class Passage<Data extends object> {
     const now = this.#now()
     let id: string | undefined
     try {
-      const lifetime = isRolling(session) ? old.maxAge : old.expiresAt - now
+      const lifetime = this.#request.core.settings.lifetime.rolling ? old.maxAge : old.expiresAt - now
       if (old.maxAge !== undefined && lifetime !== undefined)
         session.maxAge = Math.round(
           Math.min(Math.max(Number.isFinite(lifetime) ? lifetime : old.maxAge, 1000), MAX_COOKIE_AGE),

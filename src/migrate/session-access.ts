@@ -1,5 +1,5 @@
-// What a take-over needs of a request's session beyond the public API: access to its store, and a switch to another session, or
-// to none, before the handlers see it.
+// What a take-over does to a request's session beyond the public API: it may switch to another session, or to none, before the
+// handlers see it.
 import { isUnsafe } from '../cookie/cross-site.ts'
 import { publicIdOf } from '../cookie/id.ts'
 import { NO_CHANGES } from '../record/changes.ts'
@@ -7,34 +7,9 @@ import { draftOf } from '../record/merge.ts'
 import { successorOf } from '../record/tombstone.ts'
 import { assertSameSite } from '../session/cross-site.ts'
 import { endSession } from '../session/destroy.ts'
-import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import { readLive, takeNewer } from '../session/newest.ts'
 import { ownerInData } from '../session/owner.ts'
 import type { RequestSession } from '../session/request-session.ts'
-import type { Replaced, SessionRecord } from '../store.ts'
-
-/** The store of claims and ties. */
-export interface ClaimStore {
-  create(record: SessionRecord, now: number): Promise<boolean>
-  /** A damaged record is deleted, and the result is `undefined`. */
-  read(key: string, now: number): Promise<SessionRecord | undefined>
-  replace(record: SessionRecord, version: number, now: number): Promise<Replaced>
-}
-
-/** The session store behind a manager. Calls have its deadline and reject only with `ERR_SESSION_STORE`. */
-export function claimStoreOf(session: SessionManager): ClaimStore {
-  const { store } = requestSessionOf(session).core
-  return {
-    create: async (record, now) => store.create(record, now),
-    async read(key, now) {
-      const held = await store.read(key, now)
-      if (held !== 'corrupt') return held
-      await store.delete(key)
-      return undefined
-    },
-    replace: async (record, version, now) => store.replace(record, version, now),
-  }
-}
 
 /**
  * Refuses a request of another site: an old cookie opens a live session too, and the browser may send it from sites from which it
@@ -42,35 +17,17 @@ export function claimStoreOf(session: SessionManager): ClaimStore {
  *
  * @throws {SessionError} `ERR_SESSION_CROSS_SITE` in an unsafe request of another site.
  */
-export function assertOwnSite(session: SessionManager): void {
-  const { core, info } = requestSessionOf(session)
+export function assertOwnSite({ core, info }: RequestSession): void {
   if (isUnsafe(info.request)) assertSameSite(core, info, undefined)
 }
 
-/** The name of the session's own cookie. */
-export function cookieNameOf(session: SessionManager): string {
-  return requestSessionOf(session).info.cookie.name
-}
-
-/** koa-session's face of the session; `undefined` without the option `koaSession`. */
-export function facadeOf(session: SessionManager): RequestSession['facade'] {
-  return requestSessionOf(session).facade
-}
-
 /** The owner of the session once its pending changes are stored: `options.owner` may find another owner in them. */
-export function ownerToBe(session: SessionManager): string | undefined {
-  const request = requestSessionOf(session)
-  const { core, record } = request
-  if (core.settings.owner === undefined) return session.owner
-  const pending = request.pending.collect()
-  return pending === NO_CHANGES
-    ? session.owner
-    : ownerInData(core, draftOf(request.stored, record, pending, core.settings.now()))
-}
-
-/** Whether use renews the lifetime. */
-export function isRolling(session: SessionManager): boolean {
-  return requestSessionOf(session).core.settings.lifetime.rolling
+export function ownerToBe({ core, record, stored, pending }: RequestSession): string | undefined {
+  if (core.settings.owner === undefined) return record?.owner
+  const changes = pending.collect()
+  return changes === NO_CHANGES
+    ? record?.owner
+    : ownerInData(core, draftOf(stored, record, changes, core.settings.now()))
 }
 
 /**
@@ -80,8 +37,7 @@ export function isRolling(session: SessionManager): boolean {
  * old cookie is no proof of it). Both change nothing. `'late'` if it has just got a new id, which another response carries: this
  * request may change nothing, as one that comes with the replaced id.
  */
-export async function adopt(session: SessionManager, id: string): Promise<'adopted' | 'gone' | 'unproven' | 'late'> {
-  const request = requestSessionOf(session)
+export async function adopt(request: RequestSession, id: string): Promise<'adopted' | 'gone' | 'unproven' | 'late'> {
   const { core, info } = request
   const publicId = publicIdOf(id)
   const known = await readLive(core, publicId)
@@ -105,8 +61,7 @@ export async function adopt(session: SessionManager, id: string): Promise<'adopt
 }
 
 /** Ends the session of this request, which goes on as a visitor's. */
-export async function leave(session: SessionManager): Promise<void> {
-  const request = requestSessionOf(session)
+export async function leave(request: RequestSession): Promise<void> {
   if (request.record === undefined) return
   await endSession(request.core, request.record, 'elsewhere')
   request.startAnew()
