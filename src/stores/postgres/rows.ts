@@ -4,18 +4,11 @@ import { CorruptRecord, type SessionRecord } from '../../store.ts'
 import { unlessCorrupt } from '../corrupt.ts'
 import { base64, fromText, toText } from '../text.ts'
 
-/** A row with the columns that the statements name. */
-interface Row {
-  readonly key: string
-  readonly version: string
-  readonly owner: string | null
-  readonly created_at: string
-  readonly last_seen_at: string
-  readonly expires_at: string
-  readonly meta: string | null
-  readonly payload: string | null
-  readonly payload_bytes: string | null
-}
+// The columns that the statements name.
+const TEXTS = ['key', 'version', 'created_at', 'last_seen_at', 'expires_at'] as const
+const TEXTS_OR_NULL = ['owner', 'meta', 'payload', 'payload_bytes'] as const
+
+type Row = Readonly<Record<(typeof TEXTS)[number], string> & Record<(typeof TEXTS_OR_NULL)[number], string | null>>
 
 export type Values = (string | null)[]
 
@@ -56,14 +49,10 @@ export function readable(rows: readonly unknown[]): SessionRecord[] {
 
 /** @throws {SessionError} for a row without the columns that were asked for, which must not pass for a missing session. */
 export function toRow(value: unknown): Row {
-  keyOf(value)
-  for (const column of ['version', 'created_at', 'last_seen_at', 'expires_at'] as const) {
-    if (typeof (value as Partial<Row>)[column] !== 'string') throw otherAnswer()
-  }
-  for (const column of ['owner', 'meta', 'payload', 'payload_bytes'] as const) {
-    const field = (value as Partial<Row>)[column]
-    if (field !== null && typeof field !== 'string') throw otherAnswer()
-  }
+  const columns = (value ?? {}) as Readonly<Record<string, unknown>>
+  const isText = (column: string) => typeof columns[column] === 'string'
+  const isWhole = TEXTS.every(isText) && TEXTS_OR_NULL.every((column) => columns[column] === null || isText(column))
+  if (!isWhole) throw otherAnswer()
   return value as Row
 }
 
