@@ -1981,8 +1981,8 @@ export const mutants = [
     ...m(
       'RedisStore: a subscription whose server no longer answers is not noticed',
       'stores/redis/subscription.ts',
-      '} else if (this.#isSilent) {',
-      '} else if (!this.#stands) {',
+      "if (this.#state === 'up') {",
+      "if (this.#state === 'up' || this.#state === 'silent') {",
       'stores/redis-ends',
     ),
     needs: 'redis-server',

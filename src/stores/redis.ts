@@ -26,11 +26,12 @@ import { prefixOf } from './redis/prefix.ts'
 import { isWrongType, PortionReader } from './redis/portion-reader.ts'
 import { runScript } from './redis/run.ts'
 import { CREATE, DELETE, LONGEST, REPLACE, TOUCH, type Script } from './redis/scripts.ts'
-import { feedOf, Subscription, type RedisSubscriber } from './redis/subscription.ts'
+import { feedOf, type RedisSubscriber } from './redis/feeds.ts'
+import { Subscription } from './redis/subscription.ts'
 import { walkCluster, walkServer } from './redis/walk.ts'
 
 export type { RedisClient } from './redis/client.ts'
-export type { RedisSubscriber } from './redis/subscription.ts'
+export type { RedisSubscriber } from './redis/feeds.ts'
 
 /** The options of a {@link RedisStore}. */
 export interface RedisStoreOptions {
