@@ -23,8 +23,9 @@ export class KeyedQueue {
   readonly #lines = new Map<string, Line>()
   /** Keys with an unsettled write of a lapsed turn, and the newest write since then. */
   readonly #overdue = new Map<string, Call | undefined>()
-  #asked = 0
-  #lastAnswered = 0
+  /** How many calls were made so far, and the number of the last one that was answered. */
+  asked = 0
+  lastAnswered = 0
 
   /** Runs `work` once all earlier turns of that key have settled or lapsed. */
   run<Result>(key: string, work: (turn: Turn) => Promise<Result>): Promise<Result> {
@@ -43,22 +44,12 @@ export class KeyedQueue {
 
   /** One foreign call. */
   async ask<T>(call: Call<T>): Promise<T> {
-    const number = ++this.#asked
+    const number = ++this.asked
     try {
       return await call()
     } finally {
-      this.#lastAnswered = Math.max(this.#lastAnswered, number)
+      this.lastAnswered = Math.max(this.lastAnswered, number)
     }
-  }
-
-  /** How many calls were made so far. */
-  get asked(): number {
-    return this.#asked
-  }
-
-  /** Whether a call that was made after the first `count` ones has been answered. */
-  hasAnsweredSince(count: number): boolean {
-    return this.#lastAnswered > count
   }
 
   /** Remembers the newest write of a key that has a late write, to repeat it once that one lands. */
@@ -164,7 +155,7 @@ export class Turn {
   #isLost(): boolean {
     if (this.#call === undefined) return false
     const { number, since } = this.#call
-    return performance.now() - since >= LOST_AFTER && this.#queue.hasAnsweredSince(number)
+    return performance.now() - since >= LOST_AFTER && this.#queue.lastAnswered > number
   }
 
   #lapse(): void {
