@@ -41,60 +41,57 @@ export interface ExpressStore {
  */
 export function fromExpressStore(store: ExpressStore, ...none: readonly []): SessionStore {
   assertStore('fromExpressStore()', store, 'a store for express-session', ['get', 'set', 'destroy'], none)
-  return new KeyValueStore('fromExpressStore()', store, new ExpressClient(store))
+  return new KeyValueStore('fromExpressStore()', store, clientOf(store))
 }
 
-class ExpressClient implements KeyValueClient {
-  readonly #store: ExpressStore
-  #hasCalledBack = false
-
-  constructor(store: ExpressStore) {
-    this.#store = store
-  }
-
-  async get(key: string): Promise<unknown> {
-    try {
-      const session = await this.#called(this.#store.get.length >= 2, (callback) => this.#store.get(key, callback))
-      return recordIn(session)
-    } catch (error) {
-      if (isNotFound(error)) return undefined
-      throw error
-    }
-  }
-
-  async set(key: string, record: string, ttl: number): Promise<void> {
-    // Stores differ in which of these they read, so each must state the lifetime.
-    const cookie = { originalMaxAge: ttl, maxAge: ttl, expires: new Date(Date.now() + ttl), path: '/', httpOnly: true }
-    await this.#called(this.#store.set.length >= 3, (callback) => this.#store.set(key, { cookie, record }, callback))
-  }
-
-  async remove(key: string): Promise<void> {
-    await this.#called(this.#store.destroy.length >= 2, (callback) => this.#store.destroy(key, callback))
-  }
-
+function clientOf(store: ExpressStore): KeyValueClient {
+  let hasCalledBack = false
   /**
    * Calls with a callback. If the store also returns a promise, its rejection counts.
    *
    * The promise's value counts only if the function declares no callback and the store has never called one: an async
    * function that does call back may resolve before it has the answer.
    */
-  #called(
+  const called = (
     namesCallback: boolean,
     call: (callback: (error?: unknown, value?: unknown) => void) => unknown,
-  ): Promise<unknown> {
-    return new Promise((resolve, reject) => {
+  ): Promise<unknown> =>
+    new Promise((resolve, reject) => {
       const refuse = (error: unknown): void => reject(error instanceof Error ? error : new Error(String(error)))
       const answer = call((error, value) => {
-        this.#hasCalledBack = true
+        hasCalledBack = true
         // As express-session does, which treats any truthy value as an error.
         if (error) refuse(error)
         else resolve(value)
       })
       if (!isPromise<unknown>(answer)) return
       answer.then((value) => {
-        if (!namesCallback && !this.#hasCalledBack) resolve(value)
+        if (!namesCallback && !hasCalledBack) resolve(value)
       }, refuse)
     })
+  return {
+    async get(key) {
+      try {
+        return recordIn(await called(store.get.length >= 2, (callback) => store.get(key, callback)))
+      } catch (error) {
+        if (isNotFound(error)) return undefined
+        throw error
+      }
+    },
+    async set(key, record, ttl) {
+      // Stores differ in which of these they read, so each must state the lifetime.
+      const cookie = {
+        originalMaxAge: ttl,
+        maxAge: ttl,
+        expires: new Date(Date.now() + ttl),
+        path: '/',
+        httpOnly: true,
+      }
+      await called(store.set.length >= 3, (callback) => store.set(key, { cookie, record }, callback))
+    },
+    async remove(key) {
+      await called(store.destroy.length >= 2, (callback) => store.destroy(key, callback))
+    },
   }
 }
 

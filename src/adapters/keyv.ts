@@ -33,44 +33,36 @@ export function fromKeyv(keyv: KeyvLike, ...none: readonly []): SessionStore {
       'this Keyv answers an outage as an absent session: update it to 5.5 or later, or make it with throwOnErrors: true',
     )
   }
-  return new KeyValueStore('fromKeyv()', keyv, new KeyvClient(keyv))
+  return new KeyValueStore('fromKeyv()', keyv, clientOf(keyv))
 }
 
-class KeyvClient implements KeyValueClient {
-  readonly #keyv: KeyvLike
-  #errors = 0
-  #lastError: unknown
-
-  constructor(keyv: KeyvLike) {
-    this.#keyv = keyv
-    keyv.on?.('error', (error) => {
-      this.#errors++
-      this.#lastError = error
-    })
-  }
-
-  async get(key: string): Promise<unknown> {
-    if (typeof this.#keyv.getRaw !== 'function')
-      return this.#watched(() => notByCallback('fromKeyv()', this.#keyv.get(key)))
-    // Keyv 5 conceals a failed get(), but not a failed getRaw().
-    const held = await this.#watched(() => this.#keyv.getRaw?.(key))
-    return typeof held === 'object' && held !== null && 'value' in held ? held.value : held
-  }
-
-  async set(key: string, record: string, ttl: number): Promise<void> {
-    const isSet = await this.#watched(() => this.#keyv.set(key, record, ttl))
-    if (isSet === false) throw new Error('Keyv did not store the session')
-  }
-
-  async remove(key: string): Promise<void> {
-    await this.#watched(() => this.#keyv.delete(key))
-  }
-
+function clientOf(keyv: KeyvLike): KeyValueClient {
+  let errors = 0
+  let lastError: unknown
+  keyv.on?.('error', (error) => {
+    errors++
+    lastError = error
+  })
   /** Fails if an error was emitted meanwhile. It may belong to another call, but no outage is taken for an absent session. */
-  async #watched(call: () => unknown): Promise<unknown> {
-    const before = this.#errors
+  const watched = async (call: () => unknown): Promise<unknown> => {
+    const before = errors
     const answer = await call()
-    if (this.#errors === before) return answer
-    throw this.#lastError instanceof Error ? this.#lastError : new Error(String(this.#lastError))
+    if (errors === before) return answer
+    throw lastError instanceof Error ? lastError : new Error(String(lastError))
+  }
+  return {
+    async get(key) {
+      if (typeof keyv.getRaw !== 'function') return watched(() => notByCallback('fromKeyv()', keyv.get(key)))
+      // Keyv 5 conceals a failed get(), but not a failed getRaw().
+      const held = await watched(() => keyv.getRaw?.(key))
+      return typeof held === 'object' && held !== null && 'value' in held ? held.value : held
+    },
+    async set(key, record, ttl) {
+      const isSet = await watched(() => keyv.set(key, record, ttl))
+      if (isSet === false) throw new Error('Keyv did not store the session')
+    },
+    async remove(key) {
+      await watched(() => keyv.delete(key))
+    },
   }
 }

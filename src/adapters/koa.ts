@@ -3,7 +3,7 @@
 import type { SessionStore } from '../store.ts'
 import { assertStore, notByCallback } from './arguments.ts'
 import { recordIn } from './express.ts'
-import { KeyValueStore, MAX_TTL, type KeyValueClient } from './key-value-store.ts'
+import { KeyValueStore, MAX_TTL } from './key-value-store.ts'
 
 /** What a store for koa-session gets for a session: what koa-session would give it, with the record in place of data. */
 export interface KoaStoredSession {
@@ -35,27 +35,17 @@ export interface KoaStore {
  */
 export function fromKoaStore(store: KoaStore, ...none: readonly []): SessionStore {
   assertStore('fromKoaStore()', store, 'a store for koa-session', ['get', 'set', 'destroy'], none)
-  return new KeyValueStore('fromKoaStore()', store, new KoaClient(store))
-}
-
-class KoaClient implements KeyValueClient {
-  readonly #store: KoaStore
-
-  constructor(store: KoaStore) {
-    this.#store = store
-  }
-
-  async get(key: string): Promise<unknown> {
-    // Some stores set a session's lifetime to this when they read it, so it must be the longest.
-    return recordIn(await notByCallback('fromKoaStore()', this.#store.get(key, MAX_TTL, { rolling: false })))
-  }
-
-  async set(key: string, record: string, ttl: number): Promise<void> {
-    const session = { record, _expire: Date.now() + ttl, _maxAge: ttl }
-    await this.#store.set(key, session, ttl, { rolling: false, changed: true })
-  }
-
-  async remove(key: string): Promise<void> {
-    await this.#store.destroy(key, {})
-  }
+  return new KeyValueStore('fromKoaStore()', store, {
+    async get(key) {
+      // Some stores set a session's lifetime to this when they read it, so it must be the longest.
+      return recordIn(await notByCallback('fromKoaStore()', store.get(key, MAX_TTL, { rolling: false })))
+    },
+    async set(key, record, ttl) {
+      const session = { record, _expire: Date.now() + ttl, _maxAge: ttl }
+      await store.set(key, session, ttl, { rolling: false, changed: true })
+    },
+    async remove(key) {
+      await store.destroy(key, {})
+    },
+  })
 }
