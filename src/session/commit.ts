@@ -129,11 +129,10 @@ function planOf(session: RequestSession, occasion: Occasion): Plan {
   // The common case of a visitor without a session: there is nothing to store.
   if (session.status === 'new' && !session.pending.hasContents) return 'nothing'
   // The changes of a destroyed session are not collected: that throws for a value that cannot be stored.
-  const pending = session.status === 'destroyed' ? NO_CHANGES : session.pending.collect()
+  if (session.status === 'destroyed') return 'nothing'
+  const pending = session.pending.collect()
   const hasChanges = pending !== NO_CHANGES
   switch (session.status) {
-    case 'destroyed':
-      return 'nothing'
     case 'gone':
     case 'unbound':
       // A change that only removes things is not refused: they are gone with the session.
