@@ -435,8 +435,8 @@ export const mutants = [
   m(
     'a sign-in in a session that ended takes its data along',
     'session/regenerate.ts',
-    'hasEnded ? emptyDraft(now) : draftOf(session.stored, undefined, pending, now) const draft = carryOver(session, ground, hasEnded ? false : keep,',
-    'draftOf(session.stored, undefined, pending, now)\n  const draft = carryOver(session, ground, keep,',
+    'hasEnded ? emptyDraft(now) : draftOf(session.stored, undefined, renewal.pending, now) const draft = carryOver(session, ground, hasEnded ? { ...renewal, keep: false } : renewal,',
+    'draftOf(session.stored, undefined, renewal.pending, now)\n  const draft = carryOver(session, ground, renewal,',
     'scenes/sign-in',
   ),
   m(

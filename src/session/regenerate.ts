@@ -18,6 +18,13 @@ import { refusesData } from './validation.ts'
 /** Which keys of data are kept under a new id: all, none, or these. */
 export type Keep = boolean | readonly string[]
 
+/** What a new id is asked for: what is stored with it, what is kept, and who signs in. */
+interface Renewal {
+  readonly pending: PendingChanges
+  readonly keep: Keep
+  readonly owner: string | undefined
+}
+
 /**
  * Gives the session a new id and ends the old one; with an `owner`, signs that owner in. See the manager. `'seen'` keeps only
  * the data as this request sees it, and what else is pending.
@@ -37,21 +44,18 @@ export async function regenerate(
     note(pending)
     // Without what other requests store in the old session from now on.
     if (keep === 'seen') pending = { ...pending, seen: applyChanges(session.stored.data, pending.changes) }
-    const hasRotated = session.status === 'live' && (await rotate(session, pending, kept, owner))
+    const renewal = { pending, keep: kept, owner }
+    const hasRotated = session.status === 'live' && (await rotate(session, renewal))
     // A sign-in is not refused when the session has ended: it begins another one.
     if (!hasRotated && session.status !== 'new' && owner === undefined) refuse(session)
-    if (!hasRotated) await begin(session, pending, kept, owner)
+    if (!hasRotated) await begin(session, renewal)
     session.pending.detach(session.stored, pending)
   })
 }
 
 /** @returns whether the session lives on under a new id; `false` if it has ended. */
-async function rotate(
-  session: RequestSession,
-  pending: PendingChanges,
-  keep: Keep,
-  owner: string | undefined,
-): Promise<boolean> {
+async function rotate(session: RequestSession, renewal: Renewal): Promise<boolean> {
+  const { pending, keep, owner } = renewal
   const attempt = (): Promise<Replaced> => {
     const { core, stored } = session
     const now = core.settings.now()
@@ -59,7 +63,7 @@ async function rotate(
       pending.seen === undefined ? conflictingKeys(stored.data, pending.changes, core.payload.codec) : []
     if (conflicts.length > 0) refuseConflict(session, conflicts)
     const ground = draftOf(stored, requireRecord(session), pending, now)
-    const draft = carryOver(session, ground, keep, owner, pending, now)
+    const draft = carryOver(session, ground, renewal, now)
     if (conflicts.length > 0) assertNotBroughtBack(session, pending, draft)
     const isFreshStart = keep === false || isSomebodyElse(ground.owner, draft.owner)
     const isSignIn =
@@ -70,30 +74,18 @@ async function rotate(
 }
 
 /** Begins a session under a new id: from what this request has if it was not stored yet, empty if it ended meanwhile. */
-async function begin(
-  session: RequestSession,
-  pending: PendingChanges,
-  keep: Keep,
-  owner: string | undefined,
-): Promise<void> {
+async function begin(session: RequestSession, renewal: Renewal): Promise<void> {
   const now = session.core.settings.now()
   const hasEnded = session.status !== 'new'
-  const ground = hasEnded ? emptyDraft(now) : draftOf(session.stored, undefined, pending, now)
-  const draft = carryOver(session, ground, hasEnded ? false : keep, owner, pending, now)
+  const ground = hasEnded ? emptyDraft(now) : draftOf(session.stored, undefined, renewal.pending, now)
+  const draft = carryOver(session, ground, hasEnded ? { ...renewal, keep: false } : renewal, now)
   if (hasEnded) session.forgetEnded()
   session.forgetId()
   await insert(session, draft, now)
 }
 
 /** What is kept of a session under its new id, signed in if an owner is given. */
-function carryOver(
-  session: RequestSession,
-  draft: Draft,
-  keep: Keep,
-  owner: string | undefined,
-  pending: PendingChanges,
-  now: number,
-): Draft {
+function carryOver(session: RequestSession, draft: Draft, { pending, keep, owner }: Renewal, now: number): Draft {
   if (pending.seen !== undefined)
     return applyOwner(
       session,
