@@ -9,7 +9,7 @@ import { invalidType, isAnswer, unboundError } from './errors.ts'
 import { Events } from './events.ts'
 import { forwardedManager, outerScope } from './outer-scope.ts'
 import { markReached, warnIfNeverReached } from './mount-check.ts'
-import { DeviceBinding } from './device-bound/policy.ts'
+import { bindingCheck } from './device-bound/policy.ts'
 import { DeviceRoutes, type Route } from './device-bound/routes.ts'
 import { warnOfSettings } from './notices.ts'
 import { methodOptions } from './option-functions.ts'
@@ -134,7 +134,7 @@ export class MountedSession {
       updates: new Turns(),
       touches: new Touches(),
       watches: new Watches(store, payload, settings),
-      binding: settings.deviceBound === undefined ? undefined : new DeviceBinding(settings.deviceBound),
+      binding: settings.deviceBound === undefined ? undefined : bindingCheck(settings.deviceBound),
       requests: this.requests,
       onEarlyHeaders,
       running: 0,
