@@ -105,13 +105,9 @@ export class Sender {
   }
 
   async write(statement: Statement): Promise<Written> {
-    const answer = (await this.#run(statement)) as {
-      affectedRows?: unknown
-      insertId?: unknown
-      serverStatus?: unknown
-    }
-    const [affectedRows, insertId] = [Number(answer.affectedRows), Number(answer.insertId)]
-    if (Number.isNaN(affectedRows) || Number.isNaN(insertId)) throw unexpected()
+    const answer = (await this.#run(statement)) as Partial<Record<keyof Written | 'serverStatus', unknown>>
+    const written = { affectedRows: Number(answer.affectedRows), insertId: Number(answer.insertId) }
+    if (Number.isNaN(written.affectedRows) || Number.isNaN(written.insertId)) throw unexpected()
     if ((Number(answer.serverStatus) & IN_TRANSACTION) !== 0) {
       throw new SessionError(
         'ERR_SESSION_STORE',
@@ -119,7 +115,7 @@ export class Sender {
           'autocommit on',
       )
     }
-    return { affectedRows, insertId }
+    return written
   }
 
   /** Runs a statement, and repeats it if the server's error means that nothing was done and that it may succeed. */
