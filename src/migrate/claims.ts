@@ -8,57 +8,54 @@ import type { SessionRecord } from '../store.ts'
 /** How long a take-over may take, in milliseconds. After that another request may claim the session. */
 const MAX_WORK = 15_000
 
-/** The state of an old session in the new store. */
-export type Claim =
-  /** The caller has the claim: it takes the session over, then calls `settle` or `release`. */
-  | { readonly kind: 'ours'; readonly record: SessionRecord }
-  /** Another request is taking it over. */
-  | { readonly kind: 'busy' }
-  /** It was taken over at `takenAt`. `id` is the id of its new session; `undefined` if that was ended. */
-  | {
-      readonly kind: 'taken'
-      readonly id: string | undefined
-      readonly takenAt: number
-      readonly record: SessionRecord
-    }
+/** The record of a claim, and the name of the old session that it is for. */
+export interface Held {
+  readonly name: string
+  readonly record: SessionRecord
+}
+
+/** The claim of a session that was taken over at `takenAt`. `id` is the id of its new session; `undefined` if that was ended. */
+export interface Taken extends Held {
+  readonly kind: 'taken'
+  readonly id: string | undefined
+  readonly takenAt: number
+}
+
+/**
+ * The state of an old session in the new store. `'ours'`: the caller takes it over, then calls `settle` or `release`. `'busy'`:
+ * another request is taking it over.
+ */
+export type Claim = ({ readonly kind: 'ours' } & Held) | { readonly kind: 'busy' } | Taken
 
 /** Claims an old session. Of any number of concurrent callers, in any process, one gets `'ours'`. */
 export async function claim(store: Store, name: string, until: number, now: number): Promise<Claim> {
   const key = keyOf('claim', name)
   const record = noteOf(key, now, Math.max(until, now + MAX_WORK), undefined)
-  if (await store.create(record, now)) return { kind: 'ours', record }
+  if (await store.create(record, now)) return { kind: 'ours', name, record }
   const held = await read(store, key, now)
   if (held === undefined) return { kind: 'busy' }
   if (held.meta !== undefined) return taken(held, name)
   if (now - held.lastSeenAt < MAX_WORK) return { kind: 'busy' }
   // `createdAt` is that of this take-over: the one before came to nothing.
   const again = { ...record, version: held.version + 1 }
-  return (await store.replace(again, held.version, now)) === 'done' ? { kind: 'ours', record: again } : { kind: 'busy' }
+  const isOurs = (await store.replace(again, held.version, now)) === 'done'
+  return isOurs ? { kind: 'ours', name, record: again } : { kind: 'busy' }
 }
 
 /** The claim of an old session that was taken over, without claiming it; `undefined` if it was not. */
-export async function claimOf(
-  store: Store,
-  name: string,
-  now: number,
-): Promise<Extract<Claim, { kind: 'taken' }> | undefined> {
+export async function claimOf(store: Store, name: string, now: number): Promise<Taken | undefined> {
   const held = await read(store, keyOf('claim', name), now)
   return held?.meta === undefined ? undefined : taken(held, name)
 }
 
-function taken(record: SessionRecord, name: string): Extract<Claim, { kind: 'taken' }> {
+function taken(record: SessionRecord, name: string): Taken {
   const id = unseal(record.meta, 'claim', name)
-  return { kind: 'taken', id: typeof id === 'string' ? id : undefined, takenAt: record.createdAt, record }
+  return { kind: 'taken', name, id: typeof id === 'string' ? id : undefined, takenAt: record.createdAt, record }
 }
 
 /** Records which session an old one goes on in; `undefined` ends it for good. Returns `false` if the claim has changed meanwhile. */
-export async function settle(
-  store: Store,
-  record: SessionRecord,
-  name: string,
-  id: string | undefined,
-  now: number,
-): Promise<boolean> {
+export async function settle(store: Store, claim: Held, id: string | undefined, now: number): Promise<boolean> {
+  const { name, record } = claim
   const settled = { ...record, version: record.version + 1, lastSeenAt: now, meta: seal(id ?? null, 'claim', name) }
   return (await store.replace(settled, record.version, now)) === 'done'
 }
@@ -67,13 +64,8 @@ export async function settle(
  * Releases a claim, so that the next request can take the old session over, unless another request already has. A claim that was
  * settled for `id` is released as well: the answer to that write may have been lost.
  */
-export async function release(
-  store: Store,
-  record: SessionRecord,
-  name: string,
-  id: string | undefined,
-  now: number,
-): Promise<void> {
+export async function release(store: Store, claim: Held, id: string | undefined, now: number): Promise<void> {
+  const { name, record } = claim
   if (await endClaim(store, record, now)) return
   const held = await read(store, record.key, now)
   if (held?.meta !== undefined && taken(held, name).id === id) await endClaim(store, held, now)

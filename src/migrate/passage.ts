@@ -186,7 +186,7 @@ export class Passage<Data extends object> {
       const claim = await claims.claim(this.#store, name, this.#settings.until, now)
       // Another request has ended it meanwhile: it stays ended.
       if (claim.kind === 'taken' && claim.id === undefined) return
-      if (claim.kind !== 'busy' && (await claims.settle(this.#store, claim.record, name, id, now))) return
+      if (claim.kind !== 'busy' && (await claims.settle(this.#store, claim, id, now))) return
       await pause(POLL)
     }
   }
@@ -206,7 +206,7 @@ export class Passage<Data extends object> {
       assertOwnSite(this.#request)
       const claim = await claims.claim(this.#store, name, until, now)
       if (claim.kind === 'ours') {
-        const taking = this.#take(old, claim.record)
+        const taking = this.#take(old, claim)
         const settled = taking.catch(() => undefined)
         this.#atWork.set(name, settled)
         try {
@@ -229,8 +229,7 @@ export class Passage<Data extends object> {
    * Joins the session that the old one goes on in. If that has ended or can no longer be joined, ends the old one. Returns whether it
    * goes on, and `'late'` if it does so under an id that is on its way to the browser.
    */
-  async #join(old: OldSession, claim: { id: string | undefined; takenAt: number }): Promise<boolean | 'late'> {
-    const { id, takenAt } = claim
+  async #join(old: OldSession, { id, takenAt }: claims.Taken): Promise<boolean | 'late'> {
     const { from, overlap } = this.#settings
     const now = this.#now()
     const isInTime = now < takenAt + Math.max(overlap, GRACE)
@@ -245,7 +244,7 @@ export class Passage<Data extends object> {
     return false
   }
 
-  async #take(old: OldSession, record: Parameters<typeof claims.settle>[1]): Promise<void> {
+  async #take(old: OldSession, claim: claims.Held): Promise<void> {
     const { from, overlap, goOn } = this.#settings
     const session = this.#session
     const now = this.#now()
@@ -265,13 +264,13 @@ export class Passage<Data extends object> {
         await claims.tie(this.#store, id, tie, now)
         this.#tied = { tie, old, id, owner: session.owner }
       }
-      if (!(await claims.settle(this.#store, record, old.name, id, now)))
+      if (!(await claims.settle(this.#store, claim, id, now)))
         throw new SessionError('ERR_SESSION_CONFLICT', 'another request took the same old session over meanwhile')
     } catch (error) {
       this.#tied = undefined
       // A half-made session must not stay. The claim is released first: a request that found it naming an ended session would
       // take that for a logout. If this fails too, the caller still gets the first error.
-      await claims.release(this.#store, record, old.name, id, now).catch(() => undefined)
+      await claims.release(this.#store, claim, id, now).catch(() => undefined)
       await session.destroy().catch(() => undefined)
       throw error
     }
