@@ -50,16 +50,18 @@ function disturbance(
   }
 }
 
+type PortionVerb = 'list' | 'listKeys' | 'scan'
+
+/** Walks through what a verb gives, in portions of five, and calls \`between\` after each. */
+type Walk<Verb extends PortionVerb, Found> = (
+  store: With<Verb>,
+  now: number,
+  owner: string,
+  between: (items: readonly unknown[]) => Promise<void>,
+) => Promise<Found>
+
 /** Checks that no portion is much larger than its limit. */
-function checkSize<Verb extends 'list' | 'listKeys' | 'scan'>(
-  verb: Verb,
-  walk: (
-    store: With<Verb>,
-    now: number,
-    owner: string,
-    between: (items: readonly unknown[]) => Promise<void>,
-  ) => Promise<unknown>,
-): StoreCheck {
+function checkSize<Verb extends PortionVerb>(verb: Verb, walk: Walk<Verb, unknown>): StoreCheck {
   return checkWhere(verb, 'portions stay near their limit, however much there is', async (store, now) => {
     const owner = newKey()
     await createdMany(store, now, MANY, () => ({ owner }))
@@ -75,11 +77,11 @@ function checkSize<Verb extends 'list' | 'listKeys' | 'scan'>(
 }
 
 /** Checks that a walk in portions of five finds each record that lives throughout, while others are created and deleted. */
-function checkThroughout<Verb extends 'list' | 'listKeys' | 'scan'>(
+function checkThroughout<Verb extends PortionVerb>(
   verb: Verb,
   title: string,
   message: string,
-  walk: (store: With<Verb>, now: number, owner: string, between: () => Promise<void>) => Promise<string[]>,
+  walk: Walk<Verb, string[]>,
 ): StoreCheck {
   return checkWhere(verb, title, async (store, now) => {
     const owner = newKey()
