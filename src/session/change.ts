@@ -48,9 +48,10 @@ export function prepare(
   return { pending, previous, ground, draft, conflicts, now }
 }
 
-export function write(session: RequestSession, { pending, previous, ground, draft, now }: Attempt): Written {
+export function write(session: RequestSession, attempt: Attempt): Written {
   const { payload, store } = session.core
-  const instants = nextInstants(session, previous, draft, pending, now)
+  const { previous, ground, draft, now } = attempt
+  const instants = nextInstants(session, attempt)
   const record = recordOf(payload, draft, previous.key, previous.version + 1, instants)
   // Ended by current limits, which the store does not know. 'stale' makes the caller read first whether it was used meanwhile.
   if (now >= session.endsAt && session.hasRunOut(previous, now, ground.metadata)) return { record, answer: 'stale' }
@@ -68,13 +69,7 @@ export function refuseConflict({ core, record }: RequestSession, keys: readonly 
 }
 
 /** When the changed session was used, and when it ends. */
-export function nextInstants(
-  session: RequestSession,
-  previous: SessionRecord,
-  draft: Draft,
-  pending: PendingChanges,
-  now: number,
-): Instants {
+export function nextInstants(session: RequestSession, { pending, previous, draft, now }: Attempt): Instants {
   const { lifetime } = session.core.settings
   const { isPassive } = session.info
   let lastSeenAt = Math.max(now, previous.lastSeenAt)

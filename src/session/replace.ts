@@ -183,7 +183,7 @@ function prepareTogether(changes: readonly WaitingChange[]): readonly Joined[] {
     const [previous, state] = [{ ...record, ...instants }, ground]
     const own = context.runInAsyncScope(() => prepare(session, pending, previous, state))
     if (own.draft.owner !== record.owner) return []
-    instants = nextInstants(session, own.previous, own.draft, pending, own.now)
+    instants = nextInstants(session, own)
     joined.push({ ...change, ...own })
     ground = own.draft
   }
