@@ -100,7 +100,7 @@ class Update<Result> {
     // Another method of this request changed the record meanwhile.
     if (session.record !== ground) return 'stale'
     if ('error' in run || (run.changes.length === 0 && pending === NO_CHANGES)) {
-      const answer = ground === undefined || this.#isFresh ? 'done' : await this.#verify(ground)
+      const answer = ground === undefined || this.#isFresh ? 'done' : await verify(session, ground)
       // A session that is not stored keeps its reason to be stored: `lazy: false`, or an id that was read.
       if (answer === 'done' && ground !== undefined && !('error' in run))
         session.pending.detach(session.stored, pending)
@@ -109,27 +109,25 @@ class Update<Result> {
     const wanted = { ...pending, changes: run.changes }
     const answer =
       ground === undefined
-        ? await this.#create(wanted)
+        ? await createWith(session, wanted)
         : await session.core.writes.hold(ground.key, replaceOnce(session, pending, wanted))
     if (answer === 'done') session.pending.detach(session.stored, pending)
     return answer
   }
+}
 
-  /** Nothing is written, so no compare-and-set has shown whether the function saw the newest data. */
-  async #verify(ground: SessionRecord): Promise<Replaced> {
-    const session = this.#session
-    const newest = await readLive(session.core, ground.key)
-    if (newest === undefined) return 'gone'
-    if (newest.record.version === ground.version) return 'done'
-    takeNewer(session, newest)
-    return 'stale'
-  }
+/** Nothing is written, so no compare-and-set has shown whether the function saw the newest data. */
+async function verify(session: RequestSession, ground: SessionRecord): Promise<Replaced> {
+  const newest = await readLive(session.core, ground.key)
+  if (newest === undefined) return 'gone'
+  if (newest.record.version === ground.version) return 'done'
+  takeNewer(session, newest)
+  return 'stale'
+}
 
-  async #create(wanted: PendingChanges): Promise<Replaced> {
-    const session = this.#session
-    const now = session.core.settings.now()
-    const draft = newDraft(session, wanted, now)
-    if (session.pending.mustStore || hasContents(draft)) await insert(session, draft, now)
-    return 'done'
-  }
+async function createWith(session: RequestSession, wanted: PendingChanges): Promise<Replaced> {
+  const now = session.core.settings.now()
+  const draft = newDraft(session, wanted, now)
+  if (session.pending.mustStore || hasContents(draft)) await insert(session, draft, now)
+  return 'done'
 }
