@@ -1,6 +1,6 @@
 // Reads the keys of a portion: with one command if they are on one server, else one by one.
 import { textOf, textsOf, unexpected, type Connection } from './client.ts'
-import { inPortions, runScript } from './run.ts'
+import { runScript } from './run.ts'
 import { HEAD_LENGTH, HEADS } from './scripts.ts'
 
 /** How many commands of one call may be under way at once. */
@@ -55,7 +55,10 @@ export class PortionReader {
       if (answers !== undefined) return answers
       this.#readsTogether = false
     }
-    return inPortions(names, WIDTH, alone)
+    const all: T[] = []
+    for (let at = 0; at < names.length; at += WIDTH)
+      all.push(...(await Promise.all(names.slice(at, at + WIDTH).map(alone))))
+    return all
   }
 }
 

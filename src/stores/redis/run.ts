@@ -20,15 +20,3 @@ export function runScript<T>(
     return ask(['EVAL', text, ...rest], key, then)
   })
 }
-
-/** The results of `each` for the items, with at most `width` calls under way. */
-export async function inPortions<T, R>(
-  items: readonly T[],
-  width: number,
-  each: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = []
-  for (let at = 0; at < items.length; at += width)
-    results.push(...(await Promise.all(items.slice(at, at + width).map(each))))
-  return results
-}
