@@ -1,7 +1,8 @@
 // Checks stored data: a request's own changes, or one update from outside of requests.
 import { withCount, type Entry } from './entry.ts'
 import type { Ledger } from './ledger.ts'
-import type { Contents, Mind } from './mind.ts'
+import type { Mind } from './mind.ts'
+import type { Contents } from './wishes.ts'
 
 /** A request changed a session, or stored its first record. */
 export function changed(ledger: Ledger, mind: Mind, entry: Entry, before: Contents, now: number): void {

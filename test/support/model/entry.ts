@@ -1,6 +1,6 @@
 // A session in the ledger: its record, and what became of it.
 import type { SessionRecord } from '../../../src/store.ts'
-import type { Contents, Message } from './mind.ts'
+import type { Contents, Message } from './wishes.ts'
 
 export interface Entry {
   record: SessionRecord

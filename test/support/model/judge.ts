@@ -4,18 +4,24 @@ import type { Replaced, SessionRecord } from '../../../src/store.ts'
 import { changed } from './change.ts'
 import { contentsOf, sameRecord, shown, type AskedTouch, type Entry } from './entry.ts'
 import type { Ledger } from './ledger.ts'
-import { kept, NOTHING, type Mind } from './mind.ts'
+import { kept, type Mind } from './mind.ts'
 import { moveOf, ownAfter } from './move.ts'
 import { replaced } from './replaced.ts'
+import type { Witness } from './told-store.ts'
+import { NOTHING } from './wishes.ts'
 
 /** How long a request with a replaced id counts as under way. */
 const UNDER_WAY = 10_000
 
-export class Judge {
+export class Judge implements Witness<Mind> {
   readonly #ledger: Ledger
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger
+  }
+
+  knows(key: string): boolean {
+    return this.#ledger.record(key) !== undefined
   }
 
   read(mind: Mind | undefined, key: string, now: number, answer: SessionRecord | undefined): void {

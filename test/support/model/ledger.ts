@@ -2,8 +2,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { SessionRecord } from '../../../src/store.ts'
 import type { Entry } from './entry.ts'
-import type { Contents, Mind } from './mind.ts'
+import type { Mind } from './mind.ts'
 import type { Lifetime } from './scenario.ts'
+import type { Contents } from './wishes.ts'
 
 export class Ledger {
   readonly #entries = new Map<string, Entry>()

@@ -3,7 +3,7 @@ import { SessionError, type SessionMiddleware } from '../../../src/index.ts'
 import type { Mind } from './mind.ts'
 import type { Call } from './scenario.ts'
 import type { Data } from './steps.ts'
-import type { Stage } from './told-store.ts'
+import type { Stage } from './stage.ts'
 
 /** Makes the call. `key` is the public id of the session that `update` changes. */
 export async function callFromOutside(

@@ -3,8 +3,9 @@ import type { SessionRecord } from '../../../src/store.ts'
 import { changed, counted } from './change.ts'
 import { contentsOf, withCount, type Entry } from './entry.ts'
 import type { Ledger } from './ledger.ts'
-import { kept, NOTHING, type Contents, type Mind } from './mind.ts'
+import { kept, type Mind } from './mind.ts'
 import { moveOf, ownAfter } from './move.ts'
+import { NOTHING, type Contents } from './wishes.ts'
 
 export function replaced(ledger: Ledger, mind: Mind, entry: Entry, record: SessionRecord, now: number): void {
   const before = entry.contents

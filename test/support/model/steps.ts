@@ -1,9 +1,10 @@
 // The steps of a handler, and the expected result of each.
 import { isDeepStrictEqual } from 'node:util'
 import { SessionError, type SessionManager } from '../../../src/index.ts'
-import { NOTHING, type Mind } from './mind.ts'
+import type { Mind } from './mind.ts'
 import type { Errand, Step } from './scenario.ts'
-import type { Stage } from './told-store.ts'
+import type { Stage } from './stage.ts'
+import { NOTHING } from './wishes.ts'
 
 export interface Data {
   a?: string

@@ -1,31 +1,46 @@
 // A store whose calls wait for their turn, and are reported to the judge one by one.
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../../../src/store.ts'
-import { Judge } from './judge.ts'
-import type { Ledger } from './ledger.ts'
-import type { Mind } from './mind.ts'
 import type { Scenario } from './scenario.ts'
 import type { Schedule } from './schedule.ts'
 
-/** The context of the store's calls. */
-export interface Stage {
+/** The context of the store's calls. `Asker` is a request in the model. */
+export interface Traffic<Asker> {
   readonly schedule: Schedule
-  readonly ledger: Ledger
   readonly calls: Scenario['calls']
-  readonly refusesConflicts: boolean
-  readonly now: number
   /** The request that runs now; `undefined` for one that only reads, after the run. */
-  readonly mind: Mind | undefined
+  readonly mind: Asker | undefined
 }
 
-export class ToldStore implements SessionStore {
-  readonly #inner: SessionStore
-  readonly #stage: Stage
-  readonly #judge: Judge
+/** Hears of each call when it has happened, in the order in which they happen. */
+export interface Witness<Asker> {
+  /** Whether a key belongs to this world: the store may hold sessions of others. */
+  knows(key: string): boolean
+  read(mind: Asker | undefined, key: string, now: number, answer: SessionRecord | undefined): void
+  create(mind: Asker | undefined, record: SessionRecord, now: number, answer: boolean): void
+  replace(mind: Asker | undefined, record: SessionRecord, version: number, now: number, answer: Replaced): void
+  /** A touch is about to be sent to the store. */
+  touching(key: string, touch: Pick<SessionRecord, 'version' | 'lastSeenAt' | 'expiresAt'>): void
+  touch(
+    mind: Asker | undefined,
+    key: string,
+    version: number,
+    lastSeenAt: number,
+    expiresAt: number,
+    now: number,
+    answer: boolean,
+  ): void
+  delete(mind: Asker | undefined, key: string, now: number): void
+}
 
-  constructor(inner: SessionStore, stage: Stage) {
+export class ToldStore<Asker> implements SessionStore {
+  readonly #inner: SessionStore
+  readonly #stage: Traffic<Asker>
+  readonly #judge: Witness<Asker>
+
+  constructor(inner: SessionStore, stage: Traffic<Asker>, judge: Witness<Asker>) {
     this.#inner = inner
     this.#stage = stage
-    this.#judge = new Judge(stage.ledger)
+    this.#judge = judge
   }
 
   create(record: SessionRecord, now: number): boolean | Promise<boolean> {
@@ -84,7 +99,7 @@ export class ToldStore implements SessionStore {
       () => this.#inner.listKeys?.(owner, now, limit, cursor) ?? { keys: [], cursor: undefined },
       () => undefined,
     )
-    const ours = (found: KeyPage): KeyPage => ({ ...found, keys: found.keys.filter((key) => this.#isOurs(key)) })
+    const ours = (found: KeyPage): KeyPage => ({ ...found, keys: found.keys.filter((key) => this.#judge.knows(key)) })
     return page instanceof Promise ? page.then(ours) : ours(page)
   }
 
@@ -95,13 +110,9 @@ export class ToldStore implements SessionStore {
     )
     const ours = (found: RecordPage): RecordPage => ({
       ...found,
-      records: found.records.filter(({ key }) => this.#isOurs(key)),
+      records: found.records.filter(({ key }) => this.#judge.knows(key)),
     })
     return page instanceof Promise ? page.then(ours) : ours(page)
-  }
-
-  #isOurs(key: string): boolean {
-    return this.#stage.ledger.record(key) !== undefined
   }
 
   #ask<T>(call: () => T | Promise<T>, tell: (answer: T) => void): T | Promise<T> {

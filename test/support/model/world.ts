@@ -7,13 +7,15 @@ import type { Socket } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import Koa, { type Context } from 'koa'
 import { session, type SessionManager, type SessionMiddleware, type SessionStore } from '../../../src/index.ts'
+import { Judge } from './judge.ts'
 import { Ledger } from './ledger.ts'
 import { Mind } from './mind.ts'
 import { callFromOutside } from './outside.ts'
 import { LIFETIMES, type Call, type Errand, type Lifetime, type Scenario, type Step } from './scenario.ts'
 import { Schedule, withPauses } from './schedule.ts'
 import { play, type Data } from './steps.ts'
-import { ToldStore, type Stage } from './told-store.ts'
+import { ToldStore } from './told-store.ts'
+import type { Stage } from './stage.ts'
 
 /** A browser's cookie: its value, and the number of keys at the time of its signature. */
 interface Cookie {
@@ -71,7 +73,7 @@ export class World implements Stage {
     this.#lifetime = LIFETIMES[scenario.lifetime] ?? LIFETIMES[0]
     this.refusesConflicts = scenario.onConflict === 'throw'
     this.ledger = new Ledger(this.#lifetime, this.refusesConflicts)
-    const told = new ToldStore(store, this)
+    const told = new ToldStore(store, this, new Judge(this.ledger))
     this.#houses = [0, 1].map(() => this.#house(told))
   }
 
