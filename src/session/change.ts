@@ -75,7 +75,7 @@ export function nextInstants(session: RequestSession, { pending, previous, draft
   let lastSeenAt = Math.max(now, previous.lastSeenAt)
   if (isPassive || lifetime.rolling) {
     const newest = session.core.touches.newest(previous)
-    const isNewStart = pending.maxAge !== undefined || draft.metadata.startedAt !== session.metadata.startedAt
+    const isNewStart = pending.maxAge !== undefined || (draft.owner !== undefined && draft.owner !== previous.owner)
     if (isPassive && !isNewStart) return { lastSeenAt: newest.lastSeenAt, expiresAt: newest.expiresAt }
     // A rolling cookie must not end before its session: both move together, when a touch is due.
     if (!isNewStart && !session.isTouchDue(previous, now)) lastSeenAt = newest.lastSeenAt

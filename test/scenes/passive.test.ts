@@ -58,6 +58,25 @@ claim('a poll that signs in, sets maxAge or destroys counts as ever', options, a
 })
 
 claim(
+  'a poll that signs in over another owner begins the lifetimes anew, also where that one has just signed in',
+  { ...options, owner: ({ profile }) => profile?.name },
+  async (t, { visitor, clock }) => {
+    await visitor.does((session) => {
+      session.data.a = 1
+      session.maxAge = '10m'
+    })
+
+    await visitor.does(async (session) => {
+      session.data.profile = { name: 'bob' }
+      await session.save()
+      session.data.profile = { name: 'ada' }
+    }, poll)
+
+    t.is((await visitor.does(({ expiresAt }) => expiresAt, poll)).result, clock.now + HOUR)
+  },
+)
+
+claim(
   'what a slow poll changes takes no use back that came meanwhile',
   options,
   async (t, { visitor, site, clock }) => {
