@@ -297,6 +297,20 @@ claim(
 )
 
 claim(
+  'a regenerate after a change that was refused in the session of a parallel sign-in is refused as gone',
+  { ...options, onConflict: 'throw' },
+  async (t, stage) => {
+    const reply = await follows(stage, async (session) => {
+      session.data.profile = { name: 'ada' }
+      await t.throwsAsync(async () => session.save(), { code: 'ERR_SESSION_CONFLICT' })
+      await session.regenerate()
+    })
+
+    t.deepEqual([reply.status, reply.code, reply.sid], [409, 'ERR_SESSION_GONE', []])
+  },
+)
+
+claim(
   'the merge event of a change in the session of a parallel sign-in names the keys of the others alone',
   options,
   async (t, stage) => {
