@@ -25,7 +25,7 @@ const parts = {
   nodes: { runs: [npm('test:nodes', ...tests)] },
   /** The same over the oldest supported major of Koa. */
   koa2: { runs: [npm('test:koa', '2', ...tests)] },
-  /** Random interleavings against a model, for minutes instead of seconds, over every store too. */
+  /** Random interleavings against two models, for minutes instead of seconds, over every store too. */
   model: {
     runs: [isQuick ? npm('test:model', '--runs', '100') : npm('test:model', '--store', 'all')],
     env: { TEST_STORES: 'all' },

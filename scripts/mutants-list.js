@@ -11,6 +11,27 @@ const redis = (name, before, after) => ({
 
 export const mutants = [
   m(
+    'an owner appears in data without a new id',
+    'session/owner.ts',
+    'owner !== session.record?.owner && !session.hasNewId',
+    'owner !== session.record?.owner && session.record === undefined',
+    'model/owner-model',
+  ),
+  m(
+    'what a former owner left in data passes to the next one',
+    'session/owner.ts',
+    'data: applyChanges({}, pending.changes), flash',
+    'data: draft.data, flash',
+    'model/owner-model',
+  ),
+  m(
+    'of parallel requests that set the same owner the later ones are refused',
+    'session/regenerate.ts',
+    'if (wanted === undefined || wanted === record.owner) return false',
+    'if (wanted !== undefined || record.owner === undefined) return false',
+    'model/owner-model',
+  ),
+  m(
     'a logout writes over what it did not read',
     'session/destroy.ts',
     'endedRecord(target, now), target.version, now - CLOCKS_APART',

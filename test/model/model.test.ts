@@ -2,7 +2,7 @@
 import test from 'ava'
 import type { Replaced, SessionRecord } from '../../src/index.ts'
 import { MemoryStore } from '../../src/index.ts'
-import { explore } from '../support/model/explore.ts'
+import { explore, requests } from '../support/model/explore.ts'
 import { PlainStore } from '../support/plain-store.ts'
 import { closeStores, openableStores } from '../support/stores.ts'
 
@@ -26,7 +26,7 @@ for (const kind of stores) {
       const runs = isMemory ? RUNS : FEW_RUNS
       const store = kind.open()
 
-      const found = await explore(() => (isMemory ? kind.open() : store), {
+      const found = await explore(requests, () => (isMemory ? kind.open() : store), {
         runs,
         seed: SEED,
         limit: LIMIT,
@@ -57,13 +57,13 @@ class Reviver extends PlainStore {
 }
 
 test.serial('the model notices a store where the last writer wins', async (t) => {
-  const found = await explore(() => new LastWriterWins(), { runs: 200, seed: SEED })
+  const found = await explore(requests, () => new LastWriterWins(), { runs: 200, seed: SEED })
 
   t.regex(found.counterexample ?? '', /replace said done instead of stale/)
 })
 
 test.serial('the model notices a store that revives what ended', async (t) => {
-  const found = await explore(() => new Reviver(), { runs: 200, seed: SEED })
+  const found = await explore(requests, () => new Reviver(), { runs: 200, seed: SEED })
 
   t.regex(found.counterexample ?? '', /replace said done instead of gone|was written again/)
 })

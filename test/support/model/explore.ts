@@ -1,8 +1,31 @@
 // Plays many scenarios against a store, and reports the smallest one that fails, with how to replay it.
 import fc from 'fast-check'
 import type { SessionStore } from '../../../src/index.ts'
-import { someScenario, told, type Scenario } from './scenario.ts'
+import * as ofOwners from '../owner-model/scenario.ts'
+import { World as WorldOfOwners } from '../owner-model/world.ts'
+import * as ofRequests from './scenario.ts'
 import { World } from './world.ts'
+
+/** A model: its scenarios, how one is played, and how it reads. */
+export interface Model<Scenario> {
+  readonly scenarios: fc.Arbitrary<Scenario>
+  readonly play: (scenario: Scenario, store: SessionStore) => Promise<void>
+  readonly told: (scenario: Scenario) => string
+}
+
+/** Requests of sessions whose owners sign in by `signIn`. */
+export const requests: Model<ofRequests.Scenario> = {
+  scenarios: ofRequests.someScenario,
+  play: (scenario, store) => new World(scenario, store).play(),
+  told: ofRequests.told,
+}
+
+/** Requests of sessions whose owners data names: the option `owner`. */
+export const owners: Model<ofOwners.Scenario> = {
+  scenarios: ofOwners.someScenario,
+  play: (scenario, store) => new WorldOfOwners(scenario, store).play(),
+  told: ofOwners.told,
+}
 
 export interface Exploration {
   /** The number of scenarios that were played. */
@@ -28,23 +51,27 @@ export interface Journey {
   readonly outside?: boolean | undefined
 }
 
-/** Plays scenarios until one fails. `open` gives the store of each. */
-export async function explore(
+/** Plays scenarios of a model until one fails. `open` gives the store of each. */
+export async function explore<Scenario extends { readonly outside: readonly unknown[] }>(
+  { scenarios, play, told }: Model<Scenario>,
   open: () => SessionStore,
   { runs, seed, path, limit, outside = true }: Journey,
 ): Promise<Exploration> {
-  const scenarios = outside ? someScenario : someScenario.map((scenario) => ({ ...scenario, outside: [] }))
-  const property = fc.asyncProperty(scenarios, (scenario) => new World(scenario, open()).play())
+  const wanted = outside ? scenarios : scenarios.map((scenario) => ({ ...scenario, outside: [] }))
+  const property = fc.asyncProperty(wanted, (scenario) => play(scenario, open()))
   const found = await fc.check(property, {
     numRuns: runs,
     seed,
     ...(path === undefined ? {} : { path }),
     ...(limit === undefined ? {} : { interruptAfterTimeLimit: limit }),
   })
-  return { runs: found.numRuns, seed, counterexample: found.counterexample === null ? undefined : report(found) }
+  return { runs: found.numRuns, seed, counterexample: found.counterexample === null ? undefined : report(found, told) }
 }
 
-function report({ counterexample, counterexamplePath, errorInstance, seed }: fc.RunDetails<[Scenario]>): string {
+function report<Scenario>(
+  { counterexample, counterexamplePath, errorInstance, seed }: fc.RunDetails<[Scenario]>,
+  told: Model<Scenario>['told'],
+): string {
   const [scenario] = counterexample ?? []
   const what =
     errorInstance instanceof Error

@@ -187,8 +187,8 @@ export class Wishes {
   pendingValues(): string[] {
     const values = [...this.changes().values()].flatMap(({ value, base }) => {
       if (!isObject(value)) return [value]
-      const read = isObject(base) ? Object.values(base) : []
-      return Object.values(value).filter((one) => !read.includes(one))
+      const read: unknown[] = isObject(base) ? Object.values(base) : []
+      return Object.values<unknown>({ ...value }).filter((one) => !read.includes(one))
     })
     return [
       ...this.dropped,
