@@ -103,10 +103,7 @@ export class CheckedStore {
    */
   async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
     if (this.#store.scan === undefined)
-      throw new SessionError(
-        'ERR_SESSION_UNSUPPORTED',
-        'this store cannot go through all its sessions: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for scan and destroyEverything',
-      )
+      throw unsupported('cannot go through all its sessions', 'scan and destroyEverything')
     return this.#call('scan', undefined, [now, limit, cursor], (answer) => recordPage(answer, now, cursor))
   }
 
@@ -165,9 +162,9 @@ export class CheckedStore {
   /** @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner. */
   assertIndex(): void {
     if (this.#store.list === undefined)
-      throw new SessionError(
-        'ERR_SESSION_UNSUPPORTED',
-        'this store keeps no index by owner: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for list, destroyAll, updateAll, maxPerOwner, and get, update and destroy with an owner',
+      throw unsupported(
+        'keeps no index by owner',
+        'list, destroyAll, updateAll, maxPerOwner, and get, update and destroy with an owner',
       )
   }
 
@@ -296,4 +293,11 @@ export class CheckedStore {
   #failed(operation: string, subject: Subject, cause: unknown): SessionError {
     return storeError(this.#events, operation, subject, cause)
   }
+}
+
+function unsupported(lack: string, verbs: string): SessionError {
+  return new SessionError(
+    'ERR_SESSION_UNSUPPORTED',
+    `this store ${lack}: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for ${verbs}`,
+  )
 }
