@@ -82,7 +82,10 @@ async function javascript(esbuild, ts, settings, folder, name) {
       tsconfigRaw: {},
     })
     const base = file.slice(file.lastIndexOf('/') + 1)
-    write(join(folder, file), `${code}//# sourceMappingURL=${base}.map\n`)
+    // esbuild notes which calls have no side effects; as a whole module has none (package.json says so), bundlers need no more.
+    // What the map says of the rest of such a line is some columns off.
+    const plain = code.replaceAll('/* @__PURE__ */ ', '')
+    write(join(folder, file), `${plain}//# sourceMappingURL=${base}.map\n`)
     write(
       join(folder, `${file}.map`),
       JSON.stringify({ ...JSON.parse(map), sources: [toward(`dist/${file}`, `src/${name}.ts`)] }),
