@@ -188,7 +188,9 @@ export interface SessionOptions<Data extends object = Record<string, unknown>> {
   /**
    * Reads the owner from data, in each commit that stores a change, for apps that sign in by other means than `signIn`, which is
    * refused then. It gets a copy of data and answers synchronously: a string of 1 to 255 characters, or `undefined` for no owner.
-   * When an owner appears or changes, the session gets a new id, as by `signIn`; when the owner goes away it does not.
+   * When an owner appears or changes, the session gets a new id, as by `signIn`; when the owner goes away it does not. Of the data of
+   * a different owner only what the request changed is kept. So let one key name the owner: of two, the one that the other hid is
+   * dropped with the rest, and a session that goes back to it is nobody's at its next change.
    *
    * ```ts
    * session<{ passport?: { user?: string } }>({ koaSession: true, owner: (data) => data.passport?.user })
