@@ -1623,7 +1623,7 @@ export const mutants = [
   m(
     'koaSession: save() stores an object after null in the old session',
     'session/manager.ts',
-    `    if (session.facade !== undefined) await session.facade.beginReplacing()
+    `    if (replacing !== undefined) await replacing
     await runExclusive(session, save)`,
     '    await runExclusive(session, save)',
     'compat/koa-session',
@@ -1800,14 +1800,14 @@ export const mutants = [
   m(
     'ctx.session = null ends nothing',
     'compat/koa-session.ts',
-    "if (this.pendingEnd === 'ended') return this.manager.destroy()",
-    "if (this.pendingEnd === 'ended') return",
+    "if (this.pendingEnd === 'ended') await this.manager.destroy()",
+    '',
     'compat/koa-session',
   ),
   m(
     'an object after ctx.session = null goes on under the old id',
     'compat/koa-session.ts',
-    "await runExclusive(session, () => regenerate(session, 'seen', undefined))",
+    "await regenerate(session, 'seen', undefined)",
     '',
     'compat/koa-session',
   ),

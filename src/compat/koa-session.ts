@@ -12,6 +12,7 @@ import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import { regenerate } from '../session/regenerate.ts'
 import type { RequestSession } from '../session/request-session.ts'
 import { exposerOf } from '../session/state.ts'
+import type { MaybePromise } from '../store.ts'
 import { copyOf, DataFacade, type Bag, type BagSource } from './data-facade.ts'
 
 type Manager = SessionManager<Bag>
@@ -62,23 +63,24 @@ export class KoaSessionFacade implements Facade {
 
   /** Whether `finish` ends the session or gives it a new id. */
   get willEnd(): boolean {
-    const { manager, pendingEnd } = this
-    // An object after null is a new session: the id of the old one must not open it.
-    return pendingEnd === 'ended' || (pendingEnd === 'replaced' && (!manager.isNew || manager.owner !== undefined))
+    return this.pendingEnd !== 'no'
   }
 
   /** Called when the handlers have returned: carries out what they asked for by assigning to `ctx.session`. */
   async finish(): Promise<void> {
     this.#noticeLostWrites()
-    if (!this.willEnd) return
-    if (this.pendingEnd === 'ended') return this.manager.destroy()
-    const session = this.#request
-    await runExclusive(session, () => regenerate(session, 'seen', undefined))
-    this.#end = 'no'
+    if (this.pendingEnd === 'replaced') await this.beginReplacing()
+    if (this.pendingEnd === 'ended') await this.manager.destroy()
   }
 
-  async beginReplacing(): Promise<void> {
-    if (this.pendingEnd === 'replaced') await this.finish()
+  beginReplacing(): MaybePromise<void> {
+    if (this.pendingEnd !== 'replaced') return undefined
+    return runExclusive(this.#request, async (session) => {
+      // A save() that nobody awaited may have been first.
+      if (this.pendingEnd !== 'replaced') return
+      await regenerate(session, 'seen', undefined)
+      this.#end = 'no'
+    })
   }
 
   async finishAll(): Promise<void> {
@@ -98,7 +100,8 @@ export class KoaSessionFacade implements Facade {
   regenerate(argument: unknown): Promise<void> | undefined {
     if (typeof argument === 'function') return this.settle(this.#startOver(), argument)
     // As in koa-session, null counts as no callback.
-    return this.manager.regenerate(argument ?? undefined)
+    const replacing = argument ?? this.beginReplacing()
+    return replacing instanceof Promise ? replacing : this.manager.regenerate(argument ?? undefined)
   }
 
   /** With a callback, the new session is empty and has a new object, and the old object goes on showing the old data (passport). */
@@ -145,16 +148,18 @@ export class KoaSessionFacade implements Facade {
   }
 
   #assign(value: unknown): void {
+    const { manager } = this
     if (value === null || value === undefined || value === false) {
-      if (this.#request.status !== 'destroyed') this.manager.clear()
+      if (this.#request.status !== 'destroyed') manager.clear()
       this.#end = 'ended'
       this.#endAfter = this.#request.cookie.signIns
       return
     }
     if (typeof value !== 'object' || Array.isArray(value))
       throw invalidType('ctx.session', 'an object, or null to end the session', value)
-    this.manager.data = isPlainObject(value) ? (value as Bag) : { ...value }
-    if (this.pendingEnd === 'ended') this.#end = 'replaced'
+    manager.data = isPlainObject(value) ? (value as Bag) : { ...value }
+    // An object after null is a new session: the id of the old one must not open it.
+    if (this.pendingEnd === 'ended') this.#end = manager.isNew && manager.owner === undefined ? 'no' : 'replaced'
   }
 
   /** Warns of a copy that was taken from a replaced object, changed, and not put into the new session: its change is lost. */

@@ -10,6 +10,7 @@ import type { PendingChanges } from '../record/changes.ts'
 import type { Payload } from '../record/payload.ts'
 import type { Binding } from '../record/record.ts'
 import type { Settings } from '../settings.ts'
+import type { MaybePromise } from '../store.ts'
 import type { Turns, WriteQueue } from './queues.ts'
 import type { RequestSession } from './request-session.ts'
 import type { Touches } from './touches.ts'
@@ -52,8 +53,8 @@ export interface Facade {
   readonly willEnd: boolean
   /** Carries it out for this chain and the chains around it, before the commit of a chain that may never return. */
   finishAll(): Promise<void>
-  /** Begins the session that the handlers put in the place of the old one, before anything of it is stored. */
-  beginReplacing(): Promise<void>
+  /** Begins the session that the handlers put in the place of the old one, before anything of it is stored, if they did. */
+  beginReplacing(): MaybePromise<void>
 }
 
 /** Checks whether the browser of a bound session has proved itself recently, and offers a registration. */

@@ -283,7 +283,8 @@ export class SessionManager<Data extends object = SessionData> {
   async save(...args: unknown[]): Promise<void> {
     if (refusesCallback(args, 'save')) return
     const session = this.#verb('session.save()')
-    if (session.facade !== undefined) await session.facade.beginReplacing()
+    const replacing = session.facade?.beginReplacing()
+    if (replacing !== undefined) await replacing
     await runExclusive(session, save)
   }
 
@@ -302,7 +303,8 @@ export class SessionManager<Data extends object = SessionData> {
   async update<Result>(fn: (data: Data) => Result | Promise<Result>): Promise<Result> {
     if (typeof fn !== 'function') throw invalidType('the argument of session.update()', 'a function', fn)
     const session = this.#open()
-    if (session.facade !== undefined) await session.facade.beginReplacing()
+    const replacing = session.facade?.beginReplacing()
+    if (replacing !== undefined) await replacing
     return update(session, fn as (data: object) => Result | Promise<Result>)
   }
 

@@ -268,9 +268,10 @@ for (const [verb, call] of [
 ] as const satisfies readonly (readonly [string, (ctx: Context) => unknown])[])
   for (const fails of [false, true])
     test(`an object after null is not stored in the old session by ${verb}${fails ? ', though the request fails' : ''}`, async (t) => {
+      const now = Date.now()
       const { middleware, ...app } = await ecosystem(
         t,
-        {},
+        { now: () => now },
         answering({
           ...more,
           '/anew': anew(async (ctx) => {
@@ -291,6 +292,59 @@ for (const [verb, call] of [
       t.deepEqual(JSON.parse((await browser.get('/tell')).body), [null, { fresh: true }, 60_000, ['hello']])
       t.is((await browser.send('/show', before)).body, '{}')
     })
+
+for (const [what, call] of [
+  ['a save() that nobody awaits', (ctx) => void bagOf(ctx).save()],
+  ['a save(callback) that nobody waits for', (ctx) => bagOf(ctx).save(() => undefined)],
+  ['two at once', (ctx) => Promise.all([bagOf(ctx).save(), ctx.state.session.save()])],
+  ['regenerate()', (ctx) => bagOf(ctx).regenerate()],
+] as const satisfies readonly (readonly [string, (ctx: Context) => unknown])[])
+  test(`an object after null keeps all that is pending with it: ${what}`, async (t) => {
+    const now = Date.now()
+    const { middleware, store, ...app } = await ecosystem(
+      t,
+      { now: () => now },
+      answering({
+        ...more,
+        '/anew': anew((ctx) => {
+          bagOf(ctx).maxAge = 60_000
+          ctx.state.session.flash('notice', 'hello')
+          return call(ctx)
+        }),
+      }),
+    )
+    const browser = app.browser()
+    await browser.get('/anew-sign-in')
+    store.counted()
+
+    t.regex((await browser.get('/anew')).setCookie.join(), /Max-Age=60/i)
+    t.deepEqual(store.counted(), { read: 1, create: 1, replace: 1 })
+    t.deepEqual(await middleware.list('ada'), [])
+    t.deepEqual(JSON.parse((await browser.get('/tell')).body), [null, { fresh: true }, 60_000, ['hello']])
+  })
+
+test('a save() that began before null stores nothing that was assigned after it', async (t) => {
+  const app = await ecosystem(
+    t,
+    {},
+    answering({
+      ...more,
+      '/anew': async (ctx) => {
+        bagOf(ctx)['n'] = 7
+        const saved = bagOf(ctx).save()
+        visitorOf(ctx).session = null
+        visitorOf(ctx).session = { fresh: true } as never
+        await saved
+        throw new Error('of the handler')
+      },
+    }),
+  )
+  const browser = app.browser()
+  await browser.get('/count')
+
+  t.is((await browser.get('/anew')).status, 500)
+  t.is((await browser.get('/show')).body, '{"n":7}')
+})
 
 test('an object after null that cannot be stored leaves the session as it was', async (t) => {
   const browser = (await ecosystem(t, {}, answering(more))).browser()
