@@ -74,7 +74,7 @@ export class KoaSessionFacade implements Facade {
   }
 
   beginReplacing(): MaybePromise<void> {
-    if (this.pendingEnd !== 'replaced') return undefined
+    if (this.pendingEnd !== 'replaced') return this.#outer?.beginReplacing()
     return runExclusive(this.#request, async (session) => {
       // A save() that nobody awaited may have been first.
       if (this.pendingEnd !== 'replaced') return

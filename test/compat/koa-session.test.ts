@@ -346,6 +346,35 @@ test('a save() that began before null stores nothing that was assigned after it'
   t.is((await browser.get('/show')).body, '{"n":7}')
 })
 
+for (const fails of [false, true])
+  test(`an object after null is not stored in the old session by a chain that the request is forwarded to${fails ? ', though it fails' : ''}`, async (t) => {
+    const { middleware, ...app } = await ecosystem(
+      t,
+      {},
+      answering({
+        ...more,
+        '/save': async (ctx) => {
+          await bagOf(ctx).save()
+          if (fails) throw new Error('of the handler')
+          return String(ctx.state.session.owner)
+        },
+        '/forward': anew(async (ctx) => {
+          ctx.respond = false
+          ctx.req.url = '/save'
+          await ctx.app.callback()(ctx.req, ctx.res)
+        }),
+      }),
+    )
+    const browser = app.browser()
+    await browser.get('/anew-sign-in')
+    const { body, setCookie } = await browser.get('/forward')
+
+    t.is(body, fails ? 'Internal Server Error' : 'undefined')
+    t.is(setCookie.length, 1)
+    t.deepEqual(await middleware.list('ada'), [])
+    t.deepEqual(JSON.parse((await browser.get('/tell')).body), [null, { fresh: true }, 'session', []])
+  })
+
 test('an object after null that cannot be stored leaves the session as it was', async (t) => {
   const browser = (await ecosystem(t, {}, answering(more))).browser()
   await browser.get('/count')
