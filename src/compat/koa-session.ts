@@ -78,8 +78,14 @@ export class KoaSessionFacade implements Facade {
     return runExclusive(this.#request, async (session) => {
       // A save() that nobody awaited may have been first.
       if (this.pendingEnd !== 'replaced') return
-      await regenerate(session, 'seen', undefined)
-      this.#end = 'no'
+      try {
+        await regenerate(session, 'seen', undefined)
+        this.#end = 'no'
+      } catch (error) {
+        // The object is dropped, and the old session does not come back in its place.
+        this.#end = 'ended'
+        throw error
+      }
     })
   }
 

@@ -346,6 +346,42 @@ test('a save() that began before null stores nothing that was assigned after it'
   t.is((await browser.get('/show')).body, '{"n":7}')
 })
 
+for (const [what, call] of [
+  ['awaited', (ctx) => bagOf(ctx).save()],
+  ['with a callback', (ctx) => new Promise((resolve) => bagOf(ctx).save(resolve))],
+  ['not awaited', (ctx) => void bagOf(ctx).save().catch(() => undefined)],
+  ['an update', (ctx) => ctx.state.session.update(() => undefined)],
+] as const satisfies readonly (readonly [string, (ctx: Context) => unknown])[])
+  test(`after null, an object that cannot be stored does not bring the old session back: ${what}`, async (t) => {
+    const { middleware, ...app } = await ecosystem(
+      t,
+      { owner: ({ user }) => user as string | undefined },
+      answering({
+        ...more,
+        '/sign-in': (ctx) => void (bagOf(ctx)['user'] = 'ada'),
+        '/anew': anew(async (ctx) => {
+          bagOf(ctx)['big'] = 'x'.repeat(70_000)
+          try {
+            await call(ctx)
+          } catch {
+            // The handler goes on without a session.
+          }
+          return JSON.stringify(visitorOf(ctx).session)
+        }),
+      }),
+    )
+    const browser = app.browser()
+    await browser.get('/sign-in')
+    const before = await browser.cookie()
+    const { status, body, setCookie } = await browser.get('/anew')
+
+    t.is(status, 200)
+    if (what !== 'not awaited') t.is(body, 'null')
+    t.regex(setCookie.join(), /^sid=; Max-Age=0;[^,]*$/)
+    t.deepEqual(await middleware.list('ada'), [])
+    t.is((await browser.send('/show', before)).body, '{}')
+  })
+
 for (const fails of [false, true])
   test(`an object after null is not stored in the old session by a chain that the request is forwarded to${fails ? ', though it fails' : ''}`, async (t) => {
     const { middleware, ...app } = await ecosystem(
