@@ -6,7 +6,7 @@ import { invalidMix, invalidType } from '../errors.ts'
 import { isPlainObject } from '../record/json-value.ts'
 import { objectsOf } from '../record/objects.ts'
 import type { Duration } from '../duration.ts'
-import type { Facade } from '../session/core.ts'
+import type { End, Facade } from '../session/core.ts'
 import { runExclusive } from '../session/exclusive.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import { regenerate } from '../session/regenerate.ts'
@@ -35,7 +35,7 @@ export class KoaSessionFacade implements Facade {
   readonly #outer: Facade | undefined
   /** One for each session object that was replaced. */
   readonly #past: Past[] = []
-  #end: 'no' | 'ended' | 'replaced' = 'no'
+  #end: End = 'no'
   /** The number of sign-ins when `ctx.session` was set to null: a later sign-in is not undone. */
   #endAfter = 0
   #session: object = {}
@@ -55,15 +55,9 @@ export class KoaSessionFacade implements Facade {
     })
   }
 
-  /** How the handlers want the session to end: `'ended'` after `ctx.session = null`, `'replaced'` by an object after that. */
-  get pendingEnd(): 'no' | 'ended' | 'replaced' {
+  get pendingEnd(): End {
     const { cookie, status } = this.#request
     return cookie.signIns === this.#endAfter && status !== 'destroyed' ? this.#end : 'no'
-  }
-
-  /** Whether `finish` ends the session or gives it a new id. */
-  get willEnd(): boolean {
-    return this.pendingEnd !== 'no'
   }
 
   /** Called when the handlers have returned: carries out what they asked for by assigning to `ctx.session`. */
@@ -80,7 +74,7 @@ export class KoaSessionFacade implements Facade {
       if (this.pendingEnd !== 'replaced') return
       try {
         await regenerate(session, 'seen', undefined)
-        this.#end = 'no'
+        this.#end = 'done'
       } catch (error) {
         // The object is dropped, and the old session does not come back in its place.
         this.#end = 'ended'

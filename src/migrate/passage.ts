@@ -102,8 +102,10 @@ export class Passage<Data extends object> {
     const newId = idOf(this.#session)
     // After a sign-out, or a sign-in as another owner, an old process must not find the previous user signed in. Where pending
     // changes are not stored, the stored owner counts.
-    // With koa-session's facade, session() ends a session that is set to null, but only after this.
-    if (newId === undefined || (!isDropped && this.#facade?.willEnd === true)) return this.#end(old)
+    // With koa-session's facade, session() ends a session that is set to null, but only after this, or at a save() of the object
+    // that took its place.
+    const { pendingEnd = 'no' } = this.#facade ?? {}
+    if (newId === undefined || pendingEnd === 'done' || (!isDropped && pendingEnd !== 'no')) return this.#end(old)
     if (owner !== undefined && (isDropped ? this.#session.owner : ownerToBe(this.#request)) !== owner)
       return this.#end(old)
     if (newId === id) return

@@ -47,10 +47,15 @@ export interface WaitingChange {
   readonly reject: (error: unknown) => void
 }
 
+/**
+ * How the handlers want the session to end: `'ended'` after `ctx.session = null`, `'replaced'` by an object after that, `'done'`
+ * once the session of that object has begun.
+ */
+export type End = 'no' | 'ended' | 'replaced' | 'done'
+
 /** What the handlers asked for by assigning to `ctx.session`. */
 export interface Facade {
-  /** Whether the session ends or gets a new id when the handlers have returned. */
-  readonly willEnd: boolean
+  readonly pendingEnd: End
   /** Carries it out for this chain and the chains around it, before the commit of a chain that may never return. */
   finishAll(): Promise<void>
   /** Begins the session that the handlers put in the place of the old one, before anything of it is stored, if they did. */

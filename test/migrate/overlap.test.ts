@@ -91,6 +91,19 @@ test('ctx.session = null of koa-session, and an object after it, end both', asyn
     }
 })
 
+test('an object after ctx.session = null ends the old session also where it is stored at once, and nobody has signed in', async (t) => {
+  for (const path of ['/null/anew', '/null/anew/saved', '/null/anew/saved/fail']) {
+    const old = new OldStore(['k1', { cart: ['book'], _expire: Date.now() + DAY, _maxAge: DAY }])
+    const app = await after(t, fromKoaSession({ store: old }), { koaSession: true })
+    const mine = ours(await app.browser().send('/', signed('k1')))
+    const answer = await app.browser().send(path, `${mine}; ${signed('k1')}`)
+
+    t.false(old.records.has('k1'), path)
+    t.is((await app.browser().send('/', signed('k1'))).body, 'nobody {}', path)
+    t.is((await app.browser().send('/', ours(answer))).body, 'nobody {"n":1}', path)
+  }
+})
+
 test('an object after ctx.session = null, in the request that takes a visitor over, is kept', async (t) => {
   const old = new OldStore(['k1', { cart: ['book'], _expire: Date.now() + DAY, _maxAge: DAY }])
   const app = await after(t, fromKoaSession({ store: old }), { koaSession: true })

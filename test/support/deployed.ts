@@ -38,8 +38,10 @@ export const pages: Koa.Middleware = async (ctx) => {
   if (ctx.path === '/become' || ctx.path === '/fail') current.data.user = 'eve'
   if (ctx.path === '/forget' || ctx.path === '/refuse') delete current.data.user
   if (ctx.path.startsWith('/null')) ctx['session'] = null
-  if (ctx.path === '/null/anew') ctx['session'] = { n: 1 }
-  if (ctx.path === '/fail' || ctx.path === '/null/fail') throw new Error('no database')
+  if (ctx.path.startsWith('/null/anew')) ctx['session'] = { n: 1 }
+  if (ctx.path.startsWith('/null/anew/saved')) await current.save()
+  if (ctx.path === '/fail' || ctx.path === '/null/fail' || ctx.path === '/null/anew/saved/fail')
+    throw new Error('no database')
   if (ctx.path === '/refuse' || ctx.path === '/null/refuse') ctx.throw(401)
   if (ctx.path === '/life') ctx.body = String(current.maxAge)
   else ctx.body = ctx.path === '/logout' ? 'done' : `${current.owner ?? 'nobody'} ${JSON.stringify(current.data)}`
