@@ -9,7 +9,7 @@ import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import type { RequestSession } from '../session/request-session.ts'
 import * as claims from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
-import { adopt, assertOwnSite, leave, ownerToBe } from './session-access.ts'
+import { adopt, assertOwnSite, leave, ownerToBe, replacesCookie } from './session-access.ts'
 
 // A browser may send several requests with the old cookie before it has the new one: each must find the session. After this time,
 // in milliseconds, the old cookie opens nothing, so that copies of it are useless.
@@ -49,6 +49,8 @@ export class Passage<Data extends object> {
         readonly owner?: string | undefined
       }
     | undefined
+  /** Whether this request came with an old cookie and without proof of its device. */
+  #isUnbound = false
 
   constructor(
     settings: Settings<Data>,
@@ -81,6 +83,11 @@ export class Passage<Data extends object> {
     // A session that ended with its old one is none from here on: the cookie may name another old session, of a new sign-in there.
     const { origin } = this.#session
     if (origin === 'resumed' || !hasCookie) return
+    // The session goes on as soon as its browser proves itself: it needs the old cookie as long as it has ours.
+    if (origin === 'unbound') {
+      this.#isUnbound = true
+      return
+    }
     const name = from.nameIn(this.#ctx)
     // Without an overlap, only a browser without our cookie goes on: one whose session has ended, by a logout for example, stays
     // signed out. With it, the user may have signed in through an old process since: the claim tells the two cases apart.
@@ -97,15 +104,17 @@ export class Passage<Data extends object> {
    * what the handlers left pending.
    */
   async leave(isDropped: boolean): Promise<void> {
+    // With koa-session's facade, session() ends a session that is set to null, but only after this, or at a save() of the object
+    // that took its place.
+    const { pendingEnd = 'no' } = this.#facade ?? {}
+    const willEnd = pendingEnd === 'done' || (!isDropped && pendingEnd !== 'no')
+    if (this.#isUnbound && (willEnd || replacesCookie(this.#request, isDropped))) this.#clearCookies()
     if (this.#tied === undefined) return
     const { tie, old, id, owner } = this.#tied
     const newId = idOf(this.#session)
     // After a sign-out, or a sign-in as another owner, an old process must not find the previous user signed in. Where pending
     // changes are not stored, the stored owner counts.
-    // With koa-session's facade, session() ends a session that is set to null, but only after this, or at a save() of the object
-    // that took its place.
-    const { pendingEnd = 'no' } = this.#facade ?? {}
-    if (newId === undefined || pendingEnd === 'done' || (!isDropped && pendingEnd !== 'no')) return this.#end(old)
+    if (newId === undefined || willEnd) return this.#end(old)
     if (owner !== undefined && (isDropped ? this.#session.owner : ownerToBe(this.#request)) !== owner)
       return this.#end(old)
     if (newId === id) return

@@ -30,6 +30,11 @@ export function ownerToBe({ core, record, stored, pending }: RequestSession): st
     : ownerInData(core, draftOf(stored, record, changes, core.settings.now()))
 }
 
+/** Whether the response sends a cookie of another session, or clears ours. */
+export function replacesCookie({ status, cookie, pending }: RequestSession, isDropped: boolean): boolean {
+  return cookie.due !== 'none' || (!isDropped && status === 'new' && pending.hasContents)
+}
+
 /**
  * Switches this request to the session with this id, as if its cookie had come, and sends the cookie.
  *

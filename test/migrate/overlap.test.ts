@@ -133,6 +133,43 @@ test('a copy of the old cookie neither opens nor ends a session that is bound to
   }
 })
 
+test('a request without proof of a bound session keeps the old cookie as long as it keeps ours', async (t) => {
+  let time = Date.now()
+  const now = (): number => time
+  const app = await after(t, fromKoaSession(), { deviceBound: true, koaSession: true, now }, { now })
+  app.app.proxy = true
+  const device = new Device(app.browser())
+  for (const pair of inCookie({ user: 'ada' }).split('; ')) await device.browser.jar.setCookie(pair, app.url)
+  t.is((await device.register(await device.get('/'))).status, 200)
+  time += 61_000
+  const names = ({ setCookie }: Answer): string[] => setCookie.map((line) => line.split('=')[0] ?? '').sort()
+  const cookie = await device.browser.cookie()
+  const unproven = cookie.replace(/; sid-bound=[^;]+/, '')
+  t.not(unproven, cookie)
+  const skipped = { headers: { ...HTTPS, 'secure-session-skipped': 'quota_exceeded' } }
+
+  for (const init of [{ headers: HTTPS }, skipped]) {
+    const answer = await app.browser().send('/', unproven, init)
+    t.is(answer.body, 'nobody {}')
+    t.deepEqual(names(answer), [])
+  }
+  // With its proof it goes on, and the missing old cookie would be a logout there.
+  t.is((await device.get('/')).body, 'ada {}')
+
+  for (const path of ['/logout', '/null']) {
+    const out = await app.browser().send(path, unproven, { headers: HTTPS })
+    t.deepEqual(names(out), ['koa.sess', 'koa.sess.sig', 'sid', 'sid-bound'])
+  }
+  for (const path of ['/other', '/count', '/become']) {
+    const begun = await app.browser().send(path, unproven, { headers: HTTPS })
+    t.deepEqual(
+      names(begun).filter((name) => name !== 'sid-bound'),
+      ['koa.sess', 'koa.sess.sig', 'sid'],
+    )
+  }
+  t.is((await app.browser().send('/count', unproven, skipped)).status, 401)
+})
+
 test('of two logouts at once both succeed', async (t) => {
   const old = new OldStore(ada())
   const app = await after(t, fromKoaSession({ store: old }))
