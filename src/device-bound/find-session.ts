@@ -3,7 +3,7 @@ import { SessionError } from '../errors.ts'
 import { parseSessionCookies, type CookieVerifier } from '../cookie/request-cookie.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
 import { isEnded, readRecord, type Stored } from '../record/record.ts'
-import { isFreshStart, isUnderWay } from '../record/tombstone.ts'
+import { isFreshStart } from '../record/tombstone.ts'
 import type { Core, RequestInfo } from '../session/core.ts'
 import { followRecord } from '../session/successors.ts'
 import type { FoundRecord, SessionRecord } from '../store.ts'
@@ -63,7 +63,8 @@ async function foundIn(core: Core, named: FoundRecord): Promise<Found | undefine
   const { settings, payload } = core
   const now = settings.now()
   if (named === undefined || named === 'corrupt') return undefined
-  const isReplaced = isEnded(named) && isUnderWay(named, now) && !isFreshStart(named)
+  // As long as the tombstone is there, whatever the clock of the process that wrote it: the proof decides, not the id.
+  const isReplaced = isEnded(named) && !isFreshStart(named)
   const record = isReplaced ? await followRecord(core, named) : named
   if (record === undefined || isEnded(record)) return undefined
   const stored = readRecord(payload, record)

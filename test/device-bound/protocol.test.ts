@@ -394,6 +394,32 @@ serial('a refresh that was under way while its session got a new id goes on with
   t.is(answer.status, 200)
 })
 
+for (const apart of [-50, -11, 11, 50]) {
+  serial(`so does one in another process, whose clock is ${apart} s off`, async (t) => {
+    const store = new MemoryStore()
+    const site = await boundSite(t, { store })
+    const other = await boundSite(t, { store, now: () => site.clock.now + apart * SECOND })
+    const device = site.device()
+    const signedIn = await device.get('/in')
+    const early = await device.browser.cookie()
+    await device.get('/renew')
+    const late = (path: string, cookie: string, proof: string) =>
+      other.running.browser().send(path, cookie, {
+        method: 'POST',
+        headers: { ...HTTPS, 'sec-secure-session-id': device.id ?? '', 'secure-session-response': proof },
+      })
+
+    const registered = await late(REGISTER, early, registration(device.pair, offerIn(signedIn)?.challenge ?? ''))
+
+    t.is(registered.status, 200)
+    device.id = (JSON.parse(registered.body) as Instructions).session_identifier
+    const found = challengeIn(await device.ask())
+    const before = await device.browser.cookie()
+    await device.get('/renew')
+    t.is((await late(REFRESH, before, refreshProof(device.pair, found?.challenge ?? ''))).status, 200)
+  })
+}
+
 serial('isBound of the manager and of SessionInfo tells, and the channel `bind` says it once', async (t) => {
   const site = await boundSite(t)
   const device = site.device()
