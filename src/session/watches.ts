@@ -248,7 +248,10 @@ export class Watches {
   }
 
   #move(watched: Watched, key: string, expiresAt: number): void {
-    for (const watcher of this.#take(watched)) this.#put(watcher, key, expiresAt)
+    let moved: Watched | undefined
+    for (const watcher of this.#take(watched)) moved = this.#put(watcher, key, expiresAt)
+    // It may have ended before it was watched under this key. That end is not announced again.
+    if (moved !== undefined) this.#read([moved])
   }
 
   #abort(watched: Watched): void {

@@ -4,7 +4,7 @@ import type { SessionRecord, SessionStore } from '../../src/store.ts'
 import test, { type ExecutionContext } from 'ava'
 import { session, type SessionManager, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
 import { Barrier, FaultyStore } from '../support/faults.ts'
-import { mounted, type Mounted, type Session, type Things } from '../support/mounted.ts'
+import { mounted, type Handler, type Mounted, type Session, type Things } from '../support/mounted.ts'
 import { PlainStore } from '../support/plain-store.ts'
 import { turns } from '../support/stopped-clock.ts'
 import { KEYS, type Browser } from '../support/app.ts'
@@ -238,6 +238,45 @@ test('a store that announces is read once for an end elsewhere, and not for thos
 
   t.deepEqual(scene.app.store.counted(), { read: 1 })
   await scene.finish()
+})
+
+test('an end right after a new id in another process is not missed while the new id is being read', async (t) => {
+  const store = new PlainStore()
+  const scene = await watching(t, { store })
+  const handlers: Record<string, Handler> = { '/new-id': (own) => own.regenerate(), '/end': (own) => own.destroy() }
+  const other = await mounted(t, { store, now: () => scene.now.value }, handlers)
+  const elsewhere = Object.assign(other.browser(), { jar: scene.browser.jar })
+  // The first read finds the new id, the second one its session.
+  const first = scene.app.store.pause('read', 'after')
+  const second = scene.app.store.pause('read', 'after')
+  first.open()
+  await elsewhere.get('/new-id')
+  await second.arrived
+
+  await elsewhere.get('/end')
+  second.open()
+
+  await finishAtOnce(t, scene)
+})
+
+test('an end elsewhere right after a new id here is not missed either', async (t) => {
+  const store = new PlainStore()
+  const scene = await watching(t, { store })
+  const elsewhere = another(t, store, scene)
+  // The request reads its session; its new id is announced before it knows that it is stored.
+  const loading = scene.app.store.pause('read')
+  const looking = scene.app.store.pause('read')
+  const replacing = scene.app.store.pause('replace', 'after')
+  loading.open()
+  const renewed = scene.browser.get('/new-id')
+  await Promise.all([looking.arrived, replacing.arrived])
+
+  t.is(await elsewhere.destroyAll('ada'), 1)
+  replacing.open()
+  await renewed
+  looking.open()
+
+  await finishAtOnce(t, scene)
 })
 
 test('announcements that were lost are healed by one of undefined', async (t) => {
