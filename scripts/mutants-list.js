@@ -1623,7 +1623,8 @@ export const mutants = [
   m(
     'koaSession: save() stores an object after null in the old session',
     'session/manager.ts',
-    `    if (replacing !== undefined) await replacing
+    `    const replacing = session.facade?.beginReplacing()
+    if (replacing !== undefined) await replacing
     await runExclusive(session, save)`,
     '    await runExclusive(session, save)',
     'compat/koa-session',
