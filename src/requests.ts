@@ -43,7 +43,8 @@ export class Requests {
     // Before the first Koa request there is no ctx to ask with, and the request counts as a use.
     const canAsk = ctx !== undefined || this.#app !== undefined
     const asked = isPassive ?? (canAsk && passive?.(ctx ?? this.contextOf(request)) === true)
-    // The ctx of a socket of koa-websocket has no response, so its request is as one outside the chain. A device's always has one.
+    // The ctx of a socket of koa-websocket has no response, so its request is as one outside the chain. The type is wrong
+    // for such a socket at a path of `deviceBound`, which fails: nothing could answer it.
     return { request, cookie, keyring: ring, ctx: (ctx?.res && ctx) as Ctx, isPassive: asked }
   }
 

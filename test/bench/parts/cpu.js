@@ -1,7 +1,7 @@
-// CPU time per request without sockets. All candidates stay alive in processes of their own and take turns. A shared core changes
-// its pace within seconds, so each slice stands between two halves of one of bare Koa, and is measured by these; its lead is long enough
-// for a process that has waited to be as fast as the one that never waits. W4 has a second process, so that the sessions it piles
-// up burden no other workload.
+// CPU time per request without sockets. Candidates live in processes of their own and take turns. A shared core changes its pace
+// within seconds, so each slice stands between two halves of one of bare Koa, and is measured by these; each has a lead, for a process
+// that has waited is slower. Two processes of one program may differ by a third for as long as they live, as V8 compiled them, so all
+// are begun anew after a third of the rounds. W4 has a second process, so that the sessions it piles up burden no other workload.
 import { start } from '../harness/child.js'
 import { load, names } from '../harness/registry.js'
 import { median, round } from '../harness/stats.js'
@@ -9,12 +9,15 @@ import { WORKLOADS } from '../harness/workloads.js'
 
 export const title = 'CPU per request'
 
+/** How often every process is begun. */
+const GENERATIONS = 3
+
 export async function measure({
   node,
   say,
   rounds = 9,
   ms = 100,
-  warm = 300,
+  warm = 400,
   lead = 150,
   lanes = 8,
   only = [...names, 'koa-fastsession:memory-keygrip'],
@@ -30,30 +33,20 @@ export async function measure({
     start('harness/worker.js', [name, store], { node, execArgv: ['--max-old-space-size=4096'] })
   const base = { name: 'koa', store: '' }
   const all = [base, ...candidates]
-  await Promise.all(
-    all.map(async (one) => {
-      one.steady = await begin(one)
-      if (workloads.includes('W4')) one.creating = await begin(one)
-    }),
-  )
   const childFor = (one, workload) => (workload === 'W4' ? one.creating : one.steady)
   const cpuOf = async (one, workload, lead, ms) =>
     (await childFor(one, workload).ask({ workload, lead, ms, lanes }))?.cpu
-  say('warming up')
-  // Nothing is measured yet, so the candidates need not wait for one another; two at a time keep the machine busy.
-  for (let at = 0; at < all.length; at += 2) {
-    const warmUp = async (one) => {
-      for (const workload of workloads)
-        await childFor(one, workload).ask({ workload, ms: workload === 'W4' ? 4 * warm : warm, lanes })
-    }
-    await Promise.all(all.slice(at, at + 2).map(warmUp))
-  }
   for (let turn = 0; turn < rounds; turn++) {
+    if (turn % Math.ceil(rounds / GENERATIONS) === 0) {
+      await end()
+      say('warming up')
+      await beginAll()
+    }
     say(`round ${turn + 1} of ${rounds}`)
     for (const workload of workloads) {
       // New sessions are promoted in the collector's own rhythm: a longer slice holds more of its turns.
       const long = workload === 'W4' ? 2 : 1
-      const half = () => cpuOf(base, workload, 0, (long * ms) / 2)
+      const half = () => cpuOf(base, workload, lead / 3, (long * ms) / 2)
       for (const one of candidates) {
         const before = await half()
         const cpu = await cpuOf(one, workload, long * lead, long * ms)
@@ -67,12 +60,33 @@ export async function measure({
     ours && workloads.includes('W3')
       ? await ours.steady.ask({ conflicts: true, workload: 'W3', ms: 50, lanes })
       : undefined
-  for (const { steady, creating } of all) await Promise.all([steady.stop(), creating?.stop()])
+  await end()
+
+  async function beginAll() {
+    await Promise.all(
+      all.map(async (one) => {
+        one.steady = await begin(one)
+        if (workloads.includes('W4')) one.creating = await begin(one)
+      }),
+    )
+    // Nothing is measured yet, so the candidates need not wait for one another; two at a time keep the machine busy.
+    for (let at = 0; at < all.length; at += 2) {
+      const warmUp = async (one) => {
+        for (const workload of workloads)
+          await childFor(one, workload).ask({ workload, ms: workload === 'W4' ? 4 * warm : warm, lanes })
+      }
+      await Promise.all(all.slice(at, at + 2).map(warmUp))
+    }
+  }
+
+  async function end() {
+    for (const { steady, creating } of all) await Promise.all([steady?.stop(), creating?.stop()])
+  }
 
   const overKoa = (runs) => median(runs.map(({ cpu, koa }) => cpu / koa))
   const overFloor = (runs, floor = []) => overKoa(runs) / overKoa(floor)
   return {
-    settings: { rounds, ms, lead, lanes },
+    settings: { rounds, generations: GENERATIONS, ms, lead, lanes },
     conflicts: round(conflicts),
     rows: candidates.map(({ id, floor, runs }) => ({
       candidate: id,

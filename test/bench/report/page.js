@@ -87,11 +87,12 @@ function cpuSection({ rows, settings, conflicts }) {
   const ratios = rows.map((row) => [row.candidate, ...CPU_WORKLOADS.map((workload) => number(row[workload]?.overKoa))])
   const bare = rows.find(({ candidate }) => candidate === 'koa')
   const micros = CPU_WORKLOADS.map((workload) => bare?.[workload]?.us).filter((us) => us !== undefined)
+  const begun = settings.generations === undefined ? '' : `, each process begun ${settings.generations} times`
   const met =
     conflicts === undefined
       ? ''
       : ` In W3 koa-fastsession met a conflict in ${Math.round(100 * conflicts)} of 100 requests.`
-  return `Bare Koa: ${number(Math.min(...micros))} to ${number(Math.max(...micros))} us; ${settings.rounds} rounds of ${settings.ms} ms.${met}\n\n${table(['', ...CPU_WORKLOADS], ratios)}`
+  return `Bare Koa: ${number(Math.min(...micros))} to ${number(Math.max(...micros))} us; ${settings.rounds} rounds of ${settings.ms} ms${begun}.${met}\n\n${table(['', ...CPU_WORKLOADS], ratios)}`
 }
 
 const HTTP_TEXT = `Server CPU of a request over loopback, parser, kernel and socket included, over bare Koa's in the same round, median of the rounds; over
