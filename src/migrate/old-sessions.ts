@@ -94,7 +94,7 @@ export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
         name,
         // Properties that begin with `_` are koa-session's own.
         data: Object.fromEntries(Object.entries(held).filter(([property]) => !property.startsWith('_'))),
-        expiresAt: typeof _expire === 'number' ? _expire : Infinity,
+        expiresAt: instantOf(typeof _expire === 'number' ? _expire : NaN),
         maxAge: typeof _maxAge === 'number' && _session !== true ? _maxAge : undefined,
       }
     },
@@ -108,6 +108,11 @@ export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
       await answered(() => store.set(name, ending, Math.max(left, 1), { ctx, rolling: false, changed: true }))
     },
   }
+}
+
+/** As its own middleware takes it: a session whose end is no instant has none. */
+function instantOf(end: number): number {
+  return Number.isNaN(end) ? Infinity : end
 }
 
 function keygripOf(keys: unknown): OldKeygrip {
@@ -170,7 +175,9 @@ export function fromExpressSession(options: ExpressSessionOptions): OldSessions 
       return {
         name,
         data,
-        expiresAt: typeof expires === 'string' || expires instanceof Date ? new Date(expires).valueOf() : Infinity,
+        expiresAt: instantOf(
+          typeof expires === 'string' || expires instanceof Date ? new Date(expires).valueOf() : NaN,
+        ),
         maxAge: typeof originalMaxAge === 'number' && originalMaxAge > 0 ? originalMaxAge : undefined,
       }
     },

@@ -338,6 +338,26 @@ test('an old session that merely expires does not take the new one along, where 
   }
 })
 
+test('an old session whose end is no instant goes on without an end, as with its own middleware', async (t) => {
+  const koa = fromKoaSession({ store: new OldStore(['k1', { user: 'ada', _expire: NaN }]) })
+  const held = { user: 'ada', cookie: { expires: new Date(NaN) } }
+  const express = fromExpressSession({
+    secret: 'a secret',
+    store: { get: (_, callback) => callback(null, held), set: (_, __, callback) => callback() },
+  })
+  const signature = createHmac('sha256', 'a secret').update('k1').digest('base64').slice(0, 43)
+  for (const [from, cookie] of [
+    [koa, signed('k1')],
+    [express, `connect.sid=${encodeURIComponent(`s:k1.${signature}`)}`],
+  ] as const) {
+    const app = await after(t, from)
+    const first = await app.browser().send('/', cookie)
+    t.is(first.body, 'ada {}')
+
+    t.is((await app.browser().send('/', `${ours(first)}; ${cookie}`)).body, 'ada {}')
+  }
+})
+
 test('a cookie that holds the session itself: signing out there takes the cookie away, and the session ends here', async (t) => {
   const app = await after(t, fromKoaSession())
   const cookie = inCookie({ user: 'ada' })
