@@ -349,7 +349,13 @@ test('a save() that began before null stores nothing that was assigned after it'
 for (const [what, call] of [
   ['awaited', (ctx) => bagOf(ctx).save()],
   ['with a callback', (ctx) => new Promise((resolve) => bagOf(ctx).save(resolve))],
-  ['not awaited', (ctx) => void bagOf(ctx).save().catch(() => undefined)],
+  [
+    'not awaited',
+    (ctx) =>
+      void bagOf(ctx)
+        .save()
+        .catch(() => undefined),
+  ],
   ['an update', (ctx) => ctx.state.session.update(() => undefined)],
 ] as const satisfies readonly (readonly [string, (ctx: Context) => unknown])[])
   test(`after null, an object that cannot be stored does not bring the old session back: ${what}`, async (t) => {
