@@ -105,7 +105,7 @@ async function act(ctx: Context, one: Step): Promise<unknown> {
   else if (one.do === 'push') push(bag, one.key)
   else if (one.do === 'null') visitor.session = null
   else if (one.do === 'save' || one.do === 'regenerate') await bag[one.do]()
-  else if (one.do === 'manuallyCommit') await (bag.manuallyCommit)()
+  else if (one.do === 'manuallyCommit') await bag.manuallyCommit()
   // Widened again: the assignment above may have made it null.
   const now = visitor.session as Content | null
   if (now === null) return null
