@@ -31,8 +31,7 @@ export class KoaSessionFacade implements Facade {
   readonly manager: Manager
   readonly #ctx: Context
   readonly #request: RequestSession
-  /** The facade of the chain that forwarded the request to this one. */
-  readonly #outer: Facade | undefined
+  readonly outer: Facade | undefined
   /** One for each session object that was replaced. */
   readonly #past: Past[] = []
   #end: End = 'no'
@@ -45,7 +44,7 @@ export class KoaSessionFacade implements Facade {
     this.manager = manager
     this.#ctx = ctx
     this.#request = requestSessionOf(manager)
-    this.#outer = this.#request.facade
+    this.outer = this.#request.facade
     this.#request.facade = this
     this.#show()
     Object.defineProperty(ctx, 'session', {
@@ -68,23 +67,28 @@ export class KoaSessionFacade implements Facade {
   }
 
   beginReplacing(): MaybePromise<void> {
-    if (this.pendingEnd !== 'replaced') return this.#outer?.beginReplacing()
+    if (this.pendingEnd !== 'replaced') return this.outer?.beginReplacing()
     return runExclusive(this.#request, async (session) => {
       // A save() that nobody awaited may have been first.
       if (this.pendingEnd !== 'replaced') return
       try {
         await regenerate(session, 'seen', undefined)
-        this.#end = 'done'
+        // The handlers may have set it to null meanwhile.
+        if (this.#end === 'replaced') this.#end = 'done'
       } catch (error) {
-        // The object is dropped, and the old session does not come back in its place.
-        this.#end = 'ended'
+        this.dropped()
         throw error
       }
     })
   }
 
+  dropped(): void {
+    if (this.#end === 'replaced') this.#end = 'ended'
+    this.outer?.dropped()
+  }
+
   async finishAll(): Promise<void> {
-    await this.#outer?.finishAll()
+    await this.outer?.finishAll()
     await this.finish()
   }
 

@@ -104,10 +104,7 @@ export class Passage<Data extends object> {
    * what the handlers left pending.
    */
   async leave(isDropped: boolean): Promise<void> {
-    // With koa-session's facade, session() ends a session that is set to null, but only after this, or at a save() of the object
-    // that took its place.
-    const { pendingEnd = 'no' } = this.#facade ?? {}
-    const willEnd = pendingEnd === 'done' || (!isDropped && pendingEnd !== 'no')
+    const willEnd = this.#willEnd(isDropped)
     if (this.#isUnbound && (willEnd || replacesCookie(this.#request, isDropped))) this.#clearCookies()
     if (this.#tied === undefined) return
     const { tie, old, id, owner } = this.#tied
@@ -120,6 +117,19 @@ export class Passage<Data extends object> {
     if (newId === id) return
     await claims.tie(this.#store, newId, tie, this.#now())
     if (old !== undefined) await this.#settle(old, newId)
+  }
+
+  /**
+   * Whether the session ends by what the handlers assigned to `ctx.session`: session() carries that out after this, or at a save() of
+   * an object after null. The chains around this one may have assigned as well, and of those inside it what they carried out counts.
+   */
+  #willEnd(isDropped: boolean): boolean {
+    let isInside = this.#facade !== undefined
+    for (let facade = this.#request.facade; facade !== undefined; facade = facade.outer) {
+      if (facade === this.#facade) isInside = false
+      if (facade.pendingEnd === 'done' || (!isInside && !isDropped && facade.pendingEnd !== 'no')) return true
+    }
+    return false
   }
 
   // ---- a session that came from an old one

@@ -56,10 +56,14 @@ export type End = 'no' | 'ended' | 'replaced' | 'done'
 /** What the handlers asked for by assigning to `ctx.session`. */
 export interface Facade {
   readonly pendingEnd: End
+  /** The facade of the chain that forwarded the request to this one. */
+  readonly outer: Facade | undefined
   /** Carries it out for this chain and the chains around it, before the commit of a chain that may never return. */
   finishAll(): Promise<void>
   /** Begins the session that the handlers put in the place of the old one, before anything of it is stored, if they did. */
   beginReplacing(): MaybePromise<void>
+  /** What was pending is dropped, an object after null with it: the session ends, and does not come back in its place. */
+  dropped(): void
 }
 
 /** Checks whether the browser of a bound session has proved itself recently, and offers a registration. */

@@ -68,7 +68,10 @@ export function orDrop<T>(
   let noted: PendingChanges | undefined
   const drop = (error: unknown): never => {
     if (noted === undefined) session.drop()
-    else session.pending.detach(session.stored, noted)
+    else {
+      session.pending.detach(session.stored, noted)
+      session.facade?.dropped()
+    }
     throw error
   }
   try {

@@ -93,6 +93,7 @@ export async function reload(session: RequestSession): Promise<void> {
   if (newest !== undefined) takeNewer(session, newest)
   session.mergedKeys = []
   session.pending.reset(session.stored.data)
+  session.facade?.dropped()
   if (newest === undefined && status !== 'new') refuse(session)
 }
 

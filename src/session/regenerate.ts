@@ -205,9 +205,6 @@ export async function joinSuccessor(session: RequestSession, pending: PendingCha
  * @throws the error, always.
  */
 export function leaveSuccessor(session: RequestSession, wasFollower: boolean, error: unknown): never {
-  if (session.isFollower && !wasFollower && session.status === 'live') {
-    session.isFollower = false
-    session.markGone()
-  }
+  if (session.isFollower && !wasFollower && session.status === 'live') session.markGone()
   throw error
 }

@@ -277,6 +277,7 @@ export class RequestSession {
   drop(): void {
     this.pending.reset(this.stored.data)
     this.pending.mustStore = false
+    this.facade?.dropped()
   }
 
   /** Ends the commits of this request, and drops what was not stored. */
@@ -292,6 +293,7 @@ export class RequestSession {
   /** The session ended elsewhere, and a change of this request is refused: the response sends no cookie of it. */
   markGone(): void {
     this.status = 'gone'
+    this.isFollower = false
     this.cookie.withdraw()
     const { record, replacedPublicId, core } = this
     core.events.emit('gone', { publicId: record?.key ?? replacedPublicId, owner: record?.owner })

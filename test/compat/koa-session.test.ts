@@ -357,6 +357,7 @@ for (const [what, call] of [
         .catch(() => undefined),
   ],
   ['an update', (ctx) => ctx.state.session.update(() => undefined)],
+  ['dropped by reload()', (ctx) => ctx.state.session.reload()],
 ] as const satisfies readonly (readonly [string, (ctx: Context) => unknown])[])
   test(`after null, an object that cannot be stored does not bring the old session back: ${what}`, async (t) => {
     const { middleware, ...app } = await ecosystem(
@@ -387,6 +388,53 @@ for (const [what, call] of [
     t.deepEqual(await middleware.list('ada'), [])
     t.is((await browser.send('/show', before)).body, '{}')
   })
+
+test('an object after null that a save() of before takes along and cannot store does not bring the old session back', async (t) => {
+  const app = await ecosystem(
+    t,
+    { owner: ({ user }) => user as string | undefined },
+    answering({
+      ...more,
+      '/sign-in': (ctx) => void (bagOf(ctx)['user'] = 'ada'),
+      '/anew': async (ctx) => {
+        const writing = app.store.pause('replace')
+        bagOf(ctx)['n'] = 1
+        const saves = [bagOf(ctx).save(), bagOf(ctx).save()]
+        visitorOf(ctx).session = null
+        visitorOf(ctx).session = { big: 'x'.repeat(70_000) } as never
+        writing.open()
+        await Promise.allSettled(saves)
+      },
+    }),
+  )
+  const browser = app.browser()
+  await browser.get('/sign-in')
+
+  t.regex((await browser.get('/anew')).setCookie.join(), /^sid=; Max-Age=0;[^,]*$/)
+  t.deepEqual(await app.middleware.list('ada'), [])
+})
+
+test('null after an object after null ends that session, though a save() is beginning it', async (t) => {
+  const app = await ecosystem(
+    t,
+    {},
+    answering({
+      ...more,
+      '/anew': anew(async (ctx) => {
+        const saving = bagOf(ctx).save()
+        visitorOf(ctx).session = null
+        await saving
+        return String(visitorOf(ctx).session)
+      }),
+    }),
+  )
+  const browser = app.browser()
+  await browser.get('/count')
+  const { body, setCookie } = await browser.get('/anew')
+
+  t.is(body, 'null')
+  t.regex(setCookie.join(), /^sid=; Max-Age=0;[^,]*$/)
+})
 
 for (const fails of [false, true])
   test(`an object after null is not stored in the old session by a chain that the request is forwarded to${fails ? ', though it fails' : ''}`, async (t) => {

@@ -92,7 +92,8 @@ test('ctx.session = null of koa-session, and an object after it, end both', asyn
 })
 
 test('an object after ctx.session = null ends the old session also where it is stored at once, and nobody has signed in', async (t) => {
-  for (const path of ['/null/anew', '/null/anew/saved', '/null/anew/saved/fail']) {
+  const paths = ['/null/anew', '/null/anew/saved', '/null/anew/saved/fail', '/null/anew/forwarded', '/forwarded']
+  for (const path of paths) {
     const old = new OldStore(['k1', { cart: ['book'], _expire: Date.now() + DAY, _maxAge: DAY }])
     const app = await after(t, fromKoaSession({ store: old }), { koaSession: true })
     const mine = ours(await app.browser().send('/', signed('k1')))

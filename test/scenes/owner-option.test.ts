@@ -297,6 +297,29 @@ claim(
 )
 
 claim(
+  'a regenerate after the session of a parallel sign-in ended before a change was stored there is refused as gone',
+  options,
+  async (t, stage) => {
+    const { store, site } = stage
+    const reply = await follows(stage, async (session) => {
+      session.data.profile = { name: 'ada' }
+      const refused = store.pause('replace')
+      const saving = session.save()
+      await refused.arrived
+      const following = store.pause('replace')
+      refused.open()
+      await following.arrived
+      await site.middleware.destroyAll('ada')
+      following.open()
+      await t.throwsAsync(saving, { code: 'ERR_SESSION_GONE' })
+      await session.regenerate()
+    })
+
+    t.deepEqual([reply.status, reply.code, reply.sid], [409, 'ERR_SESSION_GONE', []])
+  },
+)
+
+claim(
   'a regenerate after a change that was refused in the session of a parallel sign-in is refused as gone',
   { ...options, onConflict: 'throw' },
   async (t, stage) => {

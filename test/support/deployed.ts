@@ -39,7 +39,13 @@ export const pages: Koa.Middleware = async (ctx) => {
   if (ctx.path === '/forget' || ctx.path === '/refuse') delete current.data.user
   if (ctx.path.startsWith('/null')) ctx['session'] = null
   if (ctx.path.startsWith('/null/anew')) ctx['session'] = { n: 1 }
-  if (ctx.path.startsWith('/null/anew/saved')) await current.save()
+  if (ctx.path.startsWith('/null/anew/saved') || ctx.path === '/save') await current.save()
+  const inner = { '/null/anew/forwarded': '/save', '/forwarded': '/null/anew' }[ctx.path]
+  if (inner !== undefined) {
+    ctx.respond = false
+    ctx.req.url = inner
+    return ctx.app.callback()(ctx.req, ctx.res)
+  }
   if (ctx.path === '/fail' || ctx.path === '/null/fail' || ctx.path === '/null/anew/saved/fail')
     throw new Error('no database')
   if (ctx.path === '/refuse' || ctx.path === '/null/refuse') ctx.throw(401)
