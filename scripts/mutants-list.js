@@ -1637,6 +1637,20 @@ export const mutants = [
     'scenes/endings',
   ),
   m(
+    'koaSession: reload() after null and an object brings the old session back',
+    'session/newest.ts',
+    '  session.facade?.dropped()',
+    '',
+    'compat/koa-session',
+  ),
+  m(
+    'a take-over asks the facade of its own chain alone',
+    'migrate/passage.ts',
+    'facade = facade.outer',
+    'facade = undefined',
+    'migrate/overlap',
+  ),
+  m(
     'the session of a request is seen by the next one',
     'middleware.ts',
     'sessionContext.run(scope, fn as () => Result | Promise<Result>)',

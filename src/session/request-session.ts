@@ -292,8 +292,8 @@ export class RequestSession {
 
   /** The session ended elsewhere, and a change of this request is refused: the response sends no cookie of it. */
   markGone(): void {
-    this.status = 'gone'
     this.isFollower = false
+    this.status = 'gone'
     this.cookie.withdraw()
     const { record, replacedPublicId, core } = this
     core.events.emit('gone', { publicId: record?.key ?? replacedPublicId, owner: record?.owner })

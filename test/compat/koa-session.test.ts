@@ -424,7 +424,7 @@ test('null after an object after null ends that session, though a save() is begi
         const saving = bagOf(ctx).save()
         visitorOf(ctx).session = null
         await saving
-        return String(visitorOf(ctx).session)
+        return JSON.stringify(visitorOf(ctx).session)
       }),
     }),
   )
