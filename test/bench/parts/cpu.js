@@ -17,7 +17,7 @@ export async function measure({
   say,
   rounds = 9,
   ms = 100,
-  warm = 400,
+  warm = 800,
   lead = 150,
   lanes = 8,
   only = [...names, 'koa-fastsession:memory-keygrip'],
