@@ -414,6 +414,30 @@ test('an object after null that a save() of before takes along and cannot store 
   t.deepEqual(await app.middleware.list('ada'), [])
 })
 
+test('an object after null that is dropped by a forwarded chain which fails does not bring the old session back', async (t) => {
+  const app = await ecosystem(
+    t,
+    { owner: ({ user }) => user as string | undefined },
+    answering({
+      ...more,
+      '/sign-in': (ctx) => void (bagOf(ctx)['user'] = 'ada'),
+      '/anew': anew(async (ctx) => {
+        const forwarded = app.middleware(ctx.app.createContext(ctx.req, ctx.res), () => {
+          throw new Error('of the inner handler')
+        })
+        await t.throwsAsync(forwarded, { message: /inner/ })
+      }),
+    }),
+  )
+  const browser = app.browser()
+  await browser.get('/sign-in')
+  const { status, setCookie } = await browser.get('/anew')
+
+  t.is(status, 200)
+  t.regex(setCookie.join(), /^sid=; Max-Age=0;[^,]*$/)
+  t.deepEqual(await app.middleware.list('ada'), [])
+})
+
 test('null after an object after null ends that session, though a save() is beginning it', async (t) => {
   const app = await ecosystem(
     t,
