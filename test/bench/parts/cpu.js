@@ -1,7 +1,7 @@
 // CPU time per request without sockets. Candidates live in processes of their own and take turns. A shared core changes its pace
 // within seconds, so each slice stands between two halves of one of bare Koa, and is measured by these; each has a lead, for a process
-// that has waited is slower. Two processes of one program may differ by a third for as long as they live, as V8 compiled them, so all
-// are begun anew after a third of the rounds. W4 has a second process, so that the sessions it piles up burden no other workload.
+// that has waited is slower. Two processes of one program were seen to differ by a third for as long as they lived, so all are
+// begun anew after a third of the rounds. W4 has a second process, so that the sessions it piles up burden no other workload.
 import { start } from '../harness/child.js'
 import { load, names } from '../harness/registry.js'
 import { median, round } from '../harness/stats.js'
