@@ -104,8 +104,9 @@ export class KoaSessionFacade implements Facade {
   regenerate(argument: unknown): Promise<void> | undefined {
     if (typeof argument === 'function') return this.settle(this.#startOver(), argument)
     // As in koa-session, null counts as no callback.
-    const replacing = argument ?? this.beginReplacing()
-    return replacing instanceof Promise ? replacing : this.manager.regenerate(argument ?? undefined)
+    const options = argument ?? undefined
+    const replacing = options === undefined ? this.beginReplacing() : undefined
+    return replacing ?? this.manager.regenerate(options)
   }
 
   /** With a callback, the new session is empty and has a new object, and the old object goes on showing the old data (passport). */

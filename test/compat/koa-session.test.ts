@@ -498,6 +498,14 @@ test('an object after null that cannot be stored leaves the session as it was', 
   t.is((await browser.get('/show')).body, '{"n":1}')
 })
 
+test('regenerate() refuses what is neither a callback nor options, a promise for example', async (t) => {
+  const renew = (ctx: Context): unknown => bagOf(ctx).regenerate(Promise.resolve() as never)
+  const app = await ecosystem(t, {}, answering({ '/renew': renew }))
+
+  t.is((await app.browser().get('/renew')).status, 500)
+  t.regex(String(app.errors[0]), /the options of session\.regenerate\(\) must be a plain object/)
+})
+
 test('ctx.session takes objects and null only', async (t) => {
   const app = await ecosystem(t, {}, answering(handlers))
 
