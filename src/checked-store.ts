@@ -1,7 +1,7 @@
 // Wraps a store with a deadline, one kind of error, and checks of its answers. A synchronous answer stays synchronous.
 import { count, keyPage, liveRecord, recordPage, replaced, WrongAnswer, yesOrNo } from './answers.ts'
 import { atMost, Deadlines } from './deadlines.ts'
-import { SessionError, storeClosedError } from './errors.ts'
+import { storeClosedError, unsupportedError, type SessionError } from './errors.ts'
 import type { Events } from './events.ts'
 import { spans, trace } from './trace.ts'
 import { lateError, storeError, type Subject } from './store-failure.ts'
@@ -103,7 +103,7 @@ export class CheckedStore {
    */
   async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
     if (this.#store.scan === undefined)
-      throw unsupported('cannot go through all its sessions', 'scan and destroyEverything')
+      throw unsupportedError('cannot go through all its sessions', 'scan and destroyEverything')
     return this.#call('scan', undefined, [now, limit, cursor], (answer) => recordPage(answer, now, cursor))
   }
 
@@ -162,7 +162,7 @@ export class CheckedStore {
   /** @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when the store has no index by owner. */
   assertIndex(): void {
     if (this.#store.list === undefined)
-      throw unsupported(
+      throw unsupportedError(
         'keeps no index by owner',
         'list, destroyAll, updateAll, maxPerOwner, and get, update and destroy with an owner',
       )
@@ -293,11 +293,4 @@ export class CheckedStore {
   #failed(operation: string, subject: Subject, cause: unknown): SessionError {
     return storeError(this.#events, operation, subject, cause)
   }
-}
-
-function unsupported(lack: string, verbs: string): SessionError {
-  return new SessionError(
-    'ERR_SESSION_UNSUPPORTED',
-    `this store ${lack}: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for ${verbs}`,
-  )
 }

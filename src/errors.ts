@@ -122,6 +122,14 @@ export const storeClosedError: () => SessionError = saying(
   'the session middleware is closed: stop the server first, for no request with a session is served after close()',
 )
 
+/** The store cannot do what these methods need. */
+export function unsupportedError(lack: string, verbs: string): SessionError {
+  return new SessionError(
+    'ERR_SESSION_UNSUPPORTED',
+    `this store ${lack}: use MemoryStore, SqliteStore, RedisStore, PostgresStore or MysqlStore for ${verbs}`,
+  )
+}
+
 /** `ERR_SESSION_UNBOUND`. */
 export const unboundError: () => SessionError = saying(
   'ERR_SESSION_UNBOUND',
