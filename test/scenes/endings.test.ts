@@ -469,15 +469,18 @@ claim(
   },
 )
 
+/** The ways in which a request may end its own session, ada's, from outside. */
+function endsFromOutside({ middleware }: Stage['site']): [verb: string, end: (publicId: string) => Promise<unknown>][] {
+  return [
+    ['destroyAll', () => middleware.destroyAll('ada')],
+    ['destroy', (publicId) => middleware.destroy(publicId)],
+    ['destroyEverything', () => middleware.destroyEverything()],
+  ]
+}
+
 claim('destroy() after the request itself ended its session from outside clears the cookie', async (t, stage) => {
   const { visitor, site } = stage
-  const { middleware } = site
-  const ends: Readonly<Record<string, (publicId: string) => Promise<unknown>>> = {
-    destroyAll: () => middleware.destroyAll('ada'),
-    destroy: (publicId) => middleware.destroy(publicId),
-    destroyEverything: () => middleware.destroyEverything(),
-  }
-  for (const [verb, end] of Object.entries(ends)) {
+  for (const [verb, end] of endsFromOutside(site)) {
     await visitor.does((session) => session.signIn('ada'))
     const reply = await visitor.does(async (session) => {
       await end(session.publicId)
@@ -489,13 +492,7 @@ claim('destroy() after the request itself ended its session from outside clears 
 })
 
 claim('so it does where another request had given the session a new id meanwhile', async (t, { visitor, site }) => {
-  const { middleware } = site
-  const ends: Readonly<Record<string, (publicId: string) => Promise<unknown>>> = {
-    destroyAll: () => middleware.destroyAll('ada'),
-    destroy: (publicId) => middleware.destroy(publicId),
-    destroyEverything: () => middleware.destroyEverything(),
-  }
-  for (const [verb, end] of Object.entries(ends)) {
+  for (const [verb, end] of endsFromOutside(site)) {
     await visitor.does((session) => session.signIn('ada'))
     const request = await visitor.loads(async (session) => {
       await end(session.publicId)
