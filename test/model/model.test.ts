@@ -1,7 +1,7 @@
 // Random interleavings of requests against a model of what a session is; `npm run test:model` plays many more of them.
 import test from 'ava'
 import type { Replaced, SessionRecord } from '../../src/index.ts'
-import { MemoryStore } from '../../src/index.ts'
+import { LastWriterWins } from '../support/last-writer-wins.ts'
 import { explore, requests } from '../support/model/explore.ts'
 import { PlainStore } from '../support/plain-store.ts'
 import { closeStores, openableStores } from '../support/stores.ts'
@@ -37,14 +37,6 @@ for (const kind of stores) {
       t.log(`${found.runs} of ${runs} interleavings, seed ${found.seed}`)
     },
   )
-}
-
-/** Writes whatever was read, as a session library without versions does. */
-class LastWriterWins extends MemoryStore {
-  override replace(record: SessionRecord, _version: number, now: number): Replaced {
-    const held = this.read(record.key, now)
-    return held === undefined ? 'gone' : super.replace({ ...record, version: held.version + 1 }, held.version, now)
-  }
 }
 
 /** Writes what is no longer there. */

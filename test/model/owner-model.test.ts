@@ -2,6 +2,7 @@
 import test from 'ava'
 import type { Replaced, SessionRecord } from '../../src/index.ts'
 import { MemoryStore } from '../../src/index.ts'
+import { LastWriterWins } from '../support/last-writer-wins.ts'
 import { explore, owners } from '../support/model/explore.ts'
 import { closeStores, openableStores } from '../support/stores.ts'
 
@@ -36,14 +37,6 @@ for (const kind of stores) {
       t.log(`${found.runs} of ${runs} interleavings, seed ${found.seed}`)
     },
   )
-}
-
-/** Writes whatever was read, so that a parallel change is forgotten. */
-class LastWriterWins extends MemoryStore {
-  override replace(record: SessionRecord, _version: number, now: number): Replaced {
-    const held = this.read(record.key, now)
-    return held === undefined ? 'gone' : super.replace({ ...record, version: held.version + 1 }, held.version, now)
-  }
 }
 
 /** Lists a session under every owner that it has had. */

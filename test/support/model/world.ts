@@ -1,12 +1,12 @@
 // Plays one scenario through the real middleware: two apps over one store, requests without a network, and browsers that keep the
 // last cookie that they received. Every response is compared with what the model expects.
 import { createHash } from 'node:crypto'
-import { subscribe } from 'node:diagnostics_channel'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import Koa, { type Context } from 'koa'
 import { session, type SessionManager, type SessionMiddleware, type SessionStore } from '../../../src/index.ts'
+import { hearConflicts } from './heard.ts'
 import { Judge } from './judge.ts'
 import { Ledger } from './ledger.ts'
 import { Mind } from './mind.ts'
@@ -39,12 +39,6 @@ interface Answer {
 
 // Nothing is sent: the socket is only asked whether it is encrypted.
 const SOCKET = { remoteAddress: '127.0.0.1' } as unknown as Socket
-
-let hear: (key: string) => unknown = () => undefined
-subscribe('koa-fastsession:conflict', (message) => {
-  const { keys } = message as { keys: readonly string[] }
-  for (const key of keys) hear(key)
-})
 
 // A store may be used by several worlds: no id is used twice.
 let ids = 0
@@ -88,7 +82,7 @@ export class World implements Stage {
   /** @throws {Error} with the first fault of the core. */
   async play(): Promise<void> {
     const { errands, outside, events, begun } = this.#scenario
-    hear = (key) => this.mind?.told.add(key)
+    hearConflicts((key) => this.mind?.told.add(key))
     const beginnings = begun.flatMap((has, browser) => (has ? [browser] : []))
     await withPauses(this.schedule, async () => {
       for (const browser of beginnings) await this.#begin(browser)

@@ -1,7 +1,6 @@
 // Plays one scenario through the real middleware with the option `owner`: two apps over one store, requests without a network, and
 // browsers that keep the last cookie that they received. Every response is compared with what the model expects.
 import { createHash } from 'node:crypto'
-import { subscribe } from 'node:diagnostics_channel'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
@@ -13,6 +12,7 @@ import {
   type SessionMiddleware,
   type SessionStore,
 } from '../../../src/index.ts'
+import { hearConflicts } from '../model/heard.ts'
 import { LIFETIMES, type Lifetime } from '../model/scenario.ts'
 import { Schedule, withPauses } from '../model/schedule.ts'
 import { ToldStore } from '../model/told-store.ts'
@@ -42,12 +42,6 @@ interface Answer {
 const SOCKET = { remoteAddress: '127.0.0.1' } as unknown as Socket
 /** So much time may pass between two calls of one step. */
 const MOMENTS = 4000
-
-let hear: (key: string) => unknown = () => undefined
-subscribe('koa-fastsession:conflict', (message) => {
-  const { keys } = message as { keys: readonly string[] }
-  for (const key of keys) hear(key)
-})
 
 // A store may be used by several worlds: no id is used twice.
 let ids = 0
@@ -89,7 +83,7 @@ export class World implements Stage {
   /** @throws {Error} with the first fault of the core. */
   async play(): Promise<void> {
     const { errands, outside, passes, begun, age } = this.#scenario
-    hear = (key) => this.mind?.told.add(key)
+    hearConflicts((key) => this.mind?.told.add(key))
     await withPauses(this.schedule, async () => {
       // Before its first request in Koa's chain, a middleware has nothing to ask `passive` with.
       for (const house of [0, 1]) await this.#serve({ house }, undefined, () => Promise.resolve())
