@@ -116,6 +116,8 @@ export interface SessionStore {
    * call is listed at least once, unless it ends meanwhile. A record that is being written may be listed or not, but is never
    * live and unlisted afterwards: index entries are written before records. A store that reads its index first, and then the
    * records, also gives the empty record that replaced one in between: it may name the record in which its session goes on.
+   * A single portion shows all records at one instant: a store that reads it in several steps gives a cursor all the same, and an
+   * empty portion then.
    */
   list?(owner: string, now: number, limit: number, cursor: string | undefined): RecordPage | Promise<RecordPage>
 

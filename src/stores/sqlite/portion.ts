@@ -64,7 +64,8 @@ export async function portion<Found>(
       const item = unlessCorrupt(() => take(row))
       if (item !== undefined) found.push(item)
     }
-    if (rows.length < asked || after === before) return { found, next: undefined }
+    // Only one statement shows all rows at one instant. After several, the caller must know that this was no single portion.
+    if (rows.length < asked || after === before) return { found, next: step === 0 ? undefined : after }
     await nextTurn()
     if (found.length >= limit) break
   }
