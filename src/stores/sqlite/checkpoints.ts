@@ -19,7 +19,8 @@ const INTERVAL = 50
 const PAUSE = 500
 const HASTE = 2
 
-// Copies as much as readers allow, again and again until all is copied or a minute has passed. Once all is copied, it truncates
+// Copies as much as readers allow, again and again until all is copied or a minute has passed. An error other than a lock, as of an
+// encrypted file, ends the thread: it will never copy anything. Once all is copied, it truncates
 // the log, which takes the write lock for a moment: writers wait for it as for any other lock.
 const COPY = `
   const { parentPort, workerData } = require('node:worker_threads')
@@ -34,7 +35,12 @@ const COPY = `
       const answer = database.prepare('PRAGMA wal_checkpoint(PASSIVE)').get()
       isDone = answer.busy === 0 && answer.log === answer.checkpointed
       isDone &&= database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get().busy === 0
-    } catch {}
+    } catch (error) {
+      if (!/locked|busy/i.test(error.message)) {
+        database.close()
+        throw error
+      }
+    }
     if (!isDone && Date.now() < end) return setTimeout(copy, 100)
     database.close()
     parentPort.close()
@@ -59,9 +65,10 @@ export class CheckpointKeeper {
     this.#database = database
     this.#log = `${file}-wal`
     const module = moduleOf(database.constructor)
-    if (module === undefined) return
+    // No other connection can open a file that this one holds for itself.
+    if (module === undefined || this.#pragma('locking_mode') === 'exclusive') return
     this.#workerData = { file, module: module === 'node:sqlite' ? undefined : module }
-    this.#limit = this.#autoCheckpoint()
+    this.#limit = Number(this.#pragma('wal_autocheckpoint'))
     if (this.#limit !== USUAL_LIMIT) return
     this.#isRaised = true
     this.#limit = RAISED_LIMIT
@@ -95,9 +102,8 @@ export class CheckpointKeeper {
     return statSync(this.#log, { throwIfNoEntry: false })?.size ?? 0
   }
 
-  #autoCheckpoint(): number {
-    const row = prepared(this.#database, 'PRAGMA wal_autocheckpoint').get() as Row // the pragma has one column
-    return Number(row['wal_autocheckpoint'])
+  #pragma(name: string): unknown {
+    return (prepared(this.#database, `PRAGMA ${name}`).get() as Row)[name] // a pragma has one column
   }
 
   #setAutoCheckpoint(limit: number): void {
