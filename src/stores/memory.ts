@@ -106,7 +106,9 @@ export class MemoryStore implements SessionStore {
     if (isOwned(entry)) this.#owners.add(entry)
     this.#count++
     this.#bytes += size
-    this.#makeRoom(record, now)
+    // A session that gets a new id must not be evicted to make room for itself: its new record names the old one as `p` of its meta,
+    // and the old one becomes a tombstone next, which makes the room.
+    if (record.meta?.includes('"p":') !== true) this.#makeRoom(record, now)
     return true
   }
 

@@ -1,0 +1,57 @@
+// A full MemoryStore: a session that gets a new id is stored under both for a moment, and evicts itself.
+import test from 'ava'
+import { MemoryStore } from '../../src/index.ts'
+import { mounted, type Handler, type Things } from '../support/mounted.ts'
+
+const handlers: Readonly<Record<string, Handler>> = {
+  '/put': ({ data }) => {
+    data.n = 7
+  },
+  '/in': (session, ctx) => session.signIn(String(ctx.query['as'])),
+  '/again': (session) => session.regenerate(),
+  '/n': ({ data }) => String(data.n ?? 'none'),
+}
+
+test('in a store full of users with one session each, a user who gets a new id keeps the session', async (t) => {
+  const app = await mounted(t, { store: new MemoryStore({ maxSessions: 3 }), logger: {} }, handlers)
+  const browsers = []
+  for (const as of ['ada', 'bob', 'cyd']) {
+    const browser = app.browser()
+    await browser.get(`/in?as=${as}`)
+    browsers.push(browser)
+  }
+  const [, , cyd] = browsers // who was here last: ada's session is the one to go
+  if (cyd === undefined) return t.fail()
+
+  t.is((await cyd.get('/again')).status, 200)
+  t.deepEqual((await app.middleware.list('cyd')).length, 1)
+})
+
+test('a visitor who signs in while the store is full of users keeps the data', async (t) => {
+  const app = await mounted(t, { store: new MemoryStore({ maxSessions: 3 }), logger: {} }, handlers)
+  for (const as of ['ada', 'bob']) await app.browser().get(`/in?as=${as}`)
+  const visitor = app.browser()
+  await visitor.get('/put')
+
+  t.is((await visitor.get('/in?as=cyd')).status, 200)
+  t.is((await visitor.get('/n')).body, '7')
+})
+
+test('with the owner option a visitor can sign in while the store is full of users', async (t) => {
+  const options = {
+    store: new MemoryStore({ maxSessions: 3 }),
+    logger: {},
+    owner: ({ name }: Things) => name,
+  }
+  const app = await mounted(t, options, {
+    ...handlers,
+    '/name': ({ data }, ctx) => {
+      data.name = String(ctx.query['as'])
+    },
+  })
+  for (const as of ['ada', 'bob']) await app.browser().get(`/name?as=${as}`)
+  const visitor = app.browser()
+  await visitor.get('/put')
+
+  t.is((await visitor.get('/name?as=cyd')).status, 200)
+})
