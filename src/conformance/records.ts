@@ -1,5 +1,6 @@
 // A record is read as it was written, while it is live by the caller's clock.
 import assert from 'node:assert/strict'
+import { setTimeout as wait } from 'node:timers/promises'
 import { check, type StoreCheck } from './run.ts'
 import { assertAbsent, assertHolds, created, DAY, HOUR, newKey, successor } from './scene.ts'
 
@@ -25,6 +26,9 @@ const ODD_TEXTS = [
   'half a pair \ud83d',
   '\ude00 the other half',
 ]
+
+/** A lifetime, in milliseconds, after which a store's own time to live may end a record. Some count whole seconds. */
+const SHORT = 1500
 
 const ALL_BYTES = Uint8Array.from({ length: 256 }, (_, index) => index)
 
@@ -169,6 +173,39 @@ export const readChecks: readonly StoreCheck[] = [
         await assertHolds(store, record, record.expiresAt - 1)
         await assertAbsent(store, record.key, record.expiresAt, 'at expiresAt a record must be expired')
       }
+    },
+  ),
+
+  check(
+    "the caller's clock alone decides after a touch and a replace, too, a year behind or ahead",
+    async (store, today) => {
+      for (const now of [today - 365 * DAY, today + 365 * DAY]) {
+        const record = await created(store, now)
+        const touched = { ...record, lastSeenAt: now + 5, expiresAt: now + 2 * HOUR }
+        const replaced = successor(touched)
+
+        assert.equal(await store.touch(record.key, 1, touched.lastSeenAt, touched.expiresAt, now + 5), true)
+        await assertHolds(store, touched, touched.expiresAt - 1)
+        assert.equal(await store.replace(replaced, 1, now + 5), 'done')
+        await assertHolds(store, replaced, replaced.expiresAt - 1)
+      }
+    },
+  ),
+
+  check(
+    "a touch and a replace that move a record's end move a time to live of the store's own, too",
+    async (store, now) => {
+      const touched = await created(store, now, { expiresAt: now + SHORT })
+      const replaced = await created(store, now, { expiresAt: now + SHORT })
+      const next = successor(replaced, { expiresAt: now + HOUR })
+      assert.equal(await store.touch(touched.key, 1, now + 1, now + HOUR, now + 1), true)
+      assert.equal(await store.replace(next, 1, now + 1), 'done')
+
+      // Only time itself shows what the store does by its own clock.
+      await wait(SHORT + 1000)
+
+      await assertHolds(store, { ...touched, lastSeenAt: now + 1, expiresAt: now + HOUR }, now + SHORT + 1000)
+      await assertHolds(store, next, now + SHORT + 1000)
     },
   ),
 

@@ -1,7 +1,7 @@
 // Faults that show with large, odd or many values: values that are cut off, wrap around or get lost, and limits that run out.
 import type { Replaced, SessionRecord } from '../../src/store.ts'
 import { broken, isText, keeping, type BrokenStore } from './broken-store.ts'
-import { PlainStore } from './plain-store.ts'
+import { PlainStore, type Touch } from './plain-store.ts'
 
 export const brokenLimits: readonly BrokenStore[] = [
   broken(
@@ -60,6 +60,46 @@ export const brokenLimits: readonly BrokenStore[] = [
       }
     },
     'a record that is live by the clock of a caller a year behind can be deleted',
+  ),
+  broken(
+    'only create sets the time to live, and nothing moves it',
+    class extends PlainStore {
+      private readonly ends = new Map<string, number>()
+
+      override create(record: SessionRecord, now: number): boolean | Promise<boolean> {
+        const isMade = super.create(record, now)
+        if (isMade === true) this.ends.set(record.key, Date.now() + record.expiresAt - now)
+        return isMade
+      }
+
+      protected override live(key: string, now: number): SessionRecord | undefined {
+        if ((this.ends.get(key) ?? Infinity) <= Date.now()) this.records.delete(key)
+        return super.live(key, now)
+      }
+    },
+    "a touch and a replace that move a record's end move a time to live of the store's own, too",
+  ),
+  broken(
+    "touch ends a record by the store's own clock",
+    class extends PlainStore {
+      override touch(...given: Touch): boolean | Promise<boolean> {
+        const answer = super.touch(...given)
+        if (answer === true && given[3] <= Date.now()) this.records.delete(given[0])
+        return answer
+      }
+    },
+    "the caller's clock alone decides after a touch and a replace, too, a year behind or ahead",
+  ),
+  broken(
+    "replace ends a record by the store's own clock",
+    class extends PlainStore {
+      override replace(record: SessionRecord, version: number, now: number): Replaced | Promise<Replaced> {
+        const answer = super.replace(record, version, now)
+        if (answer === 'done' && record.expiresAt <= Date.now()) this.records.delete(record.key)
+        return answer
+      }
+    },
+    "the caller's clock alone decides after a touch and a replace, too, a year behind or ahead",
   ),
   broken(
     'instants are kept in 32 bits of seconds',
