@@ -58,8 +58,9 @@ export class Deadlines {
 
   #start(awaited: Deadline, delay: number): void {
     this.#awaited = awaited
+    // After a time in which the process was busy, answers have arrived that are read after the timers of that turn, so it passes later.
     // The timer may be a number where a test environment replaces Node's timers.
-    this.#timer = outsideRequests(() => setTimeout(() => this.#pass(), delay))
+    this.#timer = outsideRequests(() => setTimeout(() => setImmediate(() => this.#pass()), delay))
   }
 
   #pass(): void {

@@ -1,5 +1,9 @@
 // Work on many items: in portions, a few at a time, with turns of the event loop in between, and with a limit.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SessionError } from './errors.ts'
+
+/** Yields to the event loop; also where a test has replaced the global timers. */
+export { nextTurn }
 
 /** How many records a portion has. */
 export const PORTION = 200
@@ -67,9 +71,4 @@ export async function eachOf<Item>(items: Iterable<Item>, work: (item: Item) => 
 /** Yields to the event loop at every `WIDTH`th piece of a portion; `at` is the index of the piece. */
 export function turnAfter(at: number): Promise<void> | undefined {
   return at % WIDTH === WIDTH - 1 ? nextTurn() : undefined
-}
-
-/** Yields to the event loop. */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

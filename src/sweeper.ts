@@ -5,6 +5,7 @@ import { outsideRequests } from './context.ts'
 import { MAX_TIMER } from './duration.ts'
 import type { Events } from './events.ts'
 import { nextTurn } from './portions.ts'
+import { unrefed } from './timers.ts'
 
 const BATCH = 500
 
@@ -99,11 +100,4 @@ export class Sweeper {
       `expired sessions were not deleted, which is tried again at each interval${why}`,
     )
   }
-}
-
-/** A timer that keeps no process alive. */
-function unrefed(timer: NodeJS.Timeout): NodeJS.Timeout {
-  // The timer is a number where a test environment replaces Node's timers.
-  ;(timer as Partial<NodeJS.Timeout>).unref?.()
-  return timer
 }

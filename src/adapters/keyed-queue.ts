@@ -1,5 +1,6 @@
 // Queues the calls of one foreign store: one turn after another for each key, in parallel for different keys. This serialises
 // multi-call operations per key within one process. Every wait has a limit, because a foreign store may never answer.
+import { unrefed } from '../timers.ts'
 
 // The most turns in line for one key. The most milliseconds for a turn and its wait together, and for a read outside a turn.
 const [MAX_WAITING, MAX_TURN] = [1000, 10_000]
@@ -61,7 +62,7 @@ export class KeyedQueue {
   writeLater(key: string, late: Promise<unknown>): void {
     if (!this.#overdue.has(key) && this.#overdue.size < MAX_OVERDUE_KEYS) {
       this.#overdue.set(key, undefined)
-      setTimeout(() => this.#overdue.delete(key), MAX_OVERDUE).unref()
+      unrefed(setTimeout(() => this.#overdue.delete(key), MAX_OVERDUE))
     }
     // Turns that wait in line may write too: which write is the newest is known only when this turn begins.
     const repeat = async (turn: Turn): Promise<void> => {

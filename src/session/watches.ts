@@ -10,6 +10,7 @@ import { isEnded, readRecord } from '../record/record.ts'
 import { isFreshStart, successorOf } from '../record/tombstone.ts'
 import type { Settings } from '../settings.ts'
 import type { SessionRecord } from '../store.ts'
+import { unrefed } from '../timers.ts'
 
 /** One request that read its signal and waits for the end of its session. */
 export interface Watcher {
@@ -150,8 +151,7 @@ export class Watches {
         this.#hasSubscribed = true
         this.#unsubscribe = this.#store.watch('subscribe', (key) => this.#announced(key))
       }
-      this.#timer ??= setInterval(() => this.#tick(), TICK)
-      this.#timer.unref()
+      this.#timer ??= unrefed(setInterval(() => this.#tick(), TICK))
     })
   }
 

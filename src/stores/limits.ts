@@ -9,6 +9,6 @@ export const MAX_SILENCE = 30_000
 
 /**
  * After this time a sweep begins no further batch: it must end before the middleware's default deadline for a store call, two
- * seconds. The next sweep goes on.
+ * seconds. The next call goes on.
  */
 export const MAX_SWEEP = 1000

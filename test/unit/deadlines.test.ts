@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import test from 'ava'
 import { atMost, Deadlines } from '../../src/deadlines.ts'
-import { stopClock } from '../support/stopped-clock.ts'
+import { stopClock, turns } from '../support/stopped-clock.ts'
 
 test.serial('many deadlines take one timer, and pass in their order', async (t) => {
   const real = globalThis.setTimeout
@@ -60,8 +60,12 @@ test('a deadline that was cleared keeps no other one alive, though the timer sti
   t.true(deadlines.clear(third))
 })
 
-test.serial('a deadline that is set as another one passes has its whole time', (t) => {
-  const pass = stopClock(t)
+test.serial('a deadline that is set as another one passes has its whole time', async (t) => {
+  const stepped = stopClock(t)
+  const pass = async (milliseconds: number): Promise<void> => {
+    stepped(milliseconds)
+    await turns(1)
+  }
   const deadlines = new Deadlines(1000)
   const passed: string[] = []
   deadlines.set(() => {
@@ -69,17 +73,17 @@ test.serial('a deadline that is set as another one passes has its whole time', (
     deadlines.set(() => passed.push('second'))
   })
 
-  pass(1000)
+  await pass(1000)
   t.deepEqual(passed, ['first'])
-  pass(500)
+  await pass(500)
   deadlines.set(() => passed.push('third'))
-  pass(499)
+  await pass(499)
   t.deepEqual(passed, ['first'])
-  pass(1)
+  await pass(1)
   t.deepEqual(passed, ['first', 'second'])
-  pass(499)
+  await pass(499)
   t.deepEqual(passed, ['first', 'second'])
-  pass(1)
+  await pass(1)
   t.deepEqual(passed, ['first', 'second', 'third'])
 })
 

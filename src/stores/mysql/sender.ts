@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { SessionError } from '../../errors.ts'
 import { MAX_SILENCE } from '../limits.ts'
 import { withLiterals, type Value } from './values.ts'
+import { unrefed } from '../../timers.ts'
 
 /** A query for mysql2. Its options override those of the caller's client, which may differ. */
 export interface MysqlQuery {
@@ -154,7 +155,7 @@ export class Sender {
     const connection = await client.getConnection()
     let timer: NodeJS.Timeout | undefined
     const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Silence()), MAX_SILENCE).unref()
+      timer = unrefed(setTimeout(() => reject(new Silence()), MAX_SILENCE))
     })
     let isGood = false
     try {

@@ -3,6 +3,7 @@
 import { invalidMix, invalidType } from '../../errors.ts'
 import { Listeners } from '../listeners.ts'
 import { isClient, isUnconnected } from './client.ts'
+import { unrefed } from '../../timers.ts'
 
 /** The part of a listening `pg` Client that is used. */
 export interface PostgresSubscriber {
@@ -78,8 +79,7 @@ export class Listener {
   #start(): void {
     this.#run++
     this.#pause = FIRST_PAUSE
-    this.#timer = setInterval(() => this.#tick(), this.#times.interval)
-    this.#timer.unref()
+    this.#timer = unrefed(setInterval(() => this.#tick(), this.#times.interval))
     void this.#connect(this.#run)
   }
 
@@ -188,8 +188,7 @@ export class Listener {
     }
     const run = this.#run
     clearTimeout(this.#reconnecting)
-    this.#reconnecting = setTimeout(() => void this.#connect(run), this.#pause * (0.5 + Math.random()))
-    this.#reconnecting.unref()
+    this.#reconnecting = unrefed(setTimeout(() => void this.#connect(run), this.#pause * (0.5 + Math.random())))
     this.#pause = Math.min(this.#pause * 2, this.#times.interval)
   }
 
@@ -206,8 +205,7 @@ export class Listener {
   async #within<T>(answer: T | Promise<T>, patience = this.#times.patience): Promise<T> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error('no answer')), patience)
-      timer.unref()
+      timer = unrefed(setTimeout(() => reject(new Error('no answer')), patience))
     })
     try {
       return await Promise.race([answer, late])

@@ -4,6 +4,7 @@
 import { ignore } from './client.ts'
 import type { Feed, OpenFeed } from './feeds.ts'
 import { Listeners } from '../listeners.ts'
+import { unrefed } from '../../timers.ts'
 
 /** In milliseconds: how often the server is asked whether it answers, and how long it may take. */
 const BEAT = 2500
@@ -54,7 +55,7 @@ export class Subscription {
       back: () => isOpen() && this.#confirm(),
     })
     this.#feed = feed
-    this.#timer = setInterval(() => this.#beat(feed), BEAT).unref()
+    this.#timer = unrefed(setInterval(() => this.#beat(feed), BEAT))
     this.#confirm()
   }
 
