@@ -53,18 +53,20 @@ export async function enforceLimit(core: Core, owner: string, limit: number, own
 async function rankByUse(core: Core, owner: string): Promise<SessionRecord[]> {
   const { settings } = core
   const now = settings.now()
-  const live = new Map<string, { record: SessionRecord; predecessor: string | undefined }>()
+  // A session that is getting a new id is listed under both, and under each new id of which at most one was acknowledged; it counts
+  // once. So a record with a predecessor takes that one's place.
+  const live = new Map<string, SessionRecord>()
   for await (const records of recordsOf(core, owner)) {
     for (const record of records) {
       const metadata = readMetadata(record)
       if (metadata !== undefined && effectiveEnd(settings.lifetime, metadata, record) <= now) continue
+      const predecessor = metadata?.predecessor
       // Only the instants count from here on: a payload may be large.
-      live.set(record.key, { record: { ...record, payload: 'left out' }, predecessor: metadata?.predecessor })
+      if (predecessor !== undefined || !live.has(record.key))
+        live.set(predecessor ?? record.key, { ...record, payload: 'left out' })
     }
   }
-  // A session that is getting a new id is listed under both, and counts once.
-  for (const { predecessor } of [...live.values()]) if (predecessor !== undefined) live.delete(predecessor)
-  return [...live.values()].map(({ record }) => record).sort(isUsedBefore)
+  return [...live.values()].filter((one) => (live.get(one.key) ?? one) === one).sort(isUsedBefore)
 }
 
 function isUsedBefore(one: SessionRecord, other: SessionRecord): number {

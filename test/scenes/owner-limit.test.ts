@@ -4,7 +4,7 @@ import { MemoryStore, session } from '../../src/index.ts'
 import { sessionCookie } from '../../src/testing.ts'
 import { KEYS } from '../support/app.ts'
 import { mounted } from '../support/mounted.ts'
-import { claim, SECOND, type Options, type Scene, type Site, type Visitor } from '../support/scene.ts'
+import { claim, SECOND, type Contents, type Options, type Scene, type Site, type Visitor } from '../support/scene.ts'
 
 async function signedIn(site: Site, scene: Scene, owner: string): Promise<Visitor> {
   const visitor = await site.visitor()
@@ -275,3 +275,45 @@ test('what a limit ends behind the back of a sign-in ends no longer after close(
   t.is(late, 0)
   t.true(inner.list('ada', Date.now(), 1000, undefined).records.length > 3)
 })
+
+const signsIn = ({ data }: { data: Contents }): void => {
+  data.profile = { name: 'ada' }
+}
+
+claim(
+  'a new id that was never acknowledged takes no place of its owner',
+  { maxPerOwner: 2 },
+  async (t, { site, store, clock, visitor }) => {
+    const other = await site.visitor()
+    await other.does((session) => session.signIn('ada'))
+    clock.advance(SECOND)
+    await visitor.does(({ data }) => (data.a = 1))
+    store.next('replace', { kind: 'fail' })
+
+    t.is((await visitor.does((session) => session.signIn('ada'))).code, 'ERR_SESSION_STORE')
+    t.is((await visitor.does((session) => session.signIn('ada'))).status, 200)
+
+    t.deepEqual([await ownerOf(other), await ownerOf(visitor)], ['ada', 'ada'])
+  },
+)
+
+claim(
+  'the new id that loses to that of a parallel sign-in by data takes no place of its owner',
+  { maxPerOwner: 2, owner: ({ profile }) => profile?.name },
+  async (t, { scene, site, store, clock, visitor }) => {
+    const other = await site.visitor()
+    await other.does(signsIn)
+    clock.advance(SECOND)
+    await visitor.does(({ data }) => (data.a = 1))
+    const elsewhere = await scene.mount()
+    const slow = await elsewhere.sender(await visitor.cookie()).loads(signsIn)
+    const held = store.pause('replace')
+    const ending = slow.ends()
+    await held.arrived
+    t.is((await visitor.does(signsIn)).status, 200)
+    held.open()
+    t.is((await ending).status, 200)
+
+    t.deepEqual([await ownerOf(other), await ownerOf(visitor)], ['ada', 'ada'])
+  },
+)
