@@ -1,4 +1,4 @@
-// session(options): the path of one request, from top to bottom. `run()` and the test helpers share it.
+// session(options): the path of one request, from top to bottom. `run()` shares it.
 import type { IncomingMessage } from 'node:http'
 import type { Context, Next, ParameterizedContext } from 'koa'
 import { CheckedStore } from './checked-store.ts'
@@ -240,7 +240,7 @@ export class MountedSession {
       await next()
     } catch (error) {
       if (isAnswer(error)) await finishForwarded(session, facade)
-      else session.drop()
+      else dropForwarded(session, facade)
       throw error
     }
     await finishForwarded(session, facade)
@@ -274,9 +274,21 @@ async function finish(session: RequestSession, facade: KoaSessionFacade | undefi
 
 /** The same for a forwarded request, whose outer chain goes on. */
 async function finishForwarded(session: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
-  // No other chain sends a response: it must carry out what the chains around this one asked for as well.
-  await facade?.finishAll()
+  try {
+    // No other chain sends a response: it must carry out what the chains around this one asked for as well.
+    await facade?.finishAll()
+  } catch (error) {
+    dropForwarded(session, facade)
+    throw error
+  }
   await commitPending(session)
+}
+
+/** What the handlers of a forwarded request asked for is dropped: no chain around it carries it out. */
+function dropForwarded(session: RequestSession, facade: KoaSessionFacade | undefined): void {
+  session.drop()
+  // A session that it has begun in the place of the old one stays begun.
+  if (facade?.pendingEnd !== 'done') session.facade = facade?.outer
 }
 
 /** Commits after a handler made a WebSocket of the connection. Koa would write its response to a thrown error into the socket. */

@@ -59,6 +59,10 @@ export class KoaSessionFacade implements Facade {
     return cookie.signIns === this.#endAfter && status !== 'destroyed' ? this.#end : 'no'
   }
 
+  get isReplacing(): boolean {
+    return this.#end === 'replaced' || this.outer?.isReplacing === true
+  }
+
   /** Called when the handlers have returned: carries out what they asked for by assigning to `ctx.session`. */
   async finish(): Promise<void> {
     this.#noticeLostWrites()
@@ -73,18 +77,18 @@ export class KoaSessionFacade implements Facade {
       if (this.pendingEnd !== 'replaced') return
       try {
         await regenerate(session, 'seen', undefined)
-        // The handlers may have set it to null meanwhile.
-        if (this.#end === 'replaced') this.#end = 'done'
+        session.facade?.settled('done')
       } catch (error) {
-        this.dropped()
+        session.facade?.settled('ended')
         throw error
       }
     })
   }
 
-  dropped(): void {
-    if (this.#end === 'replaced') this.#end = 'ended'
-    this.outer?.dropped()
+  settled(end: 'ended' | 'done'): void {
+    // The handlers may have set it to null meanwhile.
+    if (this.#end === 'replaced') this.#end = end
+    this.outer?.settled(end)
   }
 
   async finishAll(): Promise<void> {
@@ -115,8 +119,10 @@ export class KoaSessionFacade implements Facade {
     const past: Past = { shown: copyOf({ ...this.manager.data }), original: copyOf({ ...this.manager.data }) }
     // A lifetime that was set before is meant for the new session, as in koa-session ("remember me" of a login).
     const { maxAge } = this.#request.pending
+    const end = this.#end
     await this.manager.regenerate({ keep: false })
-    this.#end = 'no'
+    // The handlers may have set it to null meanwhile.
+    if (this.#end === end) this.#end = 'no'
     if (maxAge !== undefined) this.manager.maxAge = maxAge
     this.#past.push(past)
     this.#show()
@@ -164,7 +170,7 @@ export class KoaSessionFacade implements Facade {
       throw invalidType('ctx.session', 'an object, or null to end the session', value)
     manager.data = isPlainObject(value) ? (value as Bag) : { ...value }
     // An object after null is a new session: the id of the old one must not open it.
-    if (this.pendingEnd === 'ended') this.#end = manager.isNew && manager.owner === undefined ? 'no' : 'replaced'
+    if (this.pendingEnd === 'ended') this.#end = this.#request.record === undefined ? 'no' : 'replaced'
   }
 
   /** Warns of a copy that was taken from a replaced object, changed, and not put into the new session: its change is lost. */

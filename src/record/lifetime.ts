@@ -73,16 +73,14 @@ export function expiry(policy: LifetimePolicy, lifetime: SessionLifetime, seenAt
 /**
  * The instant at which a stored session ends: the earlier of its stored expiry and what the current policy allows.
  *
- * So a shortened limit applies at once to sessions that were stored before. A `lastSeenAt` later than `now` (another process
- * had a faster clock) counts as `now`.
+ * So a shortened limit applies at once to sessions that were stored before.
  */
 export function effectiveEnd(
   policy: LifetimePolicy,
   lifetime: SessionLifetime,
   record: { readonly lastSeenAt: number; readonly expiresAt: number },
-  now?: number,
 ): number {
-  return Math.min(record.expiresAt, expiry(policy, lifetime, Math.min(record.lastSeenAt, now ?? Infinity)))
+  return Math.min(record.expiresAt, expiry(policy, lifetime, record.lastSeenAt))
 }
 
 /** The lifetime after `maxAge` was set: that long from now, or with 0 the options' limits from now. */

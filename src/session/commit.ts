@@ -2,12 +2,13 @@
 // ended session. This module decides once what to do; create.ts, replace.ts and touch.ts do it.
 import { headersSentError, SessionError, storeClosedError } from '../errors.ts'
 import { ABSENT, NO_CHANGES, type PendingChanges } from '../record/changes.ts'
+import { draftOf } from '../record/merge.ts'
 import type { MaybePromise } from '../store.ts'
 import { spans, trace } from '../trace.ts'
 import { create } from './create.ts'
 import { occupy, orDrop, runExclusive } from './exclusive.ts'
 import { refuse } from './newest.ts'
-import { isSomebodyElse } from './owner.ts'
+import { isSomebodyElse, ownerInData } from './owner.ts'
 import { replace } from './replace.ts'
 import type { RequestSession } from './request-session.ts'
 import { touch } from './touch.ts'
@@ -106,6 +107,7 @@ async function commitEarly(session: RequestSession): Promise<void> {
  */
 export async function dropPending(session: RequestSession, error: unknown): Promise<void> {
   session.close()
+  session.facade?.settled('ended')
   // After an outage, another call would only be waited for as well.
   if (error instanceof SessionError && error.code === 'ERR_SESSION_STORE') return
   if (session.status !== 'live' || session.busy !== undefined) return
@@ -135,6 +137,11 @@ function planOf(session: RequestSession, occasion: Occasion): Plan {
   switch (session.status) {
     case 'gone':
     case 'unbound':
+      // An owner that data names is a sign-in, which begins another session.
+      if (hasChanges && session.status === 'unbound' && namesOwner(session, pending)) {
+        session.status = 'new'
+        return pending
+      }
       // A change that only removes things is not refused: they are gone with the session.
       return (hasChanges && isAddition(pending)) || occasion === 'save' ? 'refuse' : 'nothing'
     case 'live':
@@ -146,6 +153,11 @@ function planOf(session: RequestSession, occasion: Occasion): Plan {
         return 'nothing'
       return pending
   }
+}
+
+/** Whether `options.owner` finds an owner in what is pending. */
+function namesOwner({ core, stored, now }: RequestSession, pending: PendingChanges): boolean {
+  return ownerInData(core, draftOf(stored, undefined, pending, now)) !== undefined
 }
 
 /** Whether changes do more than remove things. */
@@ -172,6 +184,7 @@ function carryOut(
   if (occasion === 'last') session.phase = 'sealed'
   if (typeof plan === 'object') note?.(plan)
   else if (session.isUnchecked && occasion === 'last') {
+    session.core.store.assertOpen()
     const checked = checkUnfilled(session)
     if (checked !== undefined) return checked.then(() => (plan === 'touch' ? touch(session) : undefined))
   }

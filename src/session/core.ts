@@ -58,12 +58,17 @@ export interface Facade {
   readonly pendingEnd: End
   /** The facade of the chain that forwarded the request to this one. */
   readonly outer: Facade | undefined
+  /** Whether an object after null is pending, in this chain or one around it. */
+  readonly isReplacing: boolean
   /** Carries it out for this chain and the chains around it, before the commit of a chain that may never return. */
   finishAll(): Promise<void>
   /** Begins the session that the handlers put in the place of the old one, before anything of it is stored, if they did. */
   beginReplacing(): MaybePromise<void>
-  /** What was pending is dropped, an object after null with it: the session ends, and does not come back in its place. */
-  dropped(): void
+  /**
+   * An object after null is pending no longer, in this chain and those around it: `'done'` once its session has begun, `'ended'` if
+   * it was dropped. Then the session ends, and does not come back in its place.
+   */
+  settled(end: 'ended' | 'done'): void
 }
 
 /** Checks whether the browser of a bound session has proved itself recently, and offers a registration. */

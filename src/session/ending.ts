@@ -18,7 +18,8 @@ export class Ending implements Watcher {
     if (status === 'gone' || status === 'destroyed') this.#controller.abort(goneError())
     if ((status !== 'live' && status !== 'new') || this.#isOver()) return
     core.watches.add(this)
-    core.watches.removeOnClose(this, info.ctx?.res ?? info.request.socket)
+    // A response that an app made by hand for a socket (an upgrade within Koa's chain) has no connection, and never closes.
+    core.watches.removeOnClose(this, info.ctx?.res.socket ? info.ctx.res : info.request.socket)
   }
 
   get signal(): AbortSignal {

@@ -66,16 +66,20 @@ export function orDrop<T>(
   work: (note: (pending: PendingChanges) => void) => MaybePromise<T>,
 ): MaybePromise<T> {
   let noted: PendingChanges | undefined
+  let isReplacing: boolean | undefined
   const drop = (error: unknown): never => {
     if (noted === undefined) session.drop()
     else {
       session.pending.detach(session.stored, noted)
-      session.facade?.dropped()
+      if (isReplacing === true) session.facade?.settled('ended')
     }
     throw error
   }
   try {
-    const done = work((pending) => (noted = pending))
+    const done = work((pending) => {
+      noted = pending
+      isReplacing = session.facade?.isReplacing
+    })
     return done instanceof Promise ? done.catch(drop) : done
   } catch (error) {
     return drop(error)

@@ -4,7 +4,7 @@ import { FAR, warnOfFutureUse } from '../clock-check.ts'
 import { CookieVerifier, parseSessionCookies, type VerifiedId } from '../cookie/request-cookie.ts'
 import { SessionError, storeClosedError, unknownEncryptionKeyError } from '../errors.ts'
 import type { RejectReason } from '../events.ts'
-import { effectiveEnd, idleTimeout } from '../record/lifetime.ts'
+import { expiry, idleTimeout } from '../record/lifetime.ts'
 import { isEnded, readMetadata } from '../record/record.ts'
 import { isUnderWay, successorOf } from '../record/tombstone.ts'
 import type { FoundRecord, MaybePromise, SessionRecord } from '../store.ts'
@@ -101,7 +101,9 @@ export class Loader {
     const metadata = readMetadata(record)
     if (metadata === undefined) return this.#ended(session, 'corrupt', publicId, record.owner)
     if (record.lastSeenAt - now > FAR) warnOfFutureUse(record.lastSeenAt, now, events)
-    session.endsAt = effectiveEnd(settings.lifetime, metadata, record, now)
+    // A last use later than `now` (another process had a faster clock) counts as `now`.
+    session.allowedEnd = expiry(settings.lifetime, metadata, Math.min(record.lastSeenAt, now))
+    session.endsAt = Math.min(record.expiresAt, session.allowedEnd)
     if (session.endsAt <= now) {
       const isIdle = record.lastSeenAt + idleTimeout(settings.lifetime, metadata) <= now
       return this.#ended(session, isIdle ? 'idle' : 'absolute', publicId, record.owner)

@@ -48,7 +48,8 @@ export let requestSessionOf: (session: SessionManager) => RequestSession
  * The session of one request, at `ctx.state.session` and {@link currentSession}. It shows neither its id nor its data when it
  * is printed or turned into JSON.
  *
- * After `destroy()`, `data`, `id` and the methods throw `ERR_SESSION_DESTROYED`; the other properties can still be read.
+ * After `destroy()`, `data`, `id` and the methods throw `ERR_SESSION_DESTROYED`; the other properties can still be read, and a
+ * second `destroy()` does nothing.
  */
 export class SessionManager<Data extends object = SessionData> {
   readonly #session: RequestSession
@@ -109,8 +110,8 @@ export class SessionManager<Data extends object = SessionData> {
   get data(): Data {
     const session = this.#consult()
     // It opens the session: what the schema says of its data is known then.
-    const { data } = session
-    if (session.dataError !== undefined) throw session.dataError
+    const { data, refusal } = session
+    if (refusal !== undefined) throw refusal
     // The proxy holds whatever the app stored: its type is the app's claim.
     return data.proxy as Data
   }
@@ -302,10 +303,7 @@ export class SessionManager<Data extends object = SessionData> {
    */
   async update<Result>(fn: (data: Data) => Result | Promise<Result>): Promise<Result> {
     if (typeof fn !== 'function') throw invalidType('the argument of session.update()', 'a function', fn)
-    const session = this.#open()
-    const replacing = session.facade?.beginReplacing()
-    if (replacing !== undefined) await replacing
-    return update(session, fn as (data: object) => Result | Promise<Result>)
+    return update(this.#open(), fn as (data: object) => Result | Promise<Result>)
   }
 
   /**
@@ -450,7 +448,7 @@ export class SessionManager<Data extends object = SessionData> {
 /** Replaces all data by `contents`, including data that does not satisfy the schema. */
 function replaceData(session: RequestSession, contents: object): void {
   session.data.replaceAll(contents)
-  session.dataError = undefined
+  session.pending.isReplaced = true
 }
 
 Object.defineProperty(SessionManager.prototype, inspect.custom, {

@@ -41,12 +41,14 @@ export function requireRecord(session: RequestSession): SessionRecord {
 
 /**
  * Replaces the record that this request knew by a newer one of the session. With `koaSession`, data that does not satisfy
- * the schema reads as empty.
+ * the schema reads as empty, and so does empty data, which is checked when it changes: a logout that goes on empty stores it.
  */
 export function takeNewer(session: RequestSession, { record, stored, dataError }: Known): void {
   noteMerge(session, stored)
   const isHidden =
-    refusesData(dataError) && dataError?.code === 'ERR_SESSION_SCHEMA' && session.core.settings.koaSession
+    refusesData(dataError) &&
+    dataError?.code === 'ERR_SESSION_SCHEMA' &&
+    (session.core.settings.koaSession || Object.keys(stored.data).length === 0)
   session.setRecord(record, isHidden ? { ...stored, data: {} } : stored)
   session.dataError = isHidden ? undefined : dataError
 }
@@ -93,7 +95,7 @@ export async function reload(session: RequestSession): Promise<void> {
   if (newest !== undefined) takeNewer(session, newest)
   session.mergedKeys = []
   session.pending.reset(session.stored.data)
-  session.facade?.dropped()
+  session.facade?.settled('ended')
   if (newest === undefined && status !== 'new') refuse(session)
 }
 

@@ -9,6 +9,8 @@ export class Pending {
   maxAge: number | undefined
   /** Whether a session that is not stored yet is stored even if it is empty. */
   mustStore: boolean
+  /** Whether the handlers have assigned all data anew, or cleared it: what is stored need not satisfy the schema then. */
+  isReplaced = false
   /** `session.data`; `undefined` until a handler reads it. */
   data: Data | undefined
   /** The flash messages that were put and taken; `undefined` until a handler calls `flash`. */
@@ -53,12 +55,14 @@ export class Pending {
   /** Drops what was changed. */
   reset(snapshot: Snapshot): void {
     this.data?.reset(snapshot)
+    this.isReplaced = false
     this.flash = undefined
     this.maxAge = undefined
   }
 
   #forget(changes: PendingChanges): void {
     this.flash?.forget(changes)
+    this.isReplaced = false
     if (this.maxAge === changes.maxAge) this.maxAge = undefined
     this.mustStore = false
   }

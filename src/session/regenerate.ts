@@ -38,7 +38,7 @@ export async function regenerate(
   if (session.phase !== 'open' || !session.cookie.canSend) throw headersSentError('the session got a new id')
   session.open()
   // A sign-in keeps no data that breaks the schema.
-  const kept = keep === 'seen' || (owner !== undefined && refusesData(session.dataError)) ? false : keep
+  const kept = keep === 'seen' || (owner !== undefined && refusesData(session.refusal)) ? false : keep
   await orDrop(session, async (note) => {
     let pending = session.pending.collect()
     note(pending)
@@ -137,8 +137,9 @@ async function rotateOnce(
   // Both records are listed until the old one is replaced. Its key in the new one lets an owner's limit count them once.
   const marked = { ...draft, metadata: { ...draft.metadata, predecessor: previous.key } }
   const created = await createRecord(session, marked, now, settings.generateId())
-  // The headers may have left meanwhile: the old session must not end when the browser cannot learn the new id.
-  if (!session.cookie.canSend) return abandon(session, created, 'the session got a new id')
+  // The headers may leave meanwhile: the old session must not end when the browser cannot learn the new id.
+  const canSend = (): boolean => session.cookie.canSend
+  if (!canSend()) return abandon(session, created, 'the session got a new id')
   const { id, record, draft: stored } = created
   // The announcement of a fresh start ends the signals of other requests, but not that of this request.
   session.ending?.unwatch()
@@ -148,9 +149,13 @@ async function rotateOnce(
   } finally {
     if (answer !== 'done') session.ending?.watch()
   }
-  if (answer !== 'done') {
+  if (answer !== 'done' || !canSend()) {
     await deleteUnused(session, record.key)
-    return answer
+    if (answer !== 'done') return answer
+    // The headers have left since. The old session is not brought back, because a logout may have followed the tombstone.
+    session.markGone()
+    session.ending?.watch()
+    throw headersSentError('the session got a new id')
   }
   session.become(id, record, stored)
   events.tell('regenerate', record, { previousPublicId: previous.key })

@@ -1,4 +1,5 @@
-// One session in one request: what is stored, what is pending, and its state. Nothing here calls the store or waits.
+// One session in one request: what is stored, what is pending, and its state. Nothing here calls the store or waits, but a
+// look at `signal` begins to watch the session.
 import type { ContextScope } from '../context.ts'
 import { publicIdOf } from '../cookie/id.ts'
 import { closedError, destroyedError, goneError, type SessionError } from '../errors.ts'
@@ -57,6 +58,8 @@ export class RequestSession {
   hasEndedIt = false
   /** When the loaded session ends under the current limits if it is not used again; 0 for one that was not loaded. */
   endsAt = 0
+  /** The same without regard to the stored expiry, until this request stores anything: later where a limit was lengthened since. */
+  allowedEnd = 0
   /** When the read of the record began, by `performance.now()`. */
   readAt = 0
   /** When `lastSeenAt` and `expiresAt` of the record were read, in epoch milliseconds. */
@@ -124,8 +127,6 @@ export class RequestSession {
     this.#id = id
     this.status = 'live'
     this.hasNewId = true
-    // The schema's error stays as long as the data that it refused is there.
-    if (stored.data !== this.#stored?.data) this.dataError = undefined
     this.setRecord(record, stored)
     this.ending?.watch()
     // If the id has already left with the headers, the browser has it.
@@ -136,7 +137,10 @@ export class RequestSession {
   /** Takes a newer record of the same session, and what it holds. */
   setRecord(record: SessionRecord, stored: Stored): void {
     this.record = record
+    this.allowedEnd = 0
     this.#publicId = record.key
+    // The schema's error stays as long as the data that it refused is there.
+    if (stored.data !== this.#stored?.data) this.dataError = undefined
     this.#stored = stored
   }
 
@@ -198,6 +202,11 @@ export class RequestSession {
     return (this.pending.data ??= new Data((this.#stored ?? this.stored).data, this.core.payload.codec, this))
   }
 
+  /** Why data cannot be used, unless the handlers have replaced all of it. */
+  get refusal(): SessionError | undefined {
+    return this.pending.isReplaced ? undefined : this.dataError
+  }
+
   /** @throws {SessionError} `ERR_SESSION_DESTROYED`. */
   assertReadable(): void {
     if (this.status === 'destroyed') throw destroyedError()
@@ -228,9 +237,11 @@ export class RequestSession {
     return expiry(lifetime, this.cookie.lifetime(seenAt), seenAt)
   }
 
-  /** Whether a use of a stored session moves its expiry now. */
+  /** Whether a use of a stored session moves its expiry now: at once where a limit was lengthened, for the old one may come first. */
   isTouchDue(record: SessionRecord, now: number): boolean {
     if (this.info.isPassive) return false
+    // A second apart: a store may keep instants as whole numbers.
+    if (this.allowedEnd - record.expiresAt >= 1000) return true
     return isTouchDue(this.core.settings.lifetime, this.metadata, record.lastSeenAt, now)
   }
 
@@ -277,7 +288,7 @@ export class RequestSession {
   drop(): void {
     this.pending.reset(this.stored.data)
     this.pending.mustStore = false
-    this.facade?.dropped()
+    this.facade?.settled('ended')
   }
 
   /** Ends the commits of this request, and drops what was not stored. */

@@ -86,12 +86,13 @@ export class ResponseCookie implements HeaderSource {
   }
 
   dueHeaders(): readonly Header[] {
-    const { status, phase, pending } = this.#session
+    const { status, phase, pending, facade } = this.#session
     switch (this.due) {
       case 'none': {
         if (phase === 'closed') return NO_HEADERS
         // The handler answers by itself: its new session, or lifetime, will be stored when the chain returns, or is being stored.
-        const willChange = status === 'new' ? pending.hasContents : status === 'live' && pending.maxAge !== undefined
+        const isKept = status === 'live' && (facade?.pendingEnd ?? 'no') === 'no'
+        const willChange = status === 'new' ? pending.hasContents : isKept && pending.maxAge !== undefined
         return willChange && !this.#session.isFollower ? [this.#ours()] : NO_HEADERS
       }
       case 'renew':

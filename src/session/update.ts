@@ -24,6 +24,8 @@ export async function update<Result>(
     if (around.data === undefined) throw inUpdateError('session.update()')
     return fn(around.data.proxy)
   }
+  const replacing = session.facade?.beginReplacing()
+  if (replacing !== undefined) await replacing
   session.assertReadable()
   return session.core.updates.take(session.record?.key ?? session, () => new Update(session, fn).run())
 }
@@ -66,7 +68,7 @@ class Update<Result> {
     // A method that was called before may have stored pending changes and not yet marked them as dealt with.
     if (session.busy !== undefined) await session.busy.catch(() => undefined)
     if (session.status !== 'new' && session.status !== 'live') return refuse(session)
-    if (session.dataError !== undefined) throw session.dataError
+    if (session.refusal !== undefined) throw session.refusal
     const ground = session.record
     // The changes that the last commit has taken belong to it, even if it fails.
     const pending = session.phase === 'open' ? session.pending.collect() : NO_CHANGES
@@ -84,9 +86,10 @@ class Update<Result> {
   async #refresh(): Promise<boolean> {
     const session = this.#session
     return runExclusive(session, async () => {
-      this.#isFresh = true
       // If the session has another record by now, the next try starts from that one.
-      if (session.record !== this.#ground || (await refresh(session))) return true
+      if (session.record !== this.#ground) return true
+      this.#isFresh = true
+      if (await refresh(session)) return true
       const run = this.#run
       if (this.#pending === undefined || run === undefined || 'error' in run) return false
       // The next try computes the change anew, from the data of the successor.

@@ -1,10 +1,12 @@
 import { inspect } from 'node:util'
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { MemoryStore, type SessionError } from '../../src/index.ts'
 import { jsonCodec } from '../../src/record/codec.ts'
 import type { SchemaIssue, SchemaResult, StandardSchema } from '../../src/record/schema.ts'
 import { validated } from '../../src/record/schema.ts'
-import { hear, keyIn, mounted, type Handler, type Session, type Things } from '../support/mounted.ts'
+import type { Browser } from '../support/app.ts'
+import { Barrier } from '../support/faults.ts'
+import { hear, keyIn, mounted, type Handler, type Mounted, type Session, type Things } from '../support/mounted.ts'
 
 const codec = jsonCodec(1000)
 const schema = <Output>(
@@ -593,4 +595,115 @@ test('a schema that is late once has said nothing of stored data, which is neith
 
   t.is((await browser.get('/read')).body, '{"name":"ada"}')
   t.is(await app.middleware.updateAll('ada', () => undefined), 1)
+})
+
+/** Stores n: -1, then mounts nothing new: from here on the schema wants n: 1. */
+async function refused(
+  t: ExecutionContext,
+  handlers: Record<string, Handler>,
+): Promise<{ app: Mounted; browser: Browser }> {
+  let isStrict = false
+  const schema: StandardSchema<Things> = {
+    '~standard': {
+      validate: (value) =>
+        isStrict && (value as Things).n !== 1
+          ? { issues: [{ message: 'no', path: ['n'] }] }
+          : { value: value as Things },
+    },
+  }
+  const app = await mounted(t, { schema }, { '/set': ({ data }) => (data.n = -1), ...handlers })
+  const browser = app.browser()
+  await browser.get('/set')
+  isStrict = true
+  return { app, browser }
+}
+
+test('refused data is refused again where what should replace it could not be stored', async (t) => {
+  const { app, browser } = await refused(t, {
+    '/read': async (session) => {
+      session.data = { n: -2 }
+      await t.throwsAsync(async () => session.save(), { code: 'ERR_SESSION_SCHEMA' })
+      return { ...session.data }
+    },
+  })
+
+  t.is((await browser.get('/read')).status, 500)
+  t.like(app.errors[0], { code: 'ERR_SESSION_SCHEMA' })
+})
+
+test('signIn drops refused data also after a replacement that could not be stored', async (t) => {
+  const { browser } = await refused(t, {
+    '/in': async (session) => {
+      session.data = { n: -2 }
+      await t.throwsAsync(async () => session.save(), { code: 'ERR_SESSION_SCHEMA' })
+      await session.signIn('ada')
+      return { ...session.data }
+    },
+  })
+
+  t.is((await browser.get('/in')).body, '{}')
+})
+
+const mends: Record<string, Handler> = {
+  'save()': async (session) => {
+    await session.save()
+    return { ...session.data }
+  },
+  'update()': async (session) => {
+    await session.update(() => undefined)
+    return { ...session.data }
+  },
+}
+for (const [verb, mend] of Object.entries(mends)) {
+  test(`data assigned over refused data is stored by ${verb} and can be read, whatever another request stored meanwhile`, async (t) => {
+    const held = new Barrier()
+    const { browser } = await refused(t, {
+      '/mend': async (session, ctx) => {
+        await held.pass()
+        session.data = { n: 1 }
+        return mend(session, ctx)
+      },
+      '/flash': (session) => session.flash('note', 'hello'),
+    })
+    const mending = (await browser.twin()).get('/mend')
+    await held.arrived
+    t.is((await browser.get('/flash')).status, 200)
+    held.open()
+
+    const { status, body } = await mending
+    t.deepEqual([status, body], [200, '{"n":1}'])
+  })
+}
+
+test('a fresh start whose schema wants keys can be read at the next request, as a visitor without a session can', async (t) => {
+  const named: StandardSchema<Things> = {
+    '~standard': {
+      validate: (value) =>
+        (value as Things).name === undefined
+          ? { issues: [{ message: 'no', path: ['name'] }] }
+          : { value: value as Things },
+    },
+  }
+  const app = await mounted(
+    t,
+    { schema: named },
+    {
+      '/in': async (session) => {
+        session.data.name = 'ada'
+        await session.signIn('ada')
+      },
+      '/out': async (session) => {
+        await session.regenerate({ keep: false })
+        session.flash('note', 'goodbye')
+      },
+      '/page': (session) => ({ note: session.flash('note'), ...session.data }),
+    },
+  )
+  t.is((await app.browser().get('/page')).body, '{"note":[]}')
+  const browser = app.browser()
+  await browser.get('/in')
+  await browser.get('/out')
+
+  const { status, body } = await browser.get('/page')
+  t.deepEqual([status, body], [200, '{"note":["goodbye"]}'])
 })

@@ -502,3 +502,18 @@ test('express-session: a rolling deploy, a rollback and a logout on either side'
   await app.browser().send('/logout', `${theirs}; ${two}`)
   t.is((await before('/', two)).body, 'nobody')
 })
+
+test('an object after ctx.session = null in the very request of the take-over ends the old session, also of a user whom data alone names', async (t) => {
+  for (const path of ['/null', '/null/anew', '/null/anew/saved']) {
+    const old = new OldStore(ada())
+    const goOn = (current: { data: Visitor }, { user }: Record<string, unknown>): void => {
+      if (typeof user === 'string') current.data.user = user
+    }
+    const app = await after(t, fromKoaSession({ store: old }), { koaSession: true }, { goOn })
+    const answer = await app.browser().send(path, signed('k1'))
+
+    t.false(old.records.has('k1'), path) // now: true for both anew: old processes find ada signed in
+    t.is((await app.browser().send('/', signed('k1'))).body, 'nobody {}', path)
+    if (path !== '/null') t.is((await app.browser().send('/', ours(answer))).body, 'nobody {"n":1}', path)
+  }
+})

@@ -1,0 +1,41 @@
+// A deploy that makes the idle timeout longer signs nobody out who is active.
+import { claim, MINUTE, type Clock, type Visitor } from '../support/scene.ts'
+
+async function staysActive(visitor: Visitor, clock: Clock, step: number, times: number): Promise<string | undefined> {
+  let origin: string | undefined
+  for (let turn = 0; turn < times; turn++) {
+    clock.advance(step)
+    origin = await visitor.origin()
+  }
+  return origin
+}
+
+claim(
+  'where the idle timeout was made longer, an active session outlives the old one',
+  { idleTimeout: '30m' },
+  async (t, { scene, visitor, clock }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const deployed = await scene.mount({ idleTimeout: '6h' })
+    const after = await deployed.visitor(await visitor.cookie())
+
+    // It is used every five minutes. A touch is due after 36 minutes, and the stored expiry comes after 30.
+    t.is(await staysActive(after, clock, 5 * MINUTE, 12), 'resumed')
+  },
+)
+
+claim(
+  'where the idle timeout was made longer, one touch makes up for it',
+  { idleTimeout: '30m' },
+  async (t, { scene, visitor, clock, store }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const deployed = await scene.mount({ idleTimeout: '6h' })
+    const after = await deployed.visitor(await visitor.cookie())
+    t.is(await staysActive(after, clock, MINUTE, 1), 'resumed')
+    store.counted()
+
+    // No further one follows before it is due.
+    t.is(await staysActive(after, clock, MINUTE, 10), 'resumed')
+    t.is(store.counted().touch ?? 0, 0)
+    t.is(await staysActive(after, clock, 20 * MINUTE, 1), 'resumed')
+  },
+)
