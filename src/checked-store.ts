@@ -1,7 +1,7 @@
 // Wraps a store with a deadline, one kind of error, and checks of its answers. A synchronous answer stays synchronous.
 import { count, keyPage, liveRecord, recordPage, replaced, WrongAnswer, yesOrNo } from './answers.ts'
 import { atMost, Deadlines } from './deadlines.ts'
-import { storeClosedError, unsupportedError, type SessionError } from './errors.ts'
+import { storeClosedError, unsupportedError } from './errors.ts'
 import type { Events } from './events.ts'
 import { spans, trace } from './trace.ts'
 import { lateError, storeError, type Subject } from './store-failure.ts'
@@ -145,7 +145,7 @@ export class CheckedStore {
       if (isPromise<unknown>(end)) end.then(undefined, () => undefined)
       if (typeof end !== 'function') throw new WrongAnswer('at once, with a function that ends it', end)
     } catch (cause) {
-      this.#failed(operation, undefined, cause)
+      storeError(this.#events, operation, undefined, cause)
       return undefined
     }
     return () => {
@@ -154,7 +154,7 @@ export class CheckedStore {
       try {
         ending?.()
       } catch (cause) {
-        this.#failed(operation, undefined, cause)
+        storeError(this.#events, operation, undefined, cause)
       }
     }
   }
@@ -224,7 +224,7 @@ export class CheckedStore {
     try {
       await atMost(MAX_CLOSING, Promise.resolve(this.#store.close?.()))
     } catch (cause) {
-      throw this.#failed('close', undefined, cause)
+      throw storeError(this.#events, 'close', undefined, cause)
     }
   }
 
@@ -287,10 +287,6 @@ export class CheckedStore {
   #recover<T>(operation: string, subject: Subject, cause: unknown): T {
     // Only `read` throws it, and 'corrupt' is one of the answers of `read`.
     if (operation === 'read' && cause instanceof CorruptRecord) return 'corrupt' as T
-    throw this.#failed(operation, subject, cause)
-  }
-
-  #failed(operation: string, subject: Subject, cause: unknown): SessionError {
-    return storeError(this.#events, operation, subject, cause)
+    throw storeError(this.#events, operation, subject, cause)
   }
 }

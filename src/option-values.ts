@@ -225,8 +225,7 @@ export function clearSiteDataOf(given: unknown): string | undefined {
         "the session's cookie is cleared anyway, and others are the app's",
       )
   }
-  if (given.length === 0) return undefined
-  return [...new Set(given as string[])].map((name) => `"${name}"`).join(', ')
+  return [...new Set(given as string[])].map((name) => `"${name}"`).join(', ') || undefined
 }
 
 const LEAST_WITHIN = 300_000

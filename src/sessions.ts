@@ -95,10 +95,11 @@ export class Sessions {
     const done = new Set<string>()
     const updated = new Set<string>()
     const predecessors = new Map<string, string | undefined>()
+    const since = this.#core.settings.now()
     // All keys first: a session that gets a new id after its update must not be updated again.
     for (const [at, key] of [...(await keysOf(this.#core, owner))].entries()) {
       await turnAfter(at)
-      const now = await this.#updateOne(owner, key, fn, done, predecessors)
+      const now = await this.#updateOne(owner, key, fn, done, predecessors, since)
       if (now !== undefined) updated.add(now)
     }
     return sessionsOf(updated, predecessors)
@@ -111,6 +112,7 @@ export class Sessions {
     fn: (data: object, publicId: string) => unknown,
     done: Set<string>,
     predecessors: Map<string, string | undefined>,
+    since: number,
   ): Promise<string | undefined> {
     let key: string | undefined = listed
     for (let moves = 0; key !== undefined && moves < MAX_MOVES; moves++) {
@@ -141,19 +143,22 @@ export class Sessions {
         // If the function has run, what it made of data is refused, as in update().
         if (UNUSABLE.has(error.code) && refusesData(error) && !run.hasBegun) return undefined
         if (error.code !== 'ERR_SESSION_GONE') throw error
-        key = await this.#successorOf(publicId, done)
+        key = await this.#successorOf(publicId, done, since)
       }
     }
     return undefined
   }
 
-  /** The current key of a session that got new ids; `undefined` where it has ended, or was already updated under one of them. */
-  async #successorOf(key: string, done: ReadonlySet<string>): Promise<string | undefined> {
-    const { store, settings } = this.#core
+  /**
+   * The current key of a session that got new ids; `undefined` where it has ended, or was already updated under one of them. With the
+   * clock of `since`, when the update of all began: a tombstone that has expired since then still leads on.
+   */
+  async #successorOf(key: string, done: ReadonlySet<string>, since: number): Promise<string | undefined> {
+    const { store } = this.#core
     let target = key
     for (let step = 0; step < MAX_STEPS; step++) {
       await turnAfter(step)
-      const record = await store.read(target, settings.now())
+      const record = await store.read(target, since)
       if (record === undefined || record === 'corrupt') return undefined
       if (!isEnded(record)) return target
       const successor = successorOf(record)
@@ -171,7 +176,8 @@ export class Sessions {
     const ask = (cursor: string | undefined): Promise<RecordPage> => {
       // The middleware may be closed while the caller looks at a portion.
       store.assertOpen()
-      return store.scan(settings.now(), PORTION, cursor)
+      // By the clock of the beginning: tombstones that have expired since then still lead on.
+      return store.scan(since, PORTION, cursor)
     }
     for await (const { records } of portions(ask)) {
       for (const [at, record] of records.entries()) {

@@ -2,6 +2,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import Keygrip from 'keygrip'
 import type { Context } from 'koa'
+import { MAX_TTL } from '../adapters/key-value-store.ts'
 import { inTime } from '../deadlines.ts'
 import { invalidMix, invalidSecret, invalidType, SessionError } from '../errors.ts'
 
@@ -86,8 +87,9 @@ export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
       return (keygrip ?? keygripOf(ctx.app.keys)).verify(`${key}=${value}`, signature) ? value : undefined
     },
     async find(name, ctx) {
+      // Some stores set a session's lifetime to this when they read it, so it must be the longest.
       const held =
-        store === undefined ? decoded(name) : await answered(() => store.get(name, 86_400_000, { ctx, rolling: false }))
+        store === undefined ? decoded(name) : await answered(() => store.get(name, MAX_TTL, { ctx, rolling: false }))
       if (!isObject(held)) return undefined
       const { _expire, _maxAge, _session } = held
       return {

@@ -12,7 +12,10 @@ import { followRecord } from './successors.ts'
 export async function destroy(session: RequestSession): Promise<void> {
   if (session.status === 'destroyed') return
   const { record, core, origin, cookie } = session
-  const hasEnded = (record !== undefined && (await endSession(core, record, 'sign-out'))) || session.hasEndedIt
+  // By the clock of its arrival: the tombstone of a new id leads to the session for as long as the store has it.
+  const before = core.settings.now() - session.now + CLOCKS_APART
+  const hasEnded =
+    (record !== undefined && (await endSession(core, record, 'sign-out', undefined, before))) || session.hasEndedIt
   session.status = 'destroyed'
   session.ending?.end(goneError())
   // The cookie is cleared only if this request came with the session and ended it: otherwise the browser may hold a fresh
@@ -30,7 +33,7 @@ export const CLOCKS_APART = 10_000
 /**
  * Ends the session of a record, or what took its place. In one step, an empty record replaces it and stays for a minute, so
  * that a slow request learns that the session has ended. With an `owner`, ends no session of another owner, who may have
- * signed in over it.
+ * signed in over it. What has expired less than `before` milliseconds ago is ended, and followed, too.
  *
  * @returns whether a live session was ended.
  */
@@ -39,18 +42,19 @@ export async function endSession(
   record: SessionRecord,
   reason: DestroyReason,
   owner?: string,
+  before: number = CLOCKS_APART,
 ): Promise<boolean> {
   const { settings, store, events } = core
   const end = (target: SessionRecord): MaybePromise<Replaced> => {
     const now = settings.now()
-    return store.replace(endedRecord(target, now), target.version, now - CLOCKS_APART)
+    return store.replace(endedRecord(target, now), target.version, now - before)
   }
   const follow = async (from: SessionRecord): Promise<SessionRecord | undefined> => {
-    const found = await followRecord(core, from, CLOCKS_APART)
+    const found = await followRecord(core, from, before)
     return owner === undefined || found?.owner === owner ? found : undefined
   }
   const readAgain = async ({ key }: SessionRecord): Promise<SessionRecord | undefined> => {
-    const newest = await store.read(key, settings.now() - CLOCKS_APART)
+    const newest = await store.read(key, settings.now() - before)
     return newest === undefined || newest === 'corrupt' ? undefined : follow(newest)
   }
   const ended = await changeNewest(await follow(record), end, readAgain)

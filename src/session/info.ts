@@ -34,8 +34,8 @@ export interface SessionInfo<Data extends object = SessionData> {
 
 /** `undefined` for a record that stands for no live session. */
 export async function sessionInfoOf(core: Core, record: SessionRecord): Promise<SessionInfo | undefined> {
-  if (isEnded(record)) return undefined
   const { settings, payload, events } = core
+  if (isEnded(record) || record.expiresAt <= settings.now()) return undefined
   const { key: publicId, owner, createdAt, lastSeenAt } = record
   const shown = { publicId, owner, createdAt, lastSeenAt }
   const metadata = readMetadata(record)
@@ -44,8 +44,14 @@ export async function sessionInfoOf(core: Core, record: SessionRecord): Promise<
   if (stored === undefined || metadata === undefined) {
     // Listed all the same, so that it can be ended.
     events.tell('reject', record, { reason: 'corrupt' })
-    const { expiresAt } = record
-    return { ...shown, expiresAt, authenticatedAt: undefined, device: undefined, isBound: false, data: undefined }
+    return {
+      ...shown,
+      expiresAt: record.expiresAt,
+      authenticatedAt: undefined,
+      device: undefined,
+      isBound: false,
+      data: undefined,
+    }
   }
   const expiresAt = effectiveEnd(settings.lifetime, metadata, record)
   if (expiresAt <= settings.now()) return undefined

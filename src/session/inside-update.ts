@@ -60,7 +60,6 @@ function running(): RunningUpdate | undefined {
 /** The running update of that session in whose function the code runs; `undefined` if there is none. */
 export function updateAround(session: Named): RunningUpdate | undefined {
   const { core, publicId } = session
-  if (core.running === 0) return undefined
   for (let update = running(); update !== undefined; update = update.outer) {
     const isNamed = update.core === core && (publicId === ANY_SESSION || update.publicId === publicId)
     if ((isNamed || update.session === session) && !update.isOver) return update

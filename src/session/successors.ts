@@ -40,7 +40,6 @@ export async function followRecord(
   followed?: FollowedTombstones,
 ): Promise<SessionRecord | undefined> {
   const { store, settings } = core
-  if (!isEnded(record)) return record
   let target: FoundRecord = record
   // Tombstones that name one another in a circle would never end.
   const seen = new Set<string>()

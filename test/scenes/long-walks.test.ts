@@ -1,0 +1,79 @@
+// What takes longer than a tombstone lies there: a session that gets a new id meanwhile is found all the same.
+import test from 'ava'
+import { MemoryStore } from '../../src/index.ts'
+import type { RecordPage } from '../../src/store.ts'
+import { KEYS } from '../support/app.ts'
+import { claim, maxAgeOf, MINUTE, Site } from '../support/scene.ts'
+
+claim('updateAll follows a new id, however long it takes until its turn comes', async (t, { site, clock }) => {
+  const visitors = await Promise.all([site.visitor(), site.visitor()])
+  for (const visitor of visitors) await visitor.does((session) => session.signIn('ada'))
+  const names = await Promise.all(visitors.map((visitor) => visitor.publicId()))
+  let isFirst = true
+
+  const count = await site.middleware.updateAll('ada', async (data, publicId) => {
+    data.count = (data.count ?? 0) + 1
+    if (!isFirst) return
+    isFirst = false
+    const other = visitors.find((_visitor, at) => names[at] !== publicId)
+    await other?.does((session) => session.regenerate())
+    // As many sessions, or a slow `fn`, between the two.
+    clock.advance(2 * MINUTE)
+  })
+
+  t.is(count, 2)
+  for (const visitor of visitors) t.deepEqual(await visitor.sees(), { count: 1 })
+})
+
+claim('destroy() ends the successor, however long its request has been under way', async (t, stage) => {
+  const { visitor, scene, clock } = stage
+  await visitor.does(({ data }) => (data.a = 1))
+  const slow = await visitor.loads((session) => session.destroy())
+  await visitor.does((session) => session.regenerate())
+  clock.advance(2 * MINUTE)
+
+  const reply = await slow.ends()
+
+  t.is(reply.status, 200)
+  t.deepEqual(await scene.live(), [], 'a logout is a logout')
+  t.is(maxAgeOf(reply.sid[0]), 0)
+})
+
+/** Gives about one record at a time. */
+class Narrow extends MemoryStore {
+  override scan(now: number, _limit: number, cursor: string | undefined): RecordPage {
+    return super.scan(now, 1, cursor)
+  }
+}
+
+test.serial('scan shows a session that gets a new id meanwhile, however long the caller takes', async (t) => {
+  const clock = { now: 1_800_000_000_000 }
+  const site = await Site.open({
+    keys: [...KEYS],
+    store: new Narrow(),
+    now: () => clock.now,
+    sweepInterval: false,
+    logger: {},
+  })
+  t.teardown(() => site.running.close())
+  const visitors = await Promise.all(Array.from({ length: 40 }, () => site.visitor()))
+  for (const visitor of visitors) await visitor.does(({ data }) => (data.a = 1))
+  const before = await Promise.all(visitors.map((visitor) => visitor.publicId()))
+  const seen = new Set<string>()
+  let isHalf = false
+
+  for await (const { publicId } of site.middleware.scan()) {
+    seen.add(publicId)
+    if (isHalf || seen.size < 20) continue
+    isHalf = true
+    // Of so many new ids about half are where the scan has been already.
+    for (const [at, visitor] of visitors.entries())
+      if (!seen.has(before[at] ?? '')) await visitor.does((session) => session.regenerate())
+    clock.now += 2 * MINUTE
+  }
+
+  const missed = []
+  for (const [at, visitor] of visitors.entries())
+    if (!seen.has(before[at] ?? '') && !seen.has(await visitor.publicId())) missed.push(at)
+  t.deepEqual(missed, [])
+})
