@@ -111,8 +111,8 @@ export const planted = [
   p(
     'a new id is given although the old record did not give way',
     'session/regenerate.ts',
-    "  if (answer !== 'done') {\n    await deleteUnused",
-    "  if (answer === 'gone') {\n    await deleteUnused",
+    "if (answer !== 'done' || !canSend()) {",
+    "if (answer === 'gone' || !canSend()) {",
   ),
   p(
     'the old record of a new id stays',
@@ -178,7 +178,7 @@ export const planted = [
   p(
     'a failed write counts as one that may be tried again',
     'checked-store.ts',
-    'throw this.#failed(operation, subject, cause)',
-    "if (operation === 'replace') return 'stale' as T\n    throw this.#failed(operation, subject, cause)",
+    'throw storeError(this.#events, operation, subject, cause)',
+    "if (operation === 'replace') return 'stale' as T\n    throw storeError(this.#events, operation, subject, cause)",
   ),
 ]

@@ -101,8 +101,7 @@ export class Loader {
     const metadata = readMetadata(record)
     if (metadata === undefined) return this.#ended(session, 'corrupt', publicId, record.owner)
     if (record.lastSeenAt - now > FAR) warnOfFutureUse(record.lastSeenAt, now, events)
-    // A last use later than `now` (another process had a faster clock) counts as `now`.
-    session.allowedEnd = expiry(settings.lifetime, metadata, Math.min(record.lastSeenAt, now))
+    session.allowedEnd = expiry(settings.lifetime, metadata, record.lastSeenAt)
     session.endsAt = Math.min(record.expiresAt, session.allowedEnd)
     if (session.endsAt <= now) {
       const isIdle = record.lastSeenAt + idleTimeout(settings.lifetime, metadata) <= now

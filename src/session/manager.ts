@@ -110,7 +110,8 @@ export class SessionManager<Data extends object = SessionData> {
   get data(): Data {
     const session = this.#consult()
     // It opens the session: what the schema says of its data is known then.
-    const { data, refusal } = session
+    const { data } = session
+    const refusal = session.dataError && session.refusal
     if (refusal !== undefined) throw refusal
     // The proxy holds whatever the app stored: its type is the app's claim.
     return data.proxy as Data
