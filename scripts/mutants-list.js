@@ -171,8 +171,8 @@ export const mutants = [
   m(
     'an owner in data cannot sign in where the browser skipped its refresh',
     'session/commit.ts',
-    "if (hasChanges && session.status === 'unbound' && namesOwner(session, pending)) {",
-    'if (false) {',
+    "if (hasChanges && session.status === 'unbound' && namesOwner(session, pending)) return",
+    'if (false) return',
     'device-bound/owner',
   ),
   m(

@@ -138,10 +138,7 @@ function planOf(session: RequestSession, occasion: Occasion): Plan {
     case 'gone':
     case 'unbound':
       // An owner that data names is a sign-in, which begins another session.
-      if (hasChanges && session.status === 'unbound' && namesOwner(session, pending)) {
-        session.status = 'new'
-        return pending
-      }
+      if (hasChanges && session.status === 'unbound' && namesOwner(session, pending)) return pending
       // A change that only removes things is not refused: they are gone with the session.
       return (hasChanges && isAddition(pending)) || occasion === 'save' ? 'refuse' : 'nothing'
     case 'live':
@@ -193,7 +190,7 @@ function carryOut(
   if (plan === 'refuse') return refuse(session)
   if (plan === 'touch') return touch(session)
   const owner = session.record?.owner
-  const done = session.status === 'new' ? create(session, plan) : replace(session, plan)
+  const done = session.status === 'live' ? replace(session, plan) : create(session, plan)
   // Nothing reads data after the last commit. After an earlier one, what was stored is no longer pending, wherever it is.
   if (occasion === 'last') return done
   const settle = (): void => {

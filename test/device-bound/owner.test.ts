@@ -1,16 +1,23 @@
 // With options.owner an owner in data is a sign-in: it begins a new session also where the browser skipped its refresh.
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
-import { currentSession, session } from '../../src/index.ts'
-import { KEYS, served } from '../support/app.ts'
+import { currentSession, session, type SessionManager, type SessionMiddleware } from '../../src/index.ts'
+import { KEYS, served, type Answer } from '../support/app.ts'
 import { MINUTE } from '../support/bound-site.ts'
 import { Device } from '../support/device.ts'
 
 interface Account {
   user?: string
+  text?: string
 }
 
-test.serial('with the owner option a browser that skipped its refresh can sign in, too', async (t) => {
+type Manager = SessionManager<Account>
+
+/** The answer to a browser that is bound to its session and skipped its refresh. */
+async function skipped(
+  t: ExecutionContext,
+  handle: (manager: Manager) => unknown,
+): Promise<{ answer: Answer; middleware: SessionMiddleware<Account> }> {
   const clock = { now: 1_800_000_000_000 }
   const middleware = session<Account>({
     now: () => clock.now,
@@ -24,18 +31,34 @@ test.serial('with the owner option a browser that skipped its refresh can sign i
   app.proxy = true
   app.silent = true
   app.use(middleware)
-  app.use((ctx) => {
+  app.use(async (ctx) => {
     const manager = currentSession<Account>()
     if (ctx.path === '/in') manager.data.user = 'ada'
+    else await handle(manager)
     ctx.body = { origin: manager.origin, user: manager.data.user }
   })
   const running = await served(t, app)
   const device = new Device(running.browser())
   t.is((await device.register(await device.get('/in'))).status, 200)
   clock.now += 11 * MINUTE
+  return { answer: await device.get('/', { 'secure-session-skipped': 'unreachable' }), middleware }
+}
 
-  const again = await device.get('/in', { 'secure-session-skipped': 'unreachable' })
+test.serial('with the owner option a browser that skipped its refresh can sign in, too', async (t) => {
+  const { answer, middleware } = await skipped(t, ({ data }) => void (data.user = 'ada'))
 
-  t.is(again.status, 200)
+  t.is(answer.status, 200)
   t.is((await middleware.list('ada')).length, 2)
+})
+
+test.serial('after a sign-in by data that failed, a browser that skipped its refresh keeps its cookies', async (t) => {
+  const { answer, middleware } = await skipped(t, async (manager) => {
+    Object.assign(manager.data, { user: 'ada', text: 'x'.repeat(70_000) })
+    await t.throwsAsync(manager.save(), { code: 'ERR_SESSION_TOO_LARGE' })
+    manager.data.text = 'no owner'
+  })
+
+  t.is(answer.status, 401)
+  t.deepEqual(answer.setCookie, [])
+  t.is((await middleware.list('ada')).length, 1)
 })
