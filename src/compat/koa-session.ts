@@ -66,6 +66,8 @@ export class KoaSessionFacade implements Facade {
   /** Called when the handlers have returned: carries out what they asked for by assigning to `ctx.session`. */
   async finish(): Promise<void> {
     this.#noticeLostWrites()
+    // The session that regenerate(callback) promised: refused unless an owner begins it.
+    if (this.#past.length > 0 && this.#request.status === 'unbound') await this.manager.save()
     if (this.pendingEnd === 'replaced') await this.beginReplacing()
     if (this.pendingEnd === 'ended') await this.manager.destroy()
   }
@@ -120,7 +122,9 @@ export class KoaSessionFacade implements Facade {
     // A lifetime that was set before is meant for the new session, as in koa-session ("remember me" of a login).
     const { maxAge } = this.#request.pending
     const end = this.#end
-    await this.manager.regenerate({ keep: false })
+    // Before the browser has proved itself there is nothing to keep, and only a sign-in, which may follow, begins a session.
+    if (this.#request.status === 'unbound') this.manager.clear()
+    else await this.manager.regenerate({ keep: false })
     // The handlers may have set it to null meanwhile.
     if (this.#end === end) this.#end = 'no'
     if (maxAge !== undefined) this.manager.maxAge = maxAge

@@ -46,8 +46,6 @@ export async function regenerate(
     if (keep === 'seen') pending = { ...pending, seen: applyChanges(session.stored.data, pending.changes) }
     const renewal = { pending, keep: kept, owner }
     const hasRotated = session.status === 'live' && (await rotate(session, renewal))
-    // A sign-in is not refused when the session has ended: it begins another one.
-    if (!hasRotated && session.status !== 'new' && owner === undefined) refuse(session)
     if (!hasRotated) await begin(session, renewal)
     session.pending.detach(session.stored, pending)
   })
@@ -76,9 +74,14 @@ async function rotate(session: RequestSession, renewal: Renewal): Promise<boolea
 /** Begins a session under a new id: from what this request has if it was not stored yet, empty if it ended meanwhile. */
 async function begin(session: RequestSession, renewal: Renewal): Promise<void> {
   const now = session.core.settings.now()
-  const hasEnded = session.status !== 'new'
+  const { status } = session
+  const { owner } = renewal
+  // Before the browser has proved itself, data that names an owner is a sign-in.
+  const hasEnded = status !== 'new' && (status !== 'unbound' || owner !== undefined)
   const ground = hasEnded ? emptyDraft(now) : draftOf(session.stored, undefined, renewal.pending, now)
   const draft = carryOver(session, ground, hasEnded ? { ...renewal, keep: false } : renewal, now)
+  // A sign-in is not refused when the session has ended: it begins another one.
+  if (status !== 'new' && (hasEnded ? owner : draft.owner) === undefined) refuse(session)
   if (hasEnded) session.forgetEnded()
   session.forgetId()
   await insert(session, draft, now)

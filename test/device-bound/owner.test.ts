@@ -1,10 +1,12 @@
 // With options.owner an owner in data is a sign-in: it begins a new session also where the browser skipped its refresh.
+import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
-import Koa from 'koa'
+import Koa, { type Context } from 'koa'
 import { currentSession, session, type SessionManager, type SessionMiddleware } from '../../src/index.ts'
 import { KEYS, served, type Answer } from '../support/app.ts'
 import { MINUTE } from '../support/bound-site.ts'
 import { Device } from '../support/device.ts'
+import { bagOf } from '../support/ecosystem.ts'
 
 interface Account {
   user?: string
@@ -16,13 +18,14 @@ type Manager = SessionManager<Account>
 /** The answer to a browser that is bound to its session and skipped its refresh. */
 async function skipped(
   t: ExecutionContext,
-  handle: (manager: Manager) => unknown,
+  handle: (manager: Manager, ctx: Context) => unknown,
 ): Promise<{ answer: Answer; middleware: SessionMiddleware<Account> }> {
   const clock = { now: 1_800_000_000_000 }
   const middleware = session<Account>({
     now: () => clock.now,
     owner: ({ user }) => user,
     deviceBound: true,
+    koaSession: true,
     sweepInterval: false,
     logger: {},
   })
@@ -34,7 +37,7 @@ async function skipped(
   app.use(async (ctx) => {
     const manager = currentSession<Account>()
     if (ctx.path === '/in') manager.data.user = 'ada'
-    else await handle(manager)
+    else await handle(manager, ctx)
     ctx.body = { origin: manager.origin, user: manager.data.user }
   })
   const running = await served(t, app)
@@ -44,12 +47,54 @@ async function skipped(
   return { answer: await device.get('/', { 'secure-session-skipped': 'unreachable' }), middleware }
 }
 
-test.serial('with the owner option a browser that skipped its refresh can sign in, too', async (t) => {
-  const { answer, middleware } = await skipped(t, ({ data }) => void (data.user = 'ada'))
+for (const [way, signIn] of Object.entries<(manager: Manager, ctx: Context) => unknown>({
+  'the commit': ({ data }) => void (data.user = 'ada'),
+  'regenerate()': async (manager) => {
+    manager.data.user = 'ada'
+    await manager.regenerate()
+  },
+  'regenerate() with a list': async (manager) => {
+    manager.data.user = 'ada'
+    await manager.regenerate({ keep: ['user'] })
+  },
+  'regenerate(callback), as koa-passport does': async (_manager, ctx) => {
+    bagOf(ctx)['text'] = 'of before'
+    await promisify((callback: (error: unknown) => void) => bagOf(ctx).regenerate(callback))()
+    bagOf(ctx)['user'] = 'ada'
+    await promisify((callback: (error: unknown) => void) => bagOf(ctx).save(callback))()
+  },
+  'regenerate(callback) and the commit': async (_manager, ctx) => {
+    await promisify((callback: (error: unknown) => void) => bagOf(ctx).regenerate(callback))()
+    bagOf(ctx)['user'] = 'ada'
+  },
+}))
+  test.serial(`with the owner option a browser that skipped its refresh can sign in, too: ${way}`, async (t) => {
+    const { answer, middleware } = await skipped(t, signIn)
 
-  t.is(answer.status, 200)
-  t.is((await middleware.list('ada')).length, 2)
-})
+    t.is(answer.status, 200)
+    t.is((await middleware.list('ada')).length, 2)
+  })
+
+for (const [way, change] of Object.entries<(manager: Manager, ctx: Context) => unknown>({
+  'regenerate() without an owner': async (manager) => {
+    manager.data.text = 'no owner'
+    await manager.regenerate()
+  },
+  'regenerate() that keeps no owner': async (manager) => {
+    manager.data.user = 'ada'
+    await manager.regenerate({ keep: false })
+  },
+  'regenerate(callback) without an owner after it': async (_manager, ctx) => {
+    await promisify((callback: (error: unknown) => void) => bagOf(ctx).regenerate(callback))()
+  },
+}))
+  test.serial(`with the owner option a browser that skipped its refresh gets 401 for ${way}`, async (t) => {
+    const { answer, middleware } = await skipped(t, change)
+
+    t.is(answer.status, 401)
+    t.deepEqual(answer.setCookie, [])
+    t.is((await middleware.list('ada')).length, 1)
+  })
 
 test.serial('after a sign-in by data that failed, a browser that skipped its refresh keeps its cookies', async (t) => {
   const { answer, middleware } = await skipped(t, async (manager) => {
