@@ -178,7 +178,7 @@ export const mutants = [
   m(
     'refused data is no longer refused where its replacement could not be stored',
     'session/manager.ts',
-    'session.pending.isReplaced = true',
+    'session.pending.replacement = contents',
     'session.dataError = undefined',
     'http/schema',
   ),

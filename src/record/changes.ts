@@ -30,6 +30,8 @@ export interface PendingChanges extends FlashChanges {
   readonly changes: Changes
   /** The session's new lifetime of its own, in milliseconds; `undefined` where the request did not set it. */
   readonly maxAge: number | undefined
+  /** What all data was replaced by; `undefined` where it was not. Compared by identity alone. */
+  readonly replacement?: object | undefined
   /** All data as the request sees it, where nothing else that was stored is kept in its new session. */
   readonly seen?: Snapshot
 }

@@ -449,7 +449,7 @@ export class SessionManager<Data extends object = SessionData> {
 /** Replaces all data by `contents`, including data that does not satisfy the schema. */
 function replaceData(session: RequestSession, contents: object): void {
   session.data.replaceAll(contents)
-  session.pending.isReplaced = true
+  session.pending.replacement = contents
 }
 
 Object.defineProperty(SessionManager.prototype, inspect.custom, {

@@ -9,8 +9,8 @@ export class Pending {
   maxAge: number | undefined
   /** Whether a session that is not stored yet is stored even if it is empty. */
   mustStore: boolean
-  /** Whether the handlers have assigned all data anew, or cleared it: what is stored need not satisfy the schema then. */
-  isReplaced = false
+  /** What the handlers have put in the place of all data: what is stored need not satisfy the schema then. */
+  replacement: object | undefined
   /** `session.data`; `undefined` until a handler reads it. */
   data: Data | undefined
   /** The flash messages that were put and taken; `undefined` until a handler calls `flash`. */
@@ -33,11 +33,11 @@ export class Pending {
    * @throws {SessionError} `ERR_SESSION_VALUE` if a changed value cannot be stored as it is.
    */
   collect(): PendingChanges {
-    const { maxAge } = this
+    const { maxAge, replacement } = this
     const changes = this.data?.changes() ?? NO_CHANGES.changes
     const { put, taken } = this.flash?.pending() ?? NO_CHANGES
     const isEmpty = changes.length === 0 && put.length === 0 && taken.size === 0 && maxAge === undefined
-    return isEmpty ? NO_CHANGES : { changes, put, taken, maxAge }
+    return isEmpty ? NO_CHANGES : { changes, put, taken, maxAge, replacement }
   }
 
   /** `changes` are stored; objects that handlers hold stay attached. */
@@ -55,14 +55,14 @@ export class Pending {
   /** Drops what was changed. */
   reset(snapshot: Snapshot): void {
     this.data?.reset(snapshot)
-    this.isReplaced = false
+    this.replacement = undefined
     this.flash = undefined
     this.maxAge = undefined
   }
 
   #forget(changes: PendingChanges): void {
     this.flash?.forget(changes)
-    this.isReplaced = false
+    if (this.replacement === changes.replacement) this.replacement = undefined
     if (this.maxAge === changes.maxAge) this.maxAge = undefined
     this.mustStore = false
   }

@@ -204,7 +204,7 @@ export class RequestSession {
 
   /** Why data cannot be used, unless the handlers have replaced all of it. */
   get refusal(): SessionError | undefined {
-    return this.pending.isReplaced ? undefined : this.dataError
+    return this.pending.replacement === undefined ? this.dataError : undefined
   }
 
   /** @throws {SessionError} `ERR_SESSION_DESTROYED`. */

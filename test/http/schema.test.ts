@@ -644,6 +644,25 @@ test('signIn drops refused data also after a replacement that could not be store
   t.is((await browser.get('/in')).body, '{}')
 })
 
+for (const [what, begin] of [
+  ['stores something beside it', (session: Session) => session.flash('note', 'hello')],
+  ['fails to store another replacement', (session: Session) => void (session.data = { n: -2 })],
+] as const)
+  test(`data assigned over refused data can be read after a save() under way ${what}`, async (t) => {
+    const { browser } = await refused(t, {
+      '/mend': async (session) => {
+        begin(session)
+        const saved = session.save().catch(() => undefined)
+        session.data = { n: 1 }
+        await saved
+        return { ...session.data }
+      },
+    })
+
+    const { status, body } = await browser.get('/mend')
+    t.deepEqual([status, body], [200, '{"n":1}'])
+  })
+
 const mends: Record<string, Handler> = {
   'save()': async (session) => {
     await session.save()
