@@ -297,6 +297,7 @@ export class RequestSession {
     this.phase = 'closed'
     this.cookie.isOver = true
     pending.data?.close((this.#stored ?? this.stored).data)
+    pending.replacement = undefined
     pending.flash = undefined
     pending.maxAge = undefined
   }

@@ -644,6 +644,30 @@ test('signIn drops refused data also after a replacement that could not be store
   t.is((await browser.get('/in')).body, '{}')
 })
 
+for (const [what, use] of [
+  ['could not be stored at the end', ({ data }: Session) => void (data.name = 'x'.repeat(70_000))],
+  [
+    'was dropped',
+    () => {
+      throw new Error('of the handler')
+    },
+  ],
+] as const)
+  test(`refused data is refused again after the request where what should replace it ${what}`, async (t) => {
+    let late: Session | undefined
+    const { browser } = await refused(t, {
+      '/mend': (session) => {
+        late = session
+        session.data = { n: 1 }
+        use(session)
+      },
+    })
+    t.is((await browser.get('/mend')).status, 500)
+
+    await t.throwsAsync(async () => late?.update(() => t.fail()), { code: 'ERR_SESSION_SCHEMA' })
+    t.throws(() => late?.data, { code: 'ERR_SESSION_SCHEMA' })
+  })
+
 for (const [what, begin] of [
   ['stores something beside it', (session: Session) => session.flash('note', 'hello')],
   ['fails to store another replacement', (session: Session) => void (session.data = { n: -2 })],
