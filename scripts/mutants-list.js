@@ -1362,8 +1362,8 @@ export const mutants = [
   m(
     'a sign-in drops the data when the schema is late',
     'session/regenerate.ts',
-    'refusesData(session.refusal)',
-    'session.refusal !== undefined',
+    'refusesData(session.dataError)',
+    'session.dataError !== undefined',
     'http/schema',
   ),
   m(

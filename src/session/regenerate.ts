@@ -37,14 +37,12 @@ export async function regenerate(
   session.assertReadable()
   if (session.phase !== 'open' || !session.cookie.canSend) throw headersSentError('the session got a new id')
   session.open()
-  // A sign-in keeps no data that breaks the schema.
-  const kept = keep === 'seen' || (owner !== undefined && refusesData(session.refusal)) ? false : keep
   await orDrop(session, async (note) => {
     let pending = session.pending.collect()
     note(pending)
     // Without what other requests store in the old session from now on.
     if (keep === 'seen') pending = { ...pending, seen: applyChanges(session.stored.data, pending.changes) }
-    const renewal = { pending, keep: kept, owner }
+    const renewal = { pending, keep: keep !== 'seen' && keep, owner }
     const hasRotated = session.status === 'live' && (await rotate(session, renewal))
     if (!hasRotated) await begin(session, renewal)
     session.pending.detach(session.stored, pending)
@@ -53,7 +51,7 @@ export async function regenerate(
 
 /** @returns whether the session lives on under a new id; `false` if it has ended. */
 async function rotate(session: RequestSession, renewal: Renewal): Promise<boolean> {
-  const { pending, keep, owner } = renewal
+  const { pending, owner } = renewal
   const attempt = (): Promise<Replaced> => {
     const { core, stored } = session
     const now = core.settings.now()
@@ -61,7 +59,10 @@ async function rotate(session: RequestSession, renewal: Renewal): Promise<boolea
       pending.seen === undefined ? conflictingKeys(stored.data, pending.changes, core.payload.codec) : []
     if (conflicts.length > 0) refuseConflict(session, conflicts)
     const ground = draftOf(stored, requireRecord(session), pending, now)
-    const draft = carryOver(session, ground, renewal, now)
+    // A sign-in keeps no data that breaks the schema.
+    const isRefused = owner !== undefined && pending.replacement === undefined && refusesData(session.dataError)
+    const keep = !isRefused && renewal.keep
+    const draft = carryOver(session, ground, { ...renewal, keep }, now)
     if (conflicts.length > 0) assertNotBroughtBack(session, pending, draft)
     const isFreshStart = keep === false || isSomebodyElse(ground.owner, draft.owner)
     const isSignIn =

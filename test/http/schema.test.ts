@@ -687,6 +687,23 @@ for (const [what, begin] of [
     t.deepEqual([status, body], [200, '{"n":1}'])
   })
 
+test('signIn keeps data that another request has put in the place of refused data meanwhile', async (t) => {
+  const { app, browser } = await refused(t, {
+    '/mend': (session) => void (session.data = { n: 1 }),
+    '/in': async (session) => {
+      await session.signIn('ada')
+      return { ...session.data }
+    },
+  })
+  const creating = app.store.pause('create')
+  const signingIn = (await browser.twin()).get('/in')
+  await creating.arrived
+  t.is((await browser.get('/mend')).status, 200)
+  creating.open()
+
+  t.is((await signingIn).body, '{"n":1}')
+})
+
 const mends: Record<string, Handler> = {
   'save()': async (session) => {
     await session.save()
