@@ -181,7 +181,6 @@ function carryOut(
   if (occasion === 'last') session.phase = 'sealed'
   if (typeof plan === 'object') note?.(plan)
   else if (session.isUnchecked && occasion === 'last') {
-    session.core.store.assertOpen()
     const checked = checkUnfilled(session)
     if (checked !== undefined) return checked.then(() => (plan === 'touch' ? touch(session) : undefined))
   }

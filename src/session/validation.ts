@@ -59,10 +59,11 @@ export function checkDraft(session: RequestSession, draft: Draft): Promise<unkno
 /**
  * Checks the empty data that the handlers have stored and not filled since; `undefined` if there is nothing to check.
  *
- * @throws {SessionError} `ERR_SESSION_SCHEMA`.
+ * @throws {SessionError} `ERR_SESSION_SCHEMA`, or `ERR_SESSION_STORE` after the middleware was closed.
  */
 export function checkUnfilled(session: RequestSession): Promise<unknown> | undefined {
   const { core, status, isUnchecked, publicId, stored, scope } = session
   if (!isUnchecked || status !== 'live' || Object.keys(stored.data).length > 0) return undefined
+  core.store.assertOpen()
   return validate(core, publicId, stored.data, scope)
 }

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import Koa from 'koa'
-import { currentSession, session } from '../../src/index.ts'
+import { currentSession, session, type SessionManager } from '../../src/index.ts'
 import { KEYS, served } from '../support/app.ts'
 
 test.serial(
@@ -38,3 +38,36 @@ test.serial(
     t.deepEqual(left, [])
   },
 )
+
+for (const [what, end] of [
+  ['ended', (manager: SessionManager) => manager.destroy()],
+  [
+    'filled',
+    async (manager: SessionManager) => {
+      Object.assign(manager.data, { n: 1 })
+      await manager.save()
+    },
+  ],
+] as const)
+  test(`a session that was stored empty, then ${what}, leaves nothing to a close() after that`, async (t) => {
+    const schema = {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: (value: object) => (Object.keys(value).length > 0 ? { value } : { issues: [{ message: 'empty' }] }),
+      },
+    } as const
+    const middleware = session({ keys: [...KEYS], schema: schema as never, logger: {} })
+    const app = new Koa()
+    app.silent = true
+    app.use(middleware)
+    app.use(async (ctx) => {
+      await currentSession().save()
+      await end(currentSession())
+      await middleware.close()
+      ctx.body = 'done'
+    })
+    const running = await served(t, app)
+
+    t.is((await running.browser().get('/')).status, 200)
+  })
