@@ -18,8 +18,10 @@ export class Ending implements Watcher {
     if (status === 'gone' || status === 'destroyed') this.#controller.abort(goneError())
     if ((status !== 'live' && status !== 'new') || this.#isOver()) return
     core.watches.add(this)
+    const { ctx, request } = info
     // A response that an app made by hand for a socket (an upgrade within Koa's chain) has no connection, and never closes.
-    core.watches.removeOnClose(this, info.ctx?.res.socket ? info.ctx.res : info.request.socket)
+    const isByHand = !ctx?.res.socket && request.headers.upgrade
+    core.watches.removeOnClose(this, ctx && !isByHand ? ctx.res : request.socket)
   }
 
   get signal(): AbortSignal {

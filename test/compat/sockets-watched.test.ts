@@ -1,6 +1,8 @@
-// A socket within Koa's chain whose response was made by hand, so has no connection: its session is watched until the socket closes.
+// Responses without a connection. One that was made by hand for a socket within Koa's chain never has one: its session is watched
+// until the socket closes. One that comes after others on its connection has none yet.
 import { once } from 'node:events'
 import { ServerResponse } from 'node:http'
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import Koa from 'koa'
@@ -8,6 +10,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { currentSession, session } from '../../src/index.ts'
 import { mountedSession } from '../../src/middleware.ts'
 import { KEYS, served } from '../support/app.ts'
+import { Barrier } from '../support/faults.ts'
 
 test('the session of a socket within the chain is watched no longer than the socket is open', async (t) => {
   const sockets = new WebSocketServer({ noServer: true })
@@ -34,6 +37,38 @@ test('the session of a socket within the chain is watched no longer than the soc
   client.close()
   await once(client, 'close')
   await sleep(200)
+
+  t.false(mountedSession(middleware).core.watches.isWatching)
+})
+
+test('a session is watched no longer than its response, which has no connection yet while those before it are under way', async (t) => {
+  const middleware = session({ keys: [...KEYS] })
+  const [slow, looked, over] = [new Barrier(), new Barrier(), new Barrier()]
+  const app = new Koa()
+  app.use(middleware)
+  app.use(async (ctx) => {
+    if (ctx.path === '/in') await currentSession().signIn('ada')
+    if (ctx.path === '/slow') await slow.pass()
+    if (ctx.path === '/watch') {
+      t.is(ctx.res.socket, null)
+      t.false(currentSession().signal.aborted)
+      ctx.res.once('close', () => void over.pass())
+      void looked.pass()
+    }
+    ctx.body = 'done'
+  })
+  const running = await served(t, app)
+  const browser = running.browser()
+  await browser.get('/in')
+  const cookie = await browser.cookie()
+  const client = connect(Number(new URL(running.url).port), '127.0.0.1')
+  t.teardown(() => client.destroy())
+  for (const path of ['/slow', '/watch']) client.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nCookie: ${cookie}\r\n\r\n`)
+  await slow.arrived
+  await looked.arrived
+  t.true(mountedSession(middleware).core.watches.isWatching)
+  slow.open()
+  await over.arrived
 
   t.false(mountedSession(middleware).core.watches.isWatching)
 })
