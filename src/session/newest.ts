@@ -49,7 +49,9 @@ export function takeNewer(session: RequestSession, { record, stored, dataError }
     refusesData(dataError) &&
     dataError?.code === 'ERR_SESSION_SCHEMA' &&
     (session.core.settings.koaSession || Object.keys(stored.data).length === 0)
+  const { allowedEnd } = session
   session.setRecord(record, isHidden ? { ...stored, data: {} } : stored)
+  session.allowedEnd = allowedEnd
   session.dataError = isHidden ? undefined : dataError
 }
 

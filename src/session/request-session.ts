@@ -137,6 +137,7 @@ export class RequestSession {
   /** Takes a newer record of the same session, and what it holds. */
   setRecord(record: SessionRecord, stored: Stored): void {
     this.record = record
+    // What this request stores has the current limits.
     this.allowedEnd = 0
     this.#publicId = record.key
     // The schema's error stays as long as the data that it refused is there.

@@ -1,5 +1,5 @@
 // A deploy that makes the idle timeout longer signs nobody out who is active.
-import { claim, MINUTE, type Clock, type Visitor } from '../support/scene.ts'
+import { claim, MINUTE, type Clock, type Contents, type Handler, type Options, type Visitor } from '../support/scene.ts'
 
 async function staysActive(visitor: Visitor, clock: Clock, step: number, times: number): Promise<string | undefined> {
   let origin: string | undefined
@@ -39,3 +39,31 @@ claim(
     t.is(await staysActive(after, clock, 20 * MINUTE, 1), 'resumed')
   },
 )
+
+const anything = {
+  '~standard': { version: 1 as const, vendor: 'test', validate: (value: unknown) => ({ value: value as Contents }) },
+}
+
+const looks: Readonly<Record<string, { options?: Options; look: Handler<unknown> }>> = {
+  'a schema parses its data': { options: { schema: anything }, look: ({ data }) => data.a },
+  'each request reads it again': { look: (session) => session.reload() },
+}
+
+for (const [what, { options, look }] of Object.entries(looks)) {
+  claim(
+    `where the idle timeout was made longer, an active session outlives the old one also if ${what}`,
+    { idleTimeout: '30m', ...options },
+    async (t, { scene, visitor, clock }) => {
+      await visitor.does(({ data }) => (data.a = 1))
+      const deployed = await scene.mount({ idleTimeout: '6h' })
+      const after = await deployed.visitor(await visitor.cookie())
+
+      for (let turn = 0; turn < 12; turn++) {
+        clock.advance(5 * MINUTE)
+        await after.does(look)
+      }
+
+      t.is(await after.origin(), 'resumed')
+    },
+  )
+}
