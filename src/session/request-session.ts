@@ -240,7 +240,8 @@ export class RequestSession {
 
   /** Whether a use of a stored session moves its expiry now: at once where a limit was lengthened, for the old one may come first. */
   isTouchDue(record: SessionRecord, now: number): boolean {
-    if (this.info.isPassive) return false
+    // The store keeps a later use, of a process whose clock is ahead, and its expiry.
+    if (this.info.isPassive || now < record.lastSeenAt) return false
     // A second apart: a store may keep instants as whole numbers.
     if (this.allowedEnd - record.expiresAt >= 1000) return true
     return isTouchDue(this.core.settings.lifetime, this.metadata, record.lastSeenAt, now)

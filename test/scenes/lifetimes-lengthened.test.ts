@@ -67,3 +67,21 @@ for (const [what, { options, look }] of Object.entries(looks)) {
     },
   )
 }
+
+claim(
+  'where the idle timeout was made longer, a process whose clock is behind touches nothing in vain',
+  { idleTimeout: '30m' },
+  async (t, { scene, visitor, clock, store }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const deployed = await scene.mount({ idleTimeout: '6h', now: () => clock.now - MINUTE })
+    const after = await deployed.visitor(await visitor.cookie())
+    store.counted()
+
+    // The store keeps the later use, and its expiry.
+    for (let turn = 0; turn < 10; turn++) t.is(await after.origin(), 'resumed')
+
+    t.is(store.counted().touch ?? 0, 0)
+    t.is(await staysActive(after, clock, MINUTE, 1), 'resumed')
+    t.is(store.counted().touch, 1)
+  },
+)
