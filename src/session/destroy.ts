@@ -33,7 +33,7 @@ export const CLOCKS_APART = 10_000
 /**
  * Ends the session of a record, or what took its place. In one step, an empty record replaces it and stays for a minute, so
  * that a slow request learns that the session has ended. With an `owner`, ends no session of another owner, who may have
- * signed in over it. What has expired less than `before` milliseconds ago is ended, and followed, too.
+ * signed in over it. A tombstone that has expired less than `before` milliseconds ago is followed, too.
  *
  * @returns whether a live session was ended.
  */
@@ -47,7 +47,8 @@ export async function endSession(
   const { settings, store, events } = core
   const end = (target: SessionRecord): MaybePromise<Replaced> => {
     const now = settings.now()
-    return store.replace(endedRecord(target, now), target.version, now - before)
+    // A session that expired before that has ended already, and its browser may hold the cookie of a fresh one.
+    return store.replace(endedRecord(target, now), target.version, now - CLOCKS_APART)
   }
   const follow = async (from: SessionRecord): Promise<SessionRecord | undefined> => {
     const found = await followRecord(core, from, before)
@@ -57,7 +58,9 @@ export async function endSession(
     const newest = await store.read(key, settings.now() - before)
     return newest === undefined || newest === 'corrupt' ? undefined : follow(newest)
   }
-  const ended = await changeNewest(await follow(record), end, readAgain)
+  let ended = await changeNewest(await follow(record), end, readAgain)
+  // A tombstone that expired before that leads on all the same.
+  ended ??= await changeNewest(await readAgain(record), end, readAgain)
   if (ended === undefined) return false
   events.tell('destroy', ended, { reason })
   core.watches.ended(ended.key)

@@ -3,7 +3,7 @@ import test from 'ava'
 import { MemoryStore } from '../../src/index.ts'
 import type { RecordPage } from '../../src/store.ts'
 import { KEYS } from '../support/app.ts'
-import { claim, maxAgeOf, MINUTE, Site } from '../support/scene.ts'
+import { claim, HOUR, maxAgeOf, MINUTE, Site } from '../support/scene.ts'
 
 claim('updateAll follows a new id, however long it takes until its turn comes', async (t, { site, clock }) => {
   const visitors = await Promise.all([site.visitor(), site.visitor()])
@@ -77,3 +77,37 @@ test.serial('scan shows a session that gets a new id meanwhile, however long the
     if (!seen.has(before[at] ?? '') && !seen.has(await visitor.publicId())) missed.push(at)
   t.deepEqual(missed, [])
 })
+
+claim('destroy() of a session that expired meanwhile clears no cookie of a fresh one', async (t, stage) => {
+  const { site, scene, visitor, clock } = stage
+  await visitor.does(({ data }) => (data.a = 1))
+  const slow = await (await visitor.snapshot()).loads((session) => session.destroy())
+  clock.advance(3 * HOUR)
+  // The old session has expired, so the browser gets a fresh one while the upload is still under way.
+  await visitor.does((session) => session.signIn('ada'))
+
+  const reply = await slow.ends()
+
+  t.is(reply.status, 200)
+  t.deepEqual(reply.sid, [])
+  t.deepEqual(scene.heard('destroy'), [], 'it ended nothing')
+  t.is((await site.middleware.list('ada')).length, 1)
+})
+
+claim(
+  'destroy() ends a session that other requests used, however long its request has been under way',
+  async (t, stage) => {
+    const { visitor, scene, clock } = stage
+    await visitor.does(({ data }) => (data.a = 1))
+    const slow = await visitor.loads((session) => session.destroy())
+    for (let uses = 0; uses < 3; uses++) {
+      clock.advance(HOUR)
+      await visitor.origin()
+    }
+
+    const reply = await slow.ends()
+
+    t.deepEqual(await scene.live(), [])
+    t.is(maxAgeOf(reply.sid[0]), 0)
+  },
+)
