@@ -203,7 +203,7 @@ export class Sessions {
     moved: FollowedTombstones,
   ): Promise<SessionRecord | undefined> {
     if (tombstone.lastSeenAt < since || successorOf(tombstone) === undefined) return undefined
-    return followRecord(this.#core, tombstone, 0, moved)
+    return followRecord(this.#core, tombstone, this.#core.settings.now() - since, moved)
   }
 
   async destroy(publicId: string, owner: string | undefined): Promise<boolean> {

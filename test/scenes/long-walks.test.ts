@@ -111,3 +111,37 @@ claim(
     t.is(maxAgeOf(reply.sid[0]), 0)
   },
 )
+
+test.serial('scan shows a session that gets several new ids meanwhile, however long the caller takes', async (t) => {
+  const clock = { now: 1_800_000_000_000 }
+  const site = await Site.open({
+    keys: [...KEYS],
+    store: new Narrow(),
+    now: () => clock.now,
+    sweepInterval: false,
+    logger: {},
+  })
+  t.teardown(() => site.running.close())
+  const visitors = await Promise.all(Array.from({ length: 40 }, () => site.visitor()))
+  for (const visitor of visitors) await visitor.does(({ data }) => (data.a = 1))
+  const before = await Promise.all(visitors.map((visitor) => visitor.publicId()))
+  const seen = new Set<string>()
+  let isHalf = false
+
+  for await (const { publicId } of site.middleware.scan()) {
+    seen.add(publicId)
+    if (isHalf || seen.size < 20) continue
+    isHalf = true
+    for (const [at, visitor] of visitors.entries()) {
+      if (seen.has(before[at] ?? '')) continue
+      await visitor.does((session) => session.regenerate())
+      await visitor.does((session) => session.regenerate())
+    }
+    clock.now += 2 * MINUTE
+  }
+
+  const missed = []
+  for (const [at, visitor] of visitors.entries())
+    if (!seen.has(before[at] ?? '') && !seen.has(await visitor.publicId())) missed.push(at)
+  t.deepEqual(missed, [])
+})
