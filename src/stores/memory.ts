@@ -282,8 +282,10 @@ export class MemoryStore implements SessionStore {
   /** Evicts until the bounds hold. The loop ends: each turn removes a record, and a single record fits. */
   #makeRoom(written: SessionRecord, now: number): void {
     while (this.#count > this.#maxSessions || this.#bytes > this.#maxBytes) {
-      const key = this.#eviction.next(this.#count, written, now)
+      let key = this.#eviction.next(this.#count, written, now)
       if (key === undefined) return
+      // The tombstone of an old id names the session's new record as `n` of its meta, and goes before that one.
+      if (written.meta?.includes(`"n":"${key}"`) && this.read(written.key, now)) key = written.key
       const hash = hashOf(key)
       const part = this.#partOf(hash)
       const slot = part.find(key, hash)

@@ -55,3 +55,36 @@ test('with the owner option a visitor can sign in while the store is full of use
 
   t.is((await visitor.get('/name?as=cyd')).status, 200)
 })
+
+test('a store for one session keeps it under its new id', async (t) => {
+  for (const as of [undefined, 'ada']) {
+    const app = await mounted(t, { store: new MemoryStore({ maxSessions: 1 }), logger: {} }, handlers)
+    const visitor = app.browser()
+    await visitor.get('/put')
+    if (as !== undefined) t.is((await visitor.get(`/in?as=${as}`)).status, 200)
+
+    t.is((await visitor.get('/again')).status, 200)
+    t.is((await visitor.get('/n')).body, '7')
+  }
+})
+
+test('a session that almost fills the store keeps what it holds under its new id', async (t) => {
+  const store = new MemoryStore({ maxBytes: 10_000 })
+  const app = await mounted(
+    t,
+    { store, logger: {} },
+    {
+      ...handlers,
+      '/fill': ({ data }) => {
+        data.name = 'x'.repeat(9_700 - store.bytes)
+      },
+    },
+  )
+  const visitor = app.browser()
+  await visitor.get('/put')
+  t.is((await visitor.get('/fill')).status, 200)
+
+  t.is((await visitor.get('/again')).status, 200)
+  t.is((await visitor.get('/n')).body, '7')
+  t.true(store.bytes <= 10_000)
+})
