@@ -1,4 +1,6 @@
 // One timer for the deadlines of many calls. All have the same timeout, so they pass in the order in which they were set.
+// Not the global one: Jest's jsdom has none.
+import { setImmediate } from 'node:timers'
 import { outsideRequests } from './context.ts'
 
 /** A deadline that was set, a node of a linked list. */
