@@ -198,14 +198,14 @@ export class MountedSession {
     const info = this.requests.infoOf(request, ctx)
     const outer = sessionContext.getStore() === undefined ? undefined : outerScope(info, this.core)
     const loading = this.#loader.load(info)
-    const session = loading instanceof RequestSession ? loading : await loading
-    if (session.status === 'live' && isUnsafe(request)) assertSameSite(this.core, info, session)
-    if (ctx === undefined && session.origin === 'unbound') throw unboundError()
+    const own = loading instanceof RequestSession ? loading : await loading
+    if (own.status === 'live' && isUnsafe(request)) assertSameSite(this.core, info, own)
+    if (ctx === undefined && own.origin === 'unbound') throw unboundError()
     // Only now: an outage, a refused request, or a session that was loaded but not chosen must not send a cookie.
-    if (session.cookie.due !== 'none' || session.pending.mustStore) session.cookie.watchHeaders()
-    const manager = new SessionManager(session)
+    if (own.cookie.due !== 'none' || own.pending.mustStore) own.cookie.watchHeaders()
+    const manager = new SessionManager(own)
     const scope = new ContextScope(manager, this.core.settings.stateKey, info.cookie.name, outer, request)
-    session.scope = scope
+    own.scope = scope
     const facade = ctx === undefined ? undefined : this.#show(ctx, manager)
     let result: Result
     try {
@@ -214,18 +214,18 @@ export class MountedSession {
         ? sessionContext.run(scope, fn, manager)
         : sessionContext.run(scope, fn as () => Result | Promise<Result>))
     } catch (error) {
-      if (isAnswer(error)) await finish(session, facade)
-      else await dropPending(session, error)
+      if (isAnswer(error)) await finish(own, facade)
+      else await dropPending(own, error)
       throw error
     }
-    if (ctx?.respond === false && session.cookie.isTakenOver) await finishSocket(ctx, session, facade)
-    else if (facade !== undefined) await finish(session, facade)
+    if (ctx?.respond === false && own.cookie.isTakenOver) await finishSocket(ctx, own, facade)
+    else if (facade !== undefined) await finish(own, facade)
     else {
       try {
-        const finishing = commit(session)
+        const finishing = commit(own)
         if (finishing !== undefined) await finishing
       } catch (error) {
-        await dropPending(session, error)
+        await dropPending(own, error)
         throw error
       }
     }
@@ -234,23 +234,23 @@ export class MountedSession {
 
   /** What the handlers of a forwarded request changed is stored before its answer leaves. The outer chain commits later changes. */
   async #serveForwarded(ctx: Context, manager: SessionManager, next: Next): Promise<void> {
-    const session = requestSessionOf(manager)
+    const own = requestSessionOf(manager)
     const facade = this.#show(ctx, manager)
     try {
       await next()
     } catch (error) {
-      if (isAnswer(error)) await finishForwarded(session, facade)
-      else dropForwarded(session, facade)
+      if (isAnswer(error)) await finishForwarded(own, facade)
+      else dropForwarded(own, facade)
       throw error
     }
-    await finishForwarded(session, facade)
+    await finishForwarded(own, facade)
   }
 
   /** @internal The public id of the live session that a request's cookie names; `undefined` also for one that cannot be read. */
   async livePublicId(info: RequestInfo): Promise<string | undefined> {
-    const session = await this.#loader.load(info, true)
-    session.open()
-    return session.record?.key
+    const own = await this.#loader.load(info, true)
+    own.open()
+    return own.record?.key
   }
 
   async close(): Promise<void> {
@@ -262,43 +262,39 @@ export class MountedSession {
 }
 
 /** Commits what the handlers changed, also through the facade of koa-session. */
-async function finish(session: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
+async function finish(own: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
   try {
     await facade?.finish()
-    await commit(session)
+    await commit(own)
   } catch (error) {
-    await dropPending(session, error)
+    await dropPending(own, error)
     throw error
   }
 }
 
 /** The same for a forwarded request, whose outer chain goes on. */
-async function finishForwarded(session: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
+async function finishForwarded(own: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
   try {
     // No other chain sends a response: it must carry out what the chains around this one asked for as well.
     await facade?.finishAll()
   } catch (error) {
-    dropForwarded(session, facade)
+    dropForwarded(own, facade)
     throw error
   }
-  await commitPending(session)
+  await commitPending(own)
 }
 
 /** What the handlers of a forwarded request asked for is dropped: no chain around it carries it out. */
-function dropForwarded(session: RequestSession, facade: KoaSessionFacade | undefined): void {
-  session.drop()
+function dropForwarded(own: RequestSession, facade: KoaSessionFacade | undefined): void {
+  own.drop()
   // A session that it has begun in the place of the old one stays begun.
-  if (facade?.pendingEnd !== 'done') session.facade = facade?.outer
+  if (facade?.pendingEnd !== 'done') own.facade = facade?.outer
 }
 
 /** Commits after a handler made a WebSocket of the connection. Koa would write its response to a thrown error into the socket. */
-async function finishSocket(
-  ctx: Context,
-  session: RequestSession,
-  facade: KoaSessionFacade | undefined,
-): Promise<void> {
+async function finishSocket(ctx: Context, own: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
   try {
-    await finish(session, facade)
+    await finish(own, facade)
   } catch (error) {
     ctx.app.emit('error', error, ctx)
   }
