@@ -134,7 +134,7 @@ export class MountedSession {
       updates: new Turns(),
       touches: new Touches(),
       watches: new Watches(store, payload, settings),
-      binding: settings.deviceBound === undefined ? undefined : bindingCheck(settings.deviceBound),
+      binding: settings.deviceBound && bindingCheck(settings.deviceBound),
       requests: this.requests,
       onEarlyHeaders,
       running: 0,
@@ -143,7 +143,7 @@ export class MountedSession {
     this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now, events)
     this.#show = settings.koaSession ? showFacade : exposerOf(settings.stateKey)
     this.#loader = new Loader(this.core)
-    this.#device = settings.deviceBound === undefined ? undefined : new DeviceRoutes(this.core, settings.deviceBound)
+    this.#device = settings.deviceBound && new DeviceRoutes(this.core, settings.deviceBound)
     this.#endEvictions = store.watch('watchEvictions', (evicted) => {
       events.tell('destroy', evicted, { reason: 'evicted' })
       this.core.watches.ended(evicted.key)
@@ -162,7 +162,7 @@ export class MountedSession {
       this.requests.meet(ctx.app)
       return next()
     }
-    const forwarded = sessionContext.getStore() === undefined ? undefined : forwardedManager(ctx, this.core)
+    const forwarded = sessionContext.getStore() && forwardedManager(ctx, this.core)
     if (forwarded !== undefined) return this.#serveForwarded(ctx, forwarded, next)
     return this.#serve(ctx, ctx.req, next)
   }
@@ -196,7 +196,7 @@ export class MountedSession {
     fn: (session: SessionManager) => Result | Promise<Result>,
   ): Promise<Result> {
     const info = this.requests.infoOf(request, ctx)
-    const outer = sessionContext.getStore() === undefined ? undefined : outerScope(info, this.core)
+    const outer = sessionContext.getStore() && outerScope(info, this.core)
     const loading = this.#loader.load(info)
     const own = loading instanceof RequestSession ? loading : await loading
     if (own.status === 'live' && isUnsafe(request)) assertSameSite(this.core, info, own)
@@ -206,7 +206,7 @@ export class MountedSession {
     const manager = new SessionManager(own)
     const scope = new ContextScope(manager, this.core.settings.stateKey, info.cookie.name, outer, request)
     own.scope = scope
-    const facade = ctx === undefined ? undefined : this.#show(ctx, manager)
+    const facade = ctx && this.#show(ctx, manager)
     let result: Result
     try {
       // With a `ctx`, `fn` is Koa's `next`, which is called without an argument.

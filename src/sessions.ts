@@ -208,7 +208,7 @@ export class Sessions {
 
   async destroy(publicId: string, owner: string | undefined): Promise<boolean> {
     const found = await this.#read(publicId, 'destroy()', owner, CLOCKS_APART)
-    const record = found === undefined ? undefined : await followRecord(this.#core, found, CLOCKS_APART)
+    const record = found && (await followRecord(this.#core, found, CLOCKS_APART))
     if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
     assertOutsideUpdate({ core: this.#core, publicId: record.key }, 'sessions.destroy()')
     return this.#end(record, 'elsewhere', owner)

@@ -100,7 +100,7 @@ export class DeviceRoutes {
       return {
         ...metadata,
         registration: undefined,
-        binding: key === undefined ? undefined : { id, ...key, boundAt: now, provenAt: now },
+        binding: key && { id, ...key, boundAt: now, provenAt: now },
       }
     })
     if (outcome === undefined || (outcome.isFollowed && !outcome.isWritten)) return 401
@@ -157,7 +157,7 @@ export class DeviceRoutes {
       return readFound(this.#core, record.key)
     }
     const newest = await changeNewest(found, change, readAgain).catch(throwOutage)
-    return written ?? (newest === undefined ? undefined : { ...newest, isWritten: false })
+    return written ?? (newest && { ...newest, isWritten: false })
   }
 
   #refuse({ record }: Found): Answer {

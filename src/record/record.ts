@@ -166,7 +166,7 @@ export function encodeMetadata(metadata: Metadata, createdAt: number): string | 
     n: successor,
     f: metadata.isFreshStart ? 1 : undefined,
     p: predecessor,
-    b: binding === undefined ? undefined : [binding.id, binding.x, binding.y, binding.boundAt, binding.provenAt],
+    b: binding && [binding.id, binding.x, binding.y, binding.boundAt, binding.provenAt],
     r: registration,
   })
 }

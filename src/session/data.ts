@@ -161,7 +161,7 @@ export class Data {
     if (this.#lent === undefined) return
     const kept = attached.length === 0 ? undefined : objectsOf(attached)
     for (const object of this.#lent) if (kept?.has(object) !== true) freeze(object)
-    this.#lent = kept === undefined ? undefined : this.#lent.filter((object) => kept.has(object))
+    this.#lent = kept && this.#lent.filter((object) => kept.has(object))
   }
 
   #isChanged({ value, base }: Entry): boolean {

@@ -36,7 +36,7 @@ export function signedIn(session: RequestSession, draft: Draft, owner: string, n
     registration:
       session.core.binding !== undefined && ctx?.secure === true && canBeBound(cookie) ? newId() : undefined,
   }
-  return { ...draft, owner, device: ctx === undefined ? undefined : device?.(ctx), metadata }
+  return { ...draft, owner, device: ctx && device?.(ctx), metadata }
 }
 
 /**

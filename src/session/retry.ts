@@ -58,7 +58,7 @@ export async function changeNewest<Newest>(
   let newest = first
   const attempt = (): MaybePromise<Replaced> => (newest === undefined ? 'gone' : change(newest))
   const refresh = async (): Promise<boolean> => {
-    newest = newest === undefined ? undefined : await readAgain(newest)
+    newest = newest && (await readAgain(newest))
     return newest !== undefined
   }
   return (await retryOnConflict(attempt, refresh)) ? newest : undefined
