@@ -86,8 +86,11 @@ export function isProvenBy(
     const instant = value.slice(0, dot)
     const provenAt = parseInt(instant, 36)
     // parseInt also accepts texts that are never written here, but those are never signed.
-    if (!(provenAt - now <= MAX_SKEW && now - provenAt < within)) return false
-    return signing.keyring.index(textOf(signing, id, instant), value.slice(dot + 1)) !== -1
+    return (
+      provenAt - now <= MAX_SKEW &&
+      now - provenAt < within &&
+      signing.keyring.index(textOf(signing, id, instant), value.slice(dot + 1)) !== -1
+    )
   })
 }
 

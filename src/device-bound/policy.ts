@@ -16,9 +16,10 @@ export function bindingCheck({ within, path }: BindingSettings): BindingCheck {
   return {
     isProven(info, { id, boundAt }, now) {
       // Outside Koa's chain it is unknown whether the request came over HTTPS.
-      if (info.ctx?.secure === false) return false
-      if (Math.abs(now - boundAt) < GRACE) return true
-      return isProvenBy(info.request.headers.cookie, info, id, within, now)
+      return (
+        info.ctx?.secure !== false &&
+        (Math.abs(now - boundAt) < GRACE || isProvenBy(info.request.headers.cookie, info, id, within, now))
+      )
     },
     hasSkippedRefresh: ({ request }) => request.headers['secure-session-skipped'] !== undefined,
     offer(info, id, now) {

@@ -99,8 +99,7 @@ export class Payload {
 
   /** Whether the payload is written as `encode` would write it now: under the newest key, or in the clear. */
   isCurrent({ payload }: SessionRecord): boolean {
-    if (!this.#encrypts) return true
-    return payload instanceof Uint8Array && this.#encryption.isNewest(payload)
+    return !this.#encrypts || (payload instanceof Uint8Array && this.#encryption.isNewest(payload))
   }
 
   #textOf(record: SessionRecord): string {

@@ -128,10 +128,9 @@ type Plan = 'nothing' | 'touch' | 'refuse' | PendingChanges
 
 /** Decided once, from the state of the session. */
 function planOf(session: RequestSession, occasion: Occasion): Plan {
-  // The common case of a visitor without a session: there is nothing to store.
-  if (session.status === 'new' && !session.pending.hasContents) return 'nothing'
-  // The changes of a destroyed session are not collected: that throws for a value that cannot be stored.
-  if (session.status === 'destroyed') return 'nothing'
+  // A visitor without a session, the common case, has nothing to store. The changes of a destroyed session are not collected: that
+  // throws for a value that cannot be stored.
+  if (session.status === 'destroyed' || (session.status === 'new' && !session.pending.hasContents)) return 'nothing'
   const pending = session.pending.collect()
   const hasChanges = pending !== NO_CHANGES
   switch (session.status) {
@@ -164,9 +163,8 @@ function isAddition({ changes, put, maxAge }: PendingChanges): boolean {
 
 function isRenewalDue(session: RequestSession): boolean {
   const { record, core, cookie } = session
-  if (record === undefined) return false
   // After close() the store is not called: a touch may be lost, but the response must not fail.
-  if (core.store.isClosed) return false
+  if (record === undefined || core.store.isClosed) return false
   return cookie.due === 'renew' || session.isTouchDue(record, core.settings.now())
 }
 

@@ -22,9 +22,7 @@ export class Pending {
 
   /** Whether a session that is not stored yet has a reason to be stored. */
   get hasContents(): boolean {
-    if (this.mustStore || (this.maxAge ?? 0) > 0) return true
-    if (this.flash?.hasPut === true) return true
-    return this.data?.isEmpty === false
+    return this.mustStore || (this.maxAge ?? 0) > 0 || this.flash?.hasPut === true || this.data?.isEmpty === false
   }
 
   /**

@@ -33,16 +33,20 @@ export class ResponseCookie implements HeaderSource {
   /** Whether the response can still send a cookie. */
   get canSend(): boolean {
     const { ctx } = this.#session.info
-    if (ctx === undefined || ctx.res.headersSent || this.#session.isFollower) return false
-    return !this.isTakenOver
+    return ctx !== undefined && !ctx.res.headersSent && !this.#session.isFollower && !this.isTakenOver
   }
 
   /** Whether a handler turned the connection into a WebSocket (koa-easy-ws): there is no response any more. */
   get isTakenOver(): boolean {
     const { ctx, request } = this.#session.info
     const { upgrade } = request.headers
-    if (ctx === undefined || upgrade === undefined || !isWebSocket(upgrade)) return false
-    return !ctx.res.headersSent && (ctx.respond === false || ctx.res.socket === null)
+    return (
+      ctx !== undefined &&
+      upgrade !== undefined &&
+      isWebSocket(upgrade) &&
+      !ctx.res.headersSent &&
+      (ctx.respond === false || ctx.res.socket === null)
+    )
   }
 
   /** Registers to be asked when the headers leave. If they have left already, only the late commit is arranged. */
