@@ -1,25 +1,21 @@
 // Listeners of one event.
 
-export class Listeners<Event> {
-  readonly #all = new Set<{ readonly listener: (event: Event) => void }>()
+interface Entry<Event> {
+  readonly listener: (event: Event) => void
+}
 
-  get size(): number {
-    return this.#all.size
-  }
+export class Listeners<Event> {
+  readonly all: Set<Entry<Event>> = new Set<Entry<Event>>()
 
   /** Adds a listener; a function that is added twice is called twice. The returned function removes this one entry. */
   add(listener: (event: Event) => void): () => void {
     const entry = { listener }
-    this.#all.add(entry)
-    return () => void this.#all.delete(entry)
-  }
-
-  clear(): void {
-    this.#all.clear()
+    this.all.add(entry)
+    return () => void this.all.delete(entry)
   }
 
   announce(event: Event): void {
-    for (const { listener } of this.#all) {
+    for (const { listener } of this.all) {
       try {
         listener(event)
       } catch {

@@ -60,15 +60,15 @@ export class Listener {
 
   subscribe(onEnd: (key: string | undefined) => void): () => void {
     const remove = this.#watchers.add(onEnd)
-    if (this.#watchers.size === 1) this.#start()
+    if (this.#watchers.all.size === 1) this.#start()
     return () => {
       remove()
-      if (this.#watchers.size === 0) this.#stop()
+      if (this.#watchers.all.size === 0) this.#stop()
     }
   }
 
   close(): void {
-    this.#watchers.clear()
+    this.#watchers.all.clear()
     this.#stop()
   }
 

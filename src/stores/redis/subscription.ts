@@ -35,12 +35,12 @@ export class Subscription {
     if (this.#feed === undefined) this.#start()
     return () => {
       remove()
-      if (this.#listeners.size === 0) this.close()
+      if (this.#listeners.all.size === 0) this.close()
     }
   }
 
   close(): void {
-    this.#listeners.clear()
+    this.#listeners.all.clear()
     this.#attempts++
     clearInterval(this.#timer)
     this.#feed?.close()
