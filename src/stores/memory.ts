@@ -147,9 +147,7 @@ export class MemoryStore implements SessionStore {
   }
 
   delete(key: string): boolean {
-    const hash = hashOf(key)
-    const part = this.#partOf(hash)
-    const slot = part.find(key, hash)
+    const { part, slot } = this.#find(key)
     if (slot === NONE) return false
     this.#remove(part, slot)
     this.#ends.announce(key)
@@ -227,6 +225,13 @@ export class MemoryStore implements SessionStore {
     return this.#parts[hash & (this.#parts.length - 1)]!
   }
 
+  /** The part of a key, and its slot there or NONE. The verbs that each request calls look without making an object. */
+  #find(key: string): { readonly part: Columns; readonly slot: number } {
+    const hash = hashOf(key)
+    const part = this.#partOf(hash)
+    return { part, slot: part.find(key, hash) }
+  }
+
   #fitting(record: SessionRecord): number {
     const size = sizeOf(record)
     if (size > this.#maxBytes || size > LARGEST) {
@@ -271,9 +276,7 @@ export class MemoryStore implements SessionStore {
     const wanted = atLeastOne(limit)
     const keys = this.#owners.keysAfter(owner, cursor, wanted)
     for (const key of keys) {
-      const hash = hashOf(key)
-      const part = this.#partOf(hash)
-      const slot = part.find(key, hash)
+      const { part, slot } = this.#find(key)
       if (slot !== NONE && part.expiresAt(slot) > now) visit(part, slot)
     }
     return keys.length < wanted ? undefined : keys.at(-1)
@@ -286,9 +289,7 @@ export class MemoryStore implements SessionStore {
       if (key === undefined) return
       // The tombstone of an old id names the session's new record as `n` of its meta, and goes before that one.
       if (written.meta?.includes(`"n":"${key}"`) && this.read(written.key, now)) key = written.key
-      const hash = hashOf(key)
-      const part = this.#partOf(hash)
-      const slot = part.find(key, hash)
+      const { part, slot } = this.#find(key)
       const entry = part.entry(slot)
       const isExpired = part.expiresAt(slot) <= now
       this.#remove(part, slot)

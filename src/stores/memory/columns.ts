@@ -26,6 +26,8 @@ function at(column: Float64Array | Int32Array, index: number): number {
 
 export class Columns {
   count = 0
+  /** The slot without an owner that was written or touched longest ago, or NONE: the first of the queue. */
+  first: number = NONE
   readonly #table = new KeyTable()
   readonly #heap = new ExpiryHeap()
   #capacity = 0
@@ -33,8 +35,7 @@ export class Columns {
   #held: Entry[] = []
   #instants = new Float64Array(0)
   #links = new Int32Array(0)
-  /** The ends of the queue. */
-  #first = NONE
+  /** The last of the queue. */
   #last = NONE
 
   /** The slot of a key, or NONE. Valid until the next `remove`. */
@@ -48,10 +49,6 @@ export class Columns {
 
   entry(slot: number): Entry {
     return this.#held[2 * slot + 1]!
-  }
-
-  createdAt(slot: number): number {
-    return at(this.#instants, slot * WIDTH + CREATED)
   }
 
   lastSeenAt(slot: number): number {
@@ -80,7 +77,7 @@ export class Columns {
       version: this.version(slot),
       payload: typeof payload === 'string' ? payload : payload.slice(),
       owner: isDetailed ? entry.owner : undefined,
-      createdAt: this.createdAt(slot),
+      createdAt: at(this.#instants, slot * WIDTH + CREATED),
       lastSeenAt: this.lastSeenAt(slot),
       expiresAt: this.expiresAt(slot),
       meta: isDetailed ? entry.meta : undefined,
@@ -91,11 +88,6 @@ export class Columns {
   firstExpired(now: number): number {
     const slot = this.#heap.first
     return slot !== NONE && this.expiresAt(slot) <= now ? slot : NONE
-  }
-
-  /** The slot without an owner that was written or touched longest ago, or NONE. */
-  leastRecentlyWritten(): number {
-    return this.#first
   }
 
   /** Visits about `wanted` slots in the order of their keys' hashes, as {@link KeyTable.walk} does. */
@@ -191,7 +183,7 @@ export class Columns {
 
   /** Makes two slots neighbours in the queue; NONE stands for an end of it. */
   #join(before: number, after: number): void {
-    if (before === NONE) this.#first = after
+    if (before === NONE) this.first = after
     else this.#links[before * LINKS + AFTER] = after
     if (after === NONE) this.#last = before
     else this.#links[after * LINKS + BEFORE] = before

@@ -32,7 +32,7 @@ export class Eviction {
       const part = this.#parts[this.#from++ % this.#parts.length]!
       const expired = part.firstExpired(now)
       if (expired !== NONE) return part.key(expired)
-      const slot = part.leastRecentlyWritten()
+      const slot = part.first
       const isOther = slot !== NONE && part.key(slot) !== written.key
       // Without other anonymous records, the same number of parts is searched for an expired one.
       if (isOther || others === 0) candidates++
