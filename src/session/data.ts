@@ -24,7 +24,6 @@ export class Data {
   /** The objects that were handed out as copies, wherever the app put them since. */
   #lent: object[] | undefined
   #isFrozen = false
-  #isOver = false
 
   /** Without a session, it is the data that the function of an update works on. */
   constructor(snapshot: Snapshot, codec: Codec, session?: DataSession) {
@@ -120,7 +119,7 @@ export class Data {
     this.#freezeLent(NO_ENTRIES)
   }
 
-  /** Freezes the objects that were handed out, and those that will be. */
+  /** Freezes the objects that were handed out, and those that will be. Of an update, whose function has returned, writes throw then. */
   freeze(): void {
     this.#isFrozen = true
     if (this.#lent !== undefined) this.#freezeLent(NO_ENTRIES)
@@ -130,12 +129,6 @@ export class Data {
   close(snapshot: Snapshot): void {
     this.#snapshot = snapshot
     this.#entries = undefined
-    this.freeze()
-  }
-
-  /** The function of the update has returned: further writes throw. */
-  end(): void {
-    this.#isOver = true
     this.freeze()
   }
 
@@ -150,9 +143,10 @@ export class Data {
   }
 
   #toWrite(): Data {
-    if (this.#isOver) throw writtenTooLate()
+    const session = this.#session
+    if (session === undefined && this.#isFrozen) throw writtenTooLate()
     const data = this.#toRead()
-    if (data === this && this.#session !== undefined && this.#session.phase !== 'open') throw closedError()
+    if (data === this && session !== undefined && session.phase !== 'open') throw closedError()
     return data
   }
 

@@ -27,6 +27,6 @@ export async function runUpdate<Result>(
   } catch (error) {
     return { error }
   } finally {
-    data.end()
+    data.freeze()
   }
 }
