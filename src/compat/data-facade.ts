@@ -82,12 +82,7 @@ function isNamed(target: object, key: string | symbol): boolean {
 }
 
 /** A copy that shares no plain object, array, Map, Set or Date with the value; other objects are not copied. */
-export function copyOf<Value>(value: Value): Value {
-  // The copy has the type of the value, which the compiler cannot know.
-  return clone(value, new Map()) as Value
-}
-
-function clone(value: unknown, seen: Map<unknown, unknown>): unknown {
+export function copyOf(value: unknown, seen: Map<unknown, unknown> = new Map<unknown, unknown>()): unknown {
   if (typeof value !== 'object' || value === null) return value
   const known = seen.get(value)
   if (known !== undefined) return known
@@ -97,22 +92,22 @@ function clone(value: unknown, seen: Map<unknown, unknown>): unknown {
   }
   if (Array.isArray(value)) {
     const list = into<unknown[]>([])
-    for (const part of value) list.push(clone(part, seen))
+    for (const part of value) list.push(copyOf(part, seen))
     return list
   }
   if (value instanceof Date) return into(new Date(value))
   if (value instanceof Map) {
     const map = into(new Map<unknown, unknown>())
-    for (const [key, part] of value as Map<unknown, unknown>) map.set(clone(key, seen), clone(part, seen))
+    for (const [key, part] of value as Map<unknown, unknown>) map.set(copyOf(key, seen), copyOf(part, seen))
     return map
   }
   if (value instanceof Set) {
     const set = into(new Set<unknown>())
-    for (const part of value as Set<unknown>) set.add(clone(part, seen))
+    for (const part of value as Set<unknown>) set.add(copyOf(part, seen))
     return set
   }
   if (!isPlainObject(value)) return value
   const copy = into<Bag>({})
-  for (const [key, part] of Object.entries(value)) setOwn(copy, key, clone(part, seen))
+  for (const [key, part] of Object.entries(value)) setOwn(copy, key, copyOf(part, seen))
   return copy
 }

@@ -118,7 +118,8 @@ export class KoaSessionFacade implements Facade {
   /** With a callback, the new session is empty and has a new object, and the old object goes on showing the old data (passport). */
   async #startOver(): Promise<void> {
     // Copies: objects that `data` handed out are read-only from now on, and passport writes to those that it takes from the old object.
-    const past: Past = { shown: copyOf({ ...this.manager.data }), original: copyOf({ ...this.manager.data }) }
+    const copy = (): Bag => copyOf({ ...this.manager.data }) as Bag // a copy has the type of the value
+    const past: Past = { shown: copy(), original: copy() }
     // A lifetime that was set before is meant for the new session, as in koa-session ("remember me" of a login).
     const { maxAge } = this.#request.pending
     const end = this.#end
