@@ -98,7 +98,7 @@ function jsonText(): Omit<Codec, 'same' | 'copy'> {
   }
   return {
     keepsScalars: true,
-    stringify: (value) => JSON.stringify(value),
+    stringify: JSON.stringify,
     stringifyContents(data, beside) {
       // `texts` has objects only.
       if (isLong && hasFewKeys(data) && Object.values(data).some((value) => texts.has(value as object))) {

@@ -40,6 +40,5 @@ function newExposer(stateKey: string): Expose {
   return ({ state }, manager) => {
     ;(state as State)[name] = manager
     Object.defineProperty(state, stateKey, property)
-    return undefined
   }
 }
