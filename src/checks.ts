@@ -22,6 +22,13 @@ export function checkText(
   if (!pattern.test(value)) throw invalidValue(name, rule, value)
 }
 
+/** @throws {TypeError} unless it is a whole number of at least `least`; `unit` says so in words. */
+export function checkWholeNumber(value: unknown, name: string, unit: string, least: number): asserts value is number {
+  const rule = `a whole number ${unit}`
+  if (typeof value !== 'number') throw invalidType(name, rule, value)
+  if (!Number.isSafeInteger(value) || value < least) throw invalidValue(name, rule, value)
+}
+
 /** @throws {TypeError} unless it is one of these; the message leaves out `undefined`. */
 export function checkOneOf<Word extends string | boolean | undefined>(
   value: unknown,

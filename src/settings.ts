@@ -1,11 +1,11 @@
 // Checks the options and fills in the defaults, once, when session() is called.
 import type { Context } from 'koa'
-import { checkFlag, checkOneOf, checkText } from './checks.ts'
+import { checkFlag, checkOneOf, checkText, checkWholeNumber } from './checks.ts'
 import { cookieSettings, type CookieOptions, type CookieSettings } from './cookie/cookie.ts'
 import { hasShortSecret, keyring, type LiveKeyring } from './cookie/keyring.ts'
 import type { BindingSettings } from './device-bound/policy.ts'
 import { duration, DURATION_OR_FALSE, lifetime, timerDuration } from './duration.ts'
-import { invalidMix, invalidType, invalidValue } from './errors.ts'
+import { invalidMix, invalidType } from './errors.ts'
 import type { SessionLogger } from './events.ts'
 import {
   assertBelow,
@@ -84,6 +84,9 @@ export function settingsOf(given: unknown): Settings {
   const options = given as SessionOptions
   // Defaults replace only `undefined`, as everywhere: `null` is an error.
   const {
+    keys,
+    store,
+    maxPerOwner,
     cookie = {},
     rolling = false,
     stateKey = 'session',
@@ -101,16 +104,15 @@ export function settingsOf(given: unknown): Settings {
   checkFlag(koaSession, 'options.koaSession')
   checkOneOf(onConflict, 'options.onConflict', ['merge', 'throw'])
   checkWholeNumber(maxBytes, 'options.maxBytes', 'of bytes, at least 2', 2)
-  if (options.maxPerOwner !== undefined)
-    checkWholeNumber(options.maxPerOwner, 'options.maxPerOwner', 'of sessions, at least 1', 1)
+  if (maxPerOwner !== undefined) checkWholeNumber(maxPerOwner, 'options.maxPerOwner', 'of sessions, at least 1', 1)
   checkText(stateKey, 'options.stateKey', /^(?!__proto__$)./s, 'a name that is neither empty nor __proto__')
   const encryption = encryptionOf(options.encryptionKeys)
   const binding = bindingOf(deviceBound)
   return Object.freeze({
-    keys: options.keys === undefined ? undefined : keyring(options.keys, 'options.keys'),
-    hasShortSecret: hasShortSecret(options.keys),
-    store: options.store === undefined ? new MemoryStore() : storeOf(options.store),
-    isDefaultStore: options.store === undefined,
+    keys: keys === undefined ? undefined : keyring(keys, 'options.keys'),
+    hasShortSecret: hasShortSecret(keys),
+    store: store === undefined ? new MemoryStore() : storeOf(store),
+    isDefaultStore: store === undefined,
     cookie: checkedCookie(cookie, binding?.path),
     lifetime: policyOf(options, rolling),
     stateKey,
@@ -124,7 +126,7 @@ export function settingsOf(given: unknown): Settings {
     codec: codecOf(options.codec, maxBytes, koaSession),
     schema: schemaOf(options.schema),
     owner: ownerOf(options.owner),
-    maxPerOwner: options.maxPerOwner,
+    maxPerOwner,
     device: deviceOf(options.device),
     crossSite: crossSiteOf(crossSite),
     clearSiteData: clearSiteDataOf(options.clearSiteData),
@@ -150,12 +152,6 @@ function policyOf({ maxAge: age = 0, idleTimeout, absoluteTimeout }: SessionOpti
       ? absoluteTimeout
       : duration(absoluteTimeout, 'options.absoluteTimeout', DURATION_OR_FALSE)
   return lifetimePolicy(maxAge, rolling, idle, absolute)
-}
-
-function checkWholeNumber(value: unknown, name: string, unit: string, least: number): asserts value is number {
-  const rule = `a whole number ${unit}`
-  if (typeof value !== 'number') throw invalidType(name, rule, value)
-  if (!Number.isSafeInteger(value) || value < least) throw invalidValue(name, rule, value)
 }
 
 function checkedCookie(cookie: unknown, devicePath: string | undefined): Settings['cookie'] {

@@ -1,8 +1,9 @@
 // Keeps sessions in this process: bounded, expiring, and gone when the process ends. This file enforces the bounds and skips
 // expired records; columns.ts decides how records lie in memory.
+import { checkWholeNumber } from '../checks.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { Listeners } from './listeners.ts'
-import { atLeastOne, bound, checkOptions, listener, positionIn } from './memory/arguments.ts'
+import { atLeastOne, checkOptions, listener, positionIn } from './memory/arguments.ts'
 import { Columns } from './memory/columns.ts'
 import { isEnded, isOwned, toEntry, type Entry } from './memory/entries.ts'
 import { Eviction } from './memory/eviction.ts'
@@ -73,9 +74,11 @@ export class MemoryStore implements SessionStore {
    */
   constructor(options: MemoryStoreOptions = {}) {
     checkOptions(options)
-    const { maxSessions, maxBytes } = options
-    this.#maxSessions = bound('maxSessions', maxSessions, 2_000_000)
-    this.#maxBytes = bound('maxBytes', maxBytes, 512 * 1024 * 1024)
+    const { maxSessions = 2_000_000, maxBytes = 512 * 1024 * 1024 } = options
+    checkWholeNumber(maxSessions, 'options.maxSessions', 'from 1 on', 1)
+    checkWholeNumber(maxBytes, 'options.maxBytes', 'from 1 on', 1)
+    this.#maxSessions = maxSessions
+    this.#maxBytes = maxBytes
     let parts = 1
     while (parts < MAX_PARTS && parts * PART_SESSIONS < this.#maxSessions) parts *= 2
     this.#parts = Array.from({ length: parts }, () => new Columns())

@@ -1,4 +1,4 @@
-// Checks the arguments of the memory store: its bounds, the limits and cursors of portions, and listeners.
+// Checks the arguments of the memory store: its options, the limits and cursors of portions, and listeners.
 import { invalidMix, invalidType, invalidValue } from '../../errors.ts'
 
 /** @throws {TypeError} if `options` is no object, and for an unknown option. */
@@ -8,15 +8,6 @@ export function checkOptions(options: unknown): void {
   const unknown = Object.keys(options).find((name) => name !== 'maxSessions' && name !== 'maxBytes')
   if (unknown !== undefined)
     throw invalidMix(`options.${unknown} is no option of a MemoryStore: the options are maxSessions, maxBytes`)
-}
-
-/** A bound, or its default. */
-export function bound(name: string, value: unknown, fallback: number): number {
-  if (value === undefined) return fallback
-  if (typeof value !== 'number') throw invalidType(`options.${name}`, 'a whole number from 1 on', value)
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw invalidValue(`options.${name}`, 'a whole number from 1 on', value)
-  return value
 }
 
 export function listener<Listener>(name: string, value: Listener): Listener {
