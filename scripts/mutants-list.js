@@ -186,14 +186,14 @@ export const mutants = [
   m(
     'the id of a cookie that we signed is adopted when its session has ended',
     'session/load.ts',
-    "if (record === undefined || record === 'corrupt') return this.#ended(",
+    "if (typeof record !== 'object') return this.#ended(",
     `if (record === undefined) {
       session.resume(verified.id, { key: publicId }, undefined)
       session.record = undefined
       session.status = 'new'
       session.origin = 'expired'
     }
-    if (record === undefined || record === 'corrupt') return this.#ended(`,
+    if (typeof record !== 'object') return this.#ended(`,
     'http/cookies',
   ),
   m('an id has half of its random bits', 'cookie/id.ts', 'ID_BYTES = 24', 'ID_BYTES = 12', 'unit/id'),

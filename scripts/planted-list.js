@@ -22,8 +22,8 @@ export const planted = [
     // To leave out the question alone changes nothing: an empty payload is none that can be read.
     'an ended record is read as a live, empty one',
     'session/newest.ts',
-    "record === 'corrupt' || isEnded(record)) return undefined",
-    "record === 'corrupt') return undefined\n  if (isEnded(record)) return { record, stored: { data: {}, flash: [], device: undefined, metadata: decodeMetadata(record) }, dataError: undefined }",
+    "typeof record !== 'object' || isEnded(record)) return undefined",
+    "typeof record !== 'object') return undefined\n  if (isEnded(record)) return { record, stored: { data: {}, flash: [], device: undefined, metadata: decodeMetadata(record) }, dataError: undefined }",
   ),
   p(
     'a write takes the version of the newest record and the contents that the request read',

@@ -65,7 +65,7 @@ export class Sessions {
    */
   async #hasGivenWay(predecessor: string, key: string): Promise<boolean> {
     const record = await this.#core.store.read(predecessor, this.#core.settings.now())
-    if (record === undefined || record === 'corrupt') return true
+    if (typeof record !== 'object') return true
     const successor = successorOf(record)
     return isEnded(record) && (successor === undefined || successor === key)
   }
@@ -159,7 +159,7 @@ export class Sessions {
     for (let step = 0; step < MAX_STEPS; step++) {
       await turnAfter(step)
       const record = await store.read(target, since)
-      if (record === undefined || record === 'corrupt') return undefined
+      if (typeof record !== 'object') return undefined
       if (!isEnded(record)) return target
       const successor = successorOf(record)
       if (successor === undefined || done.has(successor)) return undefined

@@ -167,7 +167,7 @@ export interface SessionStore {
   close?(): void | Promise<void>
 }
 
-/** What was found under a key: its record, nothing, or `'corrupt'` for what is no record of that key. */
+/** What was found under a key: its record (the only object), nothing, or `'corrupt'` for what is no record of that key. */
 export type FoundRecord = SessionRecord | undefined | 'corrupt'
 
 /** An answer, or a promise of it: stores may give either. */

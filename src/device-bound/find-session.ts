@@ -62,7 +62,7 @@ export async function readFound(core: Core, key: string): Promise<Found | undefi
 async function foundIn(core: Core, named: FoundRecord): Promise<Found | undefined> {
   const { settings, payload } = core
   const now = settings.now()
-  if (named === undefined || named === 'corrupt') return undefined
+  if (typeof named !== 'object') return undefined
   // As long as the tombstone is there, whatever the clock of the process that wrote it: the proof decides, not the id.
   const isReplaced = isEnded(named) && !isFreshStart(named)
   const record = isReplaced ? await followRecord(core, named) : named

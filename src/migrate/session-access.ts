@@ -48,7 +48,7 @@ export async function adopt(request: RequestSession, id: string): Promise<'adopt
   const known = await readLive(core, publicId)
   if (known === undefined) {
     const ended = await core.store.read(publicId, core.settings.now())
-    if (ended === undefined || ended === 'corrupt' || successorOf(ended) === undefined) return 'gone'
+    if (typeof ended !== 'object' || successorOf(ended) === undefined) return 'gone'
     request.origin = 'expired'
     request.status = 'gone'
     request.replacedPublicId = publicId

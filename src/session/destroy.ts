@@ -56,7 +56,7 @@ export async function endSession(
   }
   const readAgain = async ({ key }: SessionRecord): Promise<SessionRecord | undefined> => {
     const newest = await store.read(key, settings.now() - before)
-    return newest === undefined || newest === 'corrupt' ? undefined : follow(newest)
+    return typeof newest === 'object' ? follow(newest) : undefined
   }
   let ended = await changeNewest(await follow(record), end, readAgain)
   // A tombstone that expired before that leads on all the same.

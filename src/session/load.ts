@@ -89,7 +89,7 @@ export class Loader {
     const { publicId } = verified
     const { now, info } = session
     const { settings, payload, binding, events } = this.#core
-    if (record === undefined || record === 'corrupt') return this.#ended(session, record ?? 'ended', publicId)
+    if (typeof record !== 'object') return this.#ended(session, record ?? 'ended', publicId)
     if (isEnded(record)) {
       // The request was under way when its session got a new id: its changes are refused.
       if (isUnderWay(record, now)) {

@@ -40,7 +40,7 @@ export async function* recordsOf(
     const found: SessionRecord[] = []
     await eachOf(keys, async (key) => {
       const record = await store.read(key, now)
-      if (record !== undefined && record !== 'corrupt') found.push(record)
+      if (typeof record === 'object') found.push(record)
       return true
     })
     yield await present(core, owner, known, found)

@@ -44,7 +44,7 @@ export async function followRecord(
   // Tombstones that name one another in a circle would never end.
   const seen = new Set<string>()
   const end = performance.now() + PATIENCE
-  while (target !== undefined && target !== 'corrupt' && isEnded(target)) {
+  while (typeof target === 'object' && isEnded(target)) {
     if (performance.now() >= end) return undefined
     const successor: string | undefined = followed?.has(target.key) === true ? undefined : successorOf(target)
     // A synchronous store would otherwise block the event loop.
@@ -60,6 +60,6 @@ export async function followRecord(
 /** The key of the live session that succeeded the one of this key; `undefined` if there is none. */
 export async function followSuccessors(core: Core, key: string): Promise<string | undefined> {
   const record = await core.store.read(key, core.settings.now())
-  if (record === undefined || record === 'corrupt' || !isEnded(record)) return undefined
+  if (typeof record !== 'object' || !isEnded(record)) return undefined
   return (await followRecord(core, record))?.key
 }

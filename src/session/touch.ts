@@ -27,7 +27,7 @@ export async function touch(session: RequestSession): Promise<void> {
     if (session.status !== 'live' || (!isDue && !(isRenewed && cookie.canSend))) return
     for (let tries = 0; tries < MAX_TOUCHES; tries++) {
       const newest = await core.store.read(record.key, now)
-      if (newest === undefined || newest === 'corrupt' || isEnded(newest)) {
+      if (typeof newest !== 'object' || isEnded(newest)) {
         cookie.withdraw()
         return
       }

@@ -229,7 +229,7 @@ export class Watches {
       // Synchronous if the store is: then `session.signal` is aborted at its first read if the session has ended already.
       const found = this.#store.read(key, now)
       const record = found instanceof Promise ? await found : found
-      if (record === undefined || record === 'corrupt') break
+      if (typeof record !== 'object') break
       if (isEnded(record)) {
         const successor = successorOf(record)
         if (successor === undefined || isFreshStart(record)) break
