@@ -96,6 +96,7 @@ export class KeyTable {
     return (hash >>> (32 - this.#bits)) << 1
   }
 
+  /** The cell of a slot; of NONE, the first that is empty. */
   #placeOf(hash: number, slot: number): number {
     const mask = this.#cells.length - 1
     let at = this.#home(hash)
@@ -104,9 +105,7 @@ export class KeyTable {
   }
 
   #put(hash: number, slot: number): void {
-    const mask = this.#cells.length - 1
-    let at = this.#home(hash)
-    while (this.#cells[at + 1] !== 0) at = (at + 2) & mask
+    const at = this.#placeOf(hash, NONE)
     this.#cells[at] = hash
     this.#cells[at + 1] = slot + 1
   }
