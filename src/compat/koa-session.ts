@@ -257,11 +257,9 @@ class KoaSession {
   toJSON(): Bag {
     return { ...this.#bag.read() }
   }
-}
 
-// Print-outs show the data, as koa-session's do. Node takes this from the proxy's target and calls it on the proxy.
-Object.defineProperty(KoaSession.prototype, inspect.custom, {
-  value(this: KoaSession): unknown {
+  // Print-outs show the data, as koa-session's do. Node takes this from the proxy's target and calls it on the proxy.
+  [inspect.custom](): Bag {
     return this.toJSON()
-  },
-})
+  }
+}
