@@ -69,9 +69,8 @@ export class Encryption {
   }
 
   encrypt(text: string, bound: BoundTo): Uint8Array {
-    const [secret] = this.#secrets
     // The caller asks only with at least one secret.
-    if (secret === undefined) throw new TypeError('there is no encryption key')
+    const [secret] = this.#secrets as readonly [Secret, ...Secret[]]
     const nonce = randomFillSync(Buffer.allocUnsafeSlow(SALT_BYTES + IV_BYTES))
     const cipher = createCipheriv(CIPHER, messageKey(secret, nonce, bound.key), nonce.subarray(SALT_BYTES))
     cipher.setAAD(boundText(bound))

@@ -27,8 +27,8 @@ export async function enforceLimit(core: Core, owner: string, limit: number, own
       // Still over the limit after one round: parallel sign-ins may be ending the rest.
       if (round > 0) await sleep(SETTLING)
       const ranked = await rankByUse(core, owner)
-      const surplus = Math.max(0, ranked.length - limit)
-      if (surplus === 0) return
+      const surplus = ranked.length - limit
+      if (surplus <= 0) return
       // `own` may rank among the oldest (same millisecond, clocks that differ). Round one leaves it out and ends one fewer,
       // since another process that ranks it so ends it; round two ends the next oldest in its place.
       const excess =
