@@ -1,7 +1,7 @@
 // The catalogue of errors: every code and its status, the messages that several modules share, and the wording for refused
 // options. These functions only make errors: state and events are left to the caller.
 import { markClass } from './copies.ts'
-import { isPromise } from './store.ts'
+import { isObject, isPromise } from './store.ts'
 
 const STATUS = {
   ERR_SESSION_NO_CONTEXT: 500,
@@ -214,7 +214,7 @@ function coded(code: string, message: string): TypeError {
 
 /** Whether a thrown error is the handler's answer: it has a status from 400 to 499, and is not one of our own errors. */
 export function isAnswer(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null) return false
+  if (!isObject(error)) return false
   // Any object may be thrown; its fields are checked before they are used.
   const { name, status, statusCode } = error as { name?: unknown; status?: unknown; statusCode?: unknown }
   // By name: the error may come from another copy of this package.

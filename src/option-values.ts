@@ -16,7 +16,7 @@ import { MAX_COOKIE_AGE } from './record/lifetime.ts'
 import { frozen } from './record/objects.ts'
 import type { EncryptionSettings } from './record/encryption.ts'
 import type { DeviceFacts } from './record/payload.ts'
-import { isPromise, type SessionStore } from './store.ts'
+import { isObject, isPromise, type SessionStore } from './store.ts'
 
 const VERBS = ['create', 'read', 'replace', 'touch', 'delete'] as const
 const OPTIONAL_VERBS = [
@@ -31,8 +31,7 @@ const OPTIONAL_VERBS = [
 ] as const
 
 export function storeOf(store: unknown): SessionStore {
-  if (typeof store !== 'object' || store === null)
-    throw invalidType('options.store', 'a session store', store, 'such as new MemoryStore()')
+  if (!isObject(store)) throw invalidType('options.store', 'a session store', store, 'such as new MemoryStore()')
   const verbs = store as Readonly<Record<string, unknown>>
   const missing = VERBS.find((verb) => typeof verbs[verb] !== 'function')
   if (missing !== undefined) {
@@ -57,7 +56,7 @@ export function skipOf(
   const headers = (Array.isArray(given) ? given : [given]).map((header: unknown, at) => {
     const name = `options.skipHeader${Array.isArray(given) ? `[${at}]` : ''}`
     const rule = 'an object { name, value } of strings'
-    if (typeof header !== 'object' || header === null) throw invalidType(name, rule, header)
+    if (!isObject(header)) throw invalidType(name, rule, header)
     checkInnerNames(header, name, ['name', 'value'])
     const { name: field, value } = header as Partial<SkipHeader>
     checkText(field, `${name}.name`, /^[!#$%&'*+\-.^_`|~\w]+$/, 'the name of a header')
@@ -282,7 +281,7 @@ export function generateIdOf(generateId: SessionOptions['generateId']): () => st
 
 export function loggerOf(logger: unknown): SessionLogger | undefined {
   if (logger === undefined) return undefined
-  if (typeof logger !== 'object' || logger === null || isPromise(logger))
+  if (!isObject(logger) || isPromise(logger))
     throw invalidType('options.logger', 'an object with some of debug, info, warn and error', logger)
   for (const level of ['debug', 'info', 'warn', 'error'])
     callable((logger as Record<string, unknown>)[level], `options.logger.${level}`)

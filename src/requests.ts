@@ -7,6 +7,7 @@ import type { Events } from './events.ts'
 import { warnOfShortSecret, watchForKoaSession } from './notices.ts'
 import type { RequestInfo } from './session/core.ts'
 import type { Settings } from './settings.ts'
+import { isObject } from './store.ts'
 
 type App = Context['app']
 
@@ -90,9 +91,9 @@ export class Requests {
 
 /** Whether `run()` can read the cookie of a request. */
 export function isRequest(request: unknown): request is IncomingMessage {
-  if (typeof request !== 'object' || request === null || !('headers' in request)) return false
+  if (!isObject(request) || !('headers' in request)) return false
   const { headers } = request
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return false
+  if (!isObject(headers) || Array.isArray(headers)) return false
   // The headers of a fetch Request are not plain properties: its visitor would silently have no session.
   const { cookie, get } = headers as { readonly cookie?: unknown; readonly get?: unknown }
   return typeof get !== 'function' && (cookie === undefined || typeof cookie === 'string')

@@ -173,9 +173,13 @@ export type FoundRecord = SessionRecord | undefined | 'corrupt'
 /** An answer, or a promise of it: stores may give either. */
 export type MaybePromise<T> = T | Promise<T>
 
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
 /** Whether an answer is still to come. */
 export function isPromise<T>(answer: MaybePromise<T>): answer is Promise<T> {
-  return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
+  return isObject(answer) && 'then' in answer && typeof answer.then === 'function'
 }
 
 // The store may come from another copy of this package than the middleware: its errors are recognised by this mark.

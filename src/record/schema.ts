@@ -3,6 +3,7 @@ import type { Codec } from './codec.ts'
 import { setOwn, type Snapshot } from './changes.ts'
 import { isData } from './json-value.ts'
 import { printable, SessionError } from '../errors.ts'
+import { isObject } from '../store.ts'
 
 /** The part of the Standard Schema interface (standardschema.dev) that is used: zod, valibot, arktype and others have it. */
 export interface StandardSchema<Output = unknown> {
@@ -51,7 +52,7 @@ export async function validated(schema: StandardSchema, data: Snapshot, codec: C
 
 /** The schema's output, or what is wrong with it. Getters of its result run here, where the caller catches what they throw. */
 function dataOrFault(result: unknown): Snapshot | string {
-  if (typeof result !== 'object' || result === null)
+  if (!isObject(result))
     return 'options.schema gave no result: it must answer as the Standard Schema says, with a value or with issues'
   const { issues, value } = result as { readonly issues?: unknown; readonly value?: unknown }
   if (issues !== undefined)
@@ -81,9 +82,9 @@ function pathsOf(issues: unknown): string {
 }
 
 function pathOf(issue: unknown): string {
-  const path: unknown = typeof issue === 'object' && issue !== null && 'path' in issue ? issue.path : undefined
+  const path: unknown = isObject(issue) && 'path' in issue ? issue.path : undefined
   const steps = Array.isArray(path) ? (path as unknown[]) : []
-  const keys = steps.map((step) => (typeof step === 'object' && step !== null && 'key' in step ? step.key : step))
+  const keys = steps.map((step) => (isObject(step) && 'key' in step ? step.key : step))
   const names = keys.map((key) =>
     ['string', 'number', 'symbol'].includes(typeof key) ? String(key as PropertyKey) : '?',
   )

@@ -5,6 +5,7 @@ import { ABSENT, NO_CHANGES, valueOf, type Change, type Changes, type Snapshot }
 import type { Codec } from '../record/codec.ts'
 import { freeze, objectsOf } from '../record/objects.ts'
 import { closedError, destroyedError, invalidMix, SessionError } from '../errors.ts'
+import { isObject } from '../store.ts'
 import { Entries, type Entry } from './entries.ts'
 import { updateAround } from './inside-update.ts'
 import type { RequestSession } from './request-session.ts'
@@ -298,8 +299,4 @@ function symbolKey(): SessionError {
 /** A member that every plain object inherits. Not `__proto__`: through it a key that a client chose could reach every object. */
 function inherited(key: string): unknown {
   return key === '__proto__' ? undefined : (Object.prototype as unknown as Record<string, unknown>)[key]
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null
 }
