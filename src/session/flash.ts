@@ -1,5 +1,5 @@
 // The flash messages that one request puts and takes. RequestSession holds the stored ones.
-import { NO_CHANGES, type Flash, type FlashChanges } from '../record/changes.ts'
+import type { Flash, FlashChanges } from '../record/changes.ts'
 import type { Codec } from '../record/codec.ts'
 import { newTag } from '../cookie/id.ts'
 
@@ -48,7 +48,6 @@ export class FlashMessages {
 
   /** The changes so far, without what is put and taken from here on. */
   pending(): FlashChanges {
-    if (this.#put.length === 0 && this.#taken.size === 0) return NO_CHANGES
     const put = [...this.#put]
     this.#storing = new Set(put)
     return { put, taken: new Set(this.#taken) }
