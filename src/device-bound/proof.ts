@@ -34,10 +34,9 @@ export function parseProof(header: string | readonly string[] | undefined): Proo
   const [, head, body, signature] = JWS.exec(text) ?? []
   if (head === undefined || body === undefined || signature === undefined) return undefined
   const { alg, typ, jwk, crit } = objectIn(head)
-  // `crit` lists extensions that must be understood: none is supported.
-  if (alg !== 'ES256' || typ !== 'dbsc+jwt' || crit !== undefined) return undefined
   const { jti: challenge } = objectIn(body)
-  if (typeof challenge !== 'string') return undefined
+  // `crit` lists extensions that must be understood: none is supported.
+  if (alg !== 'ES256' || typ !== 'dbsc+jwt' || crit !== undefined || typeof challenge !== 'string') return undefined
   return { challenge, key: keyOf(jwk), signed: `${head}.${body}`, signature }
 }
 

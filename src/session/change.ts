@@ -100,5 +100,5 @@ export function finishChange(
   // Before the handlers have returned, another request may still replace the session, and its cookie.
   if (phase !== 'open' && cookie.due === 'renew' && cookie.canSend) cookie.issue()
   session.tellCommitted(record, conflicts)
-  return record.owner === previous.owner ? undefined : finishSignIn(session)
+  if (record.owner !== previous.owner) return finishSignIn(session)
 }

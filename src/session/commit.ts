@@ -62,8 +62,7 @@ export function save(session: RequestSession): MaybePromise<void> {
 /** Commits as at the end of the request, but lets it go on, for a response that leaves before its chain has returned. */
 export async function commitPending(session: RequestSession): Promise<void> {
   await runExclusive(session, () => {
-    if (session.phase !== 'open') return undefined
-    return orDrop(session, (note) => carryOut(session, 'early', note))
+    if (session.phase === 'open') return orDrop(session, (note) => carryOut(session, 'early', note))
   })
 }
 

@@ -106,5 +106,5 @@ export function finishSignIn(session: RequestSession, previousPublicId?: string)
   session.cookie.signIns++
   core.events.tell('sign-in', record, { previousPublicId })
   const { maxPerOwner } = core.settings
-  return maxPerOwner === undefined ? undefined : enforceLimit(core, record.owner, maxPerOwner, record.key)
+  if (maxPerOwner !== undefined) return enforceLimit(core, record.owner, maxPerOwner, record.key)
 }

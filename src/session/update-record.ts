@@ -61,9 +61,10 @@ async function changeRecord<Result>(
     if (instants.expiresAt <= now) return 'stale'
     const next = recordOf(payload, draft, key, record.version + 1, instants)
     const answer = await writes.hold(key, Promise.resolve(store.replace(next, record.version, now)))
-    if (answer !== 'done') return answer
-    payload.known.remember(next, draft)
-    events.tell('commit', next)
+    if (answer === 'done') {
+      payload.known.remember(next, draft)
+      events.tell('commit', next)
+    }
     return answer
   }
   const read = (): Promise<Known | undefined> => {

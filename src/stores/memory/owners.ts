@@ -80,9 +80,8 @@ export class Owners {
       this.#levels.set(to, level)
       level.append(holder)
     }
-    if (to > this.#highest) this.#highest = to
-    // The last owner has left the highest level for the one below.
-    else if (from === this.#highest && !this.#levels.has(from)) this.#highest = to
+    // Above all others, or the last owner has left the highest level for the one below.
+    if (to > this.#highest || (from === this.#highest && !this.#levels.has(from))) this.#highest = to
   }
 
   #leave(holder: Holder, from: number): void {
