@@ -1448,7 +1448,7 @@ export const mutants = [
   m(
     'get() with an owner shows the session of another',
     'sessions.ts',
-    'owner === undefined || record?.owner === owner',
+    'owner === undefined || record.owner === owner',
     'true',
     'scenes/outside',
   ),

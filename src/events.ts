@@ -112,15 +112,14 @@ export interface SessionLogger {
 
 type Heard = Readonly<Record<EventName, Pick<Channel, 'hasSubscribers'>>>
 
-const NAMES = Object.keys(LEVELS) as EventName[]
-
 const channels = byName((name) => channel(`koa-fastsession:${name}`))
 
 /** With a logger, every event has a listener. */
 const LOGGED: Heard = byName(() => ({ hasSubscribers: true }))
 
 function byName<Value>(valueOf: (name: EventName) => Value): Record<EventName, Value> {
-  return Object.fromEntries(NAMES.map((name) => [name, valueOf(name)])) as Record<EventName, Value>
+  const names = Object.keys(LEVELS) as EventName[]
+  return Object.fromEntries(names.map((name) => [name, valueOf(name)])) as Record<EventName, Value>
 }
 
 /** The events of one middleware. */

@@ -11,7 +11,7 @@ import { MemoryStore } from './stores/memory.ts'
 
 /** Warnings that need no request: emitted when session() is called. */
 export function warnOfSettings(settings: Settings, events: Events): void {
-  const { store, encryption } = settings
+  const { store, encryption, lifetime, deviceBound, cookie } = settings
   if (settings.hasShortSecret) warnOfShortSecret(events)
   if (hasShortSecret(encryption?.keys)) warnOfShortSecret(events, 'encryptionKeys')
   if (encryption?.acceptPlain === true)
@@ -19,12 +19,11 @@ export function warnOfSettings(settings: Settings, events: Events): void {
       'ACCEPT_PLAIN',
       'options.encryptionKeys.acceptPlain reads sessions that are not encrypted: whoever can write to the store can forge them, so set it back to false once all are encrypted or ended',
     )
-  if (settings.lifetime.hasIdleAboveAbsolute)
+  if (lifetime.hasIdleAboveAbsolute)
     events.notice(
       'IDLE_ABOVE_ABSOLUTE',
-      `options.idleTimeout is above the absolute timeout of ${settings.lifetime.absoluteTimeout} ms, at which every session ends before: raise options.absoluteTimeout as well, or set it to false`,
+      `options.idleTimeout is above the absolute timeout of ${lifetime.absoluteTimeout} ms, at which every session ends before: raise options.absoluteTimeout as well, or set it to false`,
     )
-  const { deviceBound, cookie } = settings
   if (deviceBound !== undefined && typeof cookie === 'object' && !canBeBound(cookie))
     events.notice(
       'DEVICE_BOUND_PARTITIONED',

@@ -73,8 +73,7 @@ export class Sessions {
   async get(publicId: string, owner: string | undefined): Promise<SessionInfo | undefined> {
     this.#core.store.assertOpen()
     const record = await this.#read(publicId, 'get()', owner)
-    const isTheirs = owner === undefined || record?.owner === owner
-    return record === undefined || !isTheirs ? undefined : sessionInfoOf(this.#core, record)
+    return record && (owner === undefined || record.owner === owner) ? sessionInfoOf(this.#core, record) : undefined
   }
 
   async update<Result>(

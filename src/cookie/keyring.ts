@@ -35,8 +35,6 @@ export interface LiveKeyring {
 
 /** A shorter secret could be guessed. */
 const MIN_SECRET = 16
-/** The remedy for one secret in the place of a list. */
-const LISTED = 'put it into a list, [secret]'
 const RULE = 'a Keygrip or a non-empty list of secrets, newest first'
 const UNSET = 'where it comes from the environment, is its variable set?'
 
@@ -84,7 +82,8 @@ function isKeygrip(keys: unknown): keys is KeygripLike {
 
 /** @throws {TypeError} unless it is a list of at least one secret. */
 export function checkSecrets(keys: unknown, name: string, rule: string): asserts keys is SomeSecrets {
-  if (!Array.isArray(keys)) throw invalidSecret(name, rule, keys, typeof keys === 'string' ? LISTED : undefined)
+  if (!Array.isArray(keys))
+    throw invalidSecret(name, rule, keys, typeof keys === 'string' ? 'put it into a list, [secret]' : undefined)
   if (keys.length === 0) throw invalidValue(name, rule, keys)
   for (const [at, secret] of keys.entries()) checkSecret(secret, `${name}[${at}]`)
 }

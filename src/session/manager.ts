@@ -389,8 +389,7 @@ export class SessionManager<Data extends object = SessionData> {
     const [key] = args
     if (typeof key !== 'string') throw invalidType('the key of session.flash()', 'a string', key)
     const { stored, pending, core } = session
-    const isThere = args.length > 1 || stored.flash.some(([, name]) => name === key)
-    if (isThere) session.assertWritable()
+    if (args.length > 1 || stored.flash.some(([, name]) => name === key)) session.assertWritable()
     const messages = (pending.flash ??= new FlashMessages(core.payload.codec))
     if (args.length === 1) return messages.take(key, stored.flash)
     messages.put(key, args[1])
