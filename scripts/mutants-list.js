@@ -623,8 +623,8 @@ export const mutants = [
   m(
     'a lengthened limit is noted only when a touch of its own is due',
     'session/request-session.ts',
-    'if (this.allowedEnd - record.expiresAt >= 1000) return true',
-    '',
+    'this.allowedEnd - record.expiresAt >= 1000',
+    'false',
     'scenes/lifetimes-lengthened',
   ),
   m(
@@ -686,7 +686,7 @@ export const mutants = [
   m(
     'a passive request keeps its session alive',
     'session/request-session.ts',
-    'if (this.info.isPassive) return false',
+    '!this.info.isPassive &&',
     '',
     'scenes/passive',
   ),
@@ -1017,7 +1017,7 @@ export const mutants = [
   m(
     'data of an update that is written after its function is lost without a word',
     'session/data.ts',
-    'if (this.#isOver) throw writtenTooLate()',
+    'if (session === undefined && this.#isFrozen) throw writtenTooLate()',
     '',
     'http/manager',
   ),
@@ -1068,7 +1068,7 @@ export const mutants = [
   m(
     'a write after the commit is swallowed',
     'session/data.ts',
-    "if (data === this && this.#session !== undefined && this.#session.phase !== 'open') throw closedError()",
+    "if (data === this && session !== undefined && session.phase !== 'open') throw closedError()",
     '',
     'http/after-commit',
   ),
@@ -1260,8 +1260,8 @@ export const mutants = [
   m(
     'a session under an older key is never moved to the newest',
     'record/payload.ts',
-    'if (!this.#encrypts) return true',
-    'return true',
+    'return !this.#encrypts ||',
+    'return true ||',
     'unit/encryption',
   ),
   m(
@@ -1418,7 +1418,7 @@ export const mutants = [
   m(
     'the device of a sign-in is not noted',
     'session/owner.ts',
-    'ctx === undefined ? undefined : device?.(ctx)',
+    'ctx && device?.(ctx)',
     'undefined',
     'scenes/owner-limit',
   ),
@@ -1673,8 +1673,8 @@ export const mutants = [
   m(
     'an error gets a note of ours',
     'middleware.ts',
-    'else await dropPending(session, error)',
-    'else Object.assign(error, { hasSession: await dropPending(session, error) })',
+    'else await dropPending(own, error)',
+    'else Object.assign(error, { hasSession: await dropPending(own, error) })',
     'http/errors',
   ),
   m(
@@ -1682,7 +1682,7 @@ export const mutants = [
     'middleware.ts',
     `        if (finishing !== undefined) await finishing
       } catch (error) {
-        await dropPending(session, error)`,
+        await dropPending(own, error)`,
     `        if (finishing !== undefined) await finishing
       } catch (error) {`,
     'scenes/lifetimes',
@@ -1801,8 +1801,8 @@ export const mutants = [
   m(
     'an unsafe request of another site is served',
     'middleware.ts',
-    "session.status === 'live' && isUnsafe(request)",
-    "session.status === 'live' && request.method === ''",
+    "own.status === 'live' && isUnsafe(request)",
+    "own.status === 'live' && request.method === ''",
     'http/cross-site',
   ),
   m(
@@ -1887,7 +1887,7 @@ export const mutants = [
   m(
     'a bound session is served over plain HTTP',
     'device-bound/policy.ts',
-    'if (info.ctx?.secure === false) return false',
+    'info.ctx?.secure !== false &&',
     '',
     'device-bound/protocol',
   ),

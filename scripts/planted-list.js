@@ -92,8 +92,8 @@ export const planted = [
   p(
     'an update from outside that was refused counts as done',
     'session/update-record.ts',
-    "    if (answer !== 'done') return answer\n",
-    '',
+    "    if (answer === 'done') {\n",
+    '    {\n',
   ),
   p(
     'an update from outside is computed once',
