@@ -34,8 +34,8 @@ export const mutants = [
   m(
     'a logout writes over what it did not read',
     'session/destroy.ts',
-    'endedRecord(target, now), target.version, now - before',
-    'endedRecord(target, now), target.version - 1, now - before',
+    'endedRecord(target, now), target.version, now - CLOCKS_APART',
+    'endedRecord(target, now), target.version - 1, now - CLOCKS_APART',
     'http/many-sessions',
   ),
   m(
@@ -686,8 +686,8 @@ export const mutants = [
   m(
     'a passive request keeps its session alive',
     'session/request-session.ts',
-    '!this.info.isPassive &&',
-    '',
+    'this.info.isPassive || now',
+    'now',
     'scenes/passive',
   ),
   m(

@@ -119,7 +119,7 @@ export class CheckedStore {
       const answer: unknown = await this.#store.serverTime?.()
       return typeof answer === 'number' && Number.isFinite(answer) ? answer : undefined
     } catch {
-      return undefined
+      // then nothing is known of it
     }
   }
 

@@ -18,7 +18,7 @@ import { Payload } from './record/payload.ts'
 import { isRequest, Requests } from './requests.ts'
 import type { SessionMiddleware } from './session-middleware.ts'
 import { commit, commitPending, dropPending, onEarlyHeaders } from './session/commit.ts'
-import type { Core, RequestInfo } from './session/core.ts'
+import type { Core } from './session/core.ts'
 import { assertSameSite } from './session/cross-site.ts'
 import type { SessionInfo } from './session/info.ts'
 import { Loader } from './session/load.ts'
@@ -114,7 +114,7 @@ export class MountedSession {
   readonly sweeper: Sweeper
   /** Puts the manager where the handlers look for it. */
   readonly #show: (ctx: Context, manager: SessionManager) => KoaSessionFacade | undefined
-  readonly #loader: Loader
+  readonly loader: Loader
   readonly #device: DeviceRoutes | undefined
   readonly requests: Requests
   readonly #endEvictions: (() => void) | undefined
@@ -142,7 +142,7 @@ export class MountedSession {
     this.sessions = new Sessions(this.core)
     this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now, events)
     this.#show = settings.koaSession ? showFacade : exposerOf(settings.stateKey)
-    this.#loader = new Loader(this.core)
+    this.loader = new Loader(this.core)
     this.#device = settings.deviceBound && new DeviceRoutes(this.core, settings.deviceBound)
     this.#endEvictions = store.watch('watchEvictions', (evicted) => {
       events.tell('destroy', evicted, { reason: 'evicted' })
@@ -197,7 +197,7 @@ export class MountedSession {
   ): Promise<Result> {
     const info = this.requests.infoOf(request, ctx)
     const outer = sessionContext.getStore() && outerScope(info, this.core)
-    const loading = this.#loader.load(info)
+    const loading = this.loader.load(info)
     const own = loading instanceof RequestSession ? loading : await loading
     if (own.status === 'live' && isUnsafe(request)) assertSameSite(this.core, info, own)
     if (ctx === undefined && own.origin === 'unbound') throw unboundError()
@@ -244,13 +244,6 @@ export class MountedSession {
       throw error
     }
     await finishForwarded(own, facade)
-  }
-
-  /** @internal The public id of the live session that a request's cookie names; `undefined` also for one that cannot be read. */
-  async livePublicId(info: RequestInfo): Promise<string | undefined> {
-    const own = await this.#loader.load(info, true)
-    own.open()
-    return own.record?.key
   }
 
   async close(): Promise<void> {

@@ -141,7 +141,6 @@ export function watchForKoaSession(prototype: object, events: Events): void {
           if (!Object.hasOwn(this, 'session')) warn()
         })
       }
-      return undefined
     },
     set(this: object, value: unknown) {
       // With koa-session this signs out. Here the user would stay signed in, and nobody would notice.

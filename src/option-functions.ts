@@ -20,7 +20,7 @@ export function callable<Fn>(value: Fn, name: string): Fn {
 
 /** The remedy for a promise in the place of a value. The promise is refused, so its rejection must not end the process. */
 export function remedyFor(value: unknown): string | undefined {
-  if (!isPromise(value)) return undefined
+  if (!isPromise(value)) return
   Promise.resolve(value).catch(() => undefined)
   return 'it must answer at once, so it cannot be async'
 }
@@ -31,7 +31,7 @@ export function predicate(
   name: string,
 ): ((ctx: Context) => boolean) | undefined {
   const asked = callable(fn, name)
-  if (asked === undefined) return undefined
+  if (asked === undefined) return
   return (ctx) => {
     const answer: unknown = asked(ctx)
     if (isPromise(answer)) throw invalidType(`the result of ${name}`, 'true or false', answer, remedyFor(answer))

@@ -73,7 +73,7 @@ export function skipOf(
 }
 
 export function encryptionOf(given: unknown): EncryptionSettings | undefined {
-  if (given === undefined) return undefined
+  if (given === undefined) return
   const at = 'options.encryptionKeys'
   const isList = !isNamed(given)
   const named: Readonly<Record<string, unknown>> = isList ? { keys: given } : given
@@ -108,7 +108,7 @@ function textOfNothing(codec: SessionCodec): unknown {
 }
 
 export function schemaOf(schema: unknown): StandardSchema | undefined {
-  if (schema === undefined) return undefined
+  if (schema === undefined) return
   // Some schemas (arktype's) are functions.
   const { '~standard': standard } = (schema ?? {}) as Partial<StandardSchema>
   if (typeof standard?.validate !== 'function')
@@ -128,7 +128,7 @@ export function checkedOwner(owner: unknown, name: string): string {
 
 export function ownerOf(owner: unknown): ((data: Record<string, unknown>) => string | undefined) | undefined {
   const asked = callable(owner as ((data: Record<string, unknown>) => unknown) | undefined, 'options.owner')
-  if (asked === undefined) return undefined
+  if (asked === undefined) return
   return (data) => {
     const answer = asked(data)
     return answer === undefined ? undefined : checkedOwner(answer, 'the result of options.owner')
@@ -140,7 +140,7 @@ const MAX_ADDRESS = 100
 const MAX_USER_AGENT = 512
 
 export function deviceOf(device: unknown): ((ctx: Context) => DeviceFacts) | undefined {
-  if (device === undefined || device === false) return undefined
+  if (device === undefined || device === false) return
   if (device === true) return (ctx) => frozen(addressAndUserAgent(ctx))
   if (typeof device !== 'function') throw invalidType('options.device', 'true, false or a function of ctx', device)
   return (ctx) => frozen(deviceFacts((device as (ctx: Context) => unknown)(ctx)))
@@ -176,7 +176,7 @@ export interface CrossSiteSettings {
 
 export function crossSiteOf(given: unknown): CrossSiteSettings | undefined {
   const at = 'options.crossSite'
-  if (given === 'allow') return undefined
+  if (given === 'allow') return
   if (given === 'refuse') return { trusts: () => false }
   const rule = "'refuse', 'allow' or { trust: [origin] }"
   if (typeof given === 'string') throw invalidValue(at, rule, given)
@@ -210,7 +210,7 @@ function originOf(value: unknown, name: string): string {
 const CLEARABLE: readonly ClearSiteData[] = ['cache', 'storage', 'executionContexts', 'clientHints']
 
 export function clearSiteDataOf(given: unknown): string | undefined {
-  if (given === undefined) return undefined
+  if (given === undefined) return
   const at = 'options.clearSiteData'
   const names = CLEARABLE.map((name) => `'${name}'`).join(', ')
   if (!Array.isArray(given)) throw invalidType(at, `a list of ${names}`, given)
@@ -231,7 +231,7 @@ const LEAST_WITHIN = 300_000
 
 export function bindingOf(given: unknown): BindingSettings | undefined {
   const at = 'options.deviceBound'
-  if (given === false) return undefined
+  if (given === false) return
   const rule = 'true, false or an object { within, path }'
   const chosen = given === true ? {} : given
   if (!isNamed(chosen)) throw invalidType(at, rule, given)
@@ -280,7 +280,7 @@ export function generateIdOf(generateId: SessionOptions['generateId']): () => st
 }
 
 export function loggerOf(logger: unknown): SessionLogger | undefined {
-  if (logger === undefined) return undefined
+  if (logger === undefined) return
   if (!isObject(logger) || isPromise(logger))
     throw invalidType('options.logger', 'an object with some of debug, info, warn and error', logger)
   for (const level of ['debug', 'info', 'warn', 'error'])

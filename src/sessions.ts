@@ -145,7 +145,6 @@ export class Sessions {
         key = await this.#successorOf(publicId, done, since)
       }
     }
-    return undefined
   }
 
   /**
@@ -164,7 +163,6 @@ export class Sessions {
       if (successor === undefined || done.has(successor)) return undefined
       target = successor
     }
-    return undefined
   }
 
   async *scan(): AsyncGenerator<SessionInfo, void, undefined> {

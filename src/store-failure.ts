@@ -69,7 +69,6 @@ export function failureKind(cause: unknown): string | undefined {
     return name === undefined ? detail : `${name} ${detail}`
   } catch {
     // A getter or a proxy that throws: then the failure has no name.
-    return undefined
   }
 }
 

@@ -128,8 +128,10 @@ export async function sessionOf<Data extends object>(
 ): Promise<SessionInfo<Data> | undefined> {
   if (typeof cookie !== 'string') throw invalidType('the second argument of sessionOf()', 'a Cookie header', cookie)
   const mounted = mountedSession(middleware)
-  const publicId = await mounted.livePublicId(infoOf(mounted, cookie))
-  return publicId === undefined ? undefined : middleware.get(publicId)
+  const loaded = await mounted.loader.load(infoOf(mounted, cookie), true)
+  // One that cannot be read is no session.
+  loaded.open()
+  return loaded.record === undefined ? undefined : middleware.get(loaded.record.key)
 }
 
 function infoOf(mounted: MountedSession, cookie: string | undefined): RequestInfo {

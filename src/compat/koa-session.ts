@@ -104,7 +104,6 @@ export class KoaSessionFacade implements Facade {
     // On a tick of its own: what a callback throws must not become a rejection of ours.
     const call = (error: unknown): void => process.nextTick(callback, error)
     work.then(() => call(null), call)
-    return undefined
   }
 
   regenerate(argument: unknown): Promise<void> | undefined {

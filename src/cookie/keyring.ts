@@ -221,6 +221,5 @@ function forgeryOf(keygrip: KeygripLike): string | undefined {
     return keygrip.sign(PROBE)
   } catch {
     // OpenSSL may be configured to refuse such keys or that algorithm: then no signature can be made with them.
-    return undefined
   }
 }

@@ -55,7 +55,6 @@ export class DecodeCache<Contents> {
     if (entry === undefined || entry.record.version <= version) return undefined
     if (entry.at >= since) return entry
     this.forget(key)
-    return undefined
   }
 
   /** For a version on which the store refused a write: a store that was restored or failed over may have lost that version. */

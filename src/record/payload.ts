@@ -176,7 +176,6 @@ function attempt<T>(fn: () => T): T | undefined {
     return fn()
   } catch {
     // The other way of reading decides.
-    return undefined
   }
 }
 

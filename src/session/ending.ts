@@ -20,8 +20,8 @@ export class Ending implements Watcher {
     core.watches.add(this)
     const { ctx, request } = info
     // A response that an app made by hand for a socket (an upgrade within Koa's chain) has no connection, and never closes.
-    const isByHand = !ctx?.res.socket && request.headers.upgrade
-    core.watches.removeOnClose(this, ctx && !isByHand ? ctx.res : request.socket)
+    const response = (ctx?.res.socket ?? !request.headers.upgrade) ? ctx?.res : undefined
+    core.watches.removeOnClose(this, response ?? request.socket)
   }
 
   get signal(): AbortSignal {

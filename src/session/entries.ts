@@ -20,7 +20,6 @@ export class Entries {
   get(key: string): Entry | undefined {
     if (this.#byKey !== undefined) return this.#byKey.get(key)
     for (const entry of this.list) if (entry.key === key) return entry
-    return undefined
   }
 
   /** Adds an entry for a key that has none. */

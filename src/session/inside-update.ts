@@ -64,7 +64,6 @@ export function updateAround(session: Named): RunningUpdate | undefined {
     const isNamed = update.core === core && (publicId === ANY_SESSION || update.publicId === publicId)
     if ((isNamed || update.session === session) && !update.isOver) return update
   }
-  return undefined
 }
 
 /** @throws {SessionError} `ERR_SESSION_IN_UPDATE` inside the function of an update of that session. */

@@ -393,7 +393,6 @@ export class SessionManager<Data extends object = SessionData> {
     const messages = (pending.flash ??= new FlashMessages(core.payload.codec))
     if (args.length === 1) return messages.take(key, stored.flash)
     messages.put(key, args[1])
-    return undefined
   }
 
   /** FastSession's name for `data`. */
