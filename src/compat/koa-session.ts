@@ -66,10 +66,10 @@ export class KoaSessionFacade implements Facade {
   /** Called when the handlers have returned: carries out what they asked for by assigning to `ctx.session`. */
   async finish(): Promise<void> {
     this.#noticeLostWrites()
-    // The session that regenerate(callback) promised: refused unless an owner begins it.
-    if (this.#past.length > 0 && this.#request.status === 'unbound') await this.manager.save()
     if (this.pendingEnd === 'replaced') await this.beginReplacing()
     if (this.pendingEnd === 'ended') await this.manager.destroy()
+    // The session that regenerate(callback) promised: refused unless an owner begins it.
+    if (this.#past.length > 0 && this.#request.status === 'unbound') await this.manager.save()
   }
 
   beginReplacing(): MaybePromise<void> {

@@ -28,9 +28,9 @@ export function challengeInstant(
   now: number,
 ): number | undefined {
   const [, instant, nonce, signature] = CHALLENGE.exec(challenge) ?? []
-  if (instant === undefined || nonce === undefined || signature === undefined) return undefined
+  if (instant === undefined || nonce === undefined || signature === undefined) return
   const madeAt = parseInt(instant, 36)
-  if (madeAt - now > MAX_SKEW || now - madeAt >= CHALLENGE_LIFE) return undefined
+  if (madeAt - now > MAX_SKEW || now - madeAt >= CHALLENGE_LIFE) return
   const key = signing.keyring.index(textOf(signing, purpose, id, instant, nonce), signature)
   return key === -1 ? undefined : madeAt
 }

@@ -27,7 +27,7 @@ export async function findSession(
   isMeant: (found: Found) => boolean,
 ): Promise<Found | undefined> {
   const header = info.request.headers.cookie
-  if (header === undefined) return undefined
+  if (header === undefined) return
   const { values } = parseSessionCookies(header, info.cookie, info.keyring.length)
   let first: Found | undefined
   let failure: SessionError | undefined
@@ -62,12 +62,12 @@ export async function readFound(core: Core, key: string): Promise<Found | undefi
 async function foundIn(core: Core, named: FoundRecord): Promise<Found | undefined> {
   const { settings, payload } = core
   const now = settings.now()
-  if (typeof named !== 'object') return undefined
+  if (typeof named !== 'object') return
   // As long as the tombstone is there, whatever the clock of the process that wrote it: the proof decides, not the id.
   const isReplaced = isEnded(named) && !isFreshStart(named)
   const record = isReplaced ? await followRecord(core, named) : named
-  if (record === undefined || isEnded(record)) return undefined
+  if (record === undefined || isEnded(record)) return
   const stored = readRecord(payload, record)
-  if (stored === undefined || effectiveEnd(settings.lifetime, stored.metadata, record) <= now) return undefined
+  if (stored === undefined || effectiveEnd(settings.lifetime, stored.metadata, record) <= now) return
   return { record, stored, isFollowed: isReplaced }
 }

@@ -23,20 +23,20 @@ const COORDINATE = /^[\w-]{43}$/
 
 /** The text of a structured header (RFC 9651). Browsers send it with or without quotes; parameters may follow the quotes. */
 export function unquoted(header: string | readonly string[] | undefined): string | undefined {
-  if (typeof header !== 'string') return undefined
+  if (typeof header !== 'string') return
   return /^"([^"]*)"(?:;.*)?$/.exec(header)?.[1] ?? header
 }
 
 /** Parses a `Secure-Session-Response` header; `undefined` unless it has the form of a proof. */
 export function parseProof(header: string | readonly string[] | undefined): Proof | undefined {
   const text = unquoted(header)
-  if (text === undefined || text.length > MAX_LENGTH) return undefined
+  if (text === undefined || text.length > MAX_LENGTH) return
   const [, head, body, signature] = JWS.exec(text) ?? []
-  if (head === undefined || body === undefined || signature === undefined) return undefined
+  if (head === undefined || body === undefined || signature === undefined) return
   const { alg, typ, jwk, crit } = objectIn(head)
   const { jti: challenge } = objectIn(body)
   // `crit` lists extensions that must be understood: none is supported.
-  if (alg !== 'ES256' || typ !== 'dbsc+jwt' || crit !== undefined || typeof challenge !== 'string') return undefined
+  if (alg !== 'ES256' || typ !== 'dbsc+jwt' || crit !== undefined || typeof challenge !== 'string') return
   return { challenge, key: keyOf(jwk), signed: `${head}.${body}`, signature }
 }
 
@@ -54,7 +54,7 @@ export function isSignedBy({ signed, signature }: Proof, { x, y }: PublicKey): b
 
 function keyOf(jwk: unknown): PublicKey | undefined {
   const { kty, crv, x, y } = (jwk ?? {}) as Readonly<Record<string, unknown>>
-  if (kty !== 'EC' || crv !== 'P-256' || typeof x !== 'string' || typeof y !== 'string') return undefined
+  if (kty !== 'EC' || crv !== 'P-256' || typeof x !== 'string' || typeof y !== 'string') return
   return COORDINATE.test(x) && COORDINATE.test(y) ? { x, y } : undefined
 }
 

@@ -45,7 +45,7 @@ export class DeviceRoutes {
 
   /** Which of the two routes a request asks for, wherever the middleware is mounted. */
   routeOf({ originalUrl }: Context): Route | undefined {
-    if (!originalUrl.startsWith(this.#path)) return undefined
+    if (!originalUrl.startsWith(this.#path)) return
     const [asked] = originalUrl.split('?', 1)
     return ROUTES.find((route) => asked === `${this.#path}/${route}`)
   }
@@ -92,11 +92,11 @@ export class DeviceRoutes {
     if (header === undefined) return 403
     const proof = parseProof(header)
     const outcome = await this.#store(found, ({ registration: id, ...metadata }, isFollowed) => {
-      if (id === undefined) return undefined
+      if (id === undefined) return
       const now = this.#core.settings.now()
       const key = registeredKey(info, proof, id, now)
       // The id is from before the sign-in, perhaps planted or stolen: without the challenge it must not use the try up.
-      if (key === undefined && isFollowed) return undefined
+      if (key === undefined && isFollowed) return
       return {
         ...metadata,
         registration: undefined,
@@ -118,7 +118,7 @@ export class DeviceRoutes {
     const proof = parseProof(header)
     const outcome = await this.#store(found, (metadata) => {
       const known = metadata.binding
-      if (proof === undefined || !isNamed(known, named)) return undefined
+      if (proof === undefined || !isNamed(known, named)) return
       const provenAt = refreshedAt(info, proof, known, this.#core.settings.now())
       return provenAt === undefined ? undefined : { ...metadata, binding: { ...known, provenAt } }
     })
@@ -204,8 +204,8 @@ function registeredKey(
   id: string | undefined,
   now: number,
 ): PublicKey | undefined {
-  if (proof?.key === undefined || id === undefined) return undefined
-  if (challengeInstant(info, 'registration', id, proof.challenge, now) === undefined) return undefined
+  if (proof?.key === undefined || id === undefined) return
+  if (challengeInstant(info, 'registration', id, proof.challenge, now) === undefined) return
   return isSignedBy(proof, proof.key) ? proof.key : undefined
 }
 

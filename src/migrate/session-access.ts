@@ -31,8 +31,10 @@ export function ownerToBe({ core, record, stored, pending }: RequestSession): st
 }
 
 /** Whether the response sends a cookie of another session, or clears ours. */
-export function replacesCookie({ status, cookie, pending }: RequestSession, isDropped: boolean): boolean {
-  return cookie.due !== 'none' || (!isDropped && status === 'new' && pending.hasContents)
+export function replacesCookie(request: RequestSession, isDropped: boolean): boolean {
+  const { status, cookie, pending } = request
+  if (cookie.due !== 'none' || isDropped) return cookie.due !== 'none'
+  return status === 'new' ? pending.hasContents : status === 'unbound' && ownerToBe(request) !== undefined
 }
 
 /**

@@ -1,5 +1,6 @@
 // What a request stores, at its end or before. A write never replaces a version that was not read, and never revives an
 // ended session. This module decides once what to do; create.ts, replace.ts and touch.ts do it.
+import { setImmediate } from 'node:timers'
 import { headersSentError, SessionError, storeClosedError } from '../errors.ts'
 import { ABSENT, NO_CHANGES, type PendingChanges } from '../record/changes.ts'
 import { draftOf } from '../record/merge.ts'

@@ -16,12 +16,13 @@ export class Ending implements Watcher {
     this.#session = session
     const { status, info, core } = session
     if (status === 'gone' || status === 'destroyed') this.#controller.abort(goneError())
-    if ((status !== 'live' && status !== 'new') || this.#isOver()) return
-    core.watches.add(this)
-    const { ctx, request } = info
-    // A response that an app made by hand for a socket (an upgrade within Koa's chain) has no connection, and never closes.
-    const response = (ctx?.res.socket ?? !request.headers.upgrade) ? ctx?.res : undefined
-    core.watches.removeOnClose(this, response ?? request.socket)
+    else if (!this.#isOver()) {
+      core.watches.add(this)
+      const { ctx, request } = info
+      // A response that an app made by hand for a socket (an upgrade within Koa's chain) has no connection, and never closes.
+      const response = (ctx?.res.socket ?? !request.headers.upgrade) ? ctx?.res : undefined
+      core.watches.removeOnClose(this, response ?? request.socket)
+    }
   }
 
   get signal(): AbortSignal {

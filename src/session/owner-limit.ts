@@ -9,8 +9,9 @@ import type { Core } from './core.ts'
 import { endSession } from './destroy.ts'
 import { keysOf, recordsOf } from './owned.ts'
 
-// Sign-ins that run at the same time see one another's sessions: what one round leaves, the next one finds.
-const ROUNDS = 2
+// Sign-ins that run at the same time see one another's sessions: what one round leaves, the next one finds. A round may also end
+// nothing but a new id that failed half-way, in the place of its session.
+const ROUNDS = 9
 const SETTLING = 25
 // A new limit may end many sessions: a sign-in waits for this many, and the others end in the background.
 const MAX_AWAITED = 200

@@ -78,11 +78,13 @@ async function begin(session: RequestSession, renewal: Renewal): Promise<void> {
   const { status } = session
   const { owner } = renewal
   // Before the browser has proved itself, data that names an owner is a sign-in.
-  const hasEnded = status !== 'new' && (status !== 'unbound' || owner !== undefined)
+  const isUnbound = status === 'unbound' && owner === undefined
+  const hasEnded = status !== 'new' && !isUnbound
+  // A sign-in is not refused when the session has ended: it begins another one.
+  if (hasEnded && owner === undefined) refuse(session)
   const ground = hasEnded ? emptyDraft(now) : draftOf(session.stored, undefined, renewal.pending, now)
   const draft = carryOver(session, ground, hasEnded ? { ...renewal, keep: false } : renewal, now)
-  // A sign-in is not refused when the session has ended: it begins another one.
-  if (status !== 'new' && (hasEnded ? owner : draft.owner) === undefined) refuse(session)
+  if (isUnbound && draft.owner === undefined) refuse(session)
   if (hasEnded) session.forgetEnded()
   session.forgetId()
   await insert(session, draft, now)

@@ -113,7 +113,6 @@ test('after a request that failed with an object after null, save() does nothing
   t.is((await browser.get('/fail')).status, 500)
 
   await t.notThrowsAsync(async () => late?.save())
-  // alone, without the save() before it, now ERR_SESSION_HEADERS_SENT as well
   await late?.update((data) => Object.assign(data, { late: true }))
   t.is((await browser.get('/show')).body, '{"n":1,"late":true}')
 })

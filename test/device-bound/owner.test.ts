@@ -1,12 +1,14 @@
 // With options.owner an owner in data is a sign-in: it begins a new session also where the browser skipped its refresh.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import Koa, { type Context } from 'koa'
 import { currentSession, session, type SessionManager, type SessionMiddleware } from '../../src/index.ts'
+import { mountedSession } from '../../src/middleware.ts'
 import { KEYS, served, type Answer } from '../support/app.ts'
 import { MINUTE } from '../support/bound-site.ts'
 import { Device } from '../support/device.ts'
-import { bagOf } from '../support/ecosystem.ts'
+import { bagOf, visitorOf } from '../support/ecosystem.ts'
 
 interface Account {
   user?: string
@@ -107,3 +109,32 @@ test.serial('after a sign-in by data that failed, a browser that skipped its ref
   t.deepEqual(answer.setCookie, [])
   t.is((await middleware.list('ada')).length, 1)
 })
+
+test.serial(
+  'a logout after regenerate(callback) clears the cookies of a browser that skipped its refresh',
+  async (t) => {
+    const { answer, middleware } = await skipped(t, async (_manager, ctx) => {
+      await promisify((callback: (error: unknown) => void) => bagOf(ctx).regenerate(callback))()
+      visitorOf(ctx).session = null
+    })
+
+    t.is(answer.status, 200)
+    t.deepEqual(answer.setCookie.filter((cookie) => cookie.includes('Max-Age=0')).length, 2)
+    t.is((await middleware.list('ada')).length, 1)
+  },
+)
+
+test.serial(
+  'the signal of a sign-in by data in a browser that skipped its refresh is watched until the response is over',
+  async (t) => {
+    const { answer, middleware } = await skipped(t, (manager) => {
+      t.false(manager.signal.aborted)
+      manager.data.user = 'ada'
+    })
+    const { watches } = mountedSession(middleware).core
+    for (let tries = 0; tries < 1000 && watches.isWatching; tries++) await nextTurn()
+
+    t.is(answer.status, 200)
+    t.false(watches.isWatching)
+  },
+)

@@ -1,7 +1,7 @@
 // Test environments replace timers: docs/troubleshooting.md says that Jest's fake timers work, and they may be numbers (jsdom).
 import { get } from 'node:http'
 import { mock } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { currentSession, MemoryStore, session, type SessionOptions } from '../../src/index.ts'
@@ -10,7 +10,7 @@ import { KEYS, served } from '../support/app.ts'
 
 const OPTIONS: SessionOptions = { keys: [...KEYS], sweepInterval: false, logger: {} }
 
-/** As `jest.useFakeTimers()` and `vi.useFakeTimers()` do for all timers. */
+/** `jest.useFakeTimers()` and `vi.useFakeTimers()` do so for all timers. */
 function faked(t: ExecutionContext): void {
   mock.timers.enable({ apis: ['setImmediate'] })
   t.teardown(() => mock.timers.reset())
@@ -63,4 +63,23 @@ test.serial('timers that are numbers, as in jsdom, fail no look at the signal', 
   const answer = await browser.get('/watch')
 
   t.deepEqual([answer.status, answer.body], [200, 'false'])
+})
+
+test.serial('fake timers keep nothing of a chain that never returns from being stored', async (t) => {
+  const middleware = session<{ n?: number }>({ ...OPTIONS, store: new MemoryStore() })
+  const app = new Koa().use(middleware).use(async (ctx) => {
+    if (ctx.path === '/begin') await currentSession().signIn('ada')
+    else currentSession<{ n: number }>().data.n = 7
+    ctx.res.end('own')
+    if (ctx.path !== '/begin') await new Promise(() => undefined) // koa-connect
+  })
+  const browser = (await served(t, app)).browser()
+  await browser.get('/begin')
+  const stored = async (): Promise<number | undefined> => (await middleware.list('ada'))[0]?.data?.n
+  faked(t)
+
+  await browser.get('/')
+  for (let tries = 0; tries < 1000 && (await stored()) === undefined; tries++) await nextTurn()
+
+  t.is(await stored(), 7)
 })

@@ -317,3 +317,20 @@ claim(
     t.deepEqual([await ownerOf(other), await ownerOf(visitor)], ['ada', 'ada'])
   },
 )
+
+claim(
+  'new ids that were never acknowledged, however many, let no session be over the limit',
+  { maxPerOwner: 1 },
+  async (t, { site, store, clock, visitor }) => {
+    await visitor.does((session) => session.signIn('ada'))
+    for (let times = 0; times < 3; times++) {
+      store.next('replace', { kind: 'fail' })
+      t.is((await visitor.does((session) => session.regenerate())).code, 'ERR_SESSION_STORE')
+    }
+    clock.advance(SECOND)
+    const other = await site.visitor()
+    await other.does((session) => session.signIn('ada'))
+
+    t.deepEqual([await ownerOf(visitor), await ownerOf(other)], [undefined, 'ada'])
+  },
+)

@@ -1,6 +1,7 @@
 // Notifies listeners of ends, over one subscription at the server. While it is down, `undefined` is announced every few seconds,
 // and once more when it is up again: announcements in between are lost. A connection whose packets are dropped emits no event, so
 // the server is asked every few seconds whether it answers.
+import { setImmediate } from 'node:timers'
 import { ignore } from './client.ts'
 import type { Feed, OpenFeed } from './feeds.ts'
 import { Listeners } from '../listeners.ts'
