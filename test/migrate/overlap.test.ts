@@ -517,3 +517,21 @@ test('an object after ctx.session = null in the very request of the take-over en
     if (path !== '/null') t.is((await app.browser().send('/', ours(answer))).body, 'nobody {"n":1}', path)
   }
 })
+
+test('an old store that sets the lifetime of a session at each read is given the longest one', async (t) => {
+  const lifetimes: number[] = []
+  class Renewing extends OldStore {
+    override async get(key: string, lifetime = 0): Promise<unknown> {
+      lifetimes.push(lifetime)
+      return super.get(key)
+    }
+  }
+  const app = await after(t, fromKoaSession({ store: new Renewing(ada()) }))
+  await app.browser().send('/', signed('k1'))
+
+  t.true(lifetimes.length > 0)
+  t.deepEqual(
+    lifetimes.filter((lifetime) => lifetime < 400 * DAY),
+    [],
+  )
+})
