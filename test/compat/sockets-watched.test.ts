@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { ServerResponse } from 'node:http'
 import { connect } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import test from 'ava'
 import Koa from 'koa'
 import { WebSocket, WebSocketServer } from 'ws'
@@ -36,9 +36,10 @@ test('the session of a socket within the chain is watched no longer than the soc
 
   client.close()
   await once(client, 'close')
-  await sleep(200)
+  const { watches } = mountedSession(middleware).core
+  for (let tries = 0; tries < 1000 && watches.isWatching; tries++) await nextTurn()
 
-  t.false(mountedSession(middleware).core.watches.isWatching)
+  t.false(watches.isWatching)
 })
 
 test('a session is watched no longer than its response, which has no connection yet while those before it are under way', async (t) => {

@@ -1,14 +1,5 @@
 // A deploy that makes the idle timeout longer signs nobody out who is active.
-import { claim, MINUTE, type Clock, type Contents, type Handler, type Options, type Visitor } from '../support/scene.ts'
-
-async function staysActive(visitor: Visitor, clock: Clock, step: number, times: number): Promise<string | undefined> {
-  let origin: string | undefined
-  for (let turn = 0; turn < times; turn++) {
-    clock.advance(step)
-    origin = await visitor.origin()
-  }
-  return origin
-}
+import { claim, MINUTE, staysActive, type Contents, type Handler, type Options } from '../support/scene.ts'
 
 claim(
   'where the idle timeout was made longer, an active session outlives the old one',

@@ -8,21 +8,11 @@ import {
   pairOf,
   type Reply,
   SECOND,
-  type Clock,
+  staysActive,
   type Handler,
   type Stage,
   type Visitor,
 } from '../support/scene.ts'
-
-/** Looks in now and then for a while; resolves to the last origin that it saw. */
-async function staysActive(visitor: Visitor, clock: Clock, step: number, times: number): Promise<string | undefined> {
-  let origin: string | undefined
-  for (let turn = 0; turn < times; turn++) {
-    clock.advance(step)
-    origin = await visitor.origin()
-  }
-  return origin
-}
 
 claim('a session ends two hours after its last use', async (t, { visitor, clock }) => {
   await visitor.does(({ data }) => (data.a = 1))

@@ -371,3 +371,18 @@ export const claim: Claim = claimWith(test.serial)
 // AVA's types of the two differ, but a claim uses only what both have.
 /** A claim that is known to fail. */
 export const failing: Claim = claimWith(test.serial.failing as typeof test.serial)
+
+/** Looks in now and then for a while; resolves to the last origin that it saw. */
+export async function staysActive(
+  visitor: Visitor,
+  clock: Clock,
+  step: number,
+  times: number,
+): Promise<string | undefined> {
+  let origin: string | undefined
+  for (let turn = 0; turn < times; turn++) {
+    clock.advance(step)
+    origin = await visitor.origin()
+  }
+  return origin
+}
