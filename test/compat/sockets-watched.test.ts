@@ -3,7 +3,6 @@
 import { once } from 'node:events'
 import { ServerResponse } from 'node:http'
 import { connect } from 'node:net'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import test from 'ava'
 import Koa from 'koa'
 import { WebSocket, WebSocketServer } from 'ws'
@@ -27,7 +26,11 @@ test('the session of a socket within the chain is watched no longer than the soc
   })
   const running = await served(t, app)
   const answer = app.callback()
-  running.server.on('upgrade', (request) => void answer(request, new ServerResponse(request)))
+  const closed: Promise<unknown>[] = []
+  running.server.on('upgrade', (request) => {
+    closed.push(once(request.socket, 'close'))
+    void answer(request, new ServerResponse(request))
+  })
   const browser = running.browser()
   await browser.get('/in')
   const client = new WebSocket(running.url.replace('http', 'ws'), { headers: { cookie: await browser.cookie() } })
@@ -35,11 +38,9 @@ test('the session of a socket within the chain is watched no longer than the soc
   t.true(mountedSession(middleware).core.watches.isWatching)
 
   client.close()
-  await once(client, 'close')
-  const { watches } = mountedSession(middleware).core
-  for (let tries = 0; tries < 1000 && watches.isWatching; tries++) await nextTurn()
+  await Promise.all(closed)
 
-  t.false(watches.isWatching)
+  t.false(mountedSession(middleware).core.watches.isWatching)
 })
 
 test('a session is watched no longer than its response, which has no connection yet while those before it are under way', async (t) => {
