@@ -24,13 +24,15 @@ export class Data {
   #entries: Entries | undefined
   /** The objects that were handed out as copies, wherever the app put them since. */
   #lent: object[] | undefined
-  #isFrozen = false
+  #isFrozen: boolean
 
   /** Without a session, it is the data that the function of an update works on. */
   constructor(snapshot: Snapshot, codec: Codec, session?: DataSession) {
     this.#snapshot = snapshot
     this.#codec = codec
     this.#session = session
+    // Nothing stores what is written into objects that are taken for the first time after the commit.
+    this.#isFrozen = (session?.phase ?? 'open') !== 'open'
     this.proxy = new Proxy(this, Data.#handler)
   }
 

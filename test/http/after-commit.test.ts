@@ -28,6 +28,13 @@ async function over(
   return { app, session: held, browser }
 }
 
+/** Nested objects are read-only, and say so. */
+function assertFrozen(t: ExecutionContext, { nested, list }: Session['data']): void {
+  t.throws(() => Object.assign(nested ?? {}, { a: 2 }), { instanceOf: TypeError })
+  t.throws(() => Object.assign(nested?.b ?? {}, { c: 2 }), { instanceOf: TypeError })
+  t.throws(() => list?.push(2), { instanceOf: TypeError })
+}
+
 const CLOSED = { code: 'ERR_SESSION_CLOSED', message: /^session data was written after the commit: / }
 
 const writes: Record<string, (session: Session) => void> = {
@@ -52,14 +59,34 @@ for (const [what, write] of Object.entries(writes)) {
 }
 
 test('after the commit nested objects are frozen, those taken before and those taken now', async (t) => {
-  let taken: { nested?: { a?: number; b?: { c?: number } }; list?: number[] } = {}
+  let taken: Session['data'] = {}
   const { session } = await over(t, ({ data }) => (taken = { ...data }))
 
-  for (const { nested, list } of [taken, session.data]) {
-    t.throws(() => Object.assign(nested ?? {}, { a: 2 }), { instanceOf: TypeError })
-    t.throws(() => Object.assign(nested?.b ?? {}, { c: 2 }), { instanceOf: TypeError })
-    t.throws(() => list?.push(2), { instanceOf: TypeError })
-  }
+  for (const data of [taken, session.data]) assertFrozen(t, data)
+})
+
+test('after the commit nested objects are frozen also where no handler has looked at data', async (t) => {
+  const { session, browser } = await over(t)
+
+  assertFrozen(t, session.data)
+  t.is((await browser.get('/look')).body, '["resumed",{"n":1,"nested":{"a":1,"b":{"c":1}},"list":[1]}]')
+})
+
+test('nested objects are frozen where data is looked at for the first time while the last commit is under way', async (t) => {
+  let held: Session | undefined
+  const { app, browser } = await over(t, (session) => {
+    held = session
+    session.flash('note', 1)
+  })
+  const commit = app.store.pause('replace')
+  const answer = browser.get('/hold')
+  await commit.arrived
+  if (held === undefined) throw new Error('no handler ran')
+  assertFrozen(t, held.data)
+  commit.open()
+
+  t.is((await answer).status, 200)
+  t.is((await browser.get('/look')).body, '["resumed",{"n":1,"nested":{"a":1,"b":{"c":1}},"list":[1]}]')
 })
 
 test("after the commit the app's own objects are still its own", async (t) => {

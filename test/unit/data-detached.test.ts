@@ -3,7 +3,7 @@ import test from 'ava'
 import * as devalue from 'devalue'
 import { customCodec } from '../../src/record/codec.ts'
 import type { Data } from '../../src/session/data.ts'
-import { applyAll, dataOf, wanted, type Loose } from '../support/data.ts'
+import { applyAll, dataOf, json, OPEN, wanted, type Loose } from '../support/data.ts'
 
 /** Writes as strict code does; what is thrown, or `undefined`. */
 const thrownBy = (write: () => unknown): unknown => {
@@ -88,3 +88,12 @@ test('a map, a set and a date of a codec are read-only after the commit, inside 
     t.true(thrownBy(write) instanceof TypeError)
   t.deepEqual([...map.keys(), when.getTime(), set?.size], ['in', 'other', 0, 1])
 })
+
+for (const phase of ['sealed', 'closed'] as const) {
+  test(`data that is made when its session is ${phase} hands out frozen objects`, (t) => {
+    const { view } = dataOf({ cart: { items: ['book'] } }, json, { ...OPEN, phase })
+    const { items } = view['cart'] as { items: string[] }
+
+    t.throws(() => items.push('late'), { instanceOf: TypeError })
+  })
+}
