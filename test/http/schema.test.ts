@@ -767,3 +767,42 @@ test('a fresh start whose schema wants keys can be read at the next request, as 
   const { status, body } = await browser.get('/page')
   t.deepEqual([status, body], [200, '{"note":["goodbye"]}'])
 })
+
+for (const [first, second] of [
+  ['save', 'signIn'],
+  ['save', 'regenerate'],
+  ['signIn', 'regenerate'],
+] as const) {
+  test(`empty data of a visitor is checked at commit also where the session was stored twice: ${first}, ${second}`, async (t) => {
+    const wantsName = schema<Things>((value) =>
+      (value as Things).name === undefined ? { issues: [{ message: 'no' }] } : { value: value as Things },
+    )
+    const steps = {
+      save: (session: Session) => session.save(),
+      signIn: (session: Session) => session.signIn('ada'),
+      regenerate: (session: Session) => session.regenerate(),
+    }
+    const empty = async (session: Session): Promise<void> => {
+      await steps[first](session)
+      await steps[second](session)
+    }
+    const app = await mounted(
+      t,
+      { schema: wantsName },
+      {
+        '/empty': empty,
+        '/fill': async (session) => {
+          await empty(session)
+          session.data.name = 'ada'
+        },
+      },
+    )
+
+    t.is((await app.browser().get('/fill')).status, 200)
+    t.is((await app.browser().get('/empty')).status, 500)
+    t.deepEqual(
+      app.errors.map((error) => (error as SessionError).code),
+      ['ERR_SESSION_SCHEMA'],
+    )
+  })
+}
