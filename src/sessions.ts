@@ -152,11 +152,12 @@ export class Sessions {
    * clock of `since`, when the update of all began: a tombstone that has expired since then still leads on.
    */
   async #successorOf(key: string, done: ReadonlySet<string>, since: number): Promise<string | undefined> {
-    const { store } = this.#core
+    const { store, settings } = this.#core
     let target = key
     for (let step = 0; step < MAX_STEPS; step++) {
       await turnAfter(step)
-      const record = await store.read(target, since)
+      // The clock may have been set back meanwhile.
+      const record = await store.read(target, Math.min(since, settings.now()))
       if (typeof record !== 'object') return undefined
       if (!isEnded(record)) return target
       const successor = successorOf(record)

@@ -5,6 +5,11 @@ import type { SessionRecord } from '../store.ts'
 import type { RequestSession } from './request-session.ts'
 import type { Watcher } from './watches.ts'
 
+/** Node tells whether a request was handed to the listeners of its server's 'upgrade'; its types do not. */
+interface Upgraded {
+  readonly upgrade?: boolean
+}
+
 export class Ending implements Watcher {
   readonly #session: RequestSession
   readonly #controller = new AbortController()
@@ -16,11 +21,11 @@ export class Ending implements Watcher {
     this.#session = session
     const { status, info, core } = session
     if (status === 'gone' || status === 'destroyed') this.#controller.abort(goneError())
-    else if (!this.#isOver()) {
+    else if (!this.isOver) {
       core.watches.add(this)
       const { ctx, request } = info
       // A response that an app made by hand for a socket (an upgrade within Koa's chain) has no connection, and never closes.
-      const response = (ctx?.res.socket ?? !request.headers.upgrade) ? ctx?.res : undefined
+      const response = (ctx?.res.socket ?? !(request as Upgraded).upgrade) ? ctx?.res : undefined
       core.watches.removeOnClose(this, response ?? request.socket)
     }
   }
@@ -39,15 +44,16 @@ export class Ending implements Watcher {
 
   /** Watches the session again, under its current record. */
   watch(): void {
-    if (!this.#isOver()) this.#session.core.watches.add(this)
+    if (!this.isOver) this.#session.core.watches.add(this)
   }
 
   unwatch(): void {
     this.#session.core.watches.remove(this)
   }
 
-  #isOver(): boolean {
+  /** A response that waits behind another one, or is a stream of HTTP/2, may never say that its connection has closed. */
+  get isOver(): boolean {
     const { ctx, request } = this.#session.info
-    return ctx === undefined ? request.socket.destroyed : ctx.res.destroyed || ctx.res.writableFinished
+    return request.socket.destroyed || (ctx !== undefined && (ctx.res.destroyed || ctx.res.writableFinished))
   }
 }

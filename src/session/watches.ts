@@ -16,6 +16,8 @@ import { unrefed } from '../timers.ts'
 export interface Watcher {
   /** The current record of its session. */
   readonly record: SessionRecord | undefined
+  /** Whether its response, or its connection, is over. */
+  readonly isOver: boolean
   /** Aborts its signal. */
   end(reason: unknown): void
 }
@@ -175,6 +177,8 @@ export class Watches {
   }
 
   #tick(): void {
+    // Not every response that is over has closed.
+    for (const watcher of this.#of.keys()) if (watcher.isOver) this.remove(watcher)
     // One round of reads at a time, so that they do not pile up if the store is slow.
     if (this.#isReading) return
     let now: number
@@ -227,7 +231,8 @@ export class Watches {
       if (steps === MAX_STEPS || this.#isClosed) return
       const now = this.#settings.now()
       // Synchronous if the store is: then `session.signal` is aborted at its first read if the session has ended already.
-      const found = this.#store.read(key, now)
+      // A tombstone that has expired while nobody looked still leads on.
+      const found = this.#store.read(key, now - RECHECK)
       const record = found instanceof Promise ? await found : found
       if (typeof record !== 'object') break
       if (isEnded(record)) {

@@ -3,7 +3,8 @@ import test from 'ava'
 import { MemoryStore } from '../../src/index.ts'
 import type { RecordPage } from '../../src/store.ts'
 import { KEYS } from '../support/app.ts'
-import { claim, HOUR, maxAgeOf, MINUTE, Site } from '../support/scene.ts'
+import { claim, HOUR, maxAgeOf, MINUTE, Site, type Handler } from '../support/scene.ts'
+import { turns } from '../support/stopped-clock.ts'
 
 claim('updateAll follows a new id, however long it takes until its turn comes', async (t, { site, clock }) => {
   const visitors = await Promise.all([site.visitor(), site.visitor()])
@@ -116,3 +117,84 @@ claim(
     t.is(maxAgeOf(reply.sid[0]), 0)
   },
 )
+
+const cases: Readonly<Record<string, { does: Handler<unknown>; aborts: boolean }>> = {
+  'a new id is no end': { does: (session) => session.regenerate(), aborts: false },
+  'two new ids are no end': {
+    does: async (session) => {
+      await session.regenerate()
+      await session.regenerate()
+    },
+    aborts: false,
+  },
+  // What must stay as it is.
+  'a fresh start is an end': { does: (session) => session.regenerate({ keep: false }), aborts: true },
+  'a logout is an end': { does: (session) => session.destroy(), aborts: true },
+}
+
+for (const [what, { does, aborts }] of Object.entries(cases)) {
+  claim(`the first look at the signal, however long its request has been under way: ${what}`, async (t, stage) => {
+    const { visitor, scene, clock } = stage
+    await visitor.does(({ data }) => (data.a = 1))
+    const slow = await visitor.loads(async (session) => {
+      const { signal } = session
+      // The look reads the store: what is asked after it is answered after it.
+      for (let tries = 0; tries < 3; tries++) await scene.live()
+      await turns()
+      return signal.aborted
+    })
+    await visitor.does(does)
+    clock.advance(2 * MINUTE)
+
+    t.is((await slow.ends()).result, aborts)
+  })
+}
+
+claim('destroy() ends the successor also where the clock was set back while its request was under way', async (t, stage) => {
+  const { visitor, scene, clock } = stage
+  await visitor.does(({ data }) => (data.a = 1))
+  const slow = await visitor.loads((session) => session.destroy())
+  clock.advance(-5 * MINUTE)
+  await visitor.does((session) => session.regenerate())
+
+  const reply = await slow.ends()
+
+  t.is(reply.status, 200)
+  t.deepEqual(await scene.live(), [], 'a logout is a logout')
+  t.is(maxAgeOf(reply.sid[0]), 0)
+})
+
+claim(
+  'destroy() ends a session of a short lifetime that another request changed after the clock was set back',
+  async (t, stage) => {
+    const { visitor, scene, clock } = stage
+    await visitor.does(({ data }) => (data.a = 1))
+    const slow = await visitor.loads((session) => session.destroy())
+    clock.advance(-5 * MINUTE)
+    await visitor.does((session) => (session.maxAge = '1m'))
+
+    const reply = await slow.ends()
+
+    t.is(reply.status, 200)
+    t.deepEqual(await scene.live(), [])
+  },
+)
+
+claim('updateAll follows a new id also where the clock is set back meanwhile', async (t, { site, clock }) => {
+  const visitors = await Promise.all([site.visitor(), site.visitor()])
+  for (const visitor of visitors) await visitor.does((session) => session.signIn('ada'))
+  const names = await Promise.all(visitors.map((visitor) => visitor.publicId()))
+  let isFirst = true
+
+  const count = await site.middleware.updateAll('ada', async (data, publicId) => {
+    data.count = (data.count ?? 0) + 1
+    if (!isFirst) return
+    isFirst = false
+    clock.advance(-5 * MINUTE)
+    const other = visitors.find((_visitor, at) => names[at] !== publicId)
+    await other?.does((session) => session.regenerate())
+  })
+
+  t.is(count, 2)
+  for (const visitor of visitors) t.deepEqual(await visitor.sees(), { count: 1 })
+})

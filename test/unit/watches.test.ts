@@ -15,6 +15,7 @@ import type { SessionRecord, SessionStore } from '../../src/store.ts'
 const MANY = 10_000
 
 class Waiting implements Watcher {
+  readonly isOver = false
   readonly record: SessionRecord
   ended = 0
 
