@@ -90,18 +90,16 @@ export class ResponseCookie implements HeaderSource {
   }
 
   dueHeaders(): readonly Header[] {
-    const { status, phase, pending, facade } = this.#session
+    const { status, phase, pending } = this.#session
     switch (this.due) {
       case 'none': {
-        if (phase === 'closed') return NO_HEADERS
         // The handler answers by itself: its new session, or lifetime, will be stored when the chain returns, or is being stored.
-        const isKept = status === 'live' && (facade?.pendingEnd ?? 'no') === 'no'
-        const willChange = status === 'new' ? pending.hasContents : isKept && pending.maxAge !== undefined
-        return willChange && !this.#session.isFollower ? [this.#ours()] : NO_HEADERS
+        const willChange = status === 'new' ? pending.hasContents : status === 'live' && pending.maxAge !== undefined
+        return willChange && phase !== 'closed' && this.#isKept && !this.#session.isFollower ? [this.#ours()] : NO_HEADERS
       }
       case 'renew':
         // The same: the read at the load has confirmed that the session lives.
-        return status === 'live' && phase !== 'closed' ? [this.#ours()] : NO_HEADERS
+        return status === 'live' && phase !== 'closed' && this.#isKept ? [this.#ours()] : NO_HEADERS
       case 'issue':
         return this.signIns > 0 ? [this.#ours(), ...this.#endOfBinding(), ...this.#offer()] : [this.#ours()]
       case 'clear':
@@ -111,8 +109,13 @@ export class ResponseCookie implements HeaderSource {
 
   onSent(): void {
     const { status, phase, pending, core } = this.#session
-    this.hasIntroduced = status === 'new' && (this.due === 'issue' || pending.hasContents)
+    this.hasIntroduced = status === 'new' && (this.due === 'issue' || (pending.hasContents && this.#isKept))
     if (phase === 'open') core.onEarlyHeaders(this.#session)
+  }
+
+  /** Whether no handler has set `ctx.session` to null. */
+  get #isKept(): boolean {
+    return (this.#session.facade?.pendingEnd ?? 'no') === 'no'
   }
 
   #ours(): Header {

@@ -224,3 +224,64 @@ test('a schema that calls update() while an object after null begins is refused 
   t.is(status, 200)
   t.deepEqual([...new Set(codes)], ['ERR_SESSION_IN_UPDATE'])
 })
+
+/** Ends the session and answers without Koa. */
+function leave(ctx: Context): void {
+  visitorOf(ctx).session = null
+  ctx.respond = false
+  ctx.res.end('bye')
+}
+
+for (const [what, before] of Object.entries<(ctx: Context) => unknown>({
+  'maxAge was set': (ctx) => (ctx.state.session.maxAge = '30d'),
+  'a message was put': (ctx) => ctx.state.session.flash('notice', 'bye'),
+  'its id was read': (ctx) => ctx.state.session.id as unknown,
+}))
+  test(`a visitor whose session is made and ended in one request gets no cookie where the handler answers by itself: ${what}`, async (t) => {
+    const { store, ...app } = await ecosystem(
+      t,
+      {},
+      answering({
+        '/leave': async (ctx) => {
+          await before(ctx)
+          leave(ctx)
+        },
+      }),
+    )
+
+    t.deepEqual((await app.browser().get('/leave')).setCookie, [])
+    t.deepEqual(store.counted(), {})
+  })
+
+test('a handler that answers by itself sends no renewed cookie of a session that ends: rolling', async (t) => {
+  let now = Date.now()
+  const app = await ecosystem(
+    t,
+    { now: () => now, rolling: true, maxAge: '1h' },
+    answering({ ...more, '/leave': (ctx) => leave(ctx) }),
+  )
+  const browser = app.browser()
+  await browser.get('/count')
+  now += 10 * 60_000
+
+  t.deepEqual((await browser.get('/leave')).setCookie, [])
+})
+
+test('a handler that answers by itself sends no renewed cookie of a session that ends: a lifetime that was saved', async (t) => {
+  const app = await ecosystem(
+    t,
+    {},
+    answering({
+      ...more,
+      '/leave': async (ctx) => {
+        ctx.state.session.maxAge = '30d'
+        await bagOf(ctx).save()
+        leave(ctx)
+      },
+    }),
+  )
+  const browser = app.browser()
+  await browser.get('/count')
+
+  t.deepEqual((await browser.get('/leave')).setCookie, [])
+})
