@@ -53,7 +53,7 @@ export async function adopt(request: RequestSession, id: string): Promise<'adopt
     if (typeof ended !== 'object' || successorOf(ended) === undefined) return 'gone'
     request.origin = 'expired'
     request.status = 'gone'
-    request.replacedPublicId = publicId
+    request.presented = publicId
     return 'late'
   }
   const { record, stored } = known

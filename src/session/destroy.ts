@@ -1,6 +1,7 @@
 // Ends a session, or what took its place.
 import { goneError } from '../errors.ts'
 import type { DestroyReason } from '../events.ts'
+import { isEnded } from '../record/record.ts'
 import { endedRecord } from '../record/tombstone.ts'
 import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
@@ -11,17 +12,29 @@ import { followRecord } from './successors.ts'
 /** Ends the session; see the manager. */
 export async function destroy(session: RequestSession): Promise<void> {
   if (session.status === 'destroyed') return
-  const { record, core, origin, cookie } = session
+  const { core, origin, cookie } = session
+  const record = session.record ?? (await presentedRecord(session))
   // By the clock of its arrival: the tombstone of a new id leads to the session for as long as the store has it.
-  const before = core.settings.now() - session.now + CLOCKS_APART
+  const before = Math.max(core.settings.now() - session.now, 0) + CLOCKS_APART
+  const { hasEndedIt } = session
+  // If this fails, it may have been carried out all the same, as another try finds.
+  session.hasEndedIt = true
   const hasEnded =
-    (record !== undefined && (await endSession(core, record, 'sign-out', undefined, before))) || session.hasEndedIt
+    (record !== undefined && (await endSession(core, record, 'sign-out', undefined, before))) || hasEndedIt
   session.status = 'destroyed'
   session.ending?.end(goneError())
   // The cookie is cleared only if this request came with the session and ended it: otherwise the browser may hold a fresh
   // one. If the browser of a bound session could not prove itself, its cookies are cleared and the session lives on.
   if (origin === 'unbound' ? record === undefined : hasEnded && origin === 'resumed') cookie.clear()
   else cookie.withdraw()
+}
+
+/** A session that has expired for this process alone, by its clock or its options, and lives for others. */
+async function presentedRecord({ core, origin, presented, now }: RequestSession): Promise<SessionRecord | undefined> {
+  if (origin !== 'expired' || presented === undefined) return
+  const found = await core.store.read(presented, now - CLOCKS_APART)
+  // What took the place of a replaced id is not of this request.
+  if (typeof found === 'object' && !isEnded(found)) return found
 }
 
 /**

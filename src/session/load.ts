@@ -59,7 +59,7 @@ export class Loader {
   /** The first live session, in the order of the header. */
   async #loadFirst(info: RequestInfo, now: number, ids: readonly VerifiedId[]): Promise<RequestSession> {
     const core = this.#core
-    let best = new RequestSession(core, info, now, ids.length === 0 ? 'invalid' : 'expired')
+    let best: RequestSession | undefined
     let locked: SessionError | undefined
     for (const [at, verified] of ids.entries()) {
       const session = new RequestSession(core, info, now, 'expired')
@@ -75,6 +75,7 @@ export class Loader {
       }
       session.open()
       if (session.status !== 'live') {
+        best ??= session
         if (best.status === 'new' && (session.status !== 'new' || session.origin === 'unbound')) best = session
         continue
       }
@@ -82,20 +83,18 @@ export class Loader {
       return session
     }
     if (locked !== undefined) throw locked
-    return best
+    return best ?? new RequestSession(core, info, now, 'invalid')
   }
 
   #take(session: RequestSession, verified: VerifiedId, record: FoundRecord): MaybePromise<RequestSession> {
     const { publicId } = verified
     const { now, info } = session
     const { settings, payload, binding, events } = this.#core
+    session.presented = publicId
     if (typeof record !== 'object') return this.#ended(session, record ?? 'ended', publicId)
     if (isEnded(record)) {
       // The request was under way when its session got a new id: its changes are refused.
-      if (isUnderWay(record, now)) {
-        session.status = 'gone'
-        session.replacedPublicId = publicId
-      }
+      if (isUnderWay(record, now)) session.status = 'gone'
       return this.#ended(session, successorOf(record) === undefined ? 'ended' : 'replaced', publicId)
     }
     const metadata = readMetadata(record)
@@ -114,6 +113,8 @@ export class Loader {
     }
     if (metadata.binding !== undefined && binding?.isProven(info, metadata.binding, now) === false) {
       session.origin = 'unbound'
+      // A fresh cookie would take the place of the one that the browser proves next.
+      session.pending.mustStore = false
       // A browser that says that it skipped a refresh keeps its cookies: only a sign-in begins a new session.
       if (binding.hasSkippedRefresh(info)) session.status = 'unbound'
       this.#reject('unbound', publicId, record.owner)

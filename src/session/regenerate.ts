@@ -77,8 +77,8 @@ async function begin(session: RequestSession, renewal: Renewal): Promise<void> {
   const now = session.core.settings.now()
   const { status } = session
   const { owner } = renewal
-  // Before the browser has proved itself, data that names an owner is a sign-in.
-  const isUnbound = status === 'unbound' && owner === undefined
+  // Before the browser has proved itself, only a sign-in begins a session, by `signIn` or by data that names an owner.
+  const isUnbound = status === 'unbound'
   const hasEnded = status !== 'new' && !isUnbound
   // A sign-in is not refused when the session has ended: it begins another one.
   if (hasEnded && owner === undefined) refuse(session)

@@ -50,11 +50,11 @@ export class RequestSession {
   isUnchecked = false
   /** Why the stored data cannot be used with the schema. It can still be replaced or cleared. */
   dataError: SessionError | undefined
-  /** The public id that a late request presented. Its session has another one by now. */
-  replacedPublicId: string | undefined
+  /** The public id that the cookie presented, also where this process cannot use its session. */
+  presented: string | undefined
   /** This request gave the session a new id. */
   hasNewId = false
-  /** Its handlers ended the session by a method of the middleware: `destroyAll`, say. */
+  /** Its handlers ended the session by a method of the middleware (`destroyAll`, say), or `destroy()` has begun to. */
   hasEndedIt = false
   /** When the loaded session ends under the current limits if it is not used again; 0 for one that was not loaded. */
   endsAt = 0
@@ -309,7 +309,7 @@ export class RequestSession {
     this.isFollower = false
     this.status = 'gone'
     this.cookie.withdraw()
-    const { record, replacedPublicId, core } = this
-    core.events.emit('gone', { publicId: record?.key ?? replacedPublicId, owner: record?.owner })
+    const { record, presented, core } = this
+    core.events.emit('gone', { publicId: record?.key ?? presented, owner: record?.owner })
   }
 }

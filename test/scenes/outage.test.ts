@@ -1,7 +1,7 @@
 // The store fails or does not answer. An outage is never "no session": the browser keeps its cookie and gets a 503.
 import { SessionError } from '../../src/index.ts'
 import type { Fault, Verb } from '../support/faults.ts'
-import { claim, HOUR, type Handler, type Reply, type Stage, type Visitor } from '../support/scene.ts'
+import { claim, HOUR, pairOf, type Handler, type Reply, type Stage, type Visitor } from '../support/scene.ts'
 
 // A hanging store reaches it soon.
 const DEADLINE = 300
@@ -318,4 +318,18 @@ claim('the errors of an outage tell neither an id nor data', async (t, { visitor
   const { message, stack = '' } = error as Error
   t.notRegex(message + stack, /confidential/)
   t.false((message + stack).includes(cookie.slice(4, 36)))
+})
+
+claim('a logout that is tried again because its answer was lost clears the cookie', async (t, stage) => {
+  const { visitor, store, scene } = stage
+  await visitor.does(({ data }) => (data.a = 1))
+  store.next('replace', { kind: 'fail-after' })
+
+  const reply = await visitor.does(async (session) => {
+    await t.throwsAsync(async () => session.destroy(), { code: 'ERR_SESSION_STORE' })
+    await session.destroy()
+  })
+
+  t.deepEqual(await scene.live(), [])
+  t.deepEqual([reply.status, pairOf(reply.sid[0])], [200, 'sid='])
 })
