@@ -84,7 +84,10 @@ export class Deadlines {
 /** The answer if it comes in time, else the result of `late` or the error that `late` throws. */
 export async function inTime<T>(milliseconds: number, answer: T | Promise<T>, late: () => T): Promise<T> {
   let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, Math.max(0, milliseconds))))
+  // A turn later, as above.
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(() => setImmediate(resolve), Math.max(0, milliseconds))
+  })
   try {
     return await Promise.race([answer, timeout.then(late)])
   } finally {
