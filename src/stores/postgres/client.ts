@@ -162,11 +162,16 @@ export function isAnnouncementRefused(state: string | undefined): boolean {
   return state !== undefined && NOT_ANNOUNCED.has(state)
 }
 
-/** Removes the details of an error: PostgreSQL quotes whole rows there, and a logged cause must not show data. */
+/**
+ * An error of the server, or of a statement, without what else its client keeps of it: PostgreSQL quotes whole rows in its details, and PGlite and
+ * postgres.js list the values of the statement. A logged cause must not show data.
+ */
 export function discreet(error: unknown): unknown {
   if (!(error instanceof Error)) return error
-  const cause = Object.assign(error, { detail: undefined, where: undefined })
   const state = sqlState(error)
+  const isOfServer = state !== undefined && /^[\dA-Z]{5}$/.test(state)
+  if (!isOfServer && !('params' in error) && !('parameters' in error)) return error
+  const cause = Object.assign(new Error(error.message), { code: state })
   if (state === undefined || !ANOTHER_TABLE.has(state)) return cause
   return new SessionError(
     'ERR_SESSION_STORE',

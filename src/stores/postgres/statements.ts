@@ -80,7 +80,9 @@ export function makingOf(options: PostgresTable): string {
         SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
         WHERE indrelid = '${target}'::regclass AND attname = '${column}'
       ) THEN CREATE INDEX ON ${target} ${index}; END IF;`
+  // What another process made before it gave the lock away must be seen after it.
   return `
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SELECT pg_advisory_xact_lock(${MAKING_LOCK});
     ${schemaOf(options)}
     DO $$ BEGIN
