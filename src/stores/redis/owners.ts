@@ -11,7 +11,7 @@ import { isWellFormed } from '../text.ts'
 import { ignore, textsOf, type Connection } from './client.ts'
 import { encodeNumber } from './record.ts'
 import { runScript } from './run.ts'
-import { CLEAN, ENLIST, GRACE, PAGE, STAMPS } from './scripts.ts'
+import { AHEAD, CLEAN, ENLIST, GRACE, LARGEST_STAMPED, PAGE, STAMPS } from './scripts.ts'
 
 /** In milliseconds: how long the server keeps a record beyond its end, because clocks of processes and servers differ. */
 export const SLACK = 60_000
@@ -106,5 +106,6 @@ export class OwnerIndex {
 
 function isOld(score: number, minute: number): boolean {
   const written = (score % 1) * (STAMPS + 1)
-  return written === 0 || (minute - written + STAMPS) % STAMPS >= GRACE
+  const age = (minute - written + STAMPS) % STAMPS
+  return score < LARGEST_STAMPED && (written === 0 || (age >= GRACE && age < STAMPS - AHEAD))
 }

@@ -20,9 +20,9 @@ import { HEAD_LENGTH } from './scripts.ts'
 //
 // Tags: a client may send a command twice, if the connection broke before the answer came (ioredis does). So each create and
 // replace carries a tag, four characters for the store and four for the call, and a script that finds its own tag in the record
-// has run before and answers again. Other stores may have replaced the record in between. So a replace keeps the last tag of each
-// other store, up to eight tags in all. No field of the record tells when a tag is too old to matter: a replace need not move
-// lastSeenAt. One tag per store is enough, because a client sends the commands of one connection in order.
+// has run before and answers again. Others may have replaced the record in between: other stores, and this one, for a client of a
+// Cluster sends a command again a while later, on another connection. So a replace keeps the last two tags of each store, up to
+// sixteen in all. No field of the record tells when a tag is too old to matter: a replace need not move lastSeenAt.
 
 /** Five digits of base 36. */
 const FIVE_DIGITS = 36 ** 5

@@ -20,6 +20,12 @@ export const LONGEST = 1e15
 /** An index entry without a record is removed at this age, in minutes: no create or replace is under way that long. */
 export const GRACE = 10
 
+/** An entry that is stamped so many minutes ahead was written before the server's clock was set back. */
+export const AHEAD = 60
+
+/** In milliseconds: from here on, in the year 2109, a double cannot hold an instant and its stamp. Such entries stay. */
+export const LARGEST_STAMPED: number = 2 ** 42
+
 /** Stamps of index entries count minutes of the server's clock from 1 to this, then from 1 again. 0: not stamped. */
 export const STAMPS = 2047
 
@@ -86,9 +92,10 @@ if covered == '-' then
   end
 end
 
-local kept = tag
+local kept, own = tag, 1
 for one in string.gmatch(tags, '........') do
-  if #kept < 64 and string.sub(one, 1, 4) ~= string.sub(tag, 1, 4) then kept = kept .. one end
+  if string.sub(one, 1, 4) == string.sub(tag, 1, 4) then own = own + 1 end
+  if #kept < 128 and (own <= 2 or string.sub(one, 1, 4) ~= string.sub(tag, 1, 4)) then kept = kept .. one end
 end
 local text = ARGV[2] .. covered .. '\\n' .. kept .. ARGV[3]
 if ARGV[4] then
@@ -209,11 +216,11 @@ return page
 export const CLEAN: Script = script(`${STAMP}
 for at = 1, #ARGV, 2 do
   local score = redis.call('ZSCORE', KEYS[1], ARGV[at])
-  if score and score == ARGV[at + 1] then
+  if score and score == ARGV[at + 1] and tonumber(score) < ${LARGEST_STAMPED} then
     local written = tonumber(score) % 1 * ${STAMPS + 1}
     if written == 0 then
       redis.call('ZADD', KEYS[1], string.format('%.17g', score + minute / ${STAMPS + 1}), ARGV[at])
-    elseif (minute - written) % ${STAMPS} >= ${GRACE} then
+    elseif (minute - written) % ${STAMPS} >= ${GRACE} and (minute - written) % ${STAMPS} < ${STAMPS - AHEAD} then
       redis.call('ZREM', KEYS[1], ARGV[at])
     end
   end
