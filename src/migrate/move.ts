@@ -100,7 +100,9 @@ class Move {
     )
   }
 
-  async #portion(records: readonly SessionRecord[]): Promise<void> {
+  async #portion(found: readonly SessionRecord[]): Promise<void> {
+    // Redis may give a record twice in one portion: of two workers with the same record, one would remove what the other has copied.
+    const records = [...new Map(found.map((record) => [record.key, record])).values()]
     let next = 0
     const work = async (): Promise<void> => {
       for (let record = records[next++]; record !== undefined; record = records[next++]) {

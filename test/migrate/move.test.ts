@@ -303,3 +303,46 @@ test('wrong arguments are refused', async (t) => {
   await t.throwsAsync(moveSessions(store, store), value)
   await t.throwsAsync(moveSessions(store, memory(), { progress: () => undefined } as MoveOptions), value)
 })
+
+test('a session that a portion of the scan gives twice is moved once, and not lost', async (t) => {
+  const [source, target] = [new MemoryStore(), new MemoryStore()]
+  const record = newRecord()
+  source.create(record, NOW)
+  let leave: () => void = () => undefined
+  const hasLeft = new Promise<void>((resolve) => (leave = resolve))
+  const from: SessionStore = {
+    create: (one, now) => source.create(one, now),
+    read: (key, now) => source.read(key, now),
+    replace: (one, version, now) => {
+      const answer = source.replace(one, version, now)
+      if (answer === 'done') leave()
+      return answer
+    },
+    touch: (key, version, seenAt, expiresAt, now) => source.touch(key, version, seenAt, expiresAt, now),
+    delete: (key) => source.delete(key),
+    scan: (now, limit, cursor) => {
+      const page = source.scan(now, limit, cursor)
+      return { ...page, records: page.records.flatMap((one) => [one, one]) }
+    },
+  }
+  let isFirst = true
+  const to: SessionStore = {
+    create: async (one, now) => {
+      const isSlow = isFirst
+      isFirst = false
+      const answer = target.create(one, now)
+      // The answer to the first create is late: by then the second look has found the copy, and removed the session from `from`.
+      if (isSlow) await Promise.race([hasLeft, new Promise((resolve) => setTimeout(resolve, 500))])
+      return answer
+    },
+    read: (key, now) => target.read(key, now),
+    replace: (one, version, now) => target.replace(one, version, now),
+    touch: (key, version, seenAt, expiresAt, now) => target.touch(key, version, seenAt, expiresAt, now),
+    delete: (key) => target.delete(key),
+  }
+
+  t.is(await moveSessions(from, to, { now: () => NOW }), 1)
+
+  t.is(source.size, 0)
+  t.is(target.read(record.key, NOW)?.payload, record.payload)
+})
