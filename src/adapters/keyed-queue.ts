@@ -19,11 +19,18 @@ interface Line {
   length: number
 }
 
+/** What is known of a key with an unsettled write of a lapsed turn. */
+interface Overdue {
+  /** The newest write since then that was answered. */
+  newest: Call | undefined
+  timer: NodeJS.Timeout | undefined
+}
+
 /** The calls of one foreign store. */
 export class KeyedQueue {
   readonly #lines = new Map<string, Line>()
-  /** Keys with an unsettled write of a lapsed turn, and the newest write since then. */
-  readonly #overdue = new Map<string, Call | undefined>()
+  /** Keys with an unsettled write of a lapsed turn. */
+  readonly #overdue = new Map<string, Overdue>()
   /** How many calls were made so far, and the number of the last one that was answered. */
   asked = 0
   lastAnswered = 0
@@ -55,24 +62,25 @@ export class KeyedQueue {
 
   /** Remembers the newest write of a key that has a late write, to repeat it once that one lands. */
   noteWrite(key: string, write: Call): void {
-    if (this.#overdue.has(key)) this.#overdue.set(key, write)
+    const overdue = this.#overdue.get(key)
+    if (overdue !== undefined) overdue.newest = write
   }
 
   /** For a turn that lapsed during a write: when that write lands, the newest one is repeated, so that it is not undone. */
   writeLater(key: string, late: Promise<unknown>): void {
-    if (!this.#overdue.has(key) && this.#overdue.size < MAX_OVERDUE_KEYS) {
-      this.#overdue.set(key, undefined)
-      unrefed(setTimeout(() => this.#overdue.delete(key), MAX_OVERDUE))
+    const overdue = this.#overdue.get(key) ?? { newest: undefined, timer: undefined }
+    if (this.#overdue.has(key) || this.#overdue.size < MAX_OVERDUE_KEYS) {
+      this.#overdue.set(key, overdue)
+      clearTimeout(overdue.timer)
+      overdue.timer = unrefed(setTimeout(() => this.#overdue.delete(key), MAX_OVERDUE))
     }
     // Turns that wait in line may write too: which write is the newest is known only when this turn begins.
     const repeat = async (turn: Turn): Promise<void> => {
-      const newest = this.#overdue.get(key)
+      const newest = this.#overdue.get(key)?.newest
       if (newest !== undefined) await turn.write(newest)
     }
-    const rewrite = (): void => {
-      // The caller of the newest write has its answer already. If this fails, the session's next write finds another version.
-      if (this.#overdue.get(key) !== undefined) this.run(key, repeat).catch(() => undefined)
-    }
+    // The caller of the newest write has its answer already. If this fails, the session's next write finds another version.
+    const rewrite = (): void => void this.run(key, repeat).catch(() => undefined)
     late.then(rewrite, rewrite)
   }
 }
@@ -135,13 +143,13 @@ export class Turn {
 
   async write(call: Call): Promise<void> {
     this.#assertGoing()
-    this.#queue.noteWrite(this.#key, call)
     const answer = this.#ask(call)
     this.#write = answer
     await answer
     this.#write = undefined
     // If this turn lapsed, a later turn may have compared with the state before this write: then the later turn's write stands.
     this.#assertGoing()
+    this.#queue.noteWrite(this.#key, call)
   }
 
   async #ask<T>(call: Call<T>): Promise<T> {

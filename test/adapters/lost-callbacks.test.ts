@@ -126,3 +126,51 @@ test('a store that answers by promise alone works, and one that calls back is no
   t.true(await early.create(record, NOW))
   t.is((await early.read(record.key, NOW))?.version, 1)
 })
+
+/** The next write on its way to the store is lost, until the returned function lets it arrive. */
+function loseNext(store: MongoShape): () => void {
+  let arrive: () => void = () => undefined
+  store.set = (sid, given, callback) => {
+    Reflect.deleteProperty(store, 'set')
+    arrive = () => store.set(sid, given, callback)
+  }
+  return () => arrive()
+}
+
+test.serial('a write that is lost while an earlier one is remembered is guarded for a minute of its own', async (t) => {
+  const pass = stopClock(t)
+  const store = new MongoShape()
+  const adapter = fromExpressStore(store)
+  const record = newRecord()
+  await adapter.create(record, NOW)
+
+  // A first write is lost, overtaken, and lands: from now on the key is remembered for a minute.
+  const landFirst = loseNext(store)
+  const first = adapter.replace({ ...record, version: 2, payload: 'first' }, 1, NOW)
+  const second = adapter.replace({ ...record, version: 2, payload: 'second' }, 1, NOW)
+  await turns()
+  await adapter.read('another', NOW)
+  pass(500)
+  t.is(await soon(second), 'done')
+  landFirst()
+  await t.throwsAsync(async () => first)
+  await turns()
+
+  // Almost a minute later another write is lost, and the user signs out.
+  pass(59_000)
+  const landAlive = loseNext(store)
+  const alive = adapter.replace({ ...record, version: 3, payload: 'alive' }, 2, NOW)
+  const ended = adapter.replace({ ...record, version: 3, payload: '', expiresAt: NOW + 60_000 }, 2, NOW)
+  await turns()
+  await adapter.read('another', NOW)
+  pass(500)
+  t.is(await soon(ended), 'done')
+
+  // One second after that the lost write lands.
+  pass(1000)
+  landAlive()
+  await t.throwsAsync(async () => alive, { message: /did not answer in time/ })
+  await turns()
+
+  t.is((await adapter.read(record.key, NOW))?.payload, '')
+})
