@@ -31,7 +31,7 @@ export function count(answer: unknown): number {
 
 /** The live record of that key; `'corrupt'` where the store holds something else there. @throws {WrongAnswer} */
 export function liveRecord(answer: unknown, key: string, now: number): FoundRecord {
-  if (answer === undefined || answer === null) return undefined
+  if (answer === undefined || answer === null) return
   // Text may be a damaged record.
   if (typeof answer !== 'object' && typeof answer !== 'string') throw new WrongAnswer('a record or undefined', answer)
   const record = wholeRecord(answer)
@@ -75,7 +75,7 @@ function page(
 
 /** The record, with SQL's `null` as `undefined`; `undefined` when a field is invalid. */
 function wholeRecord(value: unknown): SessionRecord | undefined {
-  if (typeof value !== 'object' || value === null) return undefined
+  if (typeof value !== 'object' || value === null) return
   const given = value as Readonly<Record<keyof SessionRecord, unknown>>
   const { key, version, payload, createdAt, lastSeenAt, expiresAt } = given
   const owner = given.owner ?? undefined
@@ -91,7 +91,7 @@ function wholeRecord(value: unknown): SessionRecord | undefined {
     Number.isFinite(lastSeenAt) &&
     Number.isFinite(expiresAt) &&
     (meta === undefined || typeof meta === 'string')
-  if (!isWhole) return undefined
+  if (!isWhole) return
   // Every field has been checked.
   const record = value as SessionRecord
   return given.owner === null || given.meta === null ? { ...record, owner, meta } : record

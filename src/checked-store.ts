@@ -140,13 +140,13 @@ export class CheckedStore {
     try {
       // The compiler does not track which verb this listener is for.
       end = (this.#store[operation] as ((given: typeof listener) => () => void) | undefined)?.(listener)
-      if (end === undefined) return undefined
+      if (end === undefined) return
       // The rejection of an async implementation must not end the process.
       if (isPromise<unknown>(end)) end.then(undefined, () => undefined)
       if (typeof end !== 'function') throw new WrongAnswer('at once, with a function that ends it', end)
     } catch (cause) {
       storeError(this.#events, operation, undefined, cause)
-      return undefined
+      return
     }
     return () => {
       const ending = end

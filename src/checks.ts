@@ -29,15 +29,13 @@ export function checkWholeNumber(value: unknown, name: string, unit: string, lea
   if (!Number.isSafeInteger(value) || value < least) throw invalidValue(name, rule, value)
 }
 
-/** @throws {TypeError} unless it is one of these; the message leaves out `undefined`. */
-export function checkOneOf<Word extends string | boolean | undefined>(
+/** @throws {TypeError} unless it is one of these. */
+export function checkOneOf<Word extends string | boolean>(
   value: unknown,
   name: string,
   allowed: readonly Word[],
 ): asserts value is Word {
   if (allowed.some((word) => word === value)) return
-  const words = allowed
-    .filter((word) => word !== undefined)
-    .map((word) => (typeof word === 'string' ? `'${word}'` : String(word)))
+  const words = allowed.map((word) => (typeof word === 'string' ? `'${word}'` : String(word)))
   throw invalidValue(name, words.join(' or '), value)
 }

@@ -28,24 +28,19 @@ export class ClockCheck {
       // However slow the answer was, the server read its clock between these two instants.
       const after = this.#now()
       if (theirs === undefined) return
-      if (before - theirs > FAR)
-        this.#tell(
-          `${seconds(before - theirs)} ahead of`,
-          'early, and a sweep deletes those of other processes with them',
-        )
-      else if (theirs - after > FAR) this.#tell(`${seconds(theirs - after)} behind`, 'late')
+      const isAhead = before - theirs > FAR
+      if (!isAhead && theirs - after <= FAR) return
+      const where = isAhead ? `${seconds(before - theirs)} ahead of` : `${seconds(theirs - after)} behind`
+      const when = isAhead ? 'early, and a sweep deletes those of other processes with them' : 'late'
+      warn(
+        this.#events,
+        `the clock of this process is ${where} that of the store's server: it decides what has expired, so sessions end too ${when}`,
+      )
     } catch {
       // `options.now` failed; each request reports that.
     } finally {
       this.#isAsking = false
     }
-  }
-
-  #tell(where: string, consequence: string): void {
-    warn(
-      this.#events,
-      `the clock of this process is ${where} that of the store's server: it decides what has expired, so sessions end too ${consequence}`,
-    )
   }
 }
 
@@ -53,7 +48,7 @@ export class ClockCheck {
 export function warnOfFutureUse(lastSeenAt: number, now: number, events: Events): void {
   warn(
     events,
-    `a session was last used ${seconds(lastSeenAt - now)} after the instant that the clock of this process shows: that clock is behind, or another process's was ahead, or it was set back`,
+    `a session was last used ${seconds(lastSeenAt - now)} after the instant that the clock of this process shows: that clock is behind or was set back, or another process's was ahead`,
   )
 }
 

@@ -3,19 +3,16 @@
 import { setImmediate } from 'node:timers'
 import { outsideRequests } from './context.ts'
 
-/** A deadline that was set, a node of a linked list. */
+/** A deadline that was set. */
 export interface Deadline {
   readonly at: number
   readonly onPassed: () => void
-  previous: Deadline | undefined
-  next: Deadline | undefined
-  isSet: boolean
 }
 
 export class Deadlines {
   readonly timeout: number
-  #first: Deadline | undefined
-  #last: Deadline | undefined
+  /** In the order in which they were set. */
+  readonly #waiting = new Set<Deadline>()
   #timer: Partial<NodeJS.Timeout> | undefined
   /** The deadline for which the timer was started, when that deadline was set or became the first one. */
   #awaited: Deadline | undefined
@@ -27,35 +24,19 @@ export class Deadlines {
 
   /** Calls `onPassed` after the timeout, outside the async context of any request, unless the deadline is cleared before. */
   set(onPassed: () => void): Deadline {
-    const deadline: Deadline = {
-      at: performance.now() + this.timeout,
-      onPassed,
-      previous: this.#last,
-      next: undefined,
-      isSet: true,
-    }
-    if (this.#last === undefined) this.#first = deadline
-    else this.#last.next = deadline
-    this.#last = deadline
+    const deadline = { at: performance.now() + this.timeout, onPassed }
+    this.#waiting.add(deadline)
     if (this.#timer === undefined) this.#start(deadline, this.timeout)
     // The timer keeps the process alive only while a call waits for its answer.
-    else if (this.#first === deadline) this.#timer.ref?.()
+    else if (this.#waiting.size === 1) this.#timer.ref?.()
     return deadline
   }
 
   /** @returns whether the deadline had not passed yet. */
   clear(deadline: Deadline): boolean {
-    if (!deadline.isSet) return false
-    deadline.isSet = false
-    const { previous, next } = deadline
-    if (previous === undefined) this.#first = next
-    else previous.next = next
-    if (next === undefined) this.#last = previous
-    else next.previous = previous
-    // `#awaited` may still refer to this deadline, which must not keep all later ones alive.
-    deadline.previous = deadline.next = undefined
-    if (this.#first === undefined) this.#timer?.unref?.()
-    return true
+    const isSet = this.#waiting.delete(deadline)
+    if (this.#waiting.size === 0) this.#timer?.unref?.()
+    return isSet
   }
 
   #start(awaited: Deadline, delay: number): void {
@@ -70,12 +51,14 @@ export class Deadlines {
     // Timers may fire a millisecond early. The awaited deadline has passed whatever the clock says: a test may control the clock.
     const now = performance.now() + 1
     const passed: Deadline[] = []
-    for (let first = this.#first; first !== undefined; first = this.#first) {
-      if (first !== this.#awaited && first.at > now) break
-      this.clear(first)
+    for (const first of this.#waiting) {
+      if (first !== this.#awaited && first.at > now) {
+        this.#start(first, Math.max(1, first.at - performance.now()))
+        break
+      }
+      this.#waiting.delete(first)
       passed.push(first)
     }
-    if (this.#first !== undefined) this.#start(this.#first, Math.max(1, this.#first.at - performance.now()))
     // Last, because a listener of the failure may call the store, which sets a deadline.
     for (const { onPassed } of passed) onPassed()
   }

@@ -30,20 +30,20 @@ const OPTIONAL_VERBS = [
   'close',
 ] as const
 
-export function storeOf(store: unknown): SessionStore {
-  if (!isObject(store)) throw invalidType('options.store', 'a session store', store, 'such as new MemoryStore()')
+export function storeOf(store: unknown, name = 'options.store'): SessionStore {
+  if (!isObject(store)) throw invalidType(name, 'a session store', store, 'such as new MemoryStore()')
   const verbs = store as Readonly<Record<string, unknown>>
   const missing = VERBS.find((verb) => typeof verbs[verb] !== 'function')
   if (missing !== undefined) {
     throw invalidType(
-      `options.store.${missing}`,
+      `${name}.${missing}`,
       'a function',
       verbs[missing],
-      'a database client goes into a store, such as new RedisStore(client), and a store made for koa-session, express-session or Keyv through koa-fastsession/adapters',
+      'a database client goes into a store, new RedisStore(client), and a store of koa-session, express-session or Keyv through koa-fastsession/adapters',
     )
   }
   const wrong = OPTIONAL_VERBS.find((verb) => verbs[verb] !== undefined && typeof verbs[verb] !== 'function')
-  if (wrong !== undefined) throw invalidType(`options.store.${wrong}`, 'a function, or left out', verbs[wrong])
+  if (wrong !== undefined) throw invalidType(`${name}.${wrong}`, 'a function, or left out', verbs[wrong])
   return store as SessionStore
 }
 
@@ -92,19 +92,15 @@ export function codecOf(codec: unknown, maxBytes: number, isKoaSession: boolean)
   if (typeof stringify !== 'function' || typeof parse !== 'function')
     throw invalidType('options.codec', 'an object with the functions stringify and parse', codec)
   const given = codec as SessionCodec
-  const text = textOfNothing(given)
+  let text: unknown = ''
+  try {
+    text = given.stringify({})
+  } catch {
+    // What the codec throws is reported at the commit.
+  }
   if (typeof text !== 'string')
     throw invalidType('the result of options.codec.stringify', 'a string', text, remedyFor(text))
   return customCodec(given)
-}
-
-/** The codec's text of empty data. What the codec throws is ignored here, and reported at the commit. */
-function textOfNothing(codec: SessionCodec): unknown {
-  try {
-    return codec.stringify({})
-  } catch {
-    return ''
-  }
 }
 
 export function schemaOf(schema: unknown): StandardSchema | undefined {

@@ -14,7 +14,7 @@ export function outerScope({ request, cookie }: RequestInfo, core: Core): Contex
   const { stateKey, deviceBound } = core.settings
   const around = sessionContext.getStore()
   // An async context may outlive its request: only scopes of this request count.
-  if (around?.isOf(request) !== true) return undefined
+  if (around?.isOf(request) !== true) return
   for (let scope: ContextScope | undefined = around; scope !== undefined; scope = scope.outer) {
     if (scope.stateKey === stateKey || scope.cookieName === cookie.name) {
       throw new SessionError(
@@ -26,7 +26,7 @@ export function outerScope({ request, cookie }: RequestInfo, core: Core): Contex
     if (deviceBound !== undefined && devicePathOf(scope) === deviceBound.path)
       core.events.notice(
         'DEVICE_BOUND_PATH',
-        'the session() around this one answers browsers at the same deviceBound.path, so no session of this one is ever bound to a device: give each a path of its own',
+        'the session() around this one answers browsers at the same deviceBound.path, so no session of this one is ever bound: give each a path of its own',
       )
   }
   return around
@@ -41,9 +41,9 @@ function devicePathOf({ session }: ContextScope): string | undefined {
 /** The session of a request that a handler passes to the same app once more, as an internal redirect. */
 export function forwardedManager(ctx: Context, core: Core): SessionManager | undefined {
   const { stateKey } = core.settings
-  if (sessionContext.getStore()?.isOf(ctx.req) !== true || stateKey in ctx.state) return undefined
+  if (sessionContext.getStore()?.isOf(ctx.req) !== true || stateKey in ctx.state) return
   const manager = sessionInContext(stateKey)
-  if (!(manager instanceof SessionManager)) return undefined
+  if (!(manager instanceof SessionManager)) return
   // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
   const session = requestSessionOf(manager)
   return session.core === core && session.phase === 'open' ? manager : undefined

@@ -115,7 +115,7 @@ export class Sessions {
   ): Promise<string | undefined> {
     let key: string | undefined = listed
     for (let moves = 0; key !== undefined && moves < MAX_MOVES; moves++) {
-      if (done.has(key)) return undefined
+      if (done.has(key)) return
       done.add(key)
       const publicId = key
       const run = { hasBegun: false, hasThrown: false }
@@ -140,7 +140,7 @@ export class Sessions {
       } catch (error) {
         if (run.hasThrown || !(error instanceof SessionError)) throw error
         // If the function has run, what it made of data is refused, as in update().
-        if (UNUSABLE.has(error.code) && refusesData(error) && !run.hasBegun) return undefined
+        if (UNUSABLE.has(error.code) && refusesData(error) && !run.hasBegun) return
         if (error.code !== 'ERR_SESSION_GONE') throw error
         key = await this.#successorOf(publicId, done, since)
       }
@@ -158,10 +158,10 @@ export class Sessions {
       await turnAfter(step)
       // The clock may have been set back meanwhile.
       const record = await store.read(target, Math.min(since, settings.now()))
-      if (typeof record !== 'object') return undefined
+      if (typeof record !== 'object') return
       if (!isEnded(record)) return target
       const successor = successorOf(record)
-      if (successor === undefined || done.has(successor)) return undefined
+      if (successor === undefined || done.has(successor)) return
       target = successor
     }
   }
@@ -184,7 +184,12 @@ export class Sessions {
         const isShown = predecessor !== undefined && moved.has(predecessor)
         // The session is still stored under its old id and comes under that one, or it got another new id than this.
         if (predecessor !== undefined && !isShown && !(await this.#hasGivenWay(predecessor, record.key))) continue
-        const found = isEnded(record) ? await this.#movedSince(since, record, moved) : record
+        let found: SessionRecord | undefined = record
+        if (isEnded(record)) {
+          // A tombstone that was left during the scan leads on: the new record may be where the scan has been already.
+          if (record.lastSeenAt < since || successorOf(record) === undefined) continue
+          found = await followRecord(this.#core, record, settings.now() - since, moved)
+        }
         if (found === undefined || moved.has(found.key)) continue
         if (found !== record || predecessor !== undefined) moved.add(found.key)
         if (isShown) continue
@@ -192,16 +197,6 @@ export class Sessions {
         if (info !== undefined) yield info
       }
     }
-  }
-
-  /** The session of a tombstone that was left during the scan: the new record may be where the scan has been already. */
-  async #movedSince(
-    since: number,
-    tombstone: SessionRecord,
-    moved: FollowedTombstones,
-  ): Promise<SessionRecord | undefined> {
-    if (tombstone.lastSeenAt < since || successorOf(tombstone) === undefined) return undefined
-    return followRecord(this.#core, tombstone, this.#core.settings.now() - since, moved)
   }
 
   async destroy(publicId: string, owner: string | undefined): Promise<boolean> {
@@ -288,7 +283,7 @@ export class Sessions {
     owner: string | undefined,
     before = 0,
   ): Promise<SessionRecord | undefined> {
-    if (!this.#isName(publicId, caller, owner)) return undefined
+    if (!this.#isName(publicId, caller, owner)) return
     const record = await this.#core.store.read(publicId, this.#core.settings.now() - before)
     return record === 'corrupt' ? undefined : record
   }

@@ -58,7 +58,7 @@ function told(
  */
 export function failureKind(cause: unknown): string | undefined {
   // By its shape: an error of another realm is no instance of ours.
-  if (typeof cause !== 'object' || cause === null) return undefined
+  if (typeof cause !== 'object' || cause === null) return
   try {
     const { code, errcode, message } = cause as { code?: unknown; errcode?: unknown; message?: unknown }
     const word = typeof message === 'string' ? REDIS_WORDS.exec(message)?.[0] : undefined

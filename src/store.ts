@@ -18,7 +18,10 @@ export interface SessionRecord {
   readonly lastSeenAt: number
   /** Epoch milliseconds; from this instant on the record counts as absent. */
   readonly expiresAt: number
-  /** The core's own notes on the session: short text, opaque to the store; `undefined` (or left out) for most sessions. */
+  /**
+   * The core's own notes on the session: short text, opaque to the store; `undefined` (or left out) for most sessions. The keys
+   * of the session's other records stand in it as they are.
+   */
   readonly meta?: string | undefined
 }
 
@@ -190,4 +193,19 @@ export class CorruptRecord extends Error {
   static {
     markClass(this, CORRUPT)
   }
+}
+
+/** The result of `find`; `undefined` for a corrupt record. @throws any other failure. */
+export function unlessCorrupt<Found>(find: () => Found): Found | undefined {
+  try {
+    return find()
+  } catch (error) {
+    passOver(error)
+    return
+  }
+}
+
+/** Passes over a corrupt record: in a portion it must not hide other records. @throws any other failure. */
+export function passOver(error: unknown): undefined {
+  if (!(error instanceof CorruptRecord)) throw error
 }

@@ -23,13 +23,20 @@ export const spans: Readonly<Record<SpanName, TracingChannel>> = {
 export function trace<T>(name: SpanName, context: object, fn: () => MaybePromise<T>): MaybePromise<T> {
   const span = spans[name]
   if (!span.hasSubscribers) return fn()
-  const fail = (error: unknown): void => {
+  const fail = (error: unknown): never => {
     Object.assign(context, { error: shown(error) })
     span.error.publish(context)
+    throw error
   }
-  const settled = (): void => {
-    span.asyncStart.publish(context)
-    span.asyncEnd.publish(context)
+  const settle = async (answer: Promise<T>): Promise<T> => {
+    try {
+      return await answer
+    } catch (error) {
+      return fail(error)
+    } finally {
+      span.asyncStart.publish(context)
+      span.asyncEnd.publish(context)
+    }
   }
   return span.start.runStores(context, () => {
     try {
@@ -37,20 +44,9 @@ export function trace<T>(name: SpanName, context: object, fn: () => MaybePromise
       if (!isPromise(answer)) return answer
       // Before `end`, as Node's `result` would be: a subscriber of `end` then knows whether an asyncEnd follows.
       Object.assign(context, { isPending: true })
-      return answer.then(
-        (value) => {
-          settled()
-          return value
-        },
-        (error: unknown) => {
-          fail(error)
-          settled()
-          throw error
-        },
-      )
+      return settle(answer)
     } catch (error) {
-      fail(error)
-      throw error
+      return fail(error)
     } finally {
       span.end.publish(context)
     }

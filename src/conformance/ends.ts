@@ -40,20 +40,23 @@ class Heard {
   }
 }
 
+/** Calls `body` with a subscription that has begun, and ends it afterwards. */
+async function hearing(store: With<'subscribe'>, body: (heard: Heard) => Promise<void>): Promise<void> {
+  const heard = new Heard(store)
+  try {
+    await heard.begin(store)
+    await body(heard)
+  } finally {
+    heard.stop()
+  }
+}
+
 /** A check with a subscription that ends with the check. */
 function checkHeard(
   title: string,
   body: (store: With<'subscribe'>, heard: Heard, now: number) => Promise<void>,
 ): StoreCheck {
-  return checkWhere('subscribe', title, async (store) => {
-    const heard = new Heard(store)
-    try {
-      await heard.begin(store)
-      await body(store, heard, Date.now())
-    } finally {
-      heard.stop()
-    }
-  })
+  return checkWhere('subscribe', title, (store) => hearing(store, (heard) => body(store, heard, Date.now())))
 }
 
 export const endChecks: readonly StoreCheck[] = [
@@ -123,9 +126,7 @@ export const endChecks: readonly StoreCheck[] = [
   checkBeside('where one has subscribe, it hears of what the other ends', async (store, other, now) => {
     const has = (each: SessionStore): each is With<'subscribe'> => each.subscribe !== undefined
     if (!has(store)) return
-    const heard = new Heard(store)
-    try {
-      await heard.begin(store)
+    await hearing(store, async (heard) => {
       const [deleted, replaced] = [await created(other, now), await created(other, now, { owner: newKey() })]
 
       await other.delete(deleted.key)
@@ -133,8 +134,6 @@ export const endChecks: readonly StoreCheck[] = [
 
       await heard.assertHears(deleted.key, 'a delete by another store')
       await heard.assertHears(replaced.key, 'a replace by an empty record of another store')
-    } finally {
-      heard.stop()
-    }
+    })
   }),
 ]

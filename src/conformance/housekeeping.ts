@@ -79,12 +79,11 @@ export const sweepChecks: readonly StoreCheck[] = [
 
   checkSweep('it leaves a record that comes, or whose end is moved away, while it runs', async (store, now) => {
     const made = Array.from({ length: 5 }, async () => created(store, now, { expiresAt: now + 1000, owner: newKey() }))
-    const [anew, touched, replaced] = [
-      await Promise.all(made),
-      await created(store, now, { expiresAt: now + 1000 }),
-      await created(store, now, { expiresAt: now + 1000 }),
-    ]
+    const anew = await Promise.all(made)
+    const touched = await created(store, now, { expiresAt: now + 1000 })
+    const replaced = await created(store, now, { expiresAt: now + 1000 })
     const records = anew.map(({ key }) => newRecord(now + 1000, { key }))
+    const moved = { ...touched, lastSeenAt: now + 1, expiresAt: now + 5000 }
     const next = successor(replaced, { expiresAt: now + 5000 })
 
     // The clock of touch and replace is a little behind that of the sweep.
@@ -99,13 +98,7 @@ export const sweepChecks: readonly StoreCheck[] = [
       assert.equal(areCreated[index], true, 'create must take the place of an expired record')
       await assertHolds(store, record, now + 1000, 'a sweep must leave a record that was created meanwhile')
     }
-    if (isTouched)
-      await assertHolds(
-        store,
-        { ...touched, lastSeenAt: now + 1, expiresAt: now + 5000 },
-        now + 1000,
-        'a sweep must leave a record that was touched meanwhile',
-      )
+    if (isTouched) await assertHolds(store, moved, now + 1000, 'a sweep must leave a record that was touched meanwhile')
     if (isReplaced === 'done')
       await assertHolds(store, next, now + 1000, 'a sweep must leave a record that was replaced meanwhile')
   }),

@@ -8,15 +8,7 @@ import { listed, assertHolds, created, newKey, newRecord, scanned, successor } f
 function spoil(record: SessionRecord | undefined): void {
   if (record === undefined) return
   if (typeof record.payload !== 'string') record.payload.fill(0)
-  const wrong = {
-    version: 99,
-    payload: 'spoilt',
-    owner: 'mallory',
-    createdAt: 1,
-    lastSeenAt: 1,
-    expiresAt: 1,
-    meta: 'spoilt',
-  }
+  const wrong = newRecord(1, { version: 99, payload: 'spoilt', owner: 'mallory', meta: 'spoilt' })
   for (const [name, value] of Object.entries(wrong)) Reflect.set(record, name, value)
 }
 

@@ -11,18 +11,13 @@ async function assertListed(
   expected: readonly SessionRecord[],
   now: number,
 ): Promise<void> {
-  const found = await listed(store, owner, now, 100)
+  const found = new Map((await listed(store, owner, now, 100)).map((record) => [record.key, record]))
   assert.deepEqual(
-    [...new Set(keysOf(found))].sort(),
+    [...found.keys()].sort(),
     keysOf(expected).sort(),
     'list must give the live records of that owner, and no other',
   )
-  for (const record of expected)
-    assertSame(
-      found.find(({ key }) => key === record.key),
-      record,
-      'list must give full records',
-    )
+  for (const record of expected) assertSame(found.get(record.key), record, 'list must give full records')
 }
 
 /** A check of `list` with an owner who has no records yet. */
@@ -90,15 +85,11 @@ export const listChecks: readonly StoreCheck[] = [
     'it shows the instants that a touch moved, and keeps the record listed until then',
     async (store, now, owner) => {
       const record = await created(store, now, { owner })
+      const moved = { ...record, lastSeenAt: now + 5, expiresAt: now + 3 * HOUR }
 
-      await store.touch(record.key, 1, now + 5, now + 3 * HOUR, now + 5)
+      await store.touch(record.key, 1, moved.lastSeenAt, moved.expiresAt, now + 5)
 
-      await assertListed(
-        store,
-        owner,
-        [{ ...record, lastSeenAt: now + 5, expiresAt: now + 3 * HOUR }],
-        now + 3 * HOUR - 1,
-      )
+      await assertListed(store, owner, [moved], moved.expiresAt - 1)
     },
   ),
 

@@ -1,21 +1,11 @@
 // Concurrent calls on one record: comparison and write must be one atomic step.
 import assert from 'node:assert/strict'
 import { check, type StoreCheck } from './run.ts'
-import { assertAbsent, assertHolds, created, HOUR, newRecord, successor, TEN } from './scene.ts'
+import { assertAbsent, assertHolds, created, HOUR, newRecord, successor, TEN, winner } from './scene.ts'
 
 /** Starts ten calls at once: each body runs up to its first await before any is awaited. */
 function together<T>(body: (index: number) => Promise<T>): Promise<T[]> {
   return Promise.all(TEN.map(body))
-}
-
-/** Asserts that exactly one of ten got `answer`, and returns its index. */
-function onlyOne<T>(answers: readonly T[], answer: T): number {
-  assert.equal(
-    answers.filter((other) => other === answer).length,
-    1,
-    `of ten at once exactly one must get ${String(answer)}`,
-  )
-  return answers.indexOf(answer)
 }
 
 export const raceChecks: readonly StoreCheck[] = [
@@ -25,21 +15,18 @@ export const raceChecks: readonly StoreCheck[] = [
 
     const answers = await Promise.all(rivals.map(async (rival) => store.create(rival, now)))
 
-    const winner = rivals[onlyOne(answers, true)]
-    assert.ok(winner)
     assert.equal(answers.filter((answer) => !answer).length, 9)
-    await assertHolds(store, winner, now)
+    await assertHolds(store, winner(rivals, answers, true), now)
   }),
 
   check('of ten concurrent creates over an expired record one wins', async (store, before) => {
     const expired = await created(store, before)
     const now = expired.expiresAt
+    const rivals = TEN.map((index) => newRecord(now, { key: expired.key, payload: `rival ${index}` }))
 
-    const answers = await together(async (index) =>
-      store.create(newRecord(now, { key: expired.key, payload: `rival ${index}` }), now),
-    )
+    const answers = await Promise.all(rivals.map(async (rival) => store.create(rival, now)))
 
-    await assertHolds(store, newRecord(now, { key: expired.key, payload: `rival ${onlyOne(answers, true)}` }), now)
+    await assertHolds(store, winner(rivals, answers, true), now)
   }),
 
   check(
@@ -50,10 +37,8 @@ export const raceChecks: readonly StoreCheck[] = [
 
       const answers = await Promise.all(rivals.map(async (rival) => store.replace(rival, 1, now)))
 
-      const winner = rivals[onlyOne(answers, 'done')]
-      assert.ok(winner)
       assert.equal(answers.filter((answer) => answer === 'stale').length, 9)
-      await assertHolds(store, winner, now)
+      await assertHolds(store, winner(rivals, answers, 'done'), now)
     },
   ),
 
@@ -129,7 +114,9 @@ export const raceChecks: readonly StoreCheck[] = [
   check('of ten concurrent deletes one is true', async (store, now) => {
     const { key } = await created(store, now)
 
-    onlyOne(await together(async () => store.delete(key)), true)
+    const answers = await together(async () => store.delete(key))
+
+    assert.equal(answers.filter(Boolean).length, 1, 'of ten at once exactly one must get true')
   }),
 
   check('a replace leaves a record that took the place of its own meanwhile', async (store, now) => {
@@ -154,35 +141,24 @@ export const raceChecks: readonly StoreCheck[] = [
     'a read at the same time makes nobody read what was before a delete, a replace or a touch',
     async (store, now) => {
       await together(async (index) => {
-        const [deleted, replaced, touched] = [
-          await created(store, now),
-          await created(store, now),
-          await created(store, now),
-        ]
+        const deleted = await created(store, now)
+        const replaced = await created(store, now)
+        const touched = await created(store, now)
         const next = successor(replaced)
+        const moved = { ...touched, lastSeenAt: now + 5, expiresAt: now + 2 * HOUR }
         const changes = [
           async () => store.delete(deleted.key),
           async () => store.replace(next, 1, now),
-          async () => store.touch(touched.key, 1, now + 5, now + 2 * HOUR, now),
+          async () => store.touch(touched.key, 1, moved.lastSeenAt, moved.expiresAt, now),
         ]
-        const reads = [deleted, replaced, touched].map(
-          ({ key }) =>
-            async () =>
-              store.read(key, now),
-        )
+        const reads = [deleted, replaced, touched].map((record) => async () => store.read(record.key, now))
+        const verbs = index % 2 === 0 ? [...reads, ...changes] : [...changes, ...reads]
 
-        await Promise.all(
-          (index % 2 === 0 ? [...reads, ...changes] : [...changes, ...reads]).map(async (verb) => verb()),
-        )
+        await Promise.all(verbs.map(async (verb) => verb()))
 
         await assertAbsent(store, deleted.key, now, 'a deleted record must read as undefined')
         await assertHolds(store, next, now, 'read must give what a replace has written')
-        await assertHolds(
-          store,
-          { ...touched, lastSeenAt: now + 5, expiresAt: now + 2 * HOUR },
-          now,
-          'read must give what a touch has moved',
-        )
+        await assertHolds(store, moved, now, 'read must give what a touch has moved')
       })
     },
   ),

@@ -121,19 +121,7 @@ export const readChecks: readonly StoreCheck[] = [
   }),
 
   check('an owner comes back letter by letter, up to 255 characters', async (store, now) => {
-    const owners = [
-      '0',
-      ' ',
-      'a',
-      'x'.repeat(255),
-      '\u6f22'.repeat(255),
-      '\'"`\\%_*?[]{}:;,|/$',
-      'line\nline',
-      '\u{1f600}',
-      '__proto__',
-      'NUL\0NUL',
-      '\ud83d',
-    ]
+    const owners = [...ODD_TEXTS.slice(1), '\'"`\\%_*?[]{}:;,|/$', '__proto__', 'x'.repeat(255), '\u6f22'.repeat(255)]
     for (const owner of owners) await assertHolds(store, await created(store, now, { owner }), now)
   }),
 

@@ -49,6 +49,13 @@ export function successor(record: SessionRecord, changes: Partial<SessionRecord>
   return { ...record, version: record.version + 1, payload: '{"visits":2}', ...changes }
 }
 
+/** Asserts that exactly one of ten rivals got `answer`, and returns it. */
+export function winner<T>(rivals: readonly SessionRecord[], answers: readonly T[], answer: T): SessionRecord {
+  const [first, ...others] = rivals.filter((_, index) => answers[index] === answer)
+  assert.ok(first !== undefined && others.length === 0, `of ten at once exactly one must get ${String(answer)}`)
+  return first
+}
+
 /** Bytes may come back as a Buffer, and an absent meta may be left out. */
 function comparable(record: SessionRecord): object {
   const { key, version, payload, owner, createdAt, lastSeenAt, expiresAt, meta } = record

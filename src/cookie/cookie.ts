@@ -90,7 +90,7 @@ export function cookieSettings(options: object, at: string): CookieSettings {
   checkFlag(partitioned, `${at}.partitioned`)
   checkOneOf(secure, `${at}.secure`, ['auto', true, false])
   checkOneOf(sameSite, `${at}.sameSite`, ['strict', 'lax', 'none', false])
-  checkOneOf(priority, `${at}.priority`, [undefined, 'low', 'medium', 'high'])
+  if (priority !== undefined) checkOneOf(priority, `${at}.priority`, ['low', 'medium', 'high'])
   // Browsers match the prefixes case-insensitively.
   const prefix = /^__(?:host-http|host|http|secure)-/.exec(name.toLowerCase())?.[0]
   const needsSecure = prefix !== undefined || sameSite === 'none' || partitioned

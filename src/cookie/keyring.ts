@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import Keygrip from 'keygrip'
 import { Hmac, isEqualText } from './hmac.ts'
-import { invalidMix, invalidSecret, invalidValue } from '../errors.ts'
+import { invalidMix, invalidType, invalidValue } from '../errors.ts'
 
 /** Secrets, newest first: strings or bytes. 32 random bytes are a good secret. */
 export type Secrets = readonly (string | Uint8Array)[]
@@ -45,7 +45,7 @@ const UNSET = 'where it comes from the environment, is its variable set?'
  */
 export function keyring(keys: unknown, name: string): LiveKeyring {
   if (isKeygrip(keys)) {
-    const foreign = new ForeignKeyring(keys, name)
+    const foreign = foreignKeyring(keys, name)
     return { current: () => foreign }
   }
   checkSecrets(keys, name, RULE)
@@ -65,7 +65,7 @@ export function keyring(keys: unknown, name: string): LiveKeyring {
 function checkSecret(secret: unknown, name: string): void {
   const rule = 'a secret of at least one character that is no space; 32 random ones are good'
   if (typeof secret !== 'string' && !(secret instanceof Uint8Array))
-    throw invalidSecret(name, rule, secret, secret === undefined ? UNSET : undefined)
+    throw invalidType(name, rule, secret, secret === undefined ? UNSET : undefined)
   if (secret.length === 0 || (typeof secret === 'string' && secret.trim() === ''))
     throw invalidValue(name, rule, secret, UNSET)
 }
@@ -83,7 +83,7 @@ function isKeygrip(keys: unknown): keys is KeygripLike {
 /** @throws {TypeError} unless it is a list of at least one secret. */
 export function checkSecrets(keys: unknown, name: string, rule: string): asserts keys is SomeSecrets {
   if (!Array.isArray(keys))
-    throw invalidSecret(name, rule, keys, typeof keys === 'string' ? 'put it into a list, [secret]' : undefined)
+    throw invalidType(name, rule, keys, typeof keys === 'string' ? 'put it into a list, [secret]' : undefined)
   if (keys.length === 0) throw invalidValue(name, rule, keys)
   for (const [at, secret] of keys.entries()) checkSecret(secret, `${name}[${at}]`)
 }
@@ -101,9 +101,7 @@ function ringOf(secrets: SomeSecrets): SecretKeyring {
   return ring
 }
 
-interface Signer {
-  sign(text: string): string
-}
+type Signer = Pick<Keyring, 'sign'>
 
 class SecretKeyring implements Keyring {
   readonly length = 43
@@ -151,42 +149,9 @@ function signerOf(secret: string | Uint8Array): Signer {
   return hmac.sign(probe) === keygrip.sign(probe) ? hmac : keygrip
 }
 
-class ForeignKeyring implements Keyring {
-  readonly length: number
-  // A Keygrip does not say when its keys change.
-  readonly isFixed = false
-  readonly #keygrip: KeygripLike
-
-  constructor(given: KeygripLike, name: string) {
-    const keygrip = guarded(given, name)
-    const sample: unknown = keygrip.sign(PROBE)
-    if (typeof sample !== 'string' || !/^[\w-]{20,128}$/.test(sample)) {
-      throw invalidMix(
-        `${name} is a Keygrip whose signatures are not 20 to 128 characters of base64url or hex: use new Keygrip(secrets, 'sha256')`,
-      )
-    }
-    if (isBlank(keygrip, sample.length))
-      throw invalidMix(`${name} is a Keygrip with an empty or blank secret, under which anyone can sign: ${UNSET}`)
-    this.length = sample.length
-    this.#keygrip = keygrip
-  }
-
-  sign(text: string): string {
-    return this.#keygrip.sign(text)
-  }
-
-  index(text: string, signature: string): number {
-    return isEqualText(signature, this.#keygrip.sign(text)) ? 0 : this.#keygrip.index(text, signature)
-  }
-}
-
-const PROBE = 'koa-fastsession'
-/** The blank secrets to try, as an unset variable, an empty file or padding leaves them: there are too many to try all. */
-const BLANKS = ['', '\t', '\n', '\r\n', ...Array.from({ length: 64 }, (_, at) => ' '.repeat(at + 1))]
-
-/** The same Keygrip, whose keys may change. Its error for a missing secret is replaced by ours. */
-function guarded(keygrip: KeygripLike, name: string): KeygripLike {
-  const guard = <Result>(ask: () => Result): Result => {
+/** A keyring over a Keygrip, whose error for a missing secret is replaced by ours. */
+function foreignKeyring(keygrip: KeygripLike, name: string): Keyring {
+  const guarded = <Result>(ask: () => Result): Result => {
     try {
       return ask()
     } catch (error) {
@@ -195,23 +160,38 @@ function guarded(keygrip: KeygripLike, name: string): KeygripLike {
       throw invalidMix(`${name} is a Keygrip with a secret that is missing or no text: ${UNSET}`)
     }
   }
+  const sign = (text: string): string => guarded(() => keygrip.sign(text))
+  const index = (text: string, signature: string): number => guarded(() => keygrip.index(text, signature))
+  const sample: unknown = sign(PROBE)
+  if (typeof sample !== 'string' || !/^[\w-]{20,128}$/.test(sample)) {
+    throw invalidMix(
+      `${name} is a Keygrip whose signatures are not 20 to 128 characters of base64url or hex: use new Keygrip(secrets, 'sha256')`,
+    )
+  }
+  if (isBlank(index, sample.length))
+    throw invalidMix(`${name} is a Keygrip with an empty or blank secret, under which anyone can sign: ${UNSET}`)
   return {
-    sign: (data) => guard(() => keygrip.sign(data)),
-    index: (data, digest) => guard(() => keygrip.index(data, digest)),
+    length: sample.length,
+    // A Keygrip does not say when its keys change.
+    isFixed: false,
+    sign,
+    index: (text, signature) => (isEqualText(signature, sign(text)) ? 0 : index(text, signature)),
   }
 }
+
+const PROBE = 'koa-fastsession'
+/** The blank secrets to try, as an unset variable, an empty file or padding leaves them: there are too many to try all. */
+const BLANKS = ['', '\t', '\n', '\r\n', ...Array.from({ length: 64 }, (_, at) => ' '.repeat(at + 1))]
 
 /**
  * Whether a Keygrip has a blank secret. It does not show its secrets, but its `index` accepts a signature that was made with one
  * of them. The length of its signatures tells the algorithm and the encoding.
  */
-function isBlank(keygrip: KeygripLike, length: number): boolean {
+function isBlank(index: KeygripLike['index'], length: number): boolean {
   return ['sha1', 'sha256', 'sha384', 'sha512'].some((algorithm) =>
     (['base64', 'hex'] as const).some((encoding) => {
       const forgery = (secret: string) => forgeryOf(new Keygrip([secret], algorithm, encoding))
-      return (
-        forgery(PROBE)?.length === length && BLANKS.some((secret) => keygrip.index(PROBE, forgery(secret) ?? '') !== -1)
-      )
+      return forgery(PROBE)?.length === length && BLANKS.some((secret) => index(PROBE, forgery(secret) ?? '') !== -1)
     }),
   )
 }

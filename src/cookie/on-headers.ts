@@ -136,9 +136,10 @@ class Hook {
       if (name === SET_COOKIE) hasCookie = true
     }
     if (hasCookie) forbidCaching(response)
-    const vary = response.getHeader('vary')
-    if (vary === undefined) response.setHeader('Vary', 'Cookie')
-    else addVary(response, listed(vary).join(', '))
+    const given = response.getHeader('vary')
+    const vary = given === undefined ? '' : listed(given).join(', ')
+    if (vary === '') response.setHeader('Vary', 'Cookie')
+    else if (!/(?:^|,)\s*(?:\*|cookie)\s*(?:,|$)/i.test(vary)) response.setHeader('Vary', `${vary}, Cookie`)
     return rest
   }
 }
@@ -149,11 +150,6 @@ function remove(response: HookedResponse, [name, value]: Header): void {
   if (kept.length === present.length) return
   if (kept.length === 0) response.removeHeader(name)
   else response.setHeader(name, kept)
-}
-
-function addVary(response: HookedResponse, vary: string): void {
-  if (!/(?:^|,)\s*(?:\*|cookie)\s*(?:,|$)/i.test(vary))
-    response.setHeader('Vary', vary === '' ? 'Cookie' : `${vary}, Cookie`)
 }
 
 const SETTERS = ['setHeader', 'appendHeader', 'removeHeader', 'setHeaders'] as const
@@ -187,7 +183,7 @@ function setGiven(response: HookedResponse, args: unknown[]): unknown[] {
 function pairsOf(headers: readonly unknown[]): [string, OutgoingHttpHeader][] | undefined {
   const flat = Array.isArray(headers[0]) ? headers.flat() : headers
   const isSound = flat.length % 2 === 0 && flat.every((entry, at) => at % 2 === 1 || typeof entry === 'string')
-  if (!isSound) return undefined
+  if (!isSound) return
   const pairs: [string, OutgoingHttpHeader][] = []
   for (let at = 0; at < flat.length; at += 2) pairs.push([flat[at] as string, flat[at + 1] as OutgoingHttpHeader])
   return pairs

@@ -94,7 +94,7 @@ export class CookieVerifier {
     if (good?.keyring === keyring && good.prefix === prefix && good.hash === hash('sha256', value, 'base64url'))
       return { id, publicId: good.publicId, needsResign: false }
     const key = keyring.index(prefix + id, signature)
-    if (key === -1) return undefined
+    if (key === -1) return
     const publicId = publicIdOf(id)
     // Not with a Keygrip, whose keys may change at any time.
     if (key === 0 && keyring.isFixed)

@@ -50,16 +50,12 @@ export async function findSession(
 }
 
 /**
- * The live session under that key, or its successor if it got a new id while this request was under way: a response that
+ * The live session of that record, or its successor if it got a new id while this request was under way: a response that
  * there is no such session would make the browser forget its key.
  *
  * @throws {SessionError} `ERR_SESSION_STORE`.
  */
-export async function readFound(core: Core, key: string): Promise<Found | undefined> {
-  return foundIn(core, await core.store.read(key, core.settings.now()))
-}
-
-async function foundIn(core: Core, named: FoundRecord): Promise<Found | undefined> {
+export async function foundIn(core: Core, named: FoundRecord): Promise<Found | undefined> {
   const { settings, payload } = core
   const now = settings.now()
   if (typeof named !== 'object') return

@@ -1,12 +1,10 @@
 // The browser's proof: a JWS (RFC 7515) in a header, signed with ES256 by a key that never leaves the device. Any other form is
 // rejected. Sizes are limited before anything is parsed.
 import { createPublicKey, verify } from 'node:crypto'
+import type { Binding } from '../record/record.ts'
 
 /** The coordinates of a P-256 public key, base64url. */
-export interface PublicKey {
-  readonly x: string
-  readonly y: string
-}
+export type PublicKey = Pick<Binding, 'x' | 'y'>
 
 /** The contents of a proof header, not verified yet. */
 export interface Proof {

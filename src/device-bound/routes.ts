@@ -9,7 +9,7 @@ import { changeNewest } from '../session/retry.ts'
 import type { Replaced } from '../store.ts'
 import { boundCookieInstruction, boundCookieLine } from '../cookie/bound-cookie.ts'
 import { challengeInstant, newChallenge } from './challenge.ts'
-import { findSession, readFound, type Found } from './find-session.ts'
+import { findSession, foundIn, type Found } from './find-session.ts'
 import type { BindingSettings } from './policy.ts'
 import { isSignedBy, parseProof, unquoted, type Proof, type PublicKey } from './proof.ts'
 
@@ -152,9 +152,9 @@ export class DeviceRoutes {
       }
       return answer
     }
-    const readAgain = ({ record }: Found): Promise<Found | undefined> => {
+    const readAgain = async ({ record }: Found): Promise<Found | undefined> => {
       payload.known.forget(record.key)
-      return readFound(this.#core, record.key)
+      return foundIn(this.#core, await store.read(record.key, settings.now()))
     }
     const newest = await changeNewest(found, change, readAgain).catch(throwOutage)
     return written ?? (newest && { ...newest, isWritten: false })

@@ -3,11 +3,13 @@
 import { randomBytes } from 'node:crypto'
 import { liveRecord, recordPage, replaced, yesOrNo } from '../answers.ts'
 import { inTime } from '../deadlines.ts'
-import { invalidMix, invalidType, SessionError } from '../errors.ts'
-import { clockOf, isNamed } from '../option-functions.ts'
+import { invalidMix, SessionError } from '../errors.ts'
+import { assertNames, callable, clockOf } from '../option-functions.ts'
+import { storeOf } from '../option-values.ts'
+import { endedRecord } from '../record/tombstone.ts'
 import { PORTION, portions } from '../portions.ts'
 import { isEnded } from '../record/record.ts'
-import { CorruptRecord, type RecordPage, type SessionRecord, type SessionStore } from '../store.ts'
+import { passOver, type RecordPage, type SessionRecord, type SessionStore } from '../store.ts'
 
 /** Options of {@link moveSessions}. */
 export interface MoveOptions {
@@ -54,10 +56,11 @@ const CALL_TIMEOUT = 30_000
  * @throws {TypeError} if an argument is not a store, if both stores hold the same data, or for unknown options.
  */
 export async function moveSessions(from: SessionStore, to: SessionStore, options: MoveOptions = {}): Promise<number> {
-  checkStore(from, 'the first argument of moveSessions()')
-  checkStore(to, 'the second argument of moveSessions()')
+  storeOf(from, 'the first argument of moveSessions()')
+  storeOf(to, 'the second argument of moveSessions()')
   if (from === to) throw invalidMix('moveSessions() needs two stores, and got the same one twice')
-  const move = new Move(from, to, checkedOptions(options))
+  assertNames(options, 'moveSessions()', ['onProgress', 'now'])
+  const move = new Move(from, to, options)
   if (from.scan === undefined)
     throw new SessionError(
       'ERR_SESSION_UNSUPPORTED',
@@ -80,7 +83,7 @@ class Move {
   constructor(from: SessionStore, to: SessionStore, { onProgress, now }: MoveOptions) {
     this.#from = from
     this.#to = to
-    this.#onProgress = onProgress ?? ((): void => undefined)
+    this.#onProgress = callable(onProgress, 'options.onProgress') ?? ((): void => undefined)
     this.#now = clockOf(now)
   }
 
@@ -207,14 +210,7 @@ class Move {
   /** Removes this version from a store, and no other. Returns whether it was there. */
   async #remove(store: SessionStore, record: SessionRecord): Promise<boolean> {
     const now = this.#now()
-    const end = {
-      ...record,
-      version: record.version + 1,
-      payload: '',
-      owner: undefined,
-      meta: undefined,
-      expiresAt: now,
-    }
+    const end = { ...endedRecord(record, now), expiresAt: now }
     if ((await ask(() => store.replace(end, record.version, now), replaced)) !== 'done') return false
     await ask(() => store.delete(record.key), yesOrNo)
     return true
@@ -222,15 +218,11 @@ class Move {
 
   async #read(store: SessionStore, key: string): Promise<SessionRecord | undefined> {
     const now = this.#now()
-    const read = async (): Promise<unknown> => {
-      try {
-        return await store.read(key, now)
-      } catch (error) {
-        if (error instanceof CorruptRecord) return undefined
-        throw error
-      }
-    }
-    const found = await ask(read, (answer) => liveRecord(answer, key, now))
+    const read = async (): Promise<unknown> => store.read(key, now)
+    const found = await ask(
+      () => read().catch(passOver),
+      (answer) => liveRecord(answer, key, now),
+    )
     return found === 'corrupt' ? undefined : found
   }
 }
@@ -257,22 +249,4 @@ async function ask<Answer>(call: () => unknown, check: (answer: unknown) => Answ
       { cause },
     )
   }
-}
-
-function checkStore(store: unknown, name: string): void {
-  const verbs = ['create', 'read', 'replace', 'touch', 'delete'] as const
-  const given = (typeof store === 'object' ? (store ?? {}) : {}) as Readonly<Record<string, unknown>>
-  const missing = verbs.find((verb) => typeof given[verb] !== 'function')
-  if (missing !== undefined) throw invalidType(name, `a session store, with a method ${missing}`, store)
-}
-
-function checkedOptions(options: MoveOptions): MoveOptions {
-  const given: unknown = options
-  if (!isNamed(given)) throw invalidType('the options of moveSessions()', 'an object', given)
-  for (const [name, value] of Object.entries(given)) {
-    if (name !== 'onProgress' && name !== 'now')
-      throw invalidMix(`${name} is no option of moveSessions(): the options are onProgress and now`)
-    if (value !== undefined && typeof value !== 'function') throw invalidType(`options.${name}`, 'a function', value)
-  }
-  return options
 }

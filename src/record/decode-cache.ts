@@ -25,9 +25,9 @@ export class DecodeCache<Contents> {
   /** The contents of a record, if an equal payload of it was decoded before. */
   contentsOf(record: SessionRecord): Contents | undefined {
     const entry = this.#entries.get(record.key)
-    if (entry === undefined) return undefined
+    if (entry === undefined) return
     const known = entry.record
-    if (known.payload !== record.payload && !isSameSecret(known, record)) return undefined
+    if (known.payload !== record.payload && !isSameSecret(known, record)) return
     if (record.version > known.version) this.remember(record, entry.contents)
     return entry.contents
   }
@@ -52,7 +52,7 @@ export class DecodeCache<Contents> {
    */
   newest({ key, version }: SessionRecord, since: number): KnownRecord<Contents> | undefined {
     const entry = this.#entries.get(key)
-    if (entry === undefined || entry.record.version <= version) return undefined
+    if (entry === undefined || entry.record.version <= version) return
     if (entry.at >= since) return entry
     this.forget(key)
   }

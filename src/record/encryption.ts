@@ -100,7 +100,7 @@ export class Encryption {
     try {
       const iv = payload.subarray(tagAt - IV_BYTES, tagAt)
       const decipher = createDecipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES })
-      decipher.setAAD(isOld ? oldBoundText(bound) : boundText(bound))
+      decipher.setAAD(boundText(bound, isOld))
       decipher.setAuthTag(payload.subarray(tagAt, tagAt + TAG_BYTES))
       return decipher.update(payload.subarray(tagAt + TAG_BYTES), undefined, 'utf8') + decipher.final('utf8')
     } catch (cause) {
@@ -121,7 +121,7 @@ export class Encryption {
 
   #secretOf(payload: Uint8Array): Secret | undefined {
     if (payload[0] === FORMAT) return this.#secrets.find(({ head }) => head.equals(payload.subarray(0, HEAD_BYTES)))
-    if (payload[0] !== OLD_FORMAT) return undefined
+    if (payload[0] !== OLD_FORMAT) return
     const name = payload.subarray(1, 1 + NAME_BYTES)
     return this.#secrets.find((secret) => secret.name.equals(name))
   }
@@ -164,10 +164,6 @@ function messageKey({ key }: Secret, nonce: Uint8Array, recordKey: string): Buff
 }
 
 // In JSON, an absent owner or absent metadata is null.
-function boundText({ key, owner, meta, createdAt }: BoundTo): Buffer {
-  return Buffer.from(JSON.stringify([key, owner, meta, createdAt]))
-}
-
-function oldBoundText({ key, owner, meta }: BoundTo): Buffer {
-  return Buffer.from(JSON.stringify([key, owner, meta]))
+function boundText({ key, owner, meta, createdAt }: BoundTo, isOld = false): Buffer {
+  return Buffer.from(JSON.stringify(isOld ? [key, owner, meta] : [key, owner, meta, createdAt]))
 }

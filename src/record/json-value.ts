@@ -88,7 +88,7 @@ export function convertToJson(given: unknown, key: string, path: Path, budget: B
     case 'object':
       break
     default:
-      return undefined
+      return
   }
   if (value === null) return null
   spend(budget, path, 1)
@@ -182,7 +182,7 @@ export function isData(value: unknown): value is Record<string, unknown> {
 /** A property beside `keys` that JSON leaves out, if any. These two checks are cheaper than `Reflect.ownKeys`. */
 function hiddenProperty(value: object, keys: readonly string[]): string | undefined {
   if (Object.getOwnPropertySymbols(value).length > 0) return 'an object with a symbol for a key'
-  if (Object.getOwnPropertyNames(value).length === keys.length) return undefined
+  if (Object.getOwnPropertyNames(value).length === keys.length) return
   return 'an object with a property that is not enumerable'
 }
 

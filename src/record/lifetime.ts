@@ -119,7 +119,7 @@ export function cookieMaxAge(
   now: number,
 ): number | undefined {
   const length = lifetime.maxAge > 0 ? lifetime.maxAge : policy.maxAge
-  if (length === 0) return undefined
+  if (length === 0) return
   const since = policy.rolling ? lastSeenAt : lifetime.maxAge > 0 ? lifetime.maxAgeSince : lifetime.startedAt
   // `Infinity`: the end that no activity can move.
   const end = Math.min(Math.min(since, now) + length, expiry(policy, lifetime, Infinity))

@@ -1,7 +1,5 @@
 // Finds the objects that a value is made of, and makes writing to them an error.
 
-const MAP_WRITES = ['set', 'delete', 'clear'] as const
-const SET_WRITES = ['add', 'delete', 'clear'] as const
 const DATE_WRITES = Object.getOwnPropertyNames(Date.prototype).filter((name) => name.startsWith('set'))
 
 /** The objects that can be reached from these values, each once. A codec may keep cycles, and nesting of any depth. */
@@ -26,8 +24,8 @@ export function objectsOf(roots: readonly unknown[]): Set<object> {
  */
 export function freeze(object: object): void {
   if (ArrayBuffer.isView(object)) return
-  if (object instanceof Map) refuseWrites(object, MAP_WRITES)
-  else if (object instanceof Set) refuseWrites(object, SET_WRITES)
+  if (object instanceof Map) refuseWrites(object, ['set', 'delete', 'clear'])
+  else if (object instanceof Set) refuseWrites(object, ['add', 'delete', 'clear'])
   else if (object instanceof Date) refuseWrites(object, DATE_WRITES)
   Object.freeze(object)
 }

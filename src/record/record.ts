@@ -2,7 +2,7 @@
 // needs beyond the named fields.
 import { expiry, MAX_COOKIE_AGE, type LifetimePolicy, type SessionLifetime } from './lifetime.ts'
 import type { Contents, Payload } from './payload.ts'
-import { CorruptRecord, type SessionRecord } from '../store.ts'
+import { CorruptRecord, passOver, unlessCorrupt, type SessionRecord } from '../store.ts'
 
 /** What a record holds. */
 export interface Stored extends Contents {
@@ -34,14 +34,11 @@ export function emptyDraft(now: number): Draft {
  * @throws {SessionError} `ERR_SESSION_STORE` when it names an encryption key that is not configured.
  */
 export function readRecord(payload: Payload, record: SessionRecord): Stored | undefined {
-  try {
+  return unlessCorrupt(() => {
     // First, because `decode` remembers the record as one to start a write from.
     const metadata = decodeMetadata(record)
     return { ...payload.decode(record), metadata }
-  } catch (error) {
-    if (error instanceof CorruptRecord) return undefined
-    throw error
-  }
+  })
 }
 
 /** Whether a draft holds anything that makes a new session worth storing. */
@@ -157,7 +154,7 @@ export function encodeMetadata(metadata: Metadata, createdAt: number): string | 
     binding === undefined &&
     registration === undefined
   )
-    return undefined
+    return
   return JSON.stringify({
     a: authenticatedAt,
     s: startedAt === createdAt ? undefined : startedAt,
@@ -193,8 +190,8 @@ export function readMetadata(record: Pick<SessionRecord, 'meta' | 'createdAt'>):
   try {
     return decodeMetadata(record)
   } catch (error) {
-    if (error instanceof CorruptRecord) return undefined
-    throw error
+    passOver(error)
+    return
   }
 }
 

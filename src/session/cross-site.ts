@@ -25,6 +25,6 @@ export function assertSameSite(core: Core, info: RequestInfo, session: RequestSe
   events.emit('reject', { publicId: record?.key, owner: record?.owner, reason: 'cross-site' })
   throw new SessionError(
     'ERR_SESSION_CROSS_SITE',
-    'a page of another site sent this request with the session of its visitor: if that is meant to be, list its origin in options.crossSite, { trust: [origin] }',
+    'a page of another site sent this request with the session of its visitor: if that is meant, list its origin in options.crossSite, { trust: [origin] }',
   )
 }

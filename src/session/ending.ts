@@ -5,11 +5,6 @@ import type { SessionRecord } from '../store.ts'
 import type { RequestSession } from './request-session.ts'
 import type { Watcher } from './watches.ts'
 
-/** Node tells whether a request was handed to the listeners of its server's 'upgrade'; its types do not. */
-interface Upgraded {
-  readonly upgrade?: boolean
-}
-
 export class Ending implements Watcher {
   readonly #session: RequestSession
   readonly #controller = new AbortController()
@@ -24,8 +19,9 @@ export class Ending implements Watcher {
     else if (!this.isOver) {
       core.watches.add(this)
       const { ctx, request } = info
-      // A response that an app made by hand for a socket (an upgrade within Koa's chain) has no connection, and never closes.
-      const response = (ctx?.res.socket ?? !(request as Upgraded).upgrade) ? ctx?.res : undefined
+      // A response that an app made by hand for a socket (an upgrade within Koa's chain) has no connection, and never closes. Node
+      // tells whether a request was handed to the listeners of its server's 'upgrade'; its types do not.
+      const response = (ctx?.res.socket ?? !('upgrade' in request && request.upgrade)) ? ctx?.res : undefined
       core.watches.removeOnClose(this, response ?? request.socket)
     }
   }

@@ -14,7 +14,7 @@ import { runExclusive } from './exclusive.ts'
 import { FlashMessages } from './flash.ts'
 import { assertOutsideUpdate } from './inside-update.ts'
 import { reload } from './newest.ts'
-import { regenerate } from './regenerate.ts'
+import { regenerate, type Keep } from './regenerate.ts'
 import type { Origin, RequestSession } from './request-session.ts'
 import { update } from './update.ts'
 
@@ -65,7 +65,7 @@ export class SessionManager<Data extends object = SessionData> {
           if (key === 'passport' && typeof session === 'object' && session !== null && #session in session) {
             session.#session.core.events.notice(
               'NO_CTX_SESSION',
-              'ctx.state.session.passport was read: koa-passport keeps its user there, and needs session({ koaSession: true }) for that',
+              'ctx.state.session.passport was read: koa-passport keeps its user there, and needs session({ koaSession: true })',
             )
           }
           return Reflect.get(target, key, session) as unknown
@@ -144,7 +144,7 @@ export class SessionManager<Data extends object = SessionData> {
       if (session.phase === 'closed')
         throw new SessionError(
           'ERR_SESSION_CLOSED',
-          'session.id was read after the commit, of a session that was not kept: read it before the handler returns, which keeps the session',
+          'session.id was read after the commit, of a session that was not kept: read it before the handler returns',
         )
       session.pending.mustStore = true
       session.cookie.watchHeaders()
@@ -469,10 +469,7 @@ function refusesCallback([callback]: unknown[], name: string): boolean {
   return true
 }
 
-function keepOf(
-  options: { readonly keep?: boolean | readonly string[] | undefined },
-  name: string,
-): boolean | readonly string[] {
+function keepOf(options: { readonly keep?: Keep | undefined }, name: string): Keep {
   assertNames(options, name, ['keep'])
   const { keep = true } = options
   if (typeof keep === 'boolean') return keep

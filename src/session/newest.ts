@@ -114,7 +114,7 @@ export async function withInstants(
 ): Promise<SessionRecord | undefined> {
   if (!isStale(readAt, now)) return record
   const found = await core.store.read(record.key, now)
-  if (typeof found !== 'object' || found.version !== record.version) return undefined
+  if (typeof found !== 'object' || found.version !== record.version) return
   return { ...record, lastSeenAt: found.lastSeenAt, expiresAt: found.expiresAt }
 }
 
@@ -140,10 +140,10 @@ export async function renewInstants(session: RequestSession): Promise<void> {
 export async function readLive(core: Core, key: string, scope?: ContextScope): Promise<Known | undefined> {
   const now = core.settings.now()
   const record = await core.store.read(key, now)
-  if (typeof record !== 'object' || isEnded(record)) return undefined
+  if (typeof record !== 'object' || isEnded(record)) return
   const stored = readRecord(core.payload, record)
   // A record that cannot be read cannot be changed: for this request the session has ended.
-  if (stored === undefined || effectiveEnd(core.settings.lifetime, stored.metadata, record) <= now) return undefined
+  if (stored === undefined || effectiveEnd(core.settings.lifetime, stored.metadata, record) <= now) return
   return applySchema(core, record, stored, scope)
 }
 

@@ -90,16 +90,17 @@ export class ResponseCookie implements HeaderSource {
   }
 
   dueHeaders(): readonly Header[] {
-    const { status, phase, pending } = this.#session
+    const { status, phase, pending, isFollower } = this.#session
+    const isKept = phase !== 'closed' && this.#isKept
     switch (this.due) {
       case 'none': {
         // The handler answers by itself: its new session, or lifetime, will be stored when the chain returns, or is being stored.
         const willChange = status === 'new' ? pending.hasContents : status === 'live' && pending.maxAge !== undefined
-        return willChange && phase !== 'closed' && this.#isKept && !this.#session.isFollower ? [this.#ours()] : NO_HEADERS
+        return willChange && isKept && !isFollower ? [this.#ours()] : NO_HEADERS
       }
       case 'renew':
         // The same: the read at the load has confirmed that the session lives.
-        return status === 'live' && phase !== 'closed' && this.#isKept ? [this.#ours()] : NO_HEADERS
+        return status === 'live' && isKept ? [this.#ours()] : NO_HEADERS
       case 'issue':
         return this.signIns > 0 ? [this.#ours(), ...this.#endOfBinding(), ...this.#offer()] : [this.#ours()]
       case 'clear':

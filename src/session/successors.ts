@@ -15,16 +15,10 @@ const MAX_FOLLOWED = 10_000
  * The tombstones that one walk over all records has followed to their end. A session that got a thousand new ids is followed
  * once, not from each of its tombstones.
  */
-export class FollowedTombstones {
-  readonly #keys = new Set<string>()
-
-  has(key: string): boolean {
-    return this.#keys.has(key)
-  }
-
-  add(key: string): void {
-    if (this.#keys.size >= MAX_FOLLOWED) this.#keys.clear()
-    this.#keys.add(key)
+export class FollowedTombstones extends Set<string> {
+  override add(key: string): this {
+    if (this.size >= MAX_FOLLOWED) this.clear()
+    return super.add(key)
   }
 }
 
@@ -45,7 +39,7 @@ export async function followRecord(
   const seen = new Set<string>()
   const end = performance.now() + PATIENCE
   while (typeof target === 'object' && isEnded(target)) {
-    if (performance.now() >= end) return undefined
+    if (performance.now() >= end) return
     const successor: string | undefined = followed?.has(target.key) === true ? undefined : successorOf(target)
     // A synchronous store would otherwise block the event loop.
     await turnAfter(seen.size)
@@ -55,11 +49,4 @@ export async function followRecord(
   }
   if (followed !== undefined) for (const key of seen) followed.add(key)
   return target === 'corrupt' ? undefined : target
-}
-
-/** The key of the live session that succeeded the one of this key; `undefined` if there is none. */
-export async function followSuccessors(core: Core, key: string): Promise<string | undefined> {
-  const record = await core.store.read(key, core.settings.now())
-  if (typeof record !== 'object' || !isEnded(record)) return undefined
-  return (await followRecord(core, record))?.key
 }

@@ -70,7 +70,7 @@ async function moveExpiry(session: RequestSession, record: SessionRecord, now: n
 /** The record as it would be written now, even if it is over `maxBytes`; `undefined` if it cannot be read or written. */
 function reencoded(session: RequestSession, record: SessionRecord, now: number): SessionRecord | undefined {
   session.open()
-  if (session.record === undefined) return undefined
+  if (session.record === undefined) return
   const { payload, settings } = session.core
   try {
     // The stored data, not the output of a schema.
@@ -79,7 +79,7 @@ function reencoded(session: RequestSession, record: SessionRecord, now: number):
     const instants = usedAt(settings.lifetime, draft.metadata, now)
     return recordOf(payload, draft, record.key, record.version + 1, instants, true)
   } catch (error) {
-    if (error instanceof SessionError || error instanceof CorruptRecord) return undefined
+    if (error instanceof SessionError || error instanceof CorruptRecord) return
     throw error
   }
 }

@@ -45,13 +45,13 @@ export async function validate(core: Core, publicId: string, data: Snapshot, sco
  */
 export function checkDraft(session: RequestSession, draft: Draft): Promise<unknown> | undefined {
   const { core, record } = session
-  if (core.settings.schema === undefined) return undefined
+  if (core.settings.schema === undefined) return
   // Loaded data has been checked: no request fails because of data that it did not change.
-  if (record !== undefined && draft.data === session.stored.data && !session.isUnchecked) return undefined
+  if (record !== undefined && draft.data === session.stored.data && !session.isUnchecked) return
   // Empty data is not checked while the handlers run: they may still fill it. It is checked once they have returned.
   if (session.phase === 'open' && Object.keys(draft.data).length === 0) {
     session.isUnchecked = true
-    return undefined
+    return
   }
   return validate(core, session.publicId, draft.data, session.scope)
 }
@@ -63,7 +63,7 @@ export function checkDraft(session: RequestSession, draft: Draft): Promise<unkno
  */
 export function checkUnfilled(session: RequestSession): Promise<unknown> | undefined {
   const { core, status, isUnchecked, publicId, stored, scope } = session
-  if (!isUnchecked || status !== 'live' || Object.keys(stored.data).length > 0) return undefined
+  if (!isUnchecked || status !== 'live' || Object.keys(stored.data).length > 0) return
   core.store.assertOpen()
   return validate(core, publicId, stored.data, scope)
 }

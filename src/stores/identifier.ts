@@ -1,4 +1,5 @@
 // Argument checks that the SQL stores share: names that stand in statements, and names of options.
+import { checkText } from '../checks.ts'
 import { describe, invalidMix, invalidType, invalidValue } from '../errors.ts'
 
 const IDENTIFIER = /^[A-Z_][A-Z0-9_]*$/i
@@ -10,14 +11,9 @@ const IDENTIFIER = /^[A-Z_][A-Z0-9_]*$/i
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`.
  */
 export function checkIdentifier(option: string, name: unknown, longest: number): asserts name is string {
-  if (typeof name !== 'string') throw invalidType(option, 'a string', name)
-  if (!IDENTIFIER.test(name) || name.length > longest) {
-    throw invalidValue(
-      option,
-      `a plain identifier of at most ${longest} characters (a letter or underscore, then letters, digits and underscores)`,
-      name,
-    )
-  }
+  const rule = `a plain identifier of at most ${longest} characters (a letter or underscore, then letters, digits and underscores)`
+  checkText(name, option, IDENTIFIER, rule)
+  if (name.length > longest) throw invalidValue(option, rule, name)
 }
 
 /**

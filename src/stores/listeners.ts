@@ -1,21 +1,17 @@
 // Listeners of one event.
 
-interface Entry<Event> {
-  readonly listener: (event: Event) => void
-}
-
 export class Listeners<Event> {
-  readonly all: Set<Entry<Event>> = new Set<Entry<Event>>()
+  readonly all: Set<(event: Event) => void> = new Set<(event: Event) => void>()
 
   /** Adds a listener; a function that is added twice is called twice. The returned function removes this one entry. */
   add(listener: (event: Event) => void): () => void {
-    const entry = { listener }
+    const entry = (event: Event): void => listener(event)
     this.all.add(entry)
     return () => void this.all.delete(entry)
   }
 
   announce(event: Event): void {
-    for (const { listener } of this.all) {
+    for (const listener of this.all) {
       try {
         listener(event)
       } catch {

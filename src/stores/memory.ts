@@ -6,7 +6,7 @@ import { Listeners } from './listeners.ts'
 import { atLeastOne, checkOptions, listener, positionIn } from './memory/arguments.ts'
 import { Columns } from './memory/columns.ts'
 import { isEnded, isOwned, toEntry, type Entry } from './memory/entries.ts'
-import { Eviction } from './memory/eviction.ts'
+import { evictionFrom, type NextToEvict } from './memory/eviction.ts'
 import { hashOf, NONE } from './memory/key-table.ts'
 import { Owners } from './memory/owners.ts'
 import { sizeOf } from './memory/size.ts'
@@ -60,7 +60,7 @@ export class MemoryStore implements SessionStore {
   readonly #maxBytes: number
   readonly #parts: readonly Columns[]
   readonly #owners: Owners
-  readonly #eviction: Eviction
+  readonly #nextToEvict: NextToEvict
   readonly #ends = new Listeners<string | undefined>()
   readonly #evictions = new Listeners<Evicted>()
   #count = 0
@@ -83,7 +83,7 @@ export class MemoryStore implements SessionStore {
     while (parts < MAX_PARTS && parts * PART_SESSIONS < this.#maxSessions) parts *= 2
     this.#parts = Array.from({ length: parts }, () => new Columns())
     this.#owners = new Owners(parts)
-    this.#eviction = new Eviction(this.#parts, this.#owners)
+    this.#nextToEvict = evictionFrom(this.#parts, this.#owners)
   }
 
   /** The number of records, including expired ones that were not yet swept. */
@@ -109,9 +109,7 @@ export class MemoryStore implements SessionStore {
     if (isOwned(entry)) this.#owners.add(entry)
     this.#count++
     this.#bytes += size
-    // A session that gets a new id must not be evicted to make room for itself: its new record names the old one as `p` of its meta,
-    // and the old one becomes a tombstone next, which makes the room.
-    if (record.meta?.includes('"p":') !== true) this.#makeRoom(record, now)
+    this.#makeRoom(record, now)
     return true
   }
 
@@ -288,10 +286,15 @@ export class MemoryStore implements SessionStore {
   /** Evicts until the bounds hold. The loop ends: each turn removes a record, and a single record fits. */
   #makeRoom(written: SessionRecord, now: number): void {
     while (this.#count > this.#maxSessions || this.#bytes > this.#maxBytes) {
-      let key = this.#eviction.next(this.#count, written, now)
+      let key = this.#nextToEvict(this.#count, written, now)
       if (key === undefined) return
-      // The tombstone of an old id names the session's new record as `n` of its meta, and goes before that one.
-      if (written.meta?.includes(`"n":"${key}"`) && this.read(written.key, now)) key = written.key
+      // A record whose meta names the other one is of the same session, which must not be evicted to make room for itself.
+      if (written.meta?.includes(key) && (this.read(key, now)?.payload.length ?? 0) > 0) {
+        // The other one ends next, which makes the room.
+        if (written.payload.length > 0) return
+        // The other one goes on: the ended one goes.
+        if (this.read(written.key, now)) key = written.key
+      }
       const { part, slot } = this.#find(key)
       const entry = part.entry(slot)
       const isExpired = part.expiresAt(slot) <= now

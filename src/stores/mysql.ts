@@ -9,12 +9,12 @@
 // or a session can shift them.
 import { invalidMix, invalidType, invalidValue } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
-import { unlessCorrupt } from './corrupt.ts'
+import { unlessCorrupt } from '../store.ts'
 import { checkCreateTable, checkIdentifier, checkOptions } from './identifier.ts'
 import { MAX_SWEEP } from './limits.ts'
 import { Sender, type MysqlConnection, type MysqlPool } from './mysql/sender.ts'
 import { BATCH, DONE, schema, STALE, statements, type Statements } from './mysql/statements.ts'
-import { bytes, keyValue, ownerValue, recordValues, text, toRecord, type Row } from './mysql/values.ts'
+import { bytes, fitting, recordValues, text, toRecord, type Row } from './mysql/values.ts'
 
 export type { MysqlConnection, MysqlPool, MysqlQuery } from './mysql/sender.ts'
 
@@ -100,7 +100,7 @@ export class MysqlStore implements SessionStore {
   }
 
   async create(record: SessionRecord, now: number): Promise<boolean> {
-    const [key, values] = [keyValue(record.key), recordValues(record)]
+    const [key, values] = [fitting('key', record.key), recordValues(record)]
     const inserted = { sql: this.#statements.create, values: [key, ...values, record.expiresAt] }
     const takenOver = { sql: this.#statements.takeOver, values: [...values, record.expiresAt, key, now] }
     for (let tries = 0; tries < TRIES; tries++) {
@@ -119,37 +119,37 @@ export class MysqlStore implements SessionStore {
   }
 
   async read(key: string, now: number): Promise<SessionRecord | undefined> {
-    const rows = await this.#sender.rows({ sql: this.#statements.read, values: [keyValue(key), now] })
+    const rows = await this.#sender.rows({ sql: this.#statements.read, values: [fitting('key', key), now] })
     // Here and below: the statement names the columns of the type that its rows are cast to.
     const [row] = rows as Row[]
     return row === undefined ? undefined : toRecord(row)
   }
 
   async replace(record: SessionRecord, version: number, now: number): Promise<Replaced> {
-    const values = [...recordValues(record), record.expiresAt, keyValue(record.key), now, version]
+    const values = [...recordValues(record), record.expiresAt, fitting('key', record.key), now, version]
     const { insertId } = await this.#sender.write({ sql: this.#statements.replace, values })
     return insertId === DONE ? 'done' : insertId === STALE ? 'stale' : 'gone'
   }
 
   async touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): Promise<boolean> {
-    const values = [lastSeenAt, expiresAt, lastSeenAt, expiresAt, lastSeenAt, keyValue(key), now, version]
+    const values = [lastSeenAt, expiresAt, lastSeenAt, expiresAt, lastSeenAt, fitting('key', key), now, version]
     const { insertId } = await this.#sender.write({ sql: this.#statements.touch, values })
     return insertId === DONE
   }
 
   async delete(key: string): Promise<boolean> {
-    const { affectedRows } = await this.#sender.write({ sql: this.#statements.remove, values: [keyValue(key)] })
+    const { affectedRows } = await this.#sender.write({ sql: this.#statements.remove, values: [fitting('key', key)] })
     return affectedRows > 0
   }
 
   async list(owner: string, now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
     const [portion, after] = [portionOf(limit), place(cursor)]
-    return this.#records(this.#statements.list(ownerValue(owner), now, after, portion), now, portion)
+    return this.#records(this.#statements.list(fitting('owner', owner), now, after, portion), now, portion)
   }
 
   async listKeys(owner: string, now: number, limit: number, cursor: string | undefined): Promise<KeyPage> {
     const [portion, after] = [portionOf(limit), place(cursor)]
-    const sql = this.#statements.listKeys(ownerValue(owner), now, after, portion)
+    const sql = this.#statements.listKeys(fitting('owner', owner), now, after, portion)
     const rows = (await this.#sender.rows({ sql })) as Row[]
     const keys = rows.filter((row) => isLive(row, now)).flatMap((row) => unlessCorrupt(() => text(row.key)) ?? [])
     return { keys, cursor: cursorAfter(rows, portion) }

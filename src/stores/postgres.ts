@@ -11,20 +11,7 @@ import { SessionError } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { checkCreateTable, checkOptions } from './identifier.ts'
 import { MAX_SWEEP } from './limits.ts'
-import {
-  discreet,
-  DUPLICATE_STATEMENT,
-  isAnnouncementRefused,
-  sender,
-  SERIALIZATION_FAILURE,
-  sqlState,
-  UNDEFINED_TABLE,
-  UNKNOWN_STATEMENT,
-  UNTRANSLATABLE,
-  type PGliteClient,
-  type PostgresClient,
-  type Send,
-} from './postgres/client.ts'
+import { discreet, sender, sqlState, type PGliteClient, type PostgresClient, type Send } from './postgres/client.ts'
 import { checkSubscriber, Listener, type PostgresSubscriberSource } from './postgres/listener.ts'
 import { countIn, keyOf, otherAnswer, readable, toRecord, toRow, toValues, type Values } from './postgres/rows.ts'
 import {
@@ -69,6 +56,16 @@ const MAX_BATCHES = 200
 // How often a statement is run again after a serialization failure, which happens only above READ COMMITTED; and how often a
 // replace tries again after the record changed under it.
 const RETRIES = 20
+
+// What the server refuses a statement with that may succeed in another form, or the next time.
+const UNDEFINED_TABLE = '42P01'
+const UNKNOWN_STATEMENT = '26000'
+const DUPLICATE_STATEMENT = '42P05'
+const SERIALIZATION_FAILURE = '40001'
+// The database's encoding is not UTF-8 and lacks a character.
+const UNTRANSLATABLE = '22P05'
+// A full queue of announcements, no right to announce, a server without announcements.
+const NOT_ANNOUNCED: ReadonlySet<unknown> = new Set(['54000', '42501', '42883', '0A000'])
 
 const CLOCK = { text: 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint::text AS now' }
 
@@ -223,7 +220,7 @@ export class PostgresStore implements SessionStore {
       return await this.#run(aloud, values)
     } catch (error) {
       const state = sqlState(error instanceof SessionError ? error.cause : error)
-      if (!isAnnouncementRefused(state)) throw error
+      if (!NOT_ANNOUNCED.has(state)) throw error
       const rows = await this.#run(silent, values)
       // A full queue (54000) empties again. A missing right or function does not come back, so the store stops announcing.
       if (state !== '54000') this.#announces = false

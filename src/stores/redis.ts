@@ -8,9 +8,9 @@
 // in a Cluster too. It knows the fields of a record, but not what they are for.
 import { randomBytes, randomInt } from 'node:crypto'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
-import { passOver } from './corrupt.ts'
+import { passOver } from '../store.ts'
 import { connect, textOf, textsOf, unexpected, type Connection, type RedisClient } from './redis/client.ts'
-import { isLate, listedUntil, OwnerIndex, SLACK, type Entry } from './redis/owners.ts'
+import { LATE, listedUntil, OwnerIndex, SLACK, type Entry } from './redis/owners.ts'
 import {
   back,
   damaged,
@@ -188,8 +188,9 @@ export class RedisStore implements SessionStore {
         return this.#listed(owner, key, expiresAt, now, () =>
           attempt(listedUntil(expiresAt, now), (second) => second !== '-'),
         )
-      // The index covers the record already. The entry is still written, because a failover may have lost it.
-      this.#owners.addLater(owner, key, expiresAt, now)
+      // The index covers the record already. The entry is still written, because a failover may have lost it. It is not waited for:
+      // if that fails, the next touch writes it.
+      void this.#owners.add(owner, key, expiresAt, now).catch(() => undefined)
       return true
     })
   }
@@ -222,7 +223,7 @@ export class RedisStore implements SessionStore {
   async listKeys(owner: string, now: number, limit: number, cursor: string | undefined): Promise<KeyPage> {
     const page = await this.#owners.page(owner, now, limit, cursor)
     const heads = await this.#reader.heads(page.entries.map(({ key }) => key))
-    const ends = heads.map((head) => expiryOf(owner, head))
+    const ends = heads.map((head) => expiryOf(owner, head ?? ''))
     this.#owners.clean(
       owner,
       page.entries.filter((_, index) => ends[index] === undefined),
@@ -267,7 +268,7 @@ export class RedisStore implements SessionStore {
     const began = performance.now()
     await this.#owners.add(owner, key, expiresAt, now)
     const result = await write()
-    if (isLate(began)) await this.#owners.add(owner, key, expiresAt, now)
+    if (performance.now() - began > LATE) await this.#owners.add(owner, key, expiresAt, now)
     return result
   }
 

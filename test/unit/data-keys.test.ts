@@ -70,6 +70,7 @@ test('each write asks once whether it may', (t) => {
       return 'open' as const
     },
   })
+  asked = 0
   view['n'] = 2
   delete view['n']
   Object.defineProperty(view, 'm', { value: 1, writable: true, enumerable: true, configurable: true })

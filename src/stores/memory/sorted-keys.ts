@@ -35,24 +35,22 @@ export class SortedKeys {
 
   /** The chunk for a key: the last one whose first key is not above it. */
   #chunkOf(key: string): number {
-    let low = 0
-    let high = this.#chunks.length - 1
-    while (low < high) {
-      const middle = (low + high + 1) >> 1
-      if (this.#chunks[middle]![0]! <= key) low = middle
-      else high = middle - 1
-    }
-    return low
+    return Math.max(0, firstNot(this.#chunks.length, (at) => this.#chunks[at]![0]! <= key) - 1)
   }
 }
 
-/** The index of the first key that is not below the given one, by binary search as above. */
+/** The index of the first key that is not below the given one. */
 function positionOf(keys: readonly string[], key: string): number {
+  return firstNot(keys.length, (at) => keys[at]! < key)
+}
+
+/** The first of `count` indexes that is not below what is searched, by binary search. */
+function firstNot(count: number, isBelow: (at: number) => boolean): number {
   let low = 0
-  let high = keys.length
+  let high = count
   while (low < high) {
     const middle = (low + high) >> 1
-    if (keys[middle]! < key) low = middle + 1
+    if (isBelow(middle)) low = middle + 1
     else high = middle
   }
   return low

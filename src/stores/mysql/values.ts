@@ -8,39 +8,24 @@ import { fromText, toText } from '../text.ts'
 export type Value = Buffer | number | null
 
 /** A row of the table, as mysql2 gives it with the query options of sender.ts. */
-export interface Row {
-  readonly key: unknown
-  readonly version: unknown
-  readonly owner: unknown
-  readonly created_at: unknown
-  readonly last_seen_at: unknown
-  readonly expires_at: unknown
-  readonly meta: unknown
-  readonly payload: unknown
-  readonly payload_bytes: unknown
-}
+export type Row = Readonly<Record<Column, unknown>>
+
+type Column =
+  'key' | 'version' | 'owner' | 'created_at' | 'last_seen_at' | 'expires_at' | 'meta' | 'payload' | 'payload_bytes'
 
 // The sizes of the columns, in bytes. The limit of a payload is the server's max_allowed_packet.
-const LONGEST = { key: 255, owner: 1600, meta: 2 ** 24 - 1 }
-
-export function keyValue(key: string): Buffer {
-  return fitting('key', toText(key))
-}
-
-export function ownerValue(owner: string): Buffer {
-  return fitting('owner', toText(owner))
-}
+const LONGEST = { key: 255, owner: 1600, meta: 16_777_215 }
 
 /** The columns from the version on, in the order of the statements. Bytes are copied: the caller may write to them later. */
 export function recordValues(record: SessionRecord): Value[] {
   const { version, payload, owner, createdAt, lastSeenAt, expiresAt, meta } = record
   return [
     whole('version', version),
-    owner === undefined ? null : ownerValue(owner),
+    owner === undefined ? null : fitting('owner', owner),
     whole('createdAt', createdAt),
     whole('lastSeenAt', lastSeenAt),
     whole('expiresAt', expiresAt),
-    meta === undefined ? null : fitting('meta', toText(meta)),
+    meta === undefined ? null : fitting('meta', meta),
     ...(typeof payload === 'string' ? [Buffer.from(toText(payload)), null] : [null, Buffer.from(payload)]),
   ]
 }
@@ -98,8 +83,9 @@ function whole(field: string, value: number): number {
   throw new RangeError(`the ${field} of a record must be a whole number below 2^53`)
 }
 
-function fitting(field: keyof typeof LONGEST, value: string): Buffer {
-  const encoded = Buffer.from(value)
+/** A text for its column. @throws {RangeError} if the column is too short for it. */
+export function fitting(field: keyof typeof LONGEST, value: string): Buffer {
+  const encoded = Buffer.from(toText(value))
   if (encoded.length <= LONGEST[field]) return encoded
   throw new RangeError(`the ${field} of a record takes ${encoded.length} bytes, of ${LONGEST[field]} at most`)
 }

@@ -29,12 +29,6 @@ export interface PGliteClient {
 /** Sends a statement; a text without values may contain several. */
 export type Send = (query: { name?: string; text: string; values?: Values }) => Promise<readonly unknown[]>
 
-/** The members of `pg`'s Clients, plain and native, that show whether `connect()` was ever called. */
-interface MaybeConnected {
-  readonly _connected?: unknown
-  readonly _connecting?: unknown
-}
-
 const A_CLIENT = 'a Pool or a Client of pg, PGlite, or an object with their query method'
 
 /** @throws {TypeError} `ERR_INVALID_ARG_TYPE` for a client without `query`. */
@@ -60,18 +54,17 @@ export function sender(client: unknown): Send {
   const spoken = client as PostgresClient
   if (isClient(client)) {
     return inTurn((query) => {
-      assertConnected(client)
+      if (isUnconnected(client))
+        throw new SessionError(
+          'ERR_SESSION_STORE',
+          'the Client of the PostgresStore is not connected: call await client.connect() before the server starts, or pass a Pool, which connects by itself',
+        )
       return answer(spoken.query(query))
     })
   }
   // Its members are only read, and checked.
-  const silence = silenceOf(client as Limited)
+  const silence = silenceOf(client as object)
   return (query) => answer(spoken.query(silence === undefined ? query : { ...query, query_timeout: silence }))
-}
-
-/** The member of a `pg` Pool that holds the app's own limits. */
-interface Limited {
-  readonly options?: Readonly<Record<string, unknown>> | null
 }
 
 /**
@@ -80,7 +73,7 @@ interface Limited {
  * pg drops the connection, but the server goes on with the statement: with a table that is locked, one connection after another
  * would be taken up there. So there is a limit only where the server gives up first, and where pg has none of the app's.
  */
-function silenceOf({ options }: Limited): number | undefined {
+function silenceOf({ options }: { readonly options?: Readonly<Record<string, unknown>> | null }): number | undefined {
   const limitOf = (name: string): number => {
     const inUrl = new RegExp(`[?&]${name}=(\\d+)`).exec(String(options?.['connectionString']))?.[1]
     return Number(inUrl ?? options?.[name] ?? 0)
@@ -96,16 +89,9 @@ export function isClient(client: unknown): client is object {
 
 /** Whether `connect()` of a pg Client was never called: then it would queue statements for ever. */
 export function isUnconnected(client: object): boolean {
-  const { _connected, _connecting } = client as MaybeConnected
+  // Both kinds of Clients have these, plain and native.
+  const { _connected, _connecting } = client as { readonly _connected?: unknown; readonly _connecting?: unknown }
   return _connected === false && _connecting === false
-}
-
-function assertConnected(client: object): void {
-  if (!isUnconnected(client)) return
-  throw new SessionError(
-    'ERR_SESSION_STORE',
-    'the Client of the PostgresStore is not connected: call await client.connect() before the server starts, or pass a Pool, which connects by itself',
-  )
 }
 
 /** Sends statements one at a time: pg 9 will refuse a statement while the Client runs another one, and pg 8 warns of it. */
@@ -140,31 +126,17 @@ function rowsOf(result: unknown): readonly unknown[] {
   )
 }
 
-export const UNDEFINED_TABLE = '42P01'
-export const UNKNOWN_STATEMENT = '26000'
-export const DUPLICATE_STATEMENT = '42P05'
-export const SERIALIZATION_FAILURE = '40001'
-/** The database's encoding is not UTF-8 and lacks a character. */
-export const UNTRANSLATABLE = '22P05'
-
 // Missing column, column of another type, no operator for these types, no key to conflict with, a name that is no table's.
 const ANOTHER_TABLE = new Set(['42703', '42804', '42883', '42P10', '42809'])
-// A full queue of announcements, no right to announce, a server without announcements.
-const NOT_ANNOUNCED = new Set(['54000', '42501', '42883', '0A000'])
 
 export function sqlState(error: unknown): string | undefined {
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' ? code : undefined
 }
 
-/** Whether a statement may have failed only because of its announcement. */
-export function isAnnouncementRefused(state: string | undefined): boolean {
-  return state !== undefined && NOT_ANNOUNCED.has(state)
-}
-
 /**
- * An error of the server, or of a statement, without what else its client keeps of it: PostgreSQL quotes whole rows in its details, and PGlite and
- * postgres.js list the values of the statement. A logged cause must not show data.
+ * An error of the server, or of a statement, without what else its client keeps of it: PostgreSQL quotes whole rows in its details,
+ * and PGlite and postgres.js list the values of the statement. A logged cause must not show data.
  */
 export function discreet(error: unknown): unknown {
   if (!(error instanceof Error)) return error

@@ -28,22 +28,18 @@ interface Line {
   readonly detach: () => void
 }
 
-/** In milliseconds. */
-export interface ListenerTimes {
-  /** How often watchers are notified while nothing can be received, and a working connection is checked. */
-  readonly interval: number
-  /** How long a connection may take to connect, or to begin to listen. A check has half as long. */
-  readonly patience: number
-}
-
-const TIMES: ListenerTimes = { interval: 5000, patience: 10_000 }
+/**
+ * In milliseconds: how often watchers are notified while nothing can be received, and a working connection is checked; and how
+ * long a connection may take to connect, or to begin to listen. A check has half as long.
+ */
+const TIMES = { interval: 5000, patience: 10_000 }
 const FIRST_PAUSE = 100
 
 /** One `LISTEN` for all subscribers of a store. */
 export class Listener {
   readonly #source: PostgresSubscriberSource
   readonly #channel: string
-  readonly #times: ListenerTimes
+  readonly #times: typeof TIMES
   readonly #watchers = new Listeners<string | undefined>()
   #line: Line | undefined
   #timer: NodeJS.Timeout | undefined
@@ -52,7 +48,7 @@ export class Listener {
   /** Rises with each start and stop: the results of work that began before are ignored. */
   #run = 0
 
-  constructor(source: PostgresSubscriberSource, channel: string, times: ListenerTimes = TIMES) {
+  constructor(source: PostgresSubscriberSource, channel: string, times: typeof TIMES = TIMES) {
     this.#source = source
     this.#channel = channel
     this.#times = times
@@ -182,10 +178,7 @@ export class Listener {
     const line = this.#line
     this.#line = undefined
     if (!this.#isOwner) return
-    if (line !== undefined) {
-      line.detach()
-      retire(line.client)
-    }
+    if (line !== undefined) this.#leave(line)
     const run = this.#run
     clearTimeout(this.#reconnecting)
     this.#reconnecting = unrefed(setTimeout(() => void this.#connect(run), this.#pause * (0.5 + Math.random())))

@@ -1,7 +1,6 @@
 // Converts a record to the values of a statement, and a row to a record.
 import { SessionError } from '../../errors.ts'
-import { CorruptRecord, type SessionRecord } from '../../store.ts'
-import { unlessCorrupt } from '../corrupt.ts'
+import { CorruptRecord, unlessCorrupt, type SessionRecord } from '../../store.ts'
 import { base64, fromText, toText } from '../text.ts'
 
 // The columns that the statements name.

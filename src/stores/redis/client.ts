@@ -191,8 +191,8 @@ const CLIENTS = 'a client of redis, ioredis, iovalkey or @valkey/valkey-glide'
 function refuseCallbacks(client: RedisClient): void {
   const isOfRedis3 = hasMethod(client, 'internal_send_command')
   // The argument may be of any type.
-  const shape = client as Partial<Shapes> | null | undefined
-  if (isOfRedis3 || shape?.options?.legacyMode === true || nameOfClass(client) === 'RedisLegacyClient')
+  const { options, constructor } = ((client as unknown) ?? {}) as Partial<Shapes> & { constructor?: { name?: unknown } }
+  if (isOfRedis3 || options?.legacyMode === true || constructor?.name === 'RedisLegacyClient')
     throw invalidType(
       'client',
       `${CLIENTS} that answers with promises`,
@@ -211,12 +211,6 @@ function notAClient(client: unknown): TypeError {
       ? 'the client is the first argument: new RedisStore(client, options)'
       : undefined,
   )
-}
-
-function nameOfClass(value: unknown): string | undefined {
-  return typeof value === 'object' && value !== null
-    ? (value.constructor as { name?: string } | undefined)?.name
-    : undefined
 }
 
 /** Whether a value has that method. */

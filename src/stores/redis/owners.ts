@@ -17,7 +17,7 @@ import { AHEAD, CLEAN, ENLIST, GRACE, LARGEST_STAMPED, PAGE, STAMPS } from './sc
 export const SLACK = 60_000
 
 /** In milliseconds: a slower write writes its entry once more. Half the age at which an entry without a record is removed. */
-const LATE = (GRACE / 2) * 60_000
+export const LATE: number = (GRACE / 2) * 60_000
 
 const MAX_PORTION = 1000
 
@@ -28,11 +28,6 @@ export interface Entry {
   readonly score: string
   /** Whether it may be removed, or needs a stamp, if it has no record. */
   readonly isOld: boolean
-}
-
-/** Whether a write that began at that `performance.now()` took so long that its index entry may have been removed. */
-export function isLate(began: number): boolean {
-  return performance.now() - began > LATE
 }
 
 /** The instant up to which an entry counts, as text for the record. */
@@ -58,11 +53,6 @@ export class OwnerIndex {
   add(owner: string, key: string, expiresAt: number, now: number): Promise<unknown> {
     const args = [key, `${Math.ceil(coverage(expiresAt, now))}`, `${now - SLACK}`, `${now}`, `${SLACK}`]
     return runScript(this.#connection, ENLIST, this.#name(owner), args, ignore)
-  }
-
-  /** Adds an entry without waiting for it. If that fails, the next touch of the session adds it. */
-  addLater(owner: string, key: string, expiresAt: number, now: number): void {
-    void this.add(owner, key, expiresAt, now).catch(ignore)
   }
 
   /** Resolves even if the removal failed: a walk removes entries that are left. */

@@ -28,18 +28,11 @@ export class PortionReader {
   }
 
   /** The lines up to the owner of each key's value. Payloads are not sent, except their start where keys are read one by one. */
-  heads(keys: readonly string[]): Promise<readonly string[]> {
+  heads(keys: readonly string[]): Promise<readonly (string | undefined)[]> {
     return this.#readAll(
       keys,
       (names) => runScript(this.#connection, HEADS, names, [], textsOf).catch(unlessApart),
-      (name) => {
-        const head = (answer: unknown) => textOf(answer) ?? ''
-        const none = (error: unknown) => {
-          unlessWrongType(error)
-          return ''
-        }
-        return this.#connection.ask(['GETRANGE', name, '0', `${HEAD_LENGTH - 1}`], name, head, none)
-      },
+      (name) => this.#connection.ask(['GETRANGE', name, '0', `${HEAD_LENGTH - 1}`], name, textOf, unlessWrongType),
     )
   }
 

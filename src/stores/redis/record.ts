@@ -1,6 +1,5 @@
 // A record as text.
-import { CorruptRecord, type SessionRecord } from '../../store.ts'
-import { unlessCorrupt } from '../corrupt.ts'
+import { CorruptRecord, unlessCorrupt, type SessionRecord } from '../../store.ts'
 import { base64, isWellFormed, textIn } from '../text.ts'
 import { HEAD_LENGTH } from './scripts.ts'
 

@@ -45,7 +45,7 @@ export async function walkServer(
     }
     id = served
     position = next
-    names.push(...page.filter((name) => isRecord(name, real)))
+    names.push(...page.filter((name) => name.length === real.length + 43 && name.startsWith(real)))
     if (position === '0') return { names, cursor: undefined }
   }
   return { names, cursor: `${id} ${restarts} ${position}` }
@@ -54,20 +54,6 @@ export async function walkServer(
 function scanned(answer: unknown): [string, string[]] {
   if (!Array.isArray(answer)) throw unexpected(answer)
   return [textOf(answer[0]) ?? '0', textsOf(answer[1])]
-}
-
-function isRecord(name: string, prefix: string): boolean {
-  return name.length === prefix.length + 43 && name.startsWith(prefix)
-}
-
-/** The records of a range of slots on the primaries of a Cluster. */
-interface Range {
-  /** The last slot that all primaries have looked at. */
-  readonly last: number
-  readonly ids: ReadonlySet<string>
-  /** The nodes that serve these slots, each with one of its slots. */
-  readonly owners: ReadonlyMap<string, number>
-  readonly found: ReadonlyMap<string, number>
 }
 
 /**
@@ -107,7 +93,11 @@ export async function walkCluster(
   }
 }
 
-function rangeOf(answers: readonly unknown[]): Range {
+/**
+ * The records of a range of slots on the primaries of a Cluster. `last`: the last slot that all primaries have looked at; `owners`:
+ * the nodes that serve these slots, each with one of its slots.
+ */
+function rangeOf(answers: readonly unknown[]) {
   let last = 16383
   const [ids, owners, found] = [new Set<string>(), new Map<string, number>(), new Map<string, number>()]
   for (const answer of answers) {

@@ -53,9 +53,9 @@ export class CheckpointKeeper {
   readonly #database: SqliteDatabase
   readonly #log: string
   readonly #workerData: { file: string; module: string | undefined } | undefined
+  /** The pages at which SQLite copies the log without a thread, and beside one. */
+  #own = 0
   #limit = 0
-  /** Whether the limit is ours, not the app's. */
-  #isRaised = false
   #worker: Worker | undefined
   #notBefore = -Infinity
   #pausedUntil = -Infinity
@@ -68,11 +68,9 @@ export class CheckpointKeeper {
     // No other connection can open a file that this one holds for itself.
     if (module === undefined || this.#pragma('locking_mode') === 'exclusive') return
     this.#workerData = { file, module: module === 'node:sqlite' ? undefined : module }
-    this.#limit = Number(this.#pragma('wal_autocheckpoint'))
-    if (this.#limit !== USUAL_LIMIT) return
-    this.#isRaised = true
-    this.#limit = RAISED_LIMIT
-    this.#setAutoCheckpoint(RAISED_LIMIT)
+    this.#own = Number(this.#pragma('wal_autocheckpoint'))
+    this.#limit = this.#own === USUAL_LIMIT ? RAISED_LIMIT : this.#own
+    if (this.#own === USUAL_LIMIT) this.#setAutoCheckpoint(RAISED_LIMIT)
   }
 
   /** To be called before each write, because SQLite copies the log at the end of a write. */
@@ -88,7 +86,7 @@ export class CheckpointKeeper {
   close(): void {
     this.#isClosed = true
     // The connection may be the app's, and from now on nobody else copies the log.
-    if (this.#isRaised) this.#limit = USUAL_LIMIT
+    this.#limit = this.#own
     // A thread that is terminated during its work would leave the file locked.
     if (this.#worker !== undefined) this.#worker.postMessage('end')
     else if (this.#workerData !== undefined) this.#giveBack()
@@ -116,7 +114,7 @@ export class CheckpointKeeper {
       worker = new Worker(COPY, { eval: true, workerData, execArgv: [] })
     } catch {
       this.#notBefore = Infinity // no threads here: the copying stays with SQLite
-      if (this.#isRaised) this.#limit = USUAL_LIMIT
+      this.#limit = this.#own
       this.#setAutoCheckpoint(this.#limit)
       return
     }
@@ -128,7 +126,7 @@ export class CheckpointKeeper {
     worker.once('exit', () => {
       this.#worker = undefined
       const hasFailed = this.#notBefore === Infinity
-      if (hasFailed && this.#isRaised) this.#limit = USUAL_LIMIT
+      if (hasFailed) this.#limit = this.#own
       this.#pausedUntil = performance.now() + PAUSE
       // A reader has blocked the copy for a minute. Once it is gone, the next thread must copy the log, not the next commit.
       const isLeft = !hasFailed && this.#length() > this.#long * HASTE

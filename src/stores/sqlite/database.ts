@@ -93,7 +93,7 @@ export function fileOf(database: SqliteDatabase): string | undefined {
 export function makeTable(database: SqliteDatabase, table: string): void {
   database.exec(tableText(table))
   const there = new Set(rows(database, `PRAGMA table_info("${table}")`).map(({ name }) => name))
-  if (!COLUMNS.every((column) => there.has(column))) throw anotherTable()
+  if (!COLUMNS.split(', ').every((column) => there.has(column))) throw anotherTable()
   for (const { name, on } of indexesOf(table)) {
     const free = freeName(database, table, name)
     if (free !== undefined) database.exec(indexText(free, on))

@@ -1,7 +1,6 @@
 // Reads portions of a table, with turns of the event loop in between.
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { SessionRecord } from '../../store.ts'
-import { unlessCorrupt } from '../corrupt.ts'
+import { unlessCorrupt, type SessionRecord } from '../../store.ts'
 import { toKey, toRecord, type Row } from './rows.ts'
 
 // The most batches of one portion, including expired rows. After them it ends early, and may be empty.

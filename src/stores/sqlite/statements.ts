@@ -2,33 +2,10 @@
 import { invalidValue } from '../../errors.ts'
 import { checkIdentifier, checkOptions } from '../identifier.ts'
 
-/** The statements of a store. */
-export type StatementName =
-  | 'read'
-  | 'version'
-  | 'create'
-  | 'replace'
-  | 'replaceAll'
-  | 'touch'
-  | 'touchAll'
-  | 'remove'
-  | 'list'
-  | 'listKeys'
-  | 'scan'
-  | 'collect'
-  | 'postpone'
+/** The names of the statements of a store. */
+export type StatementName = keyof ReturnType<typeof statementTexts>
 
-export const COLUMNS: readonly string[] = [
-  'key',
-  'version',
-  'owner',
-  'created_at',
-  'last_seen_at',
-  'expires_at',
-  'meta',
-  'sweep_at',
-  'payload',
-]
+export const COLUMNS = 'key, version, owner, created_at, last_seen_at, expires_at, meta, payload, sweep_at'
 
 /**
  * The statements that make the table of a `SqliteStore` and its indexes, for apps that manage their schema themselves and set
@@ -87,7 +64,7 @@ export function indexText(name: string, on: string): string {
  *
  * `textAsBytes`: libsql ends the process over text that is not UTF-8, so all text is read as bytes.
  */
-export function statementTexts(table: string, textAsBytes: boolean): Readonly<Record<StatementName, string>> {
+export function statementTexts(table: string, textAsBytes: boolean) {
   const due = `rowid IN (SELECT rowid FROM "${table}" WHERE sweep_at <= ? ORDER BY sweep_at LIMIT ?)`
   const version = 'key = ? AND version = ? AND expires_at > ?'
   const fields = 'version = ?, created_at = ?, last_seen_at = ?, expires_at = ?, meta = ?, payload = ?'
@@ -106,8 +83,7 @@ export function statementTexts(table: string, textAsBytes: boolean): Readonly<Re
   ].join(', ')
   // A portion looks at a number of rows, live or not. The payload of an expired row is not read: NULL there means expired. Any
   // text sorts before any blob, such as x''.
-  const portion = (what: string, where: string) =>
-    `SELECT ${what} FROM "${table}" AS held WHERE ${where} key > ? AND key < x'' ORDER BY held.key LIMIT ?`
+  const after = "key > ? AND key < x'' ORDER BY held.key LIMIT ?"
   const live = `${columns}, CASE WHEN expires_at > ? THEN ${payload} END AS payload`
   return {
     // (key, now)
@@ -115,8 +91,7 @@ export function statementTexts(table: string, textAsBytes: boolean): Readonly<Re
     version: `SELECT ${whole('version')} FROM "${table}" WHERE key = ? AND expires_at > ?`,
     // (key, version, owner, createdAt, lastSeenAt, expiresAt, meta, payload, expiresAt, now)
     create: `
-      INSERT INTO "${table}"
-        (key, version, owner, created_at, last_seen_at, expires_at, meta, payload, sweep_at)
+      INSERT INTO "${table}" (${COLUMNS})
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (key) DO UPDATE SET
         version = excluded.version, owner = excluded.owner, created_at = excluded.created_at,
@@ -131,10 +106,10 @@ export function statementTexts(table: string, textAsBytes: boolean): Readonly<Re
       WHERE ${version}`,
     remove: `DELETE FROM "${table}" WHERE key = ?`,
     // (now, owner, the last key of the batch before, how many rows to look at)
-    list: portion(live, 'owner = ? AND'),
-    listKeys: portion(`${text('key')}, expires_at > ? AS live`, 'owner = ? AND'),
+    list: `SELECT ${live} FROM "${table}" AS held WHERE owner = ? AND ${after}`,
+    listKeys: `SELECT ${text('key')}, expires_at > ? AS live FROM "${table}" AS held WHERE owner = ? AND ${after}`,
     // (now, the last key of the batch before, how many rows to look at)
-    scan: portion(live, ''),
+    scan: `SELECT ${live} FROM "${table}" AS held WHERE ${after}`,
     collect: `DELETE FROM "${table}" WHERE ${due} AND expires_at <= ?`,
     postpone: `UPDATE "${table}" SET sweep_at = expires_at WHERE ${due} AND expires_at > ?`,
   }
