@@ -1,7 +1,7 @@
 // Stores written for express-session: they answer by callback and read the lifetime from the session's cookie.
 import { isPromise, type SessionStore } from '../store.ts'
 import { assertStore } from './arguments.ts'
-import { KeyValueStore, type KeyValueClient } from './key-value-store.ts'
+import { errorOf, KeyValueStore, type KeyValueClient } from './key-value-store.ts'
 
 /** What an express-session store gets for a session: the cookie that it reads the lifetime from, and the record. */
 export interface ExpressSession {
@@ -57,7 +57,7 @@ function clientOf(store: ExpressStore): KeyValueClient {
     call: (callback: (error?: unknown, value?: unknown) => void) => unknown,
   ): Promise<unknown> =>
     new Promise((resolve, reject) => {
-      const refuse = (error: unknown): void => reject(error instanceof Error ? error : new Error(String(error)))
+      const refuse = (error: unknown): void => reject(errorOf(error))
       const answer = call((error, value) => {
         hasCalledBack = true
         // As express-session does, which treats any truthy value as an error.
@@ -79,20 +79,18 @@ function clientOf(store: ExpressStore): KeyValueClient {
       }
     },
     async set(key, record, ttl) {
-      // Stores differ in which of these they read, so each must state the lifetime.
-      const cookie = {
-        originalMaxAge: ttl,
-        maxAge: ttl,
-        expires: new Date(Date.now() + ttl),
-        path: '/',
-        httpOnly: true,
-      }
+      const cookie = cookieOf(ttl, Date.now())
       await called(store.set.length >= 3, (callback) => store.set(key, { cookie, record }, callback))
     },
     async remove(key) {
       await called(store.destroy.length >= 2, (callback) => store.destroy(key, callback))
     },
   }
+}
+
+/** The cookie of a session that ends `ttl` milliseconds after `now`. Stores differ in which of these they read, so each states it. */
+export function cookieOf(ttl: number, now: number): ExpressSession['cookie'] {
+  return { originalMaxAge: ttl, maxAge: ttl, expires: new Date(now + ttl), path: '/', httpOnly: true }
 }
 
 /** The record in a foreign session. A value without one is passed on as it is, and counts as corrupt. */

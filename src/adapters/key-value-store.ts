@@ -1,6 +1,13 @@
 // The store contract over a foreign store that only gets, sets and removes. A record is passed as one text, so that it survives
 // what the foreign store does with objects. Each write reads, compares and writes within one turn of its key.
-import { CorruptRecord, type Replaced, type SessionRecord, type SessionStore } from '../store.ts'
+import {
+  CorruptRecord,
+  isObject,
+  unlessCorrupt,
+  type Replaced,
+  type SessionRecord,
+  type SessionStore,
+} from '../store.ts'
 import { queueOf, within, type KeyedQueue, type Turn } from './keyed-queue.ts'
 
 /** A foreign store, as an adapter presents it. Its errors are passed on as they are. */
@@ -104,12 +111,7 @@ export class KeyValueStore implements SessionStore {
   /** The record of that key; `undefined` where it is missing or corrupt. */
   async #readable(turn: Turn, key: string): Promise<SessionRecord | undefined> {
     const held = await turn.read(() => this.#client.get(key))
-    try {
-      return this.#decode(held, key)
-    } catch (error) {
-      if (error instanceof CorruptRecord) return undefined
-      throw error
-    }
+    return unlessCorrupt(() => this.#decode(held, key))
   }
 
   #decode(held: unknown, key: string): SessionRecord | undefined {
@@ -148,12 +150,8 @@ function speaksToMemcached(foreign: object): boolean {
 /** A record as JSON; bytes as base64. */
 function encode({ payload, ...rest }: SessionRecord): string {
   const { key, version, owner, createdAt, lastSeenAt, expiresAt, meta } = rest
-  const content = typeof payload === 'string' ? { payload } : { bytes: bytesOf(payload).toString('base64') }
+  const content = typeof payload === 'string' ? { payload } : { bytes: Buffer.from(payload).toString('base64') }
   return JSON.stringify({ key, version, owner, createdAt, lastSeenAt, expiresAt, meta, ...content })
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength)
 }
 
 /**
@@ -192,4 +190,9 @@ function isEncoded(found: unknown): found is Encoded {
     texts.every((value) => value === undefined || typeof value === 'string') &&
     (typeof fields['payload'] === 'string' || typeof fields['bytes'] === 'string')
   )
+}
+
+/** What a foreign store failed with. By its shape: under Jest, errors of Node's own modules are of another realm. */
+export function errorOf(failure: unknown): Error {
+  return isObject(failure) && 'message' in failure ? (failure as Error) : new Error(String(failure))
 }

@@ -19,18 +19,11 @@ interface Line {
   length: number
 }
 
-/** What is known of a key with an unsettled write of a lapsed turn. */
-interface Overdue {
-  /** The newest write since then that was answered. */
-  newest: Call | undefined
-  timer: NodeJS.Timeout | undefined
-}
-
 /** The calls of one foreign store. */
 export class KeyedQueue {
   readonly #lines = new Map<string, Line>()
-  /** Keys with an unsettled write of a lapsed turn. */
-  readonly #overdue = new Map<string, Overdue>()
+  /** Keys with an unsettled write of a lapsed turn, and the newest write since then. */
+  readonly #overdue = new Map<string, { newest?: Call; timer?: NodeJS.Timeout }>()
   /** How many calls were made so far, and the number of the last one that was answered. */
   asked = 0
   lastAnswered = 0
@@ -68,7 +61,7 @@ export class KeyedQueue {
 
   /** For a turn that lapsed during a write: when that write lands, the newest one is repeated, so that it is not undone. */
   writeLater(key: string, late: Promise<unknown>): void {
-    const overdue = this.#overdue.get(key) ?? { newest: undefined, timer: undefined }
+    const overdue = this.#overdue.get(key) ?? {}
     if (this.#overdue.has(key) || this.#overdue.size < MAX_OVERDUE_KEYS) {
       this.#overdue.set(key, overdue)
       clearTimeout(overdue.timer)
@@ -143,13 +136,13 @@ export class Turn {
 
   async write(call: Call): Promise<void> {
     this.#assertGoing()
+    this.#queue.noteWrite(this.#key, call)
     const answer = this.#ask(call)
     this.#write = answer
     await answer
     this.#write = undefined
     // If this turn lapsed, a later turn may have compared with the state before this write: then the later turn's write stands.
     this.#assertGoing()
-    this.#queue.noteWrite(this.#key, call)
   }
 
   async #ask<T>(call: Call<T>): Promise<T> {

@@ -3,7 +3,7 @@
 import { invalidMix } from '../errors.ts'
 import type { SessionStore } from '../store.ts'
 import { assertStore, notByCallback } from './arguments.ts'
-import { KeyValueStore, type KeyValueClient } from './key-value-store.ts'
+import { errorOf, KeyValueStore, type KeyValueClient } from './key-value-store.ts'
 
 /** A Keyv, or anything else with these methods. */
 export interface KeyvLike {
@@ -48,7 +48,7 @@ function clientOf(keyv: KeyvLike): KeyValueClient {
     const before = errors
     const answer = await call()
     if (errors === before) return answer
-    throw lastError instanceof Error ? lastError : new Error(String(lastError))
+    throw errorOf(lastError)
   }
   return {
     async get(key) {

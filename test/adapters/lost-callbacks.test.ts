@@ -174,3 +174,36 @@ test.serial('a write that is lost while an earlier one is remembered is guarded 
 
   t.is((await adapter.read(record.key, NOW))?.payload, '')
 })
+
+test.serial(
+  'an end that lands late stays an end, though an earlier write of the same session was late as well',
+  async (t) => {
+    const pass = stopClock(t)
+    const store = new MongoShape()
+    const adapter = fromExpressStore(store)
+    const record = newRecord()
+    await adapter.create(record, NOW)
+    loseNext(store)
+    const first = Promise.resolve(adapter.replace({ ...record, version: 2, payload: 'never answered' }, 1, NOW))
+    first.catch(() => undefined)
+    const second = adapter.replace({ ...record, version: 2, payload: 'live' }, 1, NOW)
+    await turns()
+    await adapter.read('another', NOW)
+    pass(500)
+    t.is(await soon(second), 'done')
+
+    // The answer to a logout is late, and a request behind it came too late itself: it writes nothing.
+    const landEnd = loseNext(store)
+    const ended = adapter.replace({ ...record, version: 3, payload: '', expiresAt: NOW + 60_000 }, 2, NOW)
+    const stale = adapter.replace({ ...record, version: 100 }, 99, NOW)
+    await turns()
+    await adapter.read('another', NOW)
+    pass(500)
+    t.is(await soon(stale), 'stale')
+    landEnd()
+    await t.throwsAsync(async () => ended, { message: /did not answer in time/ })
+    await turns()
+
+    t.is((await adapter.read(record.key, NOW))?.payload, '')
+  },
+)
