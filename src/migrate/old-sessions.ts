@@ -2,9 +2,11 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import Keygrip from 'keygrip'
 import type { Context } from 'koa'
-import { MAX_TTL } from '../adapters/key-value-store.ts'
+import { cookieOf } from '../adapters/express.ts'
+import { errorOf, MAX_TTL } from '../adapters/key-value-store.ts'
 import { inTime } from '../deadlines.ts'
-import { invalidMix, invalidSecret, invalidType, SessionError } from '../errors.ts'
+import { invalidType, SessionError } from '../errors.ts'
+import { assertNames } from '../option-functions.ts'
 
 /** What an old session held. */
 export type OldData = Record<string, unknown>
@@ -71,7 +73,7 @@ const TIMEOUT = 5000
  * @throws {TypeError} for unknown options and for values of a wrong type.
  */
 export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
-  checkOptions('fromKoaSession()', options, ['key', 'store', 'keys'])
+  assertNames(options, 'fromKoaSession()', ['key', 'store', 'keys'])
   const { key = 'koa.sess', store, keys } = options
   if (typeof key !== 'string') throw invalidType('options.key', 'the name of the old cookie', key)
   if (store !== undefined) checkStore(store, 'a store for koa-session')
@@ -123,7 +125,7 @@ function keygripOf(keys: unknown): OldKeygrip {
   if (typeof (keys as Partial<OldKeygrip> | undefined)?.verify === 'function') return keys as OldKeygrip
   if (Array.isArray(keys) && keys.length > 0 && keys.every((key) => typeof key === 'string' && key !== ''))
     return new Keygrip(keys as string[])
-  throw invalidSecret('options.keys', 'a Keygrip or a non-empty list of the secrets that koa-session signed with', keys)
+  throw invalidType('options.keys', 'a Keygrip or a non-empty list of the secrets that koa-session signed with', keys)
 }
 
 function decoded(value: string): unknown {
@@ -158,12 +160,12 @@ export interface ExpressSessionOptions {
  * @throws {TypeError} for unknown options and for values of a wrong type.
  */
 export function fromExpressSession(options: ExpressSessionOptions): OldSessions {
-  checkOptions('fromExpressSession()', options, ['name', 'secret', 'store'])
+  assertNames(options, 'fromExpressSession()', ['name', 'secret', 'store'])
   const { name: cookieName = 'connect.sid', secret, store } = options
   if (typeof cookieName !== 'string') throw invalidType('options.name', 'the name of the old cookie', cookieName)
   const secrets: unknown[] = [secret].flat()
   if (secrets.length === 0 || !secrets.every((one) => typeof one === 'string' && one !== ''))
-    throw invalidSecret('options.secret', 'a secret or a list of them', secret)
+    throw invalidType('options.secret', 'a secret or a list of them', secret)
   checkStore(store, 'a store for express-session')
   return {
     cookies: [cookieName],
@@ -188,13 +190,7 @@ export function fromExpressSession(options: ExpressSessionOptions): OldSessions 
         await called((callback) => store.destroy?.(name, callback))
         return
       }
-      const cookie = {
-        originalMaxAge: left,
-        maxAge: left,
-        expires: new Date(now + left),
-        path: '/',
-        httpOnly: true,
-      }
+      const cookie = cookieOf(left, now)
       await called((callback) => store.set(name, { ...data, cookie } as never, callback))
     },
   }
@@ -216,7 +212,7 @@ function called(call: (callback: (error: unknown, value?: unknown) => void) => u
   return answered(
     () =>
       new Promise((resolve, reject) => {
-        const refuse = (error: unknown): void => reject(error instanceof Error ? error : new Error(String(error)))
+        const refuse = (error: unknown): void => reject(errorOf(error))
         const answer = call((error, value) => {
           const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException
           // Like express-session: a missing file is a missing session. A missing socket is an outage.
@@ -243,14 +239,6 @@ function checkStore(store: unknown, rule: string): void {
   const { get, set } = (store ?? {}) as { get?: unknown; set?: unknown }
   if (typeof get !== 'function' || typeof set !== 'function')
     throw invalidType('options.store', `${rule}, with get and set`, store)
-}
-
-/** @throws {TypeError} if the options are not an object, or have names other than these. */
-export function checkOptions(what: string, options: unknown, names: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) throw invalidType(`the options of ${what}`, 'an object', options)
-  const unknown = Object.keys(options).find((name) => !names.includes(name))
-  if (unknown !== undefined)
-    throw invalidMix(`options.${unknown} is no option of ${what}: the options are ${names.join(', ')}`)
 }
 
 function isObject(value: unknown): value is OldData {

@@ -2,6 +2,7 @@
 // session that another request made of it, or loses its own session because the old one has ended.
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Context } from 'koa'
+import { isWebSocket } from '../cookie/cross-site.ts'
 import { atMost } from '../deadlines.ts'
 import { invalidMix, SessionError } from '../errors.ts'
 import { MAX_COOKIE_AGE } from '../record/lifetime.ts'
@@ -34,6 +35,8 @@ export interface Settings<Data extends object> {
 export class Passage<Data extends object> {
   readonly #settings: Settings<Data>
   readonly #atWork: Map<string, Promise<void>>
+  /** Whether a chain around this one has met the session already. */
+  readonly #isForwarded: boolean
   readonly #ctx: Context
   readonly #session: SessionManager<Data>
   /** What is behind the session. */
@@ -57,9 +60,11 @@ export class Passage<Data extends object> {
     atWork: Map<string, Promise<void>>,
     ctx: Context,
     session: SessionManager<Data>,
+    isForwarded: boolean,
   ) {
     this.#settings = settings
     this.#atWork = atWork
+    this.#isForwarded = isForwarded
     this.#ctx = ctx
     this.#session = session
     this.#request = requestSessionOf(session)
@@ -79,6 +84,10 @@ export class Passage<Data extends object> {
     if (this.#session.origin === 'resumed') {
       const isTied = overlap > 0 && (await this.#checkTie())
       if (!isTied && hasCookie && (await this.#isOver())) this.#clearCookies()
+    } else if (this.#isForwarded) {
+      // The chain around this one has taken it over, or found nothing to take over.
+      if (overlap > 0 && this.#request.status === 'live') await this.#checkTie()
+      return
     }
     // A session that ended with its old one is none from here on: the cookie may name another old session, of a new sign-in there.
     const { origin } = this.#session
@@ -88,10 +97,12 @@ export class Passage<Data extends object> {
       this.#isUnbound = true
       return
     }
+    if (overlap === 0 && this.#isBeside()) return
     const name = from.nameIn(this.#ctx)
     // Without an overlap, only a browser without our cookie goes on: one whose session has ended, by a logout for example, stays
-    // signed out. With it, the user may have signed in through an old process since: the claim tells the two cases apart.
-    const mayGoOn = origin === 'new' || (overlap > 0 && from.isStored && ['expired', 'invalid'].includes(origin))
+    // signed out. With it, the user may have signed in through an old process since: the claim tells the two cases apart. A cookie
+    // of our name that is not ours tells nothing.
+    const mayGoOn = origin !== 'expired' || (overlap > 0 && from.isStored)
     const isOpen = this.#now() < until
     const goesOn = isOpen && mayGoOn && name !== undefined && (await this.#goOver(name))
     // Without any cookie, the next request would begin a session that replaces the one under the new id.
@@ -111,9 +122,9 @@ export class Passage<Data extends object> {
     const newId = idOf(this.#session)
     // After a sign-out, or a sign-in as another owner, an old process must not find the previous user signed in. Where pending
     // changes are not stored, the stored owner counts.
-    if (newId === undefined || willEnd) return this.#end(old)
-    if (owner !== undefined && (isDropped ? this.#session.owner : ownerToBe(this.#request)) !== owner)
-      return this.#end(old)
+    if (newId === undefined || willEnd || this.#request.hasEndedIt) return this.#end(old)
+    // Of a visitor as well: who planted the old cookie, or copied it, must not find the user who signed in since.
+    if ((isDropped ? this.#session.owner : ownerToBe(this.#request)) !== owner) return this.#end(old)
     if (newId === id) return
     await claims.tie(this.#store, newId, tie, this.#now())
     if (old !== undefined) await this.#settle(old, newId)
@@ -170,6 +181,14 @@ export class Passage<Data extends object> {
     // The path as the browser sees it: `ctx.path` is another one inside a mounted app.
     const [asked = ''] = this.#ctx.originalUrl.split('?', 1)
     return asked === path || asked.startsWith(path.endsWith('/') ? path : `${path}/`)
+  }
+
+  /** Whether the response gives the browser no cookie of ours: that to a WebSocket's upgrade, or to what a page of another site embeds. */
+  #isBeside(): boolean {
+    const { request, cookie } = this.#request.info
+    const isEmbedded =
+      this.#ctx.get('Sec-Fetch-Site') === 'cross-site' && !['', 'document'].includes(this.#ctx.get('Sec-Fetch-Dest'))
+    return isWebSocket(request.headers.upgrade ?? '') || (isEmbedded && !cookie.attributes.includes('SameSite=None'))
   }
 
   /** Whether the old cookie beside a live session of ours is no longer needed. If so, ends the old session where that is still due. */

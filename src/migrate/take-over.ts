@@ -3,9 +3,9 @@
 import type { Middleware } from 'koa'
 import { duration, type Duration } from '../duration.ts'
 import { invalidType, invalidValue, isAnswer } from '../errors.ts'
-import { clockOf } from '../option-functions.ts'
+import { assertNames, clockOf } from '../option-functions.ts'
 import { tryCurrentSession, type SessionData, type SessionManager } from '../session/manager.ts'
-import { checkOptions, type OldData, type OldSessions } from './old-sessions.ts'
+import type { OldData, OldSessions } from './old-sessions.ts'
 import { Passage, type Settings } from './passage.ts'
 
 /** Options of {@link takeOver}. */
@@ -66,13 +66,15 @@ export interface TakeOverOptions<Data extends object = SessionData> {
 export function takeOver<Data extends object = SessionData>(options: TakeOverOptions<Data>): Middleware {
   const settings = settingsOf(options)
   const atWork = new Map<string, Promise<void>>()
+  const met = new WeakSet<object>()
   return async (ctx, next) => {
     const session = tryCurrentSession<Data>()
     if (session === undefined) {
       await next()
       return
     }
-    const passage = new Passage(settings, atWork, ctx, session)
+    const passage = new Passage(settings, atWork, ctx, session, met.has(session))
+    met.add(session)
     await passage.enter()
     let isDropped = false
     try {
@@ -87,7 +89,7 @@ export function takeOver<Data extends object = SessionData>(options: TakeOverOpt
 }
 
 function settingsOf<Data extends object>(options: TakeOverOptions<Data>): Settings<Data> {
-  checkOptions('takeOver()', options, ['from', 'until', 'overlap', 'goOn', 'cookie', 'now'])
+  assertNames(options, 'takeOver()', ['from', 'until', 'overlap', 'goOn', 'cookie', 'now'])
   const { from, until, overlap = 0, goOn, cookie = {}, now } = options
   if (typeof (from as Partial<OldSessions> | undefined)?.nameIn !== 'function')
     throw invalidType('options.from', 'fromKoaSession() or fromExpressSession()', from)
@@ -95,13 +97,6 @@ function settingsOf<Data extends object>(options: TakeOverOptions<Data>): Settin
   if (typeof until !== 'number') throw invalidType('options.until', rule, until)
   if (!Number.isFinite(until)) throw invalidValue('options.until', rule, until)
   if (typeof goOn !== 'function') throw invalidType('options.goOn', 'a function', goOn)
-  checkOptions('the cookie of takeOver()', cookie, ['path', 'domain'])
-  return {
-    from,
-    until,
-    overlap: overlap === 0 ? 0 : duration(overlap, 'options.overlap'),
-    goOn,
-    cookie,
-    now: clockOf(now),
-  }
+  assertNames(cookie, 'the cookie of takeOver()', ['path', 'domain'])
+  return { ...options, overlap: overlap === 0 ? 0 : duration(overlap, 'options.overlap'), cookie, now: clockOf(now) }
 }
