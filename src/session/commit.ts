@@ -96,7 +96,7 @@ async function commitEarly(session: RequestSession): Promise<void> {
     const code = error instanceof SessionError ? error.code : 'an error'
     session.core.events.notice(
       'LATE_COMMIT',
-      `a response was over before its middleware returned, and what was pending in its session could not be stored (${code}): await everything before the response ends`,
+      `a response was over before its middleware returned, and its session could not be stored (${code}): await everything before the response ends`,
     )
   }
 }

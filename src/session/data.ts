@@ -15,6 +15,12 @@ export type DataSession = Pick<RequestSession, 'core' | 'publicId' | 'status' | 
 
 const NO_ENTRIES: readonly Entry[] = []
 
+/**
+ * How changes were dealt with, if not stored: `'failed'`, or the objects that were held when the session began anew. What was
+ * written since is new there, but for what was written into an object of the session before.
+ */
+export type Detached = 'failed' | ReadonlySet<unknown>
+
 export class Data {
   #snapshot: Snapshot
   readonly #codec: Codec
@@ -88,8 +94,11 @@ export class Data {
     this.#entries?.filter((entry) => isObject(entry.value) || this.#isChanged(entry))
   }
 
-  /** `changes` are dealt with, and the snapshot is another one: objects lent before are detached, and writing to them throws. */
-  detach(snapshot: Snapshot, changes: Changes): void {
+  /**
+   * `changes` are dealt with, and the snapshot is another one: objects lent before are detached, and writing to them throws. See
+   * {@link Detached} for `how`.
+   */
+  detach(snapshot: Snapshot, changes: Changes, how?: Detached): void {
     this.#snapshot = snapshot
     if (this.#entries === undefined) return
     const dealtWith = new Map(changes.map((change) => [change.key, change]))
@@ -100,9 +109,13 @@ export class Data {
       if (seen !== undefined) entry.base = seen.value
       const stored = valueOf(snapshot, entry.key)
       const { value } = entry
+      if (typeof how === 'object' && stored === ABSENT) {
+        if (lent.has(value as object) || how.has(value)) return false
+        if (seen === undefined) entry.base = ABSENT
+      }
       if (this.#isChanged(entry)) {
         // Written during the store call: still pending.
-        if (seen !== undefined) entry.base = stored
+        if (seen !== undefined) entry.base = how === 'failed' ? seen.base : stored
         attached.push(value)
         return true
       }
@@ -113,6 +126,12 @@ export class Data {
       return true
     })
     this.#freezeLent(attached)
+  }
+
+  /** Forgets what was assigned and changed nothing. @returns the objects that are assigned. */
+  held(): ReadonlySet<unknown> {
+    this.settle(this.#snapshot, NO_CHANGES.changes)
+    return new Set(this.#entries?.list.map(({ value }) => value).filter(isObject))
   }
 
   /** Forgets what this request changed. */
@@ -170,7 +189,7 @@ export class Data {
 
   /** The form in which a value is stored; `undefined` if it is not stored. */
   #kept(key: string, value: unknown): unknown {
-    if (value === ABSENT || value === undefined) return undefined
+    if (value === ABSENT || value === undefined) return
     return this.#isScalar(value) ? value : this.#codec.copy(value, 'session.data', key)
   }
 
@@ -253,7 +272,7 @@ export class Data {
     },
     getOwnPropertyDescriptor(target, key) {
       const data = target.#toRead()
-      if (typeof key === 'symbol' || !data.#has(key)) return undefined
+      if (typeof key === 'symbol' || !data.#has(key)) return
       return { value: data.#read(key), writable: true, enumerable: true, configurable: true }
     },
     defineProperty(target, key, property) {

@@ -1,26 +1,27 @@
 // Ends a session, or what took its place.
 import { goneError } from '../errors.ts'
 import type { DestroyReason } from '../events.ts'
-import { isEnded } from '../record/record.ts'
+import { isUnsafe } from '../cookie/cross-site.ts'
+import { isEnded, readMetadata } from '../record/record.ts'
 import { endedRecord } from '../record/tombstone.ts'
 import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import type { RequestSession } from './request-session.ts'
+import { assertSameSite } from './cross-site.ts'
 import { changeNewest } from './retry.ts'
 import { followRecord } from './successors.ts'
 
 /** Ends the session; see the manager. */
 export async function destroy(session: RequestSession): Promise<void> {
   if (session.status === 'destroyed') return
-  const { core, origin, cookie } = session
-  const record = session.record ?? (await presentedRecord(session))
+  const { record, core, origin, cookie } = session
   // By the clock of its arrival: the tombstone of a new id leads to the session for as long as the store has it.
   const before = Math.max(core.settings.now() - session.now, 0) + CLOCKS_APART
-  const { hasEndedIt } = session
+  let hasEnded = session.hasEndedIt
   // If this fails, it may have been carried out all the same, as another try finds.
   session.hasEndedIt = true
-  const hasEnded =
-    (record !== undefined && (await endSession(core, record, 'sign-out', undefined, before))) || hasEndedIt
+  for (const target of [record, await presentedRecord(session)])
+    if (target !== undefined && (await endSession(core, target, 'sign-out', undefined, before))) hasEnded = true
   session.status = 'destroyed'
   session.ending?.end(goneError())
   // The cookie is cleared only if this request came with the session and ended it: otherwise the browser may hold a fresh
@@ -29,12 +30,20 @@ export async function destroy(session: RequestSession): Promise<void> {
   else cookie.withdraw()
 }
 
-/** A session that has expired for this process alone, by its clock or its options, and lives for others. */
-async function presentedRecord({ core, origin, presented, now }: RequestSession): Promise<SessionRecord | undefined> {
+/**
+ * The record of a session that has expired for this process alone, by its clock or its options, and lives for others.
+ *
+ * @throws {SessionError} `ERR_SESSION_CROSS_SITE`, as for any live session.
+ */
+export async function presentedRecord(session: RequestSession): Promise<SessionRecord | undefined> {
+  const { core, info, origin, presented, now } = session
   if (origin !== 'expired' || presented === undefined) return
   const found = await core.store.read(presented, now - CLOCKS_APART)
   // What took the place of a replaced id is not of this request.
-  if (typeof found === 'object' && !isEnded(found)) return found
+  if (typeof found !== 'object' || isEnded(found)) return
+  if (isUnsafe(info.request)) assertSameSite(core, info, undefined)
+  const binding = readMetadata(found)?.binding
+  if (binding === undefined || core.binding?.isProven(info, binding, now) !== false) return found
 }
 
 /**

@@ -70,7 +70,7 @@ export function orDrop<T>(
   const drop = (error: unknown): never => {
     if (noted === undefined) session.drop()
     else {
-      session.pending.detach(session.stored, noted)
+      session.pending.detach(session.stored, noted, 'failed')
       if (isReplacing === true) session.facade?.settled('ended')
     }
     throw error

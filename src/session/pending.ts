@@ -1,6 +1,6 @@
 // What the handlers of one request changed and is not stored yet.
 import { NO_CHANGES, type PendingChanges, type Snapshot } from '../record/changes.ts'
-import type { Data } from './data.ts'
+import type { Data, Detached } from './data.ts'
 import type { FlashMessages } from './flash.ts'
 import type { Stored } from '../record/record.ts'
 
@@ -45,8 +45,8 @@ export class Pending {
   }
 
   /** `changes` are dealt with, and data is no longer the same: objects handed out before are detached. */
-  detach(stored: Stored, changes: PendingChanges): void {
-    this.data?.detach(stored.data, changes.changes)
+  detach(stored: Stored, changes: PendingChanges, how?: Detached): void {
+    this.data?.detach(stored.data, changes.changes, how)
     this.#forget(changes)
   }
 

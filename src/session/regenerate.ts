@@ -2,17 +2,18 @@
 import { headersSentError } from '../errors.ts'
 import type { PendingChanges, Snapshot } from '../record/changes.ts'
 import { applyChanges, conflictingKeys, draftOf } from '../record/merge.ts'
-import { emptyDraft, NOTHING_STORED, type Draft } from '../record/record.ts'
+import { emptyDraft, isEnded, NOTHING_STORED, type Draft } from '../record/record.ts'
 import { tombstoneOf } from '../record/tombstone.ts'
 import type { Replaced } from '../store.ts'
 import { abandon, createRecord, deleteUnused, insert } from './create.ts'
+import { endSession, presentedRecord } from './destroy.ts'
 import { orDrop } from './exclusive.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
 import { applyOwner, assertNotBroughtBack, finishSignIn, isSomebodyElse, ownerInData, signedIn } from './owner.ts'
 import type { RequestSession } from './request-session.ts'
 import { refuseConflict, type Attempt } from './change.ts'
 import { retryOnConflict } from './retry.ts'
-import { followSuccessors } from './successors.ts'
+import { followRecord } from './successors.ts'
 import { refusesData } from './validation.ts'
 
 /** Which keys of data are kept under a new id: all, none, or these. */
@@ -38,6 +39,8 @@ export async function regenerate(
   if (session.phase !== 'open' || !session.cookie.canSend) throw headersSentError('the session got a new id')
   session.open()
   await orDrop(session, async (note) => {
+    const before = session.record?.owner
+    const held = session.pending.data?.held() ?? new Set()
     let pending = session.pending.collect()
     note(pending)
     // Without what other requests store in the old session from now on.
@@ -45,7 +48,8 @@ export async function regenerate(
     const renewal = { pending, keep: keep !== 'seen' && keep, owner }
     const hasRotated = session.status === 'live' && (await rotate(session, renewal))
     if (!hasRotated) await begin(session, renewal)
-    session.pending.detach(session.stored, pending)
+    const isAnew = keep !== true || !hasRotated || isSomebodyElse(before, session.record?.owner)
+    session.pending.detach(session.stored, pending, isAnew ? held : undefined)
   })
 }
 
@@ -53,10 +57,10 @@ export async function regenerate(
 async function rotate(session: RequestSession, renewal: Renewal): Promise<boolean> {
   const { pending, owner } = renewal
   const attempt = (): Promise<Replaced> => {
-    const { core, stored } = session
+    const { core, stored, record } = session
     const now = core.settings.now()
-    const conflicts =
-      pending.seen === undefined ? conflictingKeys(stored.data, pending.changes, core.payload.codec) : []
+    const kept = keptOf(pending, isSomebodyElse(record?.owner, owner) && renewal.keep === true ? false : renewal.keep)
+    const conflicts = pending.seen === undefined ? conflictingKeys(stored.data, kept.changes, core.payload.codec) : []
     if (conflicts.length > 0) refuseConflict(session, conflicts)
     const ground = draftOf(stored, requireRecord(session), pending, now)
     // A sign-in keeps no data that breaks the schema.
@@ -85,6 +89,9 @@ async function begin(session: RequestSession, renewal: Renewal): Promise<void> {
   const ground = hasEnded ? emptyDraft(now) : draftOf(session.stored, undefined, renewal.pending, now)
   const draft = carryOver(session, ground, hasEnded ? { ...renewal, keep: false } : renewal, now)
   if (isUnbound && draft.owner === undefined) refuse(session)
+  // A fresh start is a logout, too.
+  const old = renewal.keep === false && owner === undefined ? await presentedRecord(session) : undefined
+  if (old !== undefined) await endSession(session.core, old, 'sign-out')
   if (hasEnded) session.forgetEnded()
   session.forgetId()
   await insert(session, draft, now)
@@ -199,8 +206,9 @@ export async function joinSuccessor(session: RequestSession, pending: PendingCha
   const wanted = ownerInData(core, draftOf(session.stored, record, pending, now))
   // Only a change that itself signs that owner in follows: no other request from before the new id may change the successor.
   if (wanted === undefined || wanted === record.owner) return false
-  const key = await followSuccessors(core, record.key)
-  const newest = key === undefined ? undefined : await readLive(core, key, session.scope)
+  const ended = await core.store.read(record.key, now)
+  const target = typeof ended === 'object' && isEnded(ended) ? await followRecord(core, ended) : undefined
+  const newest = target && (await readLive(core, target.key, session.scope))
   if (newest?.record.owner !== wanted) return false
   takeNewer(session, newest)
   session.instantsAt = now

@@ -128,8 +128,6 @@ async function tryTogether(changes: readonly WaitingChange[]): Promise<boolean> 
   try {
     const isDone = await retryOnConflict(
       () => {
-        // The refresh reads the instants of all of them, once.
-        if (sessions.some((one) => one.info.isPassive && hasStaleInstants(one))) return 'stale'
         joined = prepareTogether(changes)
         const last = joined.at(-1)
         // They cannot be stored by one write.
@@ -138,6 +136,8 @@ async function tryTogether(changes: readonly WaitingChange[]): Promise<boolean> 
         return written.answer
       },
       () => first !== undefined && refresh(first, sessions),
+      // The refresh reads the instants of all of them, once.
+      sessions.some((one) => one.info.isPassive && hasStaleInstants(one)) ? 'stale' : undefined,
     )
     const last = joined.at(-1)
     if (!isDone || last === undefined || written === undefined) return false

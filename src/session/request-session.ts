@@ -221,7 +221,8 @@ export class RequestSession {
 
   setMaxAge(maxAge: number): void {
     // Setting 0 while the options apply is no change, unless work under way may be storing a `maxAge` above 0.
-    const isChange = maxAge > 0 || this.metadata.maxAge > 0 || (this.maxAge > 0 && this.busy !== undefined)
+    const isChange =
+      maxAge > 0 || this.metadata.maxAge > 0 || (this.maxAge > 0 && (this.busy !== undefined || this.core.running > 0))
     this.pending.maxAge = isChange ? maxAge : undefined
   }
 
@@ -260,6 +261,7 @@ export class RequestSession {
   /** Drops an ended session before a sign-in begins another one. Aborts the signal of the old one, and does nothing else. */
   forgetEnded(): void {
     this.record = undefined
+    this.mergedKeys = NO_KEYS
     if (this.status === 'live') this.status = 'gone'
     this.cookie.withdraw()
     this.ending?.unwatch()

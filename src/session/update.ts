@@ -66,7 +66,11 @@ class Update<Result> {
   async #attempt(note: (pending: PendingChanges) => void): Promise<Replaced> {
     const session = this.#session
     // A method that was called before may have stored pending changes and not yet marked them as dealt with.
-    if (session.busy !== undefined) await session.busy.catch(() => undefined)
+    let before: Promise<unknown> | undefined
+    while (session.busy !== before) {
+      before = session.busy
+      await before?.catch(() => undefined)
+    }
     if (session.status !== 'new' && session.status !== 'live') return refuse(session)
     if (session.refusal !== undefined) throw session.refusal
     const ground = session.record

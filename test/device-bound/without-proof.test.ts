@@ -6,19 +6,22 @@ import { KEYS, served } from '../support/app.ts'
 import { boundDevice, boundSite, MINUTE, seen } from '../support/bound-site.ts'
 import { Device } from '../support/device.ts'
 
-test.serial('with lazy false a look without proof replaces no cookie: the browser proves itself and goes on', async (t) => {
-  const site = await boundSite(t, { lazy: false })
-  const device = await boundDevice(site)
-  site.clock.now += 11 * MINUTE
+test.serial(
+  'with lazy false a look without proof replaces no cookie: the browser proves itself and goes on',
+  async (t) => {
+    const site = await boundSite(t, { lazy: false })
+    const device = await boundDevice(site)
+    site.clock.now += 11 * MINUTE
 
-  // Not held back by the browser: another subdomain of cookie.domain, an older tab.
-  const look = await device.get('/')
+    // Not held back by the browser: another subdomain of cookie.domain, an older tab.
+    const look = await device.get('/')
 
-  t.is(seen(look).origin, 'unbound')
-  t.deepEqual(look.setCookie, [])
-  t.is((await device.refresh()).status, 200)
-  t.like(seen(await device.get('/')), { origin: 'resumed', owner: 'ada', isBound: true })
-})
+    t.is(seen(look).origin, 'unbound')
+    t.deepEqual(look.setCookie, [])
+    t.is((await device.refresh()).status, 200)
+    t.like(seen(await device.get('/')), { origin: 'resumed', owner: 'ada', isBound: true })
+  },
+)
 
 interface Things {
   lang?: string

@@ -302,3 +302,20 @@ test('Clear-Site-Data goes with a response that clears the cookie, and with no o
   t.is((await visitor.get('/out')).headers.get('clear-site-data'), '"cache", "storage"')
   t.is((await visitor.get('/out')).headers.get('clear-site-data'), null)
 })
+
+test('a page of another site ends no session that has expired for this process alone', async (t) => {
+  const store = new MemoryStore()
+  const clock = { now: 1_800_000_000_000 }
+  const now = (): number => clock.now
+  const patient = await site(t, { store, now })
+  const strict = await site(t, { store, now, idleTimeout: '1m' })
+  const cookie = await patient.visitor.cookie()
+  clock.now += 120_000
+
+  await fetch(`http://${strict.host}/out`, { method: 'POST', headers: { ...CROSS, cookie } })
+  t.is((await patient.visitor.get('/')).body, 'resumed')
+
+  // The user's own logout reaches it.
+  await fetch(`http://${strict.host}/out`, { method: 'POST', headers: { 'sec-fetch-site': 'same-origin', cookie } })
+  t.is((await patient.visitor.get('/')).body, 'expired')
+})

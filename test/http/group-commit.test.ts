@@ -411,3 +411,30 @@ test('a sign-in that met a write is told, with what its limit ends, in the async
     'destroy in second',
   ])
 })
+
+test('polls over a store whose reads take longer than a second read its instants once', async (t) => {
+  let now = Date.now()
+  let asked = 0
+  let slow = 0
+  class SlowStore extends RemoteStore {
+    override async read(...args: Parameters<FaultyStore['read']>) {
+      if (slow-- > 0) now += 1001
+      return super.read(...args)
+    }
+  }
+  const { app, together } = await crowd(t, {
+    store: new SlowStore(new PlainStore()),
+    now: () => now,
+    passive: () => asked++ > 0,
+  })
+
+  const replies = await together(
+    10,
+    (data, at) => (data[`key${at}`] = at),
+    () => Promise.resolve(((slow = 20), (now += 1001))),
+  )
+
+  statuses(t, replies)
+  const { read = 0, replace = 0 } = app.store.counted()
+  t.true(read <= 3 && replace <= 3, `${read} reads, ${replace} replaces`)
+})

@@ -529,3 +529,22 @@ claim(
     t.is((await login).status, 200)
   },
 )
+
+claim('a sign-in after a session that ended tells no merge of that one', async (t, { visitor, scene }) => {
+  await visitor.does(({ data }) => (data.a = 1))
+  const elsewhere = (await scene.mount()).sender(await visitor.cookie())
+
+  const login = await visitor.starts(async (session, wait) => {
+    session.data.a = 2
+    await wait()
+    await t.throwsAsync(session.save(), { code: 'ERR_SESSION_GONE' })
+    await session.signIn('ada')
+  })
+  // Known to this process, so that save() takes it over before it asks the store.
+  await visitor.does(({ data }) => (data.b = 2))
+  await elsewhere.does((session) => session.destroy())
+  scene.events.length = 0
+  await login.ends()
+
+  t.deepEqual(scene.heard('merge'), [])
+})

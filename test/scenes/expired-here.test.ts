@@ -1,17 +1,28 @@
 // A logout in a process where the session reads as expired, and lives by the clock or the options of the others.
-import { claim, HOUR, MINUTE, SECOND, type Options } from '../support/scene.ts'
+import { claim, HOUR, MINUTE, SECOND, type Handler, type Options } from '../support/scene.ts'
 
-claim('a logout by a clock that is ahead ends a session that has expired by it and lives by the others', async (t, stage) => {
-  const { visitor, scene, clock } = stage
-  await visitor.does((session) => session.signIn('ada'))
-  const ahead = (await scene.mount({ now: () => clock.now + 5 * SECOND })).sender(await visitor.cookie())
-  clock.advance(2 * HOUR - SECOND)
+const ends: Record<string, Handler<void>> = {
+  'destroy()': (session) => session.destroy(),
+  // A logout that leaves a message.
+  'regenerate({ keep: false })': (session) => session.regenerate({ keep: false }),
+  'destroy() after save()': async (session) => {
+    await session.save()
+    await session.destroy()
+  },
+}
+for (const [what, end] of Object.entries(ends))
+  claim(`${what} by a clock that is ahead ends a session that lives by the others`, async (t, stage) => {
+    const { visitor, scene, clock } = stage
+    await visitor.does((session) => session.signIn('ada'))
+    const publicId = await visitor.publicId()
+    const ahead = (await scene.mount({ now: () => clock.now + 5 * SECOND })).sender(await visitor.cookie())
+    clock.advance(2 * HOUR - SECOND)
 
-  t.is((await ahead.does((session) => session.destroy())).status, 200)
+    t.is((await ahead.does(end)).status, 200)
 
-  t.is(await visitor.origin(), 'expired')
-  t.deepEqual(await scene.live(), [])
-})
+    t.is(await visitor.origin(), 'expired')
+    t.false((await scene.live()).some(({ key }) => key === publicId))
+  })
 
 const others: Record<string, Options> = {
   'a shorter idleTimeout': { idleTimeout: '5m' },
@@ -40,17 +51,20 @@ for (const [what, options] of Object.entries(others))
   })
 
 // What must stay: a late request with a replaced id ends nothing (late.test.ts has it), one read more and no more.
-claim('a logout with the cookie of a session that has ended for all ends nothing, at one read more at most', async (t, stage) => {
-  const { visitor, clock, store, scene } = stage
-  await visitor.does((session) => session.signIn('ada'))
-  clock.advance(3 * HOUR)
-  store.counted()
+claim(
+  'a logout with the cookie of a session that has ended for all ends nothing, at one read more at most',
+  async (t, stage) => {
+    const { visitor, clock, store, scene } = stage
+    await visitor.does((session) => session.signIn('ada'))
+    clock.advance(3 * HOUR)
+    store.counted()
 
-  const { status, sid } = await visitor.does((session) => session.destroy())
+    const { status, sid } = await visitor.does((session) => session.destroy())
 
-  t.deepEqual([status, sid], [200, []])
-  const { read = 0, ...rest } = store.counted()
-  t.true(read <= 2)
-  t.deepEqual(rest, {})
-  t.deepEqual(scene.heard('destroy'), [])
-})
+    t.deepEqual([status, sid], [200, []])
+    const { read = 0, ...rest } = store.counted()
+    t.true(read <= 2)
+    t.deepEqual(rest, {})
+    t.deepEqual(scene.heard('destroy'), [])
+  },
+)

@@ -1,4 +1,5 @@
 // How long a session lives: the server decides, whatever the browser keeps; and when its cookie is sent again.
+import { Barrier } from '../support/faults.ts'
 import {
   claim,
   DAY,
@@ -644,3 +645,27 @@ claim(
     t.is(code, 'ERR_SESSION_GONE')
   },
 )
+
+for (const isStored of [false, true]) {
+  claim(
+    `a maxAge of 0 while the function of an update runs that will store another one goes back to the options (stored: ${isStored})`,
+    async (t, { visitor }) => {
+      if (isStored) await visitor.does(({ data }) => (data.a = 1))
+
+      await visitor.does(async (session) => {
+        const running = new Barrier()
+        session.maxAge = '30d'
+        const updated = session.update(async (data) => {
+          await running.pass()
+          data.b = 2
+        })
+        await running.arrived
+        session.maxAge = 0
+        running.open()
+        await updated
+      })
+
+      t.deepEqual((await visitor.does(({ data, maxAge }) => [data.b, maxAge])).result, [2, 0])
+    },
+  )
+}

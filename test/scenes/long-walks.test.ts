@@ -150,19 +150,22 @@ for (const [what, { does, aborts }] of Object.entries(cases)) {
   })
 }
 
-claim('destroy() ends the successor also where the clock was set back while its request was under way', async (t, stage) => {
-  const { visitor, scene, clock } = stage
-  await visitor.does(({ data }) => (data.a = 1))
-  const slow = await visitor.loads((session) => session.destroy())
-  clock.advance(-5 * MINUTE)
-  await visitor.does((session) => session.regenerate())
+claim(
+  'destroy() ends the successor also where the clock was set back while its request was under way',
+  async (t, stage) => {
+    const { visitor, scene, clock } = stage
+    await visitor.does(({ data }) => (data.a = 1))
+    const slow = await visitor.loads((session) => session.destroy())
+    clock.advance(-5 * MINUTE)
+    await visitor.does((session) => session.regenerate())
 
-  const reply = await slow.ends()
+    const reply = await slow.ends()
 
-  t.is(reply.status, 200)
-  t.deepEqual(await scene.live(), [], 'a logout is a logout')
-  t.is(maxAgeOf(reply.sid[0]), 0)
-})
+    t.is(reply.status, 200)
+    t.deepEqual(await scene.live(), [], 'a logout is a logout')
+    t.is(maxAgeOf(reply.sid[0]), 0)
+  },
+)
 
 claim(
   'destroy() ends a session of a short lifetime that another request changed after the clock was set back',

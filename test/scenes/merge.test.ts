@@ -474,3 +474,49 @@ claim(
     t.is((await scene.live()).length, 2)
   },
 )
+
+claim(
+  "with onConflict 'throw' what is written while a save() is refused conflicts as well",
+  { onConflict: 'throw' },
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+
+    const slow = await visitor.starts(async (session, wait) => {
+      session.data.a = 2
+      await wait()
+      const refused = t.throwsAsync(session.save(), { code: 'ERR_SESSION_CONFLICT' })
+      // Before anybody knows that another request has changed it.
+      session.data.a = 3
+      await refused
+    })
+    await visitor.does(({ data }) => (data.a = 9))
+
+    const { status, code } = await slow.ends()
+    t.deepEqual([status, code], [409, 'ERR_SESSION_CONFLICT'])
+    t.deepEqual(await visitor.sees(), { a: 9 })
+  },
+)
+
+claim('an object that is changed while a save() fails is told as a conflict', async (t, { visitor, store, scene }) => {
+  await visitor.does(({ data }) => (data.cart = ['pen']))
+  const elsewhere = (await scene.mount()).sender(await visitor.cookie())
+
+  const second = await visitor.starts(async (session, wait) => {
+    session.data.cart?.push('cap')
+    await wait()
+    const read = store.pause('read', 'after')
+    const failed = t.throwsAsync(session.save(), { code: 'ERR_SESSION_STORE' })
+    // The first write is refused as stale; the other request's cart is read; the second write fails.
+    await read.arrived
+    session.data.cart?.push('box')
+    store.next('replace', { kind: 'fail' })
+    read.open()
+    await failed
+  })
+  await elsewhere.does(({ data }) => (data.cart = ['theirs']))
+  scene.events.length = 0
+
+  await second.ends()
+
+  t.true(scene.heard('conflict').some(({ keys }) => keys?.includes('cart')))
+})

@@ -1,5 +1,5 @@
 // Signing in: once, twice at the same time, over somebody else, and from a session that is no more.
-import { claim, DAY, pairOf, SECOND, type Visitor } from '../support/scene.ts'
+import { claim, DAY, pairOf, SECOND, type Handler, type Visitor } from '../support/scene.ts'
 
 const account = async (visitor: Visitor) => (await visitor.does(({ data, owner }) => ({ ...data, owner }))).result
 
@@ -244,3 +244,76 @@ claim('somebody else who signed in meanwhile leaves nothing to a login that was 
   t.deepEqual(result, {})
   t.deepEqual(await account(visitor), { owner: 'ada' })
 })
+
+const asAda: Handler<void> = async (session) => {
+  Object.assign(session.data, { a: 1, cart: ['of ada'] })
+  await session.signIn('ada')
+}
+
+claim('an object of another owner that is written to while a sign-in is under way stays behind', async (t, stage) => {
+  const { visitor, scene } = stage
+  await visitor.does(asAda)
+
+  await visitor.does(async (session) => {
+    const signingIn = session.signIn('eve')
+    session.data.cart?.push('pen')
+    await signingIn
+  })
+
+  const { result } = await visitor.does(({ data, owner }) => ({ ...data, owner }))
+  t.deepEqual(result, { owner: 'eve' })
+  t.deepEqual(scene.heard('conflict'), [])
+})
+
+claim('so it does where the session goes on without an owner', async (t, { visitor }) => {
+  await visitor.does(asAda)
+
+  await visitor.does(async (session) => {
+    const leaving = session.regenerate({ keep: false })
+    session.data.cart?.push('pen')
+    await leaving
+  })
+
+  t.deepEqual((await visitor.does(({ data, owner }) => ({ ...data, owner }))).result, { owner: undefined })
+})
+
+claim(
+  'what is assigned while a sign-in over another owner is under way is kept, whatever it was before',
+  async (t, stage) => {
+    const { visitor, scene } = stage
+    await visitor.does(asAda)
+
+    await visitor.does(async (session) => {
+      const signingIn = session.signIn('eve')
+      // Equal to ada's value: no change of her session, but one of eve's.
+      session.data.a = 1
+      session.data.b = 2
+      await signingIn
+    })
+
+    t.deepEqual(await visitor.sees(), { a: 1, b: 2 })
+    t.deepEqual(scene.heard('conflict'), [])
+  },
+)
+
+for (const [what, write] of Object.entries({
+  'a key': ({ data }) => (data.a = 2),
+  'all of data': (session) => (session.data = { a: 2 }),
+} satisfies Record<string, Handler<unknown>>)) {
+  claim(
+    `with onConflict 'throw' ${what} written while a sign-in over another owner is under way conflicts with nobody`,
+    { onConflict: 'throw' },
+    async (t, { visitor }) => {
+      await visitor.does(asAda)
+
+      const { status } = await visitor.does(async (session) => {
+        const signingIn = session.signIn('eve', { keep: false })
+        write(session)
+        await signingIn
+      })
+
+      t.is(status, 200)
+      t.deepEqual(await visitor.sees(), { a: 2 })
+    },
+  )
+}

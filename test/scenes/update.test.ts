@@ -269,3 +269,23 @@ claim(
     t.deepEqual(await visitor.sees(), { count: 3 })
   },
 )
+
+claim('an update stores nothing of a save() that has failed before it', async (t, { visitor, store }) => {
+  await visitor.does(({ data }) => (data.c = 0))
+  const first = store.pause('replace')
+
+  const { status } = await visitor.does(async (session) => {
+    session.data.a = 1
+    const saved = session.save()
+    await first.arrived
+    const updated = session.update((data) => (data.c = 3))
+    session.data.b = 2
+    store.next('replace', { kind: 'fail' })
+    const failed = t.throwsAsync(session.save(), { code: 'ERR_SESSION_STORE' })
+    first.open()
+    await Promise.all([saved, failed, updated])
+  })
+
+  t.is(status, 200)
+  t.deepEqual(await visitor.sees(), { a: 1, c: 3 })
+})
