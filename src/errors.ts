@@ -112,7 +112,7 @@ export function headersSentError(what: string): SessionError {
 export function inUpdateError(verb: string): SessionError {
   return new SessionError(
     'ERR_SESSION_IN_UPDATE',
-    `${verb} was used inside the function of update() or in a schema that checks this session: there only data may change, and only update() may be called; do the rest after it`,
+    `${verb} was used inside the function of update() or in a schema that checks this session: there only data may change, and only update() may be called`,
   )
 }
 
@@ -185,12 +185,8 @@ export function describe(value: unknown): string {
  * `remedy` says what to do where the rule alone does not help.
  */
 export function invalidType(name: string, rule: string, value: unknown, remedy?: string): TypeError {
-  return coded('ERR_INVALID_ARG_TYPE', refusal(name, rule, describe(value), remedy))
-}
-
-/** The same for a value that may be a secret. A number is not printed either: it may be a secret that lost its quotes. */
-export function invalidSecret(name: string, rule: string, value: unknown, remedy?: string): TypeError {
-  const got = typeof value === 'number' ? 'a number' : describe(value)
+  // Where no number belongs, it may be an owner, data, or a secret that lost its quotes.
+  const got = Number.isFinite(value) ? 'a number' : describe(value)
   return coded('ERR_INVALID_ARG_TYPE', refusal(name, rule, got, remedy))
 }
 

@@ -70,9 +70,12 @@ export function methodOptions<Name extends string>(
 ): Partial<Record<Name, unknown>> {
   if (given === undefined) return {}
   assertNames(given, caller, names)
-  for (const [name, value] of Object.entries(given))
-    if (value === undefined) throw invalidType(`${name} of ${caller}`, 'a string, or left out', value)
-  return given
+  const found: Partial<Record<Name, unknown>> = given
+  // Inherited ones as well: they are read all the same.
+  for (const name of names)
+    if (name in given && found[name] === undefined)
+      throw invalidType(`${name} of ${caller}`, 'a string, or left out', undefined)
+  return found
 }
 
 /** @throws {TypeError} unless it is an object with these names only. */

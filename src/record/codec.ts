@@ -185,7 +185,7 @@ export function customCodec(codec: SessionCodec): Codec {
     },
     lend(stored, made) {
       if (typeof stored !== 'object' || stored === null) return stored
-      const value = codec.parse(textOf(stored, codec, texts))
+      const value = codec.parse(textOf(stored, { stringify }, texts))
       for (const object of objectsOf([value])) made.push(object)
       return value
     },
@@ -214,7 +214,7 @@ function refusedByCodec(start: string, cause: unknown): SessionError {
 
 /** The error without its other properties: devalue's errors hold the value and everything that contains it. */
 function plain(error: unknown): unknown {
-  if (!(error instanceof Error)) return undefined
+  if (!(error instanceof Error)) return
   const { name, message, stack } = error
   return Object.assign(new Error(message), { name, stack })
 }

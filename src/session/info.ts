@@ -1,4 +1,5 @@
 // A session as it is shown outside a request.
+import { SessionError } from '../errors.ts'
 import type { DeviceFacts } from '../record/payload.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
 import { isEnded, NOTHING_STORED, readMetadata, readRecord } from '../record/record.ts'
@@ -35,30 +36,30 @@ export interface SessionInfo<Data extends object = SessionData> {
 /** `undefined` for a record that stands for no live session. */
 export async function sessionInfoOf(core: Core, record: SessionRecord): Promise<SessionInfo | undefined> {
   const { settings, payload, events } = core
-  if (isEnded(record) || record.expiresAt <= settings.now()) return undefined
+  if (isEnded(record) || record.expiresAt <= settings.now()) return
   const { key: publicId, owner, createdAt, lastSeenAt } = record
-  const shown = { publicId, owner, createdAt, lastSeenAt }
+  const shown = { publicId, owner, createdAt, lastSeenAt, expiresAt: record.expiresAt }
   const metadata = readMetadata(record)
   const isLocked = payload.isLocked(record)
   const stored = isLocked ? NOTHING_STORED : readRecord(payload, record)
   if (stored === undefined || metadata === undefined) {
     // Listed all the same, so that it can be ended.
     events.tell('reject', record, { reason: 'corrupt' })
-    return {
-      ...shown,
-      expiresAt: record.expiresAt,
-      authenticatedAt: undefined,
-      device: undefined,
-      isBound: false,
-      data: undefined,
-    }
+    return { ...shown, authenticatedAt: undefined, device: undefined, isBound: false, data: undefined }
   }
   const expiresAt = effectiveEnd(settings.lifetime, metadata, record)
-  if (expiresAt <= settings.now()) return undefined
+  if (expiresAt <= settings.now()) return
   const { authenticatedAt, binding } = metadata
   const info = { ...shown, expiresAt, authenticatedAt, device: stored.device, isBound: binding !== undefined }
   if (isLocked) return { ...info, data: undefined }
   const { stored: checked, dataError } = await applySchema(core, record, stored)
-  const data = dataError === undefined ? (payload.codec.lend(checked.data, []) as Record<string, unknown>) : undefined
-  return { ...info, data }
+  let data: unknown
+  try {
+    if (dataError === undefined) data = payload.codec.lend(checked.data, [])
+  } catch (error) {
+    // Data of before the codec, with a key that this one refuses.
+    if (!(error instanceof SessionError)) throw error
+  }
+  // The codec gives plain data for plain data.
+  return { ...info, data: data as Record<string, unknown> | undefined }
 }

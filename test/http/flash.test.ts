@@ -129,7 +129,7 @@ test('a message that cannot be stored is refused where it is put', async (t) => 
           t.throws(() => session.flash('info', value), { code: 'ERR_SESSION_VALUE' })
         t.throws(() => session.flash(5 as unknown as string), {
           code: 'ERR_INVALID_ARG_TYPE',
-          message: 'the key of session.flash() must be a string, got 5',
+          message: 'the key of session.flash() must be a string, got a number',
         })
       },
     },

@@ -250,7 +250,7 @@ test('update() without a function is refused', async (t) => {
     (session) =>
       t.throwsAsync(session.update(5 as unknown as () => 1), {
         code: 'ERR_INVALID_ARG_TYPE',
-        message: 'the argument of session.update() must be a function, got 5',
+        message: 'the argument of session.update() must be a function, got a number',
       }),
     () => 'done',
   )

@@ -7,6 +7,7 @@ import { PORTION } from '../../src/portions.ts'
 import { KEYS } from '../support/app.ts'
 import { keyIn, mounted, type Handler, type Mounted, type Session } from '../support/mounted.ts'
 import { PlainStore } from '../support/plain-store.ts'
+import { quick } from '../support/quick.ts'
 
 const NOW = 1_800_000_000_000
 const UNSUPPORTED = { code: 'ERR_SESSION_UNSUPPORTED' }
@@ -155,7 +156,7 @@ test('destroy() of what never was says so, and of what is no public id is refuse
   t.false(await middleware.destroy(''))
   await t.throwsAsync(middleware.destroy(5 as unknown as string), {
     code: 'ERR_INVALID_ARG_TYPE',
-    message: 'the first argument of destroy() must be a public id, got 5',
+    message: 'the first argument of destroy() must be a public id, got a number',
   })
 })
 
@@ -402,4 +403,31 @@ test('with the owner option data tells the owner, at each commit', async (t) => 
 
   t.deepEqual(await app.middleware.list('ada'), [])
   t.is((await browser.get('/look')).body, 'done')
+})
+
+test('an owner that is inherited and undefined is refused as one of its own is: nothing fails open', async (t) => {
+  const { ask, middleware } = quick()
+  await ask(undefined, (session) => session.signIn('ada'))
+  const [{ publicId } = { publicId: '' }] = await middleware.list('ada')
+  class Nobody {
+    get owner(): string | undefined {
+      return undefined
+    }
+  }
+
+  await ask(undefined, async (visitor) => {
+    // `{ owner: visitor.owner }` is a TypeError. The manager itself, which TypeScript takes as well, must be one, too.
+    for (const nobody of [visitor, new Nobody()]) {
+      const owner = nobody as unknown as { owner: string }
+      const refused = { code: 'ERR_INVALID_ARG_TYPE' }
+      await t.throwsAsync(middleware.get(publicId, owner), refused)
+      await t.throwsAsync(
+        middleware.update(publicId, () => undefined, owner),
+        refused,
+      )
+      // Today: true, and ada is signed out.
+      await t.throwsAsync(middleware.destroy(publicId, owner), refused)
+    }
+  })
+  t.is((await middleware.list('ada')).length, 1)
 })

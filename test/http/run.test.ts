@@ -190,7 +190,7 @@ test('run() of the request that is running is a second session of the same name'
 test('run() without a function is refused', async (t) => {
   await t.throwsAsync(session({ keys: KEYS }).run(requestWith(), 5 as unknown as () => void), {
     code: 'ERR_INVALID_ARG_TYPE',
-    message: 'the second argument of run() must be a function, got 5',
+    message: 'the second argument of run() must be a function, got a number',
   })
 })
 

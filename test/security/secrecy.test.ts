@@ -4,6 +4,7 @@ import test from 'ava'
 import type { Context } from 'koa'
 import type { SessionLogger } from '../../src/index.ts'
 import { mounted, valueIn, type Session } from '../support/mounted.ts'
+import { quick } from '../support/quick.ts'
 
 const SECRET = 'hunter2 hunter2'
 
@@ -170,4 +171,28 @@ test('a logger hears of a whole life without an id, a signature or data', async 
     'store-error',
   ])
   for (const secret of [SECRET, id, signature]) t.false(lines.join('\n').includes(secret))
+})
+
+test('an owner that is a number is refused without being shown', async (t) => {
+  const shown: string[] = []
+  const app = quick({ owner: ({ user }) => user as string | undefined })
+  const told = (error: unknown): void => void shown.push(String(error))
+  const owner = 4711 as unknown as string
+
+  await app.ask(undefined, ({ data }) => (data['user'] = 4711))
+  shown.push(...app.errors.map(String))
+  await app.middleware.list(owner).catch(told)
+  await app.middleware.destroyAll(owner).catch(told)
+  await quick().ask(undefined, (session) => session.signIn(owner).catch(told))
+  // Data assigned as a whole, too.
+  await quick().ask(undefined, (session) => {
+    try {
+      session.data = 4711 as unknown as Record<string, unknown>
+    } catch (error) {
+      told(error)
+    }
+  })
+
+  t.is(shown.length, 5)
+  for (const text of shown) t.false(text.includes('4711'), text)
 })

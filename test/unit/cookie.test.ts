@@ -91,7 +91,7 @@ test('__Host- is refused with a domain or a path, and the Http- prefixes without
 })
 
 const wrong: readonly [name: string, value: unknown, code: 'TYPE' | 'VALUE', rule: string, got: string][] = [
-  ['name', 5, 'TYPE', 'a token', '5'],
+  ['name', 5, 'TYPE', 'a token', 'a number'],
   ['name', '', 'VALUE', 'a token', 'an empty string'],
   ['name', 's id', 'VALUE', 'a token', 'a string of 4 characters'],
   ['name', 's=d', 'VALUE', 'a token', 'a string of 3 characters'],
@@ -109,13 +109,13 @@ const wrong: readonly [name: string, value: unknown, code: 'TYPE' | 'VALUE', rul
     'a path that begins with / and has at most 1024 characters',
     'a string of 1025 characters',
   ],
-  ['domain', 5, 'TYPE', 'a host name', '5'],
+  ['domain', 5, 'TYPE', 'a host name', 'a number'],
   ['domain', 'a b', 'VALUE', 'a host name', 'a string of 3 characters'],
   ['domain', 'example.com:80', 'VALUE', 'a host name', 'a string of 14 characters'],
   ['domain', '', 'VALUE', 'a host name', 'an empty string'],
   ['domain', `${'a.'.repeat(130)}example`, 'VALUE', 'a host name', 'a string of 267 characters'],
   ['httpOnly', 'yes', 'TYPE', 'true or false', 'a string of 3 characters'],
-  ['partitioned', 1, 'TYPE', 'true or false', '1'],
+  ['partitioned', 1, 'TYPE', 'true or false', 'a number'],
   ['secure', 'yes', 'VALUE', "'auto' or true or false", 'a string of 3 characters'],
   ['sameSite', 'Lax', 'VALUE', "'strict' or 'lax' or 'none' or false", 'a string of 3 characters'],
   ['sameSite', true, 'VALUE', "'strict' or 'lax' or 'none' or false", 'true'],

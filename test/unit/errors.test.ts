@@ -73,7 +73,7 @@ for (const [value, words] of described) {
 test('a refused option has its rule, what was got, and the code that Node would give', (t) => {
   t.like(invalidType('options.x', 'a function', 5), {
     code: 'ERR_INVALID_ARG_TYPE',
-    message: 'options.x must be a function, got 5',
+    message: 'options.x must be a function, got a number',
   })
   t.like(invalidValue('options.x', 'a name', ''), {
     code: 'ERR_INVALID_ARG_VALUE',
