@@ -17,17 +17,17 @@ export function warnOfSettings(settings: Settings, events: Events): void {
   if (encryption?.acceptPlain === true)
     events.notice(
       'ACCEPT_PLAIN',
-      'options.encryptionKeys.acceptPlain reads sessions that are not encrypted: whoever can write to the store can forge them, so set it back to false once all are encrypted or ended',
+      'options.encryptionKeys.acceptPlain reads sessions that are not encrypted: whoever can write to the store can forge them, so set it back to false once all are encrypted',
     )
   if (lifetime.hasIdleAboveAbsolute)
     events.notice(
       'IDLE_ABOVE_ABSOLUTE',
-      `options.idleTimeout is above the absolute timeout of ${lifetime.absoluteTimeout} ms, at which every session ends before: raise options.absoluteTimeout as well, or set it to false`,
+      `options.idleTimeout is above the absolute timeout of ${lifetime.absoluteTimeout} ms, which comes before: raise options.absoluteTimeout, or set it to false`,
     )
   if (deviceBound !== undefined && typeof cookie === 'object' && !canBeBound(cookie))
     events.notice(
       'DEVICE_BOUND_PARTITIONED',
-      'options.deviceBound has no effect on a partitioned cookie, beside which browsers keep no proof of their device: drop options.cookie.partitioned, or the other option',
+      'options.deviceBound has no effect on a partitioned cookie, beside which browsers keep no proof: drop one of the two',
     )
   if (store.limits !== undefined) events.notice('STORE_LIMITS', store.limits)
   warnOfMemoryStore(settings, events)
@@ -44,17 +44,14 @@ export function warnOfShortSecret(events: Events, option = 'keys'): void {
 /** A MemoryStore in one of several processes, or in production where the app chose no store. */
 function warnOfMemoryStore({ store, isDefaultStore }: Settings, events: Events): void {
   if (!(store instanceof MemoryStore)) return
-  if (cluster.isWorker) {
-    events.notice(
-      'MEMORY_STORE',
-      'this is one of several processes, and MemoryStore keeps sessions in this one alone: a visitor whom another process answers has no session there; give a store that they share, such as RedisStore',
-    )
-  } else if (isDefaultStore && process.env['NODE_ENV'] === 'production') {
-    events.notice(
-      'MEMORY_STORE',
-      'sessions are kept in the memory of this process, and end when it does: give a store such as RedisStore or SqliteStore, or store: new MemoryStore() if that is meant',
-    )
-  }
+  const isInProduction = isDefaultStore && process.env['NODE_ENV'] === 'production'
+  if (!cluster.isWorker && !isInProduction) return
+  events.notice(
+    'MEMORY_STORE',
+    cluster.isWorker
+      ? 'this is one of several processes, and MemoryStore keeps sessions in this one alone: give a store that they share, such as RedisStore'
+      : 'sessions are kept in the memory of this process, and end when it does: give a store such as RedisStore, or store: new MemoryStore() if that is meant',
+  )
 }
 
 /**
@@ -78,7 +75,7 @@ export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Event
   if (isSentInVain && host !== '' && !isLoopback(host)) {
     events.notice(
       'COOKIE_REFUSED',
-      'the session cookie was sent with Secure over plain http: no browser keeps it, and each request begins a new session; use https, or cookie: { secure: "auto" }; behind a proxy that ends TLS let it send X-Forwarded-Proto, and set app.proxy = true',
+      'the session cookie was sent with Secure over plain http, where no browser keeps it: use https, or cookie: { secure: "auto" }; behind a proxy that ends TLS let it send X-Forwarded-Proto, and set app.proxy = true',
     )
   }
   const domain = /; Domain=\.?([^;]+)/.exec(cookie.attributes)?.[1]?.toLowerCase()
@@ -87,7 +84,7 @@ export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Event
   if (ctx.req.headers['x-forwarded-host'] !== undefined || ctx.req.headers.forwarded !== undefined) return
   events.notice(
     'COOKIE_REFUSED',
-    `the session cookie was sent with the domain ${domain}, which the host of the request is not in: no browser keeps it, and each request begins a new session; leave cookie.domain out, or let the proxy pass the Host header on`,
+    `the session cookie was sent with the domain ${domain}, which the host of the request is not in, so no browser keeps it: leave cookie.domain out, or let the proxy pass the Host header on`,
   )
 }
 
@@ -125,7 +122,7 @@ export function watchForKoaSession(prototype: object, events: Events): void {
     hasWarned = true
     events.notice(
       'NO_CTX_SESSION',
-      'ctx.session was used, but the session is at ctx.state: a package such as koa-csrf or koa-passport needs session({ koaSession: true }) and does nothing, or fails, without it',
+      'ctx.session was used, but the session is at ctx.state: a package such as koa-csrf or koa-passport needs session({ koaSession: true })',
     )
   }
   const pending = new WeakSet()

@@ -141,7 +141,7 @@ export class KoaSessionFacade implements Facade {
       write: () => {
         if (past() === undefined) return this.manager.data
         throw invalidMix(
-          'this session object was replaced by regenerate(callback) and is read-only: write to ctx.session, which is the new one',
+          'this session object was replaced by regenerate(callback) and is read-only: write to ctx.session',
         )
       },
       past,
@@ -189,7 +189,7 @@ export class KoaSessionFacade implements Facade {
         if (kept.has(value)) continue
         this.#request.core.events.notice(
           'REPLACED_SESSION_WRITTEN',
-          'a session object that regenerate(callback) had replaced was written to, and the change is not stored: write to ctx.session, which is the new one',
+          'a session object that regenerate(callback) had replaced was changed, which is not stored: write to ctx.session',
         )
         return
       }

@@ -67,7 +67,7 @@ const KEYS = 'options.keys must be a Keygrip or a non-empty list of secrets, new
 const SECRET = 'options.keys[0] must be a secret of at least one character that is no space; 32 random ones are good'
 const UNSET = 'where it comes from the environment, is its variable set?'
 const NOT_A_STORE =
-  'a database client goes into a store, such as new RedisStore(client), and a store made for koa-session, express-session or Keyv through koa-fastsession/adapters'
+  'a database client goes into a store, new RedisStore(client), and a store of koa-session, express-session or Keyv through koa-fastsession/adapters'
 
 const mistakes: readonly [what: string, options: unknown, message: string][] = [
   [
