@@ -20,8 +20,8 @@ export const mutants = [
   m(
     'a second new id forgets that the empty data of a visitor was not checked',
     'session/create.ts',
-    "if (session.origin === 'resumed') session.isUnchecked = false",
-    'session.isUnchecked = false',
+    "if (session.record !== undefined && session.origin === 'resumed') session.isUnchecked = false",
+    'if (session.record !== undefined) session.isUnchecked = false',
     'http/schema',
   ),
   m(
@@ -41,7 +41,7 @@ export const mutants = [
   m(
     'a logout ends nothing where the session has expired for this process alone',
     'session/destroy.ts',
-    "if (origin !== 'expired' || presented === undefined) return",
+    'if (presented === undefined) return',
     'return',
     'scenes/expired-here',
   ),
@@ -195,8 +195,8 @@ export const mutants = [
   m(
     'a session evicts itself as it gets a new id in a full store',
     'stores/memory.ts',
-    'if (written.payload.length > 0) return',
-    '',
+    'if (!old || !this.read(old, now)?.payload.length) this.#makeRoom(record, now)',
+    'this.#makeRoom(record, now)',
     'http/full-store',
   ),
   m(

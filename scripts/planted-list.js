@@ -22,7 +22,7 @@ export const planted = [
     // To leave out the question alone changes nothing: an empty payload is none that can be read.
     'an ended record is read as a live, empty one',
     'session/newest.ts',
-    "typeof record !== 'object' || isEnded(record)) return undefined",
+    "typeof record !== 'object' || isEnded(record)) return",
     "typeof record !== 'object') return undefined\n  if (isEnded(record)) return { record, stored: { data: {}, flash: [], device: undefined, metadata: decodeMetadata(record) }, dataError: undefined }",
   ),
   p(

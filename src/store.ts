@@ -18,10 +18,7 @@ export interface SessionRecord {
   readonly lastSeenAt: number
   /** Epoch milliseconds; from this instant on the record counts as absent. */
   readonly expiresAt: number
-  /**
-   * The core's own notes on the session: short text, opaque to the store; `undefined` (or left out) for most sessions. The keys
-   * of the session's other records stand in it as they are.
-   */
+  /** The core's own notes on the session: short text, opaque to the store; `undefined` (or left out) for most sessions. */
   readonly meta?: string | undefined
 }
 

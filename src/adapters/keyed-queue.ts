@@ -13,6 +13,12 @@ const [MAX_OVERDUE, MAX_OVERDUE_KEYS] = [60_000, 1000]
 
 type Call<T = unknown> = () => Promise<T>
 
+/** A write that has not settled. */
+interface Late {
+  readonly call: Call
+  readonly answer: Promise<unknown>
+}
+
 interface Line {
   /** Never rejects. */
   end: Promise<void>
@@ -60,7 +66,7 @@ export class KeyedQueue {
   }
 
   /** For a turn that lapsed during a write: when that write lands, the newest one is repeated, so that it is not undone. */
-  writeLater(key: string, late: Promise<unknown>): void {
+  writeLater(key: string, { call, answer }: Late): void {
     const overdue = this.#overdue.get(key) ?? {}
     if (this.#overdue.has(key) || this.#overdue.size < MAX_OVERDUE_KEYS) {
       this.#overdue.set(key, overdue)
@@ -70,11 +76,12 @@ export class KeyedQueue {
     // Turns that wait in line may write too: which write is the newest is known only when this turn begins.
     const repeat = async (turn: Turn): Promise<void> => {
       const newest = this.#overdue.get(key)?.newest
-      if (newest !== undefined) await turn.write(newest)
+      // If the newest itself has landed, nothing was undone: a repeat of a repeat would never end while the store is slow.
+      if (newest !== undefined && newest !== call) await turn.write(newest)
     }
     // The caller of the newest write has its answer already. If this fails, the session's next write finds another version.
     const rewrite = (): void => void this.run(key, repeat).catch(() => undefined)
-    late.then(rewrite, rewrite)
+    answer.then(rewrite, rewrite)
   }
 }
 
@@ -89,7 +96,7 @@ export class Turn {
   #end!: () => void
   #watch: NodeJS.Timeout | undefined
   #call: { readonly number: number; readonly since: number } | undefined
-  #write: Promise<unknown> | undefined
+  #write: Late | undefined
 
   constructor(queue: KeyedQueue, key: string, hasWaiting: () => boolean) {
     this.#queue = queue
@@ -138,7 +145,7 @@ export class Turn {
     this.#assertGoing()
     this.#queue.noteWrite(this.#key, call)
     const answer = this.#ask(call)
-    this.#write = answer
+    this.#write = { call, answer }
     await answer
     this.#write = undefined
     // If this turn lapsed, a later turn may have compared with the state before this write: then the later turn's write stands.

@@ -189,7 +189,7 @@ export class KoaSessionFacade implements Facade {
         if (kept.has(value)) continue
         this.#request.core.events.notice(
           'REPLACED_SESSION_WRITTEN',
-          'a session object that regenerate(callback) had replaced was changed, which is not stored: write to ctx.session',
+          'a session object that regenerate(callback) had replaced was written to, which is not stored: write to ctx.session',
         )
         return
       }

@@ -81,12 +81,14 @@ export class Passage<Data extends object> {
         "options.cookie of session() has the name of the old cookie: give ours another one, such as 'sid'",
       )
     const hasCookie = from.cookies.some((name) => this.#ctx.cookies.get(name, { signed: false }) !== undefined)
+    // The chain around this one carries out an end.
+    if (this.#isForwarded && this.#request.status !== 'live') return
     if (this.#session.origin === 'resumed') {
       const isTied = overlap > 0 && (await this.#checkTie())
       if (!isTied && hasCookie && (await this.#isOver())) this.#clearCookies()
     } else if (this.#isForwarded) {
       // The chain around this one has taken it over, or found nothing to take over.
-      if (overlap > 0 && this.#request.status === 'live') await this.#checkTie()
+      if (overlap > 0) await this.#checkTie()
       return
     }
     // A session that ended with its old one is none from here on: the cookie may name another old session, of a new sign-in there.

@@ -93,7 +93,7 @@ export function createRecord(
 ): MaybePromise<CreatedRecord> {
   const checked = checkDraft(session, draft)
   // A live session that goes on empty under a new id is a logout, which must not fail.
-  if (session.origin === 'resumed') session.isUnchecked = false
+  if (session.record !== undefined && session.origin === 'resumed') session.isUnchecked = false
   if (checked !== undefined) {
     return checked.then(() => createAgain(session, insertion(session, draft, now, id), now))
   }

@@ -15,11 +15,14 @@ export type DataSession = Pick<RequestSession, 'core' | 'publicId' | 'status' | 
 
 const NO_ENTRIES: readonly Entry[] = []
 
+/** What the touched keys of data held. */
+export type Held = ReadonlyMap<Entry, unknown>
+
 /**
- * How changes were dealt with, if not stored: `'failed'`, or the objects that were held when the session began anew. What was
- * written since is new there, but for what was written into an object of the session before.
+ * How changes were dealt with, if not stored: `'failed'`, or what the keys held when the session began anew. What was assigned since
+ * is new there; what was written into an object of the session before stays behind.
  */
-export type Detached = 'failed' | ReadonlySet<unknown>
+export type Detached = 'failed' | Held
 
 export class Data {
   #snapshot: Snapshot
@@ -110,7 +113,7 @@ export class Data {
       const stored = valueOf(snapshot, entry.key)
       const { value } = entry
       if (typeof how === 'object' && stored === ABSENT) {
-        if (lent.has(value as object) || how.has(value)) return false
+        if (lent.has(value as object) || how.get(entry) === value) return false
         if (seen === undefined) entry.base = ABSENT
       }
       if (this.#isChanged(entry)) {
@@ -128,10 +131,10 @@ export class Data {
     this.#freezeLent(attached)
   }
 
-  /** Forgets what was assigned and changed nothing. @returns the objects that are assigned. */
-  held(): ReadonlySet<unknown> {
+  /** Forgets what was assigned and changed nothing. @returns what else is assigned. */
+  held(): Held {
     this.settle(this.#snapshot, NO_CHANGES.changes)
-    return new Set(this.#entries?.list.map(({ value }) => value).filter(isObject))
+    return new Map(this.#entries?.list.map((entry) => [entry, entry.value]))
   }
 
   /** Forgets what this request changed. */

@@ -20,8 +20,8 @@ export async function destroy(session: RequestSession): Promise<void> {
   let hasEnded = session.hasEndedIt
   // If this fails, it may have been carried out all the same, as another try finds.
   session.hasEndedIt = true
-  for (const target of [record, await presentedRecord(session)])
-    if (target !== undefined && (await endSession(core, target, 'sign-out', undefined, before))) hasEnded = true
+  if (record !== undefined && (await endSession(core, record, 'sign-out', undefined, before))) hasEnded = true
+  if (origin === 'expired') await endPresented(session)
   session.status = 'destroyed'
   session.ending?.end(goneError())
   // The cookie is cleared only if this request came with the session and ended it: otherwise the browser may hold a fresh
@@ -31,19 +31,20 @@ export async function destroy(session: RequestSession): Promise<void> {
 }
 
 /**
- * The record of a session that has expired for this process alone, by its clock or its options, and lives for others.
+ * Ends the session that the cookie named, if it has expired for this process alone, by its clock or its options, and lives for
+ * others.
  *
  * @throws {SessionError} `ERR_SESSION_CROSS_SITE`, as for any live session.
  */
-export async function presentedRecord(session: RequestSession): Promise<SessionRecord | undefined> {
-  const { core, info, origin, presented, now } = session
-  if (origin !== 'expired' || presented === undefined) return
+export async function endPresented({ core, info, presented, now }: RequestSession): Promise<void> {
+  if (presented === undefined) return
   const found = await core.store.read(presented, now - CLOCKS_APART)
   // What took the place of a replaced id is not of this request.
   if (typeof found !== 'object' || isEnded(found)) return
   if (isUnsafe(info.request)) assertSameSite(core, info, undefined)
   const binding = readMetadata(found)?.binding
-  if (binding === undefined || core.binding?.isProven(info, binding, now) !== false) return found
+  if (binding === undefined || core.binding?.isProven(info, binding, now) !== false)
+    await endSession(core, found, 'sign-out')
 }
 
 /**

@@ -6,7 +6,7 @@ import { emptyDraft, isEnded, NOTHING_STORED, type Draft } from '../record/recor
 import { tombstoneOf } from '../record/tombstone.ts'
 import type { Replaced } from '../store.ts'
 import { abandon, createRecord, deleteUnused, insert } from './create.ts'
-import { endSession, presentedRecord } from './destroy.ts'
+import { endPresented } from './destroy.ts'
 import { orDrop } from './exclusive.ts'
 import { readLive, refresh, refuse, requireRecord, takeNewer } from './newest.ts'
 import { applyOwner, assertNotBroughtBack, finishSignIn, isSomebodyElse, ownerInData, signedIn } from './owner.ts'
@@ -40,7 +40,7 @@ export async function regenerate(
   session.open()
   await orDrop(session, async (note) => {
     const before = session.record?.owner
-    const held = session.pending.data?.held() ?? new Set()
+    const held = session.pending.data?.held() ?? new Map()
     let pending = session.pending.collect()
     note(pending)
     // Without what other requests store in the old session from now on.
@@ -50,6 +50,8 @@ export async function regenerate(
     if (!hasRotated) await begin(session, renewal)
     const isAnew = keep !== true || !hasRotated || isSomebodyElse(before, session.record?.owner)
     session.pending.detach(session.stored, pending, isAnew ? held : undefined)
+    // A fresh start is a logout, too.
+    if (keep === false && owner === undefined && session.origin === 'expired') await endPresented(session)
   })
 }
 
@@ -57,10 +59,10 @@ export async function regenerate(
 async function rotate(session: RequestSession, renewal: Renewal): Promise<boolean> {
   const { pending, owner } = renewal
   const attempt = (): Promise<Replaced> => {
-    const { core, stored, record } = session
+    const { core, stored } = session
     const now = core.settings.now()
-    const kept = keptOf(pending, isSomebodyElse(record?.owner, owner) && renewal.keep === true ? false : renewal.keep)
-    const conflicts = pending.seen === undefined ? conflictingKeys(stored.data, kept.changes, core.payload.codec) : []
+    const conflicts =
+      pending.seen === undefined ? conflictingKeys(stored.data, pending.changes, core.payload.codec) : []
     if (conflicts.length > 0) refuseConflict(session, conflicts)
     const ground = draftOf(stored, requireRecord(session), pending, now)
     // A sign-in keeps no data that breaks the schema.
@@ -89,9 +91,6 @@ async function begin(session: RequestSession, renewal: Renewal): Promise<void> {
   const ground = hasEnded ? emptyDraft(now) : draftOf(session.stored, undefined, renewal.pending, now)
   const draft = carryOver(session, ground, hasEnded ? { ...renewal, keep: false } : renewal, now)
   if (isUnbound && draft.owner === undefined) refuse(session)
-  // A fresh start is a logout, too.
-  const old = renewal.keep === false && owner === undefined ? await presentedRecord(session) : undefined
-  if (old !== undefined) await endSession(session.core, old, 'sign-out')
   if (hasEnded) session.forgetEnded()
   session.forgetId()
   await insert(session, draft, now)

@@ -109,7 +109,9 @@ export class MemoryStore implements SessionStore {
     if (isOwned(entry)) this.#owners.add(entry)
     this.#count++
     this.#bytes += size
-    this.#makeRoom(record, now)
+    // A session that gets a new id needs no room of its own: the old record, which the new one names, becomes a tombstone next.
+    const old = record.meta && /"p":"([^"]+)/.exec(record.meta)?.[1]
+    if (!old || !this.read(old, now)?.payload.length) this.#makeRoom(record, now)
     return true
   }
 
@@ -288,13 +290,8 @@ export class MemoryStore implements SessionStore {
     while (this.#count > this.#maxSessions || this.#bytes > this.#maxBytes) {
       let key = this.#nextToEvict(this.#count, written, now)
       if (key === undefined) return
-      // A record whose meta names the other one is of the same session, which must not be evicted to make room for itself.
-      if (written.meta?.includes(key) && (this.read(key, now)?.payload.length ?? 0) > 0) {
-        // The other one ends next, which makes the room.
-        if (written.payload.length > 0) return
-        // The other one goes on: the ended one goes.
-        if (this.read(written.key, now)) key = written.key
-      }
+      // A tombstone goes before the record that it names, in which its session goes on.
+      if (written.meta?.includes(`"n":"${key}"`) && this.read(written.key, now)) key = written.key
       const { part, slot } = this.#find(key)
       const entry = part.entry(slot)
       const isExpired = part.expiresAt(slot) <= now

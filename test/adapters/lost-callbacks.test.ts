@@ -207,3 +207,48 @@ test.serial(
     t.is((await adapter.read(record.key, NOW))?.payload, '')
   },
 )
+
+test.serial(
+  'a store whose writes take 700 ms is not written to for ever after a few requests, and an end elsewhere stays',
+  async (t) => {
+    const pass = stopClock(t)
+    const store = new MongoShape()
+    const adapter = fromExpressStore(store)
+    // Another process over the same data.
+    const there = new MongoShape()
+    Reflect.set(there, 'documents', store.documents)
+    const elsewhere = fromExpressStore(there)
+    const record = newRecord({ expiresAt: NOW + 86_400_000 })
+    await adapter.create(record, NOW)
+    let writes = 0
+    store.set = (sid, given, callback) => {
+      writes++
+      setTimeout(() => MongoShape.prototype.set.call(store, sid, given, callback), 700)
+    }
+    const settled = ['first', 'second', 'third'].map((payload) =>
+      Promise.resolve(adapter.replace({ ...record, version: 2, payload }, 1, NOW)).catch(() => undefined),
+    )
+    const steps = async (count: number): Promise<void> => {
+      for (let step = 0; step < count; step++) {
+        // Somebody else's session: the store answers.
+        void adapter.read('another', NOW)
+        await turns(5)
+        pass(100)
+        await turns(5)
+      }
+    }
+    await steps(2 * 600) // two minutes
+    await Promise.all(settled)
+
+    const held = await elsewhere.read(record.key, NOW)
+    t.truthy(held)
+    if (held === undefined) return
+    const end = { ...held, version: held.version + 1, payload: '' }
+    t.is(await elsewhere.replace(end, held.version, NOW), 'done')
+    const before = writes
+    await steps(600) // one minute
+
+    t.is(writes - before, 0, 'nobody asks for a write')
+    t.is((await elsewhere.read(record.key, NOW))?.payload, '', 'it was signed out in the other process')
+  },
+)

@@ -46,3 +46,30 @@ for (const overlap of [0, '1d'] as const) {
     t.is((await app.browser().send('/', ours(answer))).body, 'ada {"cart":["book"],"n":2}')
   })
 }
+
+for (const overlap of [0, '1d'] as const)
+  for (const isFirst of [true, false])
+    test(`with overlap ${overlap}, a request that is forwarded after a logout is served, ${isFirst ? 'in the request of the take-over' : 'later'}`, async (t) => {
+      const old = new OldStore(ada())
+      const app = new Koa()
+      app.use(session<Visitor>({ keys: [...KEYS] }))
+      app.use(takeOver<Visitor>({ from: fromKoaSession({ store: old }), until: Date.now() + DAY, overlap, goOn }))
+      app.use(async (ctx, next) => {
+        if (ctx.path === '/bye') {
+          ctx.body = 'bye'
+          return
+        }
+        if (ctx.path !== '/logout') return next()
+        await currentSession<Visitor>().destroy()
+        ctx.respond = false
+        ctx.req.url = '/bye'
+        return ctx.app.callback()(ctx.req, ctx.res)
+      })
+      app.use(pages)
+      const running = await served(t, app)
+      const mine = isFirst ? '' : ours(await running.browser().send('/', signed('k1')))
+      const answer = await running.browser().send('/logout', `${mine}; ${signed('k1')}`)
+
+      t.deepEqual([answer.status, answer.body], [200, 'bye'])
+      t.false(overlap === '1d' && old.records.has('k1'))
+    })

@@ -5,6 +5,10 @@ const ends: Record<string, Handler<void>> = {
   'destroy()': (session) => session.destroy(),
   // A logout that leaves a message.
   'regenerate({ keep: false })': (session) => session.regenerate({ keep: false }),
+  'regenerate({ keep: false }) after save()': async (session) => {
+    await session.save()
+    await session.regenerate({ keep: false })
+  },
   'destroy() after save()': async (session) => {
     await session.save()
     await session.destroy()
@@ -68,3 +72,17 @@ claim(
     t.deepEqual(scene.heard('destroy'), [])
   },
 )
+
+claim('a logout by destroy() that cannot look for the old session ends its own all the same', async (t, stage) => {
+  const { visitor, scene, store } = stage
+  await visitor.does(({ data }) => (data.a = 1))
+  const late = await visitor.snapshot()
+  await visitor.does((session) => session.destroy())
+  const { code } = await late.does(async (session) => {
+    session.data.b = 2
+    await session.save()
+    store.next('read', { kind: 'fail' })
+    await session.destroy()
+  })
+  t.deepEqual([code, await scene.live()], ['ERR_SESSION_STORE', []])
+})

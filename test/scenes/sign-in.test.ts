@@ -1,5 +1,14 @@
 // Signing in: once, twice at the same time, over somebody else, and from a session that is no more.
-import { claim, DAY, pairOf, SECOND, type Handler, type Visitor } from '../support/scene.ts'
+import {
+  claim,
+  DAY,
+  pairOf,
+  SECOND,
+  type Contents,
+  type Handler,
+  type Options,
+  type Visitor,
+} from '../support/scene.ts'
 
 const account = async (visitor: Visitor) => (await visitor.does(({ data, owner }) => ({ ...data, owner }))).result
 
@@ -317,3 +326,26 @@ for (const [what, write] of Object.entries({
     },
   )
 }
+
+const schema: Options['schema'] = {
+  '~standard': {
+    version: 1,
+    vendor: 'test',
+    validate: (value: unknown) =>
+      typeof (value as Contents).a === 'number'
+        ? { value: value as Contents }
+        : { issues: [{ message: 'a is missing' }] },
+  },
+} as Options['schema']
+
+claim(
+  'the empty data of the session that a sign-in begins after an end is checked at the commit',
+  { schema } as Options,
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const slow = await visitor.loads((session) => session.signIn('ada'))
+    await visitor.does((session) => session.destroy())
+    const { code } = await slow.ends()
+    t.is(code, 'ERR_SESSION_SCHEMA')
+  },
+)

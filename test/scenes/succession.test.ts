@@ -1,6 +1,6 @@
 // A session goes on under a new id, while others use it, renew it or end it.
 import type { Verb } from '../support/faults.ts'
-import { claim, pairOf, publicIdIn, SECOND, type Handler, type Reply } from '../support/scene.ts'
+import { claim, pairOf, publicIdIn, SECOND, type Reply } from '../support/scene.ts'
 
 const codes = (...replies: Reply<unknown>[]): unknown[] => replies.map(({ status, code }) => code ?? status)
 
@@ -383,31 +383,3 @@ claim(
     t.deepEqual(result, { a: 1, c: 3, owner: 'ada', createdAt: began, authenticatedAt: began, maxAge: 604_800_000 })
   },
 )
-
-for (const [what, renew] of Object.entries({
-  'a fresh start': (session) => session.regenerate({ keep: false }),
-  'a new id that keeps other keys': (session) => session.regenerate({ keep: ['a'] }),
-  'a sign-in over another owner': (session) => session.signIn('eve'),
-} satisfies Record<string, Handler<void>>)) {
-  for (const onConflict of ['throw', 'merge'] as const) {
-    claim(
-      `${what} conflicts with no change of a key that it does not keep (${onConflict})`,
-      { onConflict },
-      async (t, { visitor, scene }) => {
-        await visitor.does(async (session) => {
-          session.data.count = 1
-          await session.signIn('ada')
-        })
-        const slow = await visitor.starts(async (session, wait) => {
-          session.data.count = 2
-          await wait()
-          await renew(session)
-        })
-        await visitor.does(({ data }) => (data.count = 2))
-
-        t.is((await slow.ends()).status, 200)
-        t.deepEqual(scene.heard('conflict'), [])
-      },
-    )
-  }
-}

@@ -141,7 +141,7 @@ export function sqlState(error: unknown): string | undefined {
 export function discreet(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const state = sqlState(error)
-  const isOfServer = state !== undefined && /^[\dA-Z]{5}$/.test(state)
+  const isOfServer = state !== undefined && /^(?=.*\d)[\dA-Z]{5}$/.test(state)
   if (!isOfServer && !('params' in error) && !('parameters' in error)) return error
   const cause = Object.assign(new Error(error.message), { code: state })
   if (state === undefined || !ANOTHER_TABLE.has(state)) return cause
