@@ -1,7 +1,7 @@
 // Responses whose 'close' never comes, or has come already: of a request that was pipelined behind another one when its connection
 // closed, of a stream of HTTP/2 that its client gave up, of a socket within the chain that has closed. No session is watched for them.
 import { once } from 'node:events'
-import { ServerResponse, type IncomingMessage } from 'node:http'
+import { ServerResponse } from 'node:http'
 import { connect as connectHttp2, constants, createServer as createHttp2 } from 'node:http2'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -68,7 +68,7 @@ test('no session is watched for a request that a client of HTTP/2 has given up',
   })
   const answer = app.callback()
   const server = createHttp2((request, response) => {
-    void answer(request as unknown as IncomingMessage, response as unknown as ServerResponse)
+    void answer(request, response)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const client = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)

@@ -406,8 +406,9 @@ test('with the owner option data tells the owner, at each commit', async (t) => 
 })
 
 test('an owner that is inherited and undefined is refused as one of its own is: nothing fails open', async (t) => {
-  const { ask, middleware } = quick()
-  await ask(undefined, (session) => session.signIn('ada'))
+  const app = quick()
+  const { middleware } = app
+  await app.ask(undefined, (session) => session.signIn('ada'))
   const [{ publicId } = { publicId: '' }] = await middleware.list('ada')
   class Nobody {
     get owner(): string | undefined {
@@ -415,7 +416,7 @@ test('an owner that is inherited and undefined is refused as one of its own is: 
     }
   }
 
-  await ask(undefined, async (visitor) => {
+  await app.ask(undefined, async (visitor) => {
     // `{ owner: visitor.owner }` is a TypeError. The manager itself, which TypeScript takes as well, must be one, too.
     for (const nobody of [visitor, new Nobody()]) {
       const owner = nobody as unknown as { owner: string }

@@ -13,7 +13,10 @@ test('destroyAll in a request of a taken-over session ends the old session as we
   const app = new Koa().use(sessions)
   app.use(takeOver<Visitor>({ from: fromKoaSession({ store: old }), until: Date.now() + DAY, overlap: '1d', goOn }))
   app.use(async (ctx, next) => {
-    if (ctx.path !== '/everywhere') return next()
+    if (ctx.path !== '/everywhere') {
+      await next()
+      return
+    }
     ctx.body = String(await sessions.destroyAll(currentSession().owner ?? ''))
   })
   app.use(pages)

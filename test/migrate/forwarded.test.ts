@@ -16,7 +16,10 @@ function site(t: ExecutionContext, overlap: 0 | '1d'): Promise<Running> {
   )
   app.use(async (ctx, next) => {
     const [, verb, inner] = /^\/(forward|renewed)(\/.*)$/.exec(ctx.path) ?? []
-    if (inner === undefined) return next()
+    if (inner === undefined) {
+      await next()
+      return
+    }
     const current = currentSession<Visitor>()
     if (verb === 'renewed') await current.regenerate()
     current.data.n = 1
@@ -59,7 +62,10 @@ for (const overlap of [0, '1d'] as const)
           ctx.body = 'bye'
           return
         }
-        if (ctx.path !== '/logout') return next()
+        if (ctx.path !== '/logout') {
+          await next()
+          return
+        }
         await currentSession<Visitor>().destroy()
         ctx.respond = false
         ctx.req.url = '/bye'

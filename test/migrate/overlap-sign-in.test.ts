@@ -40,7 +40,10 @@ test('the same where data names the owner under a new id, as koa-passport does i
     }),
   )
   app.use(async (ctx, next) => {
-    if (ctx.path !== '/login') return next()
+    if (ctx.path !== '/login') {
+      await next()
+      return
+    }
     const current = currentSession<Visitor>()
     await current.regenerate({ keep: false })
     current.data.user = 'eve'

@@ -27,7 +27,10 @@ for (const isByHand of [false, true])
       }),
     )
     app.use(async (ctx, next) => {
-      if (ctx.req.headers.upgrade === undefined) return next()
+      if (ctx.req.headers.upgrade === undefined) {
+        await next()
+        return
+      }
       ctx.respond = false
       await new Promise((resolve) => sockets.handleUpgrade(ctx.req, ctx.req.socket, Buffer.alloc(0), resolve))
     })
