@@ -6,25 +6,30 @@ import { KEYS } from '../support/app.ts'
 import { claim, HOUR, maxAgeOf, MINUTE, Site, type Handler } from '../support/scene.ts'
 import { turns } from '../support/stopped-clock.ts'
 
-claim('updateAll follows a new id, however long it takes until its turn comes', async (t, { site, clock }) => {
-  const visitors = await Promise.all([site.visitor(), site.visitor()])
-  for (const visitor of visitors) await visitor.does((session) => session.signIn('ada'))
-  const names = await Promise.all(visitors.map((visitor) => visitor.publicId()))
-  let isFirst = true
+for (const [what, before, after] of [
+  ['however long it takes until its turn comes', 0, 2 * MINUTE],
+  ['also where the clock is set back meanwhile', -5 * MINUTE, 0],
+] as const)
+  claim(`updateAll follows a new id, ${what}`, async (t, { site, clock }) => {
+    const visitors = await Promise.all([site.visitor(), site.visitor()])
+    for (const visitor of visitors) await visitor.does((session) => session.signIn('ada'))
+    const names = await Promise.all(visitors.map((visitor) => visitor.publicId()))
+    let isFirst = true
 
-  const count = await site.middleware.updateAll('ada', async (data, publicId) => {
-    data.count = (data.count ?? 0) + 1
-    if (!isFirst) return
-    isFirst = false
-    const other = visitors.find((_visitor, at) => names[at] !== publicId)
-    await other?.does((session) => session.regenerate())
-    // As many sessions, or a slow `fn`, between the two.
-    clock.advance(2 * MINUTE)
+    const count = await site.middleware.updateAll('ada', async (data, publicId) => {
+      data.count = (data.count ?? 0) + 1
+      if (!isFirst) return
+      isFirst = false
+      const other = visitors.find((_visitor, at) => names[at] !== publicId)
+      clock.advance(before)
+      await other?.does((session) => session.regenerate())
+      // As many sessions, or a slow `fn`, between the two.
+      clock.advance(after)
+    })
+
+    t.is(count, 2)
+    for (const visitor of visitors) t.deepEqual(await visitor.sees(), { count: 1 })
   })
-
-  t.is(count, 2)
-  for (const visitor of visitors) t.deepEqual(await visitor.sees(), { count: 1 })
-})
 
 claim('destroy() ends the successor, however long its request has been under way', async (t, stage) => {
   const { visitor, scene, clock } = stage
@@ -182,22 +187,3 @@ claim(
     t.deepEqual(await scene.live(), [])
   },
 )
-
-claim('updateAll follows a new id also where the clock is set back meanwhile', async (t, { site, clock }) => {
-  const visitors = await Promise.all([site.visitor(), site.visitor()])
-  for (const visitor of visitors) await visitor.does((session) => session.signIn('ada'))
-  const names = await Promise.all(visitors.map((visitor) => visitor.publicId()))
-  let isFirst = true
-
-  const count = await site.middleware.updateAll('ada', async (data, publicId) => {
-    data.count = (data.count ?? 0) + 1
-    if (!isFirst) return
-    isFirst = false
-    clock.advance(-5 * MINUTE)
-    const other = visitors.find((_visitor, at) => names[at] !== publicId)
-    await other?.does((session) => session.regenerate())
-  })
-
-  t.is(count, 2)
-  for (const visitor of visitors) t.deepEqual(await visitor.sees(), { count: 1 })
-})

@@ -16,57 +16,35 @@ claim('a visitor whose fresh start nobody awaited keeps the cookie that left mea
   t.deepEqual(await visitor.sees(), { b: 2 })
 })
 
-claim('so does one that came with the cookie of an ended session', async (t, { visitor, site, scene, store }) => {
-  await visitor.does(({ data }) => (data.c = 1))
-  const again = await site.visitor(await visitor.cookie())
-  await visitor.does((session) => session.destroy())
-  const { sid } = await again.does(async (session, ctx) => {
-    session.data.a = 1
-    const stop = store.pause('create')
-    const started = session.regenerate({ keep: false })
-    session.data.b = 2
-    await stop.arrived
-    ctx.respond = false
-    ctx.res.write('x')
-    stop.open()
-    await started
-    store.heal()
-    await session.save()
-    ctx.res.end()
-  })
-  t.is(sid.length, 1)
-  t.deepEqual(
-    (await scene.live()).map(({ key }) => key),
-    [publicIdIn(pairOf(sid[0]))],
+for (const verb of ['create', 'read'] as const)
+  claim(
+    `so does one that came with the cookie of an ended session, where the headers leave during a ${verb}`,
+    async (t, { visitor, site, scene, store }) => {
+      await visitor.does(({ data }) => (data.c = 1))
+      const again = await site.visitor(await visitor.cookie())
+      await visitor.does((session) => session.destroy())
+      const { sid } = await again.does(async (session, ctx) => {
+        session.data.a = 1
+        const stop = store.pause(verb)
+        const started = session.regenerate({ keep: false })
+        session.data.b = 2
+        await stop.arrived
+        ctx.respond = false
+        ctx.res.write('x')
+        stop.open()
+        await started
+        store.heal()
+        await session.save()
+        ctx.res.end()
+      })
+      t.is(sid.length, 1)
+      t.deepEqual(
+        (await scene.live()).map(({ key }) => key),
+        [publicIdIn(pairOf(sid[0]))],
+      )
+      t.deepEqual(await again.sees(), { b: 2 })
+    },
   )
-  t.deepEqual(await again.sees(), { b: 2 })
-})
-
-claim('... where the headers leave while the old session is looked for', async (t, { visitor, site, scene, store }) => {
-  await visitor.does(({ data }) => (data.c = 1))
-  const again = await site.visitor(await visitor.cookie())
-  await visitor.does((session) => session.destroy())
-  const { sid } = await again.does(async (session, ctx) => {
-    session.data.a = 1
-    const stop = store.pause('read')
-    const started = session.regenerate({ keep: false })
-    session.data.b = 2
-    await Promise.race([stop.arrived, started])
-    ctx.respond = false
-    ctx.res.write('x')
-    stop.open()
-    await started
-    store.heal()
-    await session.save()
-    ctx.res.end()
-  })
-  t.is(sid.length, 1)
-  t.deepEqual(
-    (await scene.live()).map(({ key }) => key),
-    [publicIdIn(pairOf(sid[0]))],
-  )
-  t.deepEqual(await again.sees(), { b: 2 })
-})
 
 claim(
   'a visitor who is made and ended in one request gets no cookie, though nobody awaited destroy()',
