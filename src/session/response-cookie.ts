@@ -91,16 +91,17 @@ export class ResponseCookie implements HeaderSource {
 
   dueHeaders(): readonly Header[] {
     const { status, phase, pending, isFollower } = this.#session
-    const isKept = phase !== 'closed' && this.#isKept
+    const isOpen = phase !== 'closed'
+    if (isOpen && !this.#isKept) return NO_HEADERS
     switch (this.due) {
       case 'none': {
         // The handler answers by itself: its new session, or lifetime, will be stored when the chain returns, or is being stored.
         const willChange = status === 'new' ? pending.hasContents : status === 'live' && pending.maxAge !== undefined
-        return willChange && isKept && !isFollower ? [this.#ours()] : NO_HEADERS
+        return willChange && isOpen && !isFollower ? [this.#ours()] : NO_HEADERS
       }
       case 'renew':
         // The same: the read at the load has confirmed that the session lives.
-        return status === 'live' && isKept ? [this.#ours()] : NO_HEADERS
+        return status === 'live' && isOpen ? [this.#ours()] : NO_HEADERS
       case 'issue':
         return this.signIns > 0 ? [this.#ours(), ...this.#endOfBinding(), ...this.#offer()] : [this.#ours()]
       case 'clear':
@@ -116,7 +117,8 @@ export class ResponseCookie implements HeaderSource {
 
   /** Whether no handler has set `ctx.session` to null. */
   get #isKept(): boolean {
-    return (this.#session.facade?.pendingEnd ?? 'no') === 'no'
+    const end = this.#session.facade?.pendingEnd
+    return end !== 'ended' && end !== 'replaced'
   }
 
   #ours(): Header {

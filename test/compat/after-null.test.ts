@@ -285,3 +285,24 @@ test('a handler that answers by itself sends no renewed cookie of a session that
 
   t.deepEqual((await browser.get('/leave')).setCookie, [])
 })
+
+for (const [what, before] of Object.entries<(ctx: Context) => unknown>({
+  'it was stored': async (ctx) => ctx.state.session.save(),
+  'an account signed in': async (ctx) => ctx.state.session.signIn('alice'),
+  'it got a new id': async (ctx) => ctx.state.session.regenerate(),
+}))
+  test(`a handler that answers by itself sends no cookie of a session that ends: ${what}`, async (t) => {
+    const app = await ecosystem(
+      t,
+      {},
+      answering({
+        '/leave': async (ctx) => {
+          await before(ctx)
+          leave(ctx)
+        },
+      }),
+    )
+    const { setCookie } = await app.browser().get('/leave')
+
+    t.deepEqual(setCookie, [])
+  })
