@@ -1,4 +1,5 @@
 // The owner of a session, as `signIn` names it or `options.owner` reads it from data, and how many sessions an owner may have.
+import { headersSentError } from '../errors.ts'
 import { isUnsafe } from '../cookie/cross-site.ts'
 import { newId } from '../cookie/id.ts'
 import { canBeBound } from '../cookie/bound-cookie.ts'
@@ -25,6 +26,8 @@ export function signedIn(session: RequestSession, draft: Draft, owner: string, n
   // Checked before the sign-in: when the limit is enforced, the sign-in would already stand, without a limit.
   if (maxPerOwner !== undefined) session.core.store.assertIndex()
   if (isUnsafe(session.info.request)) assertSameSite(session.core, session.info, undefined)
+  // The client has left: nobody would learn the id, and a place of the owner's would be taken for nothing.
+  if (ctx?.res.destroyed === true) throw headersSentError('an owner signed in')
   const { maxAge, predecessor } = draft.metadata
   const metadata = {
     ...newMetadata(now),

@@ -67,7 +67,7 @@ async function rotate(session: RequestSession, renewal: Renewal): Promise<boolea
     const ground = draftOf(stored, requireRecord(session), pending, now)
     // A sign-in keeps no data that breaks the schema.
     const isRefused = owner !== undefined && pending.replacement === undefined && refusesData(session.dataError)
-    const keep = !isRefused && renewal.keep
+    const keep = isRefused && renewal.keep !== false ? [] : renewal.keep
     const draft = carryOver(session, ground, { ...renewal, keep }, now)
     if (conflicts.length > 0) assertNotBroughtBack(session, pending, draft)
     const isFreshStart = keep === false || isSomebodyElse(ground.owner, draft.owner)
@@ -151,7 +151,9 @@ async function rotateOnce(
   const created = await createRecord(session, marked, now, settings.generateId())
   // The headers may leave meanwhile: the old session must not end when the browser cannot learn the new id.
   const canSend = (): boolean => session.cookie.canSend
-  if (!canSend()) return abandon(session, created, 'the session got a new id')
+  // Nor for a client that has left; a fresh start is a logout, which holds all the same.
+  if (!canSend() || (!isFreshStart && session.info.ctx?.res.destroyed === true))
+    return abandon(session, created, 'the session got a new id')
   const { id, record, draft: stored } = created
   // The announcement of a fresh start ends the signals of other requests, but not that of this request.
   session.ending?.unwatch()

@@ -1,7 +1,13 @@
 // What a browser without proof leaves behind: the cookies of its bound session, and what its request wrote before a sign-in.
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
-import { currentSession, session } from '../../src/index.ts'
+import {
+  currentSession,
+  session,
+  type SessionManager,
+  type SessionMiddleware,
+  type SessionOptions,
+} from '../../src/index.ts'
 import { KEYS, served } from '../support/app.ts'
 import { boundDevice, boundSite, MINUTE, seen } from '../support/bound-site.ts'
 import { Device } from '../support/device.ts'
@@ -28,27 +34,44 @@ interface Things {
   cart?: string
 }
 
+/** A site of its own whose device has registered; `answer` is what a path does and shows. */
+async function thingsSite(
+  t: ExecutionContext,
+  options: SessionOptions<Things>,
+  answer: (manager: SessionManager<Things>, path: string) => Promise<object>,
+): Promise<{ device: Device; clock: { now: number }; middleware: SessionMiddleware<Things> }> {
+  const clock = { now: 1_800_000_000_000 }
+  const middleware = session<Things>({
+    now: () => clock.now,
+    deviceBound: true,
+    sweepInterval: false,
+    logger: {},
+    ...options,
+  })
+  const app = new Koa()
+  app.keys = [...KEYS]
+  app.proxy = true
+  app.silent = true
+  app.use(middleware)
+  app.use(async (ctx) => {
+    ctx.body = await answer(currentSession<Things>(), ctx.path)
+  })
+  const running = await served(t, app)
+  const device = new Device(running.browser())
+  t.is((await device.register(await device.get('/in'))).status, 200)
+  return { device, clock, middleware }
+}
+
 for (const keep of [true, ['lang']] as const)
   test.serial(`a sign-in after a skipped refresh keeps what its request wrote: ${String(keep)}`, async (t) => {
-    const clock = { now: 1_800_000_000_000 }
-    const middleware = session<Things>({ now: () => clock.now, deviceBound: true, sweepInterval: false, logger: {} })
-    const app = new Koa()
-    app.keys = [...KEYS]
-    app.proxy = true
-    app.silent = true
-    app.use(middleware)
-    app.use(async (ctx) => {
-      const manager = currentSession<Things>()
-      if (ctx.path === '/again') {
+    const { device, clock } = await thingsSite(t, {}, async (manager, path) => {
+      if (path === '/again') {
         manager.data.lang = 'en'
         manager.flash('notice', 'welcome')
       }
-      if (ctx.path !== '/') await manager.signIn('ada', { keep })
-      ctx.body = { lang: manager.data.lang, notices: ctx.path === '/' ? manager.flash('notice') : undefined }
+      if (path !== '/') await manager.signIn('ada', { keep })
+      return { lang: manager.data.lang, notices: path === '/' ? manager.flash('notice') : undefined }
     })
-    const running = await served(t, app)
-    const device = new Device(running.browser())
-    t.is((await device.register(await device.get('/in'))).status, 200)
     clock.now += 11 * MINUTE
 
     const again = await device.get('/again', { 'secure-session-skipped': 'unreachable' })
@@ -57,3 +80,43 @@ for (const keep of [true, ['lang']] as const)
     t.deepEqual(JSON.parse(again.body), { lang: 'en' })
     t.deepEqual(JSON.parse((await device.get('/')).body), { lang: 'en', notices: ['welcome'] })
   })
+
+for (const koaSession of [false, true])
+  for (const [way, work] of Object.entries<(manager: SessionManager<Things>) => Promise<void>>({
+    'save()': (manager) => {
+      manager.data.lang = 'en'
+      return manager.save()
+    },
+    'update()': (manager) => manager.update((data) => void (data.lang = 'en')),
+    'regenerate()': (manager) => manager.regenerate(),
+    'regenerate({ keep: false })': (manager) => manager.regenerate({ keep: false }),
+    'signIn()': (manager) => manager.signIn('ada'),
+  }))
+    test.serial(
+      `without proof destroy() clears both cookies also after ${way}, koaSession: ${koaSession}`,
+      async (t) => {
+        const { device, clock, middleware } = await thingsSite(t, { koaSession }, async (manager, path) => {
+          if (path === '/in') await manager.signIn('ada')
+          if (path !== '/out') return { origin: manager.origin }
+          await work(manager)
+          await manager.destroy()
+          return {}
+        })
+        clock.now += 11 * MINUTE
+
+        const { status, setCookie } = await device.get('/out')
+
+        t.is(status, 200)
+        t.deepEqual(
+          setCookie.map((line) => line.split('; ').slice(0, 2)),
+          [
+            ['sid=', 'Max-Age=0'],
+            ['sid-bound=', 'Max-Age=0'],
+          ],
+        )
+        // The user has logged out: the browser, which has its key, must not be signed in again.
+        await device.refresh()
+        t.deepEqual(JSON.parse((await device.get('/')).body), { origin: 'new' })
+        t.is((await middleware.list('ada')).length, 1)
+      },
+    )

@@ -27,6 +27,21 @@ async function leaving(visitor: Visitor, work: Handler<unknown>): Promise<void> 
   began.open()
 }
 
+/** The same for work that is refused. @returns the code of the error that it threw. */
+async function refused(visitor: Visitor, work: Handler<unknown>): Promise<unknown> {
+  let end: (code: unknown) => void = () => undefined
+  const ended = new Promise<unknown>((resolve) => (end = resolve))
+  await leaving(visitor, async (session, ctx) => {
+    try {
+      await work(session, ctx)
+      end(undefined)
+    } catch (error) {
+      end((error as { code?: unknown }).code)
+    }
+  })
+  return ended
+}
+
 claim('a change whose client has left is committed', async (t, { visitor, store }) => {
   await visitor.does(({ data }) => (data.a = 1))
   const written = store.pause('replace', 'after')
@@ -60,6 +75,50 @@ claim('a new session whose client has left is stored, and is nobody else’s', a
   t.is((await scene.live()).length, 1)
   t.is(await visitor.origin(), 'new')
 })
+
+for (const [way, work] of Object.entries<Handler<unknown>>({
+  'regenerate()': (session) => session.regenerate(),
+  'regenerate({ keep: [...] })': (session) => session.regenerate({ keep: ['a'] }),
+  'signIn() of the same owner': (session) => session.signIn('ada'),
+}))
+  claim(`${way} is refused where the client has left: the id that it has stays good`, async (t, { visitor }) => {
+    await visitor.does((session) => {
+      session.data.a = 1
+      return session.signIn('ada')
+    })
+
+    t.is(await refused(visitor, work), 'ERR_SESSION_HEADERS_SENT')
+    const { result } = await visitor.does(({ origin, owner, data }) => [origin, owner, data.a])
+    t.deepEqual(result, ['resumed', 'ada', 1])
+  })
+
+claim(
+  'an owner whom data names where the client has left takes no session away',
+  { owner: ({ profile }) => profile?.name },
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+
+    const code = await refused(visitor, (session) => {
+      session.data.profile = { name: 'ada' }
+      return session.save()
+    })
+
+    t.is(code, 'ERR_SESSION_HEADERS_SENT')
+    t.deepEqual((await visitor.does(({ origin, data }) => [origin, data.a])).result, ['resumed', 1])
+  },
+)
+
+claim(
+  'a sign-in whose client has left takes nobody’s place',
+  { maxPerOwner: 1 },
+  async (t, { visitor, site, clock }) => {
+    await visitor.does((session) => session.signIn('ada'))
+    clock.advance(1000)
+
+    t.is(await refused(await site.visitor(), (session) => session.signIn('ada')), 'ERR_SESSION_HEADERS_SENT')
+    t.deepEqual((await visitor.does(({ origin, owner }) => [origin, owner])).result, ['resumed', 'ada'])
+  },
+)
 
 claim(
   'close() waits for a commit that is running, and its response is whole',
