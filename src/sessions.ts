@@ -171,6 +171,8 @@ export class Sessions {
     const since = settings.now() - CLOCKS_APART
     // Keys of sessions that got a new id lately: of those that were shown, and of the tombstones that lead to them.
     const moved = new FollowedTombstones()
+    // The keys that were shown last: a session that gets a new id after that would come again.
+    const shown = new FollowedTombstones()
     const ask = (cursor: string | undefined): Promise<RecordPage> => {
       // The middleware may be closed while the caller looks at a portion.
       store.assertOpen()
@@ -178,10 +180,13 @@ export class Sessions {
       return store.scan(since, PORTION, cursor)
     }
     for await (const { records } of portions(ask)) {
-      for (const [at, record] of records.entries()) {
+      for (const [at, listed] of records.entries()) {
         await turnAfter(at)
+        // The caller may have worked so long that the session was used, or got a new id, since its portion was read.
+        const record = listed.expiresAt > settings.now() ? listed : await store.read(listed.key, since)
+        if (typeof record !== 'object') continue
         const predecessor = record.lastSeenAt < since ? undefined : readMetadata(record)?.predecessor
-        const isShown = predecessor !== undefined && moved.has(predecessor)
+        const isShown = predecessor !== undefined && (moved.has(predecessor) || shown.has(predecessor))
         // The session is still stored under its old id and comes under that one, or it got another new id than this.
         if (predecessor !== undefined && !isShown && !(await this.#hasGivenWay(predecessor, record.key))) continue
         let found: SessionRecord | undefined = record
@@ -194,7 +199,9 @@ export class Sessions {
         if (found !== record || predecessor !== undefined) moved.add(found.key)
         if (isShown) continue
         const info = await sessionInfoOf(this.#core, found)
-        if (info !== undefined) yield info
+        if (info === undefined) continue
+        shown.add(found.key)
+        yield info
       }
     }
   }

@@ -120,6 +120,8 @@ function unwrap(value: unknown, key: string): unknown {
     return value
   const { toJSON } = value as { readonly toJSON?: unknown }
   const told: unknown = typeof toJSON === 'function' ? toJSON.call(value, key) : value
+  const { isRawJSON } = JSON as { isRawJSON?: (value: unknown) => value is { rawJSON: string } }
+  if (isRawJSON?.(told)) return JSON.parse(told.rawJSON)
   if (types.isNumberObject(told)) return Number(told)
   if (types.isStringObject(told)) return String(told)
   return types.isBooleanObject(told) || types.isBigIntObject(told) ? told.valueOf() : told

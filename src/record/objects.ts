@@ -24,7 +24,7 @@ export function objectsOf(roots: readonly unknown[]): Set<object> {
  */
 export function freeze(object: object): void {
   if (ArrayBuffer.isView(object)) return
-  if (object instanceof Map) refuseWrites(object, ['set', 'delete', 'clear'])
+  if (object instanceof Map) refuseWrites(object, ['set', 'delete', 'clear', 'getOrInsert', 'getOrInsertComputed'])
   else if (object instanceof Set) refuseWrites(object, ['add', 'delete', 'clear'])
   else if (object instanceof Date) refuseWrites(object, DATE_WRITES)
   Object.freeze(object)

@@ -112,3 +112,13 @@ for (const [what, value, path] of [
 test('with koaSession a list of holes is refused before it becomes a list of nulls', (t) => {
   t.throws(() => koa.copy(new Array(4_000_000_000), 'session.data', 'key'), { code: 'ERR_SESSION_TOO_LARGE' })
 })
+
+const { rawJSON } = JSON as { rawJSON?: (text: string) => object }
+
+// Node 20 has none.
+if (rawJSON !== undefined)
+  test('what JSON.rawJSON made is stored as JSON.stringify writes it', (t) => {
+    const value = { n: rawJSON('123'), list: [rawJSON('"a"')] }
+
+    t.deepEqual(koaJsonCodec(1000).copy(value, 'session.data', 'key'), JSON.parse(JSON.stringify(value)))
+  })

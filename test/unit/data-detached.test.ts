@@ -97,3 +97,14 @@ for (const phase of ['sealed', 'closed'] as const) {
     t.throws(() => items.push('late'), { instanceOf: TypeError })
   })
 }
+
+for (const name of ['set', 'getOrInsert', 'getOrInsertComputed'] as const)
+  // Node 26 has the last two.
+  test(`${name} of a Map that was handed out throws after the commit`, (t) => {
+    const { data, view } = dataOf({ map: new Map([['a', 1]]) }, customCodec(devalue))
+    const map = view['map'] as Map<string, unknown> & Record<typeof name, (key: string, value: unknown) => unknown>
+    data.freeze()
+
+    t.throws(() => map[name]('b', () => 2), { instanceOf: TypeError, message: /read-only/ })
+    t.deepEqual([...map], [['a', 1]])
+  })

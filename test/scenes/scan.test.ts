@@ -1,0 +1,96 @@
+// scan() shows each session that lives from its beginning to its end, and from memory and SQL once, whatever becomes of the sessions
+// while its caller works.
+import test, { type ExecutionContext } from 'ava'
+import { MemoryStore } from '../../src/index.ts'
+import type { RecordPage, SessionStore } from '../../src/store.ts'
+import { SqliteStore } from '../../src/stores/sqlite.ts'
+import { KEYS } from '../support/app.ts'
+import { MINUTE, Site, type Visitor } from '../support/scene.ts'
+import { libsql } from '../support/sqlite.ts'
+
+/** Gives about one record at a time. */
+class NarrowMemory extends MemoryStore {
+  override scan(now: number, _limit: number, cursor: string | undefined): RecordPage {
+    return super.scan(now, 1, cursor)
+  }
+}
+
+class NarrowSqlite extends SqliteStore {
+  override scan(now: number, _limit: number, cursor: string | undefined): Promise<RecordPage> {
+    return super.scan(now, 1, cursor)
+  }
+}
+
+const wide: Readonly<Record<string, () => SessionStore>> = {
+  memory: () => new MemoryStore(),
+  SQL: () => new SqliteStore(libsql.open(':memory:')),
+}
+const narrow: typeof wide = {
+  memory: () => new NarrowMemory(),
+  SQL: () => new NarrowSqlite(libsql.open(':memory:')),
+}
+
+/** A site over the store, and visitors whose sessions are numbered in `data.a`. */
+async function visited(
+  t: ExecutionContext,
+  store: SessionStore,
+  count: number,
+): Promise<{ site: Site; clock: { now: number }; visitors: Visitor[] }> {
+  const clock = { now: 1_800_000_000_000 }
+  const site = await Site.open({
+    keys: [...KEYS],
+    store,
+    now: () => clock.now,
+    idleTimeout: '10m',
+    sweepInterval: false,
+    logger: {},
+  })
+  t.teardown(() => site.running.close())
+  const visitors = await Promise.all(Array.from({ length: count }, () => site.visitor()))
+  for (const [at, visitor] of visitors.entries()) await visitor.does(({ data }) => (data.a = at))
+  return { site, clock, visitors }
+}
+
+for (const [name, open] of Object.entries(wide))
+  for (const renews of [false, true])
+    test.serial(
+      `scan shows a session that ${renews ? 'gets a new id' : 'is used'} while the caller works for a long time: ${name}`,
+      async (t) => {
+        const { site, clock, visitors } = await visited(t, open(), 3)
+        const seen: unknown[] = []
+
+        for await (const { data } of site.middleware.scan()) {
+          seen.push(data?.a)
+          if (seen.length > 1) continue
+          // A mail to each user, say. All of them go on using their sessions meanwhile.
+          for (let minutes = 0; minutes < 12; minutes += 4) {
+            clock.now += 4 * MINUTE
+            for (const visitor of visitors) {
+              t.is(await visitor.origin(), 'resumed')
+              if (renews) await visitor.does((session) => session.regenerate())
+            }
+          }
+        }
+
+        t.deepEqual(seen.toSorted(), [0, 1, 2])
+      },
+    )
+
+for (const [name, open] of Object.entries(narrow))
+  test.serial(`scan shows a session once that gets a new id after it was shown: ${name}`, async (t) => {
+    const { site, visitors } = await visited(t, open(), 24)
+    const byId = new Map<string, Visitor>()
+    for (const visitor of visitors) byId.set(await visitor.publicId(), visitor)
+    const seen: unknown[] = []
+
+    for await (const { publicId, data } of site.middleware.scan()) {
+      seen.push(data?.a)
+      // As a login does, right after an administrator's page has counted this session.
+      await byId.get(publicId)?.does((session) => session.regenerate())
+    }
+
+    t.deepEqual(
+      seen.toSorted((one, other) => Number(one) - Number(other)),
+      visitors.map((_visitor, at) => at),
+    )
+  })
