@@ -62,7 +62,7 @@ export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Event
   if (cookie.isAuto && looksLikeHttps(ctx)) {
     events.notice(
       'INSECURE_COOKIE',
-      'the session cookie was sent without Secure, though a proxy says that the browser uses https: set app.proxy = true if you run behind that proxy',
+      'the session cookie was sent without Secure, though a proxy says that the browser uses https: let it send X-Forwarded-Proto, and set app.proxy = true if you run behind that proxy',
     )
   }
   // Most cookies: browsers refuse none of their attributes.
@@ -75,7 +75,7 @@ export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Event
   if (isSentInVain && host !== '' && !isLoopback(host)) {
     events.notice(
       'COOKIE_REFUSED',
-      'the session cookie was sent with Secure over plain http, where no browser keeps it: use https, or cookie: { secure: "auto" }; behind a proxy that ends TLS let it send X-Forwarded-Proto, and set app.proxy = true',
+      'the session cookie was sent with Secure over plain http, where no browser keeps it: use https, or cookie: { secure: "auto" }, no name prefix, no sameSite "none", not partitioned; behind a proxy that ends TLS let it send X-Forwarded-Proto, and set app.proxy = true',
     )
   }
   const domain = /; Domain=\.?([^;]+)/.exec(cookie.attributes)?.[1]?.toLowerCase()

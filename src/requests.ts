@@ -53,7 +53,7 @@ export class Requests {
   contextOf(request: IncomingMessage): Context {
     if (this.#app === undefined) {
       throw invalidMix(
-        'an option is a function of ctx: run() needs a Koa request before, or the option as a value (cookie as an object)',
+        'an option is a function of ctx: run() needs a Koa request before, as sessionCookie() does, or the option as a value (cookie as an object)',
       )
     }
     return this.#app.createContext(request, new ServerResponse(request))
@@ -78,7 +78,7 @@ export class Requests {
           'options.keys or app.keys',
           'a Keygrip or a non-empty list of secrets, newest first',
           keys,
-          'give keys to session(), or set app.keys before the first request; the app below koa-mount needs keys of its own',
+          'give keys to session(), or set app.keys before the first request; below koa-mount the keys of the outer app count',
         )
       }
       this.#appKeyring = keyring(keys, 'app.keys')

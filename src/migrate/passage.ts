@@ -109,7 +109,8 @@ export class Passage<Data extends object> {
     const goesOn = isOpen && mayGoOn && name !== undefined && (await this.#goOver(name))
     // Without any cookie, the next request would begin a session that replaces the one under the new id.
     if (goesOn === 'late') return
-    if (!(overlap > 0 && isOpen && (goesOn || name === undefined))) this.#clearCookies()
+    // One that `from` cannot read may be the old session of a user whose secret or store was forgotten: it stays until the last day.
+    if (!(isOpen && (name === undefined || (overlap > 0 && goesOn)))) this.#clearCookies()
   }
 
   /**

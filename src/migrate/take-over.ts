@@ -1,6 +1,6 @@
 // takeOver(): the first request with an old cookie creates a session from the data of the old one, and every other request with
 // that cookie joins it. During an overlap the two sessions are tied: a logout from one is a logout from both.
-import type { Middleware } from 'koa'
+import type { Context, Middleware } from 'koa'
 import { duration, type Duration } from '../duration.ts'
 import { invalidType, invalidValue, isAnswer } from '../errors.ts'
 import { assertNames, clockOf } from '../option-functions.ts'
@@ -67,10 +67,22 @@ export function takeOver<Data extends object = SessionData>(options: TakeOverOpt
   const settings = settingsOf(options)
   const atWork = new Map<string, Promise<void>>()
   const met = new WeakSet<object>()
+  let isTold = false
   return async (ctx, next) => {
     const session = tryCurrentSession<Data>()
     if (session === undefined) {
       await next()
+      if (
+        isTold ||
+        !isBelow(ctx) ||
+        !settings.from.cookies.some((name) => ctx.cookies.get(name, UNSIGNED) !== undefined)
+      )
+        return
+      isTold = true
+      process.emitWarning(
+        'an old session was not taken over, because takeOver() is mounted before session(): mount it right after session()',
+        { type: 'SessionWarning', code: 'KOA_FASTSESSION_TAKE_OVER_ABOVE' },
+      )
       return
     }
     const passage = new Passage(settings, atWork, ctx, session, met.has(session))
@@ -86,6 +98,13 @@ export function takeOver<Data extends object = SessionData>(options: TakeOverOpt
       await passage.leave(isDropped)
     }
   }
+}
+
+const UNSIGNED = { signed: false }
+
+/** Whether a session() was reached behind this middleware, which has found none before it. */
+function isBelow({ state }: Context): boolean {
+  return Object.getOwnPropertySymbols(state).some(({ description }) => description?.startsWith('koa-fastsession.'))
 }
 
 function settingsOf<Data extends object>(options: TakeOverOptions<Data>): Settings<Data> {

@@ -174,7 +174,7 @@ test('options.keys come before app.keys', async (t) => {
 const wrong: Record<string, [keys: unknown, message: RegExp]> = {
   missing: [
     undefined,
-    /^options\.keys or app\.keys must be a Keygrip or a non-empty list of secrets, newest first, got undefined: give keys to session\(\), or set app\.keys before the first request; the app below koa-mount needs keys of its own$/,
+    /^options\.keys or app\.keys must be a Keygrip or a non-empty list of secrets, newest first, got undefined: give keys to session\(\), or set app\.keys before the first request; below koa-mount the keys of the outer app count$/,
   ],
   empty: [[], /^app\.keys must be a Keygrip or a non-empty list of secrets, newest first, got an empty array$/],
   blank: [

@@ -59,7 +59,7 @@ test('forgotten keys fail the first request, and say where they go', async (t) =
   t.like(await thrown, {
     code: 'ERR_INVALID_ARG_TYPE',
     message:
-      'options.keys or app.keys must be a Keygrip or a non-empty list of secrets, newest first, got undefined: give keys to session(), or set app.keys before the first request; the app below koa-mount needs keys of its own',
+      'options.keys or app.keys must be a Keygrip or a non-empty list of secrets, newest first, got undefined: give keys to session(), or set app.keys before the first request; below koa-mount the keys of the outer app count',
   })
 })
 
