@@ -210,8 +210,13 @@ export class Sessions {
     const found = await this.#read(publicId, 'destroy()', owner, CLOCKS_APART)
     const record = found && (await followRecord(this.#core, found, CLOCKS_APART))
     if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
-    assertOutsideUpdate({ core: this.#core, publicId: record.key }, 'sessions.destroy()')
+    this.#assertOutside('sessions.destroy()', publicId, record.key)
     return this.#end(record, 'elsewhere', owner)
+  }
+
+  /** A running update knows a session by its old public id if that got a new one meanwhile. */
+  #assertOutside(verb: string, ...publicIds: readonly string[]): void {
+    for (const publicId of publicIds) assertOutsideUpdate({ core: this.#core, publicId }, verb)
   }
 
   async destroyAll(owner: string, except: string | undefined): Promise<number> {
@@ -225,7 +230,7 @@ export class Sessions {
       const others = records.filter((record) => {
         const predecessor = readMetadata(record)?.predecessor
         if (record.key === except || (except !== undefined && predecessor === except)) return false
-        assertOutsideUpdate({ core: this.#core, publicId: record.key }, 'sessions.destroyAll()')
+        this.#assertOutside('sessions.destroyAll()', record.key, predecessor ?? record.key)
         predecessors.set(record.key, predecessor)
         return true
       })

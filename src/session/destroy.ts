@@ -14,13 +14,14 @@ import { followRecord } from './successors.ts'
 /** Ends the session; see the manager. */
 export async function destroy(session: RequestSession): Promise<void> {
   if (session.status === 'destroyed') return
-  const { record, core, origin, cookie } = session
+  const { record, forgotten, core, origin, cookie } = session
   // By the clock of its arrival: the tombstone of a new id leads to the session for as long as the store has it.
   const before = Math.max(core.settings.now() - session.now, 0) + CLOCKS_APART
   let hasEnded = session.hasEndedIt
   // If this fails, it may have been carried out all the same, as another try finds.
   session.hasEndedIt = true
-  if (record !== undefined && (await endSession(core, record, 'sign-out', undefined, before))) hasEnded = true
+  for (const one of [record, forgotten])
+    if (one !== undefined && (await endSession(core, one, 'sign-out', undefined, before))) hasEnded = true
   if (origin === 'expired') await endPresented(session)
   session.status = 'destroyed'
   session.ending?.end(goneError())

@@ -52,6 +52,8 @@ export class RequestSession {
   dataError: SessionError | undefined
   /** The public id that the cookie presented, also where this process cannot use its session. */
   presented: string | undefined
+  /** The session that this request came with, and that had ended when it signed in: what took its place is the browser's, too. */
+  forgotten: SessionRecord | undefined
   /** This request gave the session a new id. */
   hasNewId = false
   /** Its handlers ended the session by a method of the middleware (`destroyAll`, say), or `destroy()` has begun to. */
@@ -260,6 +262,7 @@ export class RequestSession {
 
   /** Drops an ended session before a sign-in begins another one. Aborts the signal of the old one, and does nothing else. */
   forgetEnded(): void {
+    this.forgotten ??= this.record
     this.record = undefined
     this.mergedKeys = NO_KEYS
     if (this.status === 'live') this.status = 'gone'

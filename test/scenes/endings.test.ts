@@ -548,3 +548,20 @@ claim('a sign-in after a session that ended tells no merge of that one', async (
 
   t.deepEqual(scene.heard('merge'), [])
 })
+
+claim(
+  'a logout after a sign-in that found its session replaced ends what took its place as well',
+  async (t, { visitor, site }) => {
+    await visitor.does(({ data }) => (data.a = 1))
+    const late = await visitor.loads(async (session) => {
+      await session.signIn('ada')
+      await session.destroy()
+    })
+    await visitor.does((session) => session.signIn('ada'))
+    const parallel = await visitor.snapshot()
+
+    t.is(maxAgeOf((await late.ends()).sid[0]), 0)
+    t.is(await parallel.origin(), 'expired')
+    t.deepEqual(await site.middleware.list('ada'), [])
+  },
+)

@@ -1,7 +1,8 @@
 // update inside update, and what a function of update may not do to others: join, queue, never hold for ever.
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { SessionMiddleware } from '../../src/index.ts'
 import { Barrier } from '../support/faults.ts'
-import { claim } from '../support/scene.ts'
+import { claim, type Contents } from '../support/scene.ts'
 
 const increment = (data: { count?: number }): number => (data.count = (data.count ?? 0) + 1)
 
@@ -238,3 +239,30 @@ claim('emptying a session that is known to be gone is refused no more', async (t
 
   t.deepEqual([reply.status, reply.sid], [302, []])
 })
+
+for (const [verb, end] of Object.entries<(sessions: SessionMiddleware<Contents>, publicId: string) => Promise<unknown>>(
+  {
+    'destroy()': (sessions, publicId) => sessions.destroy(publicId),
+    'destroyAll()': (sessions) => sessions.destroyAll('ada'),
+  },
+))
+  claim(
+    `${verb} inside an update does not end its session under the id that another request gave it meanwhile`,
+    async (t, { visitor, site }) => {
+      await visitor.does((session) => session.signIn('ada'))
+      const slow = await visitor.starts(async (session, wait) => {
+        let refusal: unknown
+        const updating = session.update(async () => {
+          if (refusal !== undefined) return
+          await wait()
+          refusal = await end(site.middleware, session.publicId).catch((error: unknown) => error)
+        })
+        await updating.catch(() => undefined) // it changed nothing, and its session is gone under that id
+        return refusal
+      })
+      await visitor.does((session) => session.regenerate())
+
+      t.like((await slow.ends()).result, { code: 'ERR_SESSION_IN_UPDATE' })
+      t.is(await visitor.origin(), 'resumed')
+    },
+  )
