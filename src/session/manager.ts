@@ -242,8 +242,7 @@ export class SessionManager<Data extends object = SessionData> {
 
   /** A string such as `'30d'` is a duration too. */
   set maxAge(value: Duration) {
-    const session = this.#open()
-    assertOutsideUpdate(session, 'session.maxAge =')
+    const session = this.#verb('session.maxAge =')
     session.assertWritable()
     session.setMaxAge(lifetime(value, 'session.maxAge'))
     session.cookie.watchHeaders()
@@ -269,9 +268,7 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {SessionError} `ERR_SESSION_DESTROYED`, or `ERR_SESSION_CLOSED` after the commit.
    */
   clear(): void {
-    const session = this.#open()
-    assertOutsideUpdate(session, 'session.clear()')
-    replaceData(session, {})
+    replaceData(this.#verb('session.clear()'), {})
   }
 
   /**
@@ -383,8 +380,7 @@ export class SessionManager<Data extends object = SessionData> {
   flash(key: string): unknown[]
   flash(key: string, value: unknown): void
   flash(...args: [key: string] | [key: string, value: unknown]): unknown[] | undefined {
-    const session = this.#open()
-    assertOutsideUpdate(session, 'session.flash()')
+    const session = this.#verb('session.flash()')
     session.assertReadable()
     const [key] = args
     if (typeof key !== 'string') throw invalidType('the key of session.flash()', 'a string', key)
