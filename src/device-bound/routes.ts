@@ -65,32 +65,28 @@ export class DeviceRoutes {
 
   async #serve(info: RouteInfo, route: Route): Promise<Answer> {
     // Over plain HTTP no session is bound.
-    const found = info.ctx.secure ? await this.#find(info, route) : undefined
-    if (found?.record.owner === undefined) return 401
-    return route === 'register' ? this.#register(info, found) : this.#refresh(info, found)
-  }
-
-  /** The session that the browser means. One of several cookies may name another session: planted or left over. */
-  #find(info: RouteInfo, route: Route): Promise<Found | undefined> {
+    if (!info.ctx.secure) return 401
     const { headers } = info.request
     const named = unquoted(headers['sec-secure-session-id'])
-    const proof = parseProof(headers['secure-session-response'])
-    return findSession(this.#core, this.#verifier, info, ({ stored: { metadata } }) =>
+    const header = headers['secure-session-response']
+    const proof = parseProof(header)
+    // The session that the browser means: one of several cookies may name another session, planted or left over.
+    const found = await findSession(this.#core, this.#verifier, info, ({ stored: { metadata } }) =>
       route === 'refresh'
         ? isNamed(metadata.binding, named)
         : registeredKey(info, proof, metadata.registration, this.#core.settings.now()) !== undefined,
     )
+    if (found?.record.owner === undefined) return 401
+    if (route === 'refresh') return this.#refresh(info, found, named, proof, header !== undefined)
+    // No browser omits this header, but a form on another page does: it must not use the try up.
+    return header === undefined ? 403 : this.#register(info, found, proof)
   }
 
   /**
    * Each sign-in allows one try, with the challenge in the response of that sign-in: a thief who has only the cookie does not
    * have it. A refusal sends no new challenge.
    */
-  async #register(info: RouteInfo, found: Found): Promise<Answer> {
-    const header = info.request.headers['secure-session-response']
-    // No browser omits this header, but a form on another page does: it must not use the try up.
-    if (header === undefined) return 403
-    const proof = parseProof(header)
+  async #register(info: RouteInfo, found: Found, proof: Proof | undefined): Promise<Answer> {
     const outcome = await this.#store(found, ({ registration: id, ...metadata }, isFollowed) => {
       if (id === undefined) return
       const now = this.#core.settings.now()
@@ -111,11 +107,13 @@ export class DeviceRoutes {
   }
 
   /** A valid proof renews the bound cookie. Otherwise nothing is stored: a session with that binding gets a challenge, others a 401. */
-  async #refresh(info: RouteInfo, found: Found): Promise<Answer> {
-    const { headers } = info.request
-    const named = unquoted(headers['sec-secure-session-id'])
-    const header = headers['secure-session-response']
-    const proof = parseProof(header)
+  async #refresh(
+    info: RouteInfo,
+    found: Found,
+    named: string | undefined,
+    proof: Proof | undefined,
+    hasAnswered: boolean,
+  ): Promise<Answer> {
     const outcome = await this.#store(found, (metadata) => {
       const known = metadata.binding
       if (proof === undefined || !isNamed(known, named)) return
@@ -126,7 +124,7 @@ export class DeviceRoutes {
     // A 401 makes the browser forget its key: the session has no such binding to prove.
     if (outcome === undefined || !isNamed(binding, named)) return 401
     if (outcome.isWritten) return binding
-    const answer = header === undefined ? 403 : this.#refuse(outcome)
+    const answer = hasAnswered ? this.#refuse(outcome) : 403
     this.#challenge(info, binding)
     return answer
   }
