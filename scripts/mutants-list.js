@@ -1731,13 +1731,7 @@ export const mutants = [
   ),
 
   // ---- the way of a request
-  m(
-    'an error of 500 commits',
-    'middleware.ts',
-    'if (isAnswer(error)) await finish(',
-    'if (error) await finish(',
-    'http/errors',
-  ),
+  m('an error of 500 commits', 'middleware.ts', 'if (!isAnswer(error)) {', 'if (!error) {', 'http/errors'),
   m(
     'an error of 403 commits nothing',
     'errors.ts',
@@ -1749,18 +1743,22 @@ export const mutants = [
   m(
     'an error gets a note of ours',
     'middleware.ts',
-    'else await dropPending(own, error)',
-    'else Object.assign(error, { hasSession: await dropPending(own, error) })',
+    `{
+        await dropPending(own, error)
+        throw error`,
+    `{
+        Object.assign(error, { hasSession: await dropPending(own, error) })
+        throw error`,
     'http/errors',
   ),
   m(
     'a request whose last commit is refused is no use of its session',
     'middleware.ts',
-    `        if (finishing !== undefined) await finishing
-      } catch (error) {
-        await dropPending(own, error)`,
-    `        if (finishing !== undefined) await finishing
-      } catch (error) {`,
+    `      if (finishing !== undefined) await finishing
+    } catch (error) {
+      await dropPending(own, error)`,
+    `      if (finishing !== undefined) await finishing
+    } catch (error) {`,
     'scenes/lifetimes',
   ),
   m(

@@ -207,29 +207,33 @@ export class MountedSession {
     const scope = new ContextScope(manager, this.core.settings.stateKey, info.cookie.name, outer, request)
     own.scope = scope
     const facade = ctx && this.#show(ctx, manager)
-    let result: Result
+    let result: Result | undefined
+    let answer: { readonly error: unknown } | undefined
     try {
       // With a `ctx`, `fn` is Koa's `next`, which is called without an argument.
       result = await (ctx === undefined
         ? sessionContext.run(scope, fn, manager)
         : sessionContext.run(scope, fn as () => Result | Promise<Result>))
     } catch (error) {
-      if (isAnswer(error)) await finish(own, facade)
-      else await dropPending(own, error)
-      throw error
-    }
-    if (ctx?.respond === false && own.cookie.isTakenOver) await finishSocket(ctx, own, facade)
-    else if (facade !== undefined) await finish(own, facade)
-    else {
-      try {
-        const finishing = commit(own)
-        if (finishing !== undefined) await finishing
-      } catch (error) {
+      if (!isAnswer(error)) {
         await dropPending(own, error)
         throw error
       }
+      answer = { error }
     }
-    return result
+    const isSocket = ctx?.respond === false && own.cookie.isTakenOver
+    try {
+      if (facade !== undefined) await facade.finish()
+      const finishing = commit(own)
+      if (finishing !== undefined) await finishing
+    } catch (error) {
+      await dropPending(own, error)
+      // Koa would write its response to a thrown error into the socket.
+      if (answer !== undefined || !isSocket) throw error
+      ctx.app.emit('error', error, ctx)
+    }
+    if (answer !== undefined) throw answer.error
+    return result as Result
   }
 
   /** What the handlers of a forwarded request changed is stored before its answer leaves. The outer chain commits later changes. */
@@ -254,18 +258,7 @@ export class MountedSession {
   }
 }
 
-/** Commits what the handlers changed, also through the facade of koa-session. */
-async function finish(own: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
-  try {
-    await facade?.finish()
-    await commit(own)
-  } catch (error) {
-    await dropPending(own, error)
-    throw error
-  }
-}
-
-/** The same for a forwarded request, whose outer chain goes on. */
+/** Commits what the handlers of a forwarded request changed, whose outer chain goes on. */
 async function finishForwarded(own: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
   try {
     // No other chain sends a response: it must carry out what the chains around this one asked for as well.
@@ -282,13 +275,4 @@ function dropForwarded(own: RequestSession, facade: KoaSessionFacade | undefined
   own.drop()
   // A session that it has begun in the place of the old one stays begun.
   if (facade?.pendingEnd !== 'done') own.facade = facade?.outer
-}
-
-/** Commits after a handler made a WebSocket of the connection. Koa would write its response to a thrown error into the socket. */
-async function finishSocket(ctx: Context, own: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
-  try {
-    await finish(own, facade)
-  } catch (error) {
-    ctx.app.emit('error', error, ctx)
-  }
 }
