@@ -1771,8 +1771,8 @@ export const mutants = [
   m(
     'a request that followed a parallel sign-in sends its old id with a lifetime',
     'session/response-cookie.ts',
-    'isKept && !isFollower',
-    'isKept',
+    'isOpen && !isFollower',
+    'isOpen',
     'http/own-responses',
   ),
   m(
