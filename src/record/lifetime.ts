@@ -42,7 +42,7 @@ export function lifetimePolicy(
   idle: number | undefined,
   absolute: number | false | undefined,
 ): LifetimePolicy {
-  const wantedIdle = Math.min(idle ?? (maxAge > 0 ? maxAge : DAY / 12), MAX_IDLE)
+  const wantedIdle = Math.min(idle ?? (maxAge || DAY / 12), MAX_IDLE)
   const wantedAbsolute =
     absolute === false ? Infinity : (absolute ?? (maxAge === 0 ? DAY : rolling ? MAX_COOKIE_AGE : maxAge))
   // The server keeps a session at most as long as its cookie promises.
@@ -59,7 +59,7 @@ export function lifetimePolicy(
 
 /** How long the session lives without a request. */
 export function idleTimeout(policy: LifetimePolicy, lifetime: SessionLifetime): number {
-  return lifetime.maxAge > 0 ? lifetime.maxAge : policy.idleTimeout
+  return lifetime.maxAge || policy.idleTimeout
 }
 
 /** The instant at which a session that was seen at `seenAt` ends. */
@@ -118,7 +118,7 @@ export function cookieMaxAge(
   lastSeenAt: number,
   now: number,
 ): number | undefined {
-  const length = lifetime.maxAge > 0 ? lifetime.maxAge : policy.maxAge
+  const length = lifetime.maxAge || policy.maxAge
   if (length === 0) return
   const since = policy.rolling ? lastSeenAt : lifetime.maxAge > 0 ? lifetime.maxAgeSince : lifetime.startedAt
   // `Infinity`: the end that no activity can move.
