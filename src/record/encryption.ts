@@ -92,17 +92,18 @@ export class Encryption {
   decrypt(payload: Uint8Array, bound: BoundTo): string {
     const isOld = payload[0] === OLD_FORMAT
     if (!isOld && payload[0] !== FORMAT) throw new CorruptRecord('of no known format')
-    if (payload.length < (isOld ? OLD_BODY : BODY)) throw new CorruptRecord('cut off')
+    const bodyAt = isOld ? OLD_BODY : BODY
+    if (payload.length < bodyAt) throw new CorruptRecord('cut off')
     const secret = this.#secretOf(payload)
     if (secret === undefined) throw this.#refusal(payload)
-    const tagAt = isOld ? OLD_BODY - TAG_BYTES : BODY - TAG_BYTES
+    const tagAt = bodyAt - TAG_BYTES
     const key = isOld ? secret.oldKey : messageKey(secret, payload.subarray(HEAD_BYTES, tagAt), bound.key)
     try {
       const iv = payload.subarray(tagAt - IV_BYTES, tagAt)
       const decipher = createDecipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES })
       decipher.setAAD(boundText(bound, isOld))
-      decipher.setAuthTag(payload.subarray(tagAt, tagAt + TAG_BYTES))
-      return decipher.update(payload.subarray(tagAt + TAG_BYTES), undefined, 'utf8') + decipher.final('utf8')
+      decipher.setAuthTag(payload.subarray(tagAt, bodyAt))
+      return decipher.update(payload.subarray(bodyAt), undefined, 'utf8') + decipher.final('utf8')
     } catch (cause) {
       throw new CorruptRecord('fails authentication', { cause })
     }
