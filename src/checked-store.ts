@@ -117,7 +117,7 @@ export class CheckedStore {
   async serverTime(): Promise<number | undefined> {
     try {
       const answer: unknown = await this.#store.serverTime?.()
-      return typeof answer === 'number' && Number.isFinite(answer) ? answer : undefined
+      return Number.isFinite(answer) ? (answer as number) : undefined
     } catch {
       // then nothing is known of it
     }

@@ -52,7 +52,7 @@ export function clockOf(now: (() => number) | undefined): () => number {
   if (asked === undefined) return () => Date.now()
   return () => {
     const answer: unknown = asked()
-    if (typeof answer === 'number' && Number.isFinite(answer)) return Math.floor(answer)
+    if (Number.isFinite(answer)) return Math.floor(answer as number)
     throw invalidType('the result of options.now', 'a finite number, epoch milliseconds', answer, remedyFor(answer))
   }
 }

@@ -47,7 +47,7 @@ export function jsonCodec(maxNodes: number): Codec {
     copy(value, place, key) {
       // Scalars need no walk. JSON has no negative zero.
       if (typeof value === 'string' || typeof value === 'boolean') return value
-      if (typeof value === 'number' && Number.isFinite(value)) return value + 0
+      if (Number.isFinite(value)) return (value as number) + 0
       return withinStack(copyOfJson, value, place, key, maxNodes)
     },
   }

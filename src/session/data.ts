@@ -199,11 +199,7 @@ export class Data {
   /** Whether a value is stored as it is, without a look inside. */
   #isScalar(value: unknown): boolean {
     if (!this.#codec.keepsScalars) return false
-    return (
-      typeof value === 'string' ||
-      typeof value === 'boolean' ||
-      (typeof value === 'number' && value !== 0 && Number.isFinite(value))
-    )
+    return typeof value === 'string' || typeof value === 'boolean' || (value !== 0 && Number.isFinite(value))
   }
 
   #lend(key: string, stored: unknown, base: unknown): unknown {
