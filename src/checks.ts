@@ -1,5 +1,5 @@
 // Checks that several modules share. Each error names the option and its rule.
-import { invalidType, invalidValue } from './errors.ts'
+import { invalidMix, invalidType, invalidValue } from './errors.ts'
 
 /** @throws {TypeError} unless it is `true` or `false`. */
 export function checkFlag(value: unknown, name: string): asserts value is boolean {
@@ -27,6 +27,12 @@ export function checkWholeNumber(value: unknown, name: string, unit: string, lea
   const rule = `a whole number ${unit}`
   if (typeof value !== 'number') throw invalidType(name, rule, value)
   if (!Number.isSafeInteger(value) || value < least) throw invalidValue(name, rule, value)
+}
+
+/** @throws {TypeError} `ERR_INVALID_ARG_VALUE` for an unknown name within the object of an option; `hint` says where it belongs. */
+export function checkInnerNames(given: object, at: string, names: readonly string[], hint = ''): void {
+  const unknown = Object.keys(given).find((name) => !names.includes(name))
+  if (unknown !== undefined) throw invalidMix(`${at}.${unknown} is no option: ${at} takes ${names.join(', ')}${hint}`)
 }
 
 /** @throws {TypeError} unless it is one of these. */

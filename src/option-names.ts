@@ -78,30 +78,24 @@ const NEEDLESS: Readonly<Record<string, string>> = {
   errorHandler: "errors are Koa's, app.on('error'), and events are diagnostics channels",
 }
 
-/** @throws {TypeError} `ERR_INVALID_ARG_VALUE` for an unknown option. */
+/**
+ * Explains an unknown option: another library's name, or the app or ctx passed as options.
+ *
+ * @throws {TypeError} `ERR_INVALID_ARG_VALUE`.
+ */
 export function checkNames(given: object): void {
-  const unknown = Object.keys(given).find((name) => !Object.hasOwn(NAMES, name))
-  if (unknown !== undefined) throw unknownOption(given, unknown)
-}
-
-/** @throws {TypeError} `ERR_INVALID_ARG_VALUE` for an unknown name within the object of an option. */
-export function checkInnerNames(given: object, at: string, names: readonly string[]): void {
-  const unknown = Object.keys(given).find((name) => !names.includes(name))
-  if (unknown !== undefined) throw invalidMix(`${at}.${unknown} is no option: ${at} takes ${names.join(', ')}`)
-}
-
-/** Explains an unknown option: another library's name, or the app or ctx passed as options. */
-function unknownOption(given: object, name: string): TypeError {
+  const name = Object.keys(given).find((key) => !Object.hasOwn(NAMES, key))
+  if (name === undefined) return
   if ('req' in given && 'res' in given)
-    return invalidMix('session was mounted without being called: write app.use(session()), not app.use(session)')
+    throw invalidMix('session was mounted without being called: write app.use(session()), not app.use(session)')
   if ('middleware' in given && 'context' in given)
-    return invalidMix('session() takes options, not the app: write app.use(session()), it finds app.keys by itself')
+    throw invalidMix('session() takes options, not the app: write app.use(session()), it finds app.keys by itself')
   const isAttribute = COOKIE_ATTRIBUTES.includes(name) && name !== 'name'
   const place = isAttribute ? `cookie: { ${name} }` : own(HERE_IT_IS, name)
   const reason = own(NEEDLESS, name)
   const hint =
     place !== undefined ? `, here it is ${place}` : reason !== undefined ? `, and needs none here: ${reason}` : ''
-  return invalidMix(`options.${name} is no option${hint}: the options are ${Object.keys(NAMES).join(', ')}`)
+  throw invalidMix(`options.${name} is no option${hint}: the options are ${Object.keys(NAMES).join(', ')}`)
 }
 
 /** Own entries only: a name may be one that every object inherits. */

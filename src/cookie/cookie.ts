@@ -1,5 +1,5 @@
 // The session cookie, `<id>.<signature>`: its attributes, checked against the rules of browsers, and its text.
-import { checkFlag, checkOneOf, checkText } from '../checks.ts'
+import { checkFlag, checkInnerNames, checkOneOf, checkText } from '../checks.ts'
 import { invalidMix, invalidValue } from '../errors.ts'
 
 /**
@@ -64,12 +64,7 @@ export const COOKIE_ATTRIBUTES: readonly string[] = [
  * @throws {TypeError} naming the attribute or the combination.
  */
 export function cookieSettings(options: object, at: string): CookieSettings {
-  for (const key of Object.keys(options)) {
-    if (!COOKIE_ATTRIBUTES.includes(key))
-      throw invalidMix(
-        `${at}.${key} is no attribute here: ${at} takes ${COOKIE_ATTRIBUTES.join(', ')}; the lifetime is options.maxAge`,
-      )
-  }
+  checkInnerNames(options, at, COOKIE_ATTRIBUTES, '; the lifetime is options.maxAge')
   const {
     name = 'sid',
     path = '/',

@@ -137,7 +137,7 @@ for (const [name, value, code, rule, got] of wrong) {
 test('a cookie that has an attribute that is not ours is refused', (t) => {
   const { of, expected } = refused(
     { maxAge: 5 },
-    /^options\.cookie\.maxAge is no attribute here: .+ the lifetime is options\.maxAge$/,
+    /^options\.cookie\.maxAge is no option: .+ the lifetime is options\.maxAge$/,
   )
   t.throws(of, expected)
 })
