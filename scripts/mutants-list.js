@@ -915,7 +915,7 @@ export const mutants = [
   m(
     'an update that meets a sign-in of the same owner does not follow it',
     'session/update.ts',
-    'return joinSuccessor(session, { ...this.#pending, changes: run.changes })',
+    'return joinSuccessor(session, { ...last.pending, changes: last.run.changes })',
     'return false',
     'scenes/owner-option',
   ),

@@ -30,15 +30,19 @@ export async function update<Result>(
   return session.core.updates.take(session.record?.key ?? session, () => new Update(session, fn).run())
 }
 
+/** What the last try started from, the changes that were pending then, and what the function made of them. */
+interface Try<Result> {
+  readonly ground: SessionRecord | undefined
+  readonly pending: PendingChanges
+  readonly run: Run<Result>
+}
+
 class Update<Result> {
   readonly #session: RequestSession
   readonly #fn: (data: object) => Result | Promise<Result>
   /** Whether what the function sees was read from the store after the call began. */
   #isFresh = false
-  #run: Run<Result> | undefined
-  /** The record that the last try started from, and the changes that were pending then. */
-  #ground: SessionRecord | undefined
-  #pending: PendingChanges | undefined
+  #last: Try<Result> | undefined
 
   constructor(session: RequestSession, fn: (data: object) => Result | Promise<Result>) {
     this.#session = session
@@ -57,7 +61,7 @@ class Update<Result> {
         () => this.#attempt(note),
         () => this.#refresh(),
       ).catch((error: unknown) => leaveSuccessor(session, isFollower, error))
-      return isDone && this.#run !== undefined ? this.#run : refuse(session)
+      return isDone && this.#last !== undefined ? this.#last.run : refuse(session)
     })
     if ('error' in run) return leaveSuccessor(session, isFollower, run.error)
     return run.result
@@ -77,31 +81,30 @@ class Update<Result> {
     // The changes that the last commit has taken belong to it, even if it fails.
     const pending = session.phase === 'open' ? session.pending.collect() : NO_CHANGES
     note(pending)
-    this.#ground = ground
-    this.#pending = pending
     const { core, publicId, stored } = session
     const run = await runUpdate(core, publicId, stored.data, pending.changes, this.#fn, ground?.owner, session)
-    this.#run = run
+    const last = { ground, pending, run }
+    this.#last = last
     // Only storing is exclusive. The function is not: it may use other sessions, and it may be slow.
-    return runExclusive(session, () => this.#store(ground, pending, run))
+    return runExclusive(session, () => this.#store(last))
   }
 
   /** Exclusive, as every method of this session is: another one may have given the session a new id meanwhile. */
   async #refresh(): Promise<boolean> {
     const session = this.#session
     return runExclusive(session, async () => {
+      const last = this.#last
       // If the session has another record by now, the next try starts from that one.
-      if (session.record !== this.#ground) return true
+      if (session.record !== last?.ground) return true
       this.#isFresh = true
       if (await refresh(session)) return true
-      const run = this.#run
-      if (this.#pending === undefined || run === undefined || 'error' in run) return false
+      if (last === undefined || 'error' in last.run) return false
       // The next try computes the change anew, from the data of the successor.
-      return joinSuccessor(session, { ...this.#pending, changes: run.changes })
+      return joinSuccessor(session, { ...last.pending, changes: last.run.changes })
     })
   }
 
-  async #store(ground: SessionRecord | undefined, pending: PendingChanges, run: Run<Result>): Promise<Replaced> {
+  async #store({ ground, pending, run }: Try<Result>): Promise<Replaced> {
     const session = this.#session
     session.assertReadable()
     // Another method of this request changed the record meanwhile.
