@@ -169,7 +169,11 @@ export class Data {
 
   #toWrite(): Data {
     const session = this.#session
-    if (session === undefined && this.#isFrozen) throw writtenTooLate()
+    if (session === undefined && this.#isFrozen)
+      throw new SessionError(
+        'ERR_SESSION_CLOSED',
+        'the data of session.update() was written after its function had returned: await everything inside the function',
+      )
     const data = this.#toRead()
     if (data === this && session !== undefined && session.phase !== 'open') throw closedError()
     return data
@@ -304,13 +308,6 @@ Object.defineProperty(Data.prototype, inspect.custom, {
     return Object.fromEntries(Object.entries(this))
   },
 })
-
-function writtenTooLate(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_CLOSED',
-    'the data of session.update() was written after its function had returned: await everything inside the function',
-  )
-}
 
 function symbolKey(): SessionError {
   return new SessionError('ERR_SESSION_VALUE', 'session.data takes strings for keys: a symbol cannot be stored')
