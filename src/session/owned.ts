@@ -84,7 +84,6 @@ async function present(
   known: Set<string>,
   records: readonly SessionRecord[],
 ): Promise<readonly SessionRecord[]> {
-  if (!records.some(isEnded)) return records
   const live = records.filter((record) => !isEnded(record))
   for (const ended of records.filter(isEnded)) {
     const record = await followRecord(core, ended)
