@@ -5,6 +5,7 @@ import type { Snapshot } from './changes.ts'
 import { objectsOf } from './objects.ts'
 import { cloneJson, convertToJson, copyJson, DEEPEST, isDeeper, refused, sameJson } from './json-value.ts'
 import type { SessionError } from '../errors.ts'
+import { isObject } from '../store.ts'
 
 /** A pair of functions that turn data into text and back; `devalue` and `superjson` fit as they are. */
 export interface SessionCodec {
@@ -86,8 +87,7 @@ function jsonText(): Omit<Codec, 'same' | 'copy'> {
   let isLong = false
   const remember = (data: Snapshot): void => {
     isLong = true
-    for (const value of Object.values(data))
-      if (typeof value === 'object' && value !== null) texts.set(value, undefined)
+    for (const value of Object.values(data)) if (isObject(value)) texts.set(value, undefined)
   }
   const join = (data: Snapshot): string => {
     let text = ''
@@ -130,7 +130,7 @@ type Texts = WeakMap<object, string | undefined>
 
 /** The text of a stored value; that of an object is made once. */
 function textOf(stored: unknown, codec: Pick<SessionCodec, 'stringify'>, texts: Texts): string {
-  if (typeof stored !== 'object' || stored === null) return codec.stringify(stored)
+  if (!isObject(stored)) return codec.stringify(stored)
   const known = texts.get(stored)
   if (known !== undefined) return known
   const text = codec.stringify(stored)
@@ -175,7 +175,7 @@ export function customCodec(codec: SessionCodec): Codec {
     parse: (text) => codec.parse(text),
     same(value, stored) {
       // Only the text shows all that the codec keeps: private fields, the order of a Map, shared references.
-      if ((typeof value !== 'object' || value === null) && Object.is(value, stored)) return true
+      if (!isObject(value) && Object.is(value, stored)) return true
       try {
         return codec.stringify(value) === textOf(stored, codec, texts)
       } catch {
@@ -184,7 +184,7 @@ export function customCodec(codec: SessionCodec): Codec {
       }
     },
     lend(stored, made) {
-      if (typeof stored !== 'object' || stored === null) return stored
+      if (!isObject(stored)) return stored
       const value = codec.parse(textOf(stored, { stringify }, texts))
       for (const object of objectsOf([value])) made.push(object)
       return value
@@ -202,7 +202,7 @@ export function customCodec(codec: SessionCodec): Codec {
         throw refusedByCodec(start, cause)
       }
       if (!isSame) throw refused([start], 'changed by options.codec')
-      if (typeof back === 'object' && back !== null) texts.set(back, text)
+      if (isObject(back)) texts.set(back, text)
       return back
     },
   }
