@@ -1,7 +1,7 @@
 // What is known of a request before its session is loaded: the attributes of its cookie, and the keys of its app.
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Context } from 'koa'
-import { hasShortSecret, keyring, type Keyring, type LiveKeyring } from './cookie/keyring.ts'
+import { hasShortSecret, keyring, KEYS_RULE, type Keyring, type LiveKeyring } from './cookie/keyring.ts'
 import { invalidMix, invalidType } from './errors.ts'
 import type { Events } from './events.ts'
 import { warnOfShortSecret, watchForKoaSession } from './notices.ts'
@@ -76,7 +76,7 @@ export class Requests {
       if (keys === undefined) {
         throw invalidType(
           'options.keys or app.keys',
-          'a Keygrip or a non-empty list of secrets, newest first',
+          KEYS_RULE,
           keys,
           'give keys to session(), or set app.keys before the first request; below koa-mount the keys of the outer app count',
         )

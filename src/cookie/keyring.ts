@@ -35,7 +35,8 @@ export interface LiveKeyring {
 
 /** A shorter secret could be guessed. */
 const MIN_SECRET = 16
-const RULE = 'a Keygrip or a non-empty list of secrets, newest first'
+/** What `keys` must be. */
+export const KEYS_RULE = 'a Keygrip or a non-empty list of secrets, newest first'
 const UNSET = 'where it comes from the environment, is its variable set?'
 
 /**
@@ -48,12 +49,12 @@ export function keyring(keys: unknown, name: string): LiveKeyring {
     const foreign = foreignKeyring(keys, name)
     return { current: () => foreign }
   }
-  checkSecrets(keys, name, RULE)
+  checkSecrets(keys, name, KEYS_RULE)
   let ring = ringOf(keys)
   return {
     current() {
       if (!ring.isOf(keys)) {
-        checkSecrets(keys, name, RULE)
+        checkSecrets(keys, name, KEYS_RULE)
         ring = ringOf(keys)
       }
       return ring
