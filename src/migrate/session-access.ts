@@ -1,6 +1,5 @@
 // What a take-over does to a request's session beyond the public API: it may switch to another session, or to none, before the
 // handlers see it.
-import { isUnsafe } from '../cookie/cross-site.ts'
 import { publicIdOf } from '../cookie/id.ts'
 import { NO_CHANGES } from '../record/changes.ts'
 import { draftOf } from '../record/merge.ts'
@@ -18,7 +17,7 @@ import type { RequestSession } from '../session/request-session.ts'
  * @throws {SessionError} `ERR_SESSION_CROSS_SITE` in an unsafe request of another site.
  */
 export function assertOwnSite({ core, info }: RequestSession): void {
-  if (isUnsafe(info.request)) assertSameSite(core, info, undefined)
+  assertSameSite(core, info)
 }
 
 /** The owner of the session once its pending changes are stored: `options.owner` may find another owner in them. */

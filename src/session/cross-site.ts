@@ -1,20 +1,20 @@
 // Only pages of its own site may use a session.
-import { isCrossSite } from '../cookie/cross-site.ts'
+import { isCrossSite, isUnsafe } from '../cookie/cross-site.ts'
 import { SessionError } from '../errors.ts'
 import type { Core, RequestInfo } from './core.ts'
 import type { RequestSession } from './request-session.ts'
 
 /**
  * Refuses an unsafe request of another site that comes with a live session or, if no session is given, signs in. The caller
- * has checked that the request is unsafe.
+ * that gives a session has checked that the request is unsafe.
  *
  * @throws {SessionError} `ERR_SESSION_CROSS_SITE`, with an event.
  */
-export function assertSameSite(core: Core, info: RequestInfo, session: RequestSession | undefined): void {
+export function assertSameSite(core: Core, info: RequestInfo, session?: RequestSession): void {
   const { events, settings } = core
   const { crossSite } = settings
   const { request } = info
-  if (crossSite === undefined) return
+  if (crossSite === undefined || (session === undefined && !isUnsafe(request))) return
   const { headers } = request
   if (!isCrossSite(headers, () => info.ctx?.host ?? core.requests.hostOf(request))) return
   if (crossSite.trusts(() => info.ctx ?? core.requests.contextOf(request), headers.origin)) return

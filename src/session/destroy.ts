@@ -1,7 +1,6 @@
 // Ends a session, or what took its place.
 import { goneError } from '../errors.ts'
 import type { DestroyReason } from '../events.ts'
-import { isUnsafe } from '../cookie/cross-site.ts'
 import { isEnded, readMetadata } from '../record/record.ts'
 import { endedRecord } from '../record/tombstone.ts'
 import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
@@ -42,7 +41,7 @@ export async function endPresented({ core, info, presented, now }: RequestSessio
   const found = await core.store.read(presented, now - CLOCKS_APART)
   // What took the place of a replaced id is not of this request.
   if (typeof found !== 'object' || isEnded(found)) return
-  if (isUnsafe(info.request)) assertSameSite(core, info, undefined)
+  assertSameSite(core, info)
   const binding = readMetadata(found)?.binding
   if (binding === undefined || core.binding?.isProven(info, binding, now) !== false)
     await endSession(core, found, 'sign-out')

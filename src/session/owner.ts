@@ -1,6 +1,5 @@
 // The owner of a session, as `signIn` names it or `options.owner` reads it from data, and how many sessions an owner may have.
 import { headersSentError } from '../errors.ts'
-import { isUnsafe } from '../cookie/cross-site.ts'
 import { newId } from '../cookie/id.ts'
 import { canBeBound } from '../cookie/bound-cookie.ts'
 import type { PendingChanges, Snapshot } from '../record/changes.ts'
@@ -21,11 +20,12 @@ import type { RequestSession } from './request-session.ts'
  * `maxPerOwner` needs an index by owner that the store lacks; what `options.device` throws.
  */
 export function signedIn(session: RequestSession, draft: Draft, owner: string, now: number): Draft {
-  const { ctx, cookie } = session.info
-  const { device, maxPerOwner } = session.core.settings
+  const { core, info } = session
+  const { ctx, cookie } = info
+  const { device, maxPerOwner } = core.settings
   // Checked before the sign-in: when the limit is enforced, the sign-in would already stand, without a limit.
-  if (maxPerOwner !== undefined) session.core.store.assertIndex()
-  if (isUnsafe(session.info.request)) assertSameSite(session.core, session.info, undefined)
+  if (maxPerOwner !== undefined) core.store.assertIndex()
+  assertSameSite(core, info)
   // The client has left: nobody would learn the id, and a place of the owner's would be taken for nothing.
   if (ctx?.res.destroyed === true) throw headersSentError('an owner signed in')
   const { maxAge, predecessor } = draft.metadata
@@ -36,8 +36,7 @@ export function signedIn(session: RequestSession, draft: Draft, owner: string, n
     predecessor,
     maxAgeSince: maxAge > 0 ? now : 0,
     // Over plain HTTP no browser would keep a key.
-    registration:
-      session.core.binding !== undefined && ctx?.secure === true && canBeBound(cookie) ? newId() : undefined,
+    registration: core.binding !== undefined && ctx?.secure === true && canBeBound(cookie) ? newId() : undefined,
   }
   return { ...draft, owner, device: ctx && device?.(ctx), metadata }
 }
