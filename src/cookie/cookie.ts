@@ -88,19 +88,18 @@ export function cookieSettings(options: object, at: string): CookieSettings {
   if (priority !== undefined) checkOneOf(priority, `${at}.priority`, ['low', 'medium', 'high'])
   // Browsers match the prefixes case-insensitively.
   const prefix = /^__(?:host-http|host|http|secure)-/.exec(name.toLowerCase())?.[0]
+  const refused = (rule: string): TypeError => invalidMix(`${at}${rule}: browsers refuse such a cookie`)
   const needsSecure = prefix !== undefined || sameSite === 'none' || partitioned
   if (needsSecure && secure === false) {
-    throw invalidMix(
-      `${at}.secure must not be false with ${prefix !== undefined ? `the name prefix ${prefix}` : partitioned ? 'partitioned' : "sameSite 'none'"}: browsers refuse such a cookie`,
+    throw refused(
+      `.secure must not be false with ${prefix !== undefined ? `the name prefix ${prefix}` : partitioned ? 'partitioned' : "sameSite 'none'"}`,
     )
   }
   if (prefix?.startsWith('__host') === true && (domain !== undefined || path !== '/')) {
-    throw invalidMix(
-      `${at} must have no domain and the path / with the name prefix ${prefix}: browsers refuse such a cookie`,
-    )
+    throw refused(` must have no domain and the path / with the name prefix ${prefix}`)
   }
   if (prefix?.endsWith('http-') === true && !httpOnly) {
-    throw invalidMix(`${at}.httpOnly must be true with the name prefix ${prefix}: browsers refuse such a cookie`)
+    throw refused(`.httpOnly must be true with the name prefix ${prefix}`)
   }
   let attributes = `; Path=${path}`
   if (domain !== undefined) attributes = `; Domain=${domain}${attributes}`
