@@ -150,18 +150,17 @@ function addressAndUserAgent(ctx: Context): DeviceFacts {
 }
 
 function deviceFacts(answer: unknown): DeviceFacts {
-  const name = 'the result of options.device'
-  const given = plainAnswer(answer, name, 'an object that JSON keeps')
-  const text = JSON.stringify(given) as string | undefined
-  const bytes = text === undefined ? 0 : Buffer.byteLength(text)
+  const checked = (value: unknown): object =>
+    plainAnswer(value, 'the result of options.device', 'an object that JSON keeps')
+  const text = JSON.stringify(checked(answer)) as string | undefined
+  const bytes = Buffer.byteLength(text ?? '')
   if (bytes > MAX_DEVICE_BYTES) {
     throw new SessionError(
       'ERR_SESSION_TOO_LARGE',
       `options.device gave ${bytes} bytes of JSON, and ${MAX_DEVICE_BYTES} is the most: keep what tells one device from another`,
     )
   }
-  const facts: unknown = text === undefined ? undefined : JSON.parse(text)
-  return plainAnswer(facts, name, 'an object that JSON keeps') as DeviceFacts
+  return checked(text && JSON.parse(text)) as DeviceFacts
 }
 
 /** `options.crossSite`, checked. `origin` is the request's Origin header, as it was sent. */
@@ -227,9 +226,8 @@ const LEAST_WITHIN = 300_000
 export function bindingOf(given: unknown): BindingSettings | undefined {
   const at = 'options.deviceBound'
   if (given === false) return
-  const rule = 'true, false or an object { within, path }'
   const chosen = given === true ? {} : given
-  if (!isNamed(chosen)) throw invalidType(at, rule, given)
+  if (!isNamed(chosen)) throw invalidType(at, 'true, false or an object { within, path }', given)
   checkInnerNames(chosen, at, ['within', 'path'])
   const { within: time = 600_000, path = '/.session/device' } = chosen
   const within = duration(time, `${at}.within`)
