@@ -187,12 +187,14 @@ function carryOut(
   if (plan === 'refuse') return refuse(session)
   if (plan === 'touch') return touch(session)
   const owner = session.record?.owner
+  // `options.owner` may find another owner: what is written into objects of the former one meanwhile stays behind.
+  const held = session.core.settings.owner && occasion !== 'last' ? session.pending.data?.held() : undefined
   const done = session.status === 'live' ? replace(session, plan) : create(session, plan)
   // Nothing reads data after the last commit. After an earlier one, what was stored is no longer pending, wherever it is.
   if (occasion === 'last') return done
   const settle = (): void => {
     // Over another owner, the objects that handlers hold are no part of the session any more.
-    if (isSomebodyElse(owner, session.record?.owner)) session.pending.detach(session.stored, plan)
+    if (isSomebodyElse(owner, session.record?.owner)) session.pending.detach(session.stored, plan, held)
     else session.pending.settle(session.stored, plan)
   }
   if (done instanceof Promise) return done.then(settle)

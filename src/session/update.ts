@@ -7,6 +7,7 @@ import { insert, newDraft } from './create.ts'
 import { orDrop, runExclusive } from './exclusive.ts'
 import { updateAround } from './inside-update.ts'
 import { readLive, refresh, refuse, takeNewer } from './newest.ts'
+import { isSomebodyElse } from './owner.ts'
 import { joinSuccessor, leaveSuccessor } from './regenerate.ts'
 import { replaceOnce, useNewestKnown } from './replace.ts'
 import type { RequestSession } from './request-session.ts'
@@ -117,11 +118,13 @@ class Update<Result> {
       return answer
     }
     const wanted = { ...pending, changes: run.changes }
+    const held = session.core.settings.owner && session.pending.data?.held()
     const answer =
       ground === undefined
         ? await createWith(session, wanted)
         : await session.core.writes.hold(ground.key, replaceOnce(session, pending, wanted))
-    if (answer === 'done') session.pending.detach(session.stored, pending)
+    const isAnew = isSomebodyElse(ground?.owner, session.record?.owner)
+    if (answer === 'done') session.pending.detach(session.stored, pending, isAnew ? held : undefined)
     return answer
   }
 }

@@ -549,3 +549,31 @@ claim(
     t.deepEqual(await visitor.sees(), { profile: { name: 'ada' }, a: 1 })
   },
 )
+
+for (const [what, signIn] of Object.entries({
+  'save()': (session) => {
+    session.data.profile = { name: 'eve' }
+    return session.save()
+  },
+  'update()': (session) => session.update((data) => void (data.profile = { name: 'eve' })),
+  'regenerate()': (session) => {
+    session.data.profile = { name: 'eve' }
+    return session.regenerate()
+  },
+} satisfies Record<string, Handler<void>>))
+  claim(
+    `an object of another owner that is written to while ${what} is under way stays behind`,
+    { owner: ({ profile }) => profile?.name },
+    async (t, { visitor }) => {
+      await visitor.does(({ data }) => void Object.assign(data, { profile: { name: 'ada' }, cart: ['of ada'] }))
+
+      await visitor.does(async (session) => {
+        const signingIn = signIn(session)
+        session.data.cart?.push('pen')
+        await signingIn
+      })
+
+      const { result } = await visitor.does(({ data, owner }) => ({ ...data, owner }))
+      t.deepEqual(result, { profile: { name: 'eve' }, owner: 'eve' })
+    },
+  )
