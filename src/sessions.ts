@@ -5,6 +5,7 @@ import { isPublicId } from './cookie/id.ts'
 import type { DestroyReason } from './events.ts'
 import { checkedOwner } from './option-values.ts'
 import { eachOf, PORTION, portions, turnAfter } from './portions.ts'
+import { effectiveEnd } from './record/lifetime.ts'
 import { isEnded, readMetadata } from './record/record.ts'
 import { successorOf } from './record/tombstone.ts'
 import type { Core } from './session/core.ts'
@@ -173,9 +174,11 @@ export class Sessions {
     const moved = new FollowedTombstones()
     // The keys that were shown last: a session that gets a new id after that would come again.
     const shown = new FollowedTombstones()
+    let asked = since
     const ask = (cursor: string | undefined): Promise<RecordPage> => {
       // The middleware may be closed while the caller looks at a portion.
       store.assertOpen()
+      asked = settings.now()
       // By the clock of the beginning: tombstones that have expired since then still lead on.
       return store.scan(since, PORTION, cursor)
     }
@@ -183,7 +186,10 @@ export class Sessions {
       for (const [at, listed] of records.entries()) {
         await turnAfter(at)
         // The caller may have worked so long that the session was used, or got a new id, since its portion was read.
-        const record = listed.expiresAt > settings.now() ? listed : await store.read(listed.key, since)
+        const known = readMetadata(listed)
+        const end = known === undefined ? listed.expiresAt : effectiveEnd(settings.lifetime, known, listed)
+        const isOld = !isEnded(listed) && end > asked && end <= settings.now()
+        const record = isOld ? await store.read(listed.key, since) : listed
         if (typeof record !== 'object') continue
         const predecessor = record.lastSeenAt < since ? undefined : readMetadata(record)?.predecessor
         const isShown = predecessor !== undefined && (moved.has(predecessor) || shown.has(predecessor))
@@ -210,7 +216,7 @@ export class Sessions {
     const found = await this.#read(publicId, 'destroy()', owner, CLOCKS_APART)
     const record = found && (await followRecord(this.#core, found, CLOCKS_APART))
     if (record === undefined || (owner !== undefined && record.owner !== owner)) return false
-    this.#assertOutside('sessions.destroy()', publicId, record.key)
+    this.#assertOutside('sessions.destroy()', publicId, record.key, readMetadata(record)?.predecessor ?? publicId)
     return this.#end(record, 'elsewhere', owner)
   }
 

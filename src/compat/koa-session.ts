@@ -7,6 +7,7 @@ import { isPlainObject } from '../record/json-value.ts'
 import { objectsOf } from '../record/objects.ts'
 import type { Duration } from '../duration.ts'
 import type { End, Facade } from '../session/core.ts'
+import { destroy } from '../session/destroy.ts'
 import { runExclusive } from '../session/exclusive.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import { regenerate } from '../session/regenerate.ts'
@@ -82,6 +83,8 @@ export class KoaSessionFacade implements Facade {
         session.facade?.settled('done')
       } catch (error) {
         session.facade?.settled('ended')
+        // Null is a logout, which holds all the same where no cookie has told the browser of the session's new id.
+        if (session.hasNewId) await destroy(session)
         throw error
       }
     })

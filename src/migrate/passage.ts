@@ -80,7 +80,7 @@ export class Passage<Data extends object> {
       throw invalidMix(
         "options.cookie of session() has the name of the old cookie: give ours another one, such as 'sid'",
       )
-    const hasCookie = from.cookies.some((name) => this.#ctx.cookies.get(name, { signed: false }) !== undefined)
+    const hasCookie = this.#hasOldCookie()
     // The chain around this one carries out an end.
     if (this.#isForwarded && this.#request.status !== 'live') return
     if (this.#session.origin === 'resumed') {
@@ -113,6 +113,10 @@ export class Passage<Data extends object> {
     if (!(isOpen && (name === undefined || (overlap > 0 && goesOn)))) this.#clearCookies()
   }
 
+  #hasOldCookie(): boolean {
+    return this.#settings.from.cookies.some((name) => this.#ctx.cookies.get(name, { signed: false }) !== undefined)
+  }
+
   /**
    * Runs after the handlers. Applies a sign-out, another owner or a new id to the old session. `isDropped`: session() will not store
    * what the handlers left pending.
@@ -120,7 +124,16 @@ export class Passage<Data extends object> {
   async leave(isDropped: boolean): Promise<void> {
     const willEnd = this.#willEnd(isDropped)
     if (this.#isUnbound && (willEnd || replacesCookie(this.#request, isDropped))) this.#clearCookies()
-    if (this.#tied === undefined) return
+    if (this.#tied === undefined) {
+      // One that `from` cannot read now must not sign anybody in, once it can, after a logout.
+      if (
+        (willEnd || this.#request.status === 'destroyed') &&
+        this.#hasOldCookie() &&
+        this.#settings.from.nameIn(this.#ctx) === undefined
+      )
+        this.#clearCookies()
+      return
+    }
     const { tie, old, id, owner } = this.#tied
     const newId = idOf(this.#session)
     // After a sign-out, or a sign-in as another owner, an old process must not find the previous user signed in. Where pending
@@ -198,8 +211,9 @@ export class Passage<Data extends object> {
   async #isOver(): Promise<boolean> {
     const { from, until, overlap } = this.#settings
     const now = this.#now()
-    if (overlap === 0 || now >= until) return true
+    if (now >= until) return true
     const name = from.nameIn(this.#ctx)
+    if (overlap === 0) return name !== undefined
     const claim = name === undefined ? undefined : await claims.claimOf(this.#store, name, now)
     // It is needed if it was not taken over, because old processes serve it, and during its overlap. A session that was signed out
     // of (without an `id`) is over at once, even if its store failed to end it.

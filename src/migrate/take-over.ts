@@ -71,18 +71,21 @@ export function takeOver<Data extends object = SessionData>(options: TakeOverOpt
   return async (ctx, next) => {
     const session = tryCurrentSession<Data>()
     if (session === undefined) {
-      await next()
-      if (
-        isTold ||
-        !isBelow(ctx) ||
-        !settings.from.cookies.some((name) => ctx.cookies.get(name, UNSIGNED) !== undefined)
-      )
-        return
-      isTold = true
-      process.emitWarning(
-        'an old session was not taken over, because takeOver() is mounted before session(): mount it right after session()',
-        { type: 'SessionWarning', code: 'KOA_FASTSESSION_TAKE_OVER_ABOVE' },
-      )
+      try {
+        await next()
+      } finally {
+        if (
+          !isTold &&
+          isBelow(ctx) &&
+          settings.from.cookies.some((name) => ctx.cookies.get(name, UNSIGNED) !== undefined)
+        ) {
+          isTold = true
+          process.emitWarning(
+            'an old session was not taken over, because takeOver() is mounted before session(): mount it right after session()',
+            { type: 'SessionWarning', code: 'KOA_FASTSESSION_TAKE_OVER_ABOVE' },
+          )
+        }
+      }
       return
     }
     const passage = new Passage(settings, atWork, ctx, session, met.has(session))

@@ -1,5 +1,4 @@
 // The owner of a session, as `signIn` names it or `options.owner` reads it from data, and how many sessions an owner may have.
-import { headersSentError } from '../errors.ts'
 import { newId } from '../cookie/id.ts'
 import { canBeBound } from '../cookie/bound-cookie.ts'
 import type { PendingChanges, Snapshot } from '../record/changes.ts'
@@ -26,8 +25,6 @@ export function signedIn(session: RequestSession, draft: Draft, owner: string, n
   // Checked before the sign-in: when the limit is enforced, the sign-in would already stand, without a limit.
   if (maxPerOwner !== undefined) core.store.assertIndex()
   assertSameSite(core, info)
-  // The client has left: nobody would learn the id, and a place of the owner's would be taken for nothing.
-  if (ctx?.res.destroyed === true) throw headersSentError('an owner signed in')
   const { maxAge, predecessor } = draft.metadata
   const metadata = {
     ...newMetadata(now),

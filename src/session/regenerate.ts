@@ -152,7 +152,7 @@ async function rotateOnce(
   // The headers may leave meanwhile: the old session must not end when the browser cannot learn the new id.
   const canSend = (): boolean => session.cookie.canSend
   // Nor for a client that has left; a fresh start is a logout, which holds all the same.
-  if (!canSend() || (!isFreshStart && session.info.ctx?.res.destroyed === true))
+  if (!canSend() || (!isFreshStart && session.cookie.isDeserted))
     return abandon(session, created, 'the session got a new id')
   const { id, record, draft: stored } = created
   // The announcement of a fresh start ends the signals of other requests, but not that of this request.

@@ -1,4 +1,5 @@
 // Which cookie the response carries, and whether it has left. The rules of the cookie's text are in cookie/.
+import type { ServerResponse } from 'node:http'
 import { isWebSocket } from '../cookie/cross-site.ts'
 import { formatSetCookie } from '../cookie/cookie.ts'
 import { NO_HEADERS, onHeaders, SET_COOKIE, type Header, type HeaderSource } from '../cookie/on-headers.ts'
@@ -47,6 +48,12 @@ export class ResponseCookie implements HeaderSource {
       !ctx.res.headersSent &&
       (ctx.respond === false || ctx.res.socket === null)
     )
+  }
+
+  /** Whether the client left before its answer began. A response of HTTP/2 leaves that to its stream. */
+  get isDeserted(): boolean {
+    const res = this.#session.info.ctx?.res as (ServerResponse & { readonly stream?: ServerResponse }) | undefined
+    return res !== undefined && (res.stream ?? res).destroyed
   }
 
   /** Registers to be asked when the headers leave. If they have left already, only the late commit is arranged. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { promisify } from 'node:util'
 import test from 'ava'
 import type { Context } from 'koa'
@@ -305,4 +306,34 @@ for (const [what, before] of Object.entries<(ctx: Context) => unknown>({
     const { setCookie } = await app.browser().get('/leave')
 
     t.deepEqual(setCookie, [])
+  })
+
+for (const [what, before] of Object.entries<(ctx: Context) => unknown>({
+  'an account signed in': async (ctx) => ctx.state.session.signIn('bob'),
+  'it got a new id': async (ctx) => ctx.state.session.regenerate(),
+}))
+  test(`an object after null that comes too late for its cookie leaves no session that nobody can end: ${what}`, async (t) => {
+    const app = await ecosystem(
+      t,
+      {},
+      answering({
+        ...more,
+        '/leave': async (ctx) => {
+          await before(ctx)
+          visitorOf(ctx).session = null
+          visitorOf(ctx).session = { fresh: true } as never
+          ctx.respond = false
+          ctx.res.end('bye')
+        },
+      }),
+    )
+    const browser = app.browser()
+    await browser.get('/count')
+    const refused = once(app.app, 'error')
+    t.deepEqual((await browser.get('/leave')).setCookie, [])
+
+    t.like(await refused, [{ code: 'ERR_SESSION_HEADERS_SENT' }])
+    const left: unknown[] = []
+    for await (const { publicId } of app.middleware.scan()) left.push(publicId)
+    t.deepEqual(left, [])
   })

@@ -1,24 +1,47 @@
 // takeOver without the secret of the old cookies, or without their store: nobody is taken over, and nothing is taken away either.
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
-import { session } from '../../src/index.ts'
-import { fromExpressSession, fromKoaSession, takeOver, type OldSessions } from '../../src/migrate.ts'
-import { KEYS, served, type Browser } from '../support/app.ts'
+import { MemoryStore, session } from '../../src/index.ts'
+import {
+  fromExpressSession,
+  fromKoaSession,
+  takeOver,
+  type OldSessions,
+  type TakeOverOptions,
+} from '../../src/migrate.ts'
+import { KEYS, served, type Browser, type Running } from '../support/app.ts'
 import { goOn, pages, type Visitor } from '../support/deployed.ts'
 import { DAY, inCookie, OldStore, signed } from '../support/old-sessions.ts'
 
 const FORGOTTEN = 'another secret than the old one'
 
-async function browserOf(
-  t: Parameters<typeof served>[0],
+type Overlap = TakeOverOptions<Visitor>['overlap']
+
+async function siteOf(
+  t: ExecutionContext,
   from: OldSessions,
-  until = Date.now() + DAY,
-): Promise<Browser> {
+  {
+    until = Date.now() + DAY,
+    overlap = 0,
+    store = new MemoryStore(),
+  }: { until?: number; overlap?: Overlap; store?: MemoryStore } = {},
+): Promise<Running> {
   const app = new Koa()
-  app.use(session<Visitor>({ keys: [...KEYS] }))
-  app.use(takeOver<Visitor>({ from, until, goOn }))
+  app.use(session<Visitor>({ keys: [...KEYS], store }))
+  app.use(takeOver<Visitor>({ from, until, overlap, goOn }))
   app.use(pages)
-  return (await served(t, app)).browser()
+  return served(t, app)
+}
+
+async function browserOf(t: ExecutionContext, from: OldSessions, until?: number): Promise<Browser> {
+  return (await siteOf(t, from, { ...(until !== undefined && { until }) })).browser()
+}
+
+/** A browser that keeps the old cookies. */
+async function withOld(running: Running, old: string): Promise<Browser> {
+  const browser = running.browser()
+  for (const pair of old.split('; ')) await browser.jar.setCookie(pair, running.url)
+  return browser
 }
 
 test('where the old secret is forgotten, the old cookies stay, and their users go on once it is there', async (t) => {
@@ -56,3 +79,27 @@ test('after the last day they are cleared, whoever signed them', async (t) => {
 
   t.deepEqual(setCookie.map((line) => line.split('=')[0]).sort(), ['koa.sess', 'koa.sess.sig'])
 })
+
+for (const overlap of [0, '1h'] as const) {
+  test(`where the old secret is forgotten, the old cookies stay beside a session of ours, overlap ${overlap}`, async (t) => {
+    const wrong = await siteOf(t, fromKoaSession({ keys: [FORGOTTEN] }), { overlap })
+    const browser = await withOld(wrong, inCookie({ user: 'ada' }))
+    await browser.get('/count') // a visitor's session begins
+    await browser.get('/')
+
+    t.regex(await browser.cookie(), /koa\.sess=/)
+  })
+
+  test(`where the old secret is forgotten, a logout is final also once it is there, overlap ${overlap}`, async (t) => {
+    const store = new MemoryStore()
+    const old = new OldStore(['k1', { user: 'ada' }])
+    const wrong = await siteOf(t, fromKoaSession({ keys: [FORGOTTEN], store: old }), { overlap, store })
+    const right = await siteOf(t, fromKoaSession({ keys: [...KEYS], store: old }), { overlap, store })
+    const browser = await withOld(wrong, signed('k1'))
+    // She signs in anew, and out again.
+    t.regex((await browser.get('/other')).body, /^eve/)
+    t.is((await browser.get('/logout')).body, 'done')
+
+    t.regex((await right.browser().send('/', (await browser.cookie()) || 'x=y')).body, /^nobody/)
+  })
+}

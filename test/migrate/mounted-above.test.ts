@@ -44,3 +44,17 @@ test.serial('below a session() that skips the request there is nothing to tell',
 
   t.deepEqual(told(seen), [])
 })
+
+test.serial('it says so where the handler answers with an error, too', async (t) => {
+  const seen = warnings(t)
+  const app = new Koa()
+  app.silent = true
+  app.use(passing())
+  app.use(session<Visitor>({ keys: [...KEYS] }))
+  app.use((ctx) => ctx.throw(401))
+  const browser = (await served(t, app)).browser()
+  t.is((await browser.send('/', inCookie({ user: 'ada' }))).status, 401)
+  await settle()
+
+  t.deepEqual(told(seen), TOLD)
+})

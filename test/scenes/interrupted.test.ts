@@ -109,18 +109,6 @@ claim(
 )
 
 claim(
-  'a sign-in whose client has left takes nobody’s place',
-  { maxPerOwner: 1 },
-  async (t, { visitor, site, clock }) => {
-    await visitor.does((session) => session.signIn('ada'))
-    clock.advance(1000)
-
-    t.is(await refused(await site.visitor(), (session) => session.signIn('ada')), 'ERR_SESSION_HEADERS_SENT')
-    t.deepEqual((await visitor.does(({ origin, owner }) => [origin, owner])).result, ['resumed', 'ada'])
-  },
-)
-
-claim(
   'close() waits for a commit that is running, and its response is whole',
   async (t, { visitor, site, store, scene }) => {
     await visitor.does(({ data }) => (data.a = 1))

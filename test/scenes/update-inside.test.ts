@@ -243,6 +243,10 @@ claim('emptying a session that is known to be gone is refused no more', async (t
 for (const [verb, end] of Object.entries<(sessions: SessionMiddleware<Contents>, publicId: string) => Promise<unknown>>(
   {
     'destroy()': (sessions, publicId) => sessions.destroy(publicId),
+    'destroy() of what list() shows': async (sessions) => {
+      const [newest] = await sessions.list('ada')
+      return sessions.destroy(newest?.publicId ?? '')
+    },
     'destroyAll()': (sessions) => sessions.destroyAll('ada'),
   },
 ))
