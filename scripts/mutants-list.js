@@ -279,7 +279,7 @@ export const mutants = [
   m(
     'an object after null that fails leaves the session under its new id',
     'compat/koa-session.ts',
-    'if (session.hasNewId) await destroy(session)',
+    'if (session.hasNewId && !session.cookie.canSend) await destroy(session)',
     '',
     'compat/after-null',
   ),

@@ -174,7 +174,7 @@ export class Sessions {
     const moved = new FollowedTombstones()
     // The keys that were shown last: a session that gets a new id after that would come again.
     const shown = new FollowedTombstones()
-    let asked = since
+    let asked = 0
     const ask = (cursor: string | undefined): Promise<RecordPage> => {
       // The middleware may be closed while the caller looks at a portion.
       store.assertOpen()
@@ -187,7 +187,7 @@ export class Sessions {
         await turnAfter(at)
         // The caller may have worked so long that the session was used, or got a new id, since its portion was read.
         const known = readMetadata(listed)
-        const end = known === undefined ? listed.expiresAt : effectiveEnd(settings.lifetime, known, listed)
+        const end = known ? effectiveEnd(settings.lifetime, known, listed) : listed.expiresAt
         const isOld = !isEnded(listed) && end > asked && end <= settings.now()
         const record = isOld ? await store.read(listed.key, since) : listed
         if (typeof record !== 'object') continue
@@ -205,9 +205,10 @@ export class Sessions {
         if (found !== record || predecessor !== undefined) moved.add(found.key)
         if (isShown) continue
         const info = await sessionInfoOf(this.#core, found)
-        if (info === undefined) continue
-        shown.add(found.key)
-        yield info
+        if (info !== undefined) {
+          shown.add(found.key)
+          yield info
+        }
       }
     }
   }

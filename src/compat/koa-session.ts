@@ -84,7 +84,7 @@ export class KoaSessionFacade implements Facade {
       } catch (error) {
         session.facade?.settled('ended')
         // Null is a logout, which holds all the same where no cookie has told the browser of the session's new id.
-        if (session.hasNewId) await destroy(session)
+        if (session.hasNewId && !session.cookie.canSend) await destroy(session)
         throw error
       }
     })

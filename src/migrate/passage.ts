@@ -54,6 +54,8 @@ export class Passage<Data extends object> {
     | undefined
   /** Whether this request came with an old cookie and without proof of its device. */
   #isUnbound = false
+  /** Who owned the session before the handlers saw it. */
+  #owner: string | undefined
 
   constructor(
     settings: Settings<Data>,
@@ -81,6 +83,7 @@ export class Passage<Data extends object> {
         "options.cookie of session() has the name of the old cookie: give ours another one, such as 'sid'",
       )
     const hasCookie = this.#hasOldCookie()
+    this.#owner = this.#request.record?.owner
     // The chain around this one carries out an end.
     if (this.#isForwarded && this.#request.status !== 'live') return
     if (this.#session.origin === 'resumed') {
@@ -125,11 +128,14 @@ export class Passage<Data extends object> {
     const willEnd = this.#willEnd(isDropped)
     if (this.#isUnbound && (willEnd || replacesCookie(this.#request, isDropped))) this.#clearCookies()
     if (this.#tied === undefined) {
-      // One that `from` cannot read now must not sign anybody in, once it can, after a logout.
+      // One that `from` cannot read now must not sign anybody in, once it can, after a logout or a sign-in.
       if (
-        (willEnd || this.#request.status === 'destroyed') &&
         this.#hasOldCookie() &&
-        this.#settings.from.nameIn(this.#ctx) === undefined
+        this.#settings.from.nameIn(this.#ctx) === undefined &&
+        (willEnd ||
+          this.#request.status === 'destroyed' ||
+          this.#request.hasEndedIt ||
+          this.#hasOtherOwner(isDropped, this.#owner))
       )
         this.#clearCookies()
       return
@@ -140,10 +146,14 @@ export class Passage<Data extends object> {
     // changes are not stored, the stored owner counts.
     if (newId === undefined || willEnd || this.#request.hasEndedIt) return this.#end(old)
     // Of a visitor as well: who planted the old cookie, or copied it, must not find the user who signed in since.
-    if ((isDropped ? this.#session.owner : ownerToBe(this.#request)) !== owner) return this.#end(old)
+    if (this.#hasOtherOwner(isDropped, owner)) return this.#end(old)
     if (newId === id) return
     await claims.tie(this.#store, newId, tie, this.#now())
     if (old !== undefined) await this.#settle(old, newId)
+  }
+
+  #hasOtherOwner(isDropped: boolean, owner: string | undefined): boolean {
+    return (isDropped ? this.#session.owner : ownerToBe(this.#request)) !== owner
   }
 
   /**

@@ -20,7 +20,7 @@ export async function destroy(session: RequestSession): Promise<void> {
   // If this fails, it may have been carried out all the same, as another try finds.
   session.hasEndedIt = true
   for (const one of [record, forgotten])
-    if (one !== undefined && (await endSession(core, one, 'sign-out', undefined, before))) hasEnded = true
+    if (one && (await endSession(core, one, 'sign-out', undefined, before))) hasEnded = true
   if (origin === 'expired') await endPresented(session)
   session.status = 'destroyed'
   session.ending?.end(goneError())

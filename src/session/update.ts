@@ -4,6 +4,7 @@ import { NO_CHANGES, type PendingChanges } from '../record/changes.ts'
 import { hasContents } from '../record/record.ts'
 import type { Replaced, SessionRecord } from '../store.ts'
 import { insert, newDraft } from './create.ts'
+import type { Held } from './data.ts'
 import { orDrop, runExclusive } from './exclusive.ts'
 import { updateAround } from './inside-update.ts'
 import { readLive, refresh, refuse, takeNewer } from './newest.ts'
@@ -35,6 +36,7 @@ export async function update<Result>(
 interface Try<Result> {
   readonly ground: SessionRecord | undefined
   readonly pending: PendingChanges
+  readonly held: Held | undefined
   readonly run: Run<Result>
 }
 
@@ -83,8 +85,9 @@ class Update<Result> {
     const pending = session.phase === 'open' ? session.pending.collect() : NO_CHANGES
     note(pending)
     const { core, publicId, stored } = session
+    const held = core.settings.owner && (session.pending.data?.held() ?? new Map())
     const run = await runUpdate(core, publicId, stored.data, pending.changes, this.#fn, ground?.owner, session)
-    const last = { ground, pending, run }
+    const last = { ground, pending, held, run }
     this.#last = last
     // Only storing is exclusive. The function is not: it may use other sessions, and it may be slow.
     return runExclusive(session, () => this.#store(last))
@@ -105,7 +108,7 @@ class Update<Result> {
     })
   }
 
-  async #store({ ground, pending, run }: Try<Result>): Promise<Replaced> {
+  async #store({ ground, pending, held, run }: Try<Result>): Promise<Replaced> {
     const session = this.#session
     session.assertReadable()
     // Another method of this request changed the record meanwhile.
@@ -118,13 +121,12 @@ class Update<Result> {
       return answer
     }
     const wanted = { ...pending, changes: run.changes }
-    const held = session.core.settings.owner && session.pending.data?.held()
     const answer =
       ground === undefined
         ? await createWith(session, wanted)
         : await session.core.writes.hold(ground.key, replaceOnce(session, pending, wanted))
-    const isAnew = isSomebodyElse(ground?.owner, session.record?.owner)
-    if (answer === 'done') session.pending.detach(session.stored, pending, isAnew ? held : undefined)
+    const former = isSomebodyElse(ground?.owner, session.record?.owner) ? held : undefined
+    if (answer === 'done') session.pending.detach(session.stored, pending, former)
     return answer
   }
 }

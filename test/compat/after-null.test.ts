@@ -337,3 +337,32 @@ for (const [what, before] of Object.entries<(ctx: Context) => unknown>({
     for await (const { publicId } of app.middleware.scan()) left.push(publicId)
     t.deepEqual(left, [])
   })
+
+for (const [what, before] of Object.entries<(ctx: Context) => unknown>({
+  'the session that came': () => undefined,
+  'an account signed in': async (ctx) => ctx.state.session.signIn('bob'),
+  'it got a new id': async (ctx) => ctx.state.session.regenerate(),
+}))
+  test(`an object after null that cannot be stored may be replaced by one that can: ${what}`, async (t) => {
+    const app = await ecosystem(
+      t,
+      {},
+      answering({
+        ...handlers,
+        ...more,
+        '/mend': async (ctx) => {
+          await before(ctx)
+          visitorOf(ctx).session = null
+          visitorOf(ctx).session = { big: 'x'.repeat(70_000) } as never
+          await t.throwsAsync(ctx.state.session.save(), { code: 'ERR_SESSION_TOO_LARGE' })
+          visitorOf(ctx).session = { n: 41 } as never
+        },
+      }),
+    )
+    const browser = app.browser()
+    await browser.get('/count')
+    const answer = await browser.get('/mend')
+
+    t.not(answer.status, 500)
+    t.regex((await browser.get('/count')).body, /42/)
+  })

@@ -577,3 +577,47 @@ for (const [what, signIn] of Object.entries({
       t.deepEqual(result, { profile: { name: 'eve' }, owner: 'eve' })
     },
   )
+
+claim(
+  'over another owner, what is assigned while the function of update() runs is stored',
+  { owner: ({ profile }) => profile?.name },
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => void Object.assign(data, { profile: { name: 'ada' }, cart: ['of ada'] }))
+    const running = new Barrier()
+
+    const reply = await visitor.does(async (session) => {
+      const signingIn = session.update(async (data) => {
+        await running.pass()
+        data.profile = { name: 'eve' }
+      })
+      await running.arrived
+      Object.assign(session.data, { a: 7, b: 8 })
+      running.open()
+      await signingIn
+      return session.data.a
+    })
+
+    t.is(reply.result, 7)
+    const { result } = await visitor.does(({ data, owner }) => ({ ...data, owner }))
+    t.deepEqual(result, { profile: { name: 'eve' }, a: 7, b: 8, owner: 'eve' })
+  },
+)
+
+claim(
+  'an object of another owner that is first read while update() stores stays behind',
+  { owner: ({ profile }) => profile?.name },
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => void Object.assign(data, { profile: { name: 'ada' }, cart: ['of ada'] }))
+
+    await visitor.does(async (session) => {
+      const signingIn = session.update((data) => void (data.profile = { name: 'eve' }))
+      // The function has returned, and the store has not answered yet.
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve()
+      session.data.cart?.push('pen')
+      await signingIn
+    })
+
+    const { result } = await visitor.does(({ data, owner }) => ({ ...data, owner }))
+    t.deepEqual(result, { profile: { name: 'eve' }, owner: 'eve' })
+  },
+)
