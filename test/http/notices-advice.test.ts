@@ -1,18 +1,8 @@
 // The advice of the notices on cookies can be followed: after it, the notice is right no more.
-import { request } from 'node:http'
 import test from 'ava'
-import { mounted } from '../support/mounted.ts'
+import { ask, mounted } from '../support/mounted.ts'
 import { settle, warnings } from '../support/warnings.ts'
 import type { CookieOptions } from '../../src/index.ts'
-
-/** One request with a Host header of its own, which fetch would not send. */
-function ask(url: string, headers: Record<string, string>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    request(url, { headers, agent: false }, (response) => response.resume().on('end', resolve))
-      .on('error', reject)
-      .end()
-  })
-}
 
 const begin = { '/': ({ data }: { data: { n?: number } }) => (data.n = 1) }
 

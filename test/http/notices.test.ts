@@ -1,11 +1,10 @@
 // Safety notices: what a developer should know, once, through process.emitWarning or the logger.
 import cluster from 'node:cluster'
-import { request } from 'node:http'
 import test from 'ava'
 import Koa from 'koa'
 import { MemoryStore, session, type CookieOptions } from '../../src/index.ts'
 import { served } from '../support/app.ts'
-import { mounted } from '../support/mounted.ts'
+import { ask, mounted } from '../support/mounted.ts'
 import { settle, warnings, type Warning } from '../support/warnings.ts'
 
 const codes = (seen: readonly Warning[]): (string | undefined)[] => seen.map(({ code }) => code)
@@ -144,15 +143,6 @@ test.serial('a memory store in a worker of node:cluster is told, whether chosen 
 
   t.deepEqual(codes(seen), ['KOA_FASTSESSION_MEMORY_STORE', 'KOA_FASTSESSION_MEMORY_STORE'])
 })
-
-/** One request with a Host header of its own, which fetch would not send. */
-function ask(url: string, headers: Record<string, string>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    request(url, { headers, agent: false }, (response) => response.resume().on('end', resolve))
-      .on('error', reject)
-      .end()
-  })
-}
 
 const begin = { '/': ({ data }: { data: { n?: number } }) => (data.n = 1) }
 const refused: readonly [string, CookieOptions, Record<string, string>, boolean][] = [

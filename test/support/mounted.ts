@@ -1,5 +1,6 @@
 // An app with one session middleware over a counted MemoryStore, and the events that it sends, for tests over HTTP.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { request } from 'node:http'
 import type { ExecutionContext } from 'ava'
 import Koa, { type Context } from 'koa'
 import {
@@ -83,4 +84,13 @@ export function valueIn(line: string | undefined): string {
 /** The record's key of the session that a Cookie header or a Set-Cookie line names. */
 export function keyIn(cookie: string | undefined): string {
   return publicIdOf(valueIn(cookie).split('.')[0] ?? '')
+}
+
+/** One request with a Host header of its own, which fetch would not send. */
+export function ask(url: string, headers: Record<string, string>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    request(url, { headers, agent: false }, (response) => response.resume().on('end', resolve))
+      .on('error', reject)
+      .end()
+  })
 }
