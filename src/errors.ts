@@ -142,7 +142,7 @@ export function noContext(caller: string, stateKey?: string): SessionError {
     'ERR_SESSION_NO_CONTEXT',
     stateKey === undefined
       ? `${caller} was called outside a request: mount session() before the middleware that calls it, or bind the callback with bindSession()`
-      : `${caller} found no session with stateKey ${JSON.stringify(stateKey)} here: mount session({ stateKey }) before the middleware that calls it`,
+      : `${caller} found no session with stateKey ${typeof stateKey === 'string' ? keyNames([stateKey], true) : describe(stateKey)} here: mount session({ stateKey }) before the middleware that calls it`,
   )
 }
 

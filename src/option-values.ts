@@ -126,7 +126,7 @@ export function ownerOf(owner: unknown): ((data: Record<string, unknown>) => str
   if (asked === undefined) return
   return (data) => {
     const answer = asked(data)
-    return answer === undefined ? undefined : checkedOwner(answer, 'the result of options.owner')
+    return answer === undefined ? undefined : checkedOwner(answer, 'any result of options.owner but undefined')
   }
 }
 

@@ -127,7 +127,11 @@ function keygripOf(keys: unknown): OldKeygrip {
   if (typeof (keys as Partial<OldKeygrip> | undefined)?.verify === 'function') return keys as OldKeygrip
   if (Array.isArray(keys) && keys.length > 0 && keys.every((key) => typeof key === 'string' && key !== ''))
     return new Keygrip(keys as string[])
-  throw invalidType('options.keys', 'a Keygrip or a non-empty list of the secrets that koa-session signed with', keys)
+  throw invalidType(
+    'keys of fromKoaSession(), or else app.keys,',
+    'a Keygrip or a non-empty list of the secrets that koa-session signed with',
+    keys,
+  )
 }
 
 function decoded(value: string): unknown {

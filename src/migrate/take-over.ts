@@ -120,6 +120,6 @@ function settingsOf<Data extends object>(options: TakeOverOptions<Data>): Settin
   if (!Number.isFinite(until)) throw invalidValue('options.until', rule, until)
   if (typeof goOn !== 'function') throw invalidType('options.goOn', 'a function', goOn)
   assertNames(cookie, 'the cookie of takeOver()', ['path', 'domain'])
-  const checked = { overlap: overlap === 0 ? 0 : duration(overlap, 'options.overlap'), now: clockOf(now) }
+  const checked = { overlap: overlap === 0 ? 0 : duration(overlap, 'options.overlap, unless 0,'), now: clockOf(now) }
   return { from, until, goOn, cookie, ...checked }
 }
