@@ -144,8 +144,8 @@ function planOf(session: RequestSession, occasion: Occasion): Plan {
       if (hasChanges) return pending
       return occasion !== 'save' && isRenewalDue(session) ? 'touch' : 'nothing'
     case 'new':
-      // Outside Koa's chain, and to a WebSocket, no cookie can be sent, so a session is not stored for its mere existence.
-      if (occasion !== 'save' && !hasChanges && (session.info.ctx === undefined || session.cookie.isTakenOver))
+      // To a WebSocket no cookie can be sent, so a session is not stored for its mere existence.
+      if (occasion !== 'save' && !hasChanges && !session.core.settings.lazy && session.cookie.isTakenOver)
         return 'nothing'
       return pending
   }

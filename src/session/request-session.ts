@@ -91,8 +91,8 @@ export class RequestSession {
     this.now = now
     this.instantsAt = now
     this.origin = origin
-    const mustStore = !core.settings.lazy && info.ctx?.method !== 'OPTIONS'
-    this.pending = new Pending(mustStore)
+    // Outside Koa's chain no cookie can be sent, so a session is not stored for its mere existence.
+    this.pending = new Pending(!core.settings.lazy && (info.ctx?.method ?? 'OPTIONS') !== 'OPTIONS')
     this.cookie = new ResponseCookie(this)
   }
 
