@@ -86,6 +86,14 @@ export async function assertHolds(
   assertSame(await store.read(expected.key, now), expected, when)
 }
 
+/** Asserts that a record with these fields comes back as it was written, by a create and by a replace. */
+export async function assertKeeps(store: SessionStore, now: number, fields: Partial<SessionRecord>): Promise<void> {
+  await assertHolds(store, await created(store, now, fields), now)
+  const replaced = successor(await created(store, now), fields)
+  assert.equal(await store.replace(replaced, 1, now), 'done')
+  await assertHolds(store, replaced, now, 'read must give what replace has written')
+}
+
 export async function assertAbsent(store: SessionStore, key: string, now: number, when: string): Promise<void> {
   assert.equal(await store.read(key, now), undefined, when)
 }

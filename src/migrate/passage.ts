@@ -11,6 +11,7 @@ import type { RequestSession } from '../session/request-session.ts'
 import * as claims from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
 import { adopt, assertOwnSite, leave, ownerToBe, replacesCookie } from './session-access.ts'
+import { watchOld } from './watch-old.ts'
 
 // A browser may send several requests with the old cookie before it has the new one: each must find the session. After this time,
 // in milliseconds, the old cookie opens nothing, so that copies of it are useless.
@@ -114,6 +115,12 @@ export class Passage<Data extends object> {
     if (goesOn === 'late') return
     // One that `from` cannot read may be the old session of a user whose secret or store was forgotten: it stays until the last day.
     if (!(isOpen && (name === undefined || (overlap > 0 && goesOn)))) this.#clearCookies()
+  }
+
+  /** Runs once the handlers may see the session: a stream hears of a logout at an old process. */
+  watch(): void {
+    const { from, now } = this.#settings
+    if (this.#tied?.old !== undefined && from.isStored) watchOld(this.#ctx, this.#request, { ...this.#tied, from, now })
   }
 
   #hasOldCookie(): boolean {

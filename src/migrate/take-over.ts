@@ -91,6 +91,7 @@ export function takeOver<Data extends object = SessionData>(options: TakeOverOpt
     const passage = new Passage(settings, atWork, ctx, session, met.has(session))
     met.add(session)
     await passage.enter()
+    passage.watch()
     let isDropped = false
     try {
       await next()

@@ -1,4 +1,5 @@
 // A process after a deploy, which takes over the sessions of koa-session or express-session.
+import { once } from 'node:events'
 import type { ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { MemoryStore, session, type SessionManager, type SessionOptions } from '../../src/index.ts'
@@ -33,6 +34,14 @@ export const pages: Koa.Middleware = async (ctx) => {
   if (ctx.path === '/hold') {
     await current.regenerate()
     await new Promise((resolve) => ctx.app.emit('hold', resolve))
+  }
+  if (ctx.path === '/stream') {
+    ctx.respond = false
+    ctx.res.write('began')
+    ctx.app.emit('stream', current.signal)
+    await once(ctx.res, 'close')
+    ctx.app.emit('streamed')
+    return
   }
   if (ctx.path === '/count') await current.update((data) => (data.n = (data.n ?? 0) + 1))
   if (ctx.path === '/become' || ctx.path === '/fail') current.data.user = 'eve'
