@@ -1823,7 +1823,7 @@ export const mutants = [
     'answer >= 404 && answer < 500',
     'http/errors',
   ),
-  m('a session error of 409 commits', 'errors.ts', "if (name === 'SessionError') return false", '', 'http/errors'),
+  m('a session error of 409 commits', 'errors.ts', "name !== 'SessionError' && ", '', 'http/errors'),
   m(
     'an error gets a note of ours',
     'middleware.ts',

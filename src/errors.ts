@@ -1,7 +1,7 @@
 // The catalogue of errors: every code and its status, the messages that several modules share, and the wording for refused
 // options. These functions only make errors: state and events are left to the caller.
 import { markClass } from './copies.ts'
-import { isObject, isPromise } from './store.ts'
+import { isPromise } from './store.ts'
 
 const STATUS = {
   ERR_SESSION_NO_CONTEXT: 500,
@@ -210,12 +210,14 @@ function coded(code: string, message: string): TypeError {
 
 /** Whether a thrown error is the handler's answer: it has a status from 400 to 499, and is not one of our own errors. */
 export function isAnswer(error: unknown): boolean {
-  if (!isObject(error)) return false
-  // Any object may be thrown; its fields are checked before they are used.
-  const { name, status, statusCode } = error as { name?: unknown; status?: unknown; statusCode?: unknown }
-  // By name: the error may come from another copy of this package.
-  if (name === 'SessionError') return false
-  // eslint-disable-next-line @typescript-eslint/prefer-nullish-coalescing -- as Koa: a status of 0 is none
-  const answer = status || statusCode
-  return typeof answer === 'number' && answer >= 400 && answer < 500
+  try {
+    // Anything may be thrown; its fields are checked before they are used.
+    const { name, status, statusCode } = error as { name?: unknown; status?: unknown; statusCode?: unknown }
+    // eslint-disable-next-line @typescript-eslint/prefer-nullish-coalescing -- as Koa: a status of 0 is none
+    const answer = status || statusCode
+    // By name: the error may come from another copy of this package.
+    return name !== 'SessionError' && typeof answer === 'number' && answer >= 400 && answer < 500
+  } catch {
+    return false // null, or a getter that throws
+  }
 }

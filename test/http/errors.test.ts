@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import test from 'ava'
 import Koa from 'koa'
 import { session, SessionError } from '../../src/index.ts'
@@ -152,6 +153,49 @@ test('a thrown error is passed on as it is, be it frozen', async (t) => {
     t.is(setCookie.length, status === 403 ? 1 : 0)
   }
 })
+
+for (const [what, error] of Object.entries({
+  'a getter': Object.defineProperty(thrown({}), 'status', {
+    get() {
+      throw new TypeError('nobody may ask')
+    },
+  }),
+  'a proxy': new Proxy(thrown({}), {
+    get() {
+      throw new TypeError('nobody may ask')
+    },
+  }),
+}))
+  test(`an error whose status cannot be read (${what}) is passed on as it is, and commits nothing`, async (t) => {
+    let caught: unknown
+    let after: Promise<unknown> | undefined
+    const koa = new Koa()
+    koa.use(async (ctx, next) => {
+      await next().catch((thrown: unknown) => (caught = thrown))
+      await after
+      ctx.body ??= 'caught'
+    })
+    const middleware = session<Things>()
+    koa.use(middleware)
+    koa.use(
+      answering({
+        '/set': ({ data }) => (data.n = 1),
+        '/': (session) => {
+          session.data.n = 2
+          after = setTimeout(5).then(() => session.update((data) => (data.name = 'ada')))
+          throw error
+        },
+        '/look': look,
+      }),
+    )
+    const app = await served(t, koa)
+    const browser = app.browser()
+    await browser.get('/set')
+    await browser.get('/')
+
+    t.true(Object.is(caught, error))
+    t.is((await browser.get('/look')).body, '["resumed",{"n":1,"name":"ada"}]')
+  })
 
 test('headers that the error asks for are sent beside ours, its own cookies too', async (t) => {
   const app = await mounted(
