@@ -174,8 +174,8 @@ export const mutants = [
       ['sessions.ts', 'this.#core.store.assertOpen()\n    const record', 'const record'],
       [
         'sessions.ts',
-        "this.#core.store.assertOpen()\n    if (typeof fn !== 'function')",
-        "if (typeof fn !== 'function')",
+        "this.#core.store.assertOpen()\n    checkFunction(fn, 'the second argument of update()')",
+        "checkFunction(fn, 'the second argument of update()')",
       ],
       ['sessions.ts', 'this.#core.store.assertOpen()\n    checkedOwner', 'checkedOwner'],
       [

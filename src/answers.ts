@@ -43,12 +43,8 @@ export function liveRecord(answer: unknown, key: string, now: number): FoundReco
 /** Skips records that cannot be read or have expired. @throws {WrongAnswer} */
 export function recordPage(answer: unknown, now: number, cursor: string | undefined): RecordPage {
   const { items, next } = page(answer, 'records', cursor)
-  const records: SessionRecord[] = []
-  for (const item of items) {
-    const record = wholeRecord(item)
-    if (record !== undefined && record.expiresAt > now) records.push(record)
-  }
-  return { records, cursor: next }
+  const records = items.map(wholeRecord).filter((record) => record !== undefined)
+  return { records: records.filter(({ expiresAt }) => expiresAt > now), cursor: next }
 }
 
 /** @throws {WrongAnswer} */

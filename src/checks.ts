@@ -6,6 +6,11 @@ export function checkFlag(value: unknown, name: string): asserts value is boolea
   if (typeof value !== 'boolean') throw invalidType(name, 'true or false', value)
 }
 
+/** @throws {TypeError} unless it is a function. */
+export function checkFunction(value: unknown, name: string): asserts value is (...args: never[]) => unknown {
+  if (typeof value !== 'function') throw invalidType(name, 'a function', value)
+}
+
 /**
  * `remedy` says what to do when the value is not a string.
  *

@@ -1,6 +1,7 @@
 // Finds the session of the running code. All async code of a request sees the scope of that request.
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
-import { invalidType, noContext } from './errors.ts'
+import { checkFunction } from './checks.ts'
+import { noContext } from './errors.ts'
 
 /**
  * One mounted middleware in one request. Two copies of this package share these fields, so fields are only ever added. Printing
@@ -82,7 +83,7 @@ export function bindSession<This, Args extends unknown[], Result>(
 ): (this: This, ...args: Args) => Result {
   const scope = sessionContext.getStore()
   if (scope?.session === undefined) throw noContext('bindSession()')
-  if (typeof fn !== 'function') throw invalidType('the argument of bindSession()', 'a function', fn)
+  checkFunction(fn, 'the argument of bindSession()')
   return function bound(this: This, ...args: Args): Result {
     return sessionContext.run(scope, () => fn.apply(this, args))
   }

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Context, Next, ParameterizedContext } from 'koa'
 import { CheckedStore } from './checked-store.ts'
+import { checkFunction } from './checks.ts'
 import { showFacade, type KoaSessionFacade } from './compat/koa-session.ts'
 import { ContextScope, sessionContext } from './context.ts'
 import { isUnsafe } from './cookie/cross-site.ts'
@@ -183,7 +184,7 @@ export class MountedSession {
     request: IncomingMessage,
     fn: (session: SessionManager) => Result | Promise<Result>,
   ): Promise<Result> {
-    if (typeof fn !== 'function') throw invalidType('the second argument of run()', 'a function', fn)
+    checkFunction(fn, 'the second argument of run()')
     if (!isRequest(request)) throw invalidType('the first argument of run()', 'an http.IncomingMessage', request)
     this.core.store.assertOpen()
     if (!this.#hasBegun) this.#begin()

@@ -3,38 +3,40 @@ import { COOKIE_ATTRIBUTES } from './cookie/cookie.ts'
 import { invalidMix } from './errors.ts'
 import type { SessionOptions } from './options.ts'
 
-// As an object, so that the compiler finds a name that is missing.
-const NAMES: Readonly<Record<keyof SessionOptions, true>> = {
-  keys: true,
-  store: true,
-  cookie: true,
-  maxAge: true,
-  rolling: true,
-  idleTimeout: true,
-  absoluteTimeout: true,
-  stateKey: true,
-  skip: true,
-  skipHeader: true,
-  passive: true,
-  lazy: true,
-  onConflict: true,
-  storeTimeout: true,
-  maxBytes: true,
-  encryptionKeys: true,
-  codec: true,
-  schema: true,
-  owner: true,
-  maxPerOwner: true,
-  device: true,
-  crossSite: true,
-  clearSiteData: true,
-  deviceBound: true,
-  generateId: true,
-  koaSession: true,
-  sweepInterval: true,
-  logger: true,
-  now: true,
-}
+const LISTED = [
+  'keys',
+  'store',
+  'cookie',
+  'maxAge',
+  'rolling',
+  'idleTimeout',
+  'absoluteTimeout',
+  'stateKey',
+  'skip',
+  'skipHeader',
+  'passive',
+  'lazy',
+  'onConflict',
+  'storeTimeout',
+  'maxBytes',
+  'encryptionKeys',
+  'codec',
+  'schema',
+  'owner',
+  'maxPerOwner',
+  'device',
+  'crossSite',
+  'clearSiteData',
+  'deviceBound',
+  'generateId',
+  'koaSession',
+  'sweepInterval',
+  'logger',
+  'now',
+] as const satisfies readonly (keyof SessionOptions)[]
+
+/** The compiler finds a name that is missing in the list. */
+const NAMES: keyof SessionOptions extends (typeof LISTED)[number] ? readonly string[] : never = LISTED
 
 // Option names of koa-session, koa-generic-session, express-session and fastify's session, and what to use here instead.
 const HERE_IT_IS: Readonly<Record<string, string>> = {
@@ -84,7 +86,7 @@ const NEEDLESS: Readonly<Record<string, string>> = {
  * @throws {TypeError} `ERR_INVALID_ARG_VALUE`.
  */
 export function checkNames(given: object): void {
-  const name = Object.keys(given).find((key) => !Object.hasOwn(NAMES, key))
+  const name = Object.keys(given).find((key) => !NAMES.includes(key))
   if (name === undefined) return
   if ('req' in given && 'res' in given)
     throw invalidMix('session was mounted without being called: write app.use(session()), not app.use(session)')
@@ -95,7 +97,7 @@ export function checkNames(given: object): void {
   const reason = own(NEEDLESS, name)
   const hint =
     place !== undefined ? `, here it is ${place}` : reason !== undefined ? `, and needs none here: ${reason}` : ''
-  throw invalidMix(`options.${name} is no option${hint}: the options are ${Object.keys(NAMES).join(', ')}`)
+  throw invalidMix(`options.${name} is no option${hint}: the options are ${NAMES.join(', ')}`)
 }
 
 /** Own entries only: a name may be one that every object inherits. */

@@ -3,7 +3,7 @@ import type { Context } from 'koa'
 import { sessionContext, sessionInContext, type ContextScope } from './context.ts'
 import { SessionError } from './errors.ts'
 import type { Core, RequestInfo } from './session/core.ts'
-import { requestSessionOf, SessionManager } from './session/manager.ts'
+import { requestSessionIn, type SessionManager } from './session/manager.ts'
 
 /**
  * The scope around this one, if it belongs to the same request.
@@ -23,7 +23,10 @@ export function outerScope({ request, cookie }: RequestInfo, core: Core): Contex
       )
     }
     // What a browser sends to that path reaches only the outer one.
-    if (deviceBound !== undefined && devicePathOf(scope) === deviceBound.path)
+    if (
+      deviceBound !== undefined &&
+      requestSessionIn(scope.session)?.core.settings.deviceBound?.path === deviceBound.path
+    )
       core.events.notice(
         'DEVICE_BOUND_PATH',
         'the session() around this one answers browsers at the same deviceBound.path, so no session of this one is ever bound: give each a path of its own',
@@ -32,19 +35,12 @@ export function outerScope({ request, cookie }: RequestInfo, core: Core): Contex
   return around
 }
 
-/** The `deviceBound.path` of the middleware of a scope. */
-function devicePathOf({ session }: ContextScope): string | undefined {
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
-  return session instanceof SessionManager ? requestSessionOf(session).core.settings.deviceBound?.path : undefined
-}
-
 /** The session of a request that a handler passes to the same app once more, as an internal redirect. */
 export function forwardedManager(ctx: Context, core: Core): SessionManager | undefined {
   const { stateKey } = core.settings
   if (sessionContext.getStore()?.isOf(ctx.req) !== true || stateKey in ctx.state) return
   const manager = sessionInContext(stateKey)
-  if (!(manager instanceof SessionManager)) return
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
-  const session = requestSessionOf(manager)
-  return session.core === core && session.phase === 'open' ? manager : undefined
+  const session = requestSessionIn(manager)
+  // It has a session, so it is a manager.
+  return session?.core === core && session.phase === 'open' ? (manager as SessionManager) : undefined
 }

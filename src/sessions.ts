@@ -1,4 +1,5 @@
 // Operations on sessions from outside a request: show, change, end.
+import { checkFunction } from './checks.ts'
 import { sessionContext } from './context.ts'
 import { goneError, invalidType, SessionError } from './errors.ts'
 import { isPublicId } from './cookie/id.ts'
@@ -12,7 +13,7 @@ import type { Core } from './session/core.ts'
 import { CLOCKS_APART, endSession } from './session/destroy.ts'
 import { sessionInfoOf, type SessionInfo } from './session/info.ts'
 import { ANY_SESSION, assertOutsideUpdate } from './session/inside-update.ts'
-import { requestSessionOf, SessionManager } from './session/manager.ts'
+import { requestSessionIn } from './session/manager.ts'
 import { keysOf, recordsOf, sessionsOf } from './session/owned.ts'
 import { FollowedTombstones, followRecord } from './session/successors.ts'
 import { updateRecord } from './session/update-record.ts'
@@ -41,20 +42,19 @@ export class Sessions {
   async list(owner: string): Promise<SessionInfo[]> {
     checkedOwner(owner, 'the owner of list()')
     const listed = new Map<string, SessionInfo>()
-    const predecessors = new Map<string, string>()
+    const predecessors = new Map<string, string | undefined>()
     for await (const records of recordsOf(this.#core, owner)) {
       for (const [at, record] of records.entries()) {
         await turnAfter(at)
         const info = await sessionInfoOf(this.#core, record)
         if (info === undefined) continue
         listed.set(info.publicId, info)
-        const predecessor = readMetadata(record)?.predecessor
-        if (predecessor !== undefined) predecessors.set(info.publicId, predecessor)
+        predecessors.set(info.publicId, readMetadata(record)?.predecessor)
       }
     }
     // A session that is getting a new id may be stored under both ids.
     for (const [key, predecessor] of predecessors) {
-      if (!listed.has(key) || !listed.has(predecessor)) continue
+      if (predecessor === undefined || !listed.has(key) || !listed.has(predecessor)) continue
       listed.delete((await this.#hasGivenWay(predecessor, key)) ? predecessor : key)
     }
     return [...listed.values()]
@@ -83,7 +83,7 @@ export class Sessions {
     owner: string | undefined,
   ): Promise<Result> {
     this.#core.store.assertOpen()
-    if (typeof fn !== 'function') throw invalidType('the second argument of update()', 'a function', fn)
+    checkFunction(fn, 'the second argument of update()')
     if (!this.#isName(publicId, 'update()', owner)) throw goneError()
     return updateRecord(this.#core, publicId, (data) => fn(data), owner)
   }
@@ -91,7 +91,7 @@ export class Sessions {
   async updateAll(owner: string, fn: (data: object, publicId: string) => unknown): Promise<number> {
     this.#core.store.assertOpen()
     checkedOwner(owner, 'the owner of updateAll()')
-    if (typeof fn !== 'function') throw invalidType('the second argument of updateAll()', 'a function', fn)
+    checkFunction(fn, 'the second argument of updateAll()')
     const done = new Set<string>()
     const updated = new Set<string>()
     const predecessors = new Map<string, string | undefined>()
@@ -276,12 +276,10 @@ export class Sessions {
     // A logout that the same request asks for later clears the cookie.
     for (let scope = sessionContext.getStore(); scope !== undefined; scope = scope.outer) {
       // Scopes of another copy of this package may lie between.
-      if (!(scope.session instanceof SessionManager)) continue
-      // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
-      const session = requestSessionOf(scope.session)
-      const key = session.record?.key ?? ''
+      const session = requestSessionIn(scope.session)
+      const key = session?.record?.key ?? ''
       // Another request may have given it a new id meanwhile.
-      if (key === record.key || key === readMetadata(record)?.predecessor) session.hasEndedIt = true
+      if (session && (key === record.key || key === readMetadata(record)?.predecessor)) session.hasEndedIt = true
     }
     return isLive
   }

@@ -1,10 +1,10 @@
 // Finds the session that a browser registers or refreshes, by the session cookie alone: the request brings the proof.
 import { SessionError } from '../errors.ts'
 import { parseSessionCookies, type CookieVerifier } from '../cookie/request-cookie.ts'
-import { effectiveEnd } from '../record/lifetime.ts'
-import { isEnded, readRecord, type Stored } from '../record/record.ts'
+import { isEnded, type Stored } from '../record/record.ts'
 import { isFreshStart } from '../record/tombstone.ts'
 import type { Core, RequestInfo } from '../session/core.ts'
+import { readUnexpired } from '../session/newest.ts'
 import { followRecord } from '../session/successors.ts'
 import type { FoundRecord, SessionRecord } from '../store.ts'
 
@@ -56,14 +56,12 @@ export async function findSession(
  * @throws {SessionError} `ERR_SESSION_STORE`.
  */
 export async function foundIn(core: Core, named: FoundRecord): Promise<Found | undefined> {
-  const { settings, payload } = core
-  const now = settings.now()
+  const now = core.settings.now()
   if (typeof named !== 'object') return
   // As long as the tombstone is there, whatever the clock of the process that wrote it: the proof decides, not the id.
   const isReplaced = isEnded(named) && !isFreshStart(named)
   const record = isReplaced ? await followRecord(core, named) : named
   if (record === undefined || isEnded(record)) return
-  const stored = readRecord(payload, record)
-  if (stored === undefined || effectiveEnd(settings.lifetime, stored.metadata, record) <= now) return
-  return { record, stored, isFollowed: isReplaced }
+  const stored = readUnexpired(core, record, now)
+  return stored && { record, stored, isFollowed: isReplaced }
 }

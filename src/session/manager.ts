@@ -1,5 +1,6 @@
 // SessionManager: the object that handlers use. Its members document what they do; other modules implement it.
 import { inspect } from 'node:util'
+import { checkFunction } from '../checks.ts'
 import { FAR } from '../clock-check.ts'
 import { sessionInContext } from '../context.ts'
 import { invalidMix, invalidType, keyNames, noContext, SessionError } from '../errors.ts'
@@ -300,7 +301,7 @@ export class SessionManager<Data extends object = SessionData> {
    * @throws {SessionError} `ERR_SESSION_CONFLICT` when ten seconds of tries were not enough, and what a commit throws.
    */
   async update<Result>(fn: (data: Data) => Result | Promise<Result>): Promise<Result> {
-    if (typeof fn !== 'function') throw invalidType('the argument of session.update()', 'a function', fn)
+    checkFunction(fn, 'the argument of session.update()')
     return update(this.#open(), fn as (data: object) => Result | Promise<Result>)
   }
 
@@ -438,6 +439,12 @@ export class SessionManager<Data extends object = SessionData> {
     assertOutsideUpdate(session, name)
     return session
   }
+}
+
+/** @internal What is behind a value, if it is a manager of this copy of the package. */
+export function requestSessionIn(value: unknown): RequestSession | undefined {
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-argument -- instanceof does not know the type of data
+  return value instanceof SessionManager ? requestSessionOf(value) : undefined
 }
 
 /** Replaces all data by `contents`, including data that does not satisfy the schema. */

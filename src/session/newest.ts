@@ -136,15 +136,20 @@ export async function renewInstants(session: RequestSession): Promise<void> {
   session.instantsAt = now
 }
 
+/** What a record holds; `undefined` if it cannot be read, or its session has run out under the current limits. */
+export function readUnexpired({ payload, settings }: Core, record: SessionRecord, now: number): Stored | undefined {
+  const stored = readRecord(payload, record)
+  return stored && effectiveEnd(settings.lifetime, stored.metadata, record) > now ? stored : undefined
+}
+
 /** What is stored under a key now, with the schema applied; `undefined` if its session has ended or cannot be read. */
 export async function readLive(core: Core, key: string, scope?: ContextScope): Promise<Known | undefined> {
   const now = core.settings.now()
   const record = await core.store.read(key, now)
   if (typeof record !== 'object' || isEnded(record)) return
-  const stored = readRecord(core.payload, record)
   // A record that cannot be read cannot be changed: for this request the session has ended.
-  if (stored === undefined || effectiveEnd(core.settings.lifetime, stored.metadata, record) <= now) return
-  return applySchema(core, record, stored, scope)
+  const stored = readUnexpired(core, record, now)
+  return stored && applySchema(core, record, stored, scope)
 }
 
 /**

@@ -16,6 +16,9 @@ import { retryOnConflict } from './retry.ts'
 import { followRecord } from './successors.ts'
 import { refusesData } from './validation.ts'
 
+/** What happened, for the error where the cookie of the new id cannot be sent. */
+const NEW_ID = 'the session got a new id'
+
 /** Which keys of data are kept under a new id: all, none, or these. */
 export type Keep = boolean | readonly string[]
 
@@ -36,7 +39,7 @@ export async function regenerate(
   owner: string | undefined,
 ): Promise<void> {
   session.assertReadable()
-  if (session.phase !== 'open' || !session.cookie.canSend) throw headersSentError('the session got a new id')
+  if (session.phase !== 'open' || !session.cookie.canSend) throw headersSentError(NEW_ID)
   session.open()
   await orDrop(session, async (note) => {
     const before = session.record?.owner
@@ -152,8 +155,7 @@ async function rotateOnce(
   // The headers may leave meanwhile: the old session must not end when the browser cannot learn the new id.
   const canSend = (): boolean => session.cookie.canSend
   // Nor for a client that has left; a fresh start is a logout, which holds all the same.
-  if (!canSend() || (!isFreshStart && session.cookie.isDeserted))
-    return abandon(session, created, 'the session got a new id')
+  if (!canSend() || (!isFreshStart && session.cookie.isDeserted)) return abandon(session, created, NEW_ID)
   const { id, record, draft: stored } = created
   // The announcement of a fresh start ends the signals of other requests, but not that of this request.
   session.ending?.unwatch()
@@ -169,7 +171,7 @@ async function rotateOnce(
     // The headers have left since. The old session is not brought back, because a logout may have followed the tombstone.
     session.markGone()
     session.ending?.watch()
-    throw headersSentError('the session got a new id')
+    throw headersSentError(NEW_ID)
   }
   session.become(id, record, stored)
   events.tell('regenerate', record, { previousPublicId: previous.key })

@@ -20,12 +20,9 @@ export async function touch(session: RequestSession): Promise<void> {
   const { lifetime } = core.settings
   const isRenewed = cookie.due === 'renew' || (isDue && lifetime.rolling)
   try {
-    if (isDue && !session.hasRunOut(record, now) && (await moveExpiry(session, record, now))) {
-      if (isRenewed && cookie.canSend) cookie.issue()
-      return
-    }
-    if (session.status !== 'live' || (!isDue && !(isRenewed && cookie.canSend))) return
-    for (let tries = 0; tries < MAX_TOUCHES; tries++) {
+    const isMoved = isDue && !session.hasRunOut(record, now) && (await moveExpiry(session, record, now))
+    if (!isMoved && (session.status !== 'live' || (!isDue && !(isRenewed && cookie.canSend)))) return
+    for (let tries = 0; !isMoved && tries < MAX_TOUCHES; tries++) {
       const newest = await core.store.read(record.key, now)
       if (typeof newest !== 'object' || isEnded(newest)) {
         cookie.withdraw()

@@ -1,9 +1,9 @@
 // Keeps sessions in this process: bounded, expiring, and gone when the process ends. This file enforces the bounds and skips
 // expired records; columns.ts decides how records lie in memory.
-import { checkWholeNumber } from '../checks.ts'
+import { checkFunction, checkWholeNumber } from '../checks.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { Listeners } from './listeners.ts'
-import { atLeastOne, checkOptions, listener, positionIn } from './memory/arguments.ts'
+import { atLeastOne, checkOptions, positionIn } from './memory/arguments.ts'
 import { Columns } from './memory/columns.ts'
 import { isEnded, isOwned, toEntry, type Entry } from './memory/entries.ts'
 import { evictionFrom, type NextToEvict } from './memory/eviction.ts'
@@ -192,7 +192,8 @@ export class MemoryStore implements SessionStore {
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE` if `onEnd` is no function.
    */
   subscribe(onEnd: (key: string | undefined) => void): () => void {
-    return this.#ends.add(listener('onEnd', onEnd))
+    checkFunction(onEnd, 'onEnd')
+    return this.#ends.add(onEnd)
   }
 
   /**
@@ -201,7 +202,8 @@ export class MemoryStore implements SessionStore {
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE` if `onEvict` is no function.
    */
   watchEvictions(onEvict: (evicted: Evicted) => void): () => void {
-    return this.#evictions.add(listener('onEvict', onEvict))
+    checkFunction(onEvict, 'onEvict')
+    return this.#evictions.add(onEvict)
   }
 
   deleteExpired(now: number, limit: number): number {

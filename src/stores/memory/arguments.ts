@@ -10,11 +10,6 @@ export function checkOptions(options: unknown): void {
     throw invalidMix(`options.${unknown} is no option of a MemoryStore: the options are maxSessions, maxBytes`)
 }
 
-export function listener<Listener>(name: string, value: Listener): Listener {
-  if (typeof value !== 'function') throw invalidType(name, 'a function', value)
-  return value
-}
-
 /** At least 1: a portion without records would repeat for ever. */
 export function atLeastOne(limit: number): number {
   return limit >= 1 ? Math.floor(limit) : 1
