@@ -244,7 +244,21 @@ export const mutants = [
   m(
     'a client that has left gets a new id',
     'session/regenerate.ts',
-    ' || (!isFreshStart && session.cookie.isDeserted)',
+    ' || ((isSignIn || !isFreshStart) && session.cookie.isDeserted)',
+    '',
+    'scenes/interrupted',
+  ),
+  m(
+    'a visitor who has left takes a place of the owner',
+    'session/owner.ts',
+    'if (session.cookie.isDeserted) throw',
+    'if (session.hasNewId && session.cookie.isDeserted) throw',
+    'scenes/interrupted',
+  ),
+  m(
+    'a visitor who leaves while the session of a sign-in is written takes a place of the owner',
+    'session/create.ts',
+    ' || (created.draft.owner !== undefined && cookie.isDeserted)',
     '',
     'scenes/interrupted',
   ),
@@ -279,9 +293,16 @@ export const mutants = [
   m(
     'an object after null that fails leaves the session under its new id',
     'compat/koa-session.ts',
-    'if (session.hasNewId && !session.cookie.canSend) await destroy(session)',
+    '(session.hasNewId && !session.cookie.canSend) || ',
     '',
     'compat/after-null',
+  ),
+  m(
+    'a logout by an object after null is none where the client has left',
+    'compat/koa-session.ts',
+    ' || session.cookie.isDeserted) await',
+    ') await',
+    'scenes/interrupted',
   ),
   m(
     'a save() over another owner takes objects of the former one along',

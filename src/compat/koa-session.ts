@@ -83,8 +83,9 @@ export class KoaSessionFacade implements Facade {
         session.facade?.settled('done')
       } catch (error) {
         session.facade?.settled('ended')
-        // Null is a logout, which holds all the same where no cookie has told the browser of the session's new id.
-        if (session.hasNewId && !session.cookie.canSend) await destroy(session)
+        // Null is a logout, which holds all the same where no cookie has told the browser of the session's new id, or the browser has
+        // left.
+        if ((session.hasNewId && !session.cookie.canSend) || session.cookie.isDeserted) await destroy(session)
         throw error
       }
     })

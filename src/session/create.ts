@@ -37,8 +37,9 @@ export function insert(session: RequestSession, draft: Draft, now: number): Mayb
 function introduce(session: RequestSession, created: CreatedRecord): MaybePromise<void> {
   const { core, cookie } = session
   const { events } = core
-  // The headers may have left while the record was written.
-  if (!cookie.canSend && !cookie.hasIntroduced) return abandon(session, created, 'a new session was stored')
+  // The headers may have left while the record was written; or the client, for which nobody is signed in.
+  if ((!cookie.canSend && !cookie.hasIntroduced) || (created.draft.owner !== undefined && cookie.isDeserted))
+    return abandon(session, created, 'a new session was stored')
   const { id, record, draft } = created
   session.become(id, record, draft)
   events.tell('create', record)

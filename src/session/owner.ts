@@ -1,6 +1,7 @@
 // The owner of a session, as `signIn` names it or `options.owner` reads it from data, and how many sessions an owner may have.
 import { newId } from '../cookie/id.ts'
 import { canBeBound } from '../cookie/bound-cookie.ts'
+import { headersSentError } from '../errors.ts'
 import type { PendingChanges, Snapshot } from '../record/changes.ts'
 import { applyChanges } from '../record/merge.ts'
 import { newMetadata, type Draft } from '../record/record.ts'
@@ -15,8 +16,9 @@ import type { RequestSession } from './request-session.ts'
  * The draft of a session after its owner signs in: authenticated now, with both lifetimes restarted, and not bound to a device
  * yet. Of its metadata, only its own lifetime, counted from now, and the predecessor are kept.
  *
- * @throws {SessionError} `ERR_SESSION_CROSS_SITE` when the request comes from another site; `ERR_SESSION_UNSUPPORTED` when
- * `maxPerOwner` needs an index by owner that the store lacks; what `options.device` throws.
+ * @throws {SessionError} `ERR_SESSION_CROSS_SITE` when the request comes from another site; `ERR_SESSION_HEADERS_SENT` when its
+ * client has left; `ERR_SESSION_UNSUPPORTED` when `maxPerOwner` needs an index by owner that the store lacks; what
+ * `options.device` throws.
  */
 export function signedIn(session: RequestSession, draft: Draft, owner: string, now: number): Draft {
   const { core, info } = session
@@ -25,6 +27,8 @@ export function signedIn(session: RequestSession, draft: Draft, owner: string, n
   // Checked before the sign-in: when the limit is enforced, the sign-in would already stand, without a limit.
   if (maxPerOwner !== undefined) core.store.assertIndex()
   assertSameSite(core, info)
+  // Nobody would learn the id, and the session would take one of the owner's places from another one.
+  if (session.cookie.isDeserted) throw headersSentError('an owner signed in')
   const { maxAge, predecessor } = draft.metadata
   const metadata = {
     ...newMetadata(now),

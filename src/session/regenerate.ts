@@ -154,8 +154,8 @@ async function rotateOnce(
   const created = await createRecord(session, marked, now, settings.generateId())
   // The headers may leave meanwhile: the old session must not end when the browser cannot learn the new id.
   const canSend = (): boolean => session.cookie.canSend
-  // Nor for a client that has left; a fresh start is a logout, which holds all the same.
-  if (!canSend() || (!isFreshStart && session.cookie.isDeserted)) return abandon(session, created, NEW_ID)
+  // Nor for a client that has left; a fresh start that signs nobody in is a logout, which holds all the same.
+  if (!canSend() || ((isSignIn || !isFreshStart) && session.cookie.isDeserted)) return abandon(session, created, NEW_ID)
   const { id, record, draft: stored } = created
   // The announcement of a fresh start ends the signals of other requests, but not that of this request.
   session.ending?.unwatch()

@@ -53,7 +53,7 @@ export class ResponseCookie implements HeaderSource {
   /** Whether the client left before its answer began. A response of HTTP/2 leaves that to its stream. */
   get isDeserted(): boolean {
     const res = this.#session.info.ctx?.res as (ServerResponse & { readonly stream?: ServerResponse }) | undefined
-    return res !== undefined && (res.stream ?? res).destroyed
+    return res?.headersSent === false && (res.stream ?? res).destroyed
   }
 
   /** Registers to be asked when the headers leave. If they have left already, only the late commit is arranged. */

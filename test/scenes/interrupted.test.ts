@@ -1,15 +1,20 @@
 // The client leaves before its answer, and the process ends while requests run.
 import { once } from 'node:events'
 import { Barrier } from '../support/faults.ts'
-import { claim, MINUTE, type Handler, type Visitor } from '../support/scene.ts'
+import { claim, MINUTE, type Contents, type Handler, type Visitor } from '../support/scene.ts'
 
 /** Sends a request whose client goes away before the handler has done its work. */
-async function leaving(visitor: Visitor, work: Handler<unknown>): Promise<void> {
+async function leaving(
+  visitor: Visitor,
+  work: Handler<unknown>,
+  before: Handler<unknown> = () => undefined,
+): Promise<void> {
   const client = new AbortController()
   const began = new Barrier()
   const reply = visitor.does(
     async (session, ctx) => {
       const left = once(ctx.res, 'close')
+      await before(session, ctx)
       await began.pass()
       await left
       return work(session, ctx)
@@ -28,18 +33,28 @@ async function leaving(visitor: Visitor, work: Handler<unknown>): Promise<void> 
 }
 
 /** The same for work that is refused. @returns the code of the error that it threw. */
-async function refused(visitor: Visitor, work: Handler<unknown>): Promise<unknown> {
+async function refused(visitor: Visitor, work: Handler<unknown>, before?: Handler<unknown>): Promise<unknown> {
   let end: (code: unknown) => void = () => undefined
   const ended = new Promise<unknown>((resolve) => (end = resolve))
-  await leaving(visitor, async (session, ctx) => {
+  const told: Handler<unknown> = async (session, ctx) => {
     try {
       await work(session, ctx)
       end(undefined)
     } catch (error) {
       end((error as { code?: unknown }).code)
     }
-  })
+  }
+  await leaving(visitor, told, before)
   return ended
+}
+
+/** Signs ada in by one of two ways. */
+const signsIn = {
+  'signIn()': (session: Parameters<Handler<unknown>>[0]) => session.signIn('ada'),
+  'options.owner': async (session: Parameters<Handler<unknown>>[0]) => {
+    session.data.profile = { name: 'ada' }
+    await session.save()
+  },
 }
 
 claim('a change whose client has left is committed', async (t, { visitor, store }) => {
@@ -105,6 +120,108 @@ claim(
 
     t.is(code, 'ERR_SESSION_HEADERS_SENT')
     t.deepEqual((await visitor.does(({ origin, data }) => [origin, data.a])).result, ['resumed', 1])
+  },
+)
+
+for (const [way, signIn] of Object.entries(signsIn)) {
+  const options = {
+    maxPerOwner: 1,
+    ...(way === 'options.owner' && { owner: ({ profile }: Contents) => profile?.name }),
+  }
+
+  claim(
+    `a sign-in of a visitor whose client has left is refused, and takes no place of another device: ${way}`,
+    options,
+    async (t, { visitor, site, scene }) => {
+      const elsewhere = await site.visitor()
+      await elsewhere.does(signIn)
+
+      t.is(await refused(visitor, signIn), 'ERR_SESSION_HEADERS_SENT')
+
+      t.is((await elsewhere.does(({ owner }) => owner)).result, 'ada')
+      t.is((await scene.live()).length, 1)
+    },
+  )
+
+  claim(
+    `the same where the client leaves while the new session is written: ${way}`,
+    options,
+    async (t, { visitor, site, store, scene }) => {
+      const elsewhere = await site.visitor()
+      await elsewhere.does(signIn)
+      const written = store.pause('create', 'after')
+      let signingIn: Promise<void> | undefined
+
+      const code = await refused(
+        visitor,
+        () => {
+          written.open()
+          return signingIn
+        },
+        async (session) => {
+          signingIn = signIn(session)
+          await written.arrived
+        },
+      )
+
+      t.is(code, 'ERR_SESSION_HEADERS_SENT')
+      t.is((await elsewhere.does(({ owner }) => owner)).result, 'ada')
+      t.is((await scene.live()).length, 1)
+    },
+  )
+
+  claim(
+    `a sign-in over another owner whose client has left is refused, and both owners stay where they are: ${way}`,
+    options,
+    async (t, { visitor, site }) => {
+      const elsewhere = await site.visitor()
+      await elsewhere.does(signIn)
+      if (way === 'signIn()') await visitor.does((session) => session.signIn('bob'))
+      else await visitor.does(({ data }) => (data.profile = { name: 'bob' }))
+
+      t.is(await refused(visitor, signIn), 'ERR_SESSION_HEADERS_SENT')
+
+      t.is((await elsewhere.does(({ owner }) => owner)).result, 'ada')
+      t.is((await visitor.does(({ owner }) => owner)).result, 'bob')
+    },
+  )
+}
+
+claim(
+  'the same after a new id in the same request, whose cookie the client did not stay for',
+  { maxPerOwner: 1, owner: ({ profile }) => profile?.name },
+  async (t, { visitor, site }) => {
+    const elsewhere = await site.visitor()
+    await elsewhere.does(signsIn['options.owner'])
+    await visitor.does(({ data }) => (data.a = 1))
+
+    const code = await refused(visitor, signsIn['options.owner'], (session) => session.regenerate())
+
+    t.is(code, 'ERR_SESSION_HEADERS_SENT')
+    t.is((await elsewhere.does(({ owner }) => owner)).result, 'ada')
+  },
+)
+
+claim(
+  'an object after null that names an owner, whose client has left, is a logout and no sign-in',
+  { maxPerOwner: 1, koaSession: true, owner: ({ profile }) => profile?.name },
+  async (t, { visitor, site, scene }) => {
+    const elsewhere = await site.visitor()
+    await elsewhere.does(signsIn['options.owner'])
+    await visitor.does(({ data }) => (data.profile = { name: 'bob' }))
+
+    const code = await refused(visitor, async (session, ctx) => {
+      const { session: data } = ctx as unknown as { session: object | null }
+      t.truthy(data)
+      Object.assign(ctx, { session: null })
+      Object.assign(ctx, { session: { profile: { name: 'ada' } } })
+      await session.save()
+    })
+
+    t.is(code, 'ERR_SESSION_HEADERS_SENT')
+    t.is((await elsewhere.does(({ owner }) => owner)).result, 'ada')
+    t.is(await visitor.origin(), 'expired')
+    t.is((await scene.live()).length, 1)
   },
 )
 
