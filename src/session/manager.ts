@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { checkFunction } from '../checks.ts'
 import { FAR } from '../clock-check.ts'
 import { sessionInContext } from '../context.ts'
-import { invalidMix, invalidType, keyNames, noContext, SessionError } from '../errors.ts'
+import { headersSentError, invalidMix, invalidType, keyNames, noContext, SessionError } from '../errors.ts'
 import { assertNames } from '../option-functions.ts'
 import { isData } from '../record/json-value.ts'
 import type { DeviceFacts } from '../record/payload.ts'
@@ -232,7 +232,8 @@ export class SessionManager<Data extends object = SessionData> {
    * The session's own lifetime in milliseconds, for "remember me"; 0 while the options apply.
    *
    * Setting it above 0 makes the cookie's lifetime, the idle and the absolute timeout that long, counted from now; only an
-   * explicit `absoluteTimeout` still caps it. Setting 0 goes back to the options.
+   * explicit `absoluteTimeout` still caps it. Setting 0 goes back to the options. Where the cookie can no longer be sent, the browser
+   * keeps its own lifetime, and a notice says so.
    *
    * @throws {TypeError} on setting anything but 0, or one second to 400 days.
    * @throws {SessionError} on setting, `ERR_SESSION_DESTROYED` or, after the commit, `ERR_SESSION_CLOSED`.
@@ -246,6 +247,9 @@ export class SessionManager<Data extends object = SessionData> {
     const session = this.#verb('session.maxAge =')
     session.assertWritable()
     session.setMaxAge(lifetime(value, 'session.maxAge'))
+    // The record gets that lifetime, and the browser's cookie keeps the one that it has.
+    if (session.pending.maxAge !== undefined && !session.cookie.canSend)
+      session.core.events.notice('LATE_MAX_AGE', headersSentError('session.maxAge was set').message)
     session.cookie.watchHeaders()
   }
 

@@ -1,10 +1,12 @@
 // Safety notices: what a developer should know, once, through process.emitWarning or the logger.
 import cluster from 'node:cluster'
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import test from 'ava'
 import Koa from 'koa'
 import { MemoryStore, session, type CookieOptions } from '../../src/index.ts'
-import { served } from '../support/app.ts'
-import { ask, mounted } from '../support/mounted.ts'
+import { KEYS, served } from '../support/app.ts'
+import { ask, mounted, type Handler } from '../support/mounted.ts'
 import { settle, warnings, type Warning } from '../support/warnings.ts'
 
 const codes = (seen: readonly Warning[]): (string | undefined)[] => seen.map(({ code }) => code)
@@ -54,6 +56,50 @@ test.serial('a short secret of app.keys is told at the first request', async (t)
   await settle()
 
   t.deepEqual(codes(seen), ['KOA_FASTSESSION_SHORT_SECRET'])
+})
+
+test.serial('a maxAge whose cookie can no longer be sent is worth a notice, once', async (t) => {
+  const seen = warnings(t)
+  const late: Handler = (session, ctx) => {
+    ctx.res.flushHeaders()
+    session.maxAge = '30d'
+  }
+  const handlers: Record<string, Handler> = {
+    '/in-time': (session, ctx) => {
+      session.maxAge = '1d'
+      session.data.n = 1
+      ctx.res.flushHeaders()
+    },
+    '/none': (session, ctx) => {
+      ctx.res.flushHeaders()
+      session.maxAge = 0
+    },
+    // The cookie of the new session left with the headers.
+    '/introduced': (session, ctx) => {
+      session.data.n = 1
+      late(session, ctx)
+    },
+    '/late': late,
+  }
+  const told: unknown[] = []
+  for (const path of ['/in-time', '/none', '/introduced', '/late', 'run()']) {
+    const app = await mounted(t, { keys: [...KEYS] }, { '/set': ({ data }) => (data.n = 1), ...handlers })
+    const browser = app.browser()
+    if (path === '/late' || path === 'run()') await browser.get('/set')
+    for (let turn = 0; turn < 2; turn++) {
+      if (path !== 'run()') await browser.get(path)
+      else {
+        const request = new IncomingMessage(new Socket())
+        request.headers = { cookie: await browser.cookie() }
+        await app.middleware.run(request, (session) => void (session.maxAge = '30d'))
+      }
+    }
+    await settle()
+    told.push([path, ...codes(seen.splice(0))])
+  }
+
+  const code = 'KOA_FASTSESSION_LATE_MAX_AGE'
+  t.deepEqual(told, [['/in-time'], ['/none'], ['/introduced', code], ['/late', code], ['run()', code]])
 })
 
 test.serial('a merged conflict is worth a notice, once', async (t) => {
