@@ -1048,9 +1048,16 @@ export const mutants = [
   m(
     'an update that changes nothing takes back that a session is kept',
     'session/update.ts',
-    "answer === 'done' && ground !== undefined && !('error' in run)",
-    "answer === 'done' && !('error' in run)",
+    'if (!hasChanges) return answer',
+    'if (!hasChanges) {\n        session.pending.mustStore = false\n        return answer\n      }',
     'http/middleware',
+  ),
+  m(
+    'an update that follows a session to another owner takes objects of the former one along',
+    'session/update.ts',
+    'isSomebodyElse(this.#owner, session.record?.owner)',
+    'isSomebodyElse(ground?.owner, session.record?.owner)',
+    'scenes/owner-option',
   ),
   m(
     'a poll renews the cookie for a use that shares its write',
@@ -1173,8 +1180,8 @@ export const mutants = [
       ['session/update-run.ts', 'return { error }', 'return { error, changes: data.changes() }'],
       [
         'session/update.ts',
-        "if ('error' in run || (run.changes.length === 0 && pending === NO_CHANGES))",
-        'if (run.changes.length === 0 && pending === NO_CHANGES)',
+        "if ('error' in run) return ground === undefined || this.#isFresh ? 'done' : verify(session, ground)\n",
+        '',
       ],
     ],
   },

@@ -46,10 +46,13 @@ class Update<Result> {
   /** Whether what the function sees was read from the store after the call began. */
   #isFresh = false
   #last: Try<Result> | undefined
+  /** Whose session it was when the call began. */
+  readonly #owner: string | undefined
 
   constructor(session: RequestSession, fn: (data: object) => Result | Promise<Result>) {
     this.#session = session
     this.#fn = fn
+    this.#owner = session.record?.owner
   }
 
   async run(): Promise<Result> {
@@ -113,19 +116,18 @@ class Update<Result> {
     session.assertReadable()
     // Another method of this request changed the record meanwhile.
     if (session.record !== ground) return 'stale'
-    if ('error' in run || (run.changes.length === 0 && pending === NO_CHANGES)) {
-      const answer = ground === undefined || this.#isFresh ? 'done' : await verify(session, ground)
-      // A session that is not stored keeps its reason to be stored: `lazy: false`, or an id that was read.
-      if (answer === 'done' && ground !== undefined && !('error' in run))
-        session.pending.detach(session.stored, pending)
-      return answer
-    }
+    if ('error' in run) return ground === undefined || this.#isFresh ? 'done' : verify(session, ground)
+    const hasChanges = run.changes.length > 0 || pending !== NO_CHANGES
     const wanted = { ...pending, changes: run.changes }
-    const answer =
-      ground === undefined
-        ? await createWith(session, wanted)
-        : await session.core.writes.hold(ground.key, replaceOnce(session, pending, wanted))
-    const former = isSomebodyElse(ground?.owner, session.record?.owner) ? held : undefined
+    let answer: Replaced = 'done'
+    if (ground === undefined) {
+      // A session that is not stored keeps its reason to be stored: `lazy: false`, or an id that was read.
+      if (!hasChanges) return answer
+      await createWith(session, wanted)
+    } else if (hasChanges) answer = await session.core.writes.hold(ground.key, replaceOnce(session, pending, wanted))
+    else if (!this.#isFresh) answer = await verify(session, ground)
+    // What is written into objects of a former owner stays behind.
+    const former = isSomebodyElse(this.#owner, session.record?.owner) ? held : undefined
     if (answer === 'done') session.pending.detach(session.stored, pending, former)
     return answer
   }
@@ -140,9 +142,8 @@ async function verify(session: RequestSession, ground: SessionRecord): Promise<R
   return 'stale'
 }
 
-async function createWith(session: RequestSession, wanted: PendingChanges): Promise<Replaced> {
+async function createWith(session: RequestSession, wanted: PendingChanges): Promise<void> {
   const now = session.core.settings.now()
   const draft = newDraft(session, wanted, now)
   if (session.pending.mustStore || hasContents(draft)) await insert(session, draft, now)
-  return 'done'
 }

@@ -621,3 +621,36 @@ claim(
     t.deepEqual(result, { profile: { name: 'eve' }, owner: 'eve' })
   },
 )
+
+claim(
+  'an update that follows another sign-in to a successor leaves objects of the former owner behind',
+  { owner: ({ profile }) => profile?.name },
+  async (t, { visitor }) => {
+    await visitor.does(({ data }) => void Object.assign(data, { profile: { name: 'ada' }, cart: ['of ada'] }))
+    const first = new Barrier()
+    const second = new Barrier()
+    let tries = 0
+    const other = await visitor.snapshot()
+
+    const slow = other.does(async (session) => {
+      const { cart } = session.data
+      const signingIn = session.update(async (data) => {
+        tries++
+        await (tries === 1 ? first : second).pass()
+        data.profile = { name: 'eve' }
+      })
+      await second.arrived
+      cart?.push('pen')
+      second.open()
+      await signingIn
+    })
+    await first.arrived
+    await visitor.does((session) => session.update((data) => void (data.profile = { name: 'eve' })))
+    first.open()
+    t.is((await slow).status, 200)
+    t.is(tries, 2)
+
+    const { result } = await visitor.does(({ data, owner }) => ({ ...data, owner }))
+    t.deepEqual(result, { profile: { name: 'eve' }, owner: 'eve' })
+  },
+)
