@@ -371,14 +371,14 @@ export const mutants = [
   m(
     'the id of a cookie that we signed is adopted when its session has ended',
     'session/load.ts',
-    "if (typeof record !== 'object') return this.#ended(",
+    "if (typeof record !== 'object') return ended(",
     `if (record === undefined) {
       session.resume(verified.id, { key: publicId }, undefined)
       session.record = undefined
       session.status = 'new'
       session.origin = 'expired'
     }
-    if (typeof record !== 'object') return this.#ended(`,
+    if (typeof record !== 'object') return ended(`,
     'http/cookies',
   ),
   m('an id has half of its random bits', 'cookie/id.ts', 'ID_BYTES = 24', 'ID_BYTES = 12', 'unit/id'),
@@ -885,7 +885,7 @@ export const mutants = [
   m(
     'what a slow poll changes takes back a use in another process',
     'session/newest.ts',
-    'return isStale(instantsAt, core.settings.now())',
+    'return core.settings.now() - instantsAt > MAX_STALENESS',
     'return false',
     'scenes/passive',
   ),
@@ -1049,13 +1049,13 @@ export const mutants = [
     'an update that changes nothing takes back that a session is kept',
     'session/update.ts',
     'if (!hasChanges) return answer',
-    'if (!hasChanges) {\n        session.pending.mustStore = false\n        return answer\n      }',
+    'if (!hasChanges) {\n      session.pending.mustStore = false\n      return answer\n    }',
     'http/middleware',
   ),
   m(
     'an update that follows a session to another owner takes objects of the former one along',
     'session/update.ts',
-    'isSomebodyElse(this.#owner, session.record?.owner)',
+    'isSomebodyElse(owner, session.record?.owner)',
     'isSomebodyElse(ground?.owner, session.record?.owner)',
     'scenes/owner-option',
   ),
@@ -1180,7 +1180,7 @@ export const mutants = [
       ['session/update-run.ts', 'return { error }', 'return { error, changes: data.changes() }'],
       [
         'session/update.ts',
-        "if ('error' in run) return ground === undefined || this.#isFresh ? 'done' : verify(session, ground)\n",
+        "if ('error' in run) return ground === undefined || isFresh ? 'done' : verify(session, ground)\n",
         '',
       ],
     ],
@@ -1189,7 +1189,7 @@ export const mutants = [
     'an update that is overtaken is stored as it was computed first',
     'session/update.ts',
     'const run = await runUpdate(',
-    'const run = this.#run ?? await runUpdate(',
+    'const run = last?.run ?? await runUpdate(',
     'scenes/update',
   ),
   m(
@@ -1734,20 +1734,14 @@ export const mutants = [
     'unit/events',
   ),
 
-  m(
-    'a span shows what a driver said, which may quote data',
-    'trace.ts',
-    '{ error: shown(error) }',
-    '{ error }',
-    'unit/trace',
-  ),
+  m('a span shows what a driver said, which may quote data', 'trace.ts', '{ error: shown }', '{ error }', 'unit/trace'),
 
   // ---- stores: deadlines, answers, outages
   m(
     'an outage is a fresh session',
     'session/load.ts',
-    '? found.then((record) => this.#take(session, verified, record))',
-    '? found.then((record) => this.#take(session, verified, record), () => session)',
+    '? found.then((record) => take(session, verified, record))',
+    '? found.then((record) => take(session, verified, record), () => session)',
     'scenes/outage',
   ),
   m(

@@ -6,40 +6,33 @@ import type { Events } from './events.ts'
 /** A larger difference is reported, in milliseconds. Synchronised clocks are within a second of each other. */
 export const FAR = 60_000
 
-export class ClockCheck {
-  readonly #store: CheckedStore
-  readonly #now: () => number
-  readonly #events: Events
-  #isAsking = false
-
-  constructor(store: CheckedStore, now: () => number, events: Events) {
-    this.#store = store
-    this.#now = now
-    this.#events = events
-  }
-
-  /** Asks the server once. Never rejects: a failure is ignored, and a server that never answers is not asked again. */
-  async check(): Promise<void> {
-    if (this.#isAsking || this.#store.isClosed) return
-    this.#isAsking = true
+/**
+ * A function that asks the server once. It never rejects: a failure is ignored, and a server that never answers is not asked
+ * again.
+ */
+export function clockCheck(store: CheckedStore, now: () => number, events: Events): () => Promise<void> {
+  let isAsking = false
+  return async () => {
+    if (isAsking || store.isClosed) return
+    isAsking = true
     try {
-      const before = this.#now()
-      const theirs = await this.#store.serverTime()
+      const before = now()
+      const theirs = await store.serverTime()
       // However slow the answer was, the server read its clock between these two instants.
-      const after = this.#now()
+      const after = now()
       if (theirs === undefined) return
       const isAhead = before - theirs > FAR
       if (!isAhead && theirs - after <= FAR) return
       const where = isAhead ? `${seconds(before - theirs)} ahead of` : `${seconds(theirs - after)} behind`
       const when = isAhead ? 'early, and a sweep deletes those of other processes with them' : 'late'
       warn(
-        this.#events,
+        events,
         `the clock of this process is ${where} that of the store's server: it decides what has expired, so sessions end too ${when}`,
       )
     } catch {
       // `options.now` failed; each request reports that.
     } finally {
-      this.#isAsking = false
+      isAsking = false
     }
   }
 }

@@ -1,5 +1,5 @@
 // Finds the session of the running code. All async code of a request sees the scope of that request.
-import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { checkFunction } from './checks.ts'
 import { noContext } from './errors.ts'
 
@@ -87,14 +87,4 @@ export function bindSession<This, Args extends unknown[], Result>(
   return function bound(this: This, ...args: Args): Result {
     return sessionContext.run(scope, () => fn.apply(this, args))
   }
-}
-
-const root = new AsyncResource('koa-fastsession')
-
-/**
- * Runs `fn` in the async context in which this package was loaded. A timer that one request starts for all requests would
- * otherwise keep the context of that request, with every AsyncLocalStorage of the process, for as long as it runs.
- */
-export function outsideRequests<Result>(fn: () => Result): Result {
-  return root.runInAsyncScope(fn)
 }

@@ -1,7 +1,7 @@
 // One timer for the deadlines of many calls. All have the same timeout, so they pass in the order in which they were set.
 // Not the global one: Jest's jsdom has none.
 import { setImmediate } from 'node:timers'
-import { outsideRequests } from './context.ts'
+import { outsideRequests } from './timers.ts'
 
 /** A deadline that was set. */
 export interface Deadline {

@@ -146,20 +146,24 @@ export function noContext(caller: string, stateKey?: string): SessionError {
   )
 }
 
-const MAX_NAMED_KEYS = 10
+const MAX_NAMED = 10
 const MAX_KEY_NAME = 64
+
+/** Names for a message: the first ten, and how many more there are. */
+export function firstOf(names: readonly string[], shown: (name: string) => string): string {
+  const others = names.length - MAX_NAMED
+  return `${names.slice(0, MAX_NAMED).map(shown).join(', ')}${others > 0 ? ` and ${others} more` : ''}`
+}
 
 /**
  * Names of keys for a message or a log line. A visitor may have chosen them: names that are not plain are quoted, long ones are
  * cut, control characters are escaped.
  */
 export function keyNames(keys: readonly string[], isQuoted = false): string {
-  const named = keys.slice(0, MAX_NAMED_KEYS).map((key) => {
+  return firstOf(keys, (key) => {
     const cut = key.length > MAX_KEY_NAME ? `${key.slice(0, MAX_KEY_NAME)}...` : key
     return !isQuoted && /^[\w$.-]+$/.test(cut) ? cut : printable(JSON.stringify(cut))
   })
-  const others = keys.length - named.length
-  return `${named.join(', ')}${others > 0 ? ` and ${others} more` : ''}`
 }
 
 /** The text on one line: control characters, line ends and marks that change the direction of text are escaped. */

@@ -135,7 +135,10 @@ export class Events {
   }
 
   emit(name: EventName, message: EventMessage): void {
-    if (channels[name].hasSubscribers) channels[name].publish(withoutAbsent(message))
+    if (channels[name].hasSubscribers) {
+      // Without its `undefined` fields.
+      channels[name].publish(Object.fromEntries(Object.entries(message).filter(([, value]) => value !== undefined)))
+    }
     if (this.#logger !== undefined) this.#log(LEVELS[name], format(name, message))
   }
 
@@ -172,9 +175,4 @@ function format(name: EventName, message: EventMessage): string {
   if (message.operation !== undefined) text += `, ${message.operation} failed`
   if (message.kind !== undefined) text += `: ${message.kind}`
   return text
-}
-
-/** The message without its `undefined` fields. */
-function withoutAbsent(message: EventMessage): EventMessage {
-  return Object.fromEntries(Object.entries(message).filter(([, value]) => value !== undefined))
 }

@@ -3,15 +3,16 @@ import type { IncomingMessage } from 'node:http'
 import type { Context, Next, ParameterizedContext } from 'koa'
 import { CheckedStore } from './checked-store.ts'
 import { checkFunction } from './checks.ts'
-import { showFacade, type KoaSessionFacade } from './compat/koa-session.ts'
+import { KoaSessionFacade } from './compat/koa-session.ts'
 import { ContextScope, sessionContext } from './context.ts'
 import { isUnsafe } from './cookie/cross-site.ts'
+import { CookieVerifier } from './cookie/request-cookie.ts'
 import { invalidType, isAnswer, unboundError } from './errors.ts'
 import { Events } from './events.ts'
 import { forwardedManager, outerScope } from './outer-scope.ts'
 import { markReached, warnIfNeverReached } from './mount-check.ts'
 import { bindingCheck } from './device-bound/policy.ts'
-import { DeviceRoutes, type Route } from './device-bound/routes.ts'
+import { deviceRoutes, type DeviceRoutes } from './device-bound/routes.ts'
 import { warnOfSettings } from './notices.ts'
 import { methodOptions } from './option-functions.ts'
 import type { SessionOptions } from './options.ts'
@@ -22,7 +23,7 @@ import { commit, commitPending, dropPending, onEarlyHeaders } from './session/co
 import type { Core } from './session/core.ts'
 import { assertSameSite } from './session/cross-site.ts'
 import type { SessionInfo } from './session/info.ts'
-import { Loader } from './session/load.ts'
+import { load } from './session/load.ts'
 import { requestSessionOf, SessionManager, type SessionData } from './session/manager.ts'
 import { Turns, WriteQueue } from './session/queues.ts'
 import { writeTogether } from './session/replace.ts'
@@ -115,9 +116,8 @@ export class MountedSession {
   readonly sweeper: Sweeper
   /** Puts the manager where the handlers look for it. */
   readonly #show: (ctx: Context, manager: SessionManager) => KoaSessionFacade | undefined
-  readonly loader: Loader
-  readonly #device: DeviceRoutes | undefined
-  readonly requests: Requests
+  /** Answers the requests by which a browser binds a session to its device. `skip` and `crossSite` do not apply to them. */
+  readonly #answerDevice: DeviceRoutes | undefined
   readonly #endEvictions: (() => void) | undefined
   #hasBegun = false
 
@@ -125,26 +125,27 @@ export class MountedSession {
     const events = new Events(settings.logger)
     const store = new CheckedStore(settings.store, settings.storeTimeout, events)
     const payload = new Payload(settings.codec, settings.maxBytes, settings.encryption)
-    this.requests = new Requests(settings, events)
     this.core = {
       settings,
       store,
       events,
       payload,
+      verifier: new CookieVerifier(),
       writes: new WriteQueue(writeTogether),
       updates: new Turns(),
       touches: new Touches(),
       watches: new Watches(store, payload, settings),
       binding: settings.deviceBound && bindingCheck(settings.deviceBound),
-      requests: this.requests,
+      requests: new Requests(settings, events),
       onEarlyHeaders,
       running: 0,
     }
     this.sessions = new Sessions(this.core)
     this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now, events)
-    this.#show = settings.koaSession ? showFacade : exposerOf(settings.stateKey)
-    this.loader = new Loader(this.core)
-    this.#device = settings.deviceBound && new DeviceRoutes(this.core, settings.deviceBound)
+    this.#show = settings.koaSession
+      ? (ctx, manager) => new KoaSessionFacade(ctx, manager)
+      : exposerOf(settings.stateKey)
+    this.#answerDevice = settings.deviceBound && deviceRoutes(this.core, settings.deviceBound)
     this.#endEvictions = store.watch('watchEvictions', (evicted) => {
       events.tell('destroy', evicted, { reason: 'evicted' })
       this.core.watches.ended(evicted.key)
@@ -157,10 +158,10 @@ export class MountedSession {
   /** One request through Koa's chain. */
   handle(ctx: Context, next: Next): Promise<unknown> {
     if (!this.#hasBegun) this.#begin()
-    const route = this.#device?.routeOf(ctx)
-    if (route !== undefined) return this.#answerDevice(ctx, route)
+    const answering = this.#answerDevice?.(ctx)
+    if (answering !== undefined) return answering
     if (this.core.settings.skips?.(ctx) === true) {
-      this.requests.meet(ctx.app)
+      this.core.requests.meet(ctx.app)
       return next()
     }
     const forwarded = sessionContext.getStore() && forwardedManager(ctx, this.core)
@@ -172,11 +173,6 @@ export class MountedSession {
     this.#hasBegun = true
     markReached()
     this.sweeper.start()
-  }
-
-  /** Answers a request by which a browser binds a session to its device. `skip` and `crossSite` do not apply to it. */
-  async #answerDevice(ctx: Context, route: Route): Promise<void> {
-    await this.#device?.answer(this.requests.infoOf(ctx.req, ctx, true), route)
   }
 
   /** Serves a request outside the chain: its cookie can be read, but no cookie can be sent. */
@@ -196,9 +192,9 @@ export class MountedSession {
     request: IncomingMessage,
     fn: (session: SessionManager) => Result | Promise<Result>,
   ): Promise<Result> {
-    const info = this.requests.infoOf(request, ctx)
+    const info = this.core.requests.infoOf(request, ctx)
     const outer = sessionContext.getStore() && outerScope(info, this.core)
-    const loading = this.loader.load(info)
+    const loading = load(this.core, info)
     const own = loading instanceof RequestSession ? loading : await loading
     if (own.status === 'live' && isUnsafe(request)) assertSameSite(this.core, info, own)
     if (ctx === undefined && own.origin === 'unbound') throw unboundError()

@@ -1,11 +1,10 @@
 // Deletes expired records now and then, in small portions, where the store does not do so itself.
 import type { CheckedStore } from './checked-store.ts'
-import { ClockCheck } from './clock-check.ts'
-import { outsideRequests } from './context.ts'
+import { clockCheck } from './clock-check.ts'
 import { MAX_TIMER } from './duration.ts'
 import type { Events } from './events.ts'
 import { nextTurn } from './portions.ts'
-import { unrefed } from './timers.ts'
+import { outsideRequests, unrefed } from './timers.ts'
 
 const BATCH = 500
 
@@ -23,7 +22,7 @@ export class Sweeper {
   readonly #interval: number
   readonly #now: () => number
   readonly #events: Events
-  readonly #clock: ClockCheck
+  readonly #checkClock: () => Promise<void>
   #timer: NodeJS.Timeout | undefined
   #clockTimer: NodeJS.Timeout | undefined
   #isStarted = false
@@ -34,7 +33,7 @@ export class Sweeper {
     this.#interval = interval
     this.#now = now
     this.#events = events
-    this.#clock = new ClockCheck(store, now, events)
+    this.#checkClock = clockCheck(store, now, events)
   }
 
   /** Starts the timers, at the first request. They keep neither the process alive nor the context of that request. */
@@ -43,7 +42,7 @@ export class Sweeper {
     this.#isStarted = true
     outsideRequests(() => {
       if (this.#interval > 0 && (this.#store.isSweepable || this.#store.hasServerTime)) this.#schedule()
-      if (this.#store.hasServerTime) this.#clockTimer = unrefed(setTimeout(() => void this.#clock.check(), CLOCK_DELAY))
+      if (this.#store.hasServerTime) this.#clockTimer = unrefed(setTimeout(() => void this.#checkClock(), CLOCK_DELAY))
     })
   }
 
@@ -63,7 +62,7 @@ export class Sweeper {
   async sweep(maxTime: number = MAX_SWEEP): Promise<number> {
     return this.#store.during(async () => {
       // Not awaited: a server that does not answer must not delay the sweep.
-      if (this.#store.hasServerTime) void this.#clock.check()
+      if (this.#store.hasServerTime) void this.#checkClock()
       const begun = performance.now()
       // One instant for all portions: what expires meanwhile is left to the next sweep, so that this one ends.
       const now = this.#now()

@@ -17,6 +17,7 @@ import type { SessionMiddleware } from './session-middleware.ts'
 import { createRecord, type CreatedRecord } from './session/create.ts'
 import type { RequestInfo } from './session/core.ts'
 import type { SessionInfo } from './session/info.ts'
+import { load } from './session/load.ts'
 import { applySchema, takeNewer } from './session/newest.ts'
 import { ownerInData } from './session/owner.ts'
 import { SessionManager, type SessionData } from './session/manager.ts'
@@ -128,7 +129,7 @@ export async function sessionOf<Data extends object>(
 ): Promise<SessionInfo<Data> | undefined> {
   if (typeof cookie !== 'string') throw invalidType('the second argument of sessionOf()', 'a Cookie header', cookie)
   const mounted = mountedSession(middleware)
-  const loaded = await mounted.loader.load(infoOf(mounted, cookie), true)
+  const loaded = await load(mounted.core, infoOf(mounted, cookie), true)
   // One that cannot be read is no session.
   loaded.open()
   return loaded.record === undefined ? undefined : middleware.get(loaded.record.key)
@@ -139,7 +140,7 @@ function infoOf(mounted: MountedSession, cookie: string | undefined): RequestInf
   request.method = 'GET'
   if (cookie !== undefined) request.headers.cookie = cookie
   // This is no request of the app's, so `options.passive` is not asked.
-  return mounted.requests.infoOf(request, undefined, false)
+  return mounted.core.requests.infoOf(request, undefined, false)
 }
 
 async function store(

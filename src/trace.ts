@@ -24,7 +24,10 @@ export function trace<T>(name: SpanName, context: object, fn: () => MaybePromise
   const span = spans[name]
   if (!span.hasSubscribers) return fn()
   const fail = (error: unknown): never => {
-    Object.assign(context, { error: shown(error) })
+    // Message and cause of a foreign error may quote data; the messages of our own errors do not.
+    const isOurs = error instanceof SessionError
+    const shown = isOurs ? new SessionError(error.code, error.message) : new Error(failureKind(error) ?? 'Error')
+    Object.assign(context, { error: shown })
     span.error.publish(context)
     throw error
   }
@@ -51,10 +54,4 @@ export function trace<T>(name: SpanName, context: object, fn: () => MaybePromise
       span.end.publish(context)
     }
   })
-}
-
-/** Message and cause of a foreign error may quote data; the messages of our own errors do not. */
-function shown(error: unknown): Error {
-  if (error instanceof SessionError) return new SessionError(error.code, error.message)
-  return new Error(failureKind(error) ?? 'Error')
 }

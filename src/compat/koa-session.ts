@@ -41,8 +41,8 @@ export class KoaSessionFacade implements Facade {
   #session: object = {}
 
   /** Puts both facades in place: `ctx.session` and `ctx.state[stateKey]`. */
-  constructor(ctx: Context, manager: Manager) {
-    this.manager = manager
+  constructor(ctx: Context, manager: SessionManager) {
+    this.manager = manager as Manager
     this.#ctx = ctx
     this.#request = requestSessionOf(manager)
     this.outer = this.#request.facade
@@ -199,11 +199,6 @@ export class KoaSessionFacade implements Facade {
       }
     }
   }
-}
-
-/** Shows a manager in the places where koa-session's users look for it. */
-export function showFacade(ctx: Context, manager: SessionManager): KoaSessionFacade {
-  return new KoaSessionFacade(ctx, manager as Manager)
 }
 
 /** The names of koa-session's object; all other names are data. */

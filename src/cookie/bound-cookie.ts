@@ -1,14 +1,7 @@
 // The second cookie of a bound session, `<name>-bound`: `<instant>.<signature>`, an HMAC under the signing keys over the
 // binding and the instant of the proof. It opens no session by itself, and checking it needs no store call.
 import { formatSetCookie, type CookieSettings } from './cookie.ts'
-import type { Keyring } from './keyring.ts'
-import { parseSessionCookies } from './request-cookie.ts'
-
-/** The cookie and the keys of one request. */
-export interface Signing {
-  readonly cookie: Pick<CookieSettings, 'name' | 'prefix'>
-  readonly keyring: Keyring
-}
+import { parseSessionCookies, type Signing } from './request-cookie.ts'
 
 /** How far the clocks of two processes may differ, in milliseconds. */
 export const MAX_SKEW = 60_000

@@ -14,6 +14,12 @@ export interface ParsedCookies {
   readonly malformed: boolean
 }
 
+/** The cookie and the keys of one request. */
+export interface Signing {
+  readonly cookie: Pick<CookieSettings, 'name' | 'prefix'>
+  readonly keyring: Keyring
+}
+
 /** A header can carry hundreds of cookies of one name; each that is verified costs an HMAC per key. */
 export const MAX_VERIFIED = 4
 
@@ -84,7 +90,8 @@ export class CookieVerifier {
   readonly #good = new Array<GoodCookie | undefined>(SLOTS)
 
   /** The id in a value of the right shape; `undefined` if its signature is not good. */
-  verify({ prefix }: Pick<CookieSettings, 'prefix'>, keyring: Keyring, value: string): VerifiedId | undefined {
+  verify({ cookie, keyring }: Signing, value: string): VerifiedId | undefined {
+    const { prefix } = cookie
     const id = value.slice(0, value.length - keyring.length - 1)
     const signature = value.slice(id.length + 1)
     // The slot depends only on what the client sent, so a slot that is taken tells the client nothing.

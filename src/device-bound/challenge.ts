@@ -1,7 +1,8 @@
 // Stateless challenges: an HMAC under the signing keys over the purpose, the binding, an instant and a nonce. Issuing one stores
 // nothing, so a thief who requests thousands cannot invalidate those of the browser.
-import { MAX_SKEW, type Signing } from '../cookie/bound-cookie.ts'
+import { MAX_SKEW } from '../cookie/bound-cookie.ts'
 import { newId } from '../cookie/id.ts'
+import type { Signing } from '../cookie/request-cookie.ts'
 
 /** A challenge for one purpose is not valid for the other. */
 export type Purpose = 'registration' | 'refresh'

@@ -1,6 +1,6 @@
 // Finds the session that a browser registers or refreshes, by the session cookie alone: the request brings the proof.
 import { SessionError } from '../errors.ts'
-import { parseSessionCookies, type CookieVerifier } from '../cookie/request-cookie.ts'
+import { parseSessionCookies } from '../cookie/request-cookie.ts'
 import { isEnded, type Stored } from '../record/record.ts'
 import { isFreshStart } from '../record/tombstone.ts'
 import type { Core, RequestInfo } from '../session/core.ts'
@@ -22,7 +22,6 @@ export interface Found {
  */
 export async function findSession(
   core: Core,
-  verifier: CookieVerifier,
   info: RequestInfo,
   isMeant: (found: Found) => boolean,
 ): Promise<Found | undefined> {
@@ -32,7 +31,7 @@ export async function findSession(
   let first: Found | undefined
   let failure: SessionError | undefined
   for (const value of values) {
-    const verified = verifier.verify(info.cookie, info.keyring, value)
+    const verified = core.verifier.verify(info, value)
     if (verified === undefined) continue
     const record = await core.store.read(verified.publicId, core.settings.now())
     try {

@@ -1,7 +1,6 @@
 // The two routes at which a browser registers its key and refreshes its proof. The browser sends these requests by itself, and
 // no handler of the app sees them. They are not user activity: what they store moves no timeout.
 import type { Context } from 'koa'
-import { CookieVerifier } from '../cookie/request-cookie.ts'
 import { SessionError } from '../errors.ts'
 import { recordOf, type Binding, type Metadata } from '../record/record.ts'
 import type { Core, RequestInfo } from '../session/core.ts'
@@ -13,12 +12,12 @@ import { findSession, foundIn, type Found } from './find-session.ts'
 import type { BindingSettings } from './policy.ts'
 import { isSignedBy, parseProof, unquoted, type Proof, type PublicKey } from './proof.ts'
 
-export type Route = 'register' | 'refresh'
+type Route = 'register' | 'refresh'
 
 const ROUTES: readonly Route[] = ['register', 'refresh']
 
 /** A request that came through Koa's chain. */
-export type RouteInfo = RequestInfo & { readonly ctx: Context }
+type RouteInfo = RequestInfo & { readonly ctx: Context }
 
 /** The stored state of a session, and whether this request wrote it. */
 interface Outcome extends Found {
@@ -31,157 +30,152 @@ type Answer = Binding | 401 | 403
 /** Returns the metadata to store after a proof; `undefined` if nothing is to be stored. */
 type Decide = (metadata: Metadata, isFollowed: boolean) => Metadata | undefined
 
-export class DeviceRoutes {
-  readonly #core: Core
-  readonly #within: number
-  readonly #path: string
-  readonly #verifier = new CookieVerifier()
+/**
+ * Answers a request for one of the two routes, wherever the middleware is mounted; gives `undefined` for any other request.
+ *
+ * @throws {SessionError} `ERR_SESSION_STORE` (503), at which the browser keeps its key.
+ */
+export type DeviceRoutes = (ctx: Context) => Promise<void> | undefined
 
-  constructor(core: Core, { within, path }: BindingSettings) {
-    this.#core = core
-    this.#within = within
-    this.#path = path
-  }
-
-  /** Which of the two routes a request asks for, wherever the middleware is mounted. */
-  routeOf({ originalUrl }: Context): Route | undefined {
-    if (!originalUrl.startsWith(this.#path)) return
-    const [asked] = originalUrl.split('?', 1)
-    return ROUTES.find((route) => asked === `${this.#path}/${route}`)
-  }
-
-  /** @throws {SessionError} `ERR_SESSION_STORE` (503), at which the browser keeps its key. */
-  async answer(info: RouteInfo, route: Route): Promise<void> {
-    const { ctx } = info
+export function deviceRoutes(core: Core, settings: BindingSettings): DeviceRoutes {
+  const answer = async (ctx: Context, route: Route): Promise<void> => {
+    const info = core.requests.infoOf(ctx.req, ctx, true)
     ctx.set('Cache-Control', 'no-store')
     if (ctx.method !== 'POST') ctx.set('Allow', 'POST')
-    const answer = ctx.method === 'POST' ? await this.#core.store.during(() => this.#serve(info, route)) : 405
-    if (typeof answer === 'object') this.#confirm(info, answer)
+    const result = ctx.method === 'POST' ? await core.store.during(() => serve(core, info, route)) : 405
+    if (typeof result === 'object') confirm(core, settings, info, result)
     else {
-      ctx.status = answer
+      ctx.status = result
       ctx.body = ''
     }
   }
-
-  async #serve(info: RouteInfo, route: Route): Promise<Answer> {
-    // Over plain HTTP no session is bound.
-    if (!info.ctx.secure) return 401
-    const { headers } = info.request
-    const named = unquoted(headers['sec-secure-session-id'])
-    const header = headers['secure-session-response']
-    const proof = parseProof(header)
-    // The session that the browser means: one of several cookies may name another session, planted or left over.
-    const found = await findSession(this.#core, this.#verifier, info, ({ stored: { metadata } }) =>
-      route === 'refresh'
-        ? isNamed(metadata.binding, named)
-        : registeredKey(info, proof, metadata.registration, this.#core.settings.now()) !== undefined,
-    )
-    if (found?.record.owner === undefined) return 401
-    if (route === 'refresh') return this.#refresh(info, found, named, proof, header !== undefined)
-    // No browser omits this header, but a form on another page does: it must not use the try up.
-    return header === undefined ? 403 : this.#register(info, found, proof)
+  return (ctx) => {
+    if (!ctx.originalUrl.startsWith(settings.path)) return
+    const [asked] = ctx.originalUrl.split('?', 1)
+    const route = ROUTES.find((one) => asked === `${settings.path}/${one}`)
+    return route && answer(ctx, route)
   }
+}
 
-  /**
-   * Each sign-in allows one try, with the challenge in the response of that sign-in: a thief who has only the cookie does not
-   * have it. A refusal sends no new challenge.
-   */
-  async #register(info: RouteInfo, found: Found, proof: Proof | undefined): Promise<Answer> {
-    const outcome = await this.#store(found, ({ registration: id, ...metadata }, isFollowed) => {
-      if (id === undefined) return
-      const now = this.#core.settings.now()
-      const key = registeredKey(info, proof, id, now)
-      // The id is from before the sign-in, perhaps planted or stolen: without the challenge it must not use the try up.
-      if (key === undefined && isFollowed) return
-      return {
-        ...metadata,
-        registration: undefined,
-        binding: key && { id, ...key, boundAt: now, provenAt: now },
-      }
-    })
-    if (outcome === undefined || (outcome.isFollowed && !outcome.isWritten)) return 401
-    const { binding } = outcome.stored.metadata
-    if (!outcome.isWritten || binding === undefined) return this.#refuse(outcome)
-    this.#core.events.tell('bind', outcome.record)
-    return binding
-  }
+async function serve(core: Core, info: RouteInfo, route: Route): Promise<Answer> {
+  // Over plain HTTP no session is bound.
+  if (!info.ctx.secure) return 401
+  const { headers } = info.request
+  const named = unquoted(headers['sec-secure-session-id'])
+  const header = headers['secure-session-response']
+  const proof = parseProof(header)
+  // The session that the browser means: one of several cookies may name another session, planted or left over.
+  const found = await findSession(core, info, ({ stored: { metadata } }) =>
+    route === 'refresh'
+      ? isNamed(metadata.binding, named)
+      : registeredKey(info, proof, metadata.registration, core.settings.now()) !== undefined,
+  )
+  if (found?.record.owner === undefined) return 401
+  if (route === 'refresh') return refresh(core, info, found, named, proof, header !== undefined)
+  // No browser omits this header, but a form on another page does: it must not use the try up.
+  return header === undefined ? 403 : register(core, info, found, proof)
+}
 
-  /** A valid proof renews the bound cookie. Otherwise nothing is stored: a session with that binding gets a challenge, others a 401. */
-  async #refresh(
-    info: RouteInfo,
-    found: Found,
-    named: string | undefined,
-    proof: Proof | undefined,
-    hasAnswered: boolean,
-  ): Promise<Answer> {
-    const outcome = await this.#store(found, (metadata) => {
-      const known = metadata.binding
-      if (proof === undefined || !isNamed(known, named)) return
-      const provenAt = refreshedAt(info, proof, known, this.#core.settings.now())
-      return provenAt === undefined ? undefined : { ...metadata, binding: { ...known, provenAt } }
-    })
-    const binding = outcome?.stored.metadata.binding
-    // A 401 makes the browser forget its key: the session has no such binding to prove.
-    if (outcome === undefined || !isNamed(binding, named)) return 401
-    if (outcome.isWritten) return binding
-    const answer = hasAnswered ? this.#refuse(outcome) : 403
-    this.#challenge(info, binding)
+/**
+ * Each sign-in allows one try, with the challenge in the response of that sign-in: a thief who has only the cookie does not
+ * have it. A refusal sends no new challenge.
+ */
+async function register(core: Core, info: RouteInfo, found: Found, proof: Proof | undefined): Promise<Answer> {
+  const outcome = await store(core, found, ({ registration: id, ...metadata }, isFollowed) => {
+    if (id === undefined) return
+    const now = core.settings.now()
+    const key = registeredKey(info, proof, id, now)
+    // The id is from before the sign-in, perhaps planted or stolen: without the challenge it must not use the try up.
+    if (key === undefined && isFollowed) return
+    return {
+      ...metadata,
+      registration: undefined,
+      binding: key && { id, ...key, boundAt: now, provenAt: now },
+    }
+  })
+  if (outcome === undefined || (outcome.isFollowed && !outcome.isWritten)) return 401
+  const { binding } = outcome.stored.metadata
+  if (!outcome.isWritten || binding === undefined) return refuse(core, outcome)
+  core.events.tell('bind', outcome.record)
+  return binding
+}
+
+/** A valid proof renews the bound cookie. Otherwise nothing is stored: a session with that binding gets a challenge, others a 401. */
+async function refresh(
+  core: Core,
+  info: RouteInfo,
+  found: Found,
+  named: string | undefined,
+  proof: Proof | undefined,
+  hasAnswered: boolean,
+): Promise<Answer> {
+  const outcome = await store(core, found, (metadata) => {
+    const known = metadata.binding
+    if (proof === undefined || !isNamed(known, named)) return
+    const provenAt = refreshedAt(info, proof, known, core.settings.now())
+    return provenAt === undefined ? undefined : { ...metadata, binding: { ...known, provenAt } }
+  })
+  const binding = outcome?.stored.metadata.binding
+  // A 401 makes the browser forget its key: the session has no such binding to prove.
+  if (outcome === undefined || !isNamed(binding, named)) return 401
+  if (outcome.isWritten) return binding
+  const answer = hasAnswered ? refuse(core, outcome) : 403
+  challenge(core, info, binding)
+  return answer
+}
+
+/**
+ * Applies `decide` to the newest state and stores the result.
+ *
+ * @returns what is stored afterwards; `undefined` if the session has ended.
+ */
+async function store(core: Core, found: Found, decide: Decide): Promise<Outcome | undefined> {
+  const { payload, settings, touches, writes } = core
+  let written: Outcome | undefined
+  const change = async ({ record, stored, isFollowed }: Found): Promise<Replaced> => {
+    const metadata = decide(stored.metadata, isFollowed)
+    if (metadata === undefined) return 'done'
+    const { key, version, createdAt, owner } = record
+    const next = { ...stored, metadata }
+    const changed = recordOf(payload, { ...next, createdAt, owner }, key, version + 1, touches.newest(record), true)
+    const answer = await writes.hold(key, Promise.resolve(core.store.replace(changed, version, settings.now())))
+    if (answer === 'done') {
+      payload.known.remember(changed, next)
+      written = { record: changed, stored: next, isFollowed, isWritten: true }
+    }
     return answer
   }
-
-  /**
-   * Applies `decide` to the newest state and stores the result.
-   *
-   * @returns what is stored afterwards; `undefined` if the session has ended.
-   */
-  async #store(found: Found, decide: Decide): Promise<Outcome | undefined> {
-    const { payload, store, settings, touches, writes } = this.#core
-    let written: Outcome | undefined
-    const change = async ({ record, stored, isFollowed }: Found): Promise<Replaced> => {
-      const metadata = decide(stored.metadata, isFollowed)
-      if (metadata === undefined) return 'done'
-      const { key, version, createdAt, owner } = record
-      const next = { ...stored, metadata }
-      const changed = recordOf(payload, { ...next, createdAt, owner }, key, version + 1, touches.newest(record), true)
-      const answer = await writes.hold(key, Promise.resolve(store.replace(changed, version, settings.now())))
-      if (answer === 'done') {
-        payload.known.remember(changed, next)
-        written = { record: changed, stored: next, isFollowed, isWritten: true }
-      }
-      return answer
-    }
-    const readAgain = async ({ record }: Found): Promise<Found | undefined> => {
-      payload.known.forget(record.key)
-      return foundIn(this.#core, await store.read(record.key, settings.now()))
-    }
-    const newest = await changeNewest(found, change, readAgain).catch(throwOutage)
-    return written ?? (newest && { ...newest, isWritten: false })
+  const readAgain = async ({ record }: Found): Promise<Found | undefined> => {
+    payload.known.forget(record.key)
+    return foundIn(core, await core.store.read(record.key, settings.now()))
   }
+  const newest = await changeNewest(found, change, readAgain).catch(throwOutage)
+  return written ?? (newest && { ...newest, isWritten: false })
+}
 
-  #refuse({ record }: Found): Answer {
-    this.#core.events.tell('reject', record, { reason: 'unbound' })
-    return 403
-  }
+function refuse({ events }: Core, { record }: Found): Answer {
+  events.tell('reject', record, { reason: 'unbound' })
+  return 403
+}
 
-  #challenge(info: RouteInfo, { id, provenAt }: Binding): void {
-    // Later than the last proof even if the clock stands still or was set back: an earlier challenge would be rejected.
-    const at = Math.max(this.#core.settings.now(), provenAt + 1)
-    info.ctx.set('Secure-Session-Challenge', `"${newChallenge(info, 'refresh', id, at)}";id="${id}"`)
-  }
+function challenge({ settings }: Core, info: RouteInfo, { id, provenAt }: Binding): void {
+  // Later than the last proof even if the clock stands still or was set back: an earlier challenge would be rejected.
+  const at = Math.max(settings.now(), provenAt + 1)
+  info.ctx.set('Secure-Session-Challenge', `"${newChallenge(info, 'refresh', id, at)}";id="${id}"`)
+}
 
-  /** Confirms the binding to the browser and sets the bound cookie. */
-  #confirm(info: RouteInfo, { id }: Binding): void {
-    const { ctx, cookie } = info
-    ctx.append('Set-Cookie', boundCookieLine(info, id, this.#within, this.#core.settings.now()))
-    ctx.status = 200
-    ctx.type = 'application/json'
-    ctx.body = JSON.stringify({
-      session_identifier: id,
-      refresh_url: `${this.#path}/refresh`,
-      scope: { include_site: false, scope_specification: [] },
-      credentials: [{ type: 'cookie', ...boundCookieInstruction(cookie) }],
-    })
-  }
+/** Confirms the binding to the browser and sets the bound cookie. */
+function confirm(core: Core, { within, path }: BindingSettings, info: RouteInfo, { id }: Binding): void {
+  const { ctx, cookie } = info
+  ctx.append('Set-Cookie', boundCookieLine(info, id, within, core.settings.now()))
+  ctx.status = 200
+  ctx.type = 'application/json'
+  ctx.body = JSON.stringify({
+    session_identifier: id,
+    refresh_url: `${path}/refresh`,
+    scope: { include_site: false, scope_specification: [] },
+    credentials: [{ type: 'cookie', ...boundCookieInstruction(cookie) }],
+  })
 }
 
 /** A change that others overtook at every try counts as an outage: a 409 would make the browser forget its key. */

@@ -121,6 +121,7 @@ export interface Binding {
 
 /** Longer than any `meta` that was ever written: longer text is not parsed. */
 const MAX_LENGTH = 4096
+const KEY = /^.{1,255}$/su
 const BINDING_ID = /^[\w-]{1,128}$/
 
 /** The metadata of a session that begins at this instant. */
@@ -177,9 +178,9 @@ export function decodeMetadata({ meta, createdAt }: Pick<SessionRecord, 'meta' |
     startedAt: s === undefined ? createdAt : wholeNumber(s),
     maxAge: m === undefined ? 0 : age(m),
     maxAgeSince: c !== undefined ? wholeNumber(c) : m === undefined ? 0 : createdAt,
-    successor: n === undefined ? undefined : text(n, /^.{1,255}$/su),
+    successor: n === undefined ? undefined : text(n, KEY),
     isFreshStart: f === 1,
-    predecessor: p === undefined ? undefined : text(p, /^.{1,255}$/su),
+    predecessor: p === undefined ? undefined : text(p, KEY),
     binding: b === undefined ? undefined : bindingOf(b),
     registration: r === undefined ? undefined : text(r, BINDING_ID),
   }

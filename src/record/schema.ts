@@ -2,7 +2,7 @@
 import type { Codec } from './codec.ts'
 import { setOwn, type Snapshot } from './changes.ts'
 import { isData } from './json-value.ts'
-import { printable, SessionError } from '../errors.ts'
+import { firstOf, printable, SessionError } from '../errors.ts'
 import { isObject } from '../store.ts'
 
 /** The part of the Standard Schema interface (standardschema.dev) that is used: zod, valibot, arktype and others have it. */
@@ -25,9 +25,6 @@ export interface SchemaIssue {
   /** The path in data, which the error names. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
-
-/** How many paths an error names. */
-const MAX_PATHS = 10
 
 /**
  * The schema's output for a copy of data.
@@ -74,11 +71,10 @@ export function storable(output: Snapshot, codec: Codec): Snapshot {
   return data
 }
 
-// An app's own schema may answer anything: an issue without a path names data as a whole.
+// An app's own schema may answer anything: an issue without a path names data as a whole, and a key may hold anything, line ends too.
 function pathsOf(issues: unknown): string {
   const paths = new Set((Array.isArray(issues) ? (issues as unknown[]) : []).map(pathOf))
-  const named = [...paths].slice(0, MAX_PATHS).join(', ')
-  return paths.size === 0 ? 'data' : paths.size > MAX_PATHS ? `${named} and ${paths.size - MAX_PATHS} more` : named
+  return firstOf([...paths], printable) || 'data'
 }
 
 function pathOf(issue: unknown): string {
@@ -88,6 +84,5 @@ function pathOf(issue: unknown): string {
   const names = keys.map((key) =>
     ['string', 'number', 'symbol'].includes(typeof key) ? String(key as PropertyKey) : '?',
   )
-  // A key may hold anything, line ends too.
-  return printable(['data', ...names].join('.').slice(0, 200))
+  return ['data', ...names].join('.').slice(0, 200)
 }

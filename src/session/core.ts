@@ -5,6 +5,7 @@ import type { Context } from 'koa'
 import type { CheckedStore } from '../checked-store.ts'
 import type { CookieSettings } from '../cookie/cookie.ts'
 import type { Keyring } from '../cookie/keyring.ts'
+import type { CookieVerifier } from '../cookie/request-cookie.ts'
 import type { Events } from '../events.ts'
 import type { PendingChanges } from '../record/changes.ts'
 import type { Payload } from '../record/payload.ts'
@@ -22,6 +23,7 @@ export interface Core {
   readonly store: CheckedStore
   readonly payload: Payload
   readonly events: Events
+  readonly verifier: CookieVerifier
   readonly writes: WriteQueue<WaitingChange>
   /** Gives the updates of a session their turns. */
   readonly updates: Turns
@@ -30,7 +32,7 @@ export interface Core {
   readonly watches: Watches
   /** Checks and offers the binding of sessions to a device; `undefined` without `options.deviceBound`. */
   readonly binding: BindingCheck | undefined
-  readonly requests: OutsideRequests
+  readonly requests: RequestFacts
   /** Called when the headers of a response leave before its chain has returned. */
   readonly onEarlyHeaders: (session: RequestSession) => void
   /** How many `update` functions and schemas are running. At 0, no method has to check whether it is called inside one. */
@@ -80,8 +82,17 @@ export interface BindingCheck {
   offer(info: RequestInfo, registration: string, now: number): readonly [name: string, value: string]
 }
 
-/** For requests outside Koa's chain: a context to pass to the app's functions, and the host. */
-export interface OutsideRequests {
+/** What is known of requests before their session is loaded. */
+export interface RequestFacts {
+  /** Remembers the app: requests outside its chain need its keys and contexts. */
+  meet(app: Context['app']): void
+  /** The facts of a request in Koa's chain, or without `ctx` outside it. Without `isPassive`, `options.passive` is asked. */
+  infoOf<Ctx extends Context | undefined>(
+    request: IncomingMessage,
+    ctx: Ctx,
+    isPassive?: boolean,
+  ): RequestInfo & { readonly ctx: Ctx }
+  /** Outside Koa's chain: a context to pass to the app's functions, and the host. */
   contextOf(request: IncomingMessage): Context
   hostOf(request: IncomingMessage): string
 }

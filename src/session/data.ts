@@ -63,7 +63,10 @@ export class Data {
     for (const entry of this.#entries.list) {
       if (!this.#isChanged(entry)) continue
       const { key, base, value } = entry
-      const kept = this.#kept(key, value)
+      // The form in which the value is stored; `undefined` if it is not.
+      let kept: unknown
+      if (value !== ABSENT && value !== undefined)
+        kept = this.#isScalar(value) ? value : this.#codec.copy(value, 'session.data', key)
       if (kept === undefined && base === ABSENT) continue
       changes.push({ key, base, value: kept === undefined ? ABSENT : kept })
     }
@@ -141,13 +144,13 @@ export class Data {
   reset(snapshot: Snapshot): void {
     this.#snapshot = snapshot
     this.#entries = undefined
-    this.#freezeLent(NO_ENTRIES)
+    this.#freezeLent()
   }
 
   /** Freezes the objects that were handed out, and those that will be. Of an update, whose function has returned, writes throw then. */
   freeze(): void {
     this.#isFrozen = true
-    if (this.#lent !== undefined) this.#freezeLent(NO_ENTRIES)
+    if (this.#lent !== undefined) this.#freezeLent()
   }
 
   /** The same, and forgets what this request changed. */
@@ -180,7 +183,7 @@ export class Data {
   }
 
   /** Freezes the lent copies that are no part of `attached`. An object of the app's own is never frozen. */
-  #freezeLent(attached: readonly unknown[]): void {
+  #freezeLent(attached: readonly unknown[] = NO_ENTRIES): void {
     if (this.#lent === undefined) return
     const kept = attached.length === 0 ? undefined : objectsOf(attached)
     for (const object of this.#lent) if (kept?.has(object) !== true) freeze(object)
@@ -194,12 +197,6 @@ export class Data {
     return this.#isScalar(value) && this.#isScalar(base) ? value !== base : !this.#codec.same(value, base)
   }
 
-  /** The form in which a value is stored; `undefined` if it is not stored. */
-  #kept(key: string, value: unknown): unknown {
-    if (value === ABSENT || value === undefined) return
-    return this.#isScalar(value) ? value : this.#codec.copy(value, 'session.data', key)
-  }
-
   /** Whether a value is stored as it is, without a look inside. */
   #isScalar(value: unknown): boolean {
     if (!this.#codec.keepsScalars) return false
@@ -208,7 +205,7 @@ export class Data {
 
   #lend(key: string, stored: unknown, base: unknown): unknown {
     const value = stored === ABSENT ? ABSENT : this.#codec.lend(stored, (this.#lent ??= []))
-    if (this.#isFrozen) this.#freezeLent(NO_ENTRIES)
+    if (this.#isFrozen) this.#freezeLent()
     const entry = this.#entries?.get(key)
     if (entry === undefined) (this.#entries ??= new Entries()).add({ key, value, base })
     else Object.assign(entry, { value, base })

@@ -1,7 +1,7 @@
 // From the Cookie header to the session: which cookie counts, which record it names, and which events the others cause.
 // If no session can be resumed, a fresh one begins; an id that a client sent is never adopted.
 import { FAR, warnOfFutureUse } from '../clock-check.ts'
-import { CookieVerifier, parseSessionCookies, type VerifiedId } from '../cookie/request-cookie.ts'
+import { parseSessionCookies, type VerifiedId } from '../cookie/request-cookie.ts'
 import { SessionError, storeClosedError, unknownEncryptionKeyError } from '../errors.ts'
 import type { RejectReason } from '../events.ts'
 import { expiry, idleTimeout } from '../record/lifetime.ts'
@@ -13,144 +13,137 @@ import type { Core, RequestInfo } from './core.ts'
 import { applySchema, takeNewer } from './newest.ts'
 import { RequestSession } from './request-session.ts'
 
-export class Loader {
-  readonly #core: Core
-  readonly #verifier = new CookieVerifier()
-
-  constructor(core: Core) {
-    this.#core = core
+/** The session that the request's cookie names, or a fresh one. `isTraced`: the span has begun, or none is wanted. */
+export function load(core: Core, info: RequestInfo, isTraced = false): MaybePromise<RequestSession> {
+  if (!isTraced && spans.load.hasSubscribers) return trace('load', {}, () => load(core, info, true))
+  const now = core.settings.now()
+  const header = info.request.headers.cookie
+  if (header === undefined) return new RequestSession(core, info, now, 'new')
+  const { values, malformed } = parseSessionCookies(header, info.cookie, info.keyring.length)
+  if (malformed) reject(core, 'malformed')
+  const [only] = values
+  if (only === undefined) return new RequestSession(core, info, now, malformed ? 'invalid' : 'new')
+  if (core.store.isClosed) throw storeClosedError()
+  // The common case: one cookie, and no choice to make.
+  if (values.length === 1) {
+    const verified = core.verifier.verify(info, only)
+    if (verified === undefined) {
+      reject(core, 'signature')
+      return new RequestSession(core, info, now, 'invalid')
+    }
+    const session = new RequestSession(core, info, now, 'expired')
+    session.readAt = performance.now()
+    const found = core.store.read(verified.publicId, now)
+    return found instanceof Promise
+      ? found.then((record) => take(session, verified, record))
+      : take(session, verified, found)
   }
-
-  /** The session that the request's cookie names, or a fresh one. `isTraced`: the span has begun, or none is wanted. */
-  load(info: RequestInfo, isTraced = false): MaybePromise<RequestSession> {
-    if (!isTraced && spans.load.hasSubscribers) return trace('load', {}, () => this.load(info, true))
-    const core = this.#core
-    const now = core.settings.now()
-    const header = info.request.headers.cookie
-    if (header === undefined) return new RequestSession(core, info, now, 'new')
-    const { values, malformed } = parseSessionCookies(header, info.cookie, info.keyring.length)
-    if (malformed) this.#reject('malformed')
-    const [only] = values
-    if (only === undefined) return new RequestSession(core, info, now, malformed ? 'invalid' : 'new')
-    if (core.store.isClosed) throw storeClosedError()
-    // The common case: one cookie, and no choice to make.
-    if (values.length === 1) {
-      const verified = this.#verifier.verify(info.cookie, info.keyring, only)
-      if (verified === undefined) {
-        this.#reject('signature')
-        return new RequestSession(core, info, now, 'invalid')
-      }
-      const session = new RequestSession(core, info, now, 'expired')
-      session.readAt = performance.now()
-      const found = core.store.read(verified.publicId, now)
-      return found instanceof Promise
-        ? found.then((record) => this.#take(session, verified, record))
-        : this.#take(session, verified, found)
-    }
-    const ids: VerifiedId[] = []
-    for (const value of values) {
-      const verified = this.#verifier.verify(info.cookie, info.keyring, value)
-      if (verified === undefined) this.#reject('signature')
-      else if (!ids.some(({ id }) => id === verified.id)) ids.push(verified)
-    }
-    return this.#loadFirst(info, now, ids)
+  const ids: VerifiedId[] = []
+  for (const value of values) {
+    const verified = core.verifier.verify(info, value)
+    if (verified === undefined) reject(core, 'signature')
+    else if (!ids.some(({ id }) => id === verified.id)) ids.push(verified)
   }
+  return loadFirst(core, info, now, ids)
+}
 
-  /** The first live session, in the order of the header. */
-  async #loadFirst(info: RequestInfo, now: number, ids: readonly VerifiedId[]): Promise<RequestSession> {
-    const core = this.#core
-    let best: RequestSession | undefined
-    let locked: SessionError | undefined
-    for (const [at, verified] of ids.entries()) {
-      const session = new RequestSession(core, info, now, 'expired')
-      session.readAt = performance.now()
-      const record = await core.store.read(verified.publicId, now)
-      // Only a readable session counts as live: a corrupt one, or one under an unlisted encryption key, must not hide the next.
-      try {
-        await this.#take(session, verified, record)
-      } catch (error) {
-        if (!(error instanceof SessionError) || error.code !== 'ERR_SESSION_STORE') throw error
-        locked = error
-        continue
-      }
-      session.open()
-      if (session.status !== 'live') {
-        best ??= session
-        if (best.status === 'new' && (session.status !== 'new' || session.origin === 'unbound')) best = session
-        continue
-      }
-      for (const { publicId } of ids.slice(at + 1)) this.#reject('duplicate', publicId)
-      return session
+/** The first live session, in the order of the header. */
+async function loadFirst(
+  core: Core,
+  info: RequestInfo,
+  now: number,
+  ids: readonly VerifiedId[],
+): Promise<RequestSession> {
+  let best: RequestSession | undefined
+  let locked: SessionError | undefined
+  for (const [at, verified] of ids.entries()) {
+    const session = new RequestSession(core, info, now, 'expired')
+    session.readAt = performance.now()
+    const record = await core.store.read(verified.publicId, now)
+    // Only a readable session counts as live: a corrupt one, or one under an unlisted encryption key, must not hide the next.
+    try {
+      await take(session, verified, record)
+    } catch (error) {
+      if (!(error instanceof SessionError) || error.code !== 'ERR_SESSION_STORE') throw error
+      locked = error
+      continue
     }
-    if (locked !== undefined) throw locked
-    return best ?? new RequestSession(core, info, now, 'invalid')
-  }
-
-  #take(session: RequestSession, verified: VerifiedId, record: FoundRecord): MaybePromise<RequestSession> {
-    const { publicId } = verified
-    const { now, info } = session
-    const { settings, payload, binding, events } = this.#core
-    session.presented = publicId
-    if (typeof record !== 'object') return this.#ended(session, record ?? 'ended', publicId)
-    if (isEnded(record)) {
-      // The request was under way when its session got a new id: its changes are refused.
-      if (isUnderWay(record, now)) session.status = 'gone'
-      return this.#ended(session, successorOf(record) === undefined ? 'ended' : 'replaced', publicId)
-    }
-    const metadata = readMetadata(record)
-    if (metadata === undefined) return this.#ended(session, 'corrupt', publicId, record.owner)
-    if (record.lastSeenAt - now > FAR) warnOfFutureUse(record.lastSeenAt, now, events)
-    session.allowedEnd = expiry(settings.lifetime, metadata, record.lastSeenAt)
-    session.endsAt = Math.min(record.expiresAt, session.allowedEnd)
-    if (session.endsAt <= now) {
-      const isIdle = record.lastSeenAt + idleTimeout(settings.lifetime, metadata) <= now
-      return this.#ended(session, isIdle ? 'idle' : 'absolute', publicId, record.owner)
-    }
-    // Checked after the limits: an unreadable session must not live longer than a readable one.
-    if (typeof record.payload !== 'string' && payload.isLocked(record)) {
-      if (settings.encryption?.onUnknownKey !== 'end') throw unknownEncryptionKeyError()
-      return this.#ended(session, 'key', publicId, record.owner)
-    }
-    if (metadata.binding !== undefined && binding?.isProven(info, metadata.binding, now) === false) {
-      session.origin = 'unbound'
-      // A fresh cookie would take the place of the one that the browser proves next.
-      session.pending.mustStore = false
-      // A browser that says that it skipped a refresh keeps its cookies: only a sign-in begins a new session.
-      if (binding.hasSkippedRefresh(info)) session.status = 'unbound'
-      this.#reject('unbound', publicId, record.owner)
-      return session
-    }
-    session.resume(verified.id, record, metadata)
-    const isRenewed = settings.lifetime.rolling && session.isTouchDue(record, now)
-    if (verified.needsResign || isRenewed) session.cookie.due = 'renew'
-    if (settings.schema !== undefined) return this.#applySchema(session, record)
-    if (events.channels.resume.hasSubscribers) {
-      // A record that cannot be read is no live session, and its owner must not be announced.
-      session.open()
-      if (session.record === record) events.tell('resume', record)
-    }
-    return session
-  }
-
-  /** A schema parses data before the handlers run. It may be slow, and it may refuse the data. */
-  async #applySchema(session: RequestSession, record: SessionRecord): Promise<RequestSession> {
     session.open()
-    if (session.record !== record) return session
-    takeNewer(session, await applySchema(this.#core, record, session.stored))
-    // What the schema changed was not changed by another request.
-    session.mergedKeys = []
-    this.#core.events.tell('resume', record)
+    if (session.status !== 'live') {
+      best ??= session
+      if (best.status === 'new' && (session.status !== 'new' || session.origin === 'unbound')) best = session
+      continue
+    }
+    for (const { publicId } of ids.slice(at + 1)) reject(core, 'duplicate', publicId)
     return session
   }
+  if (locked !== undefined) throw locked
+  return best ?? new RequestSession(core, info, now, 'invalid')
+}
 
-  #ended(session: RequestSession, reason: RejectReason, publicId: string, owner?: string): RequestSession {
-    this.#reject(reason, publicId, owner)
+function take(session: RequestSession, verified: VerifiedId, record: FoundRecord): MaybePromise<RequestSession> {
+  const { publicId } = verified
+  const { now, info, core } = session
+  const { settings, payload, binding, events } = core
+  session.presented = publicId
+  if (typeof record !== 'object') return ended(session, record ?? 'ended')
+  if (isEnded(record)) {
+    // The request was under way when its session got a new id: its changes are refused.
+    if (isUnderWay(record, now)) session.status = 'gone'
+    return ended(session, successorOf(record) === undefined ? 'ended' : 'replaced')
+  }
+  const metadata = readMetadata(record)
+  if (metadata === undefined) return ended(session, 'corrupt', record.owner)
+  if (record.lastSeenAt - now > FAR) warnOfFutureUse(record.lastSeenAt, now, events)
+  session.allowedEnd = expiry(settings.lifetime, metadata, record.lastSeenAt)
+  session.endsAt = Math.min(record.expiresAt, session.allowedEnd)
+  if (session.endsAt <= now) {
+    const isIdle = record.lastSeenAt + idleTimeout(settings.lifetime, metadata) <= now
+    return ended(session, isIdle ? 'idle' : 'absolute', record.owner)
+  }
+  // Checked after the limits: an unreadable session must not live longer than a readable one.
+  if (typeof record.payload !== 'string' && payload.isLocked(record)) {
+    if (settings.encryption?.onUnknownKey !== 'end') throw unknownEncryptionKeyError()
+    return ended(session, 'key', record.owner)
+  }
+  if (metadata.binding !== undefined && binding?.isProven(info, metadata.binding, now) === false) {
+    session.origin = 'unbound'
+    // A fresh cookie would take the place of the one that the browser proves next.
+    session.pending.mustStore = false
+    // A browser that says that it skipped a refresh keeps its cookies: only a sign-in begins a new session.
+    if (binding.hasSkippedRefresh(info)) session.status = 'unbound'
+    reject(core, 'unbound', publicId, record.owner)
     return session
   }
-
-  /** Emits the event of a cookie that did not lead to its session. */
-  #reject(reason: RejectReason, publicId?: string, owner?: string): void {
-    const { events } = this.#core
-    if (events.channels.reject.hasSubscribers) events.emit('reject', { publicId, owner, reason })
+  session.resume(verified.id, record, metadata)
+  const isRenewed = settings.lifetime.rolling && session.isTouchDue(record, now)
+  if (verified.needsResign || isRenewed) session.cookie.due = 'renew'
+  if (settings.schema !== undefined) return withSchema(session, record)
+  if (events.channels.resume.hasSubscribers) {
+    // A record that cannot be read is no live session, and its owner must not be announced.
+    session.open()
+    if (session.record === record) events.tell('resume', record)
   }
+  return session
+}
+
+/** A schema parses data before the handlers run. It may be slow, and it may refuse the data. */
+async function withSchema(session: RequestSession, record: SessionRecord): Promise<RequestSession> {
+  session.open()
+  if (session.record !== record) return session
+  takeNewer(session, await applySchema(session.core, record, session.stored))
+  // What the schema changed was not changed by another request.
+  session.mergedKeys = []
+  session.core.events.tell('resume', record)
+  return session
+}
+
+function ended(session: RequestSession, reason: RejectReason, owner?: string): RequestSession {
+  reject(session.core, reason, session.presented, owner)
+  return session
+}
+
+/** Emits the event of a cookie that did not lead to its session. */
+function reject({ events }: Core, reason: RejectReason, publicId?: string, owner?: string): void {
+  if (events.channels.reject.hasSubscribers) events.emit('reject', { publicId, owner, reason })
 }

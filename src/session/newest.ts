@@ -112,19 +112,15 @@ export async function withInstants(
   readAt: number,
   now: number,
 ): Promise<SessionRecord | undefined> {
-  if (!isStale(readAt, now)) return record
+  if (now - readAt <= MAX_STALENESS) return record
   const found = await core.store.read(record.key, now)
   if (typeof found !== 'object' || found.version !== record.version) return
   return { ...record, lastSeenAt: found.lastSeenAt, expiresAt: found.expiresAt }
 }
 
-function isStale(readAt: number, now: number): boolean {
-  return now - readAt > MAX_STALENESS
-}
-
 /** Whether a passive change of this session would write back instants that were read long ago. */
 export function hasStaleInstants({ core, instantsAt }: RequestSession): boolean {
-  return isStale(instantsAt, core.settings.now())
+  return core.settings.now() - instantsAt > MAX_STALENESS
 }
 
 /** Takes over the instants that are stored now, if this version is still the newest. */

@@ -67,9 +67,7 @@ async function rankByUse(core: Core, owner: string): Promise<SessionRecord[]> {
         live.set(predecessor ?? record.key, { ...record, payload: 'left out' })
     }
   }
-  return [...live.values()].filter((one) => (live.get(one.key) ?? one) === one).sort(isUsedBefore)
-}
-
-function isUsedBefore(one: SessionRecord, other: SessionRecord): number {
-  return one.lastSeenAt - other.lastSeenAt || (one.key < other.key ? -1 : 1)
+  return [...live.values()]
+    .filter((one) => (live.get(one.key) ?? one) === one)
+    .sort((one, other) => one.lastSeenAt - other.lastSeenAt || (one.key < other.key ? -1 : 1))
 }

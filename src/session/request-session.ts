@@ -12,7 +12,7 @@ import {
   type Metadata,
   type Stored,
 } from '../record/record.ts'
-import { CorruptRecord, type SessionRecord } from '../store.ts'
+import { passOver, type SessionRecord } from '../store.ts'
 import type { Core, Facade, RequestInfo } from './core.ts'
 import { Data } from './data.ts'
 import { Ending } from './ending.ts'
@@ -181,7 +181,7 @@ export class RequestSession {
       const { data, flash, device } = payload.known.contentsOf(this.record) ?? payload.decode(this.record)
       this.#stored = { data, flash, device, metadata }
     } catch (error) {
-      if (!(error instanceof CorruptRecord)) throw error
+      passOver(error)
       this.core.events.tell('reject', this.record, { reason: 'corrupt' })
       this.startAnew()
     }

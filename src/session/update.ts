@@ -2,7 +2,7 @@
 import { inUpdateError } from '../errors.ts'
 import { NO_CHANGES, type PendingChanges } from '../record/changes.ts'
 import { hasContents } from '../record/record.ts'
-import type { Replaced, SessionRecord } from '../store.ts'
+import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import { insert, newDraft } from './create.ts'
 import type { Held } from './data.ts'
 import { orDrop, runExclusive } from './exclusive.ts'
@@ -29,7 +29,7 @@ export async function update<Result>(
   const replacing = session.facade?.beginReplacing()
   if (replacing !== undefined) await replacing
   session.assertReadable()
-  return session.core.updates.take(session.record?.key ?? session, () => new Update(session, fn).run())
+  return session.core.updates.take(session.record?.key ?? session, () => updateInTurn(session, fn))
 }
 
 /** What the last try started from, the changes that were pending then, and what the function made of them. */
@@ -40,41 +40,20 @@ interface Try<Result> {
   readonly run: Run<Result>
 }
 
-class Update<Result> {
-  readonly #session: RequestSession
-  readonly #fn: (data: object) => Result | Promise<Result>
-  /** Whether what the function sees was read from the store after the call began. */
-  #isFresh = false
-  #last: Try<Result> | undefined
-  /** Whose session it was when the call began. */
-  readonly #owner: string | undefined
-
-  constructor(session: RequestSession, fn: (data: object) => Result | Promise<Result>) {
-    this.#session = session
-    this.#fn = fn
-    this.#owner = session.record?.owner
-  }
-
-  async run(): Promise<Result> {
-    const session = this.#session
-    session.assertReadable()
-    session.open()
-    useNewestKnown(session)
-    const { isFollower } = session
-    // If storing fails, the pending changes are dropped. If the function itself throws, they stay pending.
-    const run = await orDrop(session, async (note) => {
-      const isDone = await retryOnConflict(
-        () => this.#attempt(note),
-        () => this.#refresh(),
-      ).catch((error: unknown) => leaveSuccessor(session, isFollower, error))
-      return isDone && this.#last !== undefined ? this.#last.run : refuse(session)
-    })
-    if ('error' in run) return leaveSuccessor(session, isFollower, run.error)
-    return run.result
-  }
-
-  async #attempt(note: (pending: PendingChanges) => void): Promise<Replaced> {
-    const session = this.#session
+async function updateInTurn<Result>(
+  session: RequestSession,
+  fn: (data: object) => Result | Promise<Result>,
+): Promise<Result> {
+  // Whose session it is when the call begins.
+  const owner = session.record?.owner
+  session.assertReadable()
+  session.open()
+  useNewestKnown(session)
+  const { isFollower } = session
+  // Whether what the function sees was read from the store after the call began.
+  let isFresh = false
+  let last: Try<Result> | undefined
+  const attempt = async (note: (pending: PendingChanges) => void): Promise<Replaced> => {
     // A method that was called before may have stored pending changes and not yet marked them as dealt with.
     let before: Promise<unknown> | undefined
     while (session.busy !== before) {
@@ -89,48 +68,58 @@ class Update<Result> {
     note(pending)
     const { core, publicId, stored } = session
     const held = core.settings.owner && (session.pending.data?.held() ?? new Map())
-    const run = await runUpdate(core, publicId, stored.data, pending.changes, this.#fn, ground?.owner, session)
-    const last = { ground, pending, held, run }
-    this.#last = last
+    const run = await runUpdate(core, publicId, stored.data, pending.changes, fn, ground?.owner, session)
+    const tried = { ground, pending, held, run }
+    last = tried
     // Only storing is exclusive. The function is not: it may use other sessions, and it may be slow.
-    return runExclusive(session, () => this.#store(last))
+    return runExclusive(session, () => store(session, tried, isFresh, owner))
   }
-
-  /** Exclusive, as every method of this session is: another one may have given the session a new id meanwhile. */
-  async #refresh(): Promise<boolean> {
-    const session = this.#session
-    return runExclusive(session, async () => {
-      const last = this.#last
+  // Exclusive, as every method of this session is: another one may have given the session a new id meanwhile.
+  const again = (): MaybePromise<boolean> =>
+    runExclusive(session, async () => {
       // If the session has another record by now, the next try starts from that one.
       if (session.record !== last?.ground) return true
-      this.#isFresh = true
+      isFresh = true
       if (await refresh(session)) return true
       if (last === undefined || 'error' in last.run) return false
       // The next try computes the change anew, from the data of the successor.
       return joinSuccessor(session, { ...last.pending, changes: last.run.changes })
     })
-  }
+  // If storing fails, the pending changes are dropped. If the function itself throws, they stay pending.
+  const run = await orDrop(session, async (note) => {
+    const isDone = await retryOnConflict(() => attempt(note), again).catch((error: unknown) =>
+      leaveSuccessor(session, isFollower, error),
+    )
+    return isDone && last !== undefined ? last.run : refuse(session)
+  })
+  if ('error' in run) return leaveSuccessor(session, isFollower, run.error)
+  return run.result
+}
 
-  async #store({ ground, pending, held, run }: Try<Result>): Promise<Replaced> {
-    const session = this.#session
-    session.assertReadable()
-    // Another method of this request changed the record meanwhile.
-    if (session.record !== ground) return 'stale'
-    if ('error' in run) return ground === undefined || this.#isFresh ? 'done' : verify(session, ground)
-    const hasChanges = run.changes.length > 0 || pending !== NO_CHANGES
-    const wanted = { ...pending, changes: run.changes }
-    let answer: Replaced = 'done'
-    if (ground === undefined) {
-      // A session that is not stored keeps its reason to be stored: `lazy: false`, or an id that was read.
-      if (!hasChanges) return answer
-      await createWith(session, wanted)
-    } else if (hasChanges) answer = await session.core.writes.hold(ground.key, replaceOnce(session, pending, wanted))
-    else if (!this.#isFresh) answer = await verify(session, ground)
-    // What is written into objects of a former owner stays behind.
-    const former = isSomebodyElse(this.#owner, session.record?.owner) ? held : undefined
-    if (answer === 'done') session.pending.detach(session.stored, pending, former)
-    return answer
-  }
+/** Stores what a try made. */
+async function store<Result>(
+  session: RequestSession,
+  { ground, pending, held, run }: Try<Result>,
+  isFresh: boolean,
+  owner: string | undefined,
+): Promise<Replaced> {
+  session.assertReadable()
+  // Another method of this request changed the record meanwhile.
+  if (session.record !== ground) return 'stale'
+  if ('error' in run) return ground === undefined || isFresh ? 'done' : verify(session, ground)
+  const hasChanges = run.changes.length > 0 || pending !== NO_CHANGES
+  const wanted = { ...pending, changes: run.changes }
+  let answer: Replaced = 'done'
+  if (ground === undefined) {
+    // A session that is not stored keeps its reason to be stored: `lazy: false`, or an id that was read.
+    if (!hasChanges) return answer
+    await createWith(session, wanted)
+  } else if (hasChanges) answer = await session.core.writes.hold(ground.key, replaceOnce(session, pending, wanted))
+  else if (!isFresh) answer = await verify(session, ground)
+  // What is written into objects of a former owner stays behind.
+  const former = isSomebodyElse(owner, session.record?.owner) ? held : undefined
+  if (answer === 'done') session.pending.detach(session.stored, pending, former)
+  return answer
 }
 
 /** Nothing is written, so no compare-and-set has shown whether the function saw the newest data. */

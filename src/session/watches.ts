@@ -1,7 +1,6 @@
 // Watches sessions for their end (`session.signal`), in whichever process and for whatever reason they end.
 import type { EventEmitter } from 'node:events'
 import type { CheckedStore } from '../checked-store.ts'
-import { outsideRequests } from '../context.ts'
 import { goneError } from '../errors.ts'
 import { eachOf } from '../portions.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
@@ -10,7 +9,7 @@ import { isEnded, readRecord } from '../record/record.ts'
 import { isFreshStart, successorOf } from '../record/tombstone.ts'
 import type { Settings } from '../settings.ts'
 import type { SessionRecord } from '../store.ts'
-import { unrefed } from '../timers.ts'
+import { outsideRequests, unrefed } from '../timers.ts'
 
 /** One request that read its signal and waits for the end of its session. */
 export interface Watcher {

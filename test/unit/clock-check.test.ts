@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
 import { CheckedStore } from '../../src/checked-store.ts'
-import { ClockCheck, FAR } from '../../src/clock-check.ts'
+import { clockCheck, FAR } from '../../src/clock-check.ts'
 import { Events } from '../../src/events.ts'
 import type { SessionStore } from '../../src/store.ts'
 import { Sweeper } from '../../src/sweeper.ts'
@@ -8,11 +8,11 @@ import { Sweeper } from '../../src/sweeper.ts'
 const NOW = 1_700_000_000_000
 
 /** A check of a store whose server answers so, by a clock that shows these instants one after the other. */
-function checking(serverTime: unknown, ...instants: number[]): { check: ClockCheck; told: string[] } {
+function checking(serverTime: unknown, ...instants: number[]): { check: () => Promise<void>; told: string[] } {
   const told: string[] = []
   const events = new Events({ warn: (line) => void told.push(line) })
   const store = new CheckedStore({ serverTime } as SessionStore, 1000, events)
-  return { check: new ClockCheck(store, () => instants.shift() ?? NOW, events), told }
+  return { check: clockCheck(store, () => instants.shift() ?? NOW, events), told }
 }
 
 const INSTANTS: readonly [what: string, theirs: number, after: number, told: RegExp | undefined][] = [
@@ -36,7 +36,7 @@ const INSTANTS: readonly [what: string, theirs: number, after: number, told: Reg
 for (const [index, [what, theirs, after, expected]] of INSTANTS.entries()) {
   test(`clocks are compared to the minute, ${index}: ${what}`, async (t) => {
     const { check, told } = checking(() => theirs, NOW, after)
-    await check.check()
+    await check()
 
     if (expected === undefined) t.deepEqual(told, [])
     else t.regex(told.join('\n'), expected)
@@ -45,8 +45,8 @@ for (const [index, [what, theirs, after, expected]] of INSTANTS.entries()) {
 
 test('a clock that is far off is told once', async (t) => {
   const { check, told } = checking(() => Promise.resolve(NOW + 3_600_000))
-  await check.check()
-  await check.check()
+  await check()
+  await check()
 
   t.is(told.length, 1)
 })
@@ -61,7 +61,7 @@ const SILENT: readonly [what: string, serverTime: unknown][] = [
 for (const [what, serverTime] of SILENT) {
   test(`a server clock is no promise of a store, and is passed over: ${what}`, async (t) => {
     const { check, told } = checking(serverTime)
-    await check.check()
+    await check()
 
     t.deepEqual(told, [])
   })

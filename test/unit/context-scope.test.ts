@@ -2,7 +2,8 @@
 import { inspect } from 'node:util'
 import test from 'ava'
 import { bindSession, currentSession, tryCurrentSession } from '../../src/index.ts'
-import { ContextScope, outsideRequests, scopeOutside, sessionContext, sessionInContext } from '../../src/context.ts'
+import { ContextScope, scopeOutside, sessionContext, sessionInContext } from '../../src/context.ts'
+import { outsideRequests } from '../../src/timers.ts'
 
 const request = {}
 const outer = new ContextScope('outer session', 'first', 'a', undefined, request)
