@@ -593,6 +593,20 @@ export const mutants = [
     'unit/on-headers',
   ),
   m(
+    'what stands where a state key belongs is printed',
+    'errors.ts',
+    "typeof stateKey === 'string' ? keyNames([stateKey], true) : describe(stateKey)",
+    'JSON.stringify(stateKey)',
+    'security/state-key',
+  ),
+  m(
+    'an id is given out in a WebSocket, and never stored',
+    'session/commit.ts',
+    '!hasChanges && !session.core.settings.lazy && session.cookie.isTakenOver',
+    '!hasChanges && session.cookie.isTakenOver',
+    'http/run-id',
+  ),
+  m(
     'the JSON of a manager shows the id',
     'session/manager.ts',
     '{ origin, publicId: record.key }',
@@ -2360,6 +2374,27 @@ export const mutants = [
     'if (isEnded(scanned)) return this.#endCopy(scanned.key)',
     'if (isEnded(scanned)) return false',
     'migrate/move-interrupted',
+  ),
+  m(
+    'a stream outlives a logout at an old process',
+    'migrate/passage.ts',
+    'if (this.#tied !== undefined) watchOld(',
+    'if (this.#tied === undefined) return\n    void ((...watched) => watched)(',
+    'migrate/overlap-signal',
+  ),
+  m(
+    'an outage of the old store ends the streams',
+    'migrate/watch-old.ts',
+    '(await from.find(old.name, ctx)) !== undefined',
+    '(await from.find(old.name, ctx).catch(() => undefined)) !== undefined',
+    'migrate/overlap-signal',
+  ),
+  m(
+    'who signs in beside a stream is signed out with the old session',
+    'migrate/watch-old.ts',
+    'owner === undefined && (await readLive(core, record.key)) === undefined',
+    'owner === null && (await readLive(core, record.key)) === undefined',
+    'migrate/overlap-signal',
   ),
   m(
     'takeOver(): an unsafe request of another site finds the session by its old cookie',

@@ -11,7 +11,7 @@ import type { RequestSession } from '../session/request-session.ts'
 import * as claims from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
 import { adopt, assertOwnSite, leave, ownerToBe, replacesCookie } from './session-access.ts'
-import { watchOld } from './watch-old.ts'
+import { watchOld, type Tied } from './watch-old.ts'
 
 // A browser may send several requests with the old cookie before it has the new one: each must find the session. After this time,
 // in milliseconds, the old cookie opens nothing, so that copies of it are useless.
@@ -44,15 +44,7 @@ export class Passage<Data extends object> {
   readonly #request: RequestSession
   readonly #store: RequestSession['core']['store']
   readonly #facade: RequestSession['facade']
-  /** The tie of this request's session to an old one, during an overlap; `old` if the request finds it. */
-  #tied:
-    | {
-        readonly tie: claims.Tie
-        readonly old: OldSession | undefined
-        readonly id: string
-        readonly owner?: string | undefined
-      }
-    | undefined
+  #tied: Tied | undefined
   /** Whether this request came with an old cookie and without proof of its device. */
   #isUnbound = false
   /** Who owned the session before the handlers saw it. */
@@ -119,8 +111,7 @@ export class Passage<Data extends object> {
 
   /** Runs once the handlers may see the session: a stream hears of a logout at an old process. */
   watch(): void {
-    const { from, now } = this.#settings
-    if (this.#tied?.old !== undefined && from.isStored) watchOld(this.#ctx, this.#request, { ...this.#tied, from, now })
+    if (this.#tied !== undefined) watchOld(this.#ctx, this.#request, this.#tied, this.#settings)
   }
 
   #hasOldCookie(): boolean {
@@ -138,11 +129,11 @@ export class Passage<Data extends object> {
       // One that `from` cannot read now must not sign anybody in, once it can, after a logout or a sign-in.
       if (
         this.#hasOldCookie() &&
-        this.#settings.from.nameIn(this.#ctx) === undefined &&
         (willEnd ||
           this.#request.status === 'destroyed' ||
           this.#request.hasEndedIt ||
-          this.#hasOtherOwner(isDropped, this.#owner))
+          this.#hasOtherOwner(isDropped, this.#owner)) &&
+        this.#settings.from.nameIn(this.#ctx) === undefined
       )
         this.#clearCookies()
       return

@@ -10,18 +10,22 @@ import type { OldSession, OldSessions } from './old-sessions.ts'
 /** How often an old session is looked at while a response of its new one is under way, in milliseconds. */
 const LOOK = 4000
 
-interface Watched {
+/** The tie of a session to an old one, during an overlap; `old` if the request finds it. */
+export interface Tied {
   readonly tie: Tie
   readonly old: OldSession | undefined
+  readonly id: string
   readonly owner?: string | undefined
-  readonly from: OldSessions
-  readonly now: () => number
 }
 
 /** Ends the session soon after its old one while the response is under way, so that `session.signal` aborts. */
-export function watchOld(ctx: Context, request: RequestSession, { tie, old, owner, from, now }: Watched): void {
-  const { record, core } = request
-  if (record === undefined || old === undefined) return
+export function watchOld(
+  ctx: Context,
+  { record, core }: RequestSession,
+  { tie, old, owner }: Tied,
+  { from, now }: { readonly from: OldSessions; readonly now: () => number },
+): void {
+  if (record === undefined || old === undefined || !from.isStored) return
   let isLooking = false
   const look = async (): Promise<void> => {
     // A response whose `close` came before this, or never comes, is not watched for ever.
@@ -34,8 +38,8 @@ export function watchOld(ctx: Context, request: RequestSession, { tie, old, owne
     try {
       if ((await from.find(old.name, ctx)) !== undefined || now() >= tie.expiresAt) return
       // A sign-in ends the old session of a visitor as well, and goes on under a new id.
-      const known = owner === undefined ? await readLive(core, record.key) : { record }
-      if (known !== undefined && known.record.owner === owner) await endSession(core, known.record, 'elsewhere', owner)
+      if (owner === undefined && (await readLive(core, record.key)) === undefined) return
+      await endSession(core, record, 'elsewhere', owner)
     } catch {
       // An outage ends nothing: the next look tells.
     } finally {
