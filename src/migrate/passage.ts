@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Context } from 'koa'
 import { isWebSocket } from '../cookie/cross-site.ts'
 import { atMost } from '../deadlines.ts'
-import { invalidMix, SessionError } from '../errors.ts'
+import { headersSentError, invalidMix, SessionError } from '../errors.ts'
 import { MAX_COOKIE_AGE } from '../record/lifetime.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import type { RequestSession } from '../session/request-session.ts'
@@ -323,6 +323,8 @@ export class Passage<Data extends object> {
       await goOn(session, old.data)
       if (idOf(session) !== undefined) await session.save()
       id = idOf(session)
+      // Nobody would learn the new id: the old cookie must open the session later.
+      if (id !== undefined && this.#request.cookie.isDeserted) throw headersSentError('an old session was taken over')
       if (id !== undefined && overlap > 0) {
         const { expiresAt } = old
         const tie = { name: from.isStored ? old.name : '', expiresAt, until: now + overlap }

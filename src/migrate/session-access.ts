@@ -21,12 +21,13 @@ export function assertOwnSite({ core, info }: RequestSession): void {
 }
 
 /** The owner of the session once its pending changes are stored: `options.owner` may find another owner in them. */
-export function ownerToBe({ core, record, stored, pending }: RequestSession): string | undefined {
+export function ownerToBe({ core, record, stored, pending, cookie }: RequestSession): string | undefined {
   if (core.settings.owner === undefined) return record?.owner
   const changes = pending.collect()
-  return changes === NO_CHANGES
-    ? record?.owner
-    : ownerInData(core, draftOf(stored, record, changes, core.settings.now()))
+  if (changes === NO_CHANGES) return record?.owner
+  const owner = ownerInData(core, draftOf(stored, record, changes, core.settings.now()))
+  // A sign-in is refused where the client has left, a sign-out is not.
+  return owner !== undefined && cookie.isDeserted ? record?.owner : owner
 }
 
 /** Whether the response sends a cookie of another session, or clears ours. */

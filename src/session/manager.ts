@@ -247,8 +247,8 @@ export class SessionManager<Data extends object = SessionData> {
     const session = this.#verb('session.maxAge =')
     session.assertWritable()
     session.setMaxAge(lifetime(value, 'session.maxAge'))
-    // The record gets that lifetime, and the browser's cookie keeps the one that it has.
-    if (session.pending.maxAge !== undefined && !session.cookie.canSend)
+    // The record gets that lifetime, and the browser's cookie keeps the one that it has. That of a follower is of another response.
+    if (session.pending.maxAge !== undefined && !session.cookie.canSend && !session.isFollower)
       session.core.events.notice('LATE_MAX_AGE', headersSentError('session.maxAge was set').message)
     session.cookie.watchHeaders()
   }

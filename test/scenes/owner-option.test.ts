@@ -654,3 +654,37 @@ claim(
     t.deepEqual(result, { profile: { name: 'eve' }, owner: 'eve' })
   },
 )
+
+const warned: string[] = []
+
+claim(
+  'a login with "remember me" that is sent twice is worth no notice: the cookie of the other response has the lifetime',
+  { owner: ({ profile }) => profile?.name, logger: { warn: (line) => void warned.push(line) } },
+  async (t, { visitor }) => {
+    warned.length = 0
+    await visitor.does(({ data }) => void (data.a = 1))
+    const again = await visitor.snapshot()
+    const began = new Barrier()
+    const login: Parameters<typeof visitor.does>[0] = async (session) => {
+      session.data.profile = { name: 'ada' }
+      await session.save()
+      session.maxAge = '30d'
+    }
+    const slow = again.does(async (session, ctx) => {
+      await began.pass()
+      return login(session, ctx)
+    })
+    await began.arrived
+    const first = await visitor.does(login)
+    t.regex(String(first.setCookie), /Max-Age=2592000/)
+    began.open()
+    const second = await slow
+    t.is(second.status, 200)
+    t.deepEqual(second.setCookie, [])
+
+    t.deepEqual(
+      warned.filter((line) => line.includes('LATE_MAX_AGE')),
+      [],
+    )
+  },
+)
