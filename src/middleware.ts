@@ -109,6 +109,9 @@ export function mountedSession(middleware: object): MountedSession {
   return mounted
 }
 
+/** What serves a request: Koa's `next`, or the function of `run()`. */
+type Handler<Result> = (session: SessionManager) => Result | Promise<Result>
+
 /** @internal One mounted middleware. */
 export class MountedSession {
   readonly core: Core
@@ -176,10 +179,7 @@ export class MountedSession {
   }
 
   /** Serves a request outside the chain: its cookie can be read, but no cookie can be sent. */
-  async run<Result>(
-    request: IncomingMessage,
-    fn: (session: SessionManager) => Result | Promise<Result>,
-  ): Promise<Result> {
+  async run<Result>(request: IncomingMessage, fn: Handler<Result>): Promise<Result> {
     checkFunction(fn, 'the second argument of run()')
     if (!isRequest(request)) throw invalidType('the first argument of run()', 'an http.IncomingMessage', request)
     this.core.store.assertOpen()
@@ -187,11 +187,7 @@ export class MountedSession {
     return this.#serve(undefined, request, fn)
   }
 
-  async #serve<Result>(
-    ctx: Context | undefined,
-    request: IncomingMessage,
-    fn: (session: SessionManager) => Result | Promise<Result>,
-  ): Promise<Result> {
+  async #serve<Result>(ctx: Context | undefined, request: IncomingMessage, fn: Handler<Result>): Promise<Result> {
     const info = this.core.requests.infoOf(request, ctx)
     const outer = sessionContext.getStore() && outerScope(info, this.core)
     const loading = load(this.core, info)

@@ -72,7 +72,7 @@ export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Event
   const isMarked = !cookie.isAuto && cookie.attributes.includes('; Secure')
   // Browsers send Fetch Metadata only over https (and to their own machine).
   const isSentInVain = isMarked && !looksLikeHttps(ctx) && ctx.req.headers['sec-fetch-site'] === undefined
-  if (isSentInVain && host !== '' && !isLoopback(host)) {
+  if (isSentInVain && host !== '' && !LOOPBACK.test(host)) {
     events.notice(
       'COOKIE_REFUSED',
       'the session cookie was sent with Secure over plain http, where no browser keeps it: use https, or cookie: { secure: "auto" }, no name prefix, no sameSite "none", not partitioned; behind a proxy that ends TLS let it send X-Forwarded-Proto, and set app.proxy = true',
@@ -89,9 +89,7 @@ export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Event
 }
 
 // Browsers keep Secure cookies of their own machine without TLS.
-function isLoopback(host: string): boolean {
-  return /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[?::1\]?)$/.test(host)
-}
+const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[?::1\]?)$/
 
 /** Whether a proxy says that the browser uses https. */
 function looksLikeHttps(ctx: Context): boolean {

@@ -25,11 +25,10 @@ export function remedyFor(value: unknown): string | undefined {
   return 'it must answer at once, so it cannot be async'
 }
 
+export type Predicate = (ctx: Context) => boolean
+
 /** A predicate of ctx. Its result counts as truthy or falsy, as in JavaScript; a promise, which is always truthy, is refused. */
-export function predicate(
-  fn: ((ctx: Context) => boolean) | undefined,
-  name: string,
-): ((ctx: Context) => boolean) | undefined {
+export function predicate(fn: Predicate | undefined, name: string): Predicate | undefined {
   const asked = callable(fn, name)
   if (asked === undefined) return
   return (ctx) => {

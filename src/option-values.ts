@@ -7,7 +7,7 @@ import type { BindingSettings } from './device-bound/policy.ts'
 import { duration } from './duration.ts'
 import { invalidMix, invalidType, invalidValue, SessionError } from './errors.ts'
 import type { SessionLogger } from './events.ts'
-import { callable, isNamed, plainAnswer, remedyFor } from './option-functions.ts'
+import { callable, isNamed, plainAnswer, remedyFor, type Predicate } from './option-functions.ts'
 import type { ClearSiteData, SessionOptions, SkipHeader } from './options.ts'
 import type { StandardSchema } from './record/schema.ts'
 import { customCodec, jsonCodec, koaJsonCodec, type Codec, type SessionCodec } from './record/codec.ts'
@@ -47,10 +47,7 @@ export function storeOf(store: unknown, name = 'options.store'): SessionStore {
 }
 
 /** `skip` and `skipHeader` as one predicate. */
-export function skipOf(
-  skip: ((ctx: Context) => boolean) | undefined,
-  given: unknown,
-): ((ctx: Context) => boolean) | undefined {
+export function skipOf(skip: Predicate | undefined, given: unknown): Predicate | undefined {
   if (given === undefined) return skip
   const headers = (Array.isArray(given) ? given : [given]).map((header: unknown, at) => {
     const name = `options.skipHeader${Array.isArray(given) ? `[${at}]` : ''}`

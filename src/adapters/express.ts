@@ -103,7 +103,7 @@ export function recordIn(session: unknown): unknown {
  * express-session takes an error with this code for "no such session", and file stores rely on that. A missing socket has the
  * same code, but is an outage.
  */
-function isNotFound(error: unknown): boolean {
-  const { code, syscall } = error as NodeJS.ErrnoException
+export function isNotFound(error: unknown): boolean {
+  const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException
   return code === 'ENOENT' && syscall !== 'connect'
 }

@@ -2,7 +2,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import Keygrip from 'keygrip'
 import type { Context } from 'koa'
-import { cookieOf } from '../adapters/express.ts'
+import { cookieOf, isNotFound } from '../adapters/express.ts'
 import { errorOf, MAX_TTL } from '../adapters/key-value-store.ts'
 import { inTime } from '../deadlines.ts'
 import { invalidType, SessionError } from '../errors.ts'
@@ -220,9 +220,7 @@ function called(call: (callback: (error: unknown, value?: unknown) => void) => u
       new Promise((resolve, reject) => {
         const refuse = (error: unknown): void => reject(errorOf(error))
         const answer = call((error, value) => {
-          const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException
-          // Like express-session: a missing file is a missing session. A missing socket is an outage.
-          if (code === 'ENOENT' && syscall !== 'connect') resolve(undefined)
+          if (isNotFound(error)) resolve(undefined)
           else if (error) refuse(error)
           else resolve(value)
         })

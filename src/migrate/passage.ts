@@ -11,7 +11,7 @@ import type { RequestSession } from '../session/request-session.ts'
 import * as claims from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
 import { adopt, assertOwnSite, leave, ownerToBe, replacesCookie } from './session-access.ts'
-import { watchOld, type Tied } from './watch-old.ts'
+import { endWith, type Tied } from './watch-old.ts'
 
 // A browser may send several requests with the old cookie before it has the new one: each must find the session. After this time,
 // in milliseconds, the old cookie opens nothing, so that copies of it are useless.
@@ -111,7 +111,8 @@ export class Passage<Data extends object> {
 
   /** Runs once the handlers may see the session: a stream hears of a logout at an old process. */
   watch(): void {
-    if (this.#tied !== undefined) watchOld(this.#ctx, this.#request, this.#tied, this.#settings)
+    const { from, now } = this.#settings
+    if (this.#tied !== undefined) endWith(this.#ctx, this.#request, this.#tied, from, now)
   }
 
   #hasOldCookie(): boolean {

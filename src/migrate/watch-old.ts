@@ -18,28 +18,32 @@ export interface Tied {
   readonly owner?: string | undefined
 }
 
-/** Ends the session soon after its old one while the response is under way, so that `session.signal` aborts. */
-export function watchOld(
-  ctx: Context,
-  { record, core }: RequestSession,
-  { tie, old, owner }: Tied,
-  { from, now }: { readonly from: OldSessions; readonly now: () => number },
-): void {
-  if (record === undefined || old === undefined || !from.isStored) return
+/** Ends the session soon after its old one while somebody waits for the end, so that `session.signal` aborts. */
+export function endWith(ctx: Context, request: RequestSession, tied: Tied, from: OldSessions, now: () => number): void {
+  const { tie, old, owner } = tied
+  if (old === undefined || !from.isStored) return
+  const { core } = request
+  let expiresAt = Math.max(tie.expiresAt, old.expiresAt)
   let isLooking = false
   const look = async (): Promise<void> => {
-    // A response whose `close` came before this, or never comes, is not watched for ever.
-    if (ctx.res.closed || now() + LOOK >= tie.until) {
-      clearInterval(timer)
-      return
-    }
-    if (isLooking || !core.watches.isWatching) return
+    if (isLooking) return
     isLooking = true
     try {
-      if ((await from.find(old.name, ctx)) !== undefined || now() >= tie.expiresAt) return
+      const { req, res } = ctx
+      if (req.socket.destroyed || res.destroyed || res.writableFinished || now() + LOOK >= tie.until)
+        clearInterval(timer)
+      // Its session may have got a new id since, in another process too.
+      const key = request.ending && core.watches.keyOf(request.ending)
+      if (key === undefined) return
+      const found = await from.find(old.name, ctx)
+      // Old processes prolong it.
+      if (found !== undefined) expiresAt = Math.max(expiresAt, found.expiresAt)
+      if ((found !== undefined && found.expiresAt > now()) || now() >= expiresAt) return
+      const known = await readLive(core, key)
+      if (known === undefined) return
       // A sign-in ends the old session of a visitor as well, and goes on under a new id.
-      if (owner === undefined && (await readLive(core, record.key)) === undefined) return
-      await endSession(core, record, 'elsewhere', owner)
+      if (known.record.owner === owner) await endSession(core, known.record, 'elsewhere', owner)
+      clearInterval(timer)
     } catch {
       // An outage ends nothing: the next look tells.
     } finally {

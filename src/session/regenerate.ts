@@ -101,13 +101,10 @@ async function begin(session: RequestSession, renewal: Renewal): Promise<void> {
 
 /** What is kept of a session under its new id, signed in if an owner is given. */
 function carryOver(session: RequestSession, draft: Draft, { pending, keep, owner }: Renewal, now: number): Draft {
-  if (pending.seen !== undefined)
-    return applyOwner(
-      session,
-      { ...draftOf(NOTHING_STORED, undefined, pending, now), data: pending.seen },
-      pending,
-      now,
-    )
+  if (pending.seen !== undefined) {
+    const seen = { ...draftOf(NOTHING_STORED, undefined, pending, now), data: pending.seen }
+    return applyOwner(session, seen, pending, now)
+  }
   const isAnother = isSomebodyElse(draft.owner, owner)
   // From another owner's session only listed data is kept, not even the lifetime.
   const ground = keep === false || isAnother ? emptyDraft(now) : draft

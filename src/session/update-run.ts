@@ -8,13 +8,16 @@ import type { RequestSession } from './request-session.ts'
 /** The outcome of a run. */
 export type Run<Result> = { readonly result: Result; readonly changes: Changes } | { readonly error: unknown }
 
+/** What an update does with data. */
+export type Change<Result> = (data: object) => Result | Promise<Result>
+
 /** Runs `fn` on `stored` with the pending changes applied. Never rejects. */
 export async function runUpdate<Result>(
   core: Core,
   publicId: string,
   stored: Snapshot,
   pending: Changes,
-  fn: (data: object) => Result | Promise<Result>,
+  fn: Change<Result>,
   owner: string | undefined,
   session?: RequestSession,
 ): Promise<Run<Result>> {

@@ -13,13 +13,10 @@ import { joinSuccessor, leaveSuccessor } from './regenerate.ts'
 import { replaceOnce, useNewestKnown } from './replace.ts'
 import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
-import { runUpdate, type Run } from './update-run.ts'
+import { runUpdate, type Change, type Run } from './update-run.ts'
 
 /** Runs `fn` on the newest data with the pending changes applied, until the result is stored; see the manager. */
-export async function update<Result>(
-  session: RequestSession,
-  fn: (data: object) => Result | Promise<Result>,
-): Promise<Result> {
+export async function update<Result>(session: RequestSession, fn: Change<Result>): Promise<Result> {
   const around = updateAround(session)
   if (around !== undefined) {
     // Called inside the function of another update of this session: it joins that update and is stored with it.
@@ -40,10 +37,7 @@ interface Try<Result> {
   readonly run: Run<Result>
 }
 
-async function updateInTurn<Result>(
-  session: RequestSession,
-  fn: (data: object) => Result | Promise<Result>,
-): Promise<Result> {
+async function updateInTurn<Result>(session: RequestSession, fn: Change<Result>): Promise<Result> {
   // Whose session it is when the call begins.
   const owner = session.record?.owner
   session.assertReadable()

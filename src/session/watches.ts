@@ -74,6 +74,11 @@ export class Watches {
     this.#read([watched])
   }
 
+  /** The key of its session now; `undefined` once nobody waits, or it has ended. */
+  keyOf(watcher: Watcher): string | undefined {
+    return this.#of.get(watcher)?.key
+  }
+
   remove(watcher: Watcher): void {
     const watched = this.#of.get(watcher)
     if (watched === undefined) return

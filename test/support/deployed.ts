@@ -30,6 +30,7 @@ export const pages: Koa.Middleware = async (ctx) => {
   const current = ctx.state.session as SessionManager<Visitor>
   if (ctx.path === '/logout') await current.destroy()
   if (ctx.path === '/other') await current.signIn('eve')
+  if (ctx.path === '/ada') await current.signIn('ada')
   if (ctx.path === '/again') await current.regenerate()
   if (ctx.path === '/hold') {
     await current.regenerate()

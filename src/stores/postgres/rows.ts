@@ -32,7 +32,9 @@ export function toRecord(row: Row): SessionRecord {
   return {
     key: row.key,
     version: whole(row.version),
-    payload: row.payload === null ? bytesOf(row.payload_bytes ?? '') : fromText(row.payload),
+    // A small Buffer is a view of memory that Node shares, so the record gets a copy.
+    payload:
+      row.payload === null ? new Uint8Array(Buffer.from(row.payload_bytes ?? '', 'base64')) : fromText(row.payload),
     owner: row.owner === null ? undefined : fromText(row.owner),
     createdAt: whole(row.created_at),
     lastSeenAt: whole(row.last_seen_at),
@@ -80,9 +82,4 @@ function whole(text: string): number {
   const number = Number(text)
   if (!Number.isSafeInteger(number)) throw new CorruptRecord('a whole number is larger than any that was written')
   return number
-}
-
-function bytesOf(text: string): Uint8Array {
-  // A small Buffer is a view of memory that Node shares, so the record gets a copy.
-  return new Uint8Array(Buffer.from(text, 'base64'))
 }
