@@ -249,10 +249,10 @@ export const mutants = [
     'scenes/interrupted',
   ),
   m(
-    'a visitor who has left takes a place of the owner',
+    'a sign-in after a new id of the same request takes a place of the owner for a client that has left',
     'session/owner.ts',
     'if (session.cookie.isDeserted) throw',
-    'if (session.hasNewId && session.cookie.isDeserted) throw',
+    'if (session.cookie.isDeserted && !session.hasNewId) throw',
     'scenes/interrupted',
   ),
   m(
