@@ -1,5 +1,5 @@
 // Checks that several modules share. Each error names the option and its rule.
-import { invalidMix, invalidType, invalidValue } from './errors.ts'
+import { invalidMix, invalidType, invalidValue, keyNames } from './errors.ts'
 
 /** @throws {TypeError} unless it is `true` or `false`. */
 export function checkFlag(value: unknown, name: string): asserts value is boolean {
@@ -37,7 +37,15 @@ export function checkWholeNumber(value: unknown, name: string, unit: string, lea
 /** @throws {TypeError} `ERR_INVALID_ARG_VALUE` for an unknown name within the object of an option; `hint` says where it belongs. */
 export function checkInnerNames(given: object, at: string, names: readonly string[], hint = ''): void {
   const unknown = Object.keys(given).find((name) => !names.includes(name))
-  if (unknown !== undefined) throw invalidMix(`${at}.${unknown} is no option: ${at} takes ${names.join(', ')}${hint}`)
+  if (unknown !== undefined)
+    throw invalidMix(`${at}.${keyNames([unknown])} is no option: ${at} takes ${names.join(', ')}${hint}`)
+}
+
+/** @throws {TypeError} unless it is an object with these names only. For the options of a store: a misspelt one would be ignored. */
+export function checkOptions(options: unknown, names: readonly string[]): asserts options is object {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw invalidType('options', `an object with ${names.join(', ')}`, options)
+  checkInnerNames(options, 'options', names)
 }
 
 /** @throws {TypeError} unless it is one of these. */

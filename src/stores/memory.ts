@@ -1,9 +1,9 @@
 // Keeps sessions in this process: bounded, expiring, and gone when the process ends. This file enforces the bounds and skips
 // expired records; columns.ts decides how records lie in memory.
-import { checkFunction, checkWholeNumber } from '../checks.ts'
+import { checkFunction, checkOptions, checkWholeNumber } from '../checks.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { Listeners } from './listeners.ts'
-import { atLeastOne, checkOptions, positionIn } from './memory/arguments.ts'
+import { atLeastOne, positionIn } from './memory/arguments.ts'
 import { Columns } from './memory/columns.ts'
 import { isEnded, isOwned, toEntry, type Entry } from './memory/entries.ts'
 import { evictionFrom, type NextToEvict } from './memory/eviction.ts'
@@ -73,7 +73,7 @@ export class MemoryStore implements SessionStore {
    * number of at least 1.
    */
   constructor(options: MemoryStoreOptions = {}) {
-    checkOptions(options)
+    checkOptions(options, ['maxSessions', 'maxBytes'])
     const { maxSessions = 2_000_000, maxBytes = 512 * 1024 * 1024 } = options
     checkWholeNumber(maxSessions, 'options.maxSessions', 'from 1 on', 1)
     checkWholeNumber(maxBytes, 'options.maxBytes', 'from 1 on', 1)

@@ -7,10 +7,11 @@
 // Session records in a table of MariaDB 10.6 or later or MySQL 8, with one statement per verb and no transaction. It sends SQL
 // through the caller's `mysql2` pool or connection. Instants are numbers in the table as in a record, so no time zone of a server
 // or a session can shift them.
+import { checkFlag, checkOptions } from '../checks.ts'
 import { invalidMix, invalidType, invalidValue } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { unlessCorrupt } from '../store.ts'
-import { checkCreateTable, checkIdentifier, checkOptions } from './identifier.ts'
+import { checkIdentifier } from './identifier.ts'
 import { MAX_SWEEP } from './limits.ts'
 import { Sender, type MysqlConnection, type MysqlPool } from './mysql/sender.ts'
 import { BATCH, DONE, schema, STALE, statements, type Statements } from './mysql/statements.ts'
@@ -93,7 +94,7 @@ export class MysqlStore implements SessionStore {
     checkClient(client)
     checkOptions(options, ['table', 'createTable'])
     const { createTable = true } = options
-    checkCreateTable(createTable)
+    checkFlag(createTable, 'options.createTable')
     const table = tableName(options)
     this.#sender = new Sender(client, createTable ? schema(table) : undefined)
     this.#statements = statements(table)

@@ -7,9 +7,9 @@
 // Session records in a PostgreSQL table, with one statement per verb and no transaction. It sends SQL through the caller's client
 // and does not manage connections. Instants are numbers in the table as in a record, so no time zone of a server or a session can
 // shift them.
+import { checkFlag, checkOptions } from '../checks.ts'
 import { SessionError } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
-import { checkCreateTable, checkOptions } from './identifier.ts'
 import { MAX_SWEEP } from './limits.ts'
 import { discreet, sender, sqlState, type PGliteClient, type PostgresClient, type Send } from './postgres/client.ts'
 import { checkSubscriber, Listener, type PostgresSubscriberSource } from './postgres/listener.ts'
@@ -124,7 +124,7 @@ export class PostgresStore implements SessionStore {
     this.#send = sender(client)
     checkOptions(options, ['table', 'schema', 'createTable', 'subscriber'])
     const { createTable = true, subscriber } = options
-    checkCreateTable(createTable)
+    checkFlag(createTable, 'options.createTable')
     this.#statements = statementsFor(options)
     this.#making = createTable ? makingOf(options) : undefined
     if (subscriber === undefined) return

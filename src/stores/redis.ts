@@ -7,6 +7,7 @@
 // Keeps session records in Redis or Valkey: one string per record, changed by small scripts that touch one key, so that they run
 // in a Cluster too. It knows the fields of a record, but not what they are for.
 import { randomBytes, randomInt } from 'node:crypto'
+import { checkOptions, checkText } from '../checks.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { passOver } from '../store.ts'
 import { connect, textOf, textsOf, unexpected, type Connection, type RedisClient } from './redis/client.ts'
@@ -22,7 +23,6 @@ import {
   readable,
   readableOwner,
 } from './redis/record.ts'
-import { prefixOf } from './redis/prefix.ts'
 import { isWrongType, PortionReader } from './redis/portion-reader.ts'
 import { runScript } from './redis/run.ts'
 import { CREATE, DELETE, LONGEST, REPLACE, TOUCH, type Script } from './redis/scripts.ts'
@@ -51,6 +51,10 @@ export interface RedisStoreOptions {
    */
   readonly subscriber?: RedisSubscriber | undefined
 }
+
+// Braces would put every key into one slot of a Cluster.
+const PREFIX = /^[^\p{C}\p{Z}{}*?[\]\\]{1,64}$/u
+const PREFIX_RULE = '1 to 64 characters without braces, glob characters, blanks and control characters'
 
 /**
  * Keeps sessions in Redis (6.2 or later) or Valkey, on one server, a Sentinel set or a Cluster.
@@ -103,12 +107,15 @@ export class RedisStore implements SessionStore {
    */
   constructor(client: RedisClient, options: RedisStoreOptions = {}) {
     this.#connection = connect(client)
-    this.#prefix = prefixOf(options)
-    this.#owners = new OwnerIndex(this.#connection, this.#prefix)
-    this.#channel = `${this.#prefix}ended`
-    this.#reader = new PortionReader(this.#connection, this.#prefix)
-    if (options.subscriber !== undefined) {
-      const subscription = new Subscription(feedOf(options.subscriber, client), this.#channel)
+    checkOptions(options, ['prefix', 'subscriber'])
+    const { prefix = 'session:', subscriber } = options
+    checkText(prefix, 'options.prefix', PREFIX, PREFIX_RULE)
+    this.#prefix = prefix
+    this.#owners = new OwnerIndex(this.#connection, prefix)
+    this.#channel = `${prefix}ended`
+    this.#reader = new PortionReader(this.#connection, prefix)
+    if (subscriber !== undefined) {
+      const subscription = new Subscription(feedOf(subscriber, client), this.#channel)
       this.#subscription = subscription
       this.subscribe = (onEnd) => subscription.add(onEnd)
     }

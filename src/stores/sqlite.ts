@@ -7,9 +7,9 @@
 // Session records in a table of a SQLite file, for the processes of one machine. It uses a synchronous database and never lets
 // SQLite wait: if another process holds the lock, the verb becomes a promise that tries again.
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { checkFlag, checkOptions } from '../checks.ts'
 import { SessionError } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
-import { checkCreateTable, checkOptions } from './identifier.ts'
 import { MAX_SWEEP } from './limits.ts'
 import { CheckpointKeeper } from './sqlite/checkpoints.ts'
 import {
@@ -119,7 +119,7 @@ export class SqliteStore implements SessionStore {
     checkOptions(options, ['table', 'createTable'])
     const { table = 'sessions', createTable = true } = options
     checkTable(table)
-    checkCreateTable(createTable)
+    checkFlag(createTable, 'options.createTable')
     this.#table = table
     this.#createTable = createTable
     if (typeof database === 'string' || database instanceof URL) {

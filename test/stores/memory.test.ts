@@ -43,7 +43,7 @@ test('an option that it does not know is refused, and so is what are no options'
   t.throws(() => new MemoryStore({ max: 10 } as object), {
     instanceOf: TypeError,
     code: 'ERR_INVALID_ARG_VALUE',
-    message: 'options.max is no option of a MemoryStore: the options are maxSessions, maxBytes',
+    message: 'options.max is no option: options takes maxSessions, maxBytes',
   })
   for (const options of [null, 10, 'ten', []]) {
     t.throws(() => new MemoryStore(options as object), { code: 'ERR_INVALID_ARG_TYPE', message: /options must be/ })

@@ -137,7 +137,7 @@ test('options of another name or type are refused', (t) => {
     t.throws(() => new RedisStore(silent, options as object), {
       instanceOf: TypeError,
       code: 'ERR_INVALID_ARG_VALUE',
-      message: /is not known to this store, which takes prefix, subscriber$/,
+      message: /is no option: options takes prefix, subscriber$/,
     })
   }
   for (const options of [

@@ -1,14 +1,5 @@
-// Checks the arguments of the memory store: its options, the limits and cursors of portions, and listeners.
-import { invalidMix, invalidType, invalidValue } from '../../errors.ts'
-
-/** @throws {TypeError} if `options` is no object, and for an unknown option. */
-export function checkOptions(options: unknown): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw invalidType('options', 'an object', options)
-  const unknown = Object.keys(options).find((name) => name !== 'maxSessions' && name !== 'maxBytes')
-  if (unknown !== undefined)
-    throw invalidMix(`options.${unknown} is no option of a MemoryStore: the options are maxSessions, maxBytes`)
-}
+// The limits and cursors of the memory store's portions.
+import { invalidValue } from '../../errors.ts'
 
 /** At least 1: a portion without records would repeat for ever. */
 export function atLeastOne(limit: number): number {

@@ -1,7 +1,8 @@
 // The table of a PostgresStore, and its statements. All results are text: an app may have set its client to parse integers,
 // booleans or bytes in its own way, and some clients cannot return bytes.
 import { hash } from 'node:crypto'
-import { checkIdentifier, checkOptions } from '../identifier.ts'
+import { checkOptions } from '../../checks.ts'
+import { checkIdentifier } from '../identifier.ts'
 
 /** Where the records are. */
 export interface PostgresTable {

@@ -1,6 +1,7 @@
 // The table of a SqliteStore, and its statements.
+import { checkOptions } from '../../checks.ts'
 import { invalidValue } from '../../errors.ts'
-import { checkIdentifier, checkOptions } from '../identifier.ts'
+import { checkIdentifier } from '../identifier.ts'
 
 /** The names of the statements of a store. */
 export type StatementName = keyof ReturnType<typeof statementTexts>
