@@ -149,15 +149,15 @@ export const mutants = [
   m(
     'destroy() looks for a session by its own clock alone',
     'sessions.ts',
-    "await this.#read(publicId, 'destroy()', owner, CLOCKS_APART)",
-    "await this.#read(publicId, 'destroy()', owner)",
+    "await readNamed(core, publicId, 'destroy()', owner, CLOCKS_APART)",
+    "await readNamed(core, publicId, 'destroy()', owner)",
     'scenes/outside',
   ),
   m(
     'an end follows a new id by its own clock alone',
     'sessions.ts',
-    'await followRecord(this.#core, found, CLOCKS_APART)',
-    'await followRecord(this.#core, found)',
+    'await followRecord(core, found, CLOCKS_APART)',
+    'await followRecord(core, found)',
     'scenes/outside',
   ),
   m(
@@ -171,13 +171,13 @@ export const mutants = [
     name: 'after close() sessions are still shown and changed',
     tests: ['http/many-sessions'],
     edits: [
-      ['sessions.ts', 'this.#core.store.assertOpen()\n    const record', 'const record'],
+      ['sessions.ts', 'core.store.assertOpen()\n  const record', 'const record'],
       [
         'sessions.ts',
-        "this.#core.store.assertOpen()\n    checkFunction(fn, 'the second argument of update()')",
+        "core.store.assertOpen()\n  checkFunction(fn, 'the second argument of update()')",
         "checkFunction(fn, 'the second argument of update()')",
       ],
-      ['sessions.ts', 'this.#core.store.assertOpen()\n    checkedOwner', 'checkedOwner'],
+      ['sessions.ts', 'core.store.assertOpen()\n  checkedOwner', 'checkedOwner'],
       [
         'sessions.ts',
         'store.assertOpen()\n      asked = settings.now()\n      // By the clock of the beginning: tombstones that have expired since then still lead on.\n      return store.scan',
@@ -1657,8 +1657,8 @@ export const mutants = [
   m(
     'destroyEverything() tells another reason',
     'sessions.ts',
-    "this.#end(found, 'everything')",
-    "this.#end(found, 'elsewhere')",
+    "endRecord(core, found, 'everything')",
+    "endRecord(core, found, 'elsewhere')",
     'scenes/outside',
   ),
   m(
@@ -1949,7 +1949,7 @@ export const mutants = [
   m(
     'routes before session() fail without a word',
     'middleware.ts',
-    'warnIfNeverReached(mounted.core.events)',
+    'warnIfNeverReached(core.events)',
     '',
     'http/remedies',
   ),

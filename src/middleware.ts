@@ -31,7 +31,7 @@ import { RequestSession } from './session/request-session.ts'
 import { exposerOf } from './session/state.ts'
 import { Touches } from './session/touches.ts'
 import { Watches } from './session/watches.ts'
-import { Sessions } from './sessions.ts'
+import * as sessions from './sessions.ts'
 import { settingsOf, type Settings } from './settings.ts'
 import { Sweeper } from './sweeper.ts'
 
@@ -61,27 +61,27 @@ export function session<Data extends object = SessionData, const StateKey extend
 export function session<Data extends object>(options: SessionOptions<Data>): SessionMiddleware<Data, string>
 export function session<Data extends object>(options: SessionOptions<Data> = {}): SessionMiddleware<Data, string> {
   const mounted = new MountedSession(settingsOf(options))
-  const { sessions, sweeper, core } = mounted
+  const { sweeper, core } = mounted
   const { store } = core
   const ownerOf = (given: unknown, caller: string): string | undefined =>
     methodOptions(given, caller, ['owner']).owner as string | undefined
   const methods: Pick<SessionMiddleware<Data>, keyof SessionMiddleware> = {
     // Here and below: the app vouches for the type of data.
     run: (request, fn) => mounted.run(request, fn as (session: SessionManager) => ReturnType<typeof fn>),
-    list: (owner) => store.during(() => sessions.list(owner)) as Promise<SessionInfo<Data>[]>,
+    list: (owner) => store.during(() => sessions.list(core, owner)) as Promise<SessionInfo<Data>[]>,
     get: async (publicId, given) =>
-      sessions.get(publicId, ownerOf(given, 'get()')) as Promise<SessionInfo<Data> | undefined>,
+      sessions.get(core, publicId, ownerOf(given, 'get()')) as Promise<SessionInfo<Data> | undefined>,
     update: async (publicId, fn, given) =>
-      sessions.update(publicId, fn as (data: object) => ReturnType<typeof fn>, ownerOf(given, 'update()')),
-    updateAll: (owner, fn) => sessions.updateAll(owner, fn as (data: object, publicId: string) => unknown),
-    scan: () => sessions.scan() as AsyncGenerator<SessionInfo<Data>, void, undefined>,
-    destroy: (publicId, given) => store.during(() => sessions.destroy(publicId, ownerOf(given, 'destroy()'))),
+      sessions.update(core, publicId, fn as (data: object) => ReturnType<typeof fn>, ownerOf(given, 'update()')),
+    updateAll: (owner, fn) => sessions.updateAll(core, owner, fn as (data: object, publicId: string) => unknown),
+    scan: () => sessions.scan(core) as AsyncGenerator<SessionInfo<Data>, void, undefined>,
+    destroy: (publicId, given) => store.during(() => sessions.destroy(core, publicId, ownerOf(given, 'destroy()'))),
     destroyAll: (owner, given) =>
       store.during(() => {
         const { except } = methodOptions(given, 'destroyAll()', ['except'])
-        return sessions.destroyAll(owner, except as string | undefined)
+        return sessions.destroyAll(core, owner, except as string | undefined)
       }),
-    destroyEverything: () => store.during(() => sessions.destroyEverything()),
+    destroyEverything: () => store.during(() => sessions.destroyEverything(core)),
     deleteExpired: () => sweeper.sweep(),
     close: () => mounted.close(),
   }
@@ -93,7 +93,7 @@ export function session<Data extends object>(options: SessionOptions<Data> = {})
   // DEBUG=koa* and tracers refer to a middleware by its name.
   Object.defineProperty(middleware, 'name', { value: 'session' })
   mountedBy.set(middleware, mounted)
-  warnIfNeverReached(mounted.core.events)
+  warnIfNeverReached(core.events)
   return middleware
 }
 
@@ -115,7 +115,6 @@ type Handler<Result> = (session: SessionManager) => Result | Promise<Result>
 /** @internal One mounted middleware. */
 export class MountedSession {
   readonly core: Core
-  readonly sessions: Sessions
   readonly sweeper: Sweeper
   /** Puts the manager where the handlers look for it. */
   readonly #show: (ctx: Context, manager: SessionManager) => KoaSessionFacade | undefined
@@ -143,7 +142,6 @@ export class MountedSession {
       onEarlyHeaders,
       running: 0,
     }
-    this.sessions = new Sessions(this.core)
     this.sweeper = new Sweeper(store, settings.sweepInterval, settings.now, events)
     this.#show = settings.koaSession
       ? (ctx, manager) => new KoaSessionFacade(ctx, manager)
