@@ -14,6 +14,7 @@ import type { Settings } from '../settings.ts'
 import type { MaybePromise } from '../store.ts'
 import type { Turns, WriteQueue } from './queues.ts'
 import type { RequestSession } from './request-session.ts'
+import type { Requests } from './requests.ts'
 import type { Touches } from './touches.ts'
 import type { Watches } from './watches.ts'
 
@@ -32,7 +33,7 @@ export interface Core {
   readonly watches: Watches
   /** Checks and offers the binding of sessions to a device; `undefined` without `options.deviceBound`. */
   readonly binding: BindingCheck | undefined
-  readonly requests: RequestFacts
+  readonly requests: Requests
   /** Called when the headers of a response leave before its chain has returned. */
   readonly onEarlyHeaders: (session: RequestSession) => void
   /** How many `update` functions and schemas are running. At 0, no method has to check whether it is called inside one. */
@@ -80,21 +81,6 @@ export interface BindingCheck {
   hasSkippedRefresh(info: RequestInfo): boolean
   /** The header with which the response of a sign-in offers that registration. */
   offer(info: RequestInfo, registration: string, now: number): readonly [name: string, value: string]
-}
-
-/** What is known of requests before their session is loaded. */
-export interface RequestFacts {
-  /** Remembers the app: requests outside its chain need its keys and contexts. */
-  meet(app: Context['app']): void
-  /** The facts of a request in Koa's chain, or without `ctx` outside it. Without `isPassive`, `options.passive` is asked. */
-  infoOf<Ctx extends Context | undefined>(
-    request: IncomingMessage,
-    ctx: Ctx,
-    isPassive?: boolean,
-  ): RequestInfo & { readonly ctx: Ctx }
-  /** Outside Koa's chain: a context to pass to the app's functions, and the host. */
-  contextOf(request: IncomingMessage): Context
-  hostOf(request: IncomingMessage): string
 }
 
 /** What the session code needs to know about its request. */

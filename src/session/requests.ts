@@ -1,13 +1,13 @@
 // What is known of a request before its session is loaded: the attributes of its cookie, and the keys of its app.
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Context } from 'koa'
-import { hasShortSecret, keyring, KEYS_RULE, type Keyring, type LiveKeyring } from './cookie/keyring.ts'
-import { invalidMix, invalidType } from './errors.ts'
-import type { Events } from './events.ts'
-import { warnOfShortSecret, watchForKoaSession } from './notices.ts'
-import type { RequestInfo } from './session/core.ts'
-import type { Settings } from './settings.ts'
-import { isObject } from './store.ts'
+import { hasShortSecret, keyring, KEYS_RULE, type Keyring, type LiveKeyring } from '../cookie/keyring.ts'
+import { invalidMix, invalidType } from '../errors.ts'
+import type { Events } from '../events.ts'
+import { warnOfShortSecret, watchForKoaSession } from '../notices.ts'
+import type { Settings } from '../settings.ts'
+import { isObject } from '../store.ts'
+import type { RequestInfo } from './core.ts'
 
 type App = Context['app']
 
