@@ -34,8 +34,8 @@ export const mutants = [
   m(
     'a signal that is looked at a minute after a new id aborts',
     'session/watches.ts',
-    'const found = this.#store.read(key, now - RECHECK)',
-    'const found = this.#store.read(key, now)',
+    'const found = store.read(key, now - RECHECK)',
+    'const found = store.read(key, now)',
     'scenes/long-walks',
   ),
   m(

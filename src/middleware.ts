@@ -136,7 +136,7 @@ export class MountedSession {
       writes: new WriteQueue(writeTogether),
       updates: new Turns(),
       touches: new Touches(),
-      watches: new Watches(store, payload, settings),
+      watches: new Watches({ store, payload, settings }),
       binding: settings.deviceBound && bindingCheck(settings.deviceBound),
       requests: new Requests(settings, events),
       onEarlyHeaders,

@@ -1,15 +1,13 @@
 // Watches sessions for their end (`session.signal`), in whichever process and for whatever reason they end.
 import type { EventEmitter } from 'node:events'
-import type { CheckedStore } from '../checked-store.ts'
 import { goneError } from '../errors.ts'
 import { eachOf } from '../portions.ts'
 import { effectiveEnd } from '../record/lifetime.ts'
-import type { Payload } from '../record/payload.ts'
 import { isEnded, readRecord } from '../record/record.ts'
 import { isFreshStart, successorOf } from '../record/tombstone.ts'
-import type { Settings } from '../settings.ts'
 import type { SessionRecord } from '../store.ts'
 import { outsideRequests, unrefed } from '../timers.ts'
+import type { Core } from './core.ts'
 
 /** One request that read its signal and waits for the end of its session. */
 export interface Watcher {
@@ -39,9 +37,7 @@ const RECHECK = 600_000
 const MAX_STEPS = 1000
 
 export class Watches {
-  readonly #store: CheckedStore
-  readonly #settings: Settings
-  readonly #payload: Payload
+  readonly #core: Pick<Core, 'store' | 'payload' | 'settings'>
   /** Whether any session is watched, which is rare. */
   isWatching = false
   readonly #watched = new Map<string, Watched>()
@@ -57,10 +53,8 @@ export class Watches {
   #isClosed = false
   readonly #closing = new WeakMap<EventEmitter, Set<Watcher>>()
 
-  constructor(store: CheckedStore, payload: Payload, settings: Settings) {
-    this.#store = store
-    this.#payload = payload
-    this.#settings = settings
+  constructor(core: Pick<Core, 'store' | 'payload' | 'settings'>) {
+    this.#core = core
   }
 
   /** Waits for the end of the watcher's session, until {@link remove}. */
@@ -155,7 +149,7 @@ export class Watches {
     outsideRequests(() => {
       if (!this.#hasSubscribed) {
         this.#hasSubscribed = true
-        this.#unsubscribe = this.#store.watch('subscribe', (key) => this.#announced(key))
+        this.#unsubscribe = this.#core.store.watch('subscribe', (key) => this.#announced(key))
       }
       this.#timer ??= unrefed(setInterval(() => this.#tick(), TICK))
     })
@@ -187,7 +181,7 @@ export class Watches {
     if (this.#isReading) return
     let now: number
     try {
-      now = this.#settings.now()
+      now = this.#core.settings.now()
     } catch {
       // `options.now` failed, which each request reports. Thrown in a timer, the error would end the process.
       return
@@ -229,14 +223,15 @@ export class Watches {
 
   /** Reads the current record of a watched session. An announcement alone aborts nothing. */
   async #look(watched: Watched): Promise<void> {
+    const { store, payload, settings } = this.#core
     let key = watched.key
     for (let steps = 0; ; steps++) {
       // After close() the store may be closed as well: each of thousands of reads would fail, and be an event.
       if (steps === MAX_STEPS || this.#isClosed) return
-      const now = this.#settings.now()
+      const now = settings.now()
       // Synchronous if the store is: then `session.signal` is aborted at its first read if the session has ended already.
       // A tombstone that has expired while nobody looked still leads on.
-      const found = this.#store.read(key, now - RECHECK)
+      const found = store.read(key, now - RECHECK)
       const record = found instanceof Promise ? await found : found
       if (typeof record !== 'object') break
       if (isEnded(record)) {
@@ -245,9 +240,9 @@ export class Watches {
         key = successor
         continue
       }
-      const stored = readRecord(this.#payload, record)
+      const stored = readRecord(payload, record)
       if (stored === undefined) break
-      const end = effectiveEnd(this.#settings.lifetime, stored.metadata, record)
+      const end = effectiveEnd(settings.lifetime, stored.metadata, record)
       if (end <= now) break
       watched.expiresAt = end
       if (key !== watched.key) this.#move(watched, key, end)

@@ -47,11 +47,11 @@ function announcing(store: SessionStore): { watches: Watches; announce: (key: st
     told = onEnd
     return () => undefined
   }
-  const watches = new Watches(
-    new CheckedStore(Object.assign(store, { subscribe }), 20_000, new Events(undefined)),
-    new Payload(jsonCodec(1000), 65_536, undefined),
-    settingsOf({ keys: ['a secret of more than sixteen characters'] }),
-  )
+  const watches = new Watches({
+    store: new CheckedStore(Object.assign(store, { subscribe }), 20_000, new Events(undefined)),
+    payload: new Payload(jsonCodec(1000), 65_536, undefined),
+    settings: settingsOf({ keys: ['a secret of more than sixteen characters'] }),
+  })
   return { watches, announce: (key) => told?.(key) }
 }
 
@@ -66,7 +66,7 @@ test.serial('ten thousand watched sessions cost one read each, one timer, and le
   const events = new Events(undefined)
   const store = new CountingStore({ maxSessions: 2 * MANY })
   const checked = new CheckedStore(store, 2000, events)
-  const watches = new Watches(checked, new Payload(jsonCodec(1000), 65_536, undefined), settings)
+  const watches = new Watches({ store: checked, payload: new Payload(jsonCodec(1000), 65_536, undefined), settings })
   const now = Date.now()
   const record = (at: number): SessionRecord => ({
     key: `${at}`.padStart(43, 'k'),
@@ -135,11 +135,11 @@ test.serial('an end right after a look is told within five seconds where the sto
   const settings = settingsOf({ keys: ['a secret of more than sixteen characters'] })
   const events = new Events(undefined)
   const store: SessionStore = Object.assign(new MemoryStore(), { subscribe: undefined })
-  const watches = new Watches(
-    new CheckedStore(store, 2000, events),
-    new Payload(jsonCodec(1000), 65_536, undefined),
+  const watches = new Watches({
+    store: new CheckedStore(store, 2000, events),
+    payload: new Payload(jsonCodec(1000), 65_536, undefined),
     settings,
-  )
+  })
   const now = Date.now()
   const record = { key: 'k'.repeat(43), version: 1, payload: '{}', owner: undefined, meta: undefined }
   const watcher = new Waiting({ ...record, createdAt: now, lastSeenAt: now, expiresAt: now + 3_600_000 })
@@ -242,7 +242,7 @@ test.serial('a clock that fails for a moment ends neither the process nor the wa
   const settings = settingsOf({ keys: ['a secret of more than sixteen characters'], now: () => clock() })
   const store = new MemoryStore()
   const checked = new CheckedStore(store, 2000, new Events(undefined))
-  const watches = new Watches(checked, new Payload(jsonCodec(1000), 65_536, undefined), settings)
+  const watches = new Watches({ store: checked, payload: new Payload(jsonCodec(1000), 65_536, undefined), settings })
   const record = { key: 'k'.repeat(43), version: 1, payload: '{}', owner: undefined, meta: undefined, createdAt: 1000 }
   const watcher = new Waiting({ ...record, lastSeenAt: 1000, expiresAt: 2000 })
   store.create(watcher.record, 1000)
@@ -270,7 +270,7 @@ test.serial('after close() no session is looked at any more, however many were t
   const store = new Announcing()
   const settings = settingsOf({ keys: ['a secret of more than sixteen characters'] })
   const checked = new CheckedStore(store, 2000, new Events(undefined))
-  const watches = new Watches(checked, new Payload(jsonCodec(1000), 65_536, undefined), settings)
+  const watches = new Watches({ store: checked, payload: new Payload(jsonCodec(1000), 65_536, undefined), settings })
   const now = Date.now()
   const record = { version: 1, payload: '{}', owner: undefined, meta: undefined, createdAt: now, lastSeenAt: now }
   for (let at = 0; at < 100; at++) {
