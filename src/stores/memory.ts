@@ -1,9 +1,9 @@
 // Keeps sessions in this process: bounded, expiring, and gone when the process ends. This file enforces the bounds and skips
 // expired records; columns.ts decides how records lie in memory.
 import { checkFunction, checkOptions, checkWholeNumber } from '../checks.ts'
+import { invalidValue } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { Listeners } from './listeners.ts'
-import { atLeastOne, positionIn } from './memory/arguments.ts'
 import { Columns } from './memory/columns.ts'
 import { isEnded, isOwned, toEntry, type Entry } from './memory/entries.ts'
 import { evictionFrom, type NextToEvict } from './memory/eviction.ts'
@@ -303,4 +303,17 @@ export class MemoryStore implements SessionStore {
       if (!isEnded(entry)) this.#evictions.announce({ key, owner: isOwned(entry) ? entry.owner : undefined })
     }
   }
+}
+
+/** At least 1: a portion without records would repeat for ever. */
+function atLeastOne(limit: number): number {
+  return limit >= 1 ? Math.floor(limit) : 1
+}
+
+/** The part and the hash where a scan continues. */
+function positionIn(cursor: string | undefined): [index: number, from: number] {
+  if (cursor === undefined) return [0, 0]
+  const [, index, from] = /^(\d{1,4})\.(\d{1,10})$/.exec(cursor) ?? []
+  if (from === undefined) throw invalidValue('cursor', 'one that scan has given', cursor)
+  return [Number(index), Number(from)]
 }
