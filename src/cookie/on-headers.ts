@@ -170,8 +170,11 @@ function setGiven(response: HookedResponse, args: unknown[]): unknown[] {
     // Node refuses such a list with an error of its own.
     if (pairs === undefined) return args
     for (const [name] of pairs) response.removeHeader(name)
-    // A name may come more than once.
-    for (const [name, value] of pairs) appendHeader(response, name, value)
+    for (const [name, value] of pairs) {
+      // A name may come more than once.
+      const present = response.getHeader(name)
+      response.setHeader(name, present === undefined ? value : [...listed(present), ...listed(value)])
+    }
   } else {
     for (const [name, value] of Object.entries(headers as Record<string, OutgoingHttpHeader>))
       if (name !== '') response.setHeader(name, value)
@@ -187,11 +190,6 @@ function pairsOf(headers: readonly unknown[]): [string, OutgoingHttpHeader][] | 
   const pairs: [string, OutgoingHttpHeader][] = []
   for (let at = 0; at < flat.length; at += 2) pairs.push([flat[at] as string, flat[at + 1] as OutgoingHttpHeader])
   return pairs
-}
-
-function appendHeader(response: HookedResponse, name: string, value: OutgoingHttpHeader): void {
-  const present = response.getHeader(name)
-  response.setHeader(name, present === undefined ? value : [...listed(present), ...listed(value)])
 }
 
 /** No shared cache may keep a response with our cookie. Some caches obey a field of their own first (RFC 9213). */

@@ -107,7 +107,9 @@ async function store<Result>(
   if (ground === undefined) {
     // A session that is not stored keeps its reason to be stored: `lazy: false`, or an id that was read.
     if (!hasChanges) return answer
-    await createWith(session, wanted)
+    const now = session.core.settings.now()
+    const draft = newDraft(session, wanted, now)
+    if (session.pending.mustStore || hasContents(draft)) await insert(session, draft, now)
   } else if (hasChanges) answer = await session.core.writes.hold(ground.key, replaceOnce(session, pending, wanted))
   else if (!isFresh) answer = await verify(session, ground)
   // What is written into objects of a former owner stays behind.
@@ -123,10 +125,4 @@ async function verify(session: RequestSession, ground: SessionRecord): Promise<R
   if (newest.record.version === ground.version) return 'done'
   takeNewer(session, newest)
   return 'stale'
-}
-
-async function createWith(session: RequestSession, wanted: PendingChanges): Promise<void> {
-  const now = session.core.settings.now()
-  const draft = newDraft(session, wanted, now)
-  if (session.pending.mustStore || hasContents(draft)) await insert(session, draft, now)
 }
