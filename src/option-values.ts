@@ -206,14 +206,10 @@ export function clearSiteDataOf(given: unknown): string | undefined {
   const names = CLEARABLE.map((name) => `'${name}'`).join(', ')
   if (!Array.isArray(given)) throw invalidType(at, `a list of ${names}`, given)
   for (const [index, name] of (given as unknown[]).entries()) {
-    if (typeof name !== 'string') throw invalidType(`${at}[${index}]`, `one of ${names}`, name)
+    const [place, rule] = [`${at}[${index}]`, `one of ${names}`]
+    if (typeof name !== 'string') throw invalidType(place, rule, name)
     if (!(CLEARABLE as readonly string[]).includes(name))
-      throw invalidValue(
-        `${at}[${index}]`,
-        `one of ${names}`,
-        name,
-        "the session's cookie is cleared anyway, and others are the app's",
-      )
+      throw invalidValue(place, rule, name, "the session's cookie is cleared anyway, and others are the app's")
   }
   return [...new Set(given as string[])].map((name) => `"${name}"`).join(', ') || undefined
 }
