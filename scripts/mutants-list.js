@@ -2399,7 +2399,7 @@ export const mutants = [
   m(
     'takeOver(): an unsafe request of another site finds the session by its old cookie',
     'migrate/passage.ts',
-    '      assertOwnSite(this.#request)\n',
+    '      assertSameSite(this.#request.core, this.#request.info)\n',
     '',
     'migrate/overlap',
   ),

@@ -37,6 +37,11 @@ export interface OldSessions {
   endIn(old: OldSession, left: number, now: number, ctx: Context): Promise<void>
 }
 
+/** Whether a request brings an old cookie, with or without a valid signature. */
+export function hasOldCookie({ cookies }: OldSessions, ctx: Context): boolean {
+  return cookies.some((name) => ctx.cookies.get(name, { signed: false }) !== undefined)
+}
+
 /** A store for koa-session: the methods that are used here. */
 export interface OldKoaStore {
   get(key: string, maxAge: number, options: object): unknown

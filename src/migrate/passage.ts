@@ -6,11 +6,12 @@ import { isWebSocket } from '../cookie/cross-site.ts'
 import { atMost } from '../deadlines.ts'
 import { headersSentError, invalidMix, SessionError } from '../errors.ts'
 import { MAX_COOKIE_AGE } from '../record/lifetime.ts'
+import { assertSameSite } from '../session/cross-site.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import type { RequestSession } from '../session/request-session.ts'
 import * as claims from './claims.ts'
-import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
-import { adopt, assertOwnSite, leave, ownerToBe, replacesCookie } from './session-access.ts'
+import { hasOldCookie, type OldData, type OldSession, type OldSessions } from './old-sessions.ts'
+import { adopt, leave, ownerToBe, replacesCookie } from './session-access.ts'
 import { endWith, type Tied } from './watch-old.ts'
 
 // A browser may send several requests with the old cookie before it has the new one: each must find the session. After this time,
@@ -75,7 +76,7 @@ export class Passage<Data extends object> {
       throw invalidMix(
         "options.cookie of session() has the name of the old cookie: give ours another one, such as 'sid'",
       )
-    const hasCookie = this.#hasOldCookie()
+    const hasCookie = hasOldCookie(from, this.#ctx)
     this.#owner = this.#request.record?.owner
     // The chain around this one carries out an end.
     if (this.#isForwarded && this.#request.status !== 'live') return
@@ -115,10 +116,6 @@ export class Passage<Data extends object> {
     if (this.#tied !== undefined) endWith(this.#ctx, this.#request, this.#tied, from, now)
   }
 
-  #hasOldCookie(): boolean {
-    return this.#settings.from.cookies.some((name) => this.#ctx.cookies.get(name, { signed: false }) !== undefined)
-  }
-
   /**
    * Runs after the handlers. Applies a sign-out, another owner or a new id to the old session. `isDropped`: session() will not store
    * what the handlers left pending.
@@ -129,7 +126,7 @@ export class Passage<Data extends object> {
     if (this.#tied === undefined) {
       // One that `from` cannot read now must not sign anybody in, once it can, after a logout or a sign-in.
       if (
-        this.#hasOldCookie() &&
+        hasOldCookie(this.#settings.from, this.#ctx) &&
         (willEnd ||
           this.#request.status === 'destroyed' ||
           this.#request.hasEndedIt ||
@@ -269,7 +266,8 @@ export class Passage<Data extends object> {
       const old = await from.find(name, this.#ctx)
       const now = this.#now()
       if (old === undefined || old.expiresAt <= now) return false
-      assertOwnSite(this.#request)
+      // An old cookie opens a live session too, and the browser may send it from sites from which it would not send ours.
+      assertSameSite(this.#request.core, this.#request.info)
       const claim = await claims.claim(this.#store, name, until, now)
       if (claim.kind === 'ours') {
         const taking = this.#take(old, claim)

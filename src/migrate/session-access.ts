@@ -4,21 +4,10 @@ import { publicIdOf } from '../cookie/id.ts'
 import { NO_CHANGES } from '../record/changes.ts'
 import { draftOf } from '../record/merge.ts'
 import { successorOf } from '../record/tombstone.ts'
-import { assertSameSite } from '../session/cross-site.ts'
 import { endSession } from '../session/destroy.ts'
 import { readLive, takeNewer } from '../session/newest.ts'
 import { ownerInData } from '../session/owner.ts'
 import type { RequestSession } from '../session/request-session.ts'
-
-/**
- * Refuses a request of another site: an old cookie opens a live session too, and the browser may send it from sites from which it
- * would not send ours.
- *
- * @throws {SessionError} `ERR_SESSION_CROSS_SITE` in an unsafe request of another site.
- */
-export function assertOwnSite({ core, info }: RequestSession): void {
-  assertSameSite(core, info)
-}
 
 /** The owner of the session once its pending changes are stored: `options.owner` may find another owner in them. */
 export function ownerToBe({ core, record, stored, pending, cookie }: RequestSession): string | undefined {

@@ -5,7 +5,7 @@ import { duration, type Duration } from '../duration.ts'
 import { invalidType, invalidValue, isAnswer } from '../errors.ts'
 import { assertNames, clockOf } from '../option-functions.ts'
 import { tryCurrentSession, type SessionData, type SessionManager } from '../session/manager.ts'
-import type { OldData, OldSessions } from './old-sessions.ts'
+import { hasOldCookie, type OldData, type OldSessions } from './old-sessions.ts'
 import { Passage, type Settings } from './passage.ts'
 
 /** Options of {@link takeOver}. */
@@ -74,11 +74,7 @@ export function takeOver<Data extends object = SessionData>(options: TakeOverOpt
       try {
         await next()
       } finally {
-        if (
-          !isTold &&
-          isBelow(ctx) &&
-          settings.from.cookies.some((name) => ctx.cookies.get(name, UNSIGNED) !== undefined)
-        ) {
+        if (!isTold && isBelow(ctx) && hasOldCookie(settings.from, ctx)) {
           isTold = true
           process.emitWarning(
             'an old session was not taken over, because takeOver() is mounted before session(): mount it right after session()',
@@ -103,8 +99,6 @@ export function takeOver<Data extends object = SessionData>(options: TakeOverOpt
     }
   }
 }
-
-const UNSIGNED = { signed: false }
 
 /** Whether a session() was reached behind this middleware, which has found none before it. */
 function isBelow({ state }: Context): boolean {
