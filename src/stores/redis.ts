@@ -24,8 +24,7 @@ import {
   readableOwner,
 } from './redis/record.ts'
 import { isWrongType, PortionReader } from './redis/portion-reader.ts'
-import { runScript } from './redis/run.ts'
-import { CREATE, DELETE, LONGEST, REPLACE, TOUCH, type Script } from './redis/scripts.ts'
+import { CREATE, DELETE, LONGEST, REPLACE, runScript, TOUCH, type Script } from './redis/scripts.ts'
 import { feedOf, type RedisSubscriber } from './redis/feeds.ts'
 import { Subscription } from './redis/subscription.ts'
 import { walkCluster, walkServer } from './redis/walk.ts'
@@ -302,7 +301,7 @@ export class RedisStore implements SessionStore {
   }
 
   #run<T>(script: Script, key: string, args: readonly string[], then: (word: string) => T | Promise<T>): Promise<T> {
-    return runScript(this.#connection, script, key, args, (answer) => {
+    return runScript(this.#connection, script, [key], args, (answer) => {
       const word = textOf(answer)
       if (word === undefined) throw unexpected(answer)
       return then(word)

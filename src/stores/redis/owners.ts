@@ -10,8 +10,7 @@ import { hash } from 'node:crypto'
 import { isWellFormed } from '../text.ts'
 import { ignore, textsOf, type Connection } from './client.ts'
 import { encodeNumber } from './record.ts'
-import { runScript } from './run.ts'
-import { AHEAD, CLEAN, ENLIST, GRACE, LARGEST_STAMPED, PAGE, STAMPS } from './scripts.ts'
+import { AHEAD, CLEAN, ENLIST, GRACE, LARGEST_STAMPED, PAGE, runScript, STAMPS } from './scripts.ts'
 
 /** In milliseconds: how long the server keeps a record beyond its end, because clocks of processes and servers differ. */
 export const SLACK = 60_000
@@ -52,7 +51,7 @@ export class OwnerIndex {
 
   add(owner: string, key: string, expiresAt: number, now: number): Promise<unknown> {
     const args = [key, `${Math.ceil(coverage(expiresAt, now))}`, `${now - SLACK}`, `${now}`, `${SLACK}`]
-    return runScript(this.#connection, ENLIST, this.#name(owner), args, ignore)
+    return runScript(this.#connection, ENLIST, [this.#name(owner)], args, ignore)
   }
 
   /** Resolves even if the removal failed: a walk removes entries that are left. */
@@ -70,7 +69,8 @@ export class OwnerIndex {
   ): Promise<{ entries: Entry[]; cursor: string | undefined }> {
     const count = Math.min(Math.max(1, Math.floor(limit)), MAX_PORTION)
     const args = [`${count}`, cursor ?? `${now}`]
-    const [minute = '', after = '', ...flat] = await runScript(this.#connection, PAGE, this.#name(owner), args, textsOf)
+    const answer = await runScript(this.#connection, PAGE, [this.#name(owner)], args, textsOf)
+    const [minute = '', after = '', ...flat] = answer
     const entries: Entry[] = []
     for (let index = 0; index + 1 < flat.length; index += 2) {
       const [key = '', score = ''] = [flat[index], flat[index + 1]]
@@ -84,7 +84,7 @@ export class OwnerIndex {
     const old = entries.filter((entry) => entry.isOld)
     if (old.length === 0) return
     const args = old.flatMap(({ key, score }) => [key, score])
-    void runScript(this.#connection, CLEAN, this.#name(owner), args, ignore).catch(ignore)
+    void runScript(this.#connection, CLEAN, [this.#name(owner)], args, ignore).catch(ignore)
   }
 
   #name(owner: string): string {

@@ -1,7 +1,6 @@
 // Reads the keys of a portion: with one command if they are on one server, else one by one.
 import { textOf, textsOf, unexpected, type Connection } from './client.ts'
-import { runScript } from './run.ts'
-import { HEAD_LENGTH, HEADS } from './scripts.ts'
+import { HEAD_LENGTH, HEADS, runScript } from './scripts.ts'
 
 /** How many commands of one call may be under way at once. */
 const WIDTH = 50

@@ -1,5 +1,6 @@
 // The scripts that run inside the server. Each touches only the keys that it declares: one, so that it runs in a Cluster too.
 import { hash } from 'node:crypto'
+import type { Connection } from './client.ts'
 
 /** A script, and its hash, by which a server that knows the script runs it. */
 export interface Script {
@@ -9,6 +10,26 @@ export interface Script {
 
 function script(text: string): Script {
   return { text, sha: hash('sha1', text, 'hex') }
+}
+
+/**
+ * Runs a script by its hash; sends its text if the server does not know it (new, flushed or failed over).
+ *
+ * @param keys several only if they are on one server.
+ */
+export function runScript<T>(
+  { ask }: Connection,
+  { sha, text }: Script,
+  keys: readonly string[],
+  args: readonly string[],
+  then: (answer: unknown) => T | Promise<T>,
+): Promise<T> {
+  const rest = [`${keys.length}`, ...keys, ...args]
+  const [key = ''] = keys
+  return ask(['EVALSHA', sha, ...rest], key, then, (error) => {
+    if (!(error instanceof Error && /NOSCRIPT|NoScript/.test(error.message))) throw error
+    return ask(['EVAL', text, ...rest], key, then)
+  })
 }
 
 /** No record has more bytes before its createdAt: the longest owner as JSON has 1532. */
