@@ -138,7 +138,7 @@ async function store(core: Core, found: Found, decide: Decide): Promise<Outcome 
     const { key, version, createdAt, owner } = record
     const next = { ...stored, metadata }
     const changed = recordOf(payload, { ...next, createdAt, owner }, key, version + 1, touches.newest(record), true)
-    const answer = await writes.hold(key, Promise.resolve(core.store.replace(changed, version, settings.now())))
+    const answer = await writes.hold(key, core.store.replace(changed, version, settings.now()))
     if (answer === 'done') {
       payload.known.remember(changed, next)
       written = { record: changed, stored: next, isFollowed, isWritten: true }

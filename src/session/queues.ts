@@ -1,6 +1,7 @@
 // Which records this process is writing, and the turns of updates. Both only avoid conflicts: compare-and-set decides
 // which write succeeds, and no request holds up others longer than `MAX_WAIT`.
 import { atMost } from '../deadlines.ts'
+import type { MaybePromise } from '../store.ts'
 
 /** How long one request waits for another of the same session, in milliseconds: longer than a healthy write, too short to be noticed. */
 export const MAX_WAIT = 50
@@ -37,7 +38,7 @@ export class WriteQueue<Member> {
   }
 
   /** Marks the record as being written until `work` settles. */
-  async hold<T>(key: string, work: Promise<T>): Promise<T> {
+  async hold<T>(key: string, work: MaybePromise<T>): Promise<T> {
     const writing = this.begin(key)
     try {
       return await work

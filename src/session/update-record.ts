@@ -60,7 +60,7 @@ async function changeRecord<Result>(
     // Another process may have extended the session meanwhile. Writing back the expiry that was read would end it.
     if (instants.expiresAt <= now) return 'stale'
     const next = recordOf(payload, draft, key, record.version + 1, instants)
-    const answer = await writes.hold(key, Promise.resolve(store.replace(next, record.version, now)))
+    const answer = await writes.hold(key, store.replace(next, record.version, now))
     if (answer === 'done') {
       payload.known.remember(next, draft)
       events.tell('commit', next)
