@@ -148,8 +148,8 @@ function speaksToMemcached(foreign: object): boolean {
 }
 
 /** A record as JSON; bytes as base64. */
-function encode({ payload, ...rest }: SessionRecord): string {
-  const { key, version, owner, createdAt, lastSeenAt, expiresAt, meta } = rest
+function encode(record: SessionRecord): string {
+  const { key, version, payload, owner, createdAt, lastSeenAt, expiresAt, meta } = record
   const content = typeof payload === 'string' ? { payload } : { bytes: Buffer.from(payload).toString('base64') }
   return JSON.stringify({ key, version, owner, createdAt, lastSeenAt, expiresAt, meta, ...content })
 }
@@ -181,14 +181,14 @@ function corrupt(): CorruptRecord {
 type Encoded = Omit<SessionRecord, 'payload'> & { readonly payload?: string; readonly bytes?: string }
 
 function isEncoded(found: unknown): found is Encoded {
-  if (typeof found !== 'object' || found === null) return false
-  const fields = found as Readonly<Record<string, unknown>>
-  const numbers = [fields['version'], fields['createdAt'], fields['lastSeenAt'], fields['expiresAt']]
-  const texts = [fields['owner'], fields['meta']]
+  if (!isObject(found)) return false
+  const { version, createdAt, lastSeenAt, expiresAt, owner, meta, payload, bytes } = found as Partial<
+    Record<keyof SessionRecord | 'bytes', unknown>
+  >
   return (
-    numbers.every((value) => typeof value === 'number') &&
-    texts.every((value) => value === undefined || typeof value === 'string') &&
-    (typeof fields['payload'] === 'string' || typeof fields['bytes'] === 'string')
+    [version, createdAt, lastSeenAt, expiresAt].every((value) => typeof value === 'number') &&
+    [owner, meta].every((value) => value === undefined || typeof value === 'string') &&
+    (typeof payload === 'string' || typeof bytes === 'string')
   )
 }
 
