@@ -22,7 +22,10 @@ export interface StoreCheck {
   readonly run: (store: StoreSource) => Promise<void>
 }
 
-type OptionalVerb = 'list' | 'listKeys' | 'scan' | 'subscribe' | 'deleteExpired' | 'close'
+const OPTIONAL_VERBS = ['list', 'listKeys', 'scan', 'subscribe', 'deleteExpired', 'close'] as const
+const VERBS = ['create', 'read', 'replace', 'touch', 'delete', ...OPTIONAL_VERBS] as const
+
+type OptionalVerb = (typeof OPTIONAL_VERBS)[number]
 
 /** A store with these optional verbs. */
 export type With<Verb extends OptionalVerb> = SessionStore & Required<Pick<SessionStore, Verb>>
@@ -140,20 +143,16 @@ class Stores {
 
   /** The same store, with its calls recorded. */
   #watched(store: SessionStore): SessionStore {
-    const always = ['create', 'read', 'replace', 'touch', 'delete'] as const
-    const sometimes = ['list', 'listKeys', 'scan', 'subscribe', 'deleteExpired', 'close'] as const
-    const verbs = [...always, ...sometimes]
-      .filter((name) => typeof store[name] === 'function')
-      .map((name) => {
-        const verb = (...args: unknown[]): unknown => {
-          this.#note(name, args[0])
-          // The arguments are passed on unchanged: the cast drops only the types of the verbs.
-          const answer = (store[name] as (...given: unknown[]) => unknown)(...args)
-          if (answer instanceof Promise) this.#await(name, answer)
-          return answer
-        }
-        return [name, verb]
-      })
+    const verbs = VERBS.filter((name) => typeof store[name] === 'function').map((name) => {
+      const verb = (...args: unknown[]): unknown => {
+        this.#note(name, args[0])
+        // The arguments are passed on unchanged: the cast drops only the types of the verbs.
+        const answer = (store[name] as (...given: unknown[]) => unknown)(...args)
+        if (answer instanceof Promise) this.#await(name, answer)
+        return answer
+      }
+      return [name, verb]
+    })
     const watched: unknown = Object.fromEntries(verbs)
     return watched as SessionStore
   }
