@@ -17,8 +17,7 @@ export async function touch(session: RequestSession): Promise<void> {
   if (record === undefined) return
   const now = core.settings.now()
   const isDue = session.isTouchDue(record, now)
-  const { lifetime } = core.settings
-  const isRenewed = cookie.due === 'renew' || (isDue && lifetime.rolling)
+  const isRenewed = cookie.due === 'renew' || (isDue && core.settings.lifetime.rolling)
   try {
     const isMoved = isDue && !session.hasRunOut(record, now) && (await moveExpiry(session, record, now))
     if (!isMoved && (session.status !== 'live' || (!isDue && !(isRenewed && cookie.canSend)))) return
