@@ -16,13 +16,12 @@ export const spans: Readonly<Record<SpanName, TracingChannel>> = {
 }
 
 /**
- * Runs `fn` in a span, in the async context of its caller; without subscribers it only calls `fn`. Subscribers get `context`, one
- * object for all events of the span: it must hold no id and no data. If `fn` fails, `context` gets an `error`. If the answer is a
+ * Runs `fn` in a span that has subscribers, in the async context of its caller. They get `context`, one object for all events of
+ * the span: it must hold no id and no data. If `fn` fails, `context` gets an `error`. If the answer is a
  * promise, `context` gets `isPending` before the `end`, and `asyncStart` and `asyncEnd` follow once the promise has settled.
  */
 export function trace<T>(name: SpanName, context: object, fn: () => MaybePromise<T>): MaybePromise<T> {
   const span = spans[name]
-  if (!span.hasSubscribers) return fn()
   const fail = (error: unknown): never => {
     // Message and cause of a foreign error may quote data; the messages of our own errors do not.
     const isOurs = error instanceof SessionError
