@@ -102,7 +102,7 @@ export class Passage<Data extends object> {
     // signed out. With it, the user may have signed in through an old process since: the claim tells the two cases apart. A cookie
     // of our name that is not ours tells nothing.
     const mayGoOn = origin !== 'expired' || (overlap > 0 && from.isStored)
-    const isOpen = this.#now() < until
+    const isOpen = this.#settings.now() < until
     const goesOn = isOpen && mayGoOn && name !== undefined && (await this.#goOver(name))
     // Without any cookie, the next request would begin a session that replaces the one under the new id.
     if (goesOn === 'late') return
@@ -144,7 +144,7 @@ export class Passage<Data extends object> {
     // Of a visitor as well: who planted the old cookie, or copied it, must not find the user who signed in since.
     if (this.#hasOtherOwner(isDropped, owner)) return this.#end(old)
     if (newId === id) return
-    await claims.tie(this.#store, newId, tie, this.#now())
+    await claims.tie(this.#store, newId, tie, this.#settings.now())
     if (old !== undefined) await this.#settle(old, newId)
   }
 
@@ -171,7 +171,7 @@ export class Passage<Data extends object> {
   async #checkTie(): Promise<boolean> {
     const { from } = this.#settings
     const { id, owner } = this.#session
-    const now = this.#now()
+    const now = this.#settings.now()
     const tie = await claims.tieOf(this.#store, id, now)
     if (tie === undefined) return false
     const name = from.isStored ? tie.name : from.nameIn(this.#ctx)
@@ -216,7 +216,7 @@ export class Passage<Data extends object> {
   /** Whether the old cookie beside a live session of ours is no longer needed. If so, ends the old session where that is still due. */
   async #isOver(): Promise<boolean> {
     const { from, until, overlap } = this.#settings
-    const now = this.#now()
+    const now = this.#settings.now()
     if (now >= until) return true
     const name = from.nameIn(this.#ctx)
     if (overlap === 0) return name !== undefined
@@ -226,7 +226,7 @@ export class Passage<Data extends object> {
     if (name === undefined || claim === undefined) return false
     if (claim.id !== undefined && now < claim.takenAt + overlap) return false
     const old = await from.find(name, this.#ctx)
-    if (old !== undefined) await from.endIn(old, 0, this.#now(), this.#ctx)
+    if (old !== undefined) await from.endIn(old, 0, this.#settings.now(), this.#ctx)
     return true
   }
 
@@ -237,7 +237,7 @@ export class Passage<Data extends object> {
       return
     }
     // Both are tried, even if one fails: either one alone lets the next request finish the end.
-    const ends = [this.#settings.from.endIn(old, 0, this.#now(), this.#ctx), this.#settle(old, undefined)]
+    const ends = [this.#settings.from.endIn(old, 0, this.#settings.now(), this.#ctx), this.#settle(old, undefined)]
     for (const end of await Promise.allSettled(ends)) if (end.status === 'rejected') throw end.reason
     this.#clearCookies()
   }
@@ -245,7 +245,7 @@ export class Passage<Data extends object> {
   /** Records which session the old one goes on in from now on; `undefined` ends it. */
   async #settle({ name }: OldSession, id: string | undefined): Promise<void> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const now = this.#now()
+      const now = this.#settings.now()
       const claim = await claims.claim(this.#store, name, this.#settings.until, now)
       // Another request has ended it meanwhile: it stays ended.
       if (claim.kind === 'taken' && claim.id === undefined) return
@@ -264,7 +264,7 @@ export class Passage<Data extends object> {
       const work = this.#atWork.get(name)
       if (work !== undefined) await atMost(deadline - Date.now(), work)
       const old = await from.find(name, this.#ctx)
-      const now = this.#now()
+      const now = this.#settings.now()
       if (old === undefined || old.expiresAt <= now) return false
       // An old cookie opens a live session too, and the browser may send it from sites from which it would not send ours.
       assertSameSite(this.#request.core, this.#request.info)
@@ -295,7 +295,7 @@ export class Passage<Data extends object> {
    */
   async #join(old: OldSession, { id, takenAt }: claims.Taken): Promise<boolean | 'late'> {
     const { from, overlap } = this.#settings
-    const now = this.#now()
+    const now = this.#settings.now()
     const isInTime = now < takenAt + Math.max(overlap, GRACE)
     const answer = isInTime && id !== undefined ? await adopt(this.#request, id) : 'gone'
     if (answer === 'adopted') {
@@ -304,14 +304,14 @@ export class Passage<Data extends object> {
     }
     if (answer === 'late') return answer
     // A bound session goes on in its own browser. A copy of the old cookie opens nothing, and must not sign that browser out.
-    if (answer === 'gone') await from.endIn(old, 0, this.#now(), this.#ctx)
+    if (answer === 'gone') await from.endIn(old, 0, this.#settings.now(), this.#ctx)
     return false
   }
 
   async #take(old: OldSession, claim: claims.Held): Promise<void> {
     const { from, overlap, goOn } = this.#settings
     const session = this.#session
-    const now = this.#now()
+    const now = this.#settings.now()
     let id: string | undefined
     try {
       const lifetime = this.#request.core.settings.lifetime.rolling ? old.maxAge : old.expiresAt - now
@@ -340,8 +340,8 @@ export class Passage<Data extends object> {
       await session.destroy().catch(() => undefined)
       throw error
     }
-    if (id === undefined) await from.endIn(old, 0, this.#now(), this.#ctx)
-    else if (overlap === 0) await from.endIn(old, Math.min(old.expiresAt - now, GRACE), this.#now(), this.#ctx)
+    if (id === undefined) await from.endIn(old, 0, this.#settings.now(), this.#ctx)
+    else if (overlap === 0) await from.endIn(old, Math.min(old.expiresAt - now, GRACE), this.#settings.now(), this.#ctx)
   }
 
   #clearCookies(): void {
@@ -351,10 +351,6 @@ export class Passage<Data extends object> {
     const attributes = { ...(path !== undefined && { path }), ...(domain !== undefined && { domain }) }
     for (const name of from.cookies)
       this.#ctx.cookies.set(name, null, { ...attributes, signed: false, overwrite: true })
-  }
-
-  #now(): number {
-    return this.#settings.now()
   }
 }
 
