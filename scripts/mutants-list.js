@@ -356,7 +356,7 @@ export const mutants = [
   m(
     'an owner in data cannot sign in where the browser skipped its refresh',
     'session/commit.ts',
-    "if (hasChanges && session.status === 'unbound' && namesOwner(session, pending)) return",
+    'if (ownerInData(session.core, draft) !== undefined) return pending',
     'if (false) return',
     'device-bound/owner',
   ),

@@ -136,8 +136,11 @@ function planOf(session: RequestSession, occasion: Occasion): Plan {
   switch (session.status) {
     case 'gone':
     case 'unbound':
-      // An owner that data names is a sign-in, which begins another session.
-      if (hasChanges && session.status === 'unbound' && namesOwner(session, pending)) return pending
+      if (hasChanges && session.status === 'unbound') {
+        // An owner that data names is a sign-in, which begins another session.
+        const draft = draftOf(session.stored, undefined, pending, session.now)
+        if (ownerInData(session.core, draft) !== undefined) return pending
+      }
       // A change that only removes things is not refused: they are gone with the session.
       return (hasChanges && isAddition(pending)) || occasion === 'save' ? 'refuse' : 'nothing'
     case 'live':
@@ -149,11 +152,6 @@ function planOf(session: RequestSession, occasion: Occasion): Plan {
         return 'nothing'
       return pending
   }
-}
-
-/** Whether `options.owner` finds an owner in what is pending. */
-function namesOwner({ core, stored, now }: RequestSession, pending: PendingChanges): boolean {
-  return ownerInData(core, draftOf(stored, undefined, pending, now)) !== undefined
 }
 
 /** Whether changes do more than remove things. */
