@@ -43,7 +43,7 @@ function disturbance(
 
 type PortionVerb = 'list' | 'listKeys' | 'scan'
 
-/** Walks through what a verb gives, in portions of five, and calls \`between\` after each. */
+/** Walks through what a verb gives, in portions of five, and calls `between` after each. */
 type Walk<Verb extends PortionVerb, Found> = (
   store: With<Verb>,
   now: number,

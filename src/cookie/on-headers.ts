@@ -14,7 +14,7 @@ export interface HeaderSource {
   readonly isConsulted: boolean
   /** The session is closed: the headers have no further effect on it, and `onSent` need not be called. */
   readonly isOver: boolean
-  /** The headers that are due; one name may come more than once. It changes nothing, and is called when the headers leave. */
+  /** The headers that are due; one name may come more than once. Called when the headers leave, and again if Node refused them. */
   dueHeaders(): readonly Header[]
   /** The headers have left. */
   onSent(): void

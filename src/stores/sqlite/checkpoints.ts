@@ -20,8 +20,8 @@ const PAUSE = 500
 const HASTE = 2
 
 // Copies as much as readers allow, again and again until all is copied or a minute has passed. An error other than a lock, as of an
-// encrypted file, ends the thread: it will never copy anything. Once all is copied, it truncates
-// the log, which takes the write lock for a moment: writers wait for it as for any other lock.
+// encrypted file, ends the thread: it will never copy anything. Once all is copied, it truncates the log, which takes the write lock
+// for a moment: writers wait for it as for any other lock.
 const COPY = `
   const { parentPort, workerData } = require('node:worker_threads')
   const found = workerData.module === undefined ? require('node:sqlite').DatabaseSync : require(workerData.module)
