@@ -207,6 +207,7 @@ export class MountedSession {
         : sessionContext.run(scope, fn as () => Result | Promise<Result>))
     } catch (error) {
       if (!isAnswer(error)) {
+        await facade?.called(true)
         await dropPending(own, error)
         throw error
       }
@@ -235,7 +236,7 @@ export class MountedSession {
       await next()
     } catch (error) {
       if (isAnswer(error)) await finishForwarded(own, facade)
-      else dropForwarded(own, facade)
+      else await dropForwarded(own, facade)
       throw error
     }
     await finishForwarded(own, facade)
@@ -255,14 +256,15 @@ async function finishForwarded(own: RequestSession, facade: KoaSessionFacade | u
     // No other chain sends a response: it must carry out what the chains around this one asked for as well.
     await facade?.finishAll()
   } catch (error) {
-    dropForwarded(own, facade)
+    await dropForwarded(own, facade)
     throw error
   }
   await commitPending(own)
 }
 
 /** What the handlers of a forwarded request asked for is dropped: no chain around it carries it out. */
-function dropForwarded(own: RequestSession, facade: KoaSessionFacade | undefined): void {
+async function dropForwarded(own: RequestSession, facade: KoaSessionFacade | undefined): Promise<void> {
+  await facade?.called(true)
   own.drop()
   // A session that it has begun in the place of the old one stays begun.
   if (facade?.pendingEnd !== 'done') own.facade = facade?.outer

@@ -39,6 +39,10 @@ export class KoaSessionFacade implements Facade {
   /** The number of sign-ins when `ctx.session` was set to null: a later sign-in is not undone. */
   #endAfter = 0
   #session: object = {}
+  /** Callbacks that are still to be called. */
+  #calls: Promise<unknown> | undefined
+  /** While a callback runs: the end that had been asked for when the callback was given. */
+  #asked: End | undefined
 
   /** Puts both facades in place: `ctx.session` and `ctx.state[stateKey]`. */
   constructor(ctx: Context, manager: SessionManager) {
@@ -64,8 +68,16 @@ export class KoaSessionFacade implements Facade {
     return this.#end === 'replaced' || this.outer?.isReplacing === true
   }
 
+  /** Waits until every callback has been called, which no handler can await: a logout of passport saves, and then regenerates. */
+  async called(hasFailed: boolean): Promise<void> {
+    // Of what failed handlers left pending, callbacks save nothing.
+    if (hasFailed && this.#calls !== undefined) this.#request.drop()
+    for (let calls: unknown; calls !== this.#calls;) await (calls = this.#calls)
+  }
+
   /** Called when the handlers have returned: carries out what they asked for by assigning to `ctx.session`. */
   async finish(): Promise<void> {
+    await this.called(false)
     this.#noticeLostWrites()
     if (this.pendingEnd === 'replaced') await this.beginReplacing()
     if (this.pendingEnd === 'ended') await this.manager.destroy()
@@ -105,9 +117,17 @@ export class KoaSessionFacade implements Facade {
   /** Calls the callback where there is one, else gives the promise. */
   settle(work: Promise<void>, callback: unknown): Promise<void> | undefined {
     if (typeof callback !== 'function') return work
-    // On a tick of its own: what a callback throws must not become a rejection of ours.
-    const call = (error: unknown): void => process.nextTick(callback, error)
-    work.then(() => call(null), call)
+    const asked = this.#asked ?? this.#end
+    // On a tick of its own: what a callback throws must not become a rejection of ours, and the ticks after it come all the same.
+    const call = (error: unknown): Promise<void> =>
+      new Promise((resolve) => {
+        process.nextTick(() => (this.#asked = asked))
+        process.nextTick(callback, error)
+        process.nextTick(() => (this.#asked = undefined))
+        process.nextTick(resolve)
+      })
+    const before = this.#calls
+    this.#calls = work.then(() => call(null), call).then(() => before)
   }
 
   regenerate(argument: unknown): Promise<void> | undefined {
@@ -125,7 +145,7 @@ export class KoaSessionFacade implements Facade {
     const past: Past = { shown: copy(), original: copy() }
     // A lifetime that was set before is meant for the new session, as in koa-session ("remember me" of a login).
     const { maxAge } = this.#request.pending
-    const end = this.#end
+    const end = this.#asked ?? this.#end
     // Before the browser has proved itself there is nothing to keep, and only a sign-in, which may follow, begins a session.
     if (this.#request.status === 'unbound') this.manager.clear()
     else await this.manager.regenerate({ keep: false })
