@@ -11,7 +11,7 @@ import { requestSessionIn, type SessionManager } from './session/manager.ts'
  * @throws {SessionError} `ERR_SESSION_ALREADY_MOUNTED` where a scope around this one has the same state key or cookie name.
  */
 export function outerScope({ request, cookie }: RequestInfo, core: Core): ContextScope | undefined {
-  const { stateKey, deviceBound } = core.settings
+  const { stateKey } = core.settings
   const around = sessionContext.getStore()
   // An async context may outlive its request: only scopes of this request count.
   if (around?.isOf(request) !== true) return
@@ -22,15 +22,6 @@ export function outerScope({ request, cookie }: RequestInfo, core: Core): Contex
         `session() is mounted twice in one request with the same ${scope.stateKey === stateKey ? `stateKey ${JSON.stringify(stateKey)}` : `cookie name ${JSON.stringify(cookie.name)}`}: remove one, or give it another stateKey and another cookie.name`,
       )
     }
-    // What a browser sends to that path reaches only the outer one.
-    if (
-      deviceBound !== undefined &&
-      requestSessionIn(scope.session)?.core.settings.deviceBound?.path === deviceBound.path
-    )
-      core.events.notice(
-        'DEVICE_BOUND_PATH',
-        'the session() around this one answers browsers at the same deviceBound.path, so no session of this one is ever bound: give each a path of its own',
-      )
   }
   return around
 }

@@ -14,6 +14,9 @@ import { isSignedBy, parseProof, unquoted, type Proof, type PublicKey } from './
 
 type Route = 'register' | 'refresh'
 
+/** The middlewares that a request has passed, in whichever app, by their paths. */
+const passed = new WeakMap<object, Map<string, BindingSettings>>()
+
 const ROUTES: readonly Route[] = ['register', 'refresh']
 
 /** A request that came through Koa's chain. */
@@ -50,6 +53,15 @@ export function deviceRoutes(core: Core, settings: BindingSettings): DeviceRoute
     }
   }
   return (ctx) => {
+    // What a browser sends to that path reaches only the outer one, also where it skips this request.
+    const around = passed.get(ctx.req) ?? new Map<string, BindingSettings>()
+    passed.set(ctx.req, around)
+    if ((around.get(settings.path) ?? settings) !== settings)
+      core.events.notice(
+        'DEVICE_BOUND_PATH',
+        'the session() around this one answers browsers at the same deviceBound.path, so no session of this one is ever bound: give each a path of its own',
+      )
+    else around.set(settings.path, settings)
     if (!ctx.originalUrl.startsWith(settings.path)) return
     const [asked] = ctx.originalUrl.split('?', 1)
     const route = ROUTES.find((one) => asked === `${settings.path}/${one}`)

@@ -43,7 +43,10 @@ export class Requests {
     const ring = keys?.current() ?? this.#keyringOf()
     // Before the first Koa request there is no ctx to ask with, and the request counts as a use.
     const canAsk = ctx !== undefined || this.#app !== undefined
-    const asked = isPassive ?? (canAsk && passive?.(ctx ?? this.contextOf(request)) === true)
+    // The browser's own refresh, which an inner session() answers, is no use of this session either. The header alone would let a
+    // thief hide every use.
+    const isRefresh = 'sec-secure-session-id' in request.headers && /^[^?]*\/refresh$/.test(request.url ?? '')
+    const asked = isPassive ?? (isRefresh || (canAsk && passive?.(ctx ?? this.contextOf(request)) === true))
     // The ctx of a socket of koa-websocket has no response, so its request is as one outside the chain. The type is wrong
     // for such a socket at a path of `deviceBound`, which fails: nothing could answer it.
     return { request, cookie, keyring: ring, ctx: (ctx?.res && ctx) as Ctx, isPassive: asked }
