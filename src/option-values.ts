@@ -233,8 +233,9 @@ export function bindingOf(given: unknown): BindingSettings | undefined {
   checkText(
     path,
     `${at}.path`,
-    /^(?=.{1,256}$)(?!.*\/(?:\.|%2[Ee]){1,2}(?:\/|$))(?:\/[!$&'()*+,\-.0-9:=@A-Z_a-z~%]+)+$/,
-    'a path of printable characters that begins with / and does not end with it, without a query and without . and ..',
+    // Chromium resolves escapes before it sends its request: those are left that are made again.
+    /^(?=.{1,256}$)(?!.*\/\.{1,2}(?:\/|$))(?:\/(?:[!$&'()*+,\-.0-9:=@A-Z_a-z~]|%20|%[89A-F][0-9A-F])+)+$/,
+    'a path of printable characters that begins with / and does not end with it, without a query, . and .., and with no escapes but %20 and those of non-ASCII characters, in capitals',
   )
   return { within, path }
 }
