@@ -27,7 +27,7 @@ export function warnOfSettings(settings: Settings, events: Events): void {
   if (deviceBound !== undefined && typeof cookie === 'object' && !canBeBound(cookie))
     events.notice(
       'DEVICE_BOUND_PARTITIONED',
-      'options.deviceBound has no effect on a partitioned cookie, beside which browsers keep no proof: drop one of the two',
+      'options.deviceBound has no effect on a cookie that is partitioned, or whose name begins with __Host-Http-: browsers keep no proof beside it',
     )
   if (store.limits !== undefined) events.notice('STORE_LIMITS', store.limits)
   warnOfMemoryStore(settings, events)

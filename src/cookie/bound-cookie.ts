@@ -29,9 +29,9 @@ function boundCookieOf(cookie: CookieSettings): CookieSettings {
   }
 }
 
-/** Whether a browser can keep the proof beside the session's cookie: browsers keep no proof for partitioned cookies. */
-export function canBeBound({ attributes }: CookieSettings): boolean {
-  return !attributes.includes('; Partitioned')
+/** Whether browsers keep a proof beside the session's cookie: not for partitioned cookies, nor, in Chromium, for this name prefix. */
+export function canBeBound({ name, attributes }: CookieSettings): boolean {
+  return !attributes.includes('; Partitioned') && !/^__host-http-/i.test(name)
 }
 
 /** Whether a request has a second cookie for that session cookie, valid or not. */
