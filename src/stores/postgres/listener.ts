@@ -15,6 +15,8 @@ export interface PostgresSubscriber {
   removeListener(event: string, listener: (...args: any[]) => void): unknown
   connect?(): Promise<unknown>
   end?(): Promise<unknown>
+  /** Of a connection of a Pool. */
+  release?(destroy: boolean): unknown
 }
 
 /** A pg Client that belongs to the store alone, or a function that makes one whenever the store needs it. */
@@ -120,7 +122,10 @@ export class Listener {
   /** The Client that the store was given, or a new one. A new one that comes too late is ended, as another one is made by then. */
   async #client(): Promise<PostgresSubscriber> {
     if (typeof this.#source !== 'function') return this.#source
-    const making = Promise.resolve(this.#source())
+    // A Pool, which is the app's, would give LISTEN to one of its connections and hear nothing over the next.
+    const making = Promise.resolve(this.#source()).then((made) =>
+      'totalCount' in made ? Promise.reject(new Error()) : made,
+    )
     try {
       return await this.#within(making)
     } catch (error) {
@@ -236,5 +241,9 @@ function ask(line: Line, text: string): Promise<unknown> {
 /** Ends a connection that the store made, without waiting for it. Its later errors are ignored. */
 function retire(client: PostgresSubscriber): void {
   client.on('error', () => undefined)
-  void Promise.resolve(client.end?.()).catch(() => undefined)
+  // One of `pool.connect()` would go on taking up a place in its Pool.
+  const end = () => (client.release ? client.release(true) : client.end?.())
+  void Promise.resolve()
+    .then(end)
+    .catch(() => undefined)
 }
