@@ -16,6 +16,7 @@ import { MAX_SWEEP } from './limits.ts'
 import { Sender, type MysqlConnection, type MysqlPool } from './mysql/sender.ts'
 import { BATCH, DONE, schema, STALE, statements, type Statements } from './mysql/statements.ts'
 import { bytes, fitting, recordValues, text, toRecord, type Row } from './mysql/values.ts'
+import { present } from './text.ts'
 
 export type { MysqlConnection, MysqlPool, MysqlQuery } from './mysql/sender.ts'
 
@@ -213,7 +214,7 @@ const SAFE_UPDATES = 1175
 const CLOCK = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(3)) DIV 1000 AS now"
 
 function isLive(row: Row, now: number): boolean {
-  return Number(row.expires_at) > now
+  return Number(present(row.expires_at)) > now
 }
 
 function portionOf(limit: number): number {

@@ -1,6 +1,7 @@
 // Text in the columns of SQL databases. It is UTF-8 there, which has no half of a surrogate pair; PostgreSQL takes no NUL, and
 // libsql reads only up to the first one. Text that would come back changed is kept as JSON behind a mark; equal texts stay
 // equal, so that owners are still found.
+import { SessionError } from '../errors.ts'
 import { CorruptRecord } from '../store.ts'
 
 const MARK = '\u0001'
@@ -61,4 +62,13 @@ export function toAscii(text: string): string {
 /** Whether a database of any encoding can hold the text. */
 export function isAscii(text: string): boolean {
   return !/[\u0080-\uffff]/.test(text)
+}
+
+/** @throws {SessionError} for a column that is not there: the client names columns otherwise, and no session has ended. */
+export function present<Value>(value: Value): Value {
+  if (value !== undefined) return value
+  throw new SessionError(
+    'ERR_SESSION_STORE',
+    'the client of the store answered with rows without the columns asked for: let it keep their names',
+  )
 }

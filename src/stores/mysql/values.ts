@@ -2,7 +2,7 @@
 // would change is sent; and a row that is no record is not taken for one.
 import { isUtf8 } from 'node:buffer'
 import { CorruptRecord, type SessionRecord } from '../../store.ts'
-import { fromText, toText } from '../text.ts'
+import { fromText, present, toText } from '../text.ts'
 
 /** A value for the server. Never text, for which character sets and quoting rules would matter. */
 export type Value = Buffer | number | null
@@ -36,7 +36,7 @@ export function toRecord(row: Row): SessionRecord {
     key: text(row.key),
     version: number(row.version),
     // A Buffer from mysql2 may be a view of shared memory, so the record gets a copy.
-    payload: row.payload === null ? new Uint8Array(bytes(row.payload_bytes ?? Buffer.alloc(0))) : text(row.payload),
+    payload: row.payload === null ? new Uint8Array(bytes(present(row.payload_bytes) ?? '')) : text(row.payload),
     owner: row.owner === null ? undefined : text(row.owner),
     createdAt: number(row.created_at),
     lastSeenAt: number(row.last_seen_at),
@@ -47,7 +47,7 @@ export function toRecord(row: Row): SessionRecord {
 
 export function bytes(value: unknown): Buffer {
   if (Buffer.isBuffer(value)) return value
-  if (typeof value === 'string') return Buffer.from(value)
+  if (typeof present(value) === 'string') return Buffer.from(value as string)
   throw new CorruptRecord('a column holds no bytes')
 }
 
@@ -73,7 +73,7 @@ export function withLiterals(sql: string, values: readonly Value[]): string {
 
 /** Whole numbers come as text. One of 2^53 or more would be rounded to another number, so it is corrupt. */
 function number(value: unknown): number {
-  const parsed = Number(value)
+  const parsed = Number(present(value))
   if (value === null || !Number.isSafeInteger(parsed)) throw new CorruptRecord('a column holds no whole number')
   return parsed
 }

@@ -1,6 +1,6 @@
 // Rows of a SQLite table. Its columns take values of any type, and a row that is no record must not pass for one.
 import { CorruptRecord, type SessionRecord } from '../../store.ts'
-import { fromText } from '../text.ts'
+import { fromText, present } from '../text.ts'
 
 // Any value that an app, a disk fault or a manual edit may have left in a column. node:sqlite gives bytes as a Uint8Array,
 // better-sqlite3 as a Buffer, libsql as a Buffer or an ArrayBuffer.
@@ -36,7 +36,7 @@ export function versionIn(row: Row): number {
 }
 
 function toWhole(value: Stored): number {
-  const number = typeof value === 'bigint' ? Number(value) : value
+  const number = typeof value === 'bigint' ? Number(value) : present(value)
   if (typeof number === 'number' && Number.isSafeInteger(number)) return number
   throw new CorruptRecord('a column of whole numbers holds something else')
 }
@@ -48,15 +48,16 @@ function toOptional(value: Stored): string | undefined {
 function toPayload(value: Stored, isText: Stored): string | Uint8Array {
   if (typeof value === 'string') return fromText(value)
   // A number, which no store writes, becomes text that cannot be read as a payload.
-  if (typeof value !== 'object' || value === null) return String(value)
+  if (typeof value !== 'object' || value === null) return String(present(value))
   return Number(isText ?? 0) === 1 ? fromText(rawText(value)) : new Uint8Array(bytesOf(value))
 }
 
 function rawText(value: Stored): string {
   if (typeof value === 'string') return value
-  if (typeof value !== 'object' || value === null) throw new CorruptRecord('a column of text holds something else')
+  const bytes = present(value)
+  if (typeof bytes !== 'object' || bytes === null) throw new CorruptRecord('a column of text holds something else')
   try {
-    return utf8.decode(value)
+    return utf8.decode(bytes)
   } catch (cause) {
     throw new CorruptRecord('a text is no UTF-8', { cause })
   }
