@@ -26,6 +26,26 @@ testWithServer('a write inside a transaction of the app is an error: nobody has 
   await t.throwsAsync(off.create(keyed('a'), NOW), { message: /autocommit/ })
 })
 
+testWithServer(
+  'a connection that the app gave back with an open transaction fails one write, and is given up',
+  async (t) => {
+    const table = freshName()
+    const [one, store] = [clients.pool({ connectionLimit: 1 }), new MysqlStore(pool, { table })]
+    await store.create(keyed('a'), NOW)
+    const given = await one.getConnection()
+    await given.beginTransaction()
+    given.release()
+    const leaking = new MysqlStore(one, { table })
+    t.is((await leaking.read('a', NOW))?.version, 1)
+    await store.replace(keyed('a', { version: 2 }), 1, NOW)
+
+    await t.throwsAsync(leaking.create(keyed('b'), NOW), { message: /transaction/ })
+
+    t.is((await leaking.read('a', NOW))?.version, 2)
+    t.true(await leaking.create(keyed('b'), NOW))
+  },
+)
+
 testWithServer('processes that start together make the table once', async (t) => {
   const table = freshName()
   const stores = Array.from({ length: 8 }, () => new MysqlStore(clients.pool({ connectionLimit: 1 }), { table }))
@@ -63,7 +83,8 @@ testWithServer('a table that could not be made is made by a later call', async (
   await pool.query(`CREATE USER ${other} IDENTIFIED BY 'x'`)
   await pool.query(`GRANT SELECT, INSERT ON test.* TO ${other}`)
   const store = new MysqlStore(clients.pool({ user: other, password: 'x' }), { table })
-  await t.throwsAsync(store.create(keyed('a'), NOW), { code: 'ER_TABLEACCESS_DENIED_ERROR' as never })
+  const denied = { code: 'ER_TABLEACCESS_DENIED_ERROR' as never, message: /rights .* create .* mysqlSchema/ }
+  await t.throwsAsync(store.create(keyed('a'), NOW), denied)
 
   await pool.query(`GRANT CREATE ON test.${table} TO ${other}`)
 
@@ -265,3 +286,22 @@ async function waitingForALock(table: string, count: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
+
+testWithServer(
+  'what is read in a transaction that the app left open may have ended, until a write meets it',
+  async (t) => {
+    const table = freshName()
+    const [one, store] = [clients.pool({ connectionLimit: 1 }), new MysqlStore(pool, { table })]
+    await store.create(keyed('a'), NOW)
+    const given = await one.getConnection()
+    await given.beginTransaction()
+    given.release()
+    const leaking = new MysqlStore(one, { table })
+    t.truthy(await leaking.read('a', NOW))
+    t.true(await store.delete('a'))
+
+    t.truthy(await leaking.read('a', NOW))
+    await t.throwsAsync(leaking.delete('a'), { message: /transaction/ })
+    t.is(await leaking.read('a', NOW), undefined)
+  },
+)

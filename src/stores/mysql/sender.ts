@@ -76,6 +76,10 @@ const USED_UP: ReadonlySet<unknown> = new Set([1153, 1290, 1792, 1836])
 const UNKNOWN_TABLE = 1146
 const UNKNOWN_COLUMN = 1054
 const NO_DEFAULT = 1364
+// A missing right. The server's message, which is not shown, would say which.
+const DENIED: ReadonlySet<unknown> = new Set([1044, 1142])
+const RIGHTS =
+  ': the table of the MysqlStore needs the rights to select, insert, update and delete, and to create it if it is missing; or make it from mysqlSchema()'
 
 const IN_TRANSACTION = 1
 
@@ -98,10 +102,10 @@ export class Sender {
   }
 
   async write(statement: Statement): Promise<Written> {
-    const answer = (await this.#run(statement)) as Partial<Record<keyof Written | 'serverStatus', unknown>>
+    const answer = (await this.#run(statement)) as Partial<Record<keyof Written, unknown>>
     const written = { affectedRows: Number(answer.affectedRows), insertId: Number(answer.insertId) }
     if (Number.isNaN(written.affectedRows) || Number.isNaN(written.insertId)) throw unexpected()
-    if ((Number(answer.serverStatus) & IN_TRANSACTION) !== 0) {
+    if (isInTransaction(answer)) {
       throw new SessionError(
         'ERR_SESSION_STORE',
         'a session was written inside a transaction that is still open: give the MysqlStore connections of its own, with ' +
@@ -153,9 +157,10 @@ export class Sender {
     })
     let isGood = false
     try {
-      const answer = await Promise.race([connection[verb](askedOf(connection)), silence])
-      isGood = true
-      return firstOf(answer)
+      const answer = firstOf(await Promise.race([connection[verb](askedOf(connection)), silence]))
+      // Given back with a transaction of the app, it would fail each write, and show each read an old state.
+      isGood = !isInTransaction(answer)
+      return answer
     } catch (error) {
       isGood = !(error instanceof Silence) && !USED_UP.has(serverErrorNumber(error))
       throw error
@@ -187,6 +192,11 @@ class Silence extends Error {
   }
 }
 
+/** Of a write; rows have no status. */
+function isInTransaction(answer: unknown): boolean {
+  return (Number((answer as { serverStatus?: unknown }).serverStatus) & IN_TRANSACTION) !== 0
+}
+
 /** mysql2 answers with a pair: the rows or the result of a write, and the columns. */
 function firstOf(answer: unknown): unknown {
   if (!Array.isArray(answer) || typeof answer[0] !== 'object' || answer[0] === null) throw unexpected()
@@ -214,7 +224,7 @@ function discreet(error: unknown): unknown {
   const errno = serverErrorNumber(error)
   if (errno === undefined) return error
   const { code, sqlState } = error as { code?: unknown; sqlState: string }
-  const message = `the server answered ${String(code)} (${errno}, SQLSTATE ${sqlState})`
+  const message = `the server answered ${String(code)} (${errno}, SQLSTATE ${sqlState})${DENIED.has(errno) ? RIGHTS : ''}`
   const cause = Object.assign(new Error(message), { code, errno, sqlState })
   if (errno !== UNKNOWN_COLUMN && errno !== NO_DEFAULT) return cause
   return new SessionError(
