@@ -218,6 +218,8 @@ export class SqliteStore implements SessionStore {
   close(): void {
     this.#checkpoints?.close()
     this.#own?.close()
+    // A verb prepares its statements again, and node:sqlite says then that the database is not open.
+    if (this.#own !== undefined) this.#statements = undefined
     this.#own = undefined
   }
 
