@@ -23,6 +23,7 @@ import {
   readable,
   readableOwner,
 } from './redis/record.ts'
+import { noticeEviction } from './redis/eviction.ts'
 import { isWrongType, PortionReader } from './redis/portion-reader.ts'
 import { CREATE, DELETE, LONGEST, REPLACE, runScript, TOUCH, type Script } from './redis/scripts.ts'
 import { feedOf, type RedisSubscriber } from './redis/feeds.ts'
@@ -258,6 +259,7 @@ export class RedisStore implements SessionStore {
   }
 
   serverTime(): Promise<number> {
+    noticeEviction(this.#connection, this.#prefix)
     return this.#connection.ask(['TIME'], this.#prefix, (answer) => {
       const [seconds, microseconds] = textsOf(answer)
       return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
