@@ -11,6 +11,76 @@ const redis = (name, before, after) => ({
 
 export const mutants = [
   m(
+    'null that came after a callback was given is undone by it',
+    'compat/koa-session.ts',
+    'const asked = this.#asked ?? this.#end',
+    'const asked = undefined',
+    'compat/callbacks',
+  ),
+  m(
+    'a callback of a failed handler saves what that left pending',
+    'compat/koa-session.ts',
+    'if (hasFailed && this.#calls !== undefined) this.#request.drop()',
+    '',
+    'compat/callbacks',
+  ),
+  m(
+    'a header hides any use of a session',
+    'session/requests.ts',
+    " && /^[^?]*\\/refresh$/.test(request.url ?? '')",
+    '',
+    'device-bound/two-bound',
+  ),
+  m(
+    'a callback of a callback is not waited for',
+    'compat/koa-session.ts',
+    'for (let calls: unknown; calls !== this.#calls;) await (calls = this.#calls)',
+    'await this.#calls',
+    'compat/passport-not-awaited',
+  ),
+  m(
+    'callbacks are not waited for where a handler fails',
+    'middleware.ts',
+    'await facade?.called(true)\n        await dropPending(own, error)',
+    'await dropPending(own, error)',
+    'compat/passport-not-awaited',
+  ),
+  m(
+    'a refresh of an inner session counts as a use of the outer one',
+    'session/requests.ts',
+    'isRefresh ||',
+    '',
+    'device-bound/two-bound',
+  ),
+  m(
+    'a path of deviceBound may hold escapes that a browser resolves',
+    'option-values.ts',
+    '%20|%[89A-F][0-9A-F]',
+    '%[0-9A-F]{2}',
+    'unit/device-path',
+  ),
+  m(
+    'a row without a column ends its session',
+    'stores/text.ts',
+    'if (value !== undefined) return value\n',
+    'return value\n',
+    'stores/renamed-columns',
+  ),
+  m(
+    'a MySQL row without an instant ends its session',
+    'stores/mysql/values.ts',
+    'Number(present(value))',
+    'Number(value)',
+    'stores/renamed-columns',
+  ),
+  m(
+    'a SQLite row without an instant ends its session',
+    'stores/sqlite/rows.ts',
+    'Number(value) : present(value)',
+    'Number(value) : value',
+    'stores/renamed-columns',
+  ),
+  m(
     'what data hands out for the first time after the commit can be written to',
     'session/data.ts',
     "(session?.phase ?? 'open') !== 'open'",
@@ -1863,10 +1933,10 @@ export const mutants = [
   m(
     'an error gets a note of ours',
     'middleware.ts',
-    `{
+    `
         await dropPending(own, error)
         throw error`,
-    `{
+    `
         Object.assign(error, { hasSession: await dropPending(own, error) })
         throw error`,
     'http/errors',
