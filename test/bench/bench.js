@@ -8,6 +8,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { AS_IF_BUSY } from './harness/child.js'
 import { temporaryFolder } from './harness/services.js'
 import { page } from './report/page.js'
 import { plot } from './report/plot.js'
@@ -60,7 +61,7 @@ async function measureUnder(node, part) {
   if (result.rows === undefined && result.missing)
     return say(`not measured, no ${result.missing} on this machine; the results stay as they are\n`)
   const text = JSON.stringify(
-    { part, node: version, machine: machine(), load: Number(load.toFixed(1)), ...result },
+    { part, node: version, flags: [AS_IF_BUSY], machine: machine(), load: Number(load.toFixed(1)), ...result },
     null,
     1,
   )

@@ -13,7 +13,12 @@ export function page(results) {
     const load = (run) => {
       if (run.load === undefined) return ''
       const isBusy = run.load > 2 * Number.parseInt(run.machine, 10)
-      return `Load average of the machine before: ${run.load}.${isBusy ? ' **Too busy for figures to rely on.**' : ''}\n\n`
+      const busy = isBusy ? ' **Too busy for figures to rely on.**' : ''
+      // The results of before say nothing of it.
+      const reducer = run.flags
+        ? ''
+        : ` With V8's memory reducer: [what that does](TRIED.md#what-waiting-for-a-turn-does).`
+      return `Load average of the machine before: ${run.load}.${busy}${reducer}\n\n`
     }
     const shown = runs.map((run) => `### ${title}, Node ${run.node}\n\n${load(run)}${section(run)}`)
     sections.push([`## ${title}`, text, `\`npm run bench -- ${part}\``, ...shown].join('\n\n'))
