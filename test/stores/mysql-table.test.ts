@@ -26,23 +26,41 @@ testWithServer('a write inside a transaction of the app is an error: nobody has 
   await t.throwsAsync(off.create(keyed('a'), NOW), { message: /autocommit/ })
 })
 
+/** A store whose only connection the app gave back with an open transaction, and one beside it; `a` is stored. */
+async function leaking(): Promise<readonly [leaking: MysqlStore, store: MysqlStore]> {
+  const table = freshName()
+  const [one, store] = [clients.pool({ connectionLimit: 1 }), new MysqlStore(pool, { table })]
+  await store.create(keyed('a'), NOW)
+  const given = await one.getConnection()
+  await given.beginTransaction()
+  given.release()
+  return [new MysqlStore(one, { table }), store]
+}
+
 testWithServer(
   'a connection that the app gave back with an open transaction fails one write, and is given up',
   async (t) => {
-    const table = freshName()
-    const [one, store] = [clients.pool({ connectionLimit: 1 }), new MysqlStore(pool, { table })]
-    await store.create(keyed('a'), NOW)
-    const given = await one.getConnection()
-    await given.beginTransaction()
-    given.release()
-    const leaking = new MysqlStore(one, { table })
-    t.is((await leaking.read('a', NOW))?.version, 1)
-    await store.replace(keyed('a', { version: 2 }), 1, NOW)
+    const [store, beside] = await leaking()
+    t.is((await store.read('a', NOW))?.version, 1)
+    await beside.replace(keyed('a', { version: 2 }), 1, NOW)
 
-    await t.throwsAsync(leaking.create(keyed('b'), NOW), { message: /transaction/ })
+    await t.throwsAsync(store.create(keyed('b'), NOW), { message: /transaction/ })
 
-    t.is((await leaking.read('a', NOW))?.version, 2)
-    t.true(await leaking.create(keyed('b'), NOW))
+    t.is((await store.read('a', NOW))?.version, 2)
+    t.true(await store.create(keyed('b'), NOW))
+  },
+)
+
+testWithServer(
+  'what is read in a transaction that the app left open may have ended, until a write meets it',
+  async (t) => {
+    const [store, beside] = await leaking()
+    t.truthy(await store.read('a', NOW))
+    t.true(await beside.delete('a'))
+
+    t.truthy(await store.read('a', NOW))
+    await t.throwsAsync(store.delete('a'), { message: /transaction/ })
+    t.is(await store.read('a', NOW), undefined)
   },
 )
 
@@ -286,22 +304,3 @@ async function waitingForALock(table: string, count: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
-
-testWithServer(
-  'what is read in a transaction that the app left open may have ended, until a write meets it',
-  async (t) => {
-    const table = freshName()
-    const [one, store] = [clients.pool({ connectionLimit: 1 }), new MysqlStore(pool, { table })]
-    await store.create(keyed('a'), NOW)
-    const given = await one.getConnection()
-    await given.beginTransaction()
-    given.release()
-    const leaking = new MysqlStore(one, { table })
-    t.truthy(await leaking.read('a', NOW))
-    t.true(await store.delete('a'))
-
-    t.truthy(await leaking.read('a', NOW))
-    await t.throwsAsync(leaking.delete('a'), { message: /transaction/ })
-    t.is(await leaking.read('a', NOW), undefined)
-  },
-)

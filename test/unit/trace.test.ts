@@ -28,10 +28,6 @@ function listen(t: ExecutionContext, name: string): { kinds: string[]; contexts:
   return { kinds, contexts }
 }
 
-test.serial('a span says that nobody has subscribed', (t) => {
-  t.false(spans.store.hasSubscribers)
-})
-
 test.serial('a span of an answer at once has a start and an end, and no result', (t) => {
   const { kinds, contexts } = listen(t, 'store')
   const context = { operation: 'read' }
