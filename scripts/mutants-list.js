@@ -1748,8 +1748,8 @@ export const mutants = [
   m(
     'updateAll() passes over a session that gets a new id',
     'sessions.ts',
-    "'ERR_SESSION_GONE') throw error key = await",
-    "'ERR_SESSION_GONE') throw error\n        key = undefined && await",
+    "'ERR_SESSION_GONE') throw error return currentKeyOf",
+    "'ERR_SESSION_GONE') throw error\n      return undefined && currentKeyOf",
     'scenes/outside',
   ),
   m(

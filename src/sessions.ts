@@ -94,57 +94,39 @@ export async function updateAll(
   const updated = new Set<string>()
   const predecessors = new Map<string, string | undefined>()
   const since = core.settings.now()
-  // All keys first: a session that gets a new id after its update must not be updated again.
-  for (const [at, key] of [...(await keysOf(core, owner))].entries()) {
-    await turnAfter(at)
-    const now = await updateOne(core, owner, key, fn, done, predecessors, since)
-    if (now !== undefined) updated.add(now)
-  }
-  return sessionsOf(updated, predecessors)
-}
-
-/** Updates a session, or the one that took its place meanwhile. Gives the updated key; `undefined` if nothing was updated. */
-async function updateOne(
-  core: Core,
-  owner: string,
-  listed: string,
-  fn: (data: object, publicId: string) => unknown,
-  done: Set<string>,
-  predecessors: Map<string, string | undefined>,
-  since: number,
-): Promise<string | undefined> {
-  let key: string | undefined = listed
-  for (let moves = 0; key !== undefined && moves < MAX_MOVES; moves++) {
-    if (done.has(key)) return
+  /** Updates a session. Gives the key of the one that took its place meanwhile, which is to be updated instead. */
+  const updateOne = async (key: string): Promise<string | undefined> => {
     done.add(key)
-    const publicId = key
     const run = { hasBegun: false, hasThrown: false }
+    const change = async (data: object, record?: SessionRecord): Promise<unknown> => {
+      run.hasBegun = true
+      run.hasThrown = false
+      if (record !== undefined) predecessors.set(key, readMetadata(record)?.predecessor)
+      try {
+        return await fn(data, key)
+      } catch (error) {
+        run.hasThrown = true
+        throw error
+      }
+    }
     try {
-      await updateRecord(
-        core,
-        publicId,
-        async (data, record) => {
-          run.hasBegun = true
-          run.hasThrown = false
-          if (record !== undefined) predecessors.set(publicId, readMetadata(record)?.predecessor)
-          try {
-            return await fn(data, publicId)
-          } catch (error) {
-            run.hasThrown = true
-            throw error
-          }
-        },
-        owner,
-      )
-      return publicId
+      await updateRecord(core, key, change, owner)
+      updated.add(key)
     } catch (error) {
       if (run.hasThrown || !(error instanceof SessionError)) throw error
       // If the function has run, what it made of data is refused, as in update().
       if (UNUSABLE.has(error.code) && refusesData(error) && !run.hasBegun) return
       if (error.code !== 'ERR_SESSION_GONE') throw error
-      key = await currentKeyOf(core, publicId, done, since)
+      return currentKeyOf(core, key, done, since)
     }
   }
+  // All keys first: a session that gets a new id after its update must not be updated again.
+  for (const [at, listed] of [...(await keysOf(core, owner))].entries()) {
+    await turnAfter(at)
+    let key: string | undefined = listed
+    for (let moves = 0; key !== undefined && !done.has(key) && moves < MAX_MOVES; moves++) key = await updateOne(key)
+  }
+  return sessionsOf(updated, predecessors)
 }
 
 /**
