@@ -122,6 +122,11 @@ export const storeClosedError: () => SessionError = saying(
   'the session middleware is closed: stop the server first, for no request with a session is served after close()',
 )
 
+/** `ERR_SESSION_STORE`. */
+export function storeFailure(message: string, options?: ErrorOptions): SessionError {
+  return new SessionError('ERR_SESSION_STORE', message, options)
+}
+
 /** The store cannot do what these methods need. */
 export function unsupportedError(lack: string, verbs: string): SessionError {
   return new SessionError(

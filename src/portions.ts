@@ -1,6 +1,6 @@
 // Work on many items: in portions, a few at a time, with turns of the event loop in between, and with a limit.
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { SessionError } from './errors.ts'
+import { storeFailure } from './errors.ts'
 
 /** Yields to the event loop; also where a test has replaced the global timers. */
 export { nextTurn }
@@ -39,7 +39,7 @@ export async function* portions<Page extends { readonly cursor: string | undefin
     if ((steps & (steps - 1)) === 0) remembered = cursor
     await nextTurn()
   }
-  throw new SessionError('ERR_SESSION_STORE', 'the session store gives its portions in a circle: no end would come')
+  throw storeFailure('the session store gives its portions in a circle: no end would come')
 }
 
 /**

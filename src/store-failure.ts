@@ -1,7 +1,7 @@
 // Names store failures and turns them into errors. The message of a store's error may quote what was sent to the store, which may
 // be data, so only codes, names of classes and words of a fixed list are ever shown.
 import { WrongAnswer } from './answers.ts'
-import { SessionError } from './errors.ts'
+import { SessionError, storeFailure } from './errors.ts'
 import type { Events } from './events.ts'
 import type { SessionRecord } from './store.ts'
 
@@ -46,10 +46,10 @@ function told(
   if (events.channels['store-error'].hasSubscribers) {
     const { key: publicId, owner } = typeof subject === 'object' ? subject : { key: subject }
     // Without the cause: listeners may print the error.
-    const error = new SessionError('ERR_SESSION_STORE', message)
+    const error = storeFailure(message)
     events.emit('store-error', { publicId, owner, operation, kind, error })
   }
-  return new SessionError('ERR_SESSION_STORE', message, options)
+  return storeFailure(message, options)
 }
 
 /**

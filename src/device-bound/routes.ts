@@ -1,7 +1,7 @@
 // The two routes at which a browser registers its key and refreshes its proof. The browser sends these requests by itself, and
 // no handler of the app sees them. They are not user activity: what they store moves no timeout.
 import type { Context } from 'koa'
-import { SessionError } from '../errors.ts'
+import { SessionError, storeFailure } from '../errors.ts'
 import { recordOf, type Binding, type Metadata } from '../record/record.ts'
 import type { Core, RequestInfo } from '../session/core.ts'
 import { changeNewest } from '../session/retry.ts'
@@ -193,7 +193,7 @@ function confirm(core: Core, { within, path }: BindingSettings, info: RouteInfo,
 /** A change that others overtook at every try counts as an outage: a 409 would make the browser forget its key. */
 function throwOutage(error: unknown): never {
   if (!(error instanceof SessionError) || error.code !== 'ERR_SESSION_CONFLICT') throw error
-  throw new SessionError('ERR_SESSION_STORE', error.message)
+  throw storeFailure(error.message)
 }
 
 /** Whether a refresh is for that binding. A refresh that names no binding is for that of its session. */

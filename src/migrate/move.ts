@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { liveRecord, recordPage, replaced, yesOrNo } from '../answers.ts'
 import { inTime } from '../deadlines.ts'
-import { invalidMix, SessionError } from '../errors.ts'
+import { invalidMix, SessionError, storeFailure } from '../errors.ts'
 import { assertNames, callable, clockOf } from '../option-functions.ts'
 import { storeOf } from '../option-values.ts'
 import { endedRecord } from '../record/tombstone.ts'
@@ -243,8 +243,7 @@ async function ask<Answer>(call: () => unknown, check: (answer: unknown) => Answ
     })
     return check(answer)
   } catch (cause) {
-    throw new SessionError(
-      'ERR_SESSION_STORE',
+    throw storeFailure(
       'a store failed while sessions were moved: error.cause says why. What was moved stays moved, and a second call moves the rest',
       { cause },
     )

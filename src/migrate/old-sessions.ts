@@ -5,7 +5,7 @@ import type { Context } from 'koa'
 import { cookieOf, isNotFound } from '../adapters/express.ts'
 import { errorOf, MAX_TTL } from '../adapters/key-value-store.ts'
 import { inTime } from '../deadlines.ts'
-import { invalidType, SessionError } from '../errors.ts'
+import { invalidType, storeFailure } from '../errors.ts'
 import { assertNames } from '../option-functions.ts'
 
 /** What an old session held. */
@@ -240,7 +240,7 @@ async function answered(call: () => unknown): Promise<unknown> {
       throw new Error(`no answer within ${TIMEOUT} ms`)
     })
   } catch (cause) {
-    throw new SessionError('ERR_SESSION_STORE', 'the store of the old sessions failed: error.cause says why', { cause })
+    throw storeFailure('the store of the old sessions failed: error.cause says why', { cause })
   }
 }
 

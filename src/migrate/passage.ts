@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Context } from 'koa'
 import { isWebSocket } from '../cookie/cross-site.ts'
 import { atMost } from '../deadlines.ts'
-import { headersSentError, invalidMix, SessionError } from '../errors.ts'
+import { headersSentError, invalidMix, SessionError, storeFailure } from '../errors.ts'
 import { MAX_COOKIE_AGE } from '../record/lifetime.ts'
 import { assertSameSite } from '../session/cross-site.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
@@ -283,10 +283,7 @@ export class Passage<Data extends object> {
       if (claim.kind === 'taken') return this.#join(old, claim)
       await pause(POLL)
     }
-    throw new SessionError(
-      'ERR_SESSION_STORE',
-      'another request takes the same old session over, and has not finished within ten seconds',
-    )
+    throw storeFailure('another request takes the same old session over, and has not finished within ten seconds')
   }
 
   /**

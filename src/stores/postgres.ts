@@ -8,7 +8,7 @@
 // and does not manage connections. Instants are numbers in the table as in a record, so no time zone of a server or a session can
 // shift them.
 import { checkFlag, checkOptions } from '../checks.ts'
-import { SessionError } from '../errors.ts'
+import { SessionError, storeFailure } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { MAX_SWEEP } from './limits.ts'
 import { discreet, sender, sqlState, type PGliteClient, type PostgresClient, type Send } from './postgres/client.ts'
@@ -157,10 +157,7 @@ export class PostgresStore implements SessionStore {
       if (Number(answer.version) !== version) return 'stale'
       // The record had this version when the statement began, and was changed or removed while the statement waited for the row.
     }
-    throw new SessionError(
-      'ERR_SESSION_STORE',
-      `a record changed under each of ${RETRIES} replaces: nothing was written`,
-    )
+    throw storeFailure(`a record changed under each of ${RETRIES} replaces: nothing was written`)
   }
 
   async touch(key: string, version: number, lastSeenAt: number, expiresAt: number, now: number): Promise<boolean> {

@@ -8,7 +8,7 @@
 // SQLite wait: if another process holds the lock, the verb becomes a promise that tries again.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { checkFlag, checkOptions } from '../checks.ts'
-import { SessionError } from '../errors.ts'
+import { storeFailure } from '../errors.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { MAX_SWEEP } from './limits.ts'
 import { CheckpointKeeper } from './sqlite/checkpoints.ts'
@@ -161,7 +161,7 @@ export class SqliteStore implements SessionStore {
         if (versionIn(live) !== version) return 'stale'
         // Another process removed and created the record between the two statements: neither answer would be true.
       }
-      throw new SessionError('ERR_SESSION_STORE', 'a record changed under each of many replaces: nothing was written')
+      throw storeFailure('a record changed under each of many replaces: nothing was written')
     })
   }
 

@@ -1,7 +1,7 @@
 // Text in the columns of SQL databases. It is UTF-8 there, which has no half of a surrogate pair; PostgreSQL takes no NUL, and
 // libsql reads only up to the first one. Text that would come back changed is kept as JSON behind a mark; equal texts stay
 // equal, so that owners are still found.
-import { SessionError } from '../errors.ts'
+import { storeFailure } from '../errors.ts'
 import { CorruptRecord } from '../store.ts'
 
 const MARK = '\u0001'
@@ -67,8 +67,7 @@ export function isAscii(text: string): boolean {
 /** @throws {SessionError} for a column that is not there: the client names columns otherwise, and no session has ended. */
 export function present<Value>(value: Value): Value {
   if (value !== undefined) return value
-  throw new SessionError(
-    'ERR_SESSION_STORE',
+  throw storeFailure(
     'the client of the store answered with rows without the columns asked for: let it keep their names',
   )
 }

@@ -1,6 +1,6 @@
 // Sends statements through the caller's mysql2 client, and makes the answers alike for all options and servers.
 import { setTimeout as pause } from 'node:timers/promises'
-import { SessionError } from '../../errors.ts'
+import { storeFailure, type SessionError } from '../../errors.ts'
 import { MAX_SILENCE } from '../limits.ts'
 import { withLiterals, type Value } from './values.ts'
 import { unrefed } from '../../timers.ts'
@@ -106,8 +106,7 @@ export class Sender {
     const written = { affectedRows: Number(answer.affectedRows), insertId: Number(answer.insertId) }
     if (Number.isNaN(written.affectedRows) || Number.isNaN(written.insertId)) throw unexpected()
     if (isInTransaction(answer)) {
-      throw new SessionError(
-        'ERR_SESSION_STORE',
+      throw storeFailure(
         'a session was written inside a transaction that is still open: give the MysqlStore connections of its own, with ' +
           'autocommit on',
       )
@@ -204,8 +203,7 @@ function firstOf(answer: unknown): unknown {
 }
 
 function unexpected(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_STORE',
+  return storeFailure(
     'the client of the MysqlStore does not answer as a promise pool or promise connection of mysql2 does',
   )
 }
@@ -227,8 +225,7 @@ function discreet(error: unknown): unknown {
   const message = `the server answered ${String(code)} (${errno}, SQLSTATE ${sqlState})${DENIED.has(errno) ? RIGHTS : ''}`
   const cause = Object.assign(new Error(message), { code, errno, sqlState })
   if (errno !== UNKNOWN_COLUMN && errno !== NO_DEFAULT) return cause
-  return new SessionError(
-    'ERR_SESSION_STORE',
+  return storeFailure(
     `the table of the MysqlStore is there, but it is another table and was not made by this store (${String(code)}): choose another name as options.table`,
     { cause },
   )

@@ -1,5 +1,5 @@
 // Turns each client that a PostgresStore can use into a function that sends one statement.
-import { invalidType, SessionError } from '../../errors.ts'
+import { invalidType, storeFailure } from '../../errors.ts'
 import { isPromise } from '../../store.ts'
 import { MAX_SILENCE } from '../limits.ts'
 import type { Values } from './rows.ts'
@@ -55,8 +55,7 @@ export function sender(client: unknown): Send {
   if (isClient(client)) {
     return inTurn((query) => {
       if (isUnconnected(client))
-        throw new SessionError(
-          'ERR_SESSION_STORE',
+        throw storeFailure(
           'the Client of the PostgresStore is not connected: call await client.connect() before the server starts, or pass a Pool, which connects by itself',
         )
       return answer(spoken.query(query))
@@ -107,10 +106,7 @@ function inTurn(send: Send): Send {
 /** The rows of an answer. An answer of another shape must not pass for a missing session. */
 function answer(result: unknown): Promise<readonly unknown[]> {
   if (isPromise(result)) return result.then(rowsOf)
-  throw new SessionError(
-    'ERR_SESSION_STORE',
-    `the client of the PostgresStore did not answer with a promise: it must be ${A_CLIENT}`,
-  )
+  throw storeFailure(`the client of the PostgresStore did not answer with a promise: it must be ${A_CLIENT}`)
 }
 
 function rowsOf(result: unknown): readonly unknown[] {
@@ -120,10 +116,7 @@ function rowsOf(result: unknown): readonly unknown[] {
   }
   const rows: unknown = (result as Partial<PostgresResult> | null | undefined)?.rows
   if (Array.isArray(rows)) return rows
-  throw new SessionError(
-    'ERR_SESSION_STORE',
-    `the client of the PostgresStore answered without rows: it must be ${A_CLIENT}`,
-  )
+  throw storeFailure(`the client of the PostgresStore answered without rows: it must be ${A_CLIENT}`)
 }
 
 // Missing column, column of another type, no operator for these types, no key to conflict with, a name that is no table's.
@@ -145,8 +138,7 @@ export function discreet(error: unknown): unknown {
   if (!isOfServer && !('params' in error) && !('parameters' in error)) return error
   const cause = Object.assign(new Error(error.message), { code: state })
   if (state === undefined || !ANOTHER_TABLE.has(state)) return cause
-  return new SessionError(
-    'ERR_SESSION_STORE',
+  return storeFailure(
     `the table of the PostgresStore is there, but it is another table and was not made by this store (${state}): choose another name as options.table, or another options.schema`,
     { cause },
   )

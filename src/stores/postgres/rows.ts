@@ -1,5 +1,5 @@
 // Converts a record to the values of a statement, and a row to a record.
-import { SessionError } from '../../errors.ts'
+import { storeFailure, type SessionError } from '../../errors.ts'
 import { CorruptRecord, unlessCorrupt, type SessionRecord } from '../../store.ts'
 import { base64, fromText, toText } from '../text.ts'
 
@@ -72,8 +72,7 @@ export function countIn(row: unknown, column: string): number {
 }
 
 export function otherAnswer(): SessionError {
-  return new SessionError(
-    'ERR_SESSION_STORE',
+  return storeFailure(
     'the client of the PostgresStore answered with rows that are no objects with the columns asked for: let it give rows as objects and text as strings',
   )
 }

@@ -1,6 +1,6 @@
 // The databases that a SqliteStore can work with: node:sqlite, better-sqlite3, libsql and bun:sqlite, recognised by shape.
 import { fileURLToPath } from 'node:url'
-import { invalidMix, invalidType, invalidValue, SessionError } from '../../errors.ts'
+import { invalidMix, invalidType, invalidValue, storeFailure, type SessionError } from '../../errors.ts'
 import { isPromise } from '../../store.ts'
 import { COLUMNS, indexesOf, indexText, tableText } from './statements.ts'
 import type { Row } from './rows.ts'
@@ -123,19 +123,13 @@ export function wrote(result: { readonly changes?: unknown } | null | undefined)
 export function changesIn(result: { readonly changes?: unknown } | null | undefined): number {
   const changes = result?.changes
   if (typeof changes === 'number' || typeof changes === 'bigint') return Number(changes)
-  throw new SessionError(
-    'ERR_SESSION_STORE',
-    `the database of the SqliteStore did not say what a statement changed: it must be ${A_DATABASE}`,
-  )
+  throw storeFailure(`the database of the SqliteStore did not say what a statement changed: it must be ${A_DATABASE}`)
 }
 
 /** @throws {SessionError} if the database answers with a promise. */
 export function assertAtOnce(answer: unknown): void {
   if (!isPromise(answer)) return
-  throw new SessionError(
-    'ERR_SESSION_STORE',
-    `the database of the SqliteStore answers with a promise: it must be ${A_DATABASE}`,
-  )
+  throw storeFailure(`the database of the SqliteStore answers with a promise: it must be ${A_DATABASE}`)
 }
 
 // better-sqlite3, libsql and bun:sqlite name the result code, node:sqlite gives its number, whose low byte is the primary
@@ -163,8 +157,7 @@ export function worded(error: unknown): unknown {
 }
 
 function anotherTable(cause?: unknown): SessionError {
-  return new SessionError(
-    'ERR_SESSION_STORE',
+  return storeFailure(
     'the table of the SqliteStore is there, but it is another table and was not made by this store: choose another name as options.table',
     cause === undefined ? undefined : { cause },
   )
