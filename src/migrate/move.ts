@@ -131,14 +131,11 @@ class Move {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       if (await this.#remove(this.#from, record)) return true
       // It changed or ended in `from` meanwhile: the copy in `to` follows.
-      let newest: SessionRecord | undefined
-      try {
-        newest = await this.#follow(record, isCreated)
-      } catch (error) {
+      const newest = await this.#follow(record, isCreated).catch(async (error: unknown) => {
         // The copy in `to` may be outdated: remove it. If that fails too, the caller still gets the first error.
         await this.#remove(this.#to, record).catch(() => undefined)
         throw error
-      }
+      })
       if (newest === undefined) return false
       record = newest
     }

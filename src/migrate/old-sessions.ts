@@ -111,12 +111,9 @@ export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
     },
     async endIn({ name, data }, left, now, ctx) {
       if (store === undefined) return
-      if (left <= 0 && typeof store.destroy === 'function') {
-        await answered(() => store.destroy?.(name, { ctx }))
-        return
-      }
       const ending = { ...data, _expire: now + left, _maxAge: left }
-      await answered(() => store.set(name, ending, Math.max(left, 1), { ctx, rolling: false, changed: true }))
+      if (left <= 0 && typeof store.destroy === 'function') await answered(() => store.destroy?.(name, { ctx }))
+      else await answered(() => store.set(name, ending, Math.max(left, 1), { ctx, rolling: false, changed: true }))
     },
   }
 }
@@ -197,12 +194,9 @@ export function fromExpressSession(options: ExpressSessionOptions): OldSessions 
       }
     },
     async endIn({ name, data }, left, now) {
-      if (left <= 0 && typeof store.destroy === 'function') {
-        await called((callback) => store.destroy?.(name, callback))
-        return
-      }
-      const cookie = cookieOf(left, now)
-      await called((callback) => store.set(name, { ...data, cookie } as never, callback))
+      const ending = { ...data, cookie: cookieOf(left, now) }
+      if (left <= 0 && typeof store.destroy === 'function') await called((callback) => store.destroy?.(name, callback))
+      else await called((callback) => store.set(name, ending as never, callback))
     },
   }
 }
@@ -220,18 +214,16 @@ function unsigned(value = '', secrets: readonly string[]): string | undefined {
 }
 
 function called(call: (callback: (error: unknown, value?: unknown) => void) => unknown): Promise<unknown> {
-  return answered(
-    () =>
-      new Promise((resolve, reject) => {
-        const refuse = (error: unknown): void => reject(errorOf(error))
-        const answer = call((error, value) => {
-          if (isNotFound(error)) resolve(undefined)
-          else if (error) refuse(error)
-          else resolve(value)
-        })
-        if (answer instanceof Promise) answer.catch(refuse)
-      }),
-  )
+  const calledBack = new Promise((resolve, reject) => {
+    const refuse = (error: unknown): void => reject(errorOf(error))
+    const answer = call((error, value) => {
+      if (isNotFound(error)) resolve(undefined)
+      else if (error) refuse(error)
+      else resolve(value)
+    })
+    if (answer instanceof Promise) answer.catch(refuse)
+  })
+  return answered(() => calledBack)
 }
 
 async function answered(call: () => unknown): Promise<unknown> {
