@@ -37,8 +37,6 @@ export interface Settings<Data extends object> {
 export class Passage<Data extends object> {
   readonly #settings: Settings<Data>
   readonly #atWork: Map<string, Promise<void>>
-  /** Whether a chain around this one has met the session already. */
-  readonly #isForwarded: boolean
   readonly #ctx: Context
   readonly #session: SessionManager<Data>
   /** What is behind the session. */
@@ -56,11 +54,9 @@ export class Passage<Data extends object> {
     atWork: Map<string, Promise<void>>,
     ctx: Context,
     session: SessionManager<Data>,
-    isForwarded: boolean,
   ) {
     this.#settings = settings
     this.#atWork = atWork
-    this.#isForwarded = isForwarded
     this.#ctx = ctx
     this.#session = session
     this.#request = requestSessionOf(session)
@@ -68,8 +64,12 @@ export class Passage<Data extends object> {
     this.#facade = this.#request.facade
   }
 
-  /** Runs before the handlers see the session. @throws {TypeError} if both cookies have the same name. */
-  async enter(): Promise<void> {
+  /**
+   * Runs before the handlers see the session. `isForwarded`: a chain around this one has met the session already.
+   *
+   * @throws {TypeError} if both cookies have the same name.
+   */
+  async enter(isForwarded: boolean): Promise<void> {
     const { from, until, overlap } = this.#settings
     // Otherwise our cookie would be cleared along with the old one.
     if (from.cookies.includes(this.#request.info.cookie.name))
@@ -79,11 +79,11 @@ export class Passage<Data extends object> {
     const hasCookie = hasOldCookie(from, this.#ctx)
     this.#owner = this.#request.record?.owner
     // The chain around this one carries out an end.
-    if (this.#isForwarded && this.#request.status !== 'live') return
+    if (isForwarded && this.#request.status !== 'live') return
     if (this.#session.origin === 'resumed') {
       const isTied = overlap > 0 && (await this.#checkTie())
       if (!isTied && hasCookie && (await this.#isOver())) this.#clearCookies()
-    } else if (this.#isForwarded) {
+    } else if (isForwarded) {
       // The chain around this one has taken it over, or found nothing to take over.
       if (overlap > 0) await this.#checkTie()
       return
@@ -121,34 +121,28 @@ export class Passage<Data extends object> {
    * what the handlers left pending.
    */
   async leave(isDropped: boolean): Promise<void> {
-    const willEnd = this.#willEnd(isDropped)
-    if (this.#isUnbound && (willEnd || replacesCookie(this.#request, isDropped))) this.#clearCookies()
+    if (this.#isUnbound && (this.#willEnd(isDropped) || replacesCookie(this.#request, isDropped))) this.#clearCookies()
     if (this.#tied === undefined) {
+      const { from } = this.#settings
+      if (!hasOldCookie(from, this.#ctx) || !this.#hasLeft(this.#owner, isDropped)) return
       // One that `from` cannot read now must not sign anybody in, once it can, after a logout or a sign-in.
-      if (
-        hasOldCookie(this.#settings.from, this.#ctx) &&
-        (willEnd ||
-          this.#request.status === 'destroyed' ||
-          this.#request.hasEndedIt ||
-          this.#hasOtherOwner(isDropped, this.#owner)) &&
-        this.#settings.from.nameIn(this.#ctx) === undefined
-      )
-        this.#clearCookies()
+      if (from.nameIn(this.#ctx) === undefined) this.#clearCookies()
       return
     }
     const { tie, old, id, owner } = this.#tied
     const newId = idOf(this.#session)
-    // After a sign-out, or a sign-in as another owner, an old process must not find the previous user signed in. Where pending
-    // changes are not stored, the stored owner counts.
-    if (newId === undefined || willEnd || this.#request.hasEndedIt) return this.#end(old)
-    // Of a visitor as well: who planted the old cookie, or copied it, must not find the user who signed in since.
-    if (this.#hasOtherOwner(isDropped, owner)) return this.#end(old)
+    // After a sign-out, or a sign-in as another owner, an old process must not find the previous user signed in. Of a visitor as
+    // well: who planted the old cookie, or copied it, must not find the user who signed in since.
+    if (newId === undefined || this.#hasLeft(owner, isDropped)) return this.#end(old)
     if (newId === id) return
     await claims.tie(this.#store, newId, tie, this.#settings.now())
     if (old !== undefined) await this.#settle(old, newId)
   }
 
-  #hasOtherOwner(isDropped: boolean, owner: string | undefined): boolean {
+  /** Whether the session ends, or another than `owner` has it. Where pending changes are not stored, the stored owner counts. */
+  #hasLeft(owner: string | undefined, isDropped: boolean): boolean {
+    const { status, hasEndedIt } = this.#request
+    if (this.#willEnd(isDropped) || status === 'destroyed' || hasEndedIt) return true
     return (isDropped ? this.#session.owner : ownerToBe(this.#request)) !== owner
   }
 
@@ -177,13 +171,11 @@ export class Passage<Data extends object> {
     const name = from.isStored ? tie.name : from.nameIn(this.#ctx)
     const old = name === undefined ? undefined : await from.find(name, this.#ctx)
     const lives = old !== undefined && old.expiresAt > now
-    if (!lives && now < tie.expiresAt && this.#wouldSend()) {
-      await leave(this.#request)
-      return true
-    }
     if (!lives) {
+      if (now >= tie.expiresAt) return true
+      if (this.#wouldSend()) await leave(this.#request)
       // The browser did not send the old cookie. The end of this session, and its new id, count for the old one all the same.
-      if (!from.isStored && now < tie.expiresAt) this.#tied = { tie, old: undefined, id, owner }
+      else this.#tied = { tie, old: undefined, id, owner }
       return true
     }
     this.#tied = { tie, old, id, owner }

@@ -84,9 +84,10 @@ export function takeOver<Data extends object = SessionData>(options: TakeOverOpt
       }
       return
     }
-    const passage = new Passage(settings, atWork, ctx, session, met.has(session))
+    const passage = new Passage(settings, atWork, ctx, session)
+    const isForwarded = met.has(session)
     met.add(session)
-    await passage.enter()
+    await passage.enter(isForwarded)
     passage.watch()
     let isDropped = false
     try {
