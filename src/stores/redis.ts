@@ -231,10 +231,8 @@ export class RedisStore implements SessionStore {
     const page = await this.#owners.page(owner, now, limit, cursor)
     const heads = await this.#reader.heads(page.entries.map(({ key }) => key))
     const ends = heads.map((head) => expiryOf(owner, head ?? ''))
-    this.#owners.clean(
-      owner,
-      page.entries.filter((_, index) => ends[index] === undefined),
-    )
+    const without = page.entries.filter((_, index) => ends[index] === undefined)
+    this.#owners.clean(owner, without)
     const isLive = (index: number): boolean => (ends[index] ?? expiryOfReplaced(heads[index] ?? '') ?? now) > now
     return { keys: page.entries.filter((_, index) => isLive(index)).map(({ key }) => key), cursor: page.cursor }
   }
@@ -251,11 +249,8 @@ export class RedisStore implements SessionStore {
         : await walkCluster(this.#connection, sendToAll, real, count, cursor)
     const keys = page.names.map((name) => name.slice(real.length))
     const values = await this.#reader.values(keys)
-    const records = keys.map((key, index) => readable(key, values[index]))
-    return {
-      records: records.filter((record): record is SessionRecord => record !== undefined && record.expiresAt > now),
-      cursor: page.cursor,
-    }
+    const records = keys.flatMap((key, index) => readable(key, values[index]) ?? [])
+    return { records: records.filter(({ expiresAt }) => expiresAt > now), cursor: page.cursor }
   }
 
   serverTime(): Promise<number> {

@@ -1,6 +1,6 @@
 // The clients, recognised by shape: sends a command to the server that holds a key, or to each primary.
 import { describe, invalidType } from '../../errors.ts'
-import { isPromise } from '../../store.ts'
+import { isObject, isPromise } from '../../store.ts'
 
 /** `redis`: `createClient()`, `createClientPool()`. */
 interface RedisSingle {
@@ -146,9 +146,7 @@ function broadcast(client: RedisClient, shape: Shapes): Connection['sendToAll'] 
       const answers = await shape.customCommand(command, { ...BYTES, route: 'allPrimaries' })
       // One answer per node, under the node's address; with a single node, the answer alone.
       if (isAnswerOfNodes(answers)) return answers.map(({ value }) => value)
-      return Array.isArray(answers) || typeof answers !== 'object' || answers === null
-        ? [answers]
-        : (Object.values(answers) as unknown[])
+      return isObject(answers) && !Array.isArray(answers) ? (Object.values(answers) as unknown[]) : [answers]
     }
   }
   if (has(client, 'call')) {
@@ -161,10 +159,7 @@ function broadcast(client: RedisClient, shape: Shapes): Connection['sendToAll'] 
 }
 
 function isAnswerOfNodes(answers: unknown): answers is { value: unknown }[] {
-  return (
-    Array.isArray(answers) &&
-    answers.every((each: unknown) => typeof each === 'object' && each !== null && 'key' in each && 'value' in each)
-  )
+  return Array.isArray(answers) && answers.every((each: unknown) => isObject(each) && 'key' in each && 'value' in each)
 }
 
 // ioredis attaches the command to the error, and with it the session, which a logger would print.
@@ -192,30 +187,21 @@ function refuseCallbacks(client: RedisClient): void {
   const isOfRedis3 = hasMethod(client, 'internal_send_command')
   // The argument may be of any type.
   const { options, constructor } = ((client as unknown) ?? {}) as Partial<Shapes> & { constructor?: { name?: unknown } }
+  const remedy =
+    'redis 3, legacyMode and legacy() answer by callback; give the client of createClient() in redis 4 or later'
   if (isOfRedis3 || options?.legacyMode === true || constructor?.name === 'RedisLegacyClient')
-    throw invalidType(
-      'client',
-      `${CLIENTS} that answers with promises`,
-      client,
-      'redis 3, legacyMode and legacy() answer by callback; give the client of createClient() in redis 4 or later',
-    )
+    throw invalidType('client', `${CLIENTS} that answers with promises`, client, remedy)
 }
 
 function notAClient(client: unknown): TypeError {
-  const inner = typeof client === 'object' && client !== null ? (Reflect.get(client, 'client') as unknown) : undefined
-  return invalidType(
-    'client',
-    CLIENTS,
-    client,
-    typeof inner === 'object' && inner !== null
-      ? 'the client is the first argument: new RedisStore(client, options)'
-      : undefined,
-  )
+  const inner: unknown = isObject(client) ? Reflect.get(client, 'client') : undefined
+  const remedy = isObject(inner) ? 'the client is the first argument: new RedisStore(client, options)' : undefined
+  return invalidType('client', CLIENTS, client, remedy)
 }
 
 /** Whether a value has that method. */
 export function hasMethod(value: unknown, name: string): boolean {
-  return typeof value === 'object' && value !== null && typeof Reflect.get(value, name) === 'function'
+  return isObject(value) && typeof Reflect.get(value, name) === 'function'
 }
 
 /** Whether a client has that method; narrows the union to that shape. */
