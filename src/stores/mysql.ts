@@ -235,12 +235,10 @@ function checkClient(client: unknown): asserts client is MysqlClient {
   const rule = 'a promise pool or a promise connection of mysql2'
   const { execute, query, promise, batch, _cluster: cluster } = (client ?? {}) as Record<string, unknown>
   // A namespace of a PoolCluster that answers by callback has no `promise`.
-  if (typeof promise === 'function' || cluster !== undefined) {
+  if (typeof promise === 'function' || cluster !== undefined)
     throw invalidMix(
-      'the client answers by callback, and the store needs one that answers with promises: pass client.promise(), or ' +
-        'make it with mysql2/promise',
+      'the client answers by callback, and the store needs one that answers with promises: pass client.promise(), or make it with mysql2/promise',
     )
-  }
   if (typeof execute !== 'function' || typeof query !== 'function') throw invalidType('client', rule, client)
   if (typeof batch === 'function') throw invalidValue('client', `${rule}, and not of the package mariadb`, client)
 }

@@ -105,12 +105,10 @@ export class Sender {
     const answer = (await this.#run(statement)) as Partial<Record<keyof Written, unknown>>
     const written = { affectedRows: Number(answer.affectedRows), insertId: Number(answer.insertId) }
     if (Number.isNaN(written.affectedRows) || Number.isNaN(written.insertId)) throw unexpected()
-    if (isInTransaction(answer)) {
+    if (isInTransaction(answer))
       throw storeFailure(
-        'a session was written inside a transaction that is still open: give the MysqlStore connections of its own, with ' +
-          'autocommit on',
+        'a session was written inside a transaction that is still open: give the MysqlStore connections of its own, with autocommit on',
       )
-    }
     return written
   }
 

@@ -13,18 +13,9 @@ export type Values = (string | null)[]
 
 export function toValues(record: SessionRecord): Values {
   const { key, version, owner, createdAt, lastSeenAt, expiresAt, meta, payload } = record
+  const instants = [createdAt, lastSeenAt, expiresAt].map(String)
   const [text, bytes] = typeof payload === 'string' ? [toText(payload), null] : [null, base64(payload)]
-  return [
-    key,
-    String(version),
-    toText(owner),
-    String(createdAt),
-    String(lastSeenAt),
-    String(expiresAt),
-    toText(meta),
-    text,
-    bytes,
-  ]
+  return [key, String(version), toText(owner), ...instants, toText(meta), text, bytes]
 }
 
 /** @throws {CorruptRecord} for a row that holds what no store writes. */

@@ -48,12 +48,10 @@ export function openPath(given: string | URL): OwnDatabase {
   // The oldest supported Node has neither this module nor its types.
   const sqlite = process.getBuiltinModule('node:sqlite' as 'node:fs') as unknown as
     { DatabaseSync: new (path: string) => OwnDatabase } | undefined
-  if (sqlite === undefined) {
+  if (sqlite === undefined)
     throw invalidMix(
-      'new SqliteStore(path) needs node:sqlite, which this Node does not have: ' +
-        'run Node 22.13 or newer, or install better-sqlite3 or libsql and pass a database of it',
+      'new SqliteStore(path) needs node:sqlite, which this Node does not have: run Node 22.13 or newer, or install better-sqlite3 or libsql and pass a database of it',
     )
-  }
   return new sqlite.DatabaseSync(path)
 }
 
@@ -102,14 +100,11 @@ export function makeTable(database: SqliteDatabase, table: string): void {
 
 /** A name for the index that no other object has, and no index of another table. */
 function freeName(database: SqliteDatabase, table: string, name: string): string | undefined {
+  const look =
+    "SELECT type = 'index' AND tbl_name = ? COLLATE NOCASE AS is_ours FROM sqlite_master WHERE name = ? COLLATE NOCASE"
   const names = [name, ...[2, 3, 4, 5, 6, 7, 8, 9].map((number) => `${name}_${number}`)]
   return names.find((candidate) => {
-    const [taken] = rows(
-      database,
-      "SELECT type = 'index' AND tbl_name = ? COLLATE NOCASE AS is_ours FROM sqlite_master WHERE name = ? COLLATE NOCASE",
-      table,
-      candidate,
-    )
+    const [taken] = rows(database, look, table, candidate)
     return taken === undefined || Number(taken['is_ours']) === 1
   })
 }
@@ -147,13 +142,12 @@ export function isMissingTable(error: unknown, table: string): boolean {
   return messageOf(error).toLowerCase().replace('no such table: main.', 'no such table: ').endsWith(words)
 }
 
+const ANOTHER_TABLE =
+  /no such column|has no column named|ON CONFLICT clause does not match|because it is a view|NOT NULL constraint failed/
+
 /** The error for the core, with an explanation if the table was not made by a store. */
 export function worded(error: unknown): unknown {
-  return /no such column|has no column named|ON CONFLICT clause does not match|because it is a view|NOT NULL constraint failed/.test(
-    messageOf(error),
-  )
-    ? anotherTable(error)
-    : error
+  return ANOTHER_TABLE.test(messageOf(error)) ? anotherTable(error) : error
 }
 
 function anotherTable(cause?: unknown): SessionError {
