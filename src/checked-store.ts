@@ -22,9 +22,6 @@ const MAX_CLOSING = 15_000
 
 type Arguments<Verb extends keyof SessionStore> = Parameters<Extract<SessionStore[Verb], (...args: never) => unknown>>
 
-/** Gives the meaning of a store's answer; throws when the contract does not allow it. */
-type Check<Args extends readonly unknown[], Answer> = (answer: unknown, ...args: Args) => Answer
-
 export class CheckedStore {
   readonly #store: SessionStore
   readonly #deadlines: Deadlines
@@ -230,11 +227,12 @@ export class CheckedStore {
 
   // ---- one call
 
+  /** `check` gives the meaning of the store's answer, and throws when the contract does not allow it. */
   #call<Verb extends keyof SessionStore, Answer>(
     operation: Verb,
     subject: Subject,
     args: Arguments<Verb>,
-    check: Check<Arguments<Verb>, Answer>,
+    check: (answer: unknown, ...args: Arguments<Verb>) => Answer,
     isTraced = false,
   ): MaybePromise<Answer> {
     if (!isTraced && spans.store.hasSubscribers)

@@ -151,8 +151,10 @@ async function store(
 ): Promise<CreatedRecord> {
   const given: unknown = data
   if (!isData(given)) throw invalidType('the data of a test session', 'a plain object', given)
+  const signedInAt = typeof authenticatedAt === 'number' ? Math.floor(authenticatedAt) : authenticatedAt
   // Another instant would make a record that cannot be read.
-  const signedInAt = authenticatedAt === undefined ? undefined : wholeInstant(authenticatedAt)
+  if (signedInAt !== undefined && !Number.isSafeInteger(signedInAt))
+    throw invalidType('authenticatedAt of a test session', 'an instant in epoch milliseconds', authenticatedAt)
   core.store.assertOpen()
   const now = core.settings.now()
   const made = new RequestSession(core, info, now, 'new')
@@ -162,10 +164,4 @@ async function store(
   if (signedIn === undefined) return createRecord(made, draft, now, made.id)
   const metadata = { ...draft.metadata, authenticatedAt: signedInAt ?? now }
   return createRecord(made, { ...draft, owner: signedIn, metadata }, now, made.id)
-}
-
-function wholeInstant(authenticatedAt: number): number {
-  const instant = typeof authenticatedAt === 'number' ? Math.floor(authenticatedAt) : NaN
-  if (Number.isSafeInteger(instant)) return instant
-  throw invalidType('authenticatedAt of a test session', 'an instant in epoch milliseconds', authenticatedAt)
 }

@@ -145,7 +145,10 @@ class Stores {
   #watched(store: SessionStore): SessionStore {
     const verbs = VERBS.filter((name) => typeof store[name] === 'function').map((name) => {
       const verb = (...args: unknown[]): unknown => {
-        this.#note(name, args[0])
+        // A check that goes on after its deadline must not reach the store.
+        assert.ok(!this.#isOver, 'the check is over')
+        if (name === 'close') this.#isClosed = true
+        if (name === 'create' || name === 'replace') this.#written.add((args[0] as { key: string }).key)
         // The arguments are passed on unchanged: the cast drops only the types of the verbs.
         const answer = (store[name] as (...given: unknown[]) => unknown)(...args)
         if (answer instanceof Promise) this.#await(name, answer)
@@ -153,15 +156,7 @@ class Stores {
       }
       return [name, verb]
     })
-    const watched: unknown = Object.fromEntries(verbs)
-    return watched as SessionStore
-  }
-
-  #note(name: string, first: unknown): void {
-    // A check that goes on after its deadline must not reach the store.
-    assert.ok(!this.#isOver, 'the check is over')
-    if (name === 'close') this.#isClosed = true
-    if (name === 'create' || name === 'replace') this.#written.add((first as { key: string }).key)
+    return Object.fromEntries(verbs) as SessionStore
   }
 
   #await(name: string, answer: Promise<unknown>): void {

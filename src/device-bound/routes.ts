@@ -132,7 +132,9 @@ async function refresh(
   if (outcome === undefined || !isNamed(binding, named)) return 401
   if (outcome.isWritten) return binding
   const answer = hasAnswered ? refuse(core, outcome) : 403
-  challenge(core, info, binding)
+  // Later than the last proof even if the clock stands still or was set back: an earlier challenge would be rejected.
+  const at = Math.max(core.settings.now(), binding.provenAt + 1)
+  info.ctx.set('Secure-Session-Challenge', `"${newChallenge(info, 'refresh', binding.id, at)}";id="${binding.id}"`)
   return answer
 }
 
@@ -168,12 +170,6 @@ async function store(core: Core, found: Found, decide: Decide): Promise<Outcome 
 function refuse({ events }: Core, { record }: Found): Answer {
   events.tell('reject', record, { reason: 'unbound' })
   return 403
-}
-
-function challenge({ settings }: Core, info: RouteInfo, { id, provenAt }: Binding): void {
-  // Later than the last proof even if the clock stands still or was set back: an earlier challenge would be rejected.
-  const at = Math.max(settings.now(), provenAt + 1)
-  info.ctx.set('Secure-Session-Challenge', `"${newChallenge(info, 'refresh', id, at)}";id="${id}"`)
 }
 
 /** Confirms the binding to the browser and sets the bound cookie. */
