@@ -33,14 +33,9 @@ export function storeOf(store: unknown, name = 'options.store'): SessionStore {
   if (!isObject(store)) throw invalidType(name, 'a session store', store, 'such as new MemoryStore()')
   const verbs = store as Readonly<Record<string, unknown>>
   const missing = VERBS.find((verb) => typeof verbs[verb] !== 'function')
-  if (missing !== undefined) {
-    throw invalidType(
-      `${name}.${missing}`,
-      'a function',
-      verbs[missing],
-      'a database client goes into a store, new RedisStore(client), and a store of koa-session, express-session or Keyv through koa-fastsession/adapters',
-    )
-  }
+  const remedy =
+    'a database client goes into a store, new RedisStore(client), and a store of koa-session, express-session or Keyv through koa-fastsession/adapters'
+  if (missing !== undefined) throw invalidType(`${name}.${missing}`, 'a function', verbs[missing], remedy)
   const wrong = OPTIONAL_VERBS.find((verb) => verbs[verb] !== undefined && typeof verbs[verb] !== 'function')
   if (wrong !== undefined) throw invalidType(`${name}.${wrong}`, 'a function, or left out', verbs[wrong])
   return store as SessionStore
@@ -224,12 +219,8 @@ export function bindingOf(given: unknown): BindingSettings | undefined {
   checkInnerNames(chosen, at, ['within', 'path'])
   const { within: time = 600_000, path = '/.session/device' } = chosen
   const within = duration(time, `${at}.within`)
-  if (within < LEAST_WITHIN || within > MAX_COOKIE_AGE)
-    throw invalidValue(
-      `${at}.within`,
-      'at least five minutes, below which browsers stop to sign, and at most 400 days',
-      time,
-    )
+  const rule = 'at least five minutes, below which browsers stop to sign, and at most 400 days'
+  if (within < LEAST_WITHIN || within > MAX_COOKIE_AGE) throw invalidValue(`${at}.within`, rule, time)
   checkText(
     path,
     `${at}.path`,
@@ -254,12 +245,8 @@ export function generateIdOf(generateId: SessionOptions['generateId']): () => st
   const checked = (): string => {
     const id: unknown = asked()
     if (isId(id)) return id
-    throw invalidValue(
-      'the result of options.generateId',
-      '22 to 128 characters of the base64url alphabet',
-      id,
-      remedyFor(id),
-    )
+    const rule = '22 to 128 characters of the base64url alphabet'
+    throw invalidValue('the result of options.generateId', rule, id, remedyFor(id))
   }
   // Called once now, so that a wrong generator is found before the first visitor. The id is dropped.
   checked()

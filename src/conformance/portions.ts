@@ -11,11 +11,8 @@ const LIMITS = [1, 7, 50, 1000]
 /** Asserts that the keys of all these records were found. Others may have been found as well. */
 function assertAmong(found: readonly string[], records: readonly SessionRecord[], message: string): void {
   const all = new Set(found)
-  assert.deepEqual(
-    keysOf(records).filter((key) => !all.has(key)),
-    [],
-    message,
-  )
+  const missing = keysOf(records).filter((key) => !all.has(key))
+  assert.deepEqual(missing, [], message)
 }
 
 /**
