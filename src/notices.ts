@@ -94,16 +94,13 @@ const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[?::1\]?)$/
 /** Whether a proxy says that the browser uses https. */
 function looksLikeHttps(ctx: Context): boolean {
   const { headers } = ctx.req
+  const says = (name: string, pattern: RegExp): boolean => pattern.test(String(headers[name] ?? ''))
   return (
-    says(headers['x-forwarded-proto'], /^\s*(?:https|wss)\b/i) ||
-    says(headers['x-forwarded-ssl'], /^on$/i) ||
-    says(headers['front-end-https'], /^on$/i) ||
-    says(headers.forwarded, /\bproto="?https\b/i)
+    says('x-forwarded-proto', /^\s*(?:https|wss)\b/i) ||
+    says('x-forwarded-ssl', /^on$/i) ||
+    says('front-end-https', /^on$/i) ||
+    says('forwarded', /\bproto="?https\b/i)
   )
-}
-
-function says(header: string | string[] | undefined, pattern: RegExp): boolean {
-  return header !== undefined && pattern.test(String(header))
 }
 
 /**

@@ -15,9 +15,7 @@ export function assertStore(
   [options]: readonly unknown[],
 ): void {
   const name = `the argument of ${adapter}`
-  const given = (typeof store === 'object' || typeof store === 'function' ? (store ?? {}) : {}) as Readonly<
-    Record<string, unknown>
-  >
+  const given = (store ?? {}) as Readonly<Record<string, unknown>>
   const has = (method: string): boolean => typeof given[method] === 'function'
   if (has('create') && has('read') && has('replace'))
     throw invalidType(name, rule, store, 'this is a store for session() already: options.store takes it as it is')
