@@ -1,4 +1,5 @@
 // session(options): the path of one request, from top to bottom. `run()` shares it.
+import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Context, Next, ParameterizedContext } from 'koa'
 import { CheckedStore } from './checked-store.ts'
@@ -213,6 +214,8 @@ export class MountedSession {
       }
       answer = { error }
     }
+    // Koa 3 listens to a stream once it answers: an error of the stream meanwhile would end the process.
+    if (ctx?.body instanceof EventEmitter) ctx.body.on('error', () => undefined)
     const isSocket = ctx?.respond === false && own.cookie.isTakenOver
     try {
       if (facade !== undefined) await facade.finish()
