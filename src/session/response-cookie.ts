@@ -1,5 +1,4 @@
 // Which cookie the response carries, and whether it has left. The rules of the cookie's text are in cookie/.
-import type { ServerResponse } from 'node:http'
 import { isWebSocket } from '../cookie/cross-site.ts'
 import { formatSetCookie } from '../cookie/cookie.ts'
 import { NO_HEADERS, onHeaders, SET_COOKIE, type Header, type HeaderSource } from '../cookie/on-headers.ts'
@@ -50,10 +49,10 @@ export class ResponseCookie implements HeaderSource {
     )
   }
 
-  /** Whether the client left before its answer began. A response of HTTP/2 leaves that to its stream. */
+  /** Whether the client left before its answer began. A response of HTTP/2, or one that waits behind another, does not know. */
   get isDeserted(): boolean {
-    const res = this.#session.info.ctx?.res as (ServerResponse & { readonly stream?: ServerResponse }) | undefined
-    return res?.headersSent === false && (res.stream ?? res).destroyed
+    const { ctx, request } = this.#session.info
+    return ctx?.res.headersSent === false && request.socket.destroyed
   }
 
   /** Registers to be asked when the headers leave. If they have left already, only the late commit is arranged. */
