@@ -15,9 +15,9 @@ export interface BindingSettings {
 export function bindingCheck({ within, path }: BindingSettings): BindingCheck {
   return {
     isProven(info, { id, boundAt }, now) {
-      // Outside Koa's chain it is unknown whether the request came over HTTPS.
+      // Outside Koa's chain it is unknown whether the request came over HTTPS. Some proxies say wss of a WebSocket.
       return (
-        info.ctx?.secure !== false &&
+        /^(?:http|ws)s$/.test(info.ctx?.protocol ?? 'https') &&
         (Math.abs(now - boundAt) < GRACE || isProvenBy(info.request.headers.cookie, info, id, within, now))
       )
     },
