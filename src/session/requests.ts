@@ -64,7 +64,8 @@ export class Requests {
 
   /** The host of a request outside the chain; behind a proxy, the host that the browser asked for. */
   hostOf(request: IncomingMessage): string {
-    return this.#app === undefined ? (request.headers.host ?? '') : this.contextOf(request).host
+    const { host, ':authority': authority = host } = request.headers
+    return this.#app === undefined ? String(authority ?? '') : this.contextOf(request).host
   }
 
   #keyringOf(): Keyring {
