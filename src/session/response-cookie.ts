@@ -106,8 +106,8 @@ export class ResponseCookie implements HeaderSource {
         return willChange && isOpen && !isFollower ? [this.#ours()] : NO_HEADERS
       }
       case 'renew':
-        // The same: the read at the load has confirmed that the session lives.
-        return status === 'live' && isOpen ? [this.#ours()] : NO_HEADERS
+        // The same: the read at the load has confirmed that the session lives. The app behind a gateway may have given it a new id.
+        return status === 'live' && isOpen && !this.#hasCookie ? [this.#ours()] : NO_HEADERS
       case 'issue':
         return this.signIns > 0 ? [this.#ours(), ...this.#endOfBinding(), ...this.#offer()] : [this.#ours()]
       case 'clear':
@@ -119,6 +119,12 @@ export class ResponseCookie implements HeaderSource {
     const { status, phase, pending, core } = this.#session
     this.hasIntroduced = status === 'new' && (this.due === 'issue' || (pending.hasContents && this.#isKept))
     if (phase === 'open') core.onEarlyHeaders(this.#session)
+  }
+
+  /** Whether the app has set a cookie of our name: one that it got from another process. */
+  get #hasCookie(): boolean {
+    const { ctx, cookie } = this.#session.info
+    return [ctx?.res.getHeader('set-cookie')].flat().some((line) => String(line).startsWith(cookie.prefix))
   }
 
   /** Whether no handler has set `ctx.session` to null. */
