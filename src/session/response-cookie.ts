@@ -175,7 +175,8 @@ export class ResponseCookie implements HeaderSource {
 
   #isSecure(): boolean {
     const { cookie, ctx } = this.#session.info
-    if (ctx === undefined) return false
+    // Over HTTP/2 the connection of a client that has left looks like plain HTTP.
+    if (ctx === undefined || this.isDeserted) return false
     if (ctx.secure) return cookie.isAuto
     warnOfCookie(ctx, cookie, this.#session.core.events)
     return false
