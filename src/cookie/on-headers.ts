@@ -176,8 +176,12 @@ function setGiven(response: HookedResponse, args: unknown[]): unknown[] {
       response.setHeader(name, present === undefined ? value : [...listed(present), ...listed(value)])
     }
   } else {
-    for (const [name, value] of Object.entries(headers as Record<string, OutgoingHttpHeader>))
+    const cookies: string[] = []
+    for (const [name, value] of Object.entries(headers as Record<string, OutgoingHttpHeader>)) {
       if (name !== '') response.setHeader(name, value)
+      // Under names of different case Node sends both where no header was set before: no cookie may be lost.
+      if (/^set-cookie$/i.test(name) && cookies.push(...listed(value)) > 1) response.setHeader(name, cookies)
+    }
   }
   return typeof message === 'string' ? [status, message] : [status]
 }

@@ -307,6 +307,7 @@ const forms: Record<string, unknown[]> = {
   '(status, message, headers)': [201, 'Fine', given],
   '(status, flat list)': [201, ['X-Mine', 'yes', 'Set-Cookie', APP]],
   '(status, flat list with a list for a value)': [201, ['X-Mine', 'yes', 'set-cookie', [APP]]],
+  '(status, headers in two cases)': [201, { ...given, 'set-cookie': ['b=2'] }],
 }
 
 for (const [form, args] of Object.entries(forms)) {
