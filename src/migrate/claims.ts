@@ -82,15 +82,18 @@ export interface Tie {
   readonly name: string
   /** When the old session expires, as far as is known. If it is missing before that, it was logged out of. */
   readonly expiresAt: number
-  /** When the tie ends. */
+  /** When the overlap ends. The next request after it sees once more whether the old session was logged out of. */
   readonly until: number
+  /** Whether the cookie itself holds the session, and named its owner. */
+  readonly isNamed: boolean
 }
 
 /** Ties the session with this id to the old one that it came from. Replaces an earlier tie. */
-export async function tie(store: Store, id: string, { name, expiresAt, until }: Tie, now: number): Promise<void> {
+export async function tie(store: Store, id: string, tie: Tie, now: number): Promise<void> {
+  const { name, expiresAt, until, isNamed } = tie
   const key = keyOf('tie', id)
-  const content = [name, Number.isFinite(expiresAt) ? expiresAt : 0]
-  const record = noteOf(key, now, until, seal(content, 'tie', id))
+  const end = Number.isFinite(expiresAt) ? expiresAt : 0
+  const record = noteOf(key, now, Math.max(until, end), seal([name, end, until, isNamed], 'tie', id))
   if (await store.create(record, now)) return
   const held = await read(store, key, now)
   // If two requests replace the tie at once, either may win.
@@ -101,9 +104,13 @@ export async function tieOf(store: Store, id: string, now: number): Promise<Tie 
   const held = await read(store, keyOf('tie', id), now)
   const found = unseal(held?.meta, 'tie', id)
   if (held === undefined || !Array.isArray(found)) return undefined
-  const [name, expiresAt] = found as unknown[]
-  if (typeof name !== 'string' || typeof expiresAt !== 'number') return undefined
-  return { name, expiresAt: expiresAt === 0 ? Infinity : expiresAt, until: held.expiresAt }
+  const [name, expiresAt, until = held.expiresAt, isNamed] = found as unknown[]
+  if (typeof name !== 'string' || typeof expiresAt !== 'number' || typeof until !== 'number') return undefined
+  return { name, expiresAt: expiresAt === 0 ? Infinity : expiresAt, until, isNamed: isNamed === true }
+}
+
+export async function untie(store: Store, id: string): Promise<void> {
+  await store.delete(keyOf('tie', id))
 }
 
 /** The note under that key. A damaged one is deleted, and the result is `undefined`. */

@@ -245,3 +245,9 @@ function checkStore(store: unknown, rule: string): void {
 function isObject(value: unknown): value is OldData {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+/** Whether the value, or one inside it, is that text, or that number. */
+export function names(value: unknown, owner: string): boolean {
+  if (typeof value !== 'object' || value === null) return String(value) === owner
+  return Object.values(value).some((part) => names(part, owner))
+}

@@ -10,8 +10,8 @@ import { assertSameSite } from '../session/cross-site.ts'
 import { requestSessionOf, type SessionManager } from '../session/manager.ts'
 import type { RequestSession } from '../session/request-session.ts'
 import * as claims from './claims.ts'
-import { hasOldCookie, type OldData, type OldSession, type OldSessions } from './old-sessions.ts'
-import { adopt, leave, ownerToBe, replacesCookie } from './session-access.ts'
+import { hasOldCookie, names, type OldData, type OldSession, type OldSessions } from './old-sessions.ts'
+import { adopt, hasBegunAnew, leave, ownerToBe, replacesCookie } from './session-access.ts'
 import { endWith, type Tied } from './watch-old.ts'
 
 // A browser may send several requests with the old cookie before it has the new one: each must find the session. After this time,
@@ -46,6 +46,8 @@ export class Passage<Data extends object> {
   #tied: Tied | undefined
   /** Whether this request came with an old cookie and without proof of its device. */
   #isUnbound = false
+  /** Whether the old cookie has become that of another user, or of a visitor. */
+  #isAnothers = false
   /** Who owned the session before the handlers saw it. */
   #owner: string | undefined
 
@@ -101,7 +103,7 @@ export class Passage<Data extends object> {
     // Without an overlap, only a browser without our cookie goes on: one whose session has ended, by a logout for example, stays
     // signed out. With it, the user may have signed in through an old process since: the claim tells the two cases apart. A cookie
     // of our name that is not ours tells nothing.
-    const mayGoOn = origin !== 'expired' || (overlap > 0 && from.isStored)
+    const mayGoOn = origin !== 'expired' || (overlap > 0 && (from.isStored || this.#isAnothers))
     const isOpen = this.#settings.now() < until
     const goesOn = isOpen && mayGoOn && name !== undefined && (await this.#goOver(name))
     // Without any cookie, the next request would begin a session that replaces the one under the new id.
@@ -121,6 +123,8 @@ export class Passage<Data extends object> {
    * what the handlers left pending.
    */
   async leave(isDropped: boolean): Promise<void> {
+    // What a login or a logout that nobody awaits has yet to do.
+    await this.#facade?.called(isDropped)
     if (this.#isUnbound && (this.#willEnd(isDropped) || replacesCookie(this.#request, isDropped))) this.#clearCookies()
     if (this.#tied === undefined) {
       const { from } = this.#settings
@@ -135,8 +139,11 @@ export class Passage<Data extends object> {
     // well: who planted the old cookie, or copied it, must not find the user who signed in since.
     if (newId === undefined || this.#hasLeft(owner, isDropped)) return this.#end(old)
     if (newId === id) return
+    // Where the middleware does not know the owners, a fresh start is the login or logout of koa-passport, and any other new id may be
+    // a login: the old cookie does not open what comes after.
+    if (owner === undefined && (await hasBegunAnew(this.#request, id))) return this.#end(old)
     await claims.tie(this.#store, newId, tie, this.#settings.now())
-    if (old !== undefined) await this.#settle(old, newId)
+    if (old !== undefined && owner !== undefined) await this.#settle(old, newId)
   }
 
   /** Whether the session ends, or another than `owner` has it. Where pending changes are not stored, the stored owner counts. */
@@ -163,20 +170,31 @@ export class Passage<Data extends object> {
 
   /** Whether this session is tied to an old one. If the old one has ended, ends this session. */
   async #checkTie(): Promise<boolean> {
-    const { from } = this.#settings
+    const { from, until } = this.#settings
     const { id, owner } = this.#session
     const now = this.#settings.now()
     const tie = await claims.tieOf(this.#store, id, now)
-    if (tie === undefined) return false
+    // After the last day the old store may be empty, or gone.
+    if (tie === undefined || now >= Math.max(tie.until, until)) return false
     const name = from.isStored ? tie.name : from.nameIn(this.#ctx)
     const old = name === undefined ? undefined : await from.find(name, this.#ctx)
-    const lives = old !== undefined && old.expiresAt > now
+    // Where the cookie is the session, a logout there may leave one behind, and the next user has one as well.
+    this.#isAnothers = old !== undefined && tie.isNamed && owner !== undefined && !names(old.data, owner)
+    const lives = old !== undefined && old.expiresAt > now && !this.#isAnothers
+    const isOver = now >= tie.until
     if (!lives) {
       if (now >= tie.expiresAt) return true
-      if (this.#wouldSend()) await leave(this.#request)
       // The browser did not send the old cookie. The end of this session, and its new id, count for the old one all the same.
-      else this.#tied = { tie, old: undefined, id, owner }
+      if (!this.#wouldSend()) this.#tied = { tie, old: undefined, id, owner }
+      // Another request may have been the first after the overlap, and have ended the old session itself.
+      else if (isOver && (await claims.tieOf(this.#store, id, now)) === undefined) return false
+      else await leave(this.#request)
       return true
+    }
+    if (isOver) {
+      await claims.untie(this.#store, id)
+      await from.endIn(old, 0, now, this.#ctx)
+      return false
     }
     this.#tied = { tie, old, id, owner }
     // An old process prolonged it. The later end is kept: if the session is missing before then, it was logged out of.
@@ -272,7 +290,12 @@ export class Passage<Data extends object> {
         }
         return true
       }
-      if (claim.kind === 'taken') return this.#join(old, claim)
+      if (claim.kind === 'taken') {
+        const answer = await this.#join(old, claim)
+        if (answer !== 'another') return answer
+        await this.#take(old, undefined)
+        return true
+      }
       await pause(POLL)
     }
     throw storeFailure('another request takes the same old session over, and has not finished within ten seconds')
@@ -280,24 +303,26 @@ export class Passage<Data extends object> {
 
   /**
    * Joins the session that the old one goes on in. If that has ended or can no longer be joined, ends the old one. Returns whether it
-   * goes on, and `'late'` if it does so under an id that is on its way to the browser.
+   * goes on, `'late'` if it does so under an id that is on its way to the browser, and `'another'` if that may be another browser.
    */
-  async #join(old: OldSession, { id, takenAt }: claims.Taken): Promise<boolean | 'late'> {
+  async #join(old: OldSession, { id, takenAt }: claims.Taken): Promise<boolean | 'late' | 'another'> {
     const { from, overlap } = this.#settings
     const now = this.#settings.now()
     const isInTime = now < takenAt + Math.max(overlap, GRACE)
-    const answer = isInTime && id !== undefined ? await adopt(this.#request, id) : 'gone'
+    // Where the cookie is the data, browsers with equal data have equal cookies, at the latest if no instant is in them.
+    if (!from.isStored && old.expiresAt === Infinity && id !== undefined) return 'another'
+    const answer = isInTime && id !== undefined ? await adopt(this.#request, id, from.isStored) : 'gone'
     if (answer === 'adopted') {
       if (overlap > 0) await this.#checkTie()
       return true
     }
-    if (answer === 'late') return answer
+    if (answer === 'late' || answer === 'another') return answer
     // A bound session goes on in its own browser. A copy of the old cookie opens nothing, and must not sign that browser out.
     if (answer === 'gone') await from.endIn(old, 0, this.#settings.now(), this.#ctx)
     return false
   }
 
-  async #take(old: OldSession, claim: claims.Held): Promise<void> {
+  async #take(old: OldSession, claim: claims.Held | undefined): Promise<void> {
     const { from, overlap, goOn } = this.#settings
     const session = this.#session
     const now = this.#settings.now()
@@ -315,17 +340,20 @@ export class Passage<Data extends object> {
       if (id !== undefined && this.#request.cookie.isDeserted) throw headersSentError('an old session was taken over')
       if (id !== undefined && overlap > 0) {
         const { expiresAt } = old
-        const tie = { name: from.isStored ? old.name : '', expiresAt, until: now + overlap }
+        const { owner } = session
+        const isNamed = !from.isStored && owner !== undefined && names(old.data, owner)
+        const tie = { name: from.isStored ? old.name : '', expiresAt, until: now + overlap, isNamed }
         await claims.tie(this.#store, id, tie, now)
-        this.#tied = { tie, old, id, owner: session.owner }
+        this.#tied = { tie, old, id, owner }
       }
-      if (!(await claims.settle(this.#store, claim, id, now)))
+      if (claim !== undefined && !(await claims.settle(this.#store, claim, id, now)))
         throw new SessionError('ERR_SESSION_CONFLICT', 'another request took the same old session over meanwhile')
+      if (id !== undefined) this.#request.origin = 'resumed'
     } catch (error) {
       this.#tied = undefined
       // A half-made session must not stay. The claim is released first: a request that found it naming an ended session would
       // take that for a logout. If this fails too, the caller still gets the first error.
-      await claims.release(this.#store, claim, id, now).catch(() => undefined)
+      if (claim !== undefined) await claims.release(this.#store, claim, id, now).catch(() => undefined)
       await session.destroy().catch(() => undefined)
       throw error
     }

@@ -3,7 +3,7 @@
 import { publicIdOf } from '../cookie/id.ts'
 import { NO_CHANGES } from '../record/changes.ts'
 import { draftOf } from '../record/merge.ts'
-import { successorOf } from '../record/tombstone.ts'
+import { isFreshStart, successorOf } from '../record/tombstone.ts'
 import { endSession } from '../session/destroy.ts'
 import { readLive, takeNewer } from '../session/newest.ts'
 import { ownerInData } from '../session/owner.ts'
@@ -31,9 +31,13 @@ export function replacesCookie(request: RequestSession, isDropped: boolean): boo
  *
  * @returns `'gone'` if there is no such live session, `'unproven'` if it is bound to a device that the request does not prove (an
  * old cookie is no proof of it). Both change nothing. `'late'` if it has just got a new id, which another response carries: this
- * request may change nothing, as one that comes with the replaced id.
+ * request may change nothing, as one that comes with the replaced id. `'another'` if nobody owns it, unless `mayBeVisitors`.
  */
-export async function adopt(request: RequestSession, id: string): Promise<'adopted' | 'gone' | 'unproven' | 'late'> {
+export async function adopt(
+  request: RequestSession,
+  id: string,
+  mayBeVisitors: boolean,
+): Promise<'adopted' | 'gone' | 'unproven' | 'late' | 'another'> {
   const { core, info } = request
   const publicId = publicIdOf(id)
   const known = await readLive(core, publicId)
@@ -46,6 +50,7 @@ export async function adopt(request: RequestSession, id: string): Promise<'adopt
     return 'late'
   }
   const { record, stored } = known
+  if (!mayBeVisitors && record.owner === undefined) return 'another'
   const { binding } = stored.metadata
   if (binding !== undefined && core.binding?.isProven(info, binding, request.now) === false) return 'unproven'
   request.resume(id, record, stored.metadata)
@@ -63,4 +68,10 @@ export async function leave(request: RequestSession): Promise<void> {
   request.startAnew()
   request.dataError = undefined
   request.pending.reset(request.stored.data)
+}
+
+/** Whether a fresh session took the place of the one with this id. */
+export async function hasBegunAnew({ core }: RequestSession, id: string): Promise<boolean> {
+  const replaced = await core.store.read(publicIdOf(id), core.settings.now())
+  return typeof replaced === 'object' && isFreshStart(replaced)
 }

@@ -63,6 +63,8 @@ export interface Facade {
   readonly outer: Facade | undefined
   /** Whether an object after null is pending, in this chain or one around it. */
   readonly isReplacing: boolean
+  /** Waits until every callback has been called; `hasFailed`: what the handlers left pending is dropped before. */
+  called(hasFailed: boolean): Promise<void>
   /** Carries it out for this chain and the chains around it, before the commit of a chain that may never return. */
   finishAll(): Promise<void>
   /** Begins the session that the handlers put in the place of the old one, before anything of it is stored, if they did. */
