@@ -255,8 +255,8 @@ class KoaSession {
     return manager.maxAge || requestSessionOf(manager).core.settings.lifetime.maxAge || 'session'
   }
 
-  set maxAge(value: number | string) {
-    this.#facade.manager.maxAge = value === 'session' ? 0 : (value as Duration)
+  set maxAge(value: number | string | null | undefined) {
+    this.#facade.manager.maxAge = (value ?? 'session') === 'session' ? 0 : (value as Duration)
   }
 
   save(callback?: Callback): Promise<void> | undefined {
