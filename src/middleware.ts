@@ -213,6 +213,8 @@ export class MountedSession {
         throw error
       }
       answer = { error }
+    } finally {
+      facade?.giveBack?.()
     }
     // Koa 3 listens to a stream once it answers: an error of the stream meanwhile would end the process.
     if (ctx?.body instanceof EventEmitter) ctx.body.on('error', () => undefined)

@@ -33,6 +33,8 @@ export class KoaSessionFacade implements Facade {
   readonly #ctx: Context
   readonly #request: RequestSession
   readonly outer: Facade | undefined
+  /** Puts `ctx.session` of a chain around this one, with a session of its own, back in its place. */
+  readonly giveBack: (() => unknown) | undefined
   /** One for each session object that was replaced. */
   readonly #past: Past[] = []
   #end: End = 'no'
@@ -52,6 +54,8 @@ export class KoaSessionFacade implements Facade {
     this.outer = this.#request.facade
     this.#request.facade = this
     this.#show()
+    const around = Object.getOwnPropertyDescriptor(ctx, 'session')
+    this.giveBack = around && ((): unknown => Object.defineProperty(ctx, 'session', around))
     Object.defineProperty(ctx, 'session', {
       configurable: true,
       get: () => (this.pendingEnd === 'ended' || this.#request.status === 'destroyed' ? null : this.#session),
