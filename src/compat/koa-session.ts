@@ -2,7 +2,7 @@
 // a `ctx.state.session` that is a bag of data as well. Both are facades of the manager and store nothing themselves.
 import { inspect, isDeepStrictEqual } from 'node:util'
 import type { Context } from 'koa'
-import { invalidMix, invalidType } from '../errors.ts'
+import { invalidMix, invalidType, SessionError } from '../errors.ts'
 import { isPlainObject } from '../record/json-value.ts'
 import { objectsOf } from '../record/objects.ts'
 import type { Duration } from '../duration.ts'
@@ -25,6 +25,18 @@ export type Callback = (error?: unknown) => void
 interface Past {
   readonly shown: Bag
   readonly original: Bag
+}
+
+/** What an event tells as well. */
+const TOLD: ReadonlySet<string> = new Set(['ERR_SESSION_GONE', 'ERR_SESSION_CONFLICT', 'ERR_SESSION_STORE'])
+
+/** Code for koa-session may not await it: a logout beside it, or an outage, must not end the process then. */
+function heard(work: Promise<void>): Promise<void> {
+  const heeded: Promise<void> = work.catch((error: unknown) => {
+    if (error instanceof SessionError && TOLD.has(error.code)) heeded.catch(() => undefined)
+    throw error
+  })
+  return heeded
 }
 
 /** The facades of one session in one request. */
@@ -120,7 +132,7 @@ export class KoaSessionFacade implements Facade {
 
   /** Calls the callback where there is one, else gives the promise. */
   settle(work: Promise<void>, callback: unknown): Promise<void> | undefined {
-    if (typeof callback !== 'function') return work
+    if (typeof callback !== 'function') return heard(work)
     const asked = this.#asked ?? this.#end
     // On a tick of its own: what a callback throws must not become a rejection of ours, and the ticks after it come all the same.
     const call = (error: unknown): Promise<void> =>
@@ -139,7 +151,7 @@ export class KoaSessionFacade implements Facade {
     // As in koa-session, null counts as no callback.
     const options = argument ?? undefined
     const replacing = options === undefined ? this.beginReplacing() : undefined
-    return replacing ?? this.manager.regenerate(options)
+    return heard(replacing ?? this.manager.regenerate(options))
   }
 
   /** With a callback, the new session is empty and has a new object, and the old object goes on showing the old data (passport). */
@@ -273,7 +285,7 @@ class KoaSession {
 
   /** Unlike `save`, it does not keep a new session without data. */
   manuallyCommit(): Promise<void> {
-    return this.isNew && !this.populated ? Promise.resolve() : this.#facade.manager.save()
+    return this.isNew && !this.populated ? Promise.resolve() : heard(this.#facade.manager.save())
   }
 
   toJSON(): Bag {
