@@ -141,7 +141,7 @@ export class ResponseCookie implements HeaderSource {
     const isStart = record === undefined || pending.maxAge !== undefined
     const seenAt = isStart || this.#session.isTouchDue(record, now) ? now : record.lastSeenAt
     // Within the first second the cookie gets the full lifetime: 3600 seconds, not 3599.
-    const maxAge = cookieMaxAge(policy, this.lifetime(now), seenAt, now - seenAt < 1000 ? seenAt : now)
+    const maxAge = cookieMaxAge(policy, this.lifetime(now), seenAt, Math.abs(now - seenAt) < 1000 ? seenAt : now)
     const value = `${id}.${keyring.sign(cookie.prefix + id)}`
     return [SET_COOKIE, formatSetCookie(cookie, value, maxAge, this.#isSecure())]
   }
