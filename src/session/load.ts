@@ -38,13 +38,14 @@ export function load(core: Core, info: RequestInfo, isTraced = false): MaybeProm
       ? found.then((record) => take(session, verified, record))
       : take(session, verified, found)
   }
-  const ids: VerifiedId[] = []
+  const ids = new Map<string, VerifiedId>()
   for (const value of values) {
     const verified = core.verifier.verify(info, value)
     if (verified === undefined) reject(core, 'signature')
-    else if (!ids.some(({ id }) => id === verified.id)) ids.push(verified)
+    // A cookie of before a change of its domain or path stays beside the one that was signed anew, which counts.
+    else if (!verified.needsResign || !ids.has(verified.id)) ids.set(verified.id, verified)
   }
-  return loadFirst(core, info, now, ids)
+  return loadFirst(core, info, now, [...ids.values()])
 }
 
 /** The first live session, in the order of the header. */
