@@ -199,7 +199,6 @@ export class SqliteStore implements SessionStore {
 
   async deleteExpired(now: number, limit: number): Promise<number> {
     let removed = 0
-    if (this.#file !== undefined) noticeOtherLibraries(this.#file)
     const end = performance.now() + MAX_SWEEP
     for (let batch = 0; removed < limit && batch < MAX_BATCHES && performance.now() < end; batch++) {
       const most = Math.min(BATCH, limit - removed)
@@ -211,6 +210,8 @@ export class SqliteStore implements SessionStore {
       if (collected + postponed === 0) break
       await nextTurn()
     }
+    // It looks at every open file: once in a sweep of many portions, not in each.
+    if (removed < limit && this.#file !== undefined) noticeOtherLibraries(this.#file)
     return removed
   }
 
