@@ -5,7 +5,8 @@ import { unrefed } from '../timers.ts'
 // The most turns in line for one key. The most milliseconds for a turn and its wait together, and for a read outside a turn.
 const [MAX_WAITING, MAX_TURN] = [1000, 10_000]
 
-// In milliseconds. If others wait, a call that takes this long counts as lost once a later call was answered: the store works.
+// In milliseconds. If others wait, a call that takes this long, and twice as long as a later call that was answered, counts as lost:
+// the store works.
 const [LOST_AFTER, CHECK_EVERY] = [500, 100]
 
 // For this many milliseconds after a turn lapsed, its write may land late and is then overwritten; for at most this many keys.
@@ -33,6 +34,8 @@ export class KeyedQueue {
   /** How many calls were made so far, and the number of the last one that was answered. */
   asked = 0
   lastAnswered = 0
+  /** How long the call took that was answered last, in milliseconds: a slow store loses nothing. */
+  took = 0
 
   /** Runs `work` once all earlier turns of that key have settled or lapsed. */
   run<Result>(key: string, work: (turn: Turn) => Promise<Result>): Promise<Result> {
@@ -52,10 +55,12 @@ export class KeyedQueue {
   /** One foreign call. */
   async ask<T>(call: Call<T>): Promise<T> {
     const number = ++this.asked
+    const began = performance.now()
     try {
       return await call()
     } finally {
       this.lastAnswered = Math.max(this.lastAnswered, number)
+      this.took = performance.now() - began
     }
   }
 
@@ -164,7 +169,8 @@ export class Turn {
   #isLost(): boolean {
     if (this.#call === undefined) return false
     const { number, since } = this.#call
-    return performance.now() - since >= LOST_AFTER && this.#queue.lastAnswered > number
+    const { lastAnswered, took } = this.#queue
+    return performance.now() - since >= Math.max(LOST_AFTER, 2 * took) && lastAnswered > number
   }
 
   #lapse(): void {
