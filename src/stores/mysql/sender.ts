@@ -147,7 +147,13 @@ export class Sender {
     const client = this.#client
     if (!('getConnection' in client)) return firstOf(await client[verb](askedOf(client)))
 
+    const asked = performance.now()
     const connection = await client.getConnection()
+    if (performance.now() - asked > MAX_SILENCE) {
+      // In an outage a queue grows: nobody waits any more for what it would do now.
+      connection.release()
+      throw new Silence()
+    }
     let timer: NodeJS.Timeout | undefined
     const silence = new Promise<never>((_, reject) => {
       timer = unrefed(setTimeout(() => reject(new Silence()), MAX_SILENCE))
