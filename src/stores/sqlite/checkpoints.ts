@@ -18,9 +18,11 @@ const VERY_LONG = 16 * 1024 * 1024
 const INTERVAL = 50
 const PAUSE = 500
 const HASTE = 2
+// A thread that failed is followed by another one after this time: a disk may have been full, or too many files open.
+const RETRY = 60_000
 
 // Copies as much as readers allow, again and again until all is copied or a minute has passed. An error other than a lock, as of an
-// encrypted file, ends the thread: it will never copy anything. Once all is copied, it truncates the log, which takes the write lock
+// encrypted file, ends the thread. Once all is copied, it truncates the log, which takes the write lock
 // for a moment: writers wait for it as for any other lock.
 const COPY = `
   const { parentPort, workerData } = require('node:worker_threads')
@@ -120,13 +122,12 @@ export class CheckpointKeeper {
     }
     this.#worker = worker
     worker.unref()
-    worker.once('error', () => {
-      this.#notBefore = Infinity
-    })
+    let hasFailed = false
+    worker.once('error', () => (hasFailed = true))
     worker.once('exit', () => {
       this.#worker = undefined
-      const hasFailed = this.#notBefore === Infinity
-      if (hasFailed) this.#limit = this.#own
+      if (hasFailed) this.#notBefore = performance.now() + RETRY
+      this.#limit = hasFailed || this.#isClosed || this.#own !== USUAL_LIMIT ? this.#own : RAISED_LIMIT
       this.#pausedUntil = performance.now() + PAUSE
       // A reader has blocked the copy for a minute. Once it is gone, the next thread must copy the log, not the next commit.
       const isLeft = !hasFailed && this.#length() > this.#long * HASTE
