@@ -53,6 +53,7 @@ export function takeNewer(session: RequestSession, { record, stored, dataError }
   session.setRecord(record, isHidden ? { ...stored, data: {} } : stored)
   session.allowedEnd = allowedEnd
   session.dataError = isHidden ? undefined : dataError
+  session.pending.hidesData = isHidden && Object.keys(stored.data).length > 0
 }
 
 /** Notes which keys other requests have changed, if the event has subscribers. */

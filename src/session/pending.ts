@@ -11,6 +11,8 @@ export class Pending {
   mustStore: boolean
   /** What the handlers have put in the place of all data: what is stored need not satisfy the schema then. */
   replacement: object | undefined
+  /** Whether stored data reads as empty, for the schema refuses it: to replace it is a change, even by nothing. */
+  hidesData = false
   /** `session.data`; `undefined` until a handler reads it. */
   data: Data | undefined
   /** The flash messages that were put and taken; `undefined` until a handler calls `flash`. */
@@ -35,7 +37,7 @@ export class Pending {
     const changes = this.data?.changes() ?? NO_CHANGES.changes
     const { put, taken } = this.flash?.pending() ?? NO_CHANGES
     const isEmpty = changes.length === 0 && put.length === 0 && taken.size === 0 && maxAge === undefined
-    return isEmpty ? NO_CHANGES : { changes, put, taken, maxAge, replacement }
+    return isEmpty && !(this.hidesData && replacement) ? NO_CHANGES : { changes, put, taken, maxAge, replacement }
   }
 
   /** `changes` are stored; objects that handlers hold stay attached. */
