@@ -108,7 +108,6 @@ export class KoaSessionFacade implements Facade {
       if (this.pendingEnd !== 'replaced') return
       try {
         await regenerate(session, 'seen', undefined)
-        session.facade?.settled('done')
       } catch (error) {
         session.facade?.settled('ended')
         // Null is a logout, which holds all the same where no cookie has told the browser of the session's new id, or the browser has

@@ -46,13 +46,16 @@ export async function regenerate(
     const held = session.pending.data?.held() ?? new Map()
     let pending = session.pending.collect()
     note(pending)
+    // With koaSession, an object after null begins the session that signs in.
+    const isSeen = keep === 'seen' || (keep === true && owner !== undefined && session.facade?.isReplacing === true)
     // Without what other requests store in the old session from now on.
-    if (keep === 'seen') pending = { ...pending, seen: applyChanges(session.stored.data, pending.changes) }
-    const renewal = { pending, keep: keep !== 'seen' && keep, owner }
+    if (isSeen) pending = { ...pending, seen: applyChanges(session.stored.data, pending.changes) }
+    const renewal = { pending, keep: !isSeen && keep, owner }
     const hasRotated = session.status === 'live' && (await rotate(session, renewal))
     if (!hasRotated) await begin(session, renewal)
-    const isAnew = keep !== true || !hasRotated || isSomebodyElse(before, session.record?.owner)
+    const isAnew = isSeen || keep !== true || !hasRotated || isSomebodyElse(before, session.record?.owner)
     session.pending.detach(session.stored, pending, isAnew ? held : undefined)
+    if (isSeen) session.facade?.settled('done')
     // A fresh start is a logout, too.
     if (keep === false && owner === undefined && session.origin === 'expired') await endPresented(session)
   })
@@ -103,7 +106,7 @@ async function begin(session: RequestSession, renewal: Renewal): Promise<void> {
 function carryOver(session: RequestSession, draft: Draft, { pending, keep, owner }: Renewal, now: number): Draft {
   if (pending.seen !== undefined) {
     const seen = { ...draftOf(NOTHING_STORED, undefined, pending, now), data: pending.seen }
-    return applyOwner(session, seen, pending, now)
+    return owner === undefined ? applyOwner(session, seen, pending, now) : signedIn(session, seen, owner, now)
   }
   const isAnother = isSomebodyElse(draft.owner, owner)
   // From another owner's session only listed data is kept, not even the lifetime.
