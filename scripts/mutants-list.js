@@ -1806,7 +1806,7 @@ export const mutants = [
   m(
     'a sign-in is no event',
     'session/owner.ts',
-    "core.events.tell('sign-in', record, { previousPublicId })",
+    "core.events.tell('sign-in', record, { previousPublicId: session.metadata.predecessor })",
     "core.events.channels['sign-in'].hasSubscribers",
     'http/events',
   ),

@@ -103,11 +103,12 @@ export function needsNewId(session: RequestSession, { owner }: Draft): boolean {
 }
 
 /** An owner has signed in to a stored session: emits the event, and enforces the limit of that owner. */
-export function finishSignIn(session: RequestSession, previousPublicId?: string): MaybePromise<void> {
+export function finishSignIn(session: RequestSession): MaybePromise<void> {
   const { record, core } = session
   if (record?.owner === undefined) return
   session.cookie.signIns++
-  core.events.tell('sign-in', record, { previousPublicId })
+  // This request may have given the session its new id before, as koa-passport does.
+  core.events.tell('sign-in', record, { previousPublicId: session.metadata.predecessor })
   const { maxPerOwner } = core.settings
   if (maxPerOwner !== undefined) return enforceLimit(core, record.owner, maxPerOwner, record.key)
 }

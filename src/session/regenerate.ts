@@ -177,7 +177,7 @@ async function rotateOnce(
   events.tell('regenerate', record, { previousPublicId: previous.key })
   session.tellCommitted(record, conflicts)
   watches.moved(previous.key, record, isFreshStart)
-  if (isSignIn) await finishSignIn(session, previous.key)
+  if (isSignIn) await finishSignIn(session)
   return 'done'
 }
 
