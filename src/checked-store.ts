@@ -148,11 +148,10 @@ export class CheckedStore {
     return () => {
       const ending = end
       end = undefined
-      try {
-        ending?.()
-      } catch (cause) {
-        storeError(this.#events, operation, undefined, cause)
-      }
+      // Its function may be async.
+      void new Promise((resolve) => resolve(ending?.())).catch((cause: unknown) =>
+        storeError(this.#events, operation, undefined, cause),
+      )
     }
   }
 
