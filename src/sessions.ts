@@ -263,7 +263,7 @@ async function endRecord(core: Core, record: SessionRecord, reason: DestroyReaso
     const session = requestSessionIn(scope.session)
     const key = session?.record?.key ?? ''
     // Another request may have given it a new id meanwhile.
-    if (session && (key === record.key || key === readMetadata(record)?.predecessor)) session.hasEndedIt = true
+    if (session && (key === record.key || key === readMetadata(record)?.predecessor)) session.ends++
   }
   return isLive
 }

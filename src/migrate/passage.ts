@@ -148,8 +148,8 @@ export class Passage<Data extends object> {
 
   /** Whether the session ends, or another than `owner` has it. Where pending changes are not stored, the stored owner counts. */
   #hasLeft(owner: string | undefined, isDropped: boolean): boolean {
-    const { status, hasEndedIt } = this.#request
-    if (this.#willEnd(isDropped) || status === 'destroyed' || hasEndedIt) return true
+    const { status, ends } = this.#request
+    if (this.#willEnd(isDropped) || status === 'destroyed' || ends > 0) return true
     return (isDropped ? this.#session.owner : ownerToBe(this.#request)) !== owner
   }
 

@@ -16,11 +16,12 @@ export async function destroy(session: RequestSession): Promise<void> {
   const { record, forgotten, core, origin, cookie } = session
   // By the clock of its arrival: the tombstone of a new id leads to the session for as long as the store has it.
   const before = Math.max(core.settings.now() - session.now, 0) + CLOCKS_APART
-  let hasEnded = session.hasEndedIt
   // If this fails, it may have been carried out all the same, as another try finds.
-  session.hasEndedIt = true
+  session.ends++
+  let hasEnded = false
   for (const one of [record, forgotten])
     if (one && (await endSession(core, one, 'sign-out', undefined, before))) hasEnded = true
+  hasEnded ||= session.ends > 1
   if (origin === 'expired') await endPresented(session)
   session.status = 'destroyed'
   session.ending?.end(goneError())

@@ -56,8 +56,8 @@ export class RequestSession {
   forgotten: SessionRecord | undefined
   /** This request gave the session a new id. */
   hasNewId = false
-  /** Its handlers ended the session by a method of the middleware (`destroyAll`, say), or `destroy()` has begun to. */
-  hasEndedIt = false
+  /** How often its handlers ended the session by a method of the middleware (`destroyAll`, say), or `destroy()` has begun to. */
+  ends = 0
   /** When the loaded session ends under the current limits if it is not used again; 0 for one that was not loaded. */
   endsAt = 0
   /** The same without regard to the stored expiry, until this request stores anything: later where a limit was lengthened since. */
