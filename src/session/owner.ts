@@ -99,6 +99,8 @@ export function isSomebodyElse(previous: string | undefined, owner: string | und
 
 /** Whether a stored session needs a new id: an owner appeared or changed, and this request gave it no new id yet. */
 export function needsNewId(session: RequestSession, { owner }: Draft): boolean {
+  // Only a new id ends the signals of the former owner's requests, in whichever process.
+  if (isSomebodyElse(session.record?.owner, owner)) return true
   return owner !== undefined && owner !== session.record?.owner && !session.hasNewId
 }
 

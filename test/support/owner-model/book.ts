@@ -353,7 +353,8 @@ export class Book implements Witness<Request> {
     const before = life.held
     const after = outcome(this.by, request, before, now)
     this.#expectCommit(request, before, after)
-    const isDue = request.doing.do === 'regenerate' || (after.signsIn && !request.hasNewId)
+    const isSomebodyElse = before.owner !== undefined && before.owner !== after.owner
+    const isDue = request.doing.do === 'regenerate' || (after.signsIn && (!request.hasNewId || isSomebodyElse))
     this.expect(request, isDue && !request.isFollower, 'a new id was made without a reason')
     sheet.state = 'replaced'
     sheet.successor = made.record.key
