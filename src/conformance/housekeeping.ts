@@ -38,7 +38,10 @@ export const sweepChecks: readonly StoreCheck[] = [
 
   checkSweep('it leaves the live records', async (store, now) => {
     await created(store, now, { expiresAt: now + 1000 })
-    const live = [await created(store, now, { expiresAt: now + 1001, owner: newKey() }), await created(store, now)]
+    const live = [
+      await created(store, now, { expiresAt: now + 1001, owner: newKey() }),
+      await created(store, now, { payload: '' }),
+    ]
 
     await sweep(store, now + 1000, 100)
 

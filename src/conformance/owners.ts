@@ -173,6 +173,8 @@ export const listChecks: readonly StoreCheck[] = [
       '\ud800',
       '\udc00',
       '\ufffd',
+      `${'x'.repeat(211)}a`,
+      `${'x'.repeat(211)}b`,
     ]
     const owners = [...ends.map((end) => stem + end), ` ${stem}`, `x${stem}`, `{${stem}}`]
     const records = new Map<string, SessionRecord>()

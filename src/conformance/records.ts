@@ -58,7 +58,8 @@ export const readChecks: readonly StoreCheck[] = [
   }),
 
   check('a meta text comes back letter by letter, however odd', async (store, now) => {
-    await Promise.all(ODD_TEXTS.map((meta) => assertKeeps(store, now, { meta })))
+    for (const fields of [{}, { payload: '' }])
+      await Promise.all(ODD_TEXTS.map((meta) => assertKeeps(store, now, { meta, ...fields })))
   }),
 
   check('a text payload of 64 kB comes back whole', async (store, now) => {

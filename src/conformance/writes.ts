@@ -5,11 +5,14 @@ import { assertAbsent, assertHolds, created, HOUR, newKey, newRecord, successor 
 
 export const writeChecks: readonly StoreCheck[] = [
   check('create refuses a key that a live record holds, and leaves that record as it was', async (store, now) => {
-    const record = await created(store, now, { owner: 'ada' })
-    const intruder = newRecord(now, { key: record.key, payload: 'intruder', owner: 'mallory' })
+    // The payload of a session that has ended is empty, and its record lives on for a while.
+    for (const payload of ['text', '']) {
+      const record = await created(store, now, { owner: 'ada', payload })
+      const intruder = newRecord(now, { key: record.key, payload: 'intruder', owner: 'mallory' })
 
-    assert.equal(await store.create(intruder, record.expiresAt - 1), false)
-    await assertHolds(store, record, now)
+      assert.equal(await store.create(intruder, record.expiresAt - 1), false)
+      await assertHolds(store, record, now)
+    }
   }),
 
   check('create takes the place of an expired record', async (store, now) => {
@@ -31,14 +34,14 @@ export const writeChecks: readonly StoreCheck[] = [
     const record = await created(store, now, { owner: 'ada', meta: 'old' })
     const changed = {
       version: 2,
-      payload: 'new',
+      payload: '',
       owner: 'bob',
       createdAt: now - 9,
       lastSeenAt: now + 9,
       expiresAt: now + 2 * HOUR,
       meta: 'new',
     }
-    const earlier = { ...changed, version: 3, createdAt: now - 20, lastSeenAt: now - 9 }
+    const earlier = { ...changed, version: 3, payload: 'new', createdAt: now - 20, lastSeenAt: now - 9 }
 
     assert.equal(await store.replace({ ...record, ...changed }, 1, now), 'done')
     await assertHolds(store, { ...record, ...changed }, now)
