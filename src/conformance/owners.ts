@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { SessionRecord } from '../store.ts'
 import { checkWhere, type StoreCheck, type With } from './run.ts'
-import { listed, assertSame, created, HOUR, keysOf, newKey, newRecord, successor } from './scene.ts'
+import { listed, assertSame, created, DAY, HOUR, keysOf, newKey, newRecord, successor } from './scene.ts'
 
 /** Asserts that list gives each of these records at least once, and no other. */
 async function assertListed(
@@ -48,12 +48,16 @@ export const listChecks: readonly StoreCheck[] = [
     await assertListed(store, owner, [], now)
   }),
 
-  checkList('it leaves expired records out', async (store, now, owner) => {
-    const brief = await created(store, now, { owner, expiresAt: now + 1000 })
-    const long = await created(store, now, { owner })
+  checkList('it leaves expired records out', async (store, today) => {
+    // By the caller's clock alone.
+    for (const now of [today, today - 365 * DAY]) {
+      const owner = newKey()
+      const brief = await created(store, now, { owner, expiresAt: now + 1000 })
+      const long = await created(store, now, { owner })
 
-    await assertListed(store, owner, [brief, long], now + 999)
-    await assertListed(store, owner, [long], now + 1000)
+      await assertListed(store, owner, [brief, long], now + 999)
+      await assertListed(store, owner, [long], now + 1000)
+    }
   }),
 
   checkList('it leaves deleted records out', async (store, now, owner) => {

@@ -2,7 +2,18 @@
 import assert from 'node:assert/strict'
 import type { SessionRecord, SessionStore } from '../store.ts'
 import { checkWhere, type StoreCheck, type With } from './run.ts'
-import { assertSame, created, createdMany, listed, listedKeys, keysOf, newKey, scanned, successor } from './scene.ts'
+import {
+  assertSame,
+  created,
+  createdMany,
+  DAY,
+  listed,
+  listedKeys,
+  keysOf,
+  newKey,
+  scanned,
+  successor,
+} from './scene.ts'
 
 // More than the usual default page sizes of databases and their clients: 10, 50, 100.
 const MANY = 120
@@ -174,20 +185,23 @@ export const portionChecks: readonly StoreCheck[] = [
     },
   ),
 
-  checkWhere('scan', 'it leaves expired, ended and deleted records out', async (store, now) => {
-    const owner = newKey()
-    const live = await createdMany(store, now, 3, () => ({ expiresAt: now + 1001 }))
-    const expired = await createdMany(store, now, 3, () => ({ owner, expiresAt: now + 1000 }))
-    const ended = successor(await created(store, now), { expiresAt: now })
-    const deleted = await created(store, now, { owner })
-    await store.replace(ended, 1, now)
-    await store.delete(deleted.key)
+  checkWhere('scan', 'it leaves expired, ended and deleted records out', async (store, today) => {
+    // By the caller's clock alone.
+    for (const now of [today, today - 365 * DAY]) {
+      const owner = newKey()
+      const live = await createdMany(store, now, 3, () => ({ expiresAt: now + 1001 }))
+      const expired = await createdMany(store, now, 3, () => ({ owner, expiresAt: now + 1000 }))
+      const ended = successor(await created(store, now), { expiresAt: now })
+      const deleted = await created(store, now, { owner })
+      await store.replace(ended, 1, now)
+      await store.delete(deleted.key)
 
-    const found = keysOf(await scanned(store, now + 1000, 100))
+      const found = keysOf(await scanned(store, now + 1000, 100))
 
-    assertAmong(found, live, 'scan must come to all live records')
-    const gone = keysOf([...expired, ended, deleted])
-    assert.ok(!gone.some((key) => found.includes(key)), 'scan must leave out what has ended')
+      assertAmong(found, live, 'scan must come to all live records')
+      const gone = keysOf([...expired, ended, deleted])
+      assert.ok(!gone.some((key) => found.includes(key)), 'scan must leave out what has ended')
+    }
   }),
 
   checkSize('scan', (store, now, _owner, between) => scanned(store, now, 5, between)),

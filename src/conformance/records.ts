@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
 import { check, type StoreCheck } from './run.ts'
-import { assertAbsent, assertHolds, assertKeeps, created, DAY, HOUR, newKey, successor } from './scene.ts'
+import { assertAbsent, assertHolds, assertKeeps, created, DAY, HOUR, newKey, newRecord, successor } from './scene.ts'
 
 const ODD_TEXTS = [
   '',
@@ -157,6 +157,7 @@ export const readChecks: readonly StoreCheck[] = [
       for (const now of [today - 365 * DAY, today + 365 * DAY]) {
         const record = await created(store, now)
 
+        assert.equal(await store.create(newRecord(now, { key: record.key }), now), false)
         await assertHolds(store, record, record.expiresAt - 1)
         await assertAbsent(store, record.key, record.expiresAt, 'at expiresAt a record must be expired')
       }
