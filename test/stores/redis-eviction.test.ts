@@ -33,4 +33,26 @@ for (const make of makes) {
       t.deepEqual(await told('100mb', 'allkeys-random'), ['KOA_FASTSESSION_REDIS_EVICTS'])
     },
   )
+
+  test.serial(`${make.name}: a server whose ACL refuses INFO is asked once`, async (t) => {
+    const server = await startRedis(make)
+    const admin = new Redis(server.port, '127.0.0.1')
+    await admin.call('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', '&*', '+@all', '-info')
+    const client = new Redis(server.port, '127.0.0.1', { username: 'app', password: 'secret', enableReadyCheck: false })
+    t.teardown(async () => {
+      for (const each of [admin, client]) each.disconnect()
+      await server.running.stop()
+    })
+    const store = new RedisStore(client)
+    const refused = async (): Promise<unknown[]> => {
+      await store.serverTime()
+      // Answers come in order.
+      await client.ping()
+      const log = (await admin.call('ACL', 'LOG')) as (string | number)[][]
+      return log.filter((entry) => entry[7] === 'info').map((entry) => entry[1])
+    }
+
+    t.deepEqual(await refused(), [1])
+    t.deepEqual(await refused(), [1])
+  })
 }
