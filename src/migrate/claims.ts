@@ -78,7 +78,7 @@ async function endClaim(store: Store, record: SessionRecord, now: number): Promi
 
 /** The old session that a new one came from. */
 export interface Tie {
-  /** The name of the old session; empty where the cookie itself holds the session. */
+  /** The name of the old session; empty where the cookie itself holds it, and where the session got an id that no claim names. */
   readonly name: string
   /** When the old session expires, as far as is known. If it is missing before that, it was logged out of. */
   readonly expiresAt: number

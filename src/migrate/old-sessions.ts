@@ -248,6 +248,11 @@ function isObject(value: unknown): value is OldData {
 
 /** Whether the value, or one inside it, is that text, or that number. */
 export function names(value: unknown, owner: string): boolean {
-  if (typeof value !== 'object' || value === null) return String(value) === owner
-  return Object.values(value).some((part) => names(part, owner))
+  const found: unknown[] = [value]
+  // Not by recursion: a value of a visitor may be nested deeper than the stack.
+  for (const one of found) {
+    if (typeof one === 'object' && one !== null) found.push(...(Object.values(one) as unknown[]))
+    else if (String(one) === owner) return true
+  }
+  return false
 }

@@ -15,7 +15,7 @@ import { adopt, hasBegunAnew, leave, ownerToBe, replacesCookie } from './session
 import { endWith, type Tied } from './watch-old.ts'
 
 // A browser may send several requests with the old cookie before it has the new one: each must find the session. After this time,
-// in milliseconds, the old cookie opens nothing, so that copies of it are useless.
+// in milliseconds, the old cookie opens nothing, so that copies of it are useless, unless it holds the session and no end of it.
 const GRACE = 10_000
 
 /** How long a request waits for another one that takes the same session over, in milliseconds. */
@@ -143,7 +143,8 @@ export class Passage<Data extends object> {
     // a login: the old cookie does not open what comes after.
     if (owner === undefined && (await hasBegunAnew(this.#request, id))) return this.#end(old)
     await claims.tie(this.#store, newId, tie, this.#settings.now())
-    if (old !== undefined && owner !== undefined) await this.#settle(old, newId)
+    if (owner === undefined) await claims.tie(this.#store, id, { ...tie, name: '' }, this.#settings.now())
+    else if (old !== undefined) await this.#settle(old, newId)
   }
 
   /** Whether the session ends, or another than `owner` has it. Where pending changes are not stored, the stored owner counts. */
@@ -186,14 +187,13 @@ export class Passage<Data extends object> {
       if (now >= tie.expiresAt) return true
       // The browser did not send the old cookie. The end of this session, and its new id, count for the old one all the same.
       if (!this.#wouldSend()) this.#tied = { tie, old: undefined, id, owner }
-      // Another request may have been the first after the overlap, and have ended the old session itself.
-      else if (isOver && (await claims.tieOf(this.#store, id, now)) === undefined) return false
+      // Another request may have been the first after the overlap, by its clock, and have ended the old session itself.
+      else if ((await claims.tieOf(this.#store, id, now)) === undefined) return false
       else await leave(this.#request)
       return true
     }
     if (isOver) {
-      await claims.untie(this.#store, id)
-      await from.endIn(old, 0, now, this.#ctx)
+      await this.#part(old, id)
       return false
     }
     this.#tied = { tie, old, id, owner }
@@ -236,8 +236,17 @@ export class Passage<Data extends object> {
     if (name === undefined || claim === undefined) return false
     if (claim.id !== undefined && now < claim.takenAt + overlap) return false
     const old = await from.find(name, this.#ctx)
-    if (old !== undefined) await from.endIn(old, 0, this.#settings.now(), this.#ctx)
+    if (old !== undefined) await this.#part(old, claim.id)
     return true
+  }
+
+  /** Ends an old session. One that lives on under this id does so without it; under an id that no claim names, it needs it. */
+  async #part(old: OldSession, id: string | undefined): Promise<void> {
+    const { from, now } = this.#settings
+    const tie = id === undefined ? undefined : await claims.tieOf(this.#store, id, now())
+    if (from.isStored && tie?.name === '') return
+    if (id !== undefined && tie !== undefined) await claims.untie(this.#store, id)
+    await from.endIn(old, 0, now(), this.#ctx)
   }
 
   async #end(old: OldSession | undefined): Promise<void> {
@@ -310,7 +319,7 @@ export class Passage<Data extends object> {
     const now = this.#settings.now()
     const isInTime = now < takenAt + Math.max(overlap, GRACE)
     // Where the cookie is the data, browsers with equal data have equal cookies, at the latest if no instant is in them.
-    if (!from.isStored && old.expiresAt === Infinity && id !== undefined) return 'another'
+    if (!isInTime && !from.isStored && old.expiresAt === Infinity && id !== undefined) return 'another'
     const answer = isInTime && id !== undefined ? await adopt(this.#request, id, from.isStored) : 'gone'
     if (answer === 'adopted') {
       if (overlap > 0) await this.#checkTie()
@@ -318,7 +327,7 @@ export class Passage<Data extends object> {
     }
     if (answer === 'late' || answer === 'another') return answer
     // A bound session goes on in its own browser. A copy of the old cookie opens nothing, and must not sign that browser out.
-    if (answer === 'gone') await from.endIn(old, 0, this.#settings.now(), this.#ctx)
+    if (answer === 'gone') await this.#part(old, id)
     return false
   }
 

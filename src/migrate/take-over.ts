@@ -40,8 +40,9 @@ export interface TakeOverOptions<Data extends object = SessionData> {
  * after `session()`, keep the old secrets and the old store, and remove it once `until` has passed.
  *
  * The data of an old session is copied once, by one request in one process. All other requests with that cookie join the new
- * session. The rest of the old lifetime becomes `session.maxAge` (the whole old lifetime if `rolling` is on), unless `goOn` sets
- * another. An old session that ended with the browser gets the lifetimes of the options.
+ * session; where the cookie holds the session, only those of an owner do, because visitors may have equal cookies. The rest of the
+ * old lifetime becomes `session.maxAge` (the whole old lifetime if `rolling` is on), unless `goOn` sets another. An old session that
+ * ended with the browser gets the lifetimes of the options.
  *
  * Without `overlap` the old record ends ten seconds after the take-over, and the old cookie is cleared. With `overlap` both stay
  * until it is over, so that old and new processes can serve the same user: the new session ends with the old record, `destroy`
