@@ -28,16 +28,7 @@ interface Past {
 }
 
 /** What an event tells as well. */
-const TOLD: ReadonlySet<string> = new Set(['ERR_SESSION_GONE', 'ERR_SESSION_CONFLICT', 'ERR_SESSION_STORE'])
-
-/** Code for koa-session may not await it: a logout beside it, or an outage, must not end the process then. */
-function heard(work: Promise<void>): Promise<void> {
-  const heeded: Promise<void> = work.catch((error: unknown) => {
-    if (error instanceof SessionError && TOLD.has(error.code)) heeded.catch(() => undefined)
-    throw error
-  })
-  return heeded
-}
+const TOLD = /_(?:GONE|CONFLICT|STORE|SITE|UNBOUND)$/
 
 /** The facades of one session in one request. */
 export class KoaSessionFacade implements Facade {
@@ -129,9 +120,19 @@ export class KoaSessionFacade implements Facade {
     await this.finish()
   }
 
+  /** Code for koa-session may not await it: a logout beside it, an outage, or a client that leaves must not end the process then. */
+  #heard(work: Promise<void>): Promise<void> {
+    const heeded: Promise<void> = work.catch((error: unknown) => {
+      if (error instanceof SessionError && (TOLD.test(error.code) || this.#ctx.req.socket.destroyed))
+        heeded.catch(() => undefined)
+      throw error
+    })
+    return heeded
+  }
+
   /** Calls the callback where there is one, else gives the promise. */
   settle(work: Promise<void>, callback: unknown): Promise<void> | undefined {
-    if (typeof callback !== 'function') return heard(work)
+    if (typeof callback !== 'function') return this.#heard(work)
     const asked = this.#asked ?? this.#end
     // On a tick of its own: what a callback throws must not become a rejection of ours, and the ticks after it come all the same.
     const call = (error: unknown): Promise<void> =>
@@ -150,7 +151,7 @@ export class KoaSessionFacade implements Facade {
     // As in koa-session, null counts as no callback.
     const options = argument ?? undefined
     const replacing = options === undefined ? this.beginReplacing() : undefined
-    return heard(replacing ?? this.manager.regenerate(options))
+    return this.#heard(replacing ?? this.manager.regenerate(options))
   }
 
   /** With a callback, the new session is empty and has a new object, and the old object goes on showing the old data (passport). */
@@ -283,8 +284,8 @@ class KoaSession {
   }
 
   /** Unlike `save`, it does not keep a new session without data. */
-  manuallyCommit(): Promise<void> {
-    return this.isNew && !this.populated ? Promise.resolve() : heard(this.#facade.manager.save())
+  manuallyCommit(): Promise<void> | undefined {
+    return this.isNew && !this.populated ? Promise.resolve() : this.save()
   }
 
   toJSON(): Bag {
