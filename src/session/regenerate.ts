@@ -47,9 +47,9 @@ export async function regenerate(
     let pending = session.pending.collect()
     note(pending)
     // With koaSession, an object after null begins the session that signs in.
-    const isSeen = keep === 'seen' || (keep === true && owner !== undefined && session.facade?.isReplacing === true)
+    const isSeen = keep === 'seen' || (keep !== false && owner !== undefined && session.facade?.isReplacing === true)
     // Without what other requests store in the old session from now on.
-    if (isSeen) pending = { ...pending, seen: applyChanges(session.stored.data, pending.changes) }
+    if (isSeen) pending = { ...pending, seen: pick(applyChanges(session.stored.data, pending.changes), keep) }
     const renewal = { pending, keep: !isSeen && keep, owner }
     const hasRotated = session.status === 'live' && (await rotate(session, renewal))
     if (!hasRotated) await begin(session, renewal)
@@ -125,10 +125,10 @@ function keptOf(pending: PendingChanges, keep: Keep): PendingChanges {
   return { ...pending, changes: pending.changes.filter(({ key }) => keep !== false && keep.includes(key)) }
 }
 
-/** The kept keys of a snapshot; the snapshot itself if all are kept, because that one has been checked already. */
-function pick(data: Snapshot, keys: readonly string[]): Snapshot {
+/** The listed keys of a snapshot, or all; the snapshot itself if all are kept, because that one has been checked already. */
+function pick(data: Snapshot, keys: Keep | 'seen'): Snapshot {
   const entries = Object.entries(data)
-  const kept = entries.filter(([key]) => keys.includes(key))
+  const kept = entries.filter(([key]) => typeof keys !== 'object' || keys.includes(key))
   return kept.length === entries.length ? data : Object.fromEntries(kept)
 }
 
