@@ -1,5 +1,4 @@
 // session(options): the path of one request, from top to bottom. `run()` shares it.
-import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Context, Next, ParameterizedContext } from 'koa'
 import { CheckedStore } from './checked-store.ts'
@@ -202,22 +201,27 @@ export class MountedSession {
     let result: Result | undefined
     let answer: { readonly error: unknown } | undefined
     try {
-      // With a `ctx`, `fn` is Koa's `next`, which is called without an argument.
-      result = await (ctx === undefined
-        ? sessionContext.run(scope, fn, manager)
-        : sessionContext.run(scope, fn as () => Result | Promise<Result>))
+      try {
+        // With a `ctx`, `fn` is Koa's `next`, which is called without an argument.
+        result = await (ctx === undefined
+          ? sessionContext.run(scope, fn, manager)
+          : sessionContext.run(scope, fn as () => Result | Promise<Result>))
+      } finally {
+        // Koa 3 listens to a stream once it answers: until then, an error of the stream would end the process, and unless it fails
+        // the response, many streams leave that without an end. Koa 2 has answered by then.
+        const body = ctx?.body as Partial<NodeJS.ReadableStream> | null | undefined
+        if (body?.pipe !== undefined)
+          body.on?.('error', (error: unknown) => (answer ??= ctx?.headerSent ? undefined : { error }))
+      }
     } catch (error) {
       if (!isAnswer(error)) {
         await facade?.called(true)
+        facade?.giveBack?.()
         await dropPending(own, error)
         throw error
       }
       answer = { error }
-    } finally {
-      facade?.giveBack?.()
     }
-    // Koa 3 listens to a stream once it answers: an error of the stream meanwhile would end the process.
-    if (ctx?.body instanceof EventEmitter) ctx.body.on('error', () => undefined)
     const isSocket = ctx?.respond === false && own.cookie.isTakenOver
     try {
       if (facade !== undefined) await facade.finish()
@@ -228,6 +232,9 @@ export class MountedSession {
       // Koa would write its response to a thrown error into the socket.
       if (answer !== undefined || !isSocket) throw error
       ctx.app.emit('error', error, ctx)
+    } finally {
+      // Only now: callbacks of handlers that have returned write to this one.
+      facade?.giveBack?.()
     }
     if (answer !== undefined) throw answer.error
     return result as Result
