@@ -2,7 +2,8 @@
 // handler drops every header set before, and a handler may send the response by itself: both pass here.
 import type { OutgoingHttpHeader, ServerResponse } from 'node:http'
 
-export type Header = readonly [name: string, value: string]
+/** A renewal gives way to a cookie of its name that the app has set. */
+export type Header = readonly [name: string, value: string, isRenewal?: boolean]
 
 export const SET_COOKIE = 'Set-Cookie'
 export const NO_HEADERS: readonly Header[] = []
@@ -129,11 +130,14 @@ class Hook {
   #write(response: HookedResponse, args: unknown[]): unknown[] {
     const rest = args.length > 1 ? setGiven(response, args) : args
     let hasCookie = false
-    for (const [name, value] of this.#due) {
+    for (const [name, value, isRenewal] of this.#due) {
+      if (name === SET_COOKIE) hasCookie = true
       // Names in lower case, here and below: otherwise Node makes a new text of the name.
       const present = response.getHeader(name === SET_COOKIE ? 'set-cookie' : name)
+      // The app behind a gateway may have given the session a new id.
+      const isOurs = (line: string): boolean => line.startsWith(value.slice(0, value.indexOf('=') + 1))
+      if (isRenewal === true && listed(present).some(isOurs)) continue
       response.setHeader(name, present === undefined ? value : [...without(present, value), value])
-      if (name === SET_COOKIE) hasCookie = true
     }
     if (hasCookie) forbidCaching(response)
     const given = response.getHeader('vary')

@@ -1,4 +1,5 @@
 // Which cookie the response carries, and whether it has left. The rules of the cookie's text are in cookie/.
+import type { Socket } from 'node:net'
 import { isWebSocket } from '../cookie/cross-site.ts'
 import { formatSetCookie } from '../cookie/cookie.ts'
 import { NO_HEADERS, onHeaders, SET_COOKIE, type Header, type HeaderSource } from '../cookie/on-headers.ts'
@@ -52,7 +53,8 @@ export class ResponseCookie implements HeaderSource {
   /** Whether the client left before its answer began. A response of HTTP/2, or one that waits behind another, does not know. */
   get isDeserted(): boolean {
     const { ctx, request } = this.#session.info
-    return ctx?.res.headersSent === false && request.socket.destroyed
+    // The request of a unit test may have no socket.
+    return ctx?.res.headersSent === false && (request.socket as Socket | undefined)?.destroyed === true
   }
 
   /** Registers to be asked when the headers leave. If they have left already, only the late commit is arranged. */
@@ -106,8 +108,8 @@ export class ResponseCookie implements HeaderSource {
         return willChange && isOpen && !isFollower ? [this.#ours()] : NO_HEADERS
       }
       case 'renew':
-        // The same: the read at the load has confirmed that the session lives. The app behind a gateway may have given it a new id.
-        return status === 'live' && isOpen && !this.#hasCookie ? [this.#ours()] : NO_HEADERS
+        // The same: the read at the load has confirmed that the session lives.
+        return status === 'live' && isOpen ? [[...this.#ours(), true]] : NO_HEADERS
       case 'issue':
         return this.signIns > 0 ? [this.#ours(), ...this.#endOfBinding(), ...this.#offer()] : [this.#ours()]
       case 'clear':
@@ -121,19 +123,13 @@ export class ResponseCookie implements HeaderSource {
     if (phase === 'open') core.onEarlyHeaders(this.#session)
   }
 
-  /** Whether the app has set a cookie of our name: one that it got from another process. */
-  get #hasCookie(): boolean {
-    const { ctx, cookie } = this.#session.info
-    return [ctx?.res.getHeader('set-cookie')].flat().some((line) => String(line).startsWith(cookie.prefix))
-  }
-
   /** Whether no handler has set `ctx.session` to null. */
   get #isKept(): boolean {
     const end = this.#session.facade?.pendingEnd
     return end !== 'ended' && end !== 'replaced'
   }
 
-  #ours(): Header {
+  #ours(): readonly [name: string, value: string] {
     const { info, core, record, id, pending } = this.#session
     const { cookie, keyring } = info
     const { lifetime: policy } = core.settings
