@@ -17,7 +17,7 @@ export function bindingCheck({ within, path }: BindingSettings): BindingCheck {
     isProven(info, { id, boundAt }, now) {
       // Outside Koa's chain it is unknown whether the request came over HTTPS. Some proxies say wss of a WebSocket.
       return (
-        /^(?:http|ws)s$/.test(info.ctx?.protocol ?? 'https') &&
+        (info.ctx?.secure !== false || info.ctx.protocol === 'wss') &&
         (Math.abs(now - boundAt) < GRACE || isProvenBy(info.request.headers.cookie, info, id, within, now))
       )
     },
