@@ -115,7 +115,7 @@ export class CheckpointKeeper {
     try {
       worker = new Worker(COPY, { eval: true, workerData, execArgv: [] })
     } catch {
-      this.#notBefore = Infinity // no threads here: the copying stays with SQLite
+      this.#notBefore = performance.now() + RETRY // no threads here, or too many: the copying stays with SQLite
       this.#limit = this.#own
       this.#setAutoCheckpoint(this.#limit)
       return
