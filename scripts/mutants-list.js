@@ -2498,7 +2498,7 @@ export const mutants = [
   m(
     'a gateway renews the cookie that the app behind it has replaced',
     'cookie/on-headers.ts',
-    'if (isRenewal === true && listed(present).some(isOurs)) continue',
+    'if (isRenewal === true && hasNameOf(present, value)) continue',
     '',
     'http/gateway',
   ),

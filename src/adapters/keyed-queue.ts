@@ -5,8 +5,8 @@ import { unrefed } from '../timers.ts'
 // The most turns in line for one key. The most milliseconds for a turn and its wait together, and for a read outside a turn.
 const [MAX_WAITING, MAX_TURN] = [1000, 10_000]
 
-// In milliseconds. If others wait, a call that takes this long, and twice as long as a later call that was answered, counts as lost:
-// the store works.
+// In milliseconds. If others wait, a call that takes this long, and twice as long as the call that was answered last, counts as lost
+// once a later call was answered: the store works.
 const [LOST_AFTER, CHECK_EVERY] = [500, 100]
 
 // For this many milliseconds after a turn lapsed, its write may land late and is then overwritten; for at most this many keys.

@@ -135,8 +135,7 @@ class Hook {
       // Names in lower case, here and below: otherwise Node makes a new text of the name.
       const present = response.getHeader(name === SET_COOKIE ? 'set-cookie' : name)
       // The app behind a gateway may have given the session a new id.
-      const isOurs = (line: string): boolean => line.startsWith(value.slice(0, value.indexOf('=') + 1))
-      if (isRenewal === true && listed(present).some(isOurs)) continue
+      if (isRenewal === true && hasNameOf(present, value)) continue
       response.setHeader(name, present === undefined ? value : [...without(present, value), value])
     }
     if (hasCookie) forbidCaching(response)
@@ -212,6 +211,12 @@ const TARGETED = /^(?:.+-cache-control|surrogate-control|edge-control)$/
 function listed(header: OutgoingHttpHeader | readonly string[] | undefined): readonly string[] {
   if (header === undefined) return []
   return typeof header === 'object' ? header : [String(header)]
+}
+
+/** Whether a header has a cookie of the same name. */
+function hasNameOf(header: OutgoingHttpHeader | undefined, cookie: string): boolean {
+  const start = cookie.slice(0, cookie.indexOf('=') + 1)
+  return listed(header).some((line) => line.startsWith(start))
 }
 
 function without(header: OutgoingHttpHeader | readonly string[], unwanted: string): string[] {

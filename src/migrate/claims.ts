@@ -89,8 +89,8 @@ export interface Tie {
 }
 
 /** Ties the session with this id to the old one that it came from. Replaces an earlier tie. */
-export async function tie(store: Store, id: string, tie: Tie, now: number): Promise<void> {
-  const { name, expiresAt, until, isNamed } = tie
+export async function tie(store: Store, id: string, old: Tie, now: number): Promise<void> {
+  const { name, expiresAt, until, isNamed } = old
   const key = keyOf('tie', id)
   const end = Number.isFinite(expiresAt) ? expiresAt : 0
   const record = noteOf(key, now, Math.max(until, end), seal([name, end, until, isNamed], 'tie', id))
