@@ -1,35 +1,37 @@
 // A logout at an old process, of a user who comes back only when the overlap is over.
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { fromKoaSession } from '../../src/migrate.ts'
 import { after, ours } from '../support/deployed.ts'
 import { DAY, inCookie, OldStore, signed } from '../support/old-sessions.ts'
 
 const HOUR = DAY / 24
 
+/** A user of an old process, taken over with an overlap of an hour; `mine` is the cookie of ours, `cookie` the old one. */
+async function takenOver(t: ExecutionContext, isStored: boolean) {
+  const clock = { now: Date.now() }
+  const now = (): number => clock.now
+  const life = { _expire: clock.now + 9 * DAY, _maxAge: 9 * DAY }
+  const old = new OldStore(['k1', { user: 'ada', ...life }])
+  const app = await after(t, fromKoaSession(isStored ? { store: old } : {}), { now }, { overlap: '1h', now })
+  const cookie = isStored ? signed('k1') : inCookie({ user: 'ada' }, life)
+  const mine = ours(await app.browser().send('/', cookie))
+  return { app, clock, cookie, mine, old }
+}
+
 for (const isStored of [true, false])
   test(`who has signed out there during the overlap is signed out here, whenever he comes back, ${isStored ? 'with a store' : 'in the cookie'}`, async (t) => {
-    let time = Date.now()
-    const now = (): number => time
-    const old = new OldStore(['k1', { user: 'ada', _expire: time + 9 * DAY, _maxAge: 9 * DAY }])
-    const app = await after(t, fromKoaSession(isStored ? { store: old } : {}), { now }, { overlap: '1h', now })
-    const cookie = isStored ? signed('k1') : inCookie({ user: 'ada' }, { _expire: time + 9 * DAY, _maxAge: 9 * DAY })
-    const mine = ours(await app.browser().send('/', cookie))
+    const { app, clock, mine, old } = await takenOver(t, isStored)
     // A process of before ends the record, and clears its cookies.
     old.records.delete('k1')
-    time += 2 * HOUR
+    clock.now += 2 * HOUR
 
     t.is((await app.browser().send('/', mine)).body, 'nobody {}')
   })
 
 for (const isStored of [true, false])
   test(`who has not goes on after the overlap, with all requests that come at once, ${isStored ? 'with a store' : 'in the cookie'}`, async (t) => {
-    let time = Date.now()
-    const now = (): number => time
-    const old = new OldStore(['k1', { user: 'ada', _expire: time + 9 * DAY, _maxAge: 9 * DAY }])
-    const app = await after(t, fromKoaSession(isStored ? { store: old } : {}), { now }, { overlap: '1h', now })
-    const cookie = isStored ? signed('k1') : inCookie({ user: 'ada' }, { _expire: time + 9 * DAY, _maxAge: 9 * DAY })
-    const mine = ours(await app.browser().send('/', cookie))
-    time += 2 * HOUR
+    const { app, clock, cookie, mine, old } = await takenOver(t, isStored)
+    clock.now += 2 * HOUR
 
     for (const answer of await Promise.all([1, 2, 3, 4].map(() => app.browser().send('/', `${mine}; ${cookie}`))))
       t.is(answer.body, 'ada {}')
