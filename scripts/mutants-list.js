@@ -377,7 +377,7 @@ export const mutants = [
   ),
   m(
     'takeOver clears an old cookie that it cannot read',
-    'migrate/passage.ts',
+    'migrate/way-in.ts',
     '(name === undefined || (overlap > 0 && goesOn))',
     'overlap > 0 && (goesOn || name === undefined)',
     'migrate/forgotten-secret',
@@ -1984,7 +1984,7 @@ export const mutants = [
   ),
   m(
     'a take-over asks the facade of its own chain alone',
-    'migrate/passage.ts',
+    'migrate/way-out.ts',
     'facade = facade.outer',
     'facade = undefined',
     'migrate/overlap',
@@ -2441,9 +2441,9 @@ export const mutants = [
   ),
   m(
     'a stream outlives a logout at an old process',
-    'migrate/passage.ts',
-    'if (this.#tied !== undefined)',
-    'if (this.#tied?.id === "")',
+    'migrate/take-over.ts',
+    'if (passage.tied !== undefined)',
+    'if (passage.tied?.id === "")',
     'migrate/overlap-signal',
   ),
   m(
@@ -2462,8 +2462,8 @@ export const mutants = [
   ),
   m(
     'takeOver(): an unsafe request of another site finds the session by its old cookie',
-    'migrate/passage.ts',
-    '      assertSameSite(this.#request.core, this.#request.info)\n',
+    'migrate/go-over.ts',
+    '    assertSameSite(request.core, request.info)\n',
     '',
     'migrate/overlap',
   ),
@@ -2504,16 +2504,16 @@ export const mutants = [
   ),
   m(
     'strangers with equal old cookies share a session',
-    'migrate/passage.ts',
+    'migrate/go-over.ts',
     "if (!isInTime && !from.isStored && old.expiresAt === Infinity && id !== undefined) return 'another'",
     '',
     'migrate/equal-cookies',
   ),
   m(
     'a planted old cookie opens what comes after a login that the middleware does not know',
-    'migrate/passage.ts',
-    'else if (old !== undefined) await this.#settle(old, newId)',
-    'if (old !== undefined) await this.#settle(old, newId)',
+    'migrate/way-out.ts',
+    'else if (old !== undefined) await settle(passage, old, newId)',
+    'if (old !== undefined) await settle(passage, old, newId)',
     'migrate/overlap-ownerless',
   ),
   m(
@@ -2525,15 +2525,15 @@ export const mutants = [
   ),
   m(
     'the next user of the old cookie is shown the account before',
-    'migrate/passage.ts',
-    'old.expiresAt > now && !this.#isAnothers',
+    'migrate/tie.ts',
+    'old.expiresAt > now && !passage.isAnothers',
     'old.expiresAt > now',
     'migrate/overlap-cookie-logout',
   ),
   m(
     'the session of a take-over counts as new',
-    'migrate/passage.ts',
-    "if (id !== undefined) this.#request.origin = 'resumed'",
+    'migrate/go-over.ts',
+    "if (id !== undefined) request.origin = 'resumed'",
     '',
     'migrate/is-new',
   ),

@@ -7,6 +7,9 @@ import { assertNames, clockOf } from '../option-functions.ts'
 import { tryCurrentSession, type SessionData, type SessionManager } from '../session/manager.ts'
 import { hasOldCookie, type OldData, type OldSessions } from './old-sessions.ts'
 import { Passage, type Settings } from './passage.ts'
+import { endWith } from './watch-old.ts'
+import { wayIn } from './way-in.ts'
+import { wayOut } from './way-out.ts'
 
 /** Options of {@link takeOver}. */
 export interface TakeOverOptions<Data extends object = SessionData> {
@@ -66,7 +69,7 @@ export interface TakeOverOptions<Data extends object = SessionData> {
  */
 export function takeOver<Data extends object = SessionData>(options: TakeOverOptions<Data>): Middleware {
   const settings = settingsOf(options)
-  const atWork = new Map<string, Promise<void>>()
+  const { goOn } = options
   const met = new WeakSet<object>()
   let isTold = false
   return async (ctx, next) => {
@@ -85,11 +88,11 @@ export function takeOver<Data extends object = SessionData>(options: TakeOverOpt
       }
       return
     }
-    const passage = new Passage(settings, atWork, ctx, session)
+    const passage = new Passage(settings, ctx, session, (data) => goOn(session, data))
     const isForwarded = met.has(session)
     met.add(session)
-    await passage.enter(isForwarded)
-    passage.watch()
+    await wayIn(passage, isForwarded)
+    if (passage.tied !== undefined) endWith(passage, passage.tied)
     let isDropped = false
     try {
       await next()
@@ -97,7 +100,7 @@ export function takeOver<Data extends object = SessionData>(options: TakeOverOpt
       isDropped = !isAnswer(error)
       throw error
     } finally {
-      await passage.leave(isDropped)
+      await wayOut(passage, isDropped)
     }
   }
 }
@@ -107,7 +110,7 @@ function isBelow({ state }: Context): boolean {
   return Object.getOwnPropertySymbols(state).some(({ description }) => description?.startsWith('koa-fastsession.'))
 }
 
-function settingsOf<Data extends object>(options: TakeOverOptions<Data>): Settings<Data> {
+function settingsOf<Data extends object>(options: TakeOverOptions<Data>): Settings {
   assertNames(options, 'takeOver()', ['from', 'until', 'overlap', 'goOn', 'cookie', 'now'])
   const { from, until, overlap = 0, goOn, cookie = {}, now } = options
   if (typeof (from as Partial<OldSessions> | undefined)?.nameIn !== 'function')
@@ -118,5 +121,5 @@ function settingsOf<Data extends object>(options: TakeOverOptions<Data>): Settin
   if (typeof goOn !== 'function') throw invalidType('options.goOn', 'a function', goOn)
   assertNames(cookie, 'the cookie of takeOver()', ['path', 'domain'])
   const checked = { overlap: overlap === 0 ? 0 : duration(overlap, 'options.overlap, unless 0,'), now: clockOf(now) }
-  return { from, until, goOn, cookie, ...checked }
+  return { from, until, cookie, ...checked, atWork: new Map() }
 }

@@ -1,26 +1,15 @@
 // A stream of a session that was taken over: a logout at an old process ends it, although no further request finds out.
-import type { Context } from 'koa'
 import { endSession } from '../session/destroy.ts'
 import { readLive } from '../session/newest.ts'
-import type { RequestSession } from '../session/request-session.ts'
 import { unrefed } from '../timers.ts'
-import type { Tie } from './claims.ts'
-import type { OldSession, OldSessions } from './old-sessions.ts'
+import type { Passage, Tied } from './passage.ts'
 
 /** How often an old session is looked at while a response of its new one is under way, in milliseconds. */
 const LOOK = 4000
 
-/** The tie of a session to an old one, during an overlap; `old` if the request finds it. */
-export interface Tied {
-  readonly tie: Tie
-  readonly old: OldSession | undefined
-  readonly id: string
-  readonly owner?: string | undefined
-}
-
 /** Ends the session soon after its old one while somebody waits for the end, so that `session.signal` aborts. */
-export function endWith(ctx: Context, request: RequestSession, tied: Tied, from: OldSessions, now: () => number): void {
-  const { tie, old, owner } = tied
+export function endWith({ ctx, request, settings }: Passage, { tie, old, owner }: Tied): void {
+  const { from, now } = settings
   if (old === undefined || !from.isStored) return
   const { core } = request
   let expiresAt = Math.max(tie.expiresAt, old.expiresAt)
