@@ -87,7 +87,7 @@ export function scale({ http, redis, footprint, memory, stores, parallel }) {
   const told = (way, size) => {
     const row = bursts.find((one) => one.store === 'redis' && one.way === way && one.size === size)
     return row
-      ? `${whole(size)} \`${way}()\`s of it at once over Redis took ${short(row.ms)} ms, with ${short(row.replaces)} tries each and ${row.refused} refused (Parallel requests).`
+      ? `${whole(size)} \`${way}()\`s of it at once over Redis took ${short(row.ms)} ms, with ${short(row.replaces)} ${short(row.replaces) === '1' ? 'try' : 'tries'} each and ${row.refused} refused (Parallel requests).`
       : ''
   }
   const sqliteChanges = verbs?.find(({ store, verb }) => store === 'sqlite' && verb === 'change')?.ours
