@@ -435,14 +435,14 @@ export const mutants = [
   m(
     'the id of a cookie that we signed is adopted when its session has ended',
     'session/load.ts',
-    "if (typeof record !== 'object') return ended(",
+    "if (typeof record !== 'object') return rejected(",
     `if (record === undefined) {
       session.resume(verified.id, { key: publicId }, undefined)
       session.record = undefined
       session.status = 'new'
       session.origin = 'expired'
     }
-    if (typeof record !== 'object') return ended(`,
+    if (typeof record !== 'object') return rejected(`,
     'http/cookies',
   ),
   m('an id has half of its random bits', 'cookie/id.ts', 'ID_BYTES = 24', 'ID_BYTES = 12', 'unit/id'),
@@ -680,7 +680,7 @@ export const mutants = [
   m(
     'an id that another session has is taken over',
     'session/create.ts',
-    'return first.isFree ? first : createAgain(session, first, now)',
+    'return first.isFree ? first : untilFree(session, first, now)',
     'return first\n  if (first.isFree instanceof Promise) return first.isFree.then(() => first)',
     'scenes/collisions',
   ),

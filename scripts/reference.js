@@ -27,8 +27,8 @@ const PAGES = {
     intro:
       'What `ctx.state.session` and `currentSession()` give. [The session](../session.md) explains them in order of use.',
     parts: [
-      ['Functions', 'src/session/manager.ts', 'currentSession'],
-      ['', 'src/session/manager.ts', 'tryCurrentSession'],
+      ['Functions', 'src/current-session.ts', 'currentSession'],
+      ['', 'src/current-session.ts', 'tryCurrentSession'],
       ['', 'src/context.ts', 'bindSession'],
       ['Members', 'src/session/manager.ts', 'SessionManager', 'members'],
     ],

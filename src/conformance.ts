@@ -4,19 +4,8 @@
  * @module koa-fastsession/conformance
  */
 
-// The promises of store.ts as runnable checks, for the stores of this package and of third parties. The checks depend on no test
-// runner and no database: each gets a store, makes its own random keys and owners, calls the store, and deletes its records.
-//
-//   import { storeChecks } from 'koa-fastsession/conformance'
-//   for (const { title, run } of storeChecks) {
-//     test(`MyStore: ${title}`, (t) => t.notThrowsAsync(run(openStore)))     // AVA
-//     test(`MyStore: ${title}`, () => run(openStore))                        // node:test, Vitest
-//   }
-//
-// `openStore` opens another store with each call, and all of them share their data, as the stores of two processes do. `run` also
-// takes a store or a promise of one, a fresh one for each check or always the same: then checks of two stores pass without running.
-// The checks of one process run one after another, in the order of their calls; most instants are arguments. Only the last check
-// closes a store that was passed in.
+// The checks depend on no test runner and no database: each gets a store, makes its own random keys and owners, calls the store,
+// and deletes its records. Most instants are arguments.
 import { endChecks } from './conformance/ends.ts'
 import { closeChecks, sweepChecks } from './conformance/housekeeping.ts'
 import { isolationChecks } from './conformance/isolation.ts'

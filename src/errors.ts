@@ -76,19 +76,16 @@ function saying(code: SessionErrorCode, message: string): () => SessionError {
   return () => new SessionError(code, message)
 }
 
-/** `ERR_SESSION_DESTROYED`. */
 export const destroyedError: () => SessionError = saying(
   'ERR_SESSION_DESTROYED',
   'the session was used after destroy(): return from the handler, or begin a new one with regenerate({ keep: false }) instead of destroy()',
 )
 
-/** `ERR_SESSION_CLOSED`. */
 export const closedError: () => SessionError = saying(
   'ERR_SESSION_CLOSED',
   'session data was written after the commit: await everything before the handler returns, or store it with session.update()',
 )
 
-/** `ERR_SESSION_GONE`. */
 export const goneError: () => SessionError = saying(
   'ERR_SESSION_GONE',
   'the session was destroyed, replaced or expired while this request changed it, so nothing was stored: answer 409 and let the user begin again',
@@ -122,7 +119,6 @@ export const storeClosedError: () => SessionError = saying(
   'the session middleware is closed: stop the server first, for no request with a session is served after close()',
 )
 
-/** `ERR_SESSION_STORE`. */
 export function storeFailure(message: string, options?: ErrorOptions): SessionError {
   return new SessionError('ERR_SESSION_STORE', message, options)
 }
@@ -135,7 +131,6 @@ export function unsupportedError(lack: string, verbs: string): SessionError {
   )
 }
 
-/** `ERR_SESSION_UNBOUND`. */
 export const unboundError: () => SessionError = saying(
   'ERR_SESSION_UNBOUND',
   'the session is bound to a device, and this request came without fresh proof of it: the browser goes on by itself at its next refresh, or the user signs in again',

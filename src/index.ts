@@ -5,8 +5,8 @@
  * @module koa-fastsession
  */
 export { bindSession } from './context.ts'
+export { currentSession, tryCurrentSession } from './current-session.ts'
 export { SessionError } from './errors.ts'
-export { currentSession, tryCurrentSession } from './session/manager.ts'
 export { session } from './middleware.ts'
 export { MemoryStore } from './stores/memory.ts'
 export type { Duration } from './duration.ts'

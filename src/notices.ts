@@ -136,7 +136,7 @@ export function watchForKoaSession(prototype: object, events: Events): void {
     },
     set(this: object, value: unknown) {
       // With koa-session this signs out. Here the user would stay signed in, and nobody would notice.
-      if (value === null && !hasWarned) warn()
+      if (value === null) warn()
       Object.defineProperty(this, 'session', { configurable: true, enumerable: true, writable: true, value })
     },
   })

@@ -41,7 +41,6 @@ const NAMES: keyof SessionOptions extends (typeof LISTED)[number] ? readonly str
 // Option names of koa-session, koa-generic-session, express-session and fastify's session, and what to use here instead.
 const HERE_IT_IS: Readonly<Record<string, string>> = {
   key: 'cookie: { name }',
-  name: 'cookie: { name }',
   cookieName: 'cookie: { name }',
   secret: 'keys: [secret]',
   secrets: 'keys',
@@ -92,8 +91,7 @@ export function checkNames(given: object): void {
     throw invalidMix('session was mounted without being called: write app.use(session()), not app.use(session)')
   if ('middleware' in given && 'context' in given)
     throw invalidMix('session() takes options, not the app: write app.use(session()), it finds app.keys by itself')
-  const isAttribute = COOKIE_ATTRIBUTES.includes(name) && name !== 'name'
-  const place = isAttribute ? `cookie: { ${name} }` : own(HERE_IT_IS, name)
+  const place = COOKIE_ATTRIBUTES.includes(name) ? `cookie: { ${name} }` : own(HERE_IT_IS, name)
   const reason = own(NEEDLESS, name)
   const hint =
     place !== undefined ? `, here it is ${place}` : reason !== undefined ? `, and needs none here: ${reason}` : ''

@@ -13,7 +13,7 @@ import { successorOf } from './record/tombstone.ts'
 import type { Core } from './session/core.ts'
 import { CLOCKS_APART, endSession } from './session/destroy.ts'
 import { sessionInfoOf, type SessionInfo } from './session/info.ts'
-import { ANY_SESSION, assertOutsideUpdate } from './session/inside-update.ts'
+import { assertOutsideUpdate } from './session/inside-update.ts'
 import { requestSessionIn } from './session/manager.ts'
 import { keysOf, recordsOf, sessionsOf } from './session/owned.ts'
 import { FollowedTombstones, followRecord } from './session/successors.ts'
@@ -237,7 +237,7 @@ export async function destroyAll(core: Core, owner: string, except: string | und
 }
 
 export async function destroyEverything(core: Core): Promise<number> {
-  assertOutsideUpdate({ core, publicId: ANY_SESSION }, 'sessions.destroyEverything()')
+  assertOutsideUpdate({ core }, 'sessions.destroyEverything()')
   const { store, settings } = core
   let count = 0
   for (let pass = 0; pass < MAX_PASSES; pass++) {

@@ -198,7 +198,6 @@ export function unlessCorrupt<Found>(find: () => Found): Found | undefined {
     return find()
   } catch (error) {
     passOver(error)
-    return
   }
 }
 

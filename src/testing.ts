@@ -9,13 +9,13 @@ import { Socket } from 'node:net'
 import type { Context } from 'koa'
 import { ContextScope, sessionContext } from './context.ts'
 import { invalidType } from './errors.ts'
-import { mountedSession, session, type MountedSession } from './middleware.ts'
+import { mountedSession, session } from './middleware.ts'
 import type { SessionOptions } from './options.ts'
 import { isData } from './record/json-value.ts'
 import { draftOf } from './record/merge.ts'
 import type { SessionMiddleware } from './session-middleware.ts'
 import { createRecord, type CreatedRecord } from './session/create.ts'
-import type { RequestInfo } from './session/core.ts'
+import type { Core, RequestInfo } from './session/core.ts'
 import type { SessionInfo } from './session/info.ts'
 import { load } from './session/load.ts'
 import { applySchema, takeNewer } from './session/newest.ts'
@@ -65,10 +65,9 @@ export async function withSession<Result, Data extends object = SessionData>(
   assertNames(options, 'withSession()', ['owner', 'authenticatedAt', 'codec', 'schema', 'now'])
   const { owner, authenticatedAt, ...rest } = options
   const keys = ['the sessions of these tests leave no process']
-  const mounted = mountedSession(session<Data>({ ...rest, keys, sweepInterval: false }))
-  const { core } = mounted
-  const info = infoOf(mounted, undefined)
-  const { id, record, draft } = await store(mounted, info, data, { owner, authenticatedAt })
+  const { core } = mountedSession(session<Data>({ ...rest, keys, sweepInterval: false }))
+  const info = infoOf(core)
+  const { id, record, draft } = await store(core, info, data, { owner, authenticatedAt })
   // A response that is never sent: the session of a test may get a new id.
   const res = new ServerResponse(info.request)
   const ctx = { req: info.request, res, secure: false } as unknown as Context
@@ -106,9 +105,9 @@ export async function sessionCookie<Data extends object>(
   options: TestSessionOptions = {},
 ): Promise<string> {
   assertNames(options, 'sessionCookie()', ['owner', 'authenticatedAt'])
-  const mounted = mountedSession(middleware)
-  const info = infoOf(mounted, undefined)
-  const { id } = await store(mounted, info, data, options)
+  const { core } = mountedSession(middleware)
+  const info = infoOf(core)
+  const { id } = await store(core, info, data, options)
   const { cookie, keyring } = info
   return `${cookie.name}=${id}.${keyring.sign(cookie.prefix + id)}`
 }
@@ -128,23 +127,23 @@ export async function sessionOf<Data extends object>(
   cookie: string,
 ): Promise<SessionInfo<Data> | undefined> {
   if (typeof cookie !== 'string') throw invalidType('the second argument of sessionOf()', 'a Cookie header', cookie)
-  const mounted = mountedSession(middleware)
-  const loaded = await load(mounted.core, infoOf(mounted, cookie), true)
+  const { core } = mountedSession(middleware)
+  const loaded = await load(core, infoOf(core, cookie), true)
   // One that cannot be read is no session.
   loaded.open()
   return loaded.record === undefined ? undefined : middleware.get(loaded.record.key)
 }
 
-function infoOf(mounted: MountedSession, cookie: string | undefined): RequestInfo {
+function infoOf(core: Core, cookie?: string): RequestInfo {
   const request = new IncomingMessage(new Socket())
   request.method = 'GET'
   if (cookie !== undefined) request.headers.cookie = cookie
   // This is no request of the app's, so `options.passive` is not asked.
-  return mounted.core.requests.infoOf(request, undefined, false)
+  return core.requests.infoOf(request, undefined, false)
 }
 
 async function store(
-  { core }: MountedSession,
+  core: Core,
   info: RequestInfo,
   data: object,
   { owner, authenticatedAt }: TestSessionOptions,

@@ -7,7 +7,6 @@ export type Header = readonly [name: string, value: string, isRenewal?: boolean]
 
 export const SET_COOKIE = 'Set-Cookie'
 export const NO_HEADERS: readonly Header[] = []
-const NO_ARGUMENTS: unknown[] = []
 
 /** Where the headers of a session come from. */
 export interface HeaderSource {
@@ -105,7 +104,7 @@ class Hook {
         if (isWriting || response.headersSent) return result
         isWriting = true
         try {
-          this.#write(response, NO_ARGUMENTS)
+          this.#write(response, [])
         } finally {
           isWriting = false
         }

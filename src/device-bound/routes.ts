@@ -42,7 +42,7 @@ export type DeviceRoutes = (ctx: Context) => Promise<void> | undefined
 
 export function deviceRoutes(core: Core, settings: BindingSettings): DeviceRoutes {
   const answer = async (ctx: Context, route: Route): Promise<void> => {
-    const info = core.requests.infoOf(ctx.req, ctx, true)
+    const info = { ...core.requests.infoOf(ctx.req, ctx, true), ctx }
     ctx.set('Cache-Control', 'no-store')
     if (ctx.method !== 'POST') ctx.set('Allow', 'POST')
     const result = ctx.method === 'POST' ? await core.store.during(() => serve(core, info, route)) : 405

@@ -1,10 +1,11 @@
 // takeOver(): the first request with an old cookie creates a session from the data of the old one, and every other request with
 // that cookie joins it. During an overlap the two sessions are tied: a logout from one is a logout from both.
 import type { Context, Middleware } from 'koa'
+import { tryCurrentSession } from '../current-session.ts'
 import { duration, type Duration } from '../duration.ts'
 import { invalidType, invalidValue, isAnswer } from '../errors.ts'
 import { assertNames, clockOf } from '../option-functions.ts'
-import { tryCurrentSession, type SessionData, type SessionManager } from '../session/manager.ts'
+import type { SessionData, SessionManager } from '../session/manager.ts'
 import { hasOldCookie, type OldData, type OldSessions } from './old-sessions.ts'
 import { Passage, type Settings } from './passage.ts'
 import { endWith } from './watch-old.ts'

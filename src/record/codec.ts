@@ -158,7 +158,6 @@ function withinStack(walk: Walk, value: unknown, place: string, key: string | un
 
 /** An app's codec. A value is checked by a round trip through it, because only the codec knows what it keeps. */
 export function customCodec(codec: SessionCodec): Codec {
-  // The texts of stored values, which never change.
   const texts: Texts = new WeakMap()
   const stringify = (value: unknown): string => {
     try {

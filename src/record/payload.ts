@@ -25,7 +25,6 @@ const NO_FLASH: readonly Flash[] = Object.freeze([])
 
 /** The start of a payload that an app's own codec wrote: `~`, the codec's fingerprint, `:`. JSON text has no mark. */
 const MARK = /^~[\w-]{8}:/
-const TILDE = 126
 
 export class Payload {
   readonly codec: Codec
@@ -116,7 +115,7 @@ export class Payload {
 
   #contentsOf(text: string): Contents {
     if (text.length > this.#maxLength) throw new CorruptRecord(TOO_LARGE)
-    if (text.charCodeAt(0) === TILDE && MARK.test(text)) {
+    if (MARK.test(text)) {
       if (this.#mark === '' || !text.startsWith(this.#mark)) throw new CorruptRecord('written by another codec')
       return this.#parsed(this.codec, text.slice(this.#mark.length))
     }

@@ -192,7 +192,6 @@ export function readMetadata(record: Pick<SessionRecord, 'meta' | 'createdAt'>):
     return decodeMetadata(record)
   } catch (error) {
     passOver(error)
-    return
   }
 }
 

@@ -18,32 +18,34 @@ import { checkUnfilled } from './validation.ts'
 /** Commits a request whose handlers have returned, synchronously if the store is. `isTraced`: the span has begun. */
 export function commit(session: RequestSession, isTraced = false): MaybePromise<void> {
   if (!isTraced && spans.commit.hasSubscribers) return trace('commit', {}, () => commit(session, true))
+  if (session.busy !== undefined) return commitInTurn(session)
   try {
-    let done: MaybePromise<void>
-    if (session.busy === undefined) {
-      done = carryOut(session, 'last')
-      if (done instanceof Promise) done = occupy(session, done)
-    } else {
-      done = runExclusive(session, () => {
-        // Sealed first: even if what is pending cannot be stored, this was the last commit.
-        session.phase = 'sealed'
-        session.pending.data?.freeze()
-        return carryOut(session, 'last')
-      })
-      // If the middleware was closed before its turn came, it has sealed nothing.
-      if (done instanceof Promise) {
-        done = done.catch((error: unknown) => {
-          if (session.phase === 'open') session.close()
-          throw error
-        })
-      }
+    const done = carryOut(session, 'last')
+    if (done instanceof Promise) {
+      session.pending.data?.freeze()
+      // The session is closed when this work ends.
+      return occupy(session, done)
     }
-    if (done === undefined) session.close()
-    // Otherwise the session is closed when the work under way ends.
-    else session.pending.data?.freeze()
-    return done
+    session.close()
   } catch (error) {
     session.close()
+    throw error
+  }
+}
+
+/** The same after the work under way. */
+async function commitInTurn(session: RequestSession): Promise<void> {
+  session.pending.data?.freeze()
+  try {
+    await runExclusive(session, () => {
+      // Sealed first: even if what is pending cannot be stored, this was the last commit.
+      session.phase = 'sealed'
+      session.pending.data?.freeze()
+      return carryOut(session, 'last')
+    })
+  } catch (error) {
+    // If the middleware was closed before its turn came, it has sealed nothing.
+    if (session.phase === 'open') session.close()
     throw error
   }
 }
@@ -142,7 +144,7 @@ function planOf(session: RequestSession, occasion: Occasion): Plan {
         if (ownerInData(session.core, draft) !== undefined) return pending
       }
       // A change that only removes things is not refused: they are gone with the session.
-      return (hasChanges && isAddition(pending)) || occasion === 'save' ? 'refuse' : 'nothing'
+      return isAddition(pending) || occasion === 'save' ? 'refuse' : 'nothing'
     case 'live':
       if (hasChanges) return pending
       return occasion !== 'save' && isRenewalDue(session) ? 'touch' : 'nothing'

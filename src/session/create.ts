@@ -1,5 +1,5 @@
 // Stores a session for the first time.
-import { headersSentError, SessionError } from '../errors.ts'
+import { headersSentError, storeFailure } from '../errors.ts'
 import { publicIdOf } from '../cookie/id.ts'
 import type { PendingChanges } from '../record/changes.ts'
 import { draftOf } from '../record/merge.ts'
@@ -96,20 +96,20 @@ export function createRecord(
   // A live session that goes on empty under a new id is a logout, which must not fail.
   if (session.record !== undefined && session.origin === 'resumed') session.isUnchecked = false
   if (checked !== undefined) {
-    return checked.then(() => createAgain(session, insertion(session, draft, now, id), now))
+    return checked.then(() => untilFree(session, insertion(session, draft, now, id), now))
   }
   const first = insertion(session, draft, now, id)
-  if (!(first.isFree instanceof Promise)) return first.isFree ? first : createAgain(session, first, now)
-  return first.isFree.then((answer) => (answer ? first : createAgain(session, first, now)))
+  if (!(first.isFree instanceof Promise)) return first.isFree ? first : untilFree(session, first, now)
+  // A promise less than an async function.
+  return first.isFree.then((answer) => (answer ? first : untilFree(session, first, now)))
 }
 
-async function createAgain(session: RequestSession, first: Insertion, now: number): Promise<CreatedRecord> {
+async function untilFree(session: RequestSession, first: Insertion, now: number): Promise<CreatedRecord> {
   let created = first
   for (let left = MAX_ID_COLLISIONS; !(await created.isFree); left--) {
     // An id that has left with the headers can no longer be exchanged for another one.
     if (left === 0 || session.cookie.hasIntroduced)
-      throw new SessionError(
-        'ERR_SESSION_STORE',
+      throw storeFailure(
         'each new id was taken: options.generateId must draw at least 128 random bits, and create of the store must refuse a key only where a live record holds it',
       )
     created = insertion(session, created.draft, now, session.core.settings.generateId())

@@ -203,12 +203,11 @@ export class Data {
     return typeof value === 'string' || typeof value === 'boolean' || (value !== 0 && Number.isFinite(value))
   }
 
+  /** Hands out a copy of a value under a key that was not touched yet. */
   #lend(key: string, stored: unknown, base: unknown): unknown {
     const value = stored === ABSENT ? ABSENT : this.#codec.lend(stored, (this.#lent ??= []))
     if (this.#isFrozen) this.#freezeLent()
-    const entry = this.#entries?.get(key)
-    if (entry === undefined) (this.#entries ??= new Entries()).add({ key, value, base })
-    else Object.assign(entry, { value, base })
+    ;(this.#entries ??= new Entries()).add({ key, value, base })
     return value
   }
 

@@ -9,7 +9,7 @@ export class Ending implements Watcher {
   readonly #session: RequestSession
   readonly #controller = new AbortController()
   /** Aborts the signal in the async context of the code that read it first. */
-  readonly #abort: (reason: unknown) => void = AsyncResource.bind((reason: unknown) => this.#controller.abort(reason))
+  readonly end: (reason: unknown) => void = AsyncResource.bind((reason: unknown) => this.#controller.abort(reason))
 
   /** Watches the session until the response is over, or outside the chain until the connection closes. */
   constructor(session: RequestSession) {
@@ -32,10 +32,6 @@ export class Ending implements Watcher {
 
   get record(): SessionRecord | undefined {
     return this.#session.record
-  }
-
-  end(reason: unknown): void {
-    this.#abort(reason)
   }
 
   /** Watches the session again, under its current record. */

@@ -44,12 +44,10 @@ export class RunningUpdate {
   }
 }
 
-/** In place of a public id: any session of the middleware. */
-export const ANY_SESSION: unique symbol = Symbol('any session')
-
+/** A session, or without a public id any session of the middleware. */
 interface Named {
   readonly core: Core
-  readonly publicId: string | typeof ANY_SESSION
+  readonly publicId?: string
 }
 
 function running(): RunningUpdate | undefined {
@@ -61,7 +59,7 @@ function running(): RunningUpdate | undefined {
 export function updateAround(session: Named): RunningUpdate | undefined {
   const { core, publicId } = session
   for (let update = running(); update !== undefined; update = update.outer) {
-    const isNamed = update.core === core && (publicId === ANY_SESSION || update.publicId === publicId)
+    const isNamed = update.core === core && (publicId === undefined || update.publicId === publicId)
     if ((isNamed || update.session === session) && !update.isOver) return update
   }
 }

@@ -87,25 +87,25 @@ function take(session: RequestSession, verified: VerifiedId, record: FoundRecord
   const { now, info, core } = session
   const { settings, payload, binding, events } = core
   session.presented = publicId
-  if (typeof record !== 'object') return ended(session, record ?? 'ended')
+  if (typeof record !== 'object') return rejected(session, record ?? 'ended')
   if (isEnded(record)) {
     // The request was under way when its session got a new id: its changes are refused.
     if (isUnderWay(record, now)) session.status = 'gone'
-    return ended(session, successorOf(record) === undefined ? 'ended' : 'replaced')
+    return rejected(session, successorOf(record) === undefined ? 'ended' : 'replaced')
   }
   const metadata = readMetadata(record)
-  if (metadata === undefined) return ended(session, 'corrupt', record.owner)
+  if (metadata === undefined) return rejected(session, 'corrupt', record.owner)
   if (record.lastSeenAt - now > FAR) warnOfFutureUse(record.lastSeenAt, now, events)
   session.allowedEnd = expiry(settings.lifetime, metadata, record.lastSeenAt)
   session.endsAt = Math.min(record.expiresAt, session.allowedEnd)
   if (session.endsAt <= now) {
     const isIdle = record.lastSeenAt + idleTimeout(settings.lifetime, metadata) <= now
-    return ended(session, isIdle ? 'idle' : 'absolute', record.owner)
+    return rejected(session, isIdle ? 'idle' : 'absolute', record.owner)
   }
   // Checked after the limits: an unreadable session must not live longer than a readable one.
   if (typeof record.payload !== 'string' && payload.isLocked(record)) {
     if (settings.encryption?.onUnknownKey !== 'end') throw unknownEncryptionKeyError()
-    return ended(session, 'key', record.owner)
+    return rejected(session, 'key', record.owner)
   }
   if (metadata.binding !== undefined && binding?.isProven(info, metadata.binding, now) === false) {
     session.origin = 'unbound'
@@ -113,8 +113,7 @@ function take(session: RequestSession, verified: VerifiedId, record: FoundRecord
     session.pending.mustStore = false
     // A browser that says that it skipped a refresh keeps its cookies: only a sign-in begins a new session.
     if (binding.hasSkippedRefresh(info)) session.status = 'unbound'
-    reject(core, 'unbound', publicId, record.owner)
-    return session
+    return rejected(session, 'unbound', record.owner)
   }
   session.resume(verified.id, record, metadata)
   const isRenewed = settings.lifetime.rolling && session.isTouchDue(record, now)
@@ -139,7 +138,7 @@ async function withSchema(session: RequestSession, record: SessionRecord): Promi
   return session
 }
 
-function ended(session: RequestSession, reason: RejectReason, owner?: string): RequestSession {
+function rejected(session: RequestSession, reason: RejectReason, owner?: string): RequestSession {
   reject(session.core, reason, session.presented, owner)
   return session
 }

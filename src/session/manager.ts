@@ -2,8 +2,7 @@
 import { inspect } from 'node:util'
 import { checkFunction } from '../checks.ts'
 import { FAR } from '../clock-check.ts'
-import { sessionInContext } from '../context.ts'
-import { headersSentError, invalidMix, invalidType, keyNames, noContext, SessionError } from '../errors.ts'
+import { headersSentError, invalidMix, invalidType, keyNames, SessionError } from '../errors.ts'
 import { assertNames } from '../option-functions.ts'
 import { isData } from '../record/json-value.ts'
 import type { DeviceFacts } from '../record/payload.ts'
@@ -482,31 +481,4 @@ function keepOf(options: { readonly keep?: Keep | undefined }, name: string): Ke
   if (typeof keep === 'boolean') return keep
   if (Array.isArray(keep) && keep.every((key) => typeof key === 'string')) return keep
   throw invalidType(`keep of ${name}`, 'true, false or a list of keys', keep)
-}
-
-/**
- * The session of the running request, at any async depth: the innermost one, or that of a state key.
- *
- * ```ts
- * async function addToCart(item: string): Promise<void> {
- *   await currentSession().update((data) => {
- *     data.cart = [...(data.cart ?? []), item]
- *   })
- * }
- * ```
- *
- * @throws {SessionError} `ERR_SESSION_NO_CONTEXT` outside a request, or if no session has that state key.
- */
-export function currentSession<Data extends object = SessionData>(stateKey?: string): SessionManager<Data> {
-  const session = tryCurrentSession<Data>(stateKey)
-  if (session === undefined) throw noContext('currentSession()', stateKey)
-  return session
-}
-
-/** As {@link currentSession}, but `undefined` outside a request, or if no session has that state key. */
-export function tryCurrentSession<Data extends object = SessionData>(
-  stateKey?: string,
-): SessionManager<Data> | undefined {
-  // Only this package makes scopes; the type of data is the app's claim.
-  return sessionInContext(stateKey) as SessionManager<Data> | undefined
 }

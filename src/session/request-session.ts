@@ -104,7 +104,7 @@ export class RequestSession {
   }
 
   get publicId(): string {
-    return (this.#publicId ??= publicIdOf(this.id))
+    return this.record?.key ?? (this.#publicId ??= publicIdOf(this.id))
   }
 
   /** Discards the id of a session that is not stored. */
@@ -118,7 +118,6 @@ export class RequestSession {
     this.#metadata = metadata
     this.#stored = undefined
     this.#id = id
-    this.#publicId = record.key
     this.record = record
     this.status = 'live'
     this.origin = 'resumed'
@@ -141,7 +140,6 @@ export class RequestSession {
     this.record = record
     // What this request stores has the current limits.
     this.allowedEnd = 0
-    this.#publicId = record.key
     // The schema's error stays as long as the data that it refused is there.
     if (stored.data !== this.#stored?.data) this.dataError = undefined
     this.#stored = stored

@@ -32,11 +32,7 @@ export class Requests {
   }
 
   /** The facts of a request in Koa's chain, or without `ctx` outside it. Without `isPassive`, `options.passive` is asked. */
-  infoOf<Ctx extends Context | undefined>(
-    request: IncomingMessage,
-    ctx: Ctx,
-    isPassive?: boolean,
-  ): RequestInfo & { readonly ctx: Ctx } {
+  infoOf(request: IncomingMessage, ctx: Context | undefined, isPassive?: boolean): RequestInfo {
     const { cookie: given, keys, passive } = this.#settings
     if (ctx !== undefined && this.#app !== ctx.app) this.meet(ctx.app)
     const cookie = typeof given === 'function' ? given(ctx ?? this.contextOf(request)) : given
@@ -47,9 +43,8 @@ export class Requests {
     // thief hide every use.
     const isRefresh = 'sec-secure-session-id' in request.headers && /^[^?]*\/refresh$/.test(request.url ?? '')
     const asked = isPassive ?? (isRefresh || (canAsk && passive?.(ctx ?? this.contextOf(request)) === true))
-    // The ctx of a socket of koa-websocket has no response, so its request is as one outside the chain. The type is wrong
-    // for such a socket at a path of `deviceBound`, which fails: nothing could answer it.
-    return { request, cookie, keyring: ring, ctx: (ctx?.res && ctx) as Ctx, isPassive: asked }
+    // The ctx of a socket of koa-websocket has no response, so its request is as one outside the chain.
+    return { request, cookie, keyring: ring, ctx: ctx?.res && ctx, isPassive: asked }
   }
 
   /** A context for a request outside the chain, for options that are functions of ctx. */
