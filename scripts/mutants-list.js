@@ -668,7 +668,7 @@ export const mutants = [
     'session/commit.ts',
     '!hasChanges && !session.core.settings.lazy && session.cookie.isTakenOver',
     '!hasChanges && session.cookie.isTakenOver',
-    'http/run-id',
+    'compat/sockets',
   ),
   m(
     'the JSON of a manager shows the id',
@@ -2612,7 +2612,7 @@ export const mutants = [
     'adapters/keyed-queue.ts',
     'Math.max(LOST_AFTER, 2 * took)',
     'LOST_AFTER',
-    'adapters/slow-stores',
+    'adapters/lost-callbacks',
   ),
   m(
     'after the clock was set back a cookie lives for a second',

@@ -17,15 +17,15 @@ export function assertStore(
   const name = `the argument of ${adapter}`
   const given = (store ?? {}) as Readonly<Record<string, unknown>>
   const has = (method: string): boolean => typeof given[method] === 'function'
+  const refused = (remedy: string): TypeError => invalidType(name, rule, store, remedy)
   if (has('create') && has('read') && has('replace'))
-    throw invalidType(name, rule, store, 'this is a store for session() already: options.store takes it as it is')
+    throw refused('this is a store for session() already: options.store takes it as it is')
   if (has('sendCommand') || has('customCommand'))
-    throw invalidType(name, rule, store, 'this is a Redis client: new RedisStore(client) takes it')
-  if (has('getID'))
-    throw invalidType(name, rule, store, 'this is a store for koa-session2, which takes other arguments')
+    throw refused('this is a Redis client: new RedisStore(client) takes it')
+  if (has('getID')) throw refused('this is a store for koa-session2, which takes other arguments')
   if (adapter !== 'fromExpressStore()' && has('createSession'))
-    throw invalidType(name, rule, store, 'this is a store for express-session: fromExpressStore(store) takes it')
-  if (store instanceof Map) throw invalidType(name, rule, store, 'a Map forgets nothing, new Keyv() does')
+    throw refused('this is a store for express-session: fromExpressStore(store) takes it')
+  if (store instanceof Map) throw refused('a Map forgets nothing, new Keyv() does')
   const missing = methods.find((method) => !has(method))
   if (missing !== undefined) throw invalidType(name, `${rule}, with a method ${missing}`, store)
   if (typeof options === 'object')

@@ -1,9 +1,8 @@
 // subscribe: the end of a session is announced. Its expiry is not.
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { SessionStore } from '../store.ts'
-import { checkBeside, checkWhere, type StoreCheck, type With } from './run.ts'
-import { created, newKey, successor } from './scene.ts'
+import { checkBeside, checkWhere, has, type StoreCheck, type With } from './run.ts'
+import { created, DAY, newKey, successor } from './scene.ts'
 
 /** A subscription and the keys that its listener was called with. */
 class Heard {
@@ -113,7 +112,7 @@ export const endChecks: readonly StoreCheck[] = [
   checkHeard(
     'it does not announce a record that merely expires, is swept, or gives way to another',
     async (store, heard, today) => {
-      const now = today - 3650 * 86_400_000
+      const now = today - 3650 * DAY
       const swept = await created(store, now, { expiresAt: now + 1000 })
       const taken = await created(store, now, { expiresAt: now + 1000 })
       await store.create({ ...taken, expiresAt: now + 5000 }, now + 1000)
@@ -142,8 +141,7 @@ export const endChecks: readonly StoreCheck[] = [
   }),
 
   checkBeside('where one has subscribe, it hears of what the other ends', async (store, other, now) => {
-    const has = (each: SessionStore): each is With<'subscribe'> => each.subscribe !== undefined
-    if (!has(store)) return
+    if (!has(store, 'subscribe')) return
     await hearing(store, async (heard) => {
       const [deleted, replaced] = [await created(other, now), await created(other, now, { owner: newKey() })]
 

@@ -2,7 +2,7 @@
 // live data in the same database.
 import assert from 'node:assert/strict'
 import { checkWhere, type StoreCheck, type With } from './run.ts'
-import { newRecord, assertAbsent, assertHolds, created, DAY, newKey, successor } from './scene.ts'
+import { newRecord, assertAbsent, assertHolds, created, createdMany, DAY, newKey, successor } from './scene.ts'
 
 /** Calls deleteExpired until it returns 0. Returns the sum of its counts. */
 async function sweep(store: With<'deleteExpired'>, now: number, limit: number): Promise<number> {
@@ -81,8 +81,7 @@ export const sweepChecks: readonly StoreCheck[] = [
   }),
 
   checkSweep('it leaves a record that comes, or whose end is moved away, while it runs', async (store, now) => {
-    const made = Array.from({ length: 5 }, async () => created(store, now, { expiresAt: now + 1000, owner: newKey() }))
-    const anew = await Promise.all(made)
+    const anew = await createdMany(store, now, 5, () => ({ expiresAt: now + 1000, owner: newKey() }))
     const touched = await created(store, now, { expiresAt: now + 1000 })
     const replaced = await created(store, now, { expiresAt: now + 1000 })
     const records = anew.map(({ key }) => newRecord(now + 1000, { key }))

@@ -16,7 +16,7 @@ const PAYLOADS = ['text', Uint8Array.of(1, 2, 3)]
 
 /** A record that shares nothing with the given one. */
 function copy(record: SessionRecord): SessionRecord {
-  return { ...record, payload: typeof record.payload === 'string' ? record.payload : record.payload.slice() }
+  return { ...record, payload: record.payload.slice() }
 }
 
 export const isolationChecks: readonly StoreCheck[] = [

@@ -1,6 +1,6 @@
 // Two stores over the same data, as in two processes: each sees at once what the other writes.
 import assert from 'node:assert/strict'
-import { checkBeside, type StoreCheck, type With } from './run.ts'
+import { checkBeside, has, type StoreCheck, type With } from './run.ts'
 import { assertAbsent, assertHolds, created, HOUR, listed, newKey, newRecord, successor, TEN, winner } from './scene.ts'
 
 export const neighbourChecks: readonly StoreCheck[] = [
@@ -79,8 +79,7 @@ export const neighbourChecks: readonly StoreCheck[] = [
     'where both have list, one lists what the other writes, and no more what the other ends',
     async (store, other, now) => {
       const owner = newKey()
-      const has = (each: typeof store): each is With<'list'> => each.list !== undefined
-      if (!has(store) || !has(other)) return
+      if (!has(store, 'list') || !has(other, 'list')) return
       const keys = async (each: With<'list'>) => [
         ...new Set((await listed(each, owner, now, 100)).map(({ key }) => key)),
       ]

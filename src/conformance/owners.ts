@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { SessionRecord } from '../store.ts'
 import { checkWhere, type StoreCheck, type With } from './run.ts'
-import { listed, assertSame, created, DAY, HOUR, keysOf, newKey, newRecord, successor } from './scene.ts'
+import { listed, assertSame, created, createdMany, DAY, HOUR, keysOf, newKey, newRecord, successor } from './scene.ts'
 
 /** Asserts that list gives each of these records at least once, and no other. */
 async function assertListed(
@@ -196,8 +196,7 @@ export const listChecks: readonly StoreCheck[] = [
   }),
 
   checkList('of ten sessions that are deleted at once none is listed', async (store, now, owner) => {
-    const records = await Promise.all(Array.from({ length: 11 }, async () => created(store, now, { owner })))
-    const [kept, ...rest] = records
+    const [kept, ...rest] = await createdMany(store, now, 11, () => ({ owner }))
     assert.ok(kept)
 
     await Promise.all(rest.map(async ({ key }) => store.delete(key)))

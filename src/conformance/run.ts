@@ -54,10 +54,14 @@ export function checkWhere<Verb extends OptionalVerb>(
   title: string,
   body: (store: With<Verb>, now: number) => Promise<void>,
 ): StoreCheck {
-  const has = (store: SessionStore): store is With<Verb> => typeof store[verb] === 'function'
   return check(`where the store has ${verb}, ${title}`, async (store, now) => {
-    if (has(store)) await body(store, now)
+    if (has(store, verb)) await body(store, now)
   })
+}
+
+/** Whether a store has an optional verb. */
+export function has<Verb extends OptionalVerb>(store: SessionStore, verb: Verb): store is With<Verb> {
+  return typeof store[verb] === 'function'
 }
 
 /** A check of two stores over the same data. It passes when the source is not a function that opens them. */

@@ -153,7 +153,7 @@ export async function createdMany(
   store: SessionStore,
   now: number,
   count: number,
-  changes: (index: number) => Partial<SessionRecord> = () => ({}),
+  changes: (index: number) => Partial<SessionRecord>,
 ): Promise<SessionRecord[]> {
   const records: SessionRecord[] = []
   while (records.length < count) {

@@ -279,7 +279,7 @@ export class MemoryStore implements SessionStore {
     visit: (part: Columns, slot: number) => void,
   ): string | undefined {
     const wanted = atLeastOne(limit)
-    const keys = this.#owners.keysAfter(owner, cursor, wanted)
+    const keys = this.#owners.keysAfter(owner, cursor ?? '', wanted)
     for (const key of keys) {
       const { part, slot } = this.#find(key)
       if (slot !== NONE && part.expiresAt(slot) > now) visit(part, slot)

@@ -167,10 +167,9 @@ export class MysqlStore implements SessionStore {
     const end = performance.now() + MAX_SWEEP
     for (let rounds = 0; total < limit && rounds < MAX_BATCHES && performance.now() < end; rounds++) {
       const rows = (await this.#sender.rows({ sql: this.#statements.due(now) })) as Row[]
-      const inOrder = rows.map((row) => ({ key: bytes(row.key), isLive: isLive(row, now) }))
-      inOrder.sort((a, b) => Buffer.compare(a.key, b.key))
-      const live = inOrder.filter((one) => one.isLive).map(({ key }) => key)
-      const expired = inOrder.filter((one) => !one.isLive).map(({ key }) => key)
+      const inOrder = (some: readonly Row[]) => some.map((row) => bytes(row.key)).sort((a, b) => Buffer.compare(a, b))
+      const live = inOrder(rows.filter((row) => isLive(row, now)))
+      const expired = inOrder(rows.filter((row) => !isLive(row, now)))
       const removed = await this.#collect(expired.slice(0, limit - total), now)
       // Due records that still live would block later ones, so they are postponed to their expiry.
       const postponed = await this.#count((keys) => this.#statements.postpone(keys, now), live)

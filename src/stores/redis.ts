@@ -10,7 +10,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { checkOptions, checkText } from '../checks.ts'
 import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from '../store.ts'
 import { passOver } from '../store.ts'
-import { connect, textOf, textsOf, unexpected, type Connection, type RedisClient } from './redis/client.ts'
+import { connect, ignore, textOf, textsOf, unexpected, type Connection, type RedisClient } from './redis/client.ts'
 import { LATE, listedUntil, OwnerIndex, SLACK, type Entry } from './redis/owners.ts'
 import {
   back,
@@ -197,7 +197,7 @@ export class RedisStore implements SessionStore {
         )
       // The index covers the record already. The entry is still written, because a failover may have lost it. It is not waited for:
       // if that fails, the next touch writes it.
-      void this.#owners.add(owner, key, expiresAt, now).catch(() => undefined)
+      void this.#owners.add(owner, key, expiresAt, now).catch(ignore)
       return true
     })
   }

@@ -89,10 +89,10 @@ export class Owner implements Link<DetailedEntry | Owner> {
   }
 
   /** Up to `limit` keys after `cursor`, in ascending order. */
-  keysAfter(cursor: string | undefined, limit: number): string[] {
+  keysAfter(cursor: string, limit: number): string[] {
     if (this.#sorted) return this.#sorted.after(cursor, limit)
-    const keys = this.#keys().sort()
-    return (cursor === undefined ? keys : keys.filter((key) => key > cursor)).slice(0, limit)
+    const keys = this.#keys().filter((key) => key > cursor)
+    return keys.sort().slice(0, limit)
   }
 
   #keys(): string[] {

@@ -87,6 +87,6 @@ export class ExpiryHeap {
 
 /** Copies what fits of an old column into a new one. */
 export function resized<Column extends Float64Array | Int32Array>(old: Column, made: Column): Column {
-  made.set(old.length > made.length ? old.subarray(0, made.length) : old)
+  made.set(old.subarray(0, made.length))
   return made
 }

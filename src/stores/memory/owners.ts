@@ -65,11 +65,11 @@ export class Owners {
     return (holder instanceof Owner ? holder.entries.first : holder) as OwnedEntry | undefined // the index holds no others
   }
 
-  /** Up to `limit` keys of an owner after `cursor`, in ascending order. */
-  keysAfter(owner: string, cursor: string | undefined, limit: number): string[] {
+  /** Up to `limit` keys of an owner after `cursor`, which is `''` at first, in ascending order. */
+  keysAfter(owner: string, cursor: string, limit: number): string[] {
     const holder = this.#part(owner).get(owner)
     if (holder instanceof Owner) return holder.keysAfter(cursor, limit)
-    return holder === undefined || (cursor !== undefined && holder.key <= cursor) ? [] : [holder.key]
+    return holder === undefined || holder.key <= cursor ? [] : [holder.key]
   }
 
   /** Moves an owner between levels. */

@@ -22,10 +22,10 @@ export class SortedKeys {
     if (chunk.length === 0 && this.#chunks.length > 1) this.#chunks.splice(index, 1)
   }
 
-  /** Up to `limit` keys after `cursor`, or from the first key. */
-  after(cursor: string | undefined, limit: number): string[] {
-    let index = cursor === undefined ? 0 : this.#chunkOf(cursor)
-    const start = cursor === undefined ? 0 : positionOf(this.#chunks[index]!, cursor)
+  /** Up to `limit` keys after `cursor`. */
+  after(cursor: string, limit: number): string[] {
+    let index = this.#chunkOf(cursor)
+    const start = positionOf(this.#chunks[index]!, cursor)
     const keys = this.#chunks[index]!.slice(start, start + limit + 1)
     if (keys[0] === cursor) keys.shift()
     while (keys.length < limit && ++index < this.#chunks.length)

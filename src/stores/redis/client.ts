@@ -118,7 +118,7 @@ function noticing(send: Send, keyPrefix: string): Send {
       )
     }
     answer.then(
-      () => void look().catch(() => undefined), // only a help: where EVAL is refused there is no warning
+      () => void look().catch(ignore), // only a help: where EVAL is refused there is no warning
       () => (isAsked = false),
     )
     return answer

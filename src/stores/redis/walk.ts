@@ -1,7 +1,7 @@
 // Walks the names of all records under a prefix, in portions: on one server by SCAN, in a Cluster slot by slot, by asking every
 // primary for its names in the same slots.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { textOf, textsOf, unexpected, type Connection } from './client.ts'
+import { ignore, textOf, textsOf, unexpected, type Connection } from './client.ts'
 import { SLOTS } from './scripts.ts'
 
 /** A portion of names; `cursor` is where the next one begins. */
@@ -36,7 +36,7 @@ export async function walkServer(
   const names: string[] = []
   for (let round = 0; round < ROUNDS && names.length < limit; round++) {
     // INFO may be forbidden: then a change of the server cannot be noticed.
-    const info = ask(['INFO', 'server'], '', textOf, () => undefined)
+    const info = ask(['INFO', 'server'], '', textOf, ignore)
     const [next, page] = await ask(['SCAN', position, 'MATCH', pattern, 'COUNT', `${limit}`], '', scanned)
     const served = /run_id:(\w+)/.exec((await info) ?? '')?.[1] ?? ''
     if (id !== served && !(cursor === undefined && round === 0)) {
@@ -114,7 +114,7 @@ function rangeOf(answers: readonly unknown[]) {
 /** Asks for a key in that slot: from the redirection the client learns which node serves it. */
 async function learn({ ask }: Connection, prefix: string, slot: number): Promise<void> {
   const key = `${prefix}{${tagOf(slot)}}`
-  await ask(['GET', key], key, textOf, () => undefined)
+  await ask(['GET', key], key, textOf, ignore)
   await sleep(100)
 }
 
