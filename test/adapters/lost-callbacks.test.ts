@@ -1,6 +1,7 @@
-// Calls that a foreign store answers late, twice, in two ways or never.
+// Calls that a foreign store answers late, twice, in two ways or never. What waits behind a slow call is not lost.
 import test from 'ava'
 import { fromExpressStore } from '../../src/adapters/index.ts'
+import type { SessionRecord, SessionStore } from '../../src/store.ts'
 import { MongoShape } from '../support/mongo-shape.ts'
 import { newRecord, NOW } from '../support/records.ts'
 import { soon, stopClock, turns } from '../support/stopped-clock.ts'
@@ -22,19 +23,38 @@ test.serial(
   },
 )
 
-/** A session whose write with this payload is lost on the way to the store, until `land` lets it arrive. */
-async function losingWrite(payload: string) {
+/** A store, and a session in it. */
+async function opened(changes: Partial<SessionRecord> = {}) {
   const store = new MongoShape()
   const adapter = fromExpressStore(store)
-  const record = newRecord()
+  const record = newRecord(changes)
   await adapter.create(record, NOW)
+  return { store, adapter, record }
+}
+
+/** The next write on its way to the store is lost, until the returned function lets it arrive. */
+function loseNext(store: MongoShape): () => void {
   let arrive: () => void = () => undefined
   store.set = (sid, given, callback) => {
     Reflect.deleteProperty(store, 'set')
     arrive = () => store.set(sid, given, callback)
   }
+  return () => arrive()
+}
+
+/** A session whose write with this payload is lost on the way to the store, until `land` lets it arrive. */
+async function losingWrite(payload: string) {
+  const { store, adapter, record } = await opened()
+  const land = loseNext(store)
   const lost = adapter.replace({ ...record, version: 2, payload }, 1, NOW)
-  return { adapter, store, record, lost, land: () => arrive() }
+  return { adapter, store, record, lost, land }
+}
+
+/** Passes so much time that a lost call counts as lost: its write is on its way, and the store answers others. */
+async function overtake(adapter: SessionStore, pass: (milliseconds: number) => void): Promise<void> {
+  await turns()
+  await adapter.read('another', NOW)
+  pass(500)
 }
 
 test.serial('one lost callback holds up its session for half a second where the store answers others', async (t) => {
@@ -59,9 +79,7 @@ test.serial('a session that was ended while a write was lost is not brought back
   const pass = stopClock(t)
   const { adapter, record, lost, land } = await losingWrite('alive')
   const ended = adapter.replace({ ...record, version: 2, payload: '', expiresAt: NOW }, 1, NOW)
-  await turns()
-  await adapter.read('another', NOW)
-  pass(500)
+  await overtake(adapter, pass)
   t.is(await soon(ended), 'done')
   land()
   await t.throwsAsync(async () => lost)
@@ -73,9 +91,7 @@ test.serial('a session that is ended while a lost write lands is not brought bac
   const pass = stopClock(t)
   const { adapter, store, record, lost, land } = await losingWrite('lost')
   const next = adapter.replace({ ...record, version: 2, payload: 'next' }, 1, NOW)
-  await turns()
-  await adapter.read('another', NOW)
-  pass(500)
+  await overtake(adapter, pass)
   t.is(await soon(next), 'done')
   let answer: () => void = () => undefined
   store.get = (sid, callback) => {
@@ -127,30 +143,15 @@ test('a store that answers by promise alone works, and one that calls back is no
   t.is((await early.read(record.key, NOW))?.version, 1)
 })
 
-/** The next write on its way to the store is lost, until the returned function lets it arrive. */
-function loseNext(store: MongoShape): () => void {
-  let arrive: () => void = () => undefined
-  store.set = (sid, given, callback) => {
-    Reflect.deleteProperty(store, 'set')
-    arrive = () => store.set(sid, given, callback)
-  }
-  return () => arrive()
-}
-
 test.serial('a write that is lost while an earlier one is remembered is guarded for a minute of its own', async (t) => {
   const pass = stopClock(t)
-  const store = new MongoShape()
-  const adapter = fromExpressStore(store)
-  const record = newRecord()
-  await adapter.create(record, NOW)
+  const { store, adapter, record } = await opened()
 
   // A first write is lost, overtaken, and lands: from now on the key is remembered for a minute.
   const landFirst = loseNext(store)
   const first = adapter.replace({ ...record, version: 2, payload: 'first' }, 1, NOW)
   const second = adapter.replace({ ...record, version: 2, payload: 'second' }, 1, NOW)
-  await turns()
-  await adapter.read('another', NOW)
-  pass(500)
+  await overtake(adapter, pass)
   t.is(await soon(second), 'done')
   landFirst()
   await t.throwsAsync(async () => first)
@@ -161,9 +162,7 @@ test.serial('a write that is lost while an earlier one is remembered is guarded 
   const landAlive = loseNext(store)
   const alive = adapter.replace({ ...record, version: 3, payload: 'alive' }, 2, NOW)
   const ended = adapter.replace({ ...record, version: 3, payload: '', expiresAt: NOW + 60_000 }, 2, NOW)
-  await turns()
-  await adapter.read('another', NOW)
-  pass(500)
+  await overtake(adapter, pass)
   t.is(await soon(ended), 'done')
 
   // One second after that the lost write lands.
@@ -179,26 +178,19 @@ test.serial(
   'an end that lands late stays an end, though an earlier write of the same session was late as well',
   async (t) => {
     const pass = stopClock(t)
-    const store = new MongoShape()
-    const adapter = fromExpressStore(store)
-    const record = newRecord()
-    await adapter.create(record, NOW)
+    const { store, adapter, record } = await opened()
     loseNext(store)
     const first = Promise.resolve(adapter.replace({ ...record, version: 2, payload: 'never answered' }, 1, NOW))
     first.catch(() => undefined)
     const second = adapter.replace({ ...record, version: 2, payload: 'live' }, 1, NOW)
-    await turns()
-    await adapter.read('another', NOW)
-    pass(500)
+    await overtake(adapter, pass)
     t.is(await soon(second), 'done')
 
     // The answer to a logout is late, and a request behind it came too late itself: it writes nothing.
     const landEnd = loseNext(store)
     const ended = adapter.replace({ ...record, version: 3, payload: '', expiresAt: NOW + 60_000 }, 2, NOW)
     const stale = adapter.replace({ ...record, version: 100 }, 99, NOW)
-    await turns()
-    await adapter.read('another', NOW)
-    pass(500)
+    await overtake(adapter, pass)
     t.is(await soon(stale), 'stale')
     landEnd()
     await t.throwsAsync(async () => ended, { message: /did not answer in time/ })
@@ -208,18 +200,44 @@ test.serial(
   },
 )
 
+/** Passes so many tenths of a second, in which others are served. */
+async function steps(count: number, adapter: SessionStore, pass: (milliseconds: number) => void): Promise<void> {
+  for (let step = 0; step < count; step++) {
+    void adapter.read('another', NOW)
+    await turns(5)
+    pass(100)
+    await turns(5)
+  }
+}
+
+test.serial(
+  'in a store that reads in 600 ms and writes in 800, no change fails because another one waits',
+  async (t) => {
+    const pass = stopClock(t)
+    const { store, adapter, record } = await opened()
+    store.get = (sid, callback) => void setTimeout(() => MongoShape.prototype.get.call(store, sid, callback), 600)
+    store.set = (sid, given, callback) =>
+      void setTimeout(() => MongoShape.prototype.set.call(store, sid, given, callback), 800)
+
+    const [first, second] = ['first', 'second'].map((payload) =>
+      Promise.resolve(adapter.replace({ ...record, version: 2, payload }, 1, NOW)).catch((error: unknown) => error),
+    )
+    await steps(30, adapter, pass)
+
+    t.is(await soon(first), 'done')
+    t.is(await soon(second), 'stale')
+  },
+)
+
 test.serial(
   'a store whose writes take 700 ms is not written to for ever after a few requests, and an end elsewhere stays',
   async (t) => {
     const pass = stopClock(t)
-    const store = new MongoShape()
-    const adapter = fromExpressStore(store)
+    const { store, adapter, record } = await opened({ expiresAt: NOW + 86_400_000 })
     // Another process over the same data.
     const there = new MongoShape()
     Reflect.set(there, 'documents', store.documents)
     const elsewhere = fromExpressStore(there)
-    const record = newRecord({ expiresAt: NOW + 86_400_000 })
-    await adapter.create(record, NOW)
     let writes = 0
     store.set = (sid, given, callback) => {
       writes++
@@ -228,16 +246,7 @@ test.serial(
     const settled = ['first', 'second', 'third'].map((payload) =>
       Promise.resolve(adapter.replace({ ...record, version: 2, payload }, 1, NOW)).catch(() => undefined),
     )
-    const steps = async (count: number): Promise<void> => {
-      for (let step = 0; step < count; step++) {
-        // Somebody else's session: the store answers.
-        void adapter.read('another', NOW)
-        await turns(5)
-        pass(100)
-        await turns(5)
-      }
-    }
-    await steps(2 * 600) // two minutes
+    await steps(2 * 600, adapter, pass) // two minutes
     await Promise.all(settled)
 
     const held = await elsewhere.read(record.key, NOW)
@@ -246,7 +255,7 @@ test.serial(
     const end = { ...held, version: held.version + 1, payload: '' }
     t.is(await elsewhere.replace(end, held.version, NOW), 'done')
     const before = writes
-    await steps(600) // one minute
+    await steps(600, adapter, pass) // one minute
 
     t.is(writes - before, 0, 'nobody asks for a write')
     t.is((await elsewhere.read(record.key, NOW))?.payload, '', 'it was signed out in the other process')

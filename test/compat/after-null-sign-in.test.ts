@@ -1,5 +1,5 @@
-// An object after `ctx.session = null` begins another session. A sign-in after it is of that one: what was assigned goes along,
-// and nothing of the session before.
+// An object after `ctx.session = null` begins another session. A sign-in after it is of that one: what was assigned goes along, or what
+// it lists of that, and nothing of the session before.
 import test from 'ava'
 import type { Context } from 'koa'
 import { answering, bagOf, ecosystem, visitorOf } from '../support/ecosystem.ts'
@@ -78,3 +78,29 @@ test('a second sign-in in that request goes on with the session of the first', a
 
   t.is((await browser.get('/tell')).body, JSON.stringify(['bob', { cart: 'book' }, 'session', ['hello']]))
 })
+
+for (const [keep, kept] of [
+  [true, { cart: 'book', more: 1 }],
+  [['cart', 'old'], { cart: 'book' }],
+  [false, {}],
+] as const)
+  test(`a sign-in after an object after null takes nothing of the session before along, with keep ${String(keep)}`, async (t) => {
+    const app = await ecosystem(
+      t,
+      {},
+      answering({
+        ...paths,
+        '/keep': (ctx) => {
+          visitorOf(ctx).session = null
+          visitorOf(ctx).session = { cart: 'book', more: 1 } as never
+          return ctx.state.session.signIn('bob', { keep: keep as boolean })
+        },
+      }),
+    )
+    const browser = app.browser()
+    await browser.get('/begin')
+
+    await browser.get('/keep')
+
+    t.is((await browser.get('/tell')).body, JSON.stringify(['bob', kept, 'session', []]))
+  })

@@ -268,6 +268,7 @@ for (const [what, lazy, path, records, errors] of [
     ['ERR_SESSION_HEADERS_SENT'],
   ],
   ['leaves no record by lazy: false', false, '/', 0, []],
+  ['is told of an id that it read as of a change', true, '/id', 0, ['ERR_SESSION_HEADERS_SENT']],
   ['that only reads is served', true, '/', 0, []],
 ] as const) {
   test(`an upgrade of a visitor within the chain ${what}`, async (t) => {
@@ -284,6 +285,7 @@ for (const [what, lazy, path, records, errors] of [
         sockets.handleUpgrade(ctx.req, ctx.req.socket, Buffer.alloc(0), resolve),
       )
       if (ctx.path === '/change') currentSession<Things>().data.n = 1
+      if (ctx.path === '/id') t.is(currentSession().id.length, 32)
       // After the commit, and whatever that wrote into the connection.
       socket.on('message', (message: Buffer) => socket.send(message.toString()))
     })

@@ -2,12 +2,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
-import Koa, { type Context } from 'koa'
-import { currentSession, session, type SessionManager, type SessionMiddleware } from '../../src/index.ts'
+import type { Context } from 'koa'
+import type { SessionManager, SessionMiddleware } from '../../src/index.ts'
 import { mountedSession } from '../../src/middleware.ts'
-import { KEYS, served, type Answer } from '../support/app.ts'
-import { MINUTE } from '../support/bound-site.ts'
-import { Device } from '../support/device.ts'
+import type { Answer } from '../support/app.ts'
+import { MINUTE, registeredSite } from '../support/bound-site.ts'
 import { bagOf, visitorOf } from '../support/ecosystem.ts'
 
 interface Account {
@@ -21,30 +20,13 @@ type Manager = SessionManager<Account>
 async function skipped(
   t: ExecutionContext,
   handle: (manager: Manager, ctx: Context) => unknown,
-): Promise<{ answer: Answer; middleware: SessionMiddleware<Account> }> {
-  const clock = { now: 1_800_000_000_000 }
-  const middleware = session<Account>({
-    now: () => clock.now,
-    owner: ({ user }) => user,
-    deviceBound: true,
-    koaSession: true,
-    sweepInterval: false,
-    logger: {},
-  })
-  const app = new Koa()
-  app.keys = [...KEYS]
-  app.proxy = true
-  app.silent = true
-  app.use(middleware)
-  app.use(async (ctx) => {
-    const manager = currentSession<Account>()
+): Promise<{ answer: Answer; middleware: SessionMiddleware<Account, string> }> {
+  const options = { owner: ({ user }: Account) => user, koaSession: true }
+  const { device, clock, middleware } = await registeredSite<Account>(t, options, async (manager, ctx) => {
     if (ctx.path === '/in') manager.data.user = 'ada'
     else await handle(manager, ctx)
-    ctx.body = { origin: manager.origin, user: manager.data.user }
+    return { origin: manager.origin, user: manager.data.user }
   })
-  const running = await served(t, app)
-  const device = new Device(running.browser())
-  t.is((await device.register(await device.get('/in'))).status, 200)
   clock.now += 11 * MINUTE
   return { answer: await device.get('/', { 'secure-session-skipped': 'unreachable' }), middleware }
 }

@@ -1,16 +1,7 @@
 // What a browser without proof leaves behind: the cookies of its bound session, and what its request wrote before a sign-in.
-import test, { type ExecutionContext } from 'ava'
-import Koa from 'koa'
-import {
-  currentSession,
-  session,
-  type SessionManager,
-  type SessionMiddleware,
-  type SessionOptions,
-} from '../../src/index.ts'
-import { KEYS, served } from '../support/app.ts'
-import { boundDevice, boundSite, MINUTE, seen } from '../support/bound-site.ts'
-import { Device } from '../support/device.ts'
+import test from 'ava'
+import type { SessionManager } from '../../src/index.ts'
+import { boundDevice, boundSite, MINUTE, registeredSite, seen } from '../support/bound-site.ts'
 
 test.serial(
   'with lazy false a look without proof replaces no cookie: the browser proves itself and goes on',
@@ -34,37 +25,9 @@ interface Things {
   cart?: string
 }
 
-/** A site of its own whose device has registered; `answer` is what a path does and shows. */
-async function thingsSite(
-  t: ExecutionContext,
-  options: SessionOptions<Things>,
-  answer: (manager: SessionManager<Things>, path: string) => Promise<object>,
-): Promise<{ device: Device; clock: { now: number }; middleware: SessionMiddleware<Things> }> {
-  const clock = { now: 1_800_000_000_000 }
-  const middleware = session<Things>({
-    now: () => clock.now,
-    deviceBound: true,
-    sweepInterval: false,
-    logger: {},
-    ...options,
-  })
-  const app = new Koa()
-  app.keys = [...KEYS]
-  app.proxy = true
-  app.silent = true
-  app.use(middleware)
-  app.use(async (ctx) => {
-    ctx.body = await answer(currentSession<Things>(), ctx.path)
-  })
-  const running = await served(t, app)
-  const device = new Device(running.browser())
-  t.is((await device.register(await device.get('/in'))).status, 200)
-  return { device, clock, middleware }
-}
-
 for (const keep of [true, ['lang']] as const)
   test.serial(`a sign-in after a skipped refresh keeps what its request wrote: ${String(keep)}`, async (t) => {
-    const { device, clock } = await thingsSite(t, {}, async (manager, path) => {
+    const { device, clock } = await registeredSite<Things>(t, {}, async (manager, { path }) => {
       if (path === '/again') {
         manager.data.lang = 'en'
         manager.flash('notice', 'welcome')
@@ -95,13 +58,17 @@ for (const koaSession of [false, true])
     test.serial(
       `without proof destroy() clears both cookies also after ${way}, koaSession: ${koaSession}`,
       async (t) => {
-        const { device, clock, middleware } = await thingsSite(t, { koaSession }, async (manager, path) => {
-          if (path === '/in') await manager.signIn('ada')
-          if (path !== '/out') return { origin: manager.origin }
-          await work(manager)
-          await manager.destroy()
-          return {}
-        })
+        const { device, clock, middleware } = await registeredSite<Things>(
+          t,
+          { koaSession },
+          async (manager, { path }) => {
+            if (path === '/in') await manager.signIn('ada')
+            if (path !== '/out') return { origin: manager.origin }
+            await work(manager)
+            await manager.destroy()
+            return {}
+          },
+        )
         clock.now += 11 * MINUTE
 
         const { status, setCookie } = await device.get('/out')

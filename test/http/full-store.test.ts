@@ -1,5 +1,5 @@
 // A full MemoryStore: a session that gets a new id is stored under both for a moment, and evicts itself.
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { MemoryStore } from '../../src/index.ts'
 import { mounted, type Handler, type Things } from '../support/mounted.ts'
 
@@ -9,22 +9,34 @@ const handlers: Readonly<Record<string, Handler>> = {
   },
   '/in': (session, ctx) => session.signIn(String(ctx.query['as'])),
   '/again': (session) => session.regenerate(),
+  '/bye': async (session) => {
+    await session.regenerate({ keep: false })
+    session.flash('note', 'bye')
+  },
   '/n': ({ data }) => String(data.n ?? 'none'),
 }
 
-test('in a store full of users with one session each, a user who gets a new id keeps the session', async (t) => {
+/** A store full of ada, bob and cyd, with one session each, and the browser of cyd: ada's session is the one to go. */
+async function full(t: ExecutionContext) {
   const app = await mounted(t, { store: new MemoryStore({ maxSessions: 3 }), logger: {} }, handlers)
-  const browsers = []
-  for (const as of ['ada', 'bob', 'cyd']) {
-    const browser = app.browser()
-    await browser.get(`/in?as=${as}`)
-    browsers.push(browser)
-  }
-  const [, , cyd] = browsers // who was here last: ada's session is the one to go
-  if (cyd === undefined) return t.fail()
+  for (const as of ['ada', 'bob']) await app.browser().get(`/in?as=${as}`)
+  const cyd = app.browser()
+  await cyd.get('/in?as=cyd')
+  return { app, cyd }
+}
+
+test('in a store full of users with one session each, a user who gets a new id keeps the session', async (t) => {
+  const { app, cyd } = await full(t)
 
   t.is((await cyd.get('/again')).status, 200)
   t.deepEqual((await app.middleware.list('cyd')).length, 1)
+})
+
+test('in a store full of users a logout with a farewell signs nobody else out', async (t) => {
+  const { app, cyd } = await full(t)
+
+  t.is((await cyd.get('/bye')).status, 200)
+  for (const owner of ['ada', 'bob']) t.is((await app.middleware.list(owner)).length, 1, owner)
 })
 
 test('a visitor who signs in while the store is full of users keeps the data', async (t) => {

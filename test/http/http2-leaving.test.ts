@@ -1,12 +1,11 @@
 // Over HTTP/2, where a response has no `destroyed` of its own, a client that has left gets no new id either.
 import { once } from 'node:events'
-import { connect, constants, createServer } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import { constants, createServer } from 'node:http2'
 import test from 'ava'
 import Koa from 'koa'
 import { currentSession, session } from '../../src/index.ts'
 import { Barrier } from '../support/faults.ts'
-import { KEYS } from '../support/app.ts'
+import { http2Client, KEYS } from '../support/app.ts'
 
 test('over HTTP/2 a new id is refused where the client has left, and the id that it has stays good', async (t) => {
   const app = new Koa()
@@ -28,13 +27,7 @@ test('over HTTP/2 a new id is refused where the client has left, and the id that
     }
     ctx.body = currentSession().owner ?? 'nobody'
   })
-  const server = createServer(app.callback() as never)
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  t.teardown(() => {
-    client.destroy()
-    server.close()
-  })
+  const client = await http2Client(t, createServer(app.callback() as never))
   const ask = async (path: string, cookie?: string): Promise<{ body: string; cookie: string }> => {
     const stream = client.request({ ':path': path, ...(cookie !== undefined && { cookie }) })
     const [headers] = (await once(stream, 'response')) as [Record<string, string[] | undefined>]

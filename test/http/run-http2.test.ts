@@ -1,12 +1,11 @@
 // run() over HTTP/2, where a request names its host in `:authority`: also before Koa has served a request.
-import { once } from 'node:events'
-import { connect, createServer, type Http2ServerRequest } from 'node:http2'
+import { createServer, type Http2ServerRequest } from 'node:http2'
 import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import test from 'ava'
 import { session } from '../../src/index.ts'
 import { sessionCookie } from '../../src/testing.ts'
-import { KEYS } from '../support/app.ts'
+import { http2Client, KEYS } from '../support/app.ts'
 
 test('over HTTP/2 run() serves a request of its own site, and refuses one of another', async (t) => {
   const middleware = session({ keys: [...KEYS] })
@@ -19,13 +18,8 @@ test('over HTTP/2 run() serves a request of its own site, and refuses one of ano
         (error: unknown) => response.end((error as { code: string }).code),
       )
   })
-  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const client = await http2Client(t, server)
   const authority = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  const client = connect(`http://${authority}`)
-  t.teardown(() => {
-    client.destroy()
-    server.close()
-  })
   const post = async (origin: string): Promise<string> => {
     // A browser without Fetch Metadata.
     const stream = client.request({ ':method': 'POST', ':path': '/', cookie, origin })

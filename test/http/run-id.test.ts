@@ -1,12 +1,8 @@
 // Reading the id of a new session keeps it; where its cookie cannot be sent, that is told as any other change is.
-import { once } from 'node:events'
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import test from 'ava'
-import Koa from 'koa'
-import { WebSocket, WebSocketServer } from 'ws'
-import { currentSession, session } from '../../src/index.ts'
-import { KEYS, served } from '../support/app.ts'
+import { KEYS } from '../support/app.ts'
 import { mounted, type Session } from '../support/mounted.ts'
 
 const HEADERS_SENT = { code: 'ERR_SESSION_HEADERS_SENT' }
@@ -24,29 +20,3 @@ for (const lazy of [true, false]) {
     t.deepEqual(store.counted(), {})
   })
 }
-
-test('an id that is read in a WebSocket within the chain is told as a change is', async (t) => {
-  const sockets = new WebSocketServer({ noServer: true })
-  const app = new Koa()
-  app.silent = true
-  const heard: unknown[] = []
-  app.on('error', (error: { code?: string }) => heard.push(error.code))
-  app.use(session({ keys: [...KEYS] }))
-  app.use(async (ctx) => {
-    ctx.respond = false
-    const socket = await new Promise<WebSocket>((resolve) =>
-      sockets.handleUpgrade(ctx.req, ctx.req.socket, Buffer.alloc(0), resolve),
-    )
-    t.is(currentSession().id.length, 32)
-    socket.on('message', (message: Buffer) => socket.send(message.toString()))
-  })
-  const running = await served(t, app)
-  const client = new WebSocket(`ws${running.url.slice(4)}/`)
-  t.teardown(() => client.terminate())
-  await once(client, 'open')
-  client.send('still here')
-  const [answer] = (await once(client, 'message')) as [Buffer]
-
-  t.is(String(answer), 'still here')
-  t.deepEqual(heard, ['ERR_SESSION_HEADERS_SENT'])
-})

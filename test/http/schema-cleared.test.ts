@@ -1,6 +1,7 @@
-// With koaSession, data that the schema refuses reads as empty. What empties it on purpose is stored all the same: a process that
-// runs the version before must not find it again.
-import test from 'ava'
+// With koaSession, data that the schema refuses reads as empty: to look at it stores nothing. What empties it on purpose is stored
+// all the same: a process that runs the version before must not find it again.
+import test, { type ExecutionContext } from 'ava'
+import type { SessionOptions } from '../../src/index.ts'
 import type { StandardSchema } from '../../src/record/schema.ts'
 import { mounted, type Handler, type Session, type Things } from '../support/mounted.ts'
 
@@ -14,6 +15,21 @@ const positive: StandardSchema<Things> = {
   },
 }
 
+/** An app without a schema, a browser whose data the schema refuses, and what the next version of the app answers it. */
+async function deployed(
+  t: ExecutionContext,
+  handlers: Readonly<Record<string, Handler>>,
+  options: SessionOptions<Things> = {},
+) {
+  const enter: Handler = ({ data }) => void Object.assign(data, { name: 'ada', n: -1 })
+  const before = await mounted(t, options, { ...handlers, '/in': enter })
+  const browser = before.browser()
+  await browser.get('/in')
+  const now = await mounted(t, { store: before.store, schema: positive, koaSession: true, ...options }, handlers)
+  const send = async (path: string) => (await now.browser().send(path, await browser.cookie())).status
+  return { before, browser, send }
+}
+
 const clearing: Readonly<Record<string, (session: Session) => unknown>> = {
   'clear()': (session) => session.clear(),
   'session.data = {}': (session) => (session.data = {}),
@@ -23,19 +39,14 @@ const clearing: Readonly<Record<string, (session: Session) => unknown>> = {
 
 for (const [what, clear] of Object.entries(clearing)) {
   test(`with koaSession ${what} empties stored data that does not satisfy the schema`, async (t) => {
-    const handlers: Readonly<Record<string, Handler>> = {
-      '/in': ({ data }) => void Object.assign(data, { name: 'ada', n: -1 }),
+    const { browser, send } = await deployed(t, {
       '/out': async (session) => {
         await clear(session)
       },
       '/read': ({ data }) => ({ ...data }),
-    }
-    const before = await mounted(t, {}, handlers)
-    const browser = before.browser()
-    await browser.get('/in')
-    const now = await mounted(t, { store: before.store, schema: positive, koaSession: true }, handlers)
+    })
 
-    t.is((await now.browser().send('/out', await browser.cookie())).status, 200)
+    t.is(await send('/out'), 200)
 
     t.is((await browser.get('/read')).body, '{}')
   })
@@ -43,16 +54,20 @@ for (const [what, clear] of Object.entries(clearing)) {
 
 test('with koaSession clear() of data that the schema refuses signs an owner out whom data names', async (t) => {
   const owner = ({ name }: Things): string | undefined => name
-  const handlers: Readonly<Record<string, Handler>> = {
-    '/in': ({ data }) => void Object.assign(data, { name: 'ada', n: -1 }),
-    '/out': (session) => session.clear(),
-  }
-  const before = await mounted(t, { owner }, handlers)
-  const browser = before.browser()
-  await browser.get('/in')
-  const now = await mounted(t, { store: before.store, schema: positive, koaSession: true, owner }, handlers)
+  const { before, send } = await deployed(t, { '/out': (session) => session.clear() }, { owner })
 
-  t.is((await now.browser().send('/out', await browser.cookie())).status, 200)
+  t.is(await send('/out'), 200)
 
   t.deepEqual(await before.middleware.list('ada'), [])
+})
+
+test('with koaSession a request that empties nothing leaves stored data that the schema refuses as it is', async (t) => {
+  const { browser, send } = await deployed(t, {
+    '/save': (session) => session.save(),
+    '/read': ({ data }) => ({ ...data }),
+  })
+
+  for (const path of ['/read', '/save']) t.is(await send(path), 200)
+
+  t.is((await browser.get('/read')).body, '{"name":"ada","n":-1}')
 })

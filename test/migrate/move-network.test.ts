@@ -1,63 +1,15 @@
 // moveSessions between servers: encrypted sessions go from Redis to PostgreSQL and MariaDB and back, each way interrupted.
 import test from 'ava'
-import { Redis } from 'ioredis'
-import mysql from 'mysql2/promise'
-import pg from 'pg'
 import type { SessionStore } from '../../src/index.ts'
 import { moveSessions } from '../../src/migrate.ts'
-import { MysqlStore } from '../../src/stores/mysql.ts'
-import { PostgresStore } from '../../src/stores/postgres.ts'
-import { RedisStore } from '../../src/stores/redis.ts'
-import { mysqlServer } from '../support/mysql.ts'
-import { postgres } from '../support/postgres.ts'
 import { cookieOf, quick, type Quick } from '../support/quick.ts'
-import { redisMakes, startRedis } from '../support/redis.ts'
-import { freshName } from '../support/service.ts'
+import { closeStores, mysqlStores, postgresStores, redisStores } from '../support/stores.ts'
 
-interface Place {
-  readonly name: string
-  readonly store: SessionStore & Required<Pick<SessionStore, 'scan'>>
-  readonly close: () => Promise<unknown>
-}
-
-const table = freshName()
-
-async function redisPlace(): Promise<Place[]> {
-  const [make] = redisMakes()
-  if (make === undefined) return []
-  const server = await startRedis(make)
-  const client = new Redis(server.port, '127.0.0.1')
-  const close = async (): Promise<void> => {
-    client.disconnect()
-    await server.running.stop()
-  }
-  return [{ name: 'Redis', store: new RedisStore(client), close }]
-}
-
-async function postgresPlace(): Promise<Place[]> {
-  const server = await postgres()
-  if (server === undefined) return []
-  const pool = new pg.Pool({ connectionString: server.url })
-  const close = async (): Promise<void> => {
-    await pool.end()
-    await server.stop()
-  }
-  return [{ name: 'PostgreSQL', store: new PostgresStore(pool, { table }), close }]
-}
-
-async function mysqlPlace(): Promise<Place[]> {
-  const server = await mysqlServer()
-  if (server === undefined) return []
-  const pool = mysql.createPool(server.uri)
-  const close = async (): Promise<void> => {
-    await pool.end()
-    await server.stop()
-  }
-  return [{ name: 'MariaDB', store: new MysqlStore(pool, { table }), close }]
-}
-
-const places = (await Promise.all([redisPlace(), postgresPlace(), mysqlPlace()])).flat()
-test.after.always(() => Promise.all(places.map(({ close }) => close())))
+const kinds = (await Promise.all([redisStores(), postgresStores(), mysqlStores()])).flat()
+test.after.always(closeStores)
+// All three have a scan.
+type Walkable = SessionStore & Required<Pick<SessionStore, 'scan'>>
+const places = kinds.map((kind) => ({ name: kind.name, store: kind.open() as Walkable }))
 
 /** Every place after every other: with three of them 0 1 2 0 2 1 0. */
 const journey = places.length === 3 ? [0, 1, 2, 0, 2, 1, 0] : places.length === 2 ? [0, 1, 0] : []

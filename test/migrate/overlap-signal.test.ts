@@ -1,10 +1,11 @@
 // Who signs out at an old process during the overlap ends the streams of the new ones as well, without a further request.
 import { once } from 'node:events'
-import { connect as connectHttp2, createServer, type ServerHttp2Stream } from 'node:http2'
-import { connect, type AddressInfo, type Socket } from 'node:net'
+import { createServer, type ServerHttp2Stream } from 'node:http2'
+import { connect, type Socket } from 'node:net'
 import { mock } from 'node:test'
 import test, { type ExecutionContext } from 'ava'
 import { fromKoaSession } from '../../src/migrate.ts'
+import { http2Client } from '../support/app.ts'
 import { after, ours, type Site } from '../support/deployed.ts'
 import { DAY, OldStore, signed } from '../support/old-sessions.ts'
 import { turns } from '../support/stopped-clock.ts'
@@ -198,13 +199,7 @@ test.serial('a stream of HTTP/2 that its client leaves before its handlers is no
   const { site, old } = stream
   const bob = await bobOf(stream)
   const server = createServer((req, res) => void site.app.callback()(req, res))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const client = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  t.teardown(() => {
-    client.destroy()
-    server.close()
-  })
+  const client = await http2Client(t, server)
   const get = old.get.bind(old)
   const entered = new Promise<() => void>((resolve) => {
     old.get = async (key) => {

@@ -1,20 +1,12 @@
 // Flash messages of parallel requests.
-import { Barrier } from '../support/faults.ts'
 import { claim, type UnderWay, type Visitor } from '../support/scene.ts'
 
 claim('messages that parallel requests put all survive', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.a = 1))
-  const loaded = Array.from({ length: 5 }, () => new Barrier())
 
-  const requests = loaded.map((barrier, at) =>
-    visitor.does(async (session) => {
-      await barrier.pass()
-      session.flash('note', at)
-    }),
-  )
-  await Promise.all(loaded.map(({ arrived }) => arrived))
-  for (const barrier of loaded) barrier.open()
-  await Promise.all(requests)
+  const requests = Array.from({ length: 5 }, (_, at) => visitor.loads((session) => session.flash('note', at)))
+  const loaded = await Promise.all(requests)
+  await Promise.all(loaded.map((request) => request.ends()))
 
   const { result } = await visitor.does((session) => session.flash('note'))
   t.deepEqual(result?.sort(), [0, 1, 2, 3, 4])

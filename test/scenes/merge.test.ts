@@ -1,5 +1,4 @@
 // Two requests change one session at the same time: what survives.
-import { Barrier } from '../support/faults.ts'
 import { claim, MINUTE, type Handler, type Reply, type Scene, type Visitor } from '../support/scene.ts'
 
 /** `slow` loads the session and does its work; `fast` begins and ends before `slow` commits. */
@@ -35,17 +34,12 @@ claim('parallel requests that change different keys both survive', async (t, { v
 
 claim('twenty parallel requests, each with a key of its own, all survive', async (t, { visitor }) => {
   await visitor.does(({ data }) => (data.a = 0))
-  const loaded = Array.from({ length: 20 }, () => new Barrier())
 
-  const requests = loaded.map((barrier, at) =>
-    visitor.does(async ({ data }) => {
-      await barrier.pass()
-      Object.assign(data, { [`key${at}`]: at })
-    }),
+  const requests = Array.from({ length: 20 }, (_, at) =>
+    visitor.loads(({ data }) => void Object.assign(data, { [`key${at}`]: at })),
   )
-  await Promise.all(loaded.map(({ arrived }) => arrived))
-  for (const barrier of loaded) barrier.open()
-  await Promise.all(requests)
+  const loaded = await Promise.all(requests)
+  await Promise.all(loaded.map((request) => request.ends()))
 
   t.is(Object.keys((await visitor.sees()) ?? {}).length, 21)
 })

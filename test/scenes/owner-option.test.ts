@@ -172,17 +172,15 @@ claim(
     const { visitor, scene, site } = stage
     await visitor.does(({ data }) => (data.c = 3))
     const tab = await visitor.snapshot()
-    const ready = [new Barrier(), new Barrier(), new Barrier()]
-    const both = ready.map((barrier, at) =>
-      tab.does(async ({ data }) => {
+    const requests = [0, 1, 2].map((at) =>
+      tab.starts(async ({ data }, wait) => {
         data.profile = { name: 'ada' }
         Object.assign(data, { [`key${at}`]: at })
-        await barrier.pass()
+        await wait()
       }),
     )
-    await Promise.all(ready.map(({ arrived }) => arrived))
-    for (const barrier of ready) barrier.open()
-    const replies = await Promise.all(both)
+    const ready = await Promise.all(requests)
+    const replies = await Promise.all(ready.map((request) => request.ends()))
 
     t.deepEqual(
       replies.map(({ status }) => status),
@@ -202,18 +200,15 @@ claim(
   async (t, { visitor, scene, site }) => {
     await visitor.does(({ data }) => (data.c = 3))
     const tab = await visitor.snapshot()
-    const ready = [new Barrier(), new Barrier()]
-    const both = ready.map((barrier) =>
-      tab.does(async (session) => {
-        await barrier.pass()
+    const requests = [0, 1].map(() =>
+      tab.loads(async (session) => {
         session.data.profile = { name: 'ada' }
         await session.save()
         session.maxAge = '30d'
       }),
     )
-    await Promise.all(ready.map(({ arrived }) => arrived))
-    for (const barrier of ready) barrier.open()
-    const replies = await Promise.all(both)
+    const ready = await Promise.all(requests)
+    const replies = await Promise.all(ready.map((request) => request.ends()))
 
     t.deepEqual(
       replies.map(({ status }) => status),

@@ -1,5 +1,6 @@
 // An owner of so many sessions that they come in portions, while one of them gets a new id: where the walk has been
 // already, or where it still has to go.
+import { newRecord } from '../../src/conformance/scene.ts'
 import { publicIdOf } from '../../src/cookie/id.ts'
 import type { Barrier } from '../support/faults.ts'
 import { claim, HOUR, MINUTE, SECOND, type Options, type Stage, type Visitor } from '../support/scene.ts'
@@ -33,19 +34,8 @@ function walk(first: string, options: Options = {}): Walk {
 /** Sessions of ada, of which no browser knows. */
 async function fill({ store, clock: { now } }: Stage, count = OTHERS, lifetime = HOUR): Promise<void> {
   for (let at = 0; at < count; at++) {
-    await store.create(
-      {
-        key: `${at}`.padStart(43, 'm'),
-        version: 1,
-        payload: '{"count":0}',
-        owner: 'ada',
-        createdAt: now,
-        lastSeenAt: now,
-        expiresAt: now + lifetime,
-        meta: undefined,
-      },
-      now,
-    )
+    const [key, expiresAt] = [`${at}`.padStart(43, 'm'), now + lifetime]
+    await store.create(newRecord(now, { key, payload: '{"count":0}', owner: 'ada', expiresAt }), now)
   }
 }
 

@@ -6,19 +6,18 @@ import { serialize } from 'node:v8'
 import test, { type ExecutionContext } from 'ava'
 import { Redis } from 'ioredis'
 import type { Context } from 'koa'
-import pg from 'pg'
 import type { EventMessage } from '../../src/index.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
 import type { SessionStore } from '../../src/store.ts'
 import { KEYS } from '../support/app.ts'
 import { found } from '../support/found.ts'
-import { postgres } from '../support/postgres.ts'
+import { openPostgres } from '../support/postgres-clients.ts'
 import { cookieOf, quick, type Quick } from '../support/quick.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
 
-const server = await postgres()
-test.after.always(() => server?.stop())
+const { newPool, testWithServer, stop } = await openPostgres()
+test.after.always(stop)
 
 const DATA = 'hunter2 hunter2'
 const OWNER = 'ada@example.org'
@@ -202,22 +201,19 @@ for (const make of redisMakes()) {
   })
 }
 
-if (server !== undefined) {
-  // PostgreSQL puts the whole row into `detail` of an error about a constraint, and parts of it into others.
-  const refusals: Readonly<Record<string, string>> = {
-    'a check on the payload': "ADD CHECK (payload NOT LIKE '%password%')",
-    'a check on the version': 'ADD CHECK (version < 2)',
-    'a column that is gone': 'DROP COLUMN meta',
-    'a column of another type': 'ALTER COLUMN payload TYPE varchar(3)',
-    'a column that may not be empty': 'ADD CHECK (meta IS NULL) NOT VALID',
-  }
-  for (const [what, alteration] of Object.entries(refusals)) {
-    test(`PostgreSQL: the errors of ${what} show no id, signature, owner or data`, async (t) => {
-      const pool = new pg.Pool({ connectionString: server.url }).on('error', () => undefined)
-      t.teardown(() => pool.end())
-      const table = `leak_${process.pid}_${Date.now()}_${what.length}`
+// PostgreSQL puts the whole row into `detail` of an error about a constraint, and parts of it into others.
+const refusals: Readonly<Record<string, string>> = {
+  'a check on the payload': "ADD CHECK (payload NOT LIKE '%password%')",
+  'a check on the version': 'ADD CHECK (version < 2)',
+  'a column that is gone': 'DROP COLUMN meta',
+  'a column of another type': 'ALTER COLUMN payload TYPE varchar(3)',
+  'a column that may not be empty': 'ADD CHECK (meta IS NULL) NOT VALID',
+}
+for (const [what, alteration] of Object.entries(refusals)) {
+  testWithServer(`PostgreSQL: the errors of ${what} show no id, signature, owner or data`, async (t) => {
+    const pool = newPool()
+    const table = `leak_${process.pid}_${Date.now()}_${what.length}`
 
-      await failing(t, new PostgresStore(pool, { table }), () => pool.query(`ALTER TABLE ${table} ${alteration}`))
-    })
-  }
+    await failing(t, new PostgresStore(pool, { table }), () => pool.query(`ALTER TABLE ${table} ${alteration}`))
+  })
 }

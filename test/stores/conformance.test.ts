@@ -5,6 +5,8 @@ import { storeChecks, type StoreSource } from 'koa-fastsession/conformance'
 import { check as makeCheck } from '../../src/conformance/run.ts'
 import type { SessionRecord, SessionStore } from '../../src/store.ts'
 import { brokenAnswers } from '../support/broken-answers.ts'
+import { brokenClocks } from '../support/broken-clocks.ts'
+import { brokenEnds } from '../support/broken-ends.ts'
 import { brokenIndexes } from '../support/broken-indexes.ts'
 import { brokenLimits } from '../support/broken-limits.ts'
 import { brokenNeighbours } from '../support/broken-neighbours.ts'
@@ -21,6 +23,8 @@ const brokenStores = [
   ...brokenIndexes,
   ...brokenPortions,
   ...brokenNeighbours,
+  ...brokenClocks,
+  ...brokenEnds,
 ]
 
 /** Only what every store must have, and every answer a promise. */

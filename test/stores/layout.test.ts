@@ -3,15 +3,13 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { Redis } from 'ioredis'
-import mysql from 'mysql2/promise'
-import pg from 'pg'
 import type { SessionStore } from '../../src/index.ts'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
-import { mysqlServer } from '../support/mysql.ts'
-import { postgres } from '../support/postgres.ts'
+import { openMysql } from '../support/mysql-clients.ts'
+import { openPostgres } from '../support/postgres-clients.ts'
 import { quick } from '../support/quick.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
 import { newRecord, NOW } from '../support/records.ts'
@@ -19,11 +17,9 @@ import { freshName, temporaryFolder } from '../support/service.ts'
 import { drivers } from '../support/sqlite.ts'
 
 const [make] = redisMakes()
-const [redis, postgresServer, mariadb] = await Promise.all([make && startRedis(make), postgres(), mysqlServer()])
-test.after.always(() => Promise.all([redis?.running.stop(), postgresServer?.stop(), mariadb?.stop()]))
+const [redis, postgres, mariadb] = await Promise.all([make && startRedis(make), openPostgres(), openMysql()])
+test.after.always(() => Promise.all([redis?.running.stop(), postgres.stop(), mariadb.stop()]))
 const testWithRedis = redis === undefined ? test.skip : test
-const testWithPostgres = postgresServer === undefined ? test.skip : test
-const testWithMariadb = mariadb === undefined ? test.skip : test
 
 /** Signs ada in with a cart; resolves to what logs show of that session. */
 async function signedIn(store: SessionStore): Promise<string> {
@@ -57,11 +53,10 @@ testWithRedis(
   },
 )
 
-testWithPostgres(
+postgres.testWithServer(
   'PostgreSQL: a session is the row of its public id, its owner a column, its instants epoch milliseconds',
   async (t) => {
-    const pool = new pg.Pool({ connectionString: postgresServer?.url })
-    t.teardown(() => pool.end())
+    const pool = postgres.newPool()
     const table = freshName()
     const publicId = await signedIn(new PostgresStore(pool, { table }))
 
@@ -76,9 +71,8 @@ testWithPostgres(
   },
 )
 
-testWithMariadb('MariaDB: a session is the row of its public id, its owner is bytes of UTF-8', async (t) => {
-  const pool = mysql.createPool(mariadb?.uri ?? '')
-  t.teardown(() => pool.end())
+mariadb.testWithServer('MariaDB: a session is the row of its public id, its owner is bytes of UTF-8', async (t) => {
+  const pool = mariadb.clients.pool()
   const table = freshName()
   const publicId = await signedIn(new MysqlStore(pool, { table }))
 

@@ -5,14 +5,12 @@ import { runInNewContext } from 'node:vm'
 import test from 'ava'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import type { SessionRecord } from '../../src/store.ts'
-
-const NOW = 1_800_000_000_000
+import { newRecord, NOW } from '../support/records.ts'
 
 function stored(store: MemoryStore, changes: Partial<SessionRecord> = {}): string {
-  const key = randomBytes(32).toString('base64url')
-  const record = { key, version: 1, payload: '{}', owner: undefined, createdAt: NOW, lastSeenAt: NOW }
-  store.create({ ...record, expiresAt: NOW + 1000, ...changes }, NOW)
-  return key
+  const record = newRecord({ payload: '{}', ...changes })
+  store.create(record, NOW)
+  return record.key
 }
 
 const live = (store: MemoryStore, keys: readonly string[]): number =>

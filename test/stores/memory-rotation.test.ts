@@ -1,26 +1,13 @@
 // A session that gets a new id is under both for a moment. The old record makes room next, so nobody else has to give way.
-import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import { MemoryStore } from '../../src/index.ts'
 import { newMetadata, encodeMetadata } from '../../src/record/record.ts'
 import { tombstoneOf } from '../../src/record/tombstone.ts'
 import type { SessionRecord } from '../../src/store.ts'
-import { mounted, type Handler } from '../support/mounted.ts'
-
-const NOW = 1_800_000_000_000
+import { newRecord, NOW } from '../support/records.ts'
 
 function stored(store: MemoryStore, changes: Partial<SessionRecord> = {}): SessionRecord {
-  const key = randomBytes(32).toString('base64url')
-  const record = {
-    key,
-    version: 1,
-    payload: '{}',
-    owner: undefined,
-    createdAt: NOW,
-    lastSeenAt: NOW,
-    expiresAt: NOW + 1000,
-    ...changes,
-  }
+  const record = newRecord(changes)
   store.create(record, NOW)
   return record
 }
@@ -52,25 +39,4 @@ test('a new id does not make its owner the one with the most sessions', (t) => {
 
   t.deepEqual(evicted, ['old'])
   t.truthy(store.read(phone.key, NOW))
-})
-
-const handlers: Readonly<Record<string, Handler>> = {
-  '/in': (session, ctx) => session.signIn(String(ctx.query['as'])),
-  '/bye': async (session) => {
-    await session.regenerate({ keep: false })
-    session.flash('note', 'bye')
-  },
-}
-
-test('in a store full of users a logout with a farewell signs nobody else out', async (t) => {
-  const app = await mounted(t, { store: new MemoryStore({ maxSessions: 3 }), logger: {} }, handlers)
-  const browsers = []
-  for (const as of ['ada', 'bob', 'cyd']) {
-    const browser = app.browser()
-    await browser.get(`/in?as=${as}`)
-    browsers.push(browser)
-  }
-  t.is((await browsers[2]?.get('/bye'))?.status, 200)
-
-  for (const owner of ['ada', 'bob']) t.is((await app.middleware.list(owner)).length, 1, owner)
 })

@@ -2,13 +2,12 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import { MemoryStore } from '../../src/stores/memory.ts'
+import { keyed, NOW } from '../support/records.ts'
 
-const NOW = 1_800_000_000_000
 const newKey = () => randomBytes(32).toString('base64url')
 
 function create(store: MemoryStore, key: string): void {
-  const record = { key, version: 1, payload: '{}', owner: undefined, createdAt: NOW, lastSeenAt: NOW }
-  store.create({ ...record, expiresAt: NOW + 1000 }, NOW)
+  store.create(keyed(key), NOW)
 }
 
 /** How often each key came; `between` runs after each portion. */
@@ -70,9 +69,8 @@ for (const [what, between] of Object.entries(WHILE)) {
 
 test('portions stay near their limit, and what has expired is passed over', (t) => {
   const store = new MemoryStore()
-  const record = { version: 1, payload: '{}', owner: undefined, createdAt: NOW, lastSeenAt: NOW }
   for (let index = 0; index < 20_000; index++)
-    store.create({ ...record, key: newKey(), expiresAt: index % 2 === 0 ? NOW + 1 : NOW + 1000 }, NOW)
+    store.create(keyed(newKey(), { expiresAt: index % 2 === 0 ? NOW + 1 : NOW + 1000 }), NOW)
   let [found, largest] = [0, 0]
   let cursor: string | undefined
   do {

@@ -6,27 +6,18 @@ import postgresjs from 'postgres'
 import { storeChecks } from '../../src/conformance.ts'
 import { CorruptRecord, type SessionStore } from '../../src/store.ts'
 import { PostgresStore, type PostgresClient } from '../../src/stores/postgres.ts'
-import { pgbouncer, postgres } from '../support/postgres.ts'
+import { pgbouncer } from '../support/postgres.ts'
+import { openPostgres } from '../support/postgres-clients.ts'
 import { newRecord, NOW } from '../support/records.ts'
 import { freshName } from '../support/service.ts'
 
-const server = await postgres()
+const { server, closing, newPool, testWithServer, stop } = await openPostgres()
 const bouncer = server === undefined ? undefined : await pgbouncer(server)
-const testWithServer = server === undefined ? test.skip : test
 const testWithBouncer = bouncer === undefined ? test.skip : test
 
-const closing: (() => unknown)[] = []
-function newPool(options: pg.PoolConfig = {}): pg.Pool {
-  const pool = new pg.Pool({ connectionString: server?.url, ...options })
-  pool.on('error', () => undefined) // the server is stopped under it in the end
-  closing.push(() => pool.end())
-  return pool
-}
-
 test.after.always(async () => {
-  await Promise.allSettled(closing.map((close) => close()))
+  await stop()
   await bouncer?.stop()
-  await server?.stop()
 })
 
 /** Every verb, by text and by bytes, with and without an owner. */

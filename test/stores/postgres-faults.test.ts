@@ -3,32 +3,21 @@ import test from 'ava'
 import pg from 'pg'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { checkRestartUnderLoad, lasting } from '../support/killed-server.ts'
-import { postgres } from '../support/postgres.ts'
+import { openPostgres } from '../support/postgres-clients.ts'
 import { NOW } from '../support/records.ts'
 import { freshName } from '../support/service.ts'
 
-const server = await postgres()
+const { server, newPool, stop } = await openPostgres()
+test.after.always(stop)
 const restart = server?.restart
 const testWithServer = server === undefined ? test.skip : test.serial
 // A server that the tests did not start is not theirs to kill.
 const testWithOwnServer = restart === undefined ? test.skip : test.serial
 
-const pools: pg.Pool[] = []
-function newPool(): pg.Pool {
-  const pool = new pg.Pool({ connectionString: server?.url, connectionTimeoutMillis: 2000 })
-  pool.on('error', () => undefined) // an idle connection was lost, as these tests mean it to be
-  pools.push(pool)
-  return pool
-}
-
-test.after.always(async () => {
-  await Promise.allSettled(pools.map((pool) => pool.end()))
-  await server?.stop()
-})
-
 const table = freshName()
-const admin = newPool()
-const store = new PostgresStore(newPool(), { table })
+const options = { connectionTimeoutMillis: 2000 }
+const admin = newPool(options)
+const store = new PostgresStore(newPool(options), { table })
 
 /** Resolves once a statement on the table stands in line, with the process that runs it. */
 async function waiting(): Promise<number> {

@@ -1,28 +1,22 @@
 // The table of a PostgresStore that two processes make at once.
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
-import pg from 'pg'
 import { PostgresStore } from '../../src/stores/postgres.ts'
-import { postgres } from '../support/postgres.ts'
+import { openPostgres } from '../support/postgres-clients.ts'
 import { NOW } from '../support/records.ts'
 import { freshName } from '../support/service.ts'
 
-const server = await postgres()
-const testWithServer = server === undefined ? test.skip : test
+const { newPool, testWithServer, stop } = await openPostgres()
 // The number of src/stores/postgres/statements.ts.
 const MAKING_LOCK = 7_021_975_630
 
-test.after.always(async () => {
-  await server?.stop()
-})
+test.after.always(stop)
 
 for (const isolation of ['read committed', 'repeatable read', 'serializable'])
   testWithServer(`two processes that start together make each index once, under ${isolation}`, async (t) => {
     const table = freshName()
-    const connectionString = server?.url
     const options = `-c default_transaction_isolation=${isolation.replace(' ', '\\ ')}`
-    const pools = [{}, { options }, { options }].map((more) => new pg.Pool({ connectionString, ...more }))
-    const [plain, one, other] = pools as [pg.Pool, pg.Pool, pg.Pool]
+    const [plain, one, other] = [newPool(), newPool({ options }), newPool({ options })]
     const holder = await plain.connect()
     await holder.query('BEGIN')
     await holder.query(`SELECT pg_advisory_xact_lock(${MAKING_LOCK})`)
@@ -42,5 +36,4 @@ for (const isolation of ['read committed', 'repeatable read', 'serializable'])
       [`${table}_owner`, `${table}_pkey`, `${table}_sweep`],
     )
     holder.release()
-    await Promise.all(pools.map((pool) => pool.end()))
   })

@@ -1,22 +1,15 @@
 // Portions of a PostgresStore's sessions: complete, one statement each, by an index, and without payloads where only keys
 // are asked for.
 import test from 'ava'
-import pg from 'pg'
 import { PostgresStore, type PostgresClient } from '../../src/stores/postgres.ts'
-import { postgres } from '../support/postgres.ts'
+import { openPostgres } from '../support/postgres-clients.ts'
 import { checkPortions, timesScanned } from '../support/portions.ts'
 import { NOW } from '../support/records.ts'
 import { freshName } from '../support/service.ts'
 
-const server = await postgres()
-const testWithServer = server === undefined ? test.skip : test
-const pool = new pg.Pool({ connectionString: server?.url }).on('error', () => undefined)
-pool.on('error', () => undefined) // the server is stopped under it in the end
-
-test.after.always(async () => {
-  await pool.end()
-  await server?.stop()
-})
+const { newPool, testWithServer, stop } = await openPostgres()
+test.after.always(stop)
+const pool = newPool()
 
 testWithServer('portions of every size give each live session once, and no other', async (t) => {
   const store = new PostgresStore(pool, { table: freshName() })

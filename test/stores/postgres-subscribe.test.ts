@@ -3,32 +3,15 @@ import test from 'ava'
 import pg from 'pg'
 import { PostgresStore, type PostgresStoreOptions } from '../../src/stores/postgres.ts'
 import { Listener, type PostgresSubscriber } from '../../src/stores/postgres/listener.ts'
-import { postgres } from '../support/postgres.ts'
+import { openPostgres } from '../support/postgres-clients.ts'
 import { startProxy } from '../support/proxy.ts'
 import { newRecord, NOW } from '../support/records.ts'
 import { freshName } from '../support/service.ts'
 
-const server = await postgres()
-const testWithServer = server === undefined ? test.skip : test
+const { server, closing, newPool, newClient, testWithServer, stop } = await openPostgres()
+test.after.always(stop)
 const url = new URL(server?.url ?? 'postgres://localhost')
-
-const closing: (() => unknown)[] = []
-const pool = new pg.Pool({ connectionString: server?.url })
-pool.on('error', () => undefined) // the server is stopped under it in the end
-
-test.after.always(async () => {
-  await Promise.allSettled(closing.map((close) => close()))
-  await pool.end()
-  await server?.stop()
-})
-
-async function newClient(options: pg.ClientConfig = {}): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: server?.url, ...options })
-  client.on('error', () => undefined) // connections are cut, as these tests mean them to be
-  await client.connect()
-  closing.push(() => client.end())
-  return client
-}
+const pool = newPool()
 
 /** A watcher that can be waited for; an `undefined` is kept like a key. */
 class Heard {

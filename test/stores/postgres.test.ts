@@ -2,27 +2,12 @@ import test from 'ava'
 import pg from 'pg'
 import { storeChecks } from '../../src/conformance.ts'
 import { PostgresStore, postgresSchema, type PostgresClient } from '../../src/stores/postgres.ts'
-import { postgres } from '../support/postgres.ts'
+import { openPostgres } from '../support/postgres-clients.ts'
 import { keyed, NOW } from '../support/records.ts'
 import { freshName } from '../support/service.ts'
 import { checkSweepPastTouched, checkSweepsAtOnce } from '../support/sweep.ts'
 
-const server = await postgres()
-const testWithServer = server === undefined ? test.skip : test
-const connectionString = server?.url
-
-const clients: { end(): Promise<void> }[] = []
-function newPool(options: pg.PoolConfig = {}): pg.Pool {
-  const pool = new pg.Pool({ connectionString, ...options })
-  clients.push(pool)
-  return pool
-}
-async function newClient(): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString })
-  clients.push(client)
-  await client.connect()
-  return client
-}
+const { server, newPool, newClient, testWithServer, stop } = await openPostgres()
 
 /** A client that counts what is sent through it. */
 function counted(client: PostgresClient): PostgresClient & { texts: string[] } {
@@ -39,10 +24,7 @@ function counted(client: PostgresClient): PostgresClient & { texts: string[] } {
 const pool = newPool()
 const client = server === undefined ? undefined : await newClient()
 
-test.after.always(async () => {
-  await Promise.allSettled(clients.map((one) => one.end()))
-  await server?.stop()
-})
+test.after.always(stop)
 
 // The strictest isolation, and a zone whose clock is 14 hours away: neither is for the store to notice.
 const strange = newPool({ options: '-c default_transaction_isolation=serializable -c TimeZone=Pacific/Kiritimati' })

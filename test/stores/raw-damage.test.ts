@@ -4,16 +4,14 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
-import mysql from 'mysql2/promise'
-import pg from 'pg'
 import type { SessionStore } from '../../src/store.ts'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
 import { keyIn } from '../support/mounted.ts'
-import { mysqlServer } from '../support/mysql.ts'
-import { postgres } from '../support/postgres.ts'
+import { openMysql } from '../support/mysql-clients.ts'
+import { openPostgres } from '../support/postgres-clients.ts'
 import { cookieOf, quick } from '../support/quick.ts'
 import { redisMakes, startRedis } from '../support/redis.ts'
 import { temporaryFolder } from '../support/service.ts'
@@ -21,8 +19,8 @@ import { drivers } from '../support/sqlite.ts'
 
 const SEED = 404
 
-const [server, mariadb] = await Promise.all([postgres(), mysqlServer()])
-test.after.always(() => Promise.all([server?.stop(), mariadb?.stop()]))
+const [postgres, mariadb] = await Promise.all([openPostgres(), openMysql()])
+test.after.always(() => Promise.all([postgres.stop(), mariadb.stop()]))
 
 /** Writes to a record of that key behind the store's back; resolves to what was written, for a failing test to tell. */
 type Damage = (key: string) => Promise<string>
@@ -125,10 +123,10 @@ for (const driver of drivers) {
   })
 }
 
-if (server !== undefined) {
-  test('PostgreSQL: columns that are empty, or text that is not ours, end one session and no more', async (t) => {
-    const pool = new pg.Pool({ connectionString: server.url }).on('error', () => undefined)
-    t.teardown(() => pool.end())
+postgres.testWithServer(
+  'PostgreSQL: columns that are empty, or text that is not ours, end one session and no more',
+  async (t) => {
+    const pool = postgres.newPool()
     const table = `raw_${process.pid}_${Date.now()}`
     const set =
       (assignments: string): Damage =>
@@ -148,14 +146,14 @@ if (server !== undefined) {
     ]
 
     await withstands(t, new PostgresStore(pool, { table }), damages)
-  })
-}
+  },
+)
 
-if (mariadb !== undefined) {
-  test('MariaDB: columns that are empty, numbers that are too large, or bytes that are no text end one session and no more', async (t) => {
+mariadb.testWithServer(
+  'MariaDB: columns that are empty, numbers that are too large, or bytes that are no text end one session and no more',
+  async (t) => {
     t.timeout(60_000)
-    const pool = mysql.createPool(mariadb.uri)
-    t.teardown(() => pool.end())
+    const pool = mariadb.clients.pool()
     const table = `raw_${process.pid}_${Date.now()}`
     const set =
       (assignments: string): Damage =>
@@ -180,5 +178,5 @@ if (mariadb !== undefined) {
     ]
 
     await withstands(t, new MysqlStore(pool, { table }), damages)
-  })
-}
+  },
+)

@@ -1,9 +1,8 @@
 // A Cluster one of whose primaries evicts keys when it is full: each client tells of it.
 import test from 'ava'
-import { Redis } from 'ioredis'
 import { RedisStore } from '../../src/stores/redis.ts'
-import { openClusterClients } from '../support/redis-clients.ts'
-import { redisMakes, startCluster } from '../support/redis.ts'
+import { startClusterWithClients } from '../support/redis-clients.ts'
+import { redisMakes } from '../support/redis.ts'
 import { until } from '../support/service.ts'
 import { warnings } from '../support/warnings.ts'
 
@@ -13,15 +12,8 @@ if (makes.length === 0) test.skip('RedisStore and a Cluster that evicts', (t) =>
 for (const make of makes) {
   test.serial(`${make.name} Cluster: a primary that evicts is told of by each client`, async (t) => {
     t.timeout(150_000)
-    const nodes = await startCluster(make)
-    const ports = nodes.map(({ port }) => port)
-    const clients = await openClusterClients(ports)
-    const admins = ports.map((port) => new Redis(port, '127.0.0.1'))
-    t.teardown(async () => {
-      for (const { close } of clients) close()
-      for (const admin of admins) admin.disconnect()
-      await Promise.all(nodes.map(({ running }) => running.stop()))
-    })
+    const { clients, admins, stop } = await startClusterWithClients(make)
+    t.teardown(stop)
     const [admin] = admins.slice(-1)
     await admin?.config('SET', 'maxmemory', '100mb', 'maxmemory-policy', 'volatile-lru')
     const seen = warnings(t)

@@ -1,32 +1,16 @@
 import test from 'ava'
-import { Redis } from 'ioredis'
 import { storeChecks } from '../../src/conformance.ts'
 import { HOUR, newRecord, successor } from '../../src/conformance/scene.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
 import { listed } from '../support/portions.ts'
-import { openClusterClients } from '../support/redis-clients.ts'
-import { redisMakes, startCluster } from '../support/redis.ts'
+import { startClusterWithClients } from '../support/redis-clients.ts'
+import { redisMakes } from '../support/redis.ts'
 
-const clusters = await Promise.all(
-  redisMakes().map(async (make) => {
-    const nodes = await startCluster(make)
-    const ports = nodes.map(({ port }) => port)
-    return {
-      make,
-      nodes,
-      clients: await openClusterClients(ports),
-      admins: ports.map((port) => new Redis(port, '127.0.0.1')),
-    }
-  }),
-)
+const clusters = await Promise.all(redisMakes().map(startClusterWithClients))
 if (clusters.length === 0) test.skip('RedisStore in a Cluster', (t) => t.pass())
 
-for (const { make, nodes, clients, admins } of clusters) {
-  test.after.always(async () => {
-    for (const { close } of clients) close()
-    for (const admin of admins) admin.disconnect()
-    await Promise.all(nodes.map(({ running }) => running.stop()))
-  })
+for (const { make, clients, admins, stop } of clusters) {
+  test.after.always(stop)
 
   for (const { name, client } of clients) {
     test.serial(

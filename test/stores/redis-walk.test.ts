@@ -9,8 +9,8 @@ import type { SessionRecord } from '../../src/store.ts'
 import { RedisStore, type RedisClient } from '../../src/stores/redis.ts'
 import { walkCluster } from '../../src/stores/redis/walk.ts'
 import { listed, scanned } from '../support/portions.ts'
-import { openClusterClients } from '../support/redis-clients.ts'
-import { redisMakes, startCluster, startRedis } from '../support/redis.ts'
+import { startClusterWithClients } from '../support/redis-clients.ts'
+import { redisMakes, startCluster, startNode, startRedis } from '../support/redis.ts'
 
 const NOW = Date.now()
 const run = promisify(execFile)
@@ -29,16 +29,9 @@ async function createMany(store: RedisStore, count: number): Promise<SessionReco
 for (const make of redisMakes()) {
   test(`${make.name} Cluster: a walk misses nothing while slots move, half moved, and to a node that the client does not know`, async (t) => {
     t.timeout(120_000)
-    const nodes = [...(await startCluster(make))]
-    const ports = nodes.map(({ port }) => port)
-    const clients = await openClusterClients(ports)
-    const admins = ports.map((port) => new Redis(port, '127.0.0.1'))
+    const { nodes, ports, clients, admins, stop } = await startClusterWithClients(make)
+    t.teardown(stop)
     const ids = await Promise.all(admins.map(async (admin) => admin.cluster('MYID')))
-    t.teardown(async () => {
-      for (const { close } of clients) close()
-      for (const admin of admins) admin.disconnect()
-      await Promise.all(nodes.map(({ running }) => running.stop()))
-    })
     const prefix = 'moving:'
     const [first] = clients
     if (first === undefined) return t.fail()
@@ -99,14 +92,7 @@ for (const make of redisMakes()) {
     await moving
 
     // A fourth node, of which no client has heard.
-    const fresh = await startRedis(make, [
-      '--cluster-enabled',
-      'yes',
-      '--cluster-config-file',
-      'nodes.conf',
-      '--cluster-node-timeout',
-      '2000',
-    ])
+    const fresh = await startNode(make)
     nodes.push(fresh)
     await run(make.cli, ['--cluster', 'add-node', `127.0.0.1:${fresh.port}`, `127.0.0.1:${ports[0]}`])
     const fourth = new Redis(fresh.port, '127.0.0.1')

@@ -2,16 +2,15 @@
 import { PGlite } from '@electric-sql/pglite'
 import test, { type ExecutionContext } from 'ava'
 import type mysql from 'mysql2/promise'
-import pg from 'pg'
+import type pg from 'pg'
 import type { SessionStore } from '../../src/store.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
-import { mysqlServer } from '../support/mysql.ts'
-import { MysqlClients, ODD_OPTIONS, OTHER_OPTIONS } from '../support/mysql-clients.ts'
-import { postgres } from '../support/postgres.ts'
+import { ODD_OPTIONS, openMysql, OTHER_OPTIONS } from '../support/mysql-clients.ts'
+import { openPostgres } from '../support/postgres-clients.ts'
 import { openClients, openClusterClients } from '../support/redis-clients.ts'
 import { redisMakes, startCluster, startRedis } from '../support/redis.ts'
 import { drivers } from '../support/sqlite.ts'
@@ -34,7 +33,8 @@ const redisServers = await Promise.all(
     return { make, servers: [server, ...nodes], clients, clusterClients }
   }),
 )
-const [postgresServer, mariadb] = await Promise.all([postgres(), mysqlServer()])
+const [postgres, mariadb] = await Promise.all([openPostgres(), openMysql()])
+test.after.always(() => Promise.all([postgres.stop(), mariadb.stop()]))
 
 for (const { make, servers, clients, clusterClients } of redisServers) {
   test.after.always(async () => {
@@ -47,25 +47,22 @@ for (const { make, servers, clients, clusterClients } of redisServers) {
     test(`${make.name} Cluster, ${name}: the time of a node is an instant`, (t) => showsNow(t, new RedisStore(client)))
 }
 
-if (postgresServer !== undefined) {
-  const types = { getTypeParser: () => () => 'nothing' } as unknown as pg.CustomTypesConfig
-  for (const [name, options] of [
-    ['a Pool', {}],
-    ['a time zone of its own', { options: '-c timezone=Pacific/Auckland' }],
-  ] as const) {
-    test(`PostgreSQL, ${name}: the time of the server is an instant`, async (t) => {
-      const pool = new pg.Pool({ connectionString: postgresServer.url, ...options })
-      t.teardown(() => pool.end())
-      await showsNow(t, new PostgresStore(pool))
-    })
-  }
-  test('PostgreSQL: a client that makes something else of all columns tells no time, and says so', async (t) => {
-    const pool = new pg.Pool({ connectionString: postgresServer.url, types })
-    t.teardown(() => pool.end())
-    await t.throwsAsync(async () => new PostgresStore(pool).serverTime(), { code: 'ERR_SESSION_STORE' })
-  })
-  test.after.always(() => postgresServer.stop())
-}
+for (const [name, options] of [
+  ['a Pool', {}],
+  ['a time zone of its own', { options: '-c timezone=Pacific/Auckland' }],
+] as const)
+  postgres.testWithServer(`PostgreSQL, ${name}: the time of the server is an instant`, (t) =>
+    showsNow(t, new PostgresStore(postgres.newPool(options))),
+  )
+
+postgres.testWithServer(
+  'PostgreSQL: a client that makes something else of all columns tells no time, and says so',
+  async (t) => {
+    const types = { getTypeParser: () => () => 'nothing' } as unknown as pg.CustomTypesConfig
+    const store = new PostgresStore(postgres.newPool({ types }))
+    await t.throwsAsync(async () => store.serverTime(), { code: 'ERR_SESSION_STORE' })
+  },
+)
 
 test('PGlite: the time of the server is an instant', async (t) => {
   const database = new PGlite()
@@ -73,19 +70,15 @@ test('PGlite: the time of the server is an instant', async (t) => {
   await showsNow(t, new PostgresStore(database))
 })
 
-if (mariadb !== undefined) {
-  const clients = new MysqlClients(mariadb)
-  test.after.always(async () => {
-    await clients.end()
-    await mariadb.stop()
-  })
-  for (const [name, pool] of [
-    ['a pool', clients.pool()],
-    ['odd options and another time zone', clients.pool(ODD_OPTIONS, ["time_zone = '+13:00'"])],
-    ['other odd options', clients.pool(OTHER_OPTIONS)],
-  ] as const satisfies readonly (readonly [string, mysql.Pool])[])
-    test(`MariaDB, ${name}: the time of the server is an instant`, (t) => showsNow(t, new MysqlStore(pool)))
-}
+const { clients } = mariadb
+for (const [name, pool] of [
+  ['a pool', clients.pool()],
+  ['odd options and another time zone', clients.pool(ODD_OPTIONS, ["time_zone = '+13:00'"])],
+  ['other odd options', clients.pool(OTHER_OPTIONS)],
+] as const satisfies readonly (readonly [string, mysql.Pool])[])
+  mariadb.testWithServer(`MariaDB, ${name}: the time of the server is an instant`, (t) =>
+    showsNow(t, new MysqlStore(pool)),
+  )
 
 test('stores without a server have no other clock to ask', (t) => {
   t.false('serverTime' in new MemoryStore())

@@ -2,11 +2,10 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import pg from 'pg'
 import type { SessionStore } from '../../src/store.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
-import { postgres } from '../support/postgres.ts'
+import { openPostgres } from '../support/postgres-clients.ts'
 import { newRecord, NOW } from '../support/records.ts'
 import { freshName, temporaryFolder } from '../support/service.ts'
 import { drivers } from '../support/sqlite.ts'
@@ -22,13 +21,9 @@ async function fill(store: SessionStore): Promise<void> {
   }
 }
 
-const server = await postgres()
-const testWithServer = server === undefined ? test.skip : test
-const pool = new pg.Pool({ connectionString: server?.url }).on('error', () => undefined)
-test.after.always(async () => {
-  await pool.end()
-  await server?.stop()
-})
+const { newPool, testWithServer, stop } = await openPostgres()
+test.after.always(stop)
+const pool = newPool()
 
 for (const driver of drivers) {
   test(`${driver.name}: a session of 300 bytes takes at most 700 in the file`, async (t) => {

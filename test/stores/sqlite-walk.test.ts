@@ -2,6 +2,7 @@
 // between. A session that gets a new id there, from a later batch into an earlier one, is in neither.
 import { join } from 'node:path'
 import test from 'ava'
+import { newRecord } from '../../src/conformance/scene.ts'
 import { session, type SessionRecord } from '../../src/index.ts'
 import { tombstoneOf } from '../../src/record/tombstone.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
@@ -16,16 +17,7 @@ for (const driver of drivers) {
     const path = join(temporaryFolder(), 'sessions.db')
     const now = Date.now()
     const neighbour = new SqliteStore(driver.open(path)) // another process
-    const ofAda = (key: string): SessionRecord => ({
-      key,
-      version: 1,
-      payload: '{"count":0}',
-      owner: 'ada',
-      createdAt: now,
-      lastSeenAt: now,
-      expiresAt: now + 3_600_000,
-      meta: undefined,
-    })
+    const ofAda = (key: string): SessionRecord => newRecord(now, { key, payload: '{"count":0}', owner: 'ada' })
     for (let at = 0; at < 40; at++) await neighbour.create(ofAda(`${at}`.padStart(43, 'm')), now)
     await neighbour.create(ofAda(OLD), now)
     const own = driver.open(path)

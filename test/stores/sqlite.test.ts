@@ -5,22 +5,16 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import test from 'ava'
 import { storeChecks } from '../../src/conformance.ts'
 import { SqliteStore, sqliteSchema, type SqliteDatabase } from '../../src/stores/sqlite.ts'
-import type { SessionRecord } from '../../src/store.ts'
+import { keyed as record, NOW } from '../support/records.ts'
 import { temporaryFolder } from '../support/service.ts'
 import { drivers, libsql, nodeSqlite, worker, type Database, type Driver } from '../support/sqlite.ts'
 import { swept } from '../support/sweep.ts'
 
-const NOW = 1_800_000_000_000
 const folder = temporaryFolder()
 
 let files = 0
 function newFile(): string {
   return join(folder, `${files++}.db`)
-}
-
-function record(key: string, changes: Partial<SessionRecord> = {}): SessionRecord {
-  const instants = { createdAt: NOW, lastSeenAt: NOW, expiresAt: NOW + 1000 }
-  return { key, version: 1, payload: '{}', owner: undefined, meta: undefined, ...instants, ...changes }
 }
 
 function pages(path: string): number {

@@ -1,5 +1,7 @@
 // A Koa app on a free loopback port, and browsers for it, which keep cookies as RFC 6265 says.
+import { once } from 'node:events'
 import type { Server } from 'node:http'
+import { connect, type ClientHttp2Session, type Http2Server } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import type { ExecutionContext } from 'ava'
 import Koa from 'koa'
@@ -64,6 +66,17 @@ export function servedMiddlewares(t: ExecutionContext, ...middlewares: readonly 
   const app = new Koa()
   for (const middleware of middlewares) app.use(middleware)
   return served(t, app)
+}
+
+/** A client of a server of HTTP/2 that listens until the test ends. */
+export async function http2Client(t: ExecutionContext, server: Http2Server): Promise<ClientHttp2Session> {
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  t.teardown(() => {
+    client.destroy()
+    server.close()
+  })
+  return client
 }
 
 /** A browser with a cookie jar of its own. */

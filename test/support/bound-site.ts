@@ -2,12 +2,18 @@
 // calls, and the messages of its channels.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ExecutionContext } from 'ava'
-import Koa, { type Context } from 'koa'
+import Koa, { type Context, type Middleware } from 'koa'
 import type { EventMessage } from '../../src/events.ts'
-import { session, type SessionManager, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
+import {
+  currentSession,
+  session,
+  type SessionManager,
+  type SessionMiddleware,
+  type SessionOptions,
+} from '../../src/index.ts'
 import type { SessionStore } from '../../src/store.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
-import { KEYS, serve, type Answer, type Running } from './app.ts'
+import { KEYS, serve, served, type Answer, type Running } from './app.ts'
 import { Device } from './device.ts'
 
 export const SECOND = 1000
@@ -85,6 +91,16 @@ function counted(store: SessionStore, calls: string[]): SessionStore {
   })
 }
 
+/** An app behind a proxy that adds HTTPS. */
+function proxied(...middlewares: readonly Middleware[]): Koa {
+  const app = new Koa()
+  app.keys = [...KEYS]
+  app.proxy = true
+  app.silent = true
+  for (const middleware of middlewares) app.use(middleware)
+  return app
+}
+
 export async function boundSite(t: ExecutionContext, options: SessionOptions<Things> = {}): Promise<BoundSite> {
   const clock = { now: 1_800_000_000_000 }
   const calls: string[] = []
@@ -102,13 +118,7 @@ export async function boundSite(t: ExecutionContext, options: SessionOptions<Thi
     ...options,
     store: counted(options.store ?? new MemoryStore(), calls),
   })
-  const app = new Koa()
-  app.keys = [...KEYS]
-  app.proxy = true
-  app.silent = true
-  app.use(middleware)
-  app.use((ctx) => page(ctx, ctx.state.session as SessionManager<Things>))
-  const running = await serve(app)
+  const running = await serve(proxied(middleware, (ctx) => page(ctx, ctx.state.session)))
   t.teardown(async () => {
     for (const { channel, hear } of listeners) unsubscribe(channel, hear)
     await running.close()
@@ -123,4 +133,21 @@ export async function boundDevice(site: BoundSite): Promise<Device> {
   const registered = await device.register(await device.get('/in'))
   if (registered.status !== 200) throw new Error(`registration was refused: ${registered.status}`)
   return device
+}
+
+/** A site with data of its own, whose device has signed in at /in and registered; `answer` is what a path does and shows. */
+export async function registeredSite<Data extends object>(
+  t: ExecutionContext,
+  options: SessionOptions<Data>,
+  answer: (manager: SessionManager<Data>, ctx: Context) => Promise<object>,
+): Promise<{ device: Device; clock: { now: number }; middleware: SessionMiddleware<Data, string> }> {
+  const clock = { now: 1_800_000_000_000 }
+  const bound = { now: () => clock.now, deviceBound: true, sweepInterval: false, logger: {} } as const
+  const middleware = session<Data>({ ...bound, ...options })
+  const show: Middleware = async (ctx) => {
+    ctx.body = await answer(currentSession<Data>(), ctx)
+  }
+  const device = new Device((await served(t, proxied(middleware, show))).browser())
+  t.is((await device.register(await device.get('/in'))).status, 200)
+  return { device, clock, middleware }
 }

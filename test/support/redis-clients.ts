@@ -4,7 +4,7 @@ import { Cluster, Redis } from 'ioredis'
 import { Cluster as ValkeyCluster, Redis as Valkey } from 'iovalkey'
 import { createClient, createClientPool, createCluster } from 'redis'
 import type { RedisClient } from '../../src/stores/redis.ts'
-import { startEachRedis, type TestedRedis } from './redis.ts'
+import { startCluster, startEachRedis, type RedisPrograms, type TestedRedis } from './redis.ts'
 
 // By default its core logs a line for every error that a server answers.
 Logger.init('error')
@@ -57,6 +57,20 @@ export async function openClusterClients(ports: readonly number[]): Promise<read
     { name: 'iovalkey', client: iovalkey, close: () => iovalkey.disconnect() },
     { name: 'valkey-glide', client: glide, close: () => glide.close() },
   ]
+}
+
+/** A Cluster, with every client connected to it and an admin of each node; `stop` ends them all. */
+export async function startClusterWithClients(make: RedisPrograms) {
+  const nodes = [...(await startCluster(make))]
+  const ports = nodes.map(({ port }) => port)
+  const clients = await openClusterClients(ports)
+  const admins = ports.map((port) => new Redis(port, '127.0.0.1'))
+  const stop = async (): Promise<void> => {
+    for (const { close } of clients) close()
+    for (const admin of admins) admin.disconnect()
+    await Promise.all(nodes.map(({ running }) => running.stop()))
+  }
+  return { make, nodes, ports, clients, admins, stop }
 }
 
 /** One server of each make, with every client connected to it; `stop` ends them all. */

@@ -87,10 +87,15 @@ export async function startEachRedis(): Promise<readonly TestedRedis[]> {
   )
 }
 
+/** A node that belongs to no Cluster yet. */
+export function startNode(make: RedisPrograms): Promise<RedisServer> {
+  const args = ['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf', '--cluster-node-timeout', '2000']
+  return startRedis(make, args)
+}
+
 /** Three primaries that share the slots. */
 export async function startCluster(make: RedisPrograms): Promise<readonly RedisServer[]> {
-  const args = ['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf', '--cluster-node-timeout', '2000']
-  const nodes = await Promise.all([1, 2, 3].map(() => startRedis(make, args)))
+  const nodes = await Promise.all([1, 2, 3].map(() => startNode(make)))
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
   await run(make.cli, ['--cluster', 'create', ...addresses, '--cluster-replicas', '0', '--cluster-yes'])
   await Promise.all(

@@ -33,7 +33,7 @@ function sqliteStores(): OpenableStore[] {
   })
 }
 
-async function redisStores(): Promise<OpenableStore[]> {
+export async function redisStores(): Promise<OpenableStore[]> {
   const [make] = redisMakes()
   if (make === undefined) return []
   const server = await startRedis(make)
@@ -45,7 +45,7 @@ async function redisStores(): Promise<OpenableStore[]> {
   return [{ name: 'RedisStore', open: () => new RedisStore(client, { prefix: `${freshName()}:` }) }]
 }
 
-async function postgresStores(): Promise<OpenableStore[]> {
+export async function postgresStores(): Promise<OpenableStore[]> {
   const server = await postgres()
   if (server === undefined) return []
   const pool = new pg.Pool({ connectionString: server.url }).on('error', () => undefined)
@@ -56,7 +56,7 @@ async function postgresStores(): Promise<OpenableStore[]> {
   return [{ name: 'PostgresStore', open: () => new PostgresStore(pool, { table: freshName() }) }]
 }
 
-async function mysqlStores(): Promise<OpenableStore[]> {
+export async function mysqlStores(): Promise<OpenableStore[]> {
   const server = await mysqlServer()
   if (server === undefined) return []
   const pool = mysql.createPool({ uri: server.uri, connectTimeout: 60_000 })

@@ -1,10 +1,11 @@
 import { createServer, get, IncomingMessage, ServerResponse } from 'node:http'
-import { createServer as createServer2, connect, type IncomingHttpHeaders } from 'node:http2'
+import { createServer as createServer2, type IncomingHttpHeaders } from 'node:http2'
 import { Socket, type AddressInfo } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import { inspect } from 'node:util'
 import onHeadersPackage from 'on-headers'
 import { onHeaders, type Header, type HeaderSource } from '../../src/cookie/on-headers.ts'
+import { http2Client } from '../support/app.ts'
 
 const OURS = 'sid=ours; Path=/'
 
@@ -258,12 +259,7 @@ test('a response over HTTP/2 carries all of it too', async (t) => {
     response.setHeader('Set-Cookie', APP)
     response.end('body')
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  t.teardown(() => {
-    client.destroy()
-    server.close()
-  })
+  const client = await http2Client(t, server)
   const headers = await new Promise<IncomingHttpHeaders>((resolve) =>
     client.request({ ':path': '/' }).once('response', resolve),
   )

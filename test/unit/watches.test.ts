@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import test from 'ava'
 import { CheckedStore } from '../../src/checked-store.ts'
+import { newRecord } from '../../src/conformance/scene.ts'
 import { jsonCodec } from '../../src/record/codec.ts'
 import { Events } from '../../src/events.ts'
 import { Payload } from '../../src/record/payload.ts'
@@ -68,16 +69,7 @@ test.serial('ten thousand watched sessions cost one read each, one timer, and le
   const checked = new CheckedStore(store, 2000, events)
   const watches = new Watches({ store: checked, payload: new Payload(jsonCodec(1000), 65_536, undefined), settings })
   const now = Date.now()
-  const record = (at: number): SessionRecord => ({
-    key: `${at}`.padStart(43, 'k'),
-    version: 1,
-    payload: '{"n":1}',
-    owner: undefined,
-    createdAt: now,
-    lastSeenAt: now,
-    expiresAt: now + 3_600_000,
-    meta: undefined,
-  })
+  const record = (at: number): SessionRecord => newRecord(now, { key: `${at}`.padStart(43, 'k') })
   const before = timers()
   let watchers: Waiting[] = []
   for (let at = 0; at < MANY; at++) {
@@ -141,8 +133,8 @@ test.serial('an end right after a look is told within five seconds where the sto
     settings,
   })
   const now = Date.now()
-  const record = { key: 'k'.repeat(43), version: 1, payload: '{}', owner: undefined, meta: undefined }
-  const watcher = new Waiting({ ...record, createdAt: now, lastSeenAt: now, expiresAt: now + 3_600_000 })
+  const record = newRecord(now)
+  const watcher = new Waiting(record)
   await store.create(watcher.record, now)
   mock.timers.enable({ apis: ['setInterval'] })
   t.teardown(() => mock.timers.reset())
@@ -185,9 +177,7 @@ test.serial('looks do not pile up while a store says again and again that ends m
   const { watches, announce } = announcing(store)
   const now = Date.now()
   const watchers = Array.from({ length: 200 }, (_, at) => {
-    const key = `${at}`.padStart(43, 'k')
-    const record = { key, version: 1, payload: '{}', owner: undefined, meta: undefined }
-    const watcher = new Waiting({ ...record, createdAt: now, lastSeenAt: now, expiresAt: now + 3_600_000 })
+    const watcher = new Waiting(newRecord(now, { key: `${at}`.padStart(43, 'k') }))
     inner.create(watcher.record, now)
     watches.add(watcher)
     return watcher
@@ -220,8 +210,8 @@ test.serial('a look that answers late hides no later one that failed', async (t)
   })
   const { watches, announce } = announcing(store)
   const now = Date.now()
-  const record = { key: 'k'.repeat(43), version: 1, payload: '{}', owner: undefined, meta: undefined }
-  const watcher = new Waiting({ ...record, createdAt: now, lastSeenAt: now, expiresAt: now + 3_600_000 })
+  const record = newRecord(now)
+  const watcher = new Waiting(record)
 
   watches.add(watcher)
   announce(record.key)
@@ -243,8 +233,7 @@ test.serial('a clock that fails for a moment ends neither the process nor the wa
   const store = new MemoryStore()
   const checked = new CheckedStore(store, 2000, new Events(undefined))
   const watches = new Watches({ store: checked, payload: new Payload(jsonCodec(1000), 65_536, undefined), settings })
-  const record = { key: 'k'.repeat(43), version: 1, payload: '{}', owner: undefined, meta: undefined, createdAt: 1000 }
-  const watcher = new Waiting({ ...record, lastSeenAt: 1000, expiresAt: 2000 })
+  const watcher = new Waiting(newRecord(1000, { expiresAt: 2000 }))
   store.create(watcher.record, 1000)
   watches.add(watcher)
 
@@ -272,9 +261,8 @@ test.serial('after close() no session is looked at any more, however many were t
   const checked = new CheckedStore(store, 2000, new Events(undefined))
   const watches = new Watches({ store: checked, payload: new Payload(jsonCodec(1000), 65_536, undefined), settings })
   const now = Date.now()
-  const record = { version: 1, payload: '{}', owner: undefined, meta: undefined, createdAt: now, lastSeenAt: now }
   for (let at = 0; at < 100; at++) {
-    const watcher = new Waiting({ ...record, key: `${at}`.padStart(43, 'k'), expiresAt: now + 3_600_000 })
+    const watcher = new Waiting(newRecord(now))
     store.create(watcher.record, now)
     watches.add(watcher)
   }

@@ -1,12 +1,9 @@
 // Plays one scenario through the real middleware: two apps over one store, requests without a network, and browsers that keep the
 // last cookie that they received. Every response is compared with what the model expects.
-import { createHash } from 'node:crypto'
-import { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
-import Koa, { type Context } from 'koa'
-import { session, type SessionManager, type SessionMiddleware, type SessionStore } from '../../../src/index.ts'
+import { session, type SessionStore } from '../../../src/index.ts'
 import { hearConflicts } from './heard.ts'
+import { answerOf, houseOf, keyIn, requestTo, statusOf, type Answer, type Handler, type House } from './house.ts'
 import { Judge } from './judge.ts'
 import { Ledger } from './ledger.ts'
 import { Mind } from './mind.ts'
@@ -23,23 +20,6 @@ interface Cookie {
   readonly keys: number
 }
 
-interface House {
-  readonly answer: ReturnType<Koa['callback']>
-  readonly sessions: SessionMiddleware<Data>
-}
-
-type Handler = (session: SessionManager<Data>) => Promise<void>
-
-interface Answer {
-  readonly status: number
-  /** The value of our cookie, if it was set; empty if it was cleared. */
-  readonly cookie: string | undefined
-  readonly maxAge: number | undefined
-}
-
-// Nothing is sent: the socket is only asked whether it is encrypted.
-const SOCKET = { remoteAddress: '127.0.0.1' } as unknown as Socket
-
 // A store may be used by several worlds: no id is used twice.
 let ids = 0
 
@@ -51,13 +31,13 @@ export class World implements Stage {
   readonly #scenario: Scenario
   readonly #lifetime: Lifetime
   readonly #keys = ['the first secret of the model, which is long enough']
-  readonly #houses: readonly House[]
+  readonly #houses: readonly House<Data>[]
   readonly #jars: (Cookie | undefined)[] = [undefined, undefined]
   readonly #minds: Mind[] = []
   /** Every cookie that was ever set, by its value. */
   readonly #cookies = new Map<string, Cookie & { readonly browser: number }>()
   readonly #refused: string[] = []
-  readonly #handlers: Handler[] = []
+  readonly #handlers: Handler<Data>[] = []
   #now = Math.ceil(Date.now() / 1000) * 1000
 
   constructor(scenario: Scenario, store: SessionStore) {
@@ -101,9 +81,7 @@ export class World implements Stage {
     if (this.ledger.fault !== undefined) throw new Error(this.ledger.fault)
   }
 
-  #house(store: SessionStore): House {
-    const app = new Koa()
-    app.silent = true
+  #house(store: SessionStore): House<Data> {
     const sessions = session<Data>({
       ...this.#lifetime.options,
       keys: this.#keys,
@@ -116,28 +94,13 @@ export class World implements Stage {
       storeTimeout: '20s',
       logger: {},
     })
-    app.use(sessions)
-    app.use(async (ctx: Context) => {
-      await this.#handlers[Number(ctx.path.slice(1))]?.(ctx.state.session)
-      ctx.body = ''
-    })
-    return { answer: app.callback(), sessions }
+    return houseOf(sessions, this.#handlers)
   }
 
   /** One request through the middleware. */
-  async #serve(house: number, cookie: string | undefined, handler: Handler): Promise<Answer> {
-    const request = new IncomingMessage(SOCKET)
-    request.method = 'GET'
-    request.url = `/${this.#handlers.push(handler) - 1}`
-    if (cookie !== undefined) request.headers.cookie = `sid=${cookie}`
-    const response = new ServerResponse(request)
-    // Koa's own types leave out that it waits for the answer.
-    await this.#houses[house]?.answer(request, response)
-    const lines = [response.getHeader('set-cookie') ?? []].flat() as string[]
-    if (lines.length > 1) this.ledger.fail(this.mind, 'two cookies were set')
-    const [, value, rest = ''] = /^sid=([^;]*)(.*)$/.exec(lines[0] ?? '') ?? []
-    const maxAge = /; Max-Age=(\d+)/.exec(rest)?.[1]
-    return { status: response.statusCode, cookie: value, maxAge: maxAge === undefined ? undefined : Number(maxAge) }
+  #serve(house: number, cookie: string | undefined, handler: Handler<Data>): Promise<Answer> {
+    const request = requestTo(this.#handlers.push(handler) - 1, cookie)
+    return answerOf(this.#houses[house]?.answer, request, () => this.ledger.fail(this.mind, 'two cookies were set'))
   }
 
   /** Begins a session before anything else happens. */
@@ -302,14 +265,4 @@ export class World implements Stage {
     for (const value of this.#refused)
       ledger.expect(undefined, !seen.includes(value), `${value} was refused and is stored`)
   }
-}
-
-function statusOf(error: unknown): number {
-  return typeof error === 'object' && error !== null && 'status' in error ? Number(error.status) : 500
-}
-
-function keyIn(cookie: string): string {
-  return createHash('sha256')
-    .update(cookie.slice(0, cookie.lastIndexOf('.')))
-    .digest('base64url')
 }

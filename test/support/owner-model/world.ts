@@ -1,18 +1,9 @@
 // Plays one scenario through the real middleware with the option `owner`: two apps over one store, requests without a network, and
 // browsers that keep the last cookie that they received. Every response is compared with what the model expects.
-import { createHash } from 'node:crypto'
-import { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
-import Koa, { type Context } from 'koa'
-import {
-  session,
-  SessionError,
-  type SessionManager,
-  type SessionMiddleware,
-  type SessionStore,
-} from '../../../src/index.ts'
+import { session, SessionError, type SessionStore } from '../../../src/index.ts'
 import { hearConflicts } from '../model/heard.ts'
+import { answerOf, houseOf, keyIn, requestTo, statusOf, type Answer, type Handler, type House } from '../model/house.ts'
 import { LIFETIMES, type Lifetime } from '../model/scenario.ts'
 import { Schedule, withPauses } from '../model/schedule.ts'
 import { ToldStore } from '../model/told-store.ts'
@@ -21,25 +12,6 @@ import { Request } from './request.ts'
 import { ownerIn, type Call, type Data, type Errand, type Owner, type Scenario, type Step } from './scenario.ts'
 import { callFromOutside, expectTold, play, type Stage } from './steps.ts'
 
-interface House {
-  readonly answer: ReturnType<Koa['callback']>
-  readonly sessions: SessionMiddleware<Data>
-}
-
-type Handler = (session: SessionManager<Data>) => Promise<void>
-
-interface Answer {
-  readonly status: number
-  /** The error of a request outside Koa's chain, if there was one. */
-  readonly error?: unknown
-  /** The value of our cookie, if it was set; empty if it was cleared. */
-  readonly cookie: string | undefined
-  /** In seconds. */
-  readonly maxAge: number | undefined
-}
-
-// Nothing is sent: the socket is only asked whether it is encrypted.
-const SOCKET = { remoteAddress: '127.0.0.1' } as unknown as Socket
 /** So much time may pass between two calls of one step. */
 const MOMENTS = 4000
 
@@ -52,14 +24,14 @@ export class World implements Stage {
   readonly calls: Scenario['calls']
   readonly #scenario: Scenario
   readonly #lifetime: Lifetime
-  readonly #houses: readonly House[]
+  readonly #houses: readonly House<Data>[]
   /** The cookie of each browser. */
   readonly #jars: (string | undefined)[] = [undefined, undefined]
   readonly #requests: Request[] = []
   /** The browser of every cookie that was ever set. */
   readonly #cookies = new Map<string, number>()
   readonly #refused: string[] = []
-  readonly #handlers: Handler[] = []
+  readonly #handlers: Handler<Data>[] = []
   #now = Math.ceil(Date.now() / 1000) * 1000
 
   constructor(scenario: Scenario, store: SessionStore) {
@@ -105,10 +77,8 @@ export class World implements Stage {
     if (this.book.fault !== undefined) throw new Error(this.book.fault)
   }
 
-  #house(store: SessionStore): House {
+  #house(store: SessionStore): House<Data> {
     const { by, onConflict } = this.#scenario
-    const app = new Koa()
-    app.silent = true
     const sessions = session<Data>({
       ...this.#lifetime.options,
       keys: ['the only secret of the model, which is long enough'],
@@ -123,26 +93,18 @@ export class World implements Stage {
       storeTimeout: '20s',
       logger: {},
     })
-    app.use(sessions)
-    app.use(async (ctx: Context) => {
-      await this.#handlers[Number(ctx.path.slice(1))]?.(ctx.state.session)
-      ctx.body = ''
-    })
-    return { answer: app.callback(), sessions }
+    return houseOf(sessions, this.#handlers)
   }
 
   /** One request through the middleware. */
   async #serve(
     errand: Pick<Errand, 'house'> & Partial<Errand>,
     cookie: string | undefined,
-    handler: Handler,
+    handler: Handler<Data>,
   ): Promise<Answer> {
     const { isPassive, isOutsideChain } = errand
     const house = this.#houses[errand.house]
-    const request = new IncomingMessage(SOCKET)
-    request.method = 'GET'
-    request.url = `/${this.#handlers.push(handler) - 1}`
-    if (cookie !== undefined) request.headers.cookie = `sid=${cookie}`
+    const request = requestTo(this.#handlers.push(handler) - 1, cookie)
     if (isPassive === true) request.headers['x-poll'] = '1'
     if (isOutsideChain === true) {
       try {
@@ -152,14 +114,7 @@ export class World implements Stage {
         return { status: statusOf(error), error, cookie: undefined, maxAge: undefined }
       }
     }
-    const response = new ServerResponse(request)
-    // Koa's own types leave out that it waits for the answer.
-    await house?.answer(request, response)
-    const lines = [response.getHeader('set-cookie') ?? []].flat() as string[]
-    if (lines.length > 1) this.book.fail(this.mind, 'two cookies were set')
-    const [, value, rest = ''] = /^sid=([^;]*)(.*)$/.exec(lines[0] ?? '') ?? []
-    const maxAge = /; Max-Age=(\d+)/.exec(rest)?.[1]
-    return { status: response.statusCode, cookie: value, maxAge: maxAge === undefined ? undefined : Number(maxAge) }
+    return answerOf(house?.answer, request, () => this.book.fail(this.mind, 'two cookies were set'))
   }
 
   /** Begins a session before anything else happens. */
@@ -361,14 +316,4 @@ export class World implements Stage {
 
 function isCommitted(status: number): boolean {
   return status === 200 || status === 403
-}
-
-function statusOf(error: unknown): number {
-  return typeof error === 'object' && error !== null && 'status' in error ? Number(error.status) : 500
-}
-
-function keyIn(cookie: string): string {
-  return createHash('sha256')
-    .update(cookie.slice(0, cookie.lastIndexOf('.')))
-    .digest('base64url')
 }

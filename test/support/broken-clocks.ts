@@ -1,12 +1,9 @@
-// Stores that ask their own clock beside the caller's are caught.
-import { AssertionError } from 'node:assert'
-import test from 'ava'
-import { storeChecks } from '../../src/conformance.ts'
+// Stores that ask their own clock beside the caller's.
 import type { RecordPage, SessionRecord } from '../../src/store.ts'
-import { broken } from '../support/broken-store.ts'
-import { PlainStore } from '../support/plain-store.ts'
+import { broken, type BrokenStore } from './broken-store.ts'
+import { PlainStore } from './plain-store.ts'
 
-const stores = [
+export const brokenClocks: readonly BrokenStore[] = [
   broken(
     "create takes a key for free by the store's own clock",
     class extends PlainStore {
@@ -35,11 +32,3 @@ const stores = [
     'where the store has scan, it leaves expired, ended and deleted records out',
   ),
 ]
-
-for (const { fault, caughtBy, source } of stores)
-  for (const expected of caughtBy)
-    test(`that ${fault} is caught by: ${expected}`, async (t) => {
-      const check = storeChecks.find(({ title }) => title === expected)
-
-      await t.throwsAsync(check?.run(source()) ?? Promise.resolve(), { instanceOf: AssertionError })
-    })

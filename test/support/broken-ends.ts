@@ -1,15 +1,12 @@
-// The core leaves an empty record wherever a session ends or gets a new id: stores that spoil, reuse or sweep one are caught. So is
-// an index that knows the beginning of an owner alone.
-import { AssertionError } from 'node:assert'
-import test from 'ava'
-import { storeChecks } from '../../src/conformance.ts'
+// The core leaves an empty record wherever a session ends or gets a new id: stores that spoil, reuse or sweep one. And an index that
+// knows the beginning of an owner alone.
 import type { Replaced, SessionRecord } from '../../src/store.ts'
-import { broken, keeping } from '../support/broken-store.ts'
-import { PlainStore } from '../support/plain-store.ts'
+import { broken, keeping, type BrokenStore } from './broken-store.ts'
+import { PlainStore } from './plain-store.ts'
 
 const isEmpty = (record: SessionRecord | undefined): boolean => record?.payload.length === 0
 
-const stores = [
+export const brokenEnds: readonly BrokenStore[] = [
   broken(
     'meta is dropped beside an empty payload',
     keeping((record) => (isEmpty(record) ? { ...record, meta: undefined } : record)),
@@ -57,11 +54,3 @@ const stores = [
     'where the store has list, owners that look alike are kept apart',
   ),
 ]
-
-for (const { fault, caughtBy, source } of stores)
-  for (const expected of caughtBy)
-    test(`that ${fault} is caught by: ${expected}`, async (t) => {
-      const check = storeChecks.find(({ title }) => title === expected)
-
-      await t.throwsAsync(check?.run(source()) ?? Promise.resolve(), { instanceOf: AssertionError })
-    })
