@@ -62,13 +62,13 @@ export function keyring(keys: unknown, name: string): LiveKeyring {
   }
 }
 
-/** @throws {TypeError} unless it is a string that is not blank, or bytes. */
+/** @throws {TypeError} unless it is a string, or bytes, and not blank: an empty file has a line end, a buffer that was wiped zeros. */
 function checkSecret(secret: unknown, name: string): void {
   const rule = 'a secret of at least one character that is no space; 32 random ones are good'
   if (typeof secret !== 'string' && !(secret instanceof Uint8Array))
     throw invalidType(name, rule, secret, secret === undefined ? UNSET : undefined)
-  if (secret.length === 0 || (typeof secret === 'string' && secret.trim() === ''))
-    throw invalidValue(name, rule, secret, UNSET)
+  const text = Buffer.from(secret as string).toString()
+  if (text.replaceAll('\0', '').trim() === '') throw invalidValue(name, rule, secret, UNSET)
 }
 
 /** Whether a list holds a secret that could be guessed: under 16 characters or bytes. For signing and for encryption. */

@@ -23,10 +23,9 @@ test('a keyring tells which key signed, and that none did', (t) => {
 })
 
 test('whatever the secrets and the text are, a keyring signs as Keygrip does and finds the key that Keygrip finds', (t) => {
-  const secret = fc.oneof(
-    fc.string({ minLength: 1 }).filter((text) => text.trim() !== ''),
-    fc.uint8Array({ minLength: 1, maxLength: 200 }),
-  )
+  const secret = fc
+    .oneof(fc.string({ minLength: 1 }), fc.uint8Array({ minLength: 1, maxLength: 200 }))
+    .filter((given) => Buffer.from(given).toString().replaceAll('\0', '').trim() !== '')
   const secrets = fc.uniqueArray(secret, {
     minLength: 1,
     maxLength: 4,
