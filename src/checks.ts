@@ -43,9 +43,10 @@ export function checkInnerNames(given: object, at: string, names: readonly strin
 
 /** @throws {TypeError} unless it is an object with these names only. For the options of a store: a misspelt one would be ignored. */
 export function checkOptions(options: unknown, names: readonly string[]): asserts options is object {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
+  // By its tag: a Map, or a promise of options, would pass for none.
+  if (!/Object|Module/.test(Object.prototype.toString.call(options)))
     throw invalidType('options', `an object with ${names.join(', ')}`, options)
-  checkInnerNames(options, 'options', names)
+  checkInnerNames(options as object, 'options', names)
 }
 
 /** @throws {TypeError} unless it is one of these. */
