@@ -22,7 +22,7 @@ export function warnOfSettings(settings: Settings, events: Events): void {
   if (lifetime.hasIdleAboveAbsolute)
     events.notice(
       'IDLE_ABOVE_ABSOLUTE',
-      `options.idleTimeout is above the absolute timeout of ${lifetime.absoluteTimeout} ms, which comes before: raise options.absoluteTimeout, or set it to false`,
+      `options.idleTimeout is above the absolute timeout of ${lifetime.absoluteTimeout} ms, which comes before: lower it, or raise options.absoluteTimeout, and options.maxAge where that is set`,
     )
   if (deviceBound !== undefined && typeof cookie === 'object' && !canBeBound(cookie))
     events.notice(
@@ -54,12 +54,9 @@ function warnOfMemoryStore({ store, isDefaultStore }: Settings, events: Events):
   )
 }
 
-/**
- * Warns of a cookie that no browser keeps, or that should have been marked Secure. Called where the Set-Cookie line is made, for
- * responses that go over plain HTTP as far as Koa knows.
- */
+/** Warns of a cookie that no browser keeps, or that should have been marked Secure. Called where the Set-Cookie line is made. */
 export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Events): void {
-  if (cookie.isAuto && looksLikeHttps(ctx)) {
+  if (cookie.isAuto && !ctx.secure && looksLikeHttps(ctx)) {
     events.notice(
       'INSECURE_COOKIE',
       'the session cookie was sent without Secure, though a proxy says that the browser uses https: let it send X-Forwarded-Proto, and set app.proxy = true if you run behind that proxy',
@@ -71,7 +68,8 @@ export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Event
   const host = ctx.hostname.toLowerCase().replace(/\.$/, '')
   const isMarked = !cookie.isAuto && cookie.attributes.includes('; Secure')
   // Browsers send Fetch Metadata only over https (and to their own machine).
-  const isSentInVain = isMarked && !looksLikeHttps(ctx) && ctx.req.headers['sec-fetch-site'] === undefined
+  const isSentInVain =
+    isMarked && !ctx.secure && !looksLikeHttps(ctx) && ctx.req.headers['sec-fetch-site'] === undefined
   if (isSentInVain && host !== '' && !LOOPBACK.test(host)) {
     events.notice(
       'COOKIE_REFUSED',

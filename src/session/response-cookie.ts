@@ -173,8 +173,7 @@ export class ResponseCookie implements HeaderSource {
     const { cookie, ctx } = this.#session.info
     // Over HTTP/2 the connection of a client that has left looks like plain HTTP.
     if (ctx === undefined || this.isDeserted) return false
-    if (ctx.secure) return cookie.isAuto
     warnOfCookie(ctx, cookie, this.#session.core.events)
-    return false
+    return ctx.secure
   }
 }
