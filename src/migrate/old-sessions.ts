@@ -80,7 +80,7 @@ const TIMEOUT = 5000
 export function fromKoaSession(options: KoaSessionOptions = {}): OldSessions {
   assertNames(options, 'fromKoaSession()', ['key', 'store', 'keys'])
   const { key = 'koa.sess', store, keys } = options
-  if (typeof key !== 'string') throw invalidType('options.key', 'the name of the old cookie', key)
+  if (typeof key !== 'string' || key === '') throw invalidType('options.key', 'the name of the old cookie', key)
   if (store !== undefined) checkStore(store, 'a store for koa-session')
   const keygrip = keys === undefined ? undefined : keygripOf(keys)
   return {
@@ -127,7 +127,7 @@ function keygripOf(keys: unknown): OldKeygrip {
   if (keys instanceof Keygrip) return keys
   // A Keygrip of another copy of the package is recognised by its shape.
   if (typeof (keys as Partial<OldKeygrip> | undefined)?.verify === 'function') return keys as OldKeygrip
-  if (Array.isArray(keys) && keys.length > 0 && keys.every((key) => typeof key === 'string' && key !== ''))
+  if (Array.isArray(keys) && keys.length > 0 && keys.every((key) => typeof key === 'string' && key.trim() !== ''))
     return new Keygrip(keys as string[])
   throw invalidType(
     'keys of fromKoaSession(), or else app.keys,',
@@ -170,9 +170,10 @@ export interface ExpressSessionOptions {
 export function fromExpressSession(options: ExpressSessionOptions): OldSessions {
   assertNames(options, 'fromExpressSession()', ['name', 'secret', 'store'])
   const { name: cookieName = 'connect.sid', secret, store } = options
-  if (typeof cookieName !== 'string') throw invalidType('options.name', 'the name of the old cookie', cookieName)
+  if (typeof cookieName !== 'string' || cookieName === '')
+    throw invalidType('options.name', 'the name of the old cookie', cookieName)
   const secrets: unknown[] = [secret].flat()
-  if (secrets.length === 0 || !secrets.every((one) => typeof one === 'string' && one !== ''))
+  if (secrets.length === 0 || !secrets.every((one) => typeof one === 'string' && one.trim() !== ''))
     throw invalidType('options.secret', 'a secret or a list of them', secret)
   checkStore(store, 'a store for express-session')
   return {

@@ -1,6 +1,7 @@
 // takeOver(): the first request with an old cookie creates a session from the data of the old one, and every other request with
 // that cookie joins it. During an overlap the two sessions are tied: a logout from one is a logout from both.
 import type { Context, Middleware } from 'koa'
+import { cookieSettings } from '../cookie/cookie.ts'
 import { tryCurrentSession } from '../current-session.ts'
 import { duration, type Duration } from '../duration.ts'
 import { invalidType, invalidValue, isAnswer } from '../errors.ts'
@@ -121,6 +122,7 @@ function settingsOf<Data extends object>(options: TakeOverOptions<Data>): Settin
   if (!Number.isFinite(until)) throw invalidValue('options.until', rule, until)
   if (typeof goOn !== 'function') throw invalidType('options.goOn', 'a function', goOn)
   assertNames(cookie, 'the cookie of takeOver()', ['path', 'domain'])
+  cookieSettings(cookie, 'options.cookie')
   const checked = { overlap: overlap === 0 ? 0 : duration(overlap, 'options.overlap, unless 0,'), now: clockOf(now) }
   return { from, until, cookie, ...checked, atWork: new Map() }
 }
