@@ -30,7 +30,8 @@ const OPTIONAL_VERBS = [
 ] as const
 
 export function storeOf(store: unknown, name = 'options.store'): SessionStore {
-  if (!isObject(store)) throw invalidType(name, 'a session store', store, 'such as new MemoryStore()')
+  if (!isObject(store) || isPromise(store))
+    throw invalidType(name, 'a session store', store, 'such as new MemoryStore()')
   const verbs = store as Readonly<Record<string, unknown>>
   const missing = VERBS.find((verb) => typeof verbs[verb] !== 'function')
   const remedy =
@@ -84,13 +85,16 @@ export function codecOf(codec: unknown, maxBytes: number, isKoaSession: boolean)
     throw invalidType('options.codec', 'an object with the functions stringify and parse', codec)
   const given = codec as SessionCodec
   let text: unknown = ''
+  let back: unknown
   try {
     text = given.stringify({})
+    if (typeof text === 'string') back = given.parse(text)
   } catch {
     // What the codec throws is reported at the commit.
   }
   if (typeof text !== 'string')
     throw invalidType('the result of options.codec.stringify', 'a string', text, remedyFor(text))
+  if (isPromise(back)) throw invalidType('the result of options.codec.parse', 'a value', back, remedyFor(back))
   return customCodec(given)
 }
 
