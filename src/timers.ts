@@ -9,6 +9,8 @@ export function unrefed(timer: NodeJS.Timeout): NodeJS.Timeout {
 }
 
 const root = new AsyncResource('koa-fastsession')
+// It stays in use: tools that look for open handles, as Jest's, would take it for one.
+root.emitDestroy()
 
 /**
  * Runs `fn` in the async context in which this package was loaded. A timer that one request starts for all requests would
