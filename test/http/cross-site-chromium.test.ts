@@ -203,3 +203,18 @@ for (const [how, options, statuses, left] of [
     t.is(await page.title(), `ours ${left ?? 'nobody'}`)
   })
 }
+
+testInChromium(
+  "a form of another site, which comes without our cookie, begins a session in the place of the user's",
+  async (t) => {
+    const { page, ours, theirs, served } = await scene(t, () => ({ cookie: { sameSite: 'lax' } }))
+    await page.goto(`${ours}/in?user=ada`)
+    await page.goto(theirs)
+
+    t.is(await submit(page, ours, 'post', 'text/plain'), 200)
+
+    await page.goto(`${ours}/who`)
+    t.is(await page.title(), 'ours nobody')
+    t.deepEqual(served.slice(-2), ['POST new', 'GET resumed'])
+  },
+)
