@@ -13,13 +13,16 @@ import { followRecord } from './successors.ts'
 /** Ends the session; see the manager. */
 export async function destroy(session: RequestSession): Promise<void> {
   if (session.status === 'destroyed') return
-  const { record, forgotten, core, origin, cookie } = session
+  const { record, forgotten, core, origin, cookie, ending } = session
   // By the clock of its arrival: the tombstone of a new id leads to the session for as long as the store has it.
   const before = Math.max(core.settings.now() - session.now, 0) + CLOCKS_APART
   // If this fails, it may have been carried out all the same, as another try finds.
   session.ends++
   let hasEnded = false
-  for (const one of [record, forgotten])
+  // A socket or a stream outlives the tombstones that lead to its session's new id. What watches the session has followed them.
+  const key = ending && core.watches.keyOf(ending)
+  const known = record && key !== undefined && key !== record.key ? { ...record, key, version: 0 } : record
+  for (const one of [known, forgotten])
     if (one && (await endSession(core, one, 'sign-out', undefined, before))) hasEnded = true
   hasEnded ||= session.ends > 1
   if (origin === 'expired') await endPresented(session)
