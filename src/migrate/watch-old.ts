@@ -40,5 +40,9 @@ export function endWith({ ctx, request, settings }: Passage, { tie, old, owner }
     }
   }
   const timer = unrefed(setInterval(() => void look(), LOOK))
-  ctx.res.once('close', () => clearInterval(timer))
+  ctx.res.once('close', () => {
+    clearInterval(timer)
+    // It was signed out of by a stream, when its handlers had returned. If this fails, the next request finishes the end.
+    if (request.status === 'destroyed') from.endIn(old, 0, now(), ctx).catch(() => undefined)
+  })
 }
