@@ -117,7 +117,8 @@ export interface SessionMiddleware<
 
   /**
    * Ends one session from elsewhere; with an owner, only if it is that owner's. Requests of the session that are under way can no
-   * longer store anything. For a replaced public id, the session that took its place ends.
+   * longer store anything. For a public id that was replaced in the last minute, the session that took its place ends. Later it names
+   * no session: `list` shows the new one.
    *
    * @returns whether a session was ended: `false` for one that has already ended, or is not the given owner's.
    * @throws {SessionError} `ERR_SESSION_UNSUPPORTED` when an owner is given and the store has no index by owner;
