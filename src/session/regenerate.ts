@@ -67,8 +67,7 @@ async function rotate(session: RequestSession, renewal: Renewal): Promise<boolea
   const attempt = (): Promise<Replaced> => {
     const { core, stored } = session
     const now = core.settings.now()
-    const conflicts =
-      pending.seen === undefined ? conflictingKeys(stored.data, pending.changes, core.payload.codec) : []
+    const conflicts = conflictingKeys(stored.data, keptOf(pending, renewal.keep).changes, core.payload.codec)
     if (conflicts.length > 0) refuseConflict(session, conflicts)
     const ground = draftOf(stored, requireRecord(session), pending, now)
     // A sign-in keeps no data that breaks the schema.

@@ -2,9 +2,15 @@
 import { Wishes } from './wishes.ts'
 
 /** What a request is doing: one of its deeds, or what every request does. */
-export type Doing<Deed> = Deed | { readonly do: 'load' | 'commit' | 'nothing' }
+export type Doing<Deed> = Deed | { readonly do: 'load' | 'commit' | 'nothing'; readonly keep?: undefined }
 
-export class Task<Deed> extends Wishes {
+/** What a request may do: `keep` is what stays under a new id. */
+interface Kept {
+  readonly do: string
+  readonly keep?: boolean | readonly string[] | undefined
+}
+
+export class Task<Deed extends Kept> extends Wishes {
   readonly browser: number
   hasCookie = false
   /** The record of its session, as far as it knows. */
@@ -33,6 +39,10 @@ export class Task<Deed> extends Wishes {
   constructor(browser: number, at: number) {
     super(`${browser}.${at}`)
     this.browser = browser
+  }
+
+  get keep(): boolean | readonly string[] {
+    return this.doing.keep ?? true
   }
 
   get isOver(): boolean {

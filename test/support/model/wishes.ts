@@ -18,7 +18,7 @@ interface Entry {
   value: unknown
 }
 
-export class Wishes {
+export abstract class Wishes {
   /** The prefix of the values that it sets: each value is set once, by one request of one browser. */
   readonly name: string
   /** Whether its handler has accessed data. */
@@ -145,9 +145,14 @@ export class Wishes {
     return { data: merged, flash: [...flash.filter(([, value]) => !this.#taken.has(value)), ...this.#put] }
   }
 
-  /** The keys that both this request and another one changed. */
+  /** What is kept under the new id that it asks for. */
+  abstract get keep(): boolean | readonly string[]
+
+  /** The keys that both this request and another one changed, and that are kept. */
   conflicts({ data }: Contents): string[] {
-    return [...this.changes()].filter(([key, { base }]) => !isDeepStrictEqual(base, data[key])).map(([key]) => key)
+    const { keep } = this
+    const kept = [...this.changes()].filter(([key]) => (typeof keep === 'boolean' ? keep : keep.includes(key)))
+    return kept.filter(([key, { base }]) => !isDeepStrictEqual(base, data[key])).map(([key]) => key)
   }
 
   // ---- outcomes
