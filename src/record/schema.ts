@@ -66,8 +66,10 @@ function dataOrFault(result: unknown): Snapshot | string {
  */
 export function storable(output: Snapshot, codec: Codec): Snapshot {
   const data: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(output))
-    if (value !== undefined) setOwn(data, key, codec.copy(value, `session.data.${key}`))
+  for (const [key, value] of Object.entries(output)) {
+    const kept = value === undefined ? value : codec.copy(value, 'session.data', key)
+    if (kept !== undefined) setOwn(data, key, kept)
+  }
   return data
 }
 
