@@ -305,7 +305,7 @@ Object.defineProperty(Data.prototype, inspect.custom, {
   },
 })
 
-function symbolKey(): SessionError {
+export function symbolKey(): SessionError {
   return new SessionError('ERR_SESSION_VALUE', 'session.data takes strings for keys: a symbol cannot be stored')
 }
 

@@ -9,6 +9,7 @@ import type { DeviceFacts } from '../record/payload.ts'
 import { duration, lifetime, type Duration } from '../duration.ts'
 import { checkedOwner } from '../option-values.ts'
 import { save } from './commit.ts'
+import { symbolKey } from './data.ts'
 import { destroy } from './destroy.ts'
 import { runExclusive } from './exclusive.ts'
 import { FlashMessages } from './flash.ts'
@@ -128,6 +129,8 @@ export class SessionManager<Data extends object = SessionData> {
         given,
         'to empty it call clear(), to end the session destroy()',
       )
+    // With koaSession, data is what JSON keeps of it.
+    if (Object.getOwnPropertySymbols(given).length > 0 && !session.core.settings.koaSession) throw symbolKey()
     replaceData(session, given)
   }
 
