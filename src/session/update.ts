@@ -44,6 +44,7 @@ async function updateInTurn<Result>(session: RequestSession, fn: Change<Result>)
   session.open()
   useNewestKnown(session)
   const { isFollower } = session
+  const { replacement } = session.pending
   // Whether what the function sees was read from the store after the call began.
   let isFresh = false
   let last: Try<Result> | undefined
@@ -86,7 +87,10 @@ async function updateInTurn<Result>(session: RequestSession, fn: Change<Result>)
     )
     return isDone && last !== undefined ? last.run : refuse(session)
   })
-  if ('error' in run) return leaveSuccessor(session, isFollower, run.error)
+  if ('error' in run) {
+    session.pending.replacement = replacement
+    return leaveSuccessor(session, isFollower, run.error)
+  }
   return run.result
 }
 
