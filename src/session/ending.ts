@@ -17,7 +17,7 @@ export class Ending implements Watcher {
     const { status, info, core } = session
     if (status === 'gone' || status === 'destroyed') this.#controller.abort(goneError())
     else if (!this.isOver) {
-      core.watches.add(this)
+      this.watch()
       const { ctx, request } = info
       // A response that an app made by hand for a socket (an upgrade within Koa's chain) has no connection, and never closes. Node
       // tells whether a request was handed to the listeners of its server's 'upgrade'; its types do not.
@@ -36,7 +36,7 @@ export class Ending implements Watcher {
 
   /** Watches the session again, under its current record. */
   watch(): void {
-    if (!this.isOver) this.#session.core.watches.add(this)
+    if (!this.isOver && !this.#session.isMoving) this.#session.core.watches.add(this)
   }
 
   unwatch(): void {

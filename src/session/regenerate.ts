@@ -156,12 +156,13 @@ async function rotateOnce(
   // Nor for a client that has left; a fresh start that signs nobody in is a logout, which holds all the same.
   if (!canSend() || ((isSignIn || !isFreshStart) && session.cookie.isDeserted)) return abandon(session, created, NEW_ID)
   const { id, record, draft: stored } = created
-  // The announcement of a fresh start ends the signals of other requests, but not that of this request.
   session.ending?.unwatch()
+  session.isMoving = true
   let answer: Replaced = 'gone'
   try {
     answer = await store.replace(tombstoneOf(previous, record.key, now, isFreshStart), previous.version, now)
   } finally {
+    session.isMoving = false
     if (answer !== 'done') session.ending?.watch()
   }
   if (answer !== 'done' || !canSend()) {

@@ -56,6 +56,8 @@ export class RequestSession {
   forgotten: SessionRecord | undefined
   /** This request gave the session a new id. */
   hasNewId = false
+  /** Its old id is being replaced. The announcement of a fresh start ends the signals of other requests, but not its own. */
+  isMoving = false
   /** How often its handlers ended the session by a method of the middleware (`destroyAll`, say), or `destroy()` has begun to. */
   ends = 0
   /** When the loaded session ends under the current limits if it is not used again; 0 for one that was not loaded. */
@@ -129,6 +131,8 @@ export class RequestSession {
     this.status = 'live'
     this.hasNewId = true
     this.setRecord(record, stored)
+    // The session that it was of has ended: the next look is at that of the one that begins.
+    if (this.ending?.signal.aborted) this.ending = undefined
     this.ending?.watch()
     // If the id has already left with the headers, the browser has it.
     if (this.cookie.hasIntroduced) this.cookie.withdraw()
