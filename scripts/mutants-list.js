@@ -343,7 +343,7 @@ export const mutants = [
   m(
     'a logout ends not what took the place of the session that a sign-in found replaced',
     'session/destroy.ts',
-    '[record, forgotten]',
+    '[known, forgotten]',
     '[record]',
     'scenes/endings',
   ),

@@ -54,11 +54,8 @@ export async function goOver(passage: Passage, name: string): Promise<boolean | 
  * Joins the session that the old one goes on in. If that has ended or can no longer be joined, ends the old one. Returns whether it
  * goes on, `'late'` if it does so under an id that is on its way to the browser, and `'another'` if that may be another browser.
  */
-async function join(
-  passage: Passage,
-  old: OldSession,
-  { id, takenAt }: claims.Taken,
-): Promise<boolean | 'late' | 'another'> {
+async function join(passage: Passage, old: OldSession, taken: claims.Taken): Promise<boolean | 'late' | 'another'> {
+  const { id, takenAt } = taken
   const { from, overlap, now } = passage.settings
   const isInTime = now() < takenAt + Math.max(overlap, GRACE)
   // Where the cookie is the data, browsers with equal data have equal cookies, at the latest if no instant is in them.

@@ -50,11 +50,8 @@ function wouldSend({ ctx, settings: { from, cookie } }: Passage): boolean {
 }
 
 /** Ends an old session. One that lives on under this id does so without it; under an id that no claim names, it needs it. */
-export async function part(
-  { ctx, store, settings: { from, now } }: Passage,
-  old: OldSession,
-  id: string | undefined,
-): Promise<void> {
+export async function part({ ctx, store, settings }: Passage, old: OldSession, id?: string): Promise<void> {
+  const { from, now } = settings
   const tie = id === undefined ? undefined : await claims.tieOf(store, id, now())
   if (from.isStored && tie?.name === '') return
   if (id !== undefined && tie !== undefined) await claims.untie(store, id)
