@@ -82,6 +82,7 @@ export class Judge implements Witness<Mind> {
       const expected = kept(hasEnded ? NOTHING : mind.merged(NOTHING), undefined, move.keep, move.signIn)
       this.#ledger.expectContents(mind, entry, expected)
       this.#ledger.expect(mind, record.owner === expected.owner, 'the owner is another one')
+      mind.forgotten ??= this.#ledger.entry(mind.key ?? '')?.chain
       mind.key = record.key
       mind.isLate = mind.isGone = false
       mind.hasNews = true
@@ -148,7 +149,9 @@ export class Judge implements Witness<Mind> {
       this.#ledger.expectSpan(mind, entry, now)
     }
     if (mind === undefined) return
-    this.#ledger.expect(mind, mind.doing.do === 'commit' && key === mind.key, 'a session was touched')
+    // A failed request is a use of its session, too.
+    const isOver = mind.doing.do === 'commit' || (mind.doing.do === 'nothing' && mind.isHandled)
+    this.#ledger.expect(mind, isOver && key === mind.key, 'a session was touched')
     mind.isConfirmed = answer
     // A refusal does not tell whether the session ended or another request changed it.
     if (answer) this.#ledger.look(mind, now)

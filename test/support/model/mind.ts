@@ -17,6 +17,10 @@ export class Mind extends Task<Step | { readonly do: Exclude<Call['do'], 'update
   /** The keys of the sessions that it updated from outside, and of those that it ended. */
   readonly updated: string[] = []
   readonly ended: string[] = []
+  /** Whether its handler has ended. */
+  isHandled = false
+  /** The session that it came with, and that had ended when it signed in: what took its place is the browser's, too. */
+  forgotten: number | undefined = undefined
 }
 
 /** The contents that are kept under a new id. */

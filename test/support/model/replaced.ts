@@ -38,6 +38,7 @@ export function replaced(ledger: Ledger, mind: Mind, entry: Entry, record: Sessi
       entry.chain = ledger.newChain()
       ledger.expectContents(mind, entry, NOTHING)
       ledger.expect(mind, record.owner === mind.doing.owner, 'the owner is another one')
+      mind.forgotten ??= ledger.entry(mind.key ?? '')?.chain
       mind.key = record.key
       mind.isLate = mind.isGone = false
       mind.hasNews = true
@@ -60,7 +61,8 @@ function ended(ledger: Ledger, mind: Mind, entry: Entry): void {
   mind.ended.push(entry.record.key)
   if (mind.doing.do === 'destroyEverything') return
   ledger.expect(mind, mind.doing.do === 'destroy', 'a session was ended')
-  ledger.expect(mind, entry.chain === ledger.entry(mind.key ?? '')?.chain, 'another session was ended')
+  const own = [ledger.entry(mind.key ?? '')?.chain, mind.forgotten]
+  ledger.expect(mind, own.includes(entry.chain), 'another session was ended')
   mind.hasEnded = true
 }
 

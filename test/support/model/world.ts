@@ -160,6 +160,7 @@ export class World implements Stage {
   #handled(mind: Mind, status: number): void {
     const commits = status === 200 || status === 403
     mind.isConfirmed = false
+    mind.isHandled = true
     mind.begin({ do: commits ? 'commit' : 'nothing' })
   }
 
