@@ -7,7 +7,8 @@ import type { SessionManager, SessionMiddleware } from '../../../src/index.ts'
 
 /** An app: the path of a request is the number of its handler. */
 export interface House<Data extends object> {
-  readonly answer: ReturnType<Koa['callback']>
+  /** Resolves to what the request failed with, if it did. */
+  readonly answer: (request: IncomingMessage, response: ServerResponse) => Promise<unknown>
   readonly sessions: SessionMiddleware<Data>
 }
 
@@ -15,7 +16,7 @@ export type Handler<Data extends object> = (session: SessionManager<Data>) => Pr
 
 export interface Answer {
   readonly status: number
-  /** The error of a request outside Koa's chain, if there was one. */
+  /** What the request failed with, if it did. */
   readonly error?: unknown
   /** The value of our cookie, if it was set; empty if it was cleared. */
   readonly cookie: string | undefined
@@ -31,14 +32,21 @@ export function houseOf<Data extends object>(
   handlers: readonly Handler<Data>[],
 ): House<Data> {
   const app = new Koa()
-  app.silent = true
+  const errors = new WeakMap<IncomingMessage, unknown>()
+  app.on('error', (error: unknown, { req }: Context) => errors.set(req, error))
   app.use(sessions)
   app.use(async (ctx: Context) => {
     // What `sessions` put there.
     await handlers[Number(ctx.path.slice(1))]?.(ctx.state.session as unknown as SessionManager<Data>)
     ctx.body = ''
   })
-  return { answer: app.callback(), sessions }
+  const callback = app.callback()
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<unknown> => {
+    // Koa's own types leave out that it waits for the answer.
+    await callback(request, response)
+    return errors.get(request)
+  }
+  return { answer, sessions }
 }
 
 export function requestTo(handler: number, cookie: string | undefined): IncomingMessage {
@@ -51,18 +59,17 @@ export function requestTo(handler: number, cookie: string | undefined): Incoming
 
 /** `fail` is called where two cookies were set. */
 export async function answerOf(
-  answer: ReturnType<Koa['callback']> | undefined,
+  answer: House<object>['answer'] | undefined,
   request: IncomingMessage,
   fail: () => void,
 ): Promise<Answer> {
   const response = new ServerResponse(request)
-  // Koa's own types leave out that it waits for the answer.
-  await answer?.(request, response)
+  const error = await answer?.(request, response)
   const lines = [response.getHeader('set-cookie') ?? []].flat() as string[]
   if (lines.length > 1) fail()
   const [, cookie, rest = ''] = /^sid=([^;]*)(.*)$/.exec(lines[0] ?? '') ?? []
   const maxAge = /; Max-Age=(\d+)/.exec(rest)?.[1]
-  return { status: response.statusCode, cookie, maxAge: maxAge === undefined ? undefined : Number(maxAge) }
+  return { status: response.statusCode, error, cookie, maxAge: maxAge === undefined ? undefined : Number(maxAge) }
 }
 
 export function statusOf(error: unknown): number {

@@ -187,10 +187,11 @@ export class World implements Stage {
     if (status === 409 && commits) {
       const mayChange = request.isOver || request.hasPending
       book.expect(request, mayChange && !request.isDestroyed, 'a commit of nothing was refused')
-      const isGone = book.mayBeGone(request, this.#now)
-      book.expect(request, isGone || book.mayConflict(request), 'the commit was refused')
+      const isConflict = error instanceof SessionError && error.code === 'ERR_SESSION_CONFLICT'
+      const isDue = isConflict ? book.mayConflict(request) : book.mayBeGone(request, this.#now)
+      book.expect(request, isDue, `the commit was refused as ${isConflict ? 'a conflict' : 'gone'}`)
       book.expect(request, request.writes === 0, 'it was refused and stored')
-      if (isGone) request.isGone = true
+      if (!isConflict || (request.life !== undefined && request.key !== request.life.head)) request.isGone = true
     } else if (commits && error instanceof SessionError && error.code === 'ERR_SESSION_HEADERS_SENT') {
       book.expect(request, request.hasPending && book.mayLackCookie(request, this.#now), 'it needed no cookie')
       book.expect(request, request.writes === 0, 'it was refused and stored')
