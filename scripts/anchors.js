@@ -3,6 +3,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+/** What Node, its loader or a request says of a source that is no program: a fault that is none. */
+export const UNREADABLE = /SyntaxError|Transform failed|ReferenceError: [\w.#]+ is not defined/
+
 /** A pattern for the text, whatever stands between its words. */
 function patternOf(text) {
   const words = text.trim().split(/\s+/)

@@ -1910,7 +1910,7 @@ export const mutants = [
     'a sweep takes what expires while it runs',
     'sweeper.ts',
     'this.#store.deleteExpired(now, BATCH)',
-    'this.#store.deleteExpired(this.#now(), PORTION)',
+    'this.#store.deleteExpired(this.#now(), BATCH)',
     'unit/sweeper',
   ),
 

@@ -7,14 +7,12 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symli
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { edited, staleIn } from './anchors.js'
+import { edited, staleIn, UNREADABLE } from './anchors.js'
 import { mutants } from './mutants-list.js'
 
 const WORKERS = 2
 /** How long the tests of one fault may take, in milliseconds. */
 const LONGEST = 300_000
-/** What Node or its loader says of a source that is none. */
-const UNREADABLE = /SyntaxError|Transform failed/
 const COPIED = ['src', 'test', 'scripts', 'package.json', 'tsconfig.json']
 
 // The stores have their own suite: for the core the one in memory is enough, and no server is looked for.

@@ -23,7 +23,7 @@ export const planted = [
     'an ended record is read as a live, empty one',
     'session/newest.ts',
     "typeof record !== 'object' || isEnded(record)) return",
-    "typeof record !== 'object') return undefined\n  if (isEnded(record)) return { record, stored: { data: {}, flash: [], device: undefined, metadata: decodeMetadata(record) }, dataError: undefined }",
+    "typeof record !== 'object') return undefined\n  if (isEnded(record)) return { record, stored: { data: {}, flash: [], device: undefined, metadata: { startedAt: record.createdAt, maxAge: 0, maxAgeSince: 0 } }, dataError: undefined }",
   ),
   p(
     'a write takes the version of the newest record and the contents that the request read',
@@ -80,7 +80,7 @@ export const planted = [
     'an update that was refused is not computed again',
     'session/update.ts',
     'const run = await runUpdate(',
-    'const run = this.#run ?? await runUpdate(',
+    'const run = last?.run ?? await runUpdate(',
   ),
   p(
     'an update is written over the newest version, whatever it was computed from',

@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, wri
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { edited, staleIn } from './anchors.js'
+import { edited, staleIn, UNREADABLE } from './anchors.js'
 import { planted } from './planted-list.js'
 
 const STEPS = 2_000_000
@@ -49,6 +49,7 @@ process.exitCode = missed.length === 0 ? 0 : 1
 
 async function found() {
   const simulation = await run('scripts/simulate.js', '--seed', '1', '--steps', String(STEPS), '--stop')
+  if (UNREADABLE.test(simulation.output)) return ['STALE', 'the source with the fault is no program']
   const [line] = /^seed .*$/m.exec(simulation.output) ?? []
   const [, days, steps] = /"days":(\d+),"steps":(\d+)/.exec(simulation.output) ?? []
   if (line !== undefined) return ['simulation', `${line.slice(0, 110)} after ${days} days, ${steps} steps`]
