@@ -191,7 +191,7 @@ export class World implements Stage {
       const isDue = isConflict ? book.mayConflict(request) : book.mayBeGone(request, this.#now)
       book.expect(request, isDue, `the commit was refused as ${isConflict ? 'a conflict' : 'gone'}`)
       book.expect(request, request.writes === 0, 'it was refused and stored')
-      if (!isConflict || (request.life !== undefined && request.key !== request.life.head)) request.isGone = true
+      if (!isConflict) request.isGone = true
     } else if (commits && error instanceof SessionError && error.code === 'ERR_SESSION_HEADERS_SENT') {
       book.expect(request, request.hasPending && book.mayLackCookie(request, this.#now), 'it needed no cookie')
       book.expect(request, request.writes === 0, 'it was refused and stored')
