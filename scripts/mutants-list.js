@@ -350,8 +350,8 @@ export const mutants = [
   m(
     'a sign-in that drops data against the schema drops all',
     'session/regenerate.ts',
-    'isRefused && renewal.keep !== false ? [] : renewal.keep',
-    '!isRefused && renewal.keep',
+    'isDropped && renewal.keep !== false ? [] : renewal.keep',
+    '!isDropped && renewal.keep',
     'scenes/schema-sign-in',
   ),
   m(

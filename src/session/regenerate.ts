@@ -67,12 +67,13 @@ async function rotate(session: RequestSession, renewal: Renewal): Promise<boolea
   const attempt = (): Promise<Replaced> => {
     const { core, stored } = session
     const now = core.settings.now()
-    const conflicts = conflictingKeys(stored.data, keptOf(pending, renewal.keep).changes, core.payload.codec)
-    if (conflicts.length > 0) refuseConflict(session, conflicts)
     const ground = draftOf(stored, requireRecord(session), pending, now)
-    // A sign-in keeps no data that breaks the schema.
+    // A sign-in keeps no data that breaks the schema, and none of another owner that is not listed.
     const isRefused = owner !== undefined && pending.replacement === undefined && refusesData(session.dataError)
-    const keep = isRefused && renewal.keep !== false ? [] : renewal.keep
+    const isDropped = isRefused || (renewal.keep === true && isSomebodyElse(ground.owner, owner))
+    const keep = isDropped && renewal.keep !== false ? [] : renewal.keep
+    const conflicts = conflictingKeys(stored.data, keptOf(pending, keep).changes, core.payload.codec)
+    if (conflicts.length > 0) refuseConflict(session, conflicts)
     const draft = carryOver(session, ground, { ...renewal, keep }, now)
     if (conflicts.length > 0) assertNotBroughtBack(session, pending, draft)
     const isFreshStart = keep === false || isSomebodyElse(ground.owner, draft.owner)

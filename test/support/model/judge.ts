@@ -33,6 +33,7 @@ export class Judge implements Witness<Mind> {
     if (mind.doing.do === 'load') {
       if (live !== undefined) {
         mind.key = key
+        mind.owner = entry?.ownedBy
         mind.isResumed = true
         mind.seen = mind.known = live.contents
       } else if (held !== undefined && entry?.end === 'replaced' && now - held.lastSeenAt < UNDER_WAY)
@@ -84,6 +85,7 @@ export class Judge implements Witness<Mind> {
       this.#ledger.expect(mind, record.owner === expected.owner, 'the owner is another one')
       mind.forgotten ??= this.#ledger.entry(mind.key ?? '')?.chain
       mind.key = record.key
+      mind.owner = record.owner
       mind.isLate = mind.isGone = false
       mind.hasNews = true
       mind.writes++

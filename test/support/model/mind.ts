@@ -21,6 +21,14 @@ export class Mind extends Task<Step | { readonly do: Exclude<Call['do'], 'update
   isHandled = false
   /** The session that it came with, and that had ended when it signed in: what took its place is the browser's, too. */
   forgotten: number | undefined = undefined
+  /** The owner of its session. */
+  owner: string | undefined = undefined
+
+  override get keep(): boolean | readonly string[] {
+    const { doing, owner } = this
+    const isAnothers = doing.do === 'signIn' && owner !== undefined && owner !== doing.owner
+    return isAnothers && doing.keep === true ? false : super.keep
+  }
 }
 
 /** The contents that are kept under a new id. */

@@ -94,6 +94,7 @@ function moved(
   }
   if (move.signIn === undefined && !expected.isFresh) made.startedAt = entry.startedAt
   mind.key = made.record.key
+  mind.owner = made.ownedBy
   mind.hasNews = true
   mind.writes++
   // The request does not know yet about updates of the copy from outside.
