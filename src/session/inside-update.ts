@@ -16,7 +16,8 @@ export class RunningUpdate {
   /** The update of another session in whose function this one was called. */
   readonly outer: RunningUpdate | undefined
   isOver = false
-
+  /** Whether the function has put something in the place of all data. */
+  hasReplaced = false
   /** The request's session, if there is one: its public id may change while the function runs. */
   readonly session: object | undefined
 

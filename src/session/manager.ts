@@ -13,7 +13,7 @@ import { symbolKey } from './data.ts'
 import { destroy } from './destroy.ts'
 import { runExclusive } from './exclusive.ts'
 import { FlashMessages } from './flash.ts'
-import { assertOutsideUpdate } from './inside-update.ts'
+import { assertOutsideUpdate, updateAround } from './inside-update.ts'
 import { reload } from './newest.ts'
 import { regenerate, type Keep } from './regenerate.ts'
 import type { Origin, RequestSession } from './request-session.ts'
@@ -456,7 +456,9 @@ export function requestSessionIn(value: unknown): RequestSession | undefined {
 /** Replaces all data by `contents`, including data that does not satisfy the schema. */
 function replaceData(session: RequestSession, contents: object): void {
   session.data.replaceAll(contents)
-  session.pending.replacement = contents
+  const update = session.core.running > 0 ? updateAround(session) : undefined
+  if (update?.data === undefined) session.pending.replacement = contents
+  else update.hasReplaced = true
 }
 
 Object.defineProperty(SessionManager.prototype, inspect.custom, {

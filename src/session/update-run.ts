@@ -6,7 +6,8 @@ import { RunningUpdate } from './inside-update.ts'
 import type { RequestSession } from './request-session.ts'
 
 /** The outcome of a run. */
-export type Run<Result> = { readonly result: Result; readonly changes: Changes } | { readonly error: unknown }
+export type Run<Result> =
+  { readonly result: Result; readonly changes: Changes; readonly hasReplaced: boolean } | { readonly error: unknown }
 
 /** What an update does with data. */
 export type Change<Result> = (data: object) => Result | Promise<Result>
@@ -26,7 +27,7 @@ export async function runUpdate<Result>(
   const update = new RunningUpdate(core, publicId, data, owner, session)
   try {
     const result = await update.run(() => fn(data.proxy))
-    return { result, changes: data.changes() }
+    return { result, changes: data.changes(), hasReplaced: update.hasReplaced }
   } catch (error) {
     return { error }
   } finally {

@@ -44,7 +44,6 @@ async function updateInTurn<Result>(session: RequestSession, fn: Change<Result>)
   session.open()
   useNewestKnown(session)
   const { isFollower } = session
-  const { replacement } = session.pending
   // Whether what the function sees was read from the store after the call began.
   let isFresh = false
   let last: Try<Result> | undefined
@@ -87,10 +86,7 @@ async function updateInTurn<Result>(session: RequestSession, fn: Change<Result>)
     )
     return isDone && last !== undefined ? last.run : refuse(session)
   })
-  if ('error' in run) {
-    session.pending.replacement = replacement
-    return leaveSuccessor(session, isFollower, run.error)
-  }
+  if ('error' in run) return leaveSuccessor(session, isFollower, run.error)
   return run.result
 }
 
@@ -105,7 +101,7 @@ async function store<Result>(
   // Another method of this request changed the record meanwhile.
   if (session.record !== ground) return 'stale'
   if ('error' in run) return ground === undefined || isFresh ? 'done' : verify(session, ground)
-  const hasChanges = run.changes.length > 0 || pending !== NO_CHANGES
+  const hasChanges = run.changes.length > 0 || pending !== NO_CHANGES || (run.hasReplaced && session.pending.hidesData)
   const wanted = { ...pending, changes: run.changes }
   let answer: Replaced = 'done'
   if (ground === undefined) {
