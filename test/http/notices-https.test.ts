@@ -30,3 +30,17 @@ for (const [what, cookie, codes] of cookies)
       )
     },
   )
+
+test.serial(
+  'over TLS without a proxy a cookie that is marked Secure is not told as one that no browser keeps',
+  async (t) => {
+    const seen = warnings(t)
+    const { server, url } = await mounted(t, { cookie: { secure: true } }, begin)
+    // As on a socket of TLS. A client such as curl sends no Fetch Metadata.
+    server.on('connection', (socket) => Object.assign(socket, { encrypted: true }))
+    await ask(url, { host: 'app.example' })
+    await settle()
+
+    t.deepEqual(seen, [])
+  },
+)
