@@ -2456,8 +2456,8 @@ export const mutants = [
   m(
     'a response that waits for nothing is watched because another one does',
     'migrate/watch-old.ts',
-    'request.ending && core.watches.keyOf(request.ending)',
-    'core.watches.isWatching ? request.record?.key : undefined',
+    'ending.isOver || ',
+    '',
     'migrate/overlap-signal',
   ),
   m(

@@ -22,13 +22,13 @@ export function endWith({ ctx, request, settings }: Passage, { tie, old, owner }
       if (req.socket.destroyed || res.destroyed || res.writableFinished || now() + LOOK >= tie.until)
         clearInterval(timer)
       // Its session may have got a new id since, in another process too.
-      const key = request.ending && core.watches.keyOf(request.ending)
-      if (key === undefined) return
+      const { ending } = request
+      if (ending?.key === undefined || ending.isOver || ending.signal.aborted) return
       const found = await from.find(old.name, ctx)
       // Old processes prolong it.
       if (found !== undefined) expiresAt = Math.max(expiresAt, found.expiresAt)
       if ((found !== undefined && found.expiresAt > now()) || now() >= expiresAt) return
-      const known = await readLive(core, key)
+      const known = await readLive(core, ending.key)
       if (known === undefined) return
       // A sign-in ends the old session of a visitor as well, and goes on under a new id.
       if (known.record.owner === owner) await endSession(core, known.record, 'elsewhere', owner)

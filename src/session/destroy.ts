@@ -20,7 +20,7 @@ export async function destroy(session: RequestSession): Promise<void> {
   session.ends++
   let hasEnded = false
   // A socket or a stream outlives the tombstones that lead to its session's new id. What watches the session has followed them.
-  const key = ending && core.watches.keyOf(ending)
+  const key = ending?.key
   const known = record && key !== undefined && key !== record.key ? { ...record, key, version: 0 } : record
   for (const one of [known, forgotten])
     if (one && (await endSession(core, one, 'sign-out', undefined, before))) hasEnded = true

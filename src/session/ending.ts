@@ -6,6 +6,7 @@ import type { RequestSession } from './request-session.ts'
 import type { Watcher } from './watches.ts'
 
 export class Ending implements Watcher {
+  key?: string
   readonly #session: RequestSession
   readonly #controller = new AbortController()
   /** Aborts the signal in the async context of the code that read it first. */

@@ -13,6 +13,8 @@ import type { Core } from './core.ts'
 export interface Watcher {
   /** The current record of its session. */
   readonly record: SessionRecord | undefined
+  /** The key of its session, as far as that was followed. */
+  key?: string
   /** Whether its response, or its connection, is over. */
   readonly isOver: boolean
   /** Aborts its signal. */
@@ -68,11 +70,6 @@ export class Watches {
     this.#read([watched])
   }
 
-  /** The key of its session now; `undefined` once nobody waits, or it has ended. */
-  keyOf(watcher: Watcher): string | undefined {
-    return this.#of.get(watcher)?.key
-  }
-
   remove(watcher: Watcher): void {
     const watched = this.#of.get(watcher)
     if (watched === undefined) return
@@ -88,6 +85,7 @@ export class Watches {
       this.#watched.set(key, (watched = { key, expiresAt, isUnsure: false, watchers: new Set() }))
     watched.watchers.add(watcher)
     this.#of.set(watcher, watched)
+    watcher.key = key
     return watched
   }
 
