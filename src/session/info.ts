@@ -36,21 +36,21 @@ export interface SessionInfo<Data extends object = SessionData> {
 /** `undefined` for a record that stands for no live session. */
 export async function sessionInfoOf(core: Core, record: SessionRecord): Promise<SessionInfo | undefined> {
   const { settings, payload, events } = core
-  if (isEnded(record) || record.expiresAt <= settings.now()) return
-  const { key: publicId, owner, createdAt, lastSeenAt } = record
-  const shown = { publicId, owner, createdAt, lastSeenAt, expiresAt: record.expiresAt }
   const metadata = readMetadata(record)
+  // Checked first: an unreadable session must not live longer than a readable one.
+  const expiresAt = metadata ? effectiveEnd(settings.lifetime, metadata, record) : record.expiresAt
+  if (isEnded(record) || expiresAt <= settings.now()) return
+  const { key: publicId, owner, createdAt, lastSeenAt } = record
+  const { authenticatedAt, binding } = metadata ?? NOTHING_STORED.metadata
+  const shown = { publicId, owner, createdAt, lastSeenAt, expiresAt, authenticatedAt, isBound: binding !== undefined }
   const isLocked = payload.isLocked(record)
   const stored = isLocked ? NOTHING_STORED : readRecord(payload, record)
   if (stored === undefined || metadata === undefined) {
     // Listed all the same, so that it can be ended.
     events.tell('reject', record, { reason: 'corrupt' })
-    return { ...shown, authenticatedAt: undefined, device: undefined, isBound: false, data: undefined }
+    return { ...shown, device: undefined, data: undefined }
   }
-  const expiresAt = effectiveEnd(settings.lifetime, metadata, record)
-  if (expiresAt <= settings.now()) return
-  const { authenticatedAt, binding } = metadata
-  const info = { ...shown, expiresAt, authenticatedAt, device: stored.device, isBound: binding !== undefined }
+  const info = { ...shown, device: stored.device }
   if (isLocked) return { ...info, data: undefined }
   const { stored: checked, dataError } = await applySchema(core, record, stored)
   let data: unknown
