@@ -14,6 +14,7 @@ export interface RawStore {
   open(entries: Entries): Promise<SessionStore>
   /** Exports all contents, as a value that JSON can hold. */
   take(): Promise<unknown>
+  /** Imports contents, in the place of all that was there. */
   put(content: never): Promise<void>
   close(): Promise<unknown>
 }
@@ -44,6 +45,7 @@ async function redis(): Promise<RawStore | undefined> {
       return { strings, sorted } satisfies Content
     },
     async put({ strings, sorted }: Content) {
+      await client.flushall()
       for (const [key, value] of Object.entries(strings)) await client.set(key, value)
       for (const [key, members] of Object.entries(sorted))
         for (let at = 0; at < members.length; at += 2) await client.zadd(key, `${members[at + 1]}`, `${members[at]}`)
@@ -79,6 +81,7 @@ async function postgresTable(): Promise<RawStore | undefined> {
       return { schema, rows: rows.map(({ row }) => row) } satisfies Table
     },
     async put({ schema: statements, rows }: Table) {
+      await pool.query('DROP TABLE IF EXISTS sessions')
       await pool.query(statements)
       for (const row of rows)
         await pool.query('INSERT INTO sessions SELECT * FROM json_populate_record(NULL::sessions, $1)', [
@@ -116,6 +119,7 @@ function sqlite(): RawStore {
         ),
       } satisfies Table),
     put({ schema, rows }: Table) {
+      database.exec('DROP TABLE IF EXISTS sessions')
       database.exec(schema)
       for (const row of rows) {
         const values = Object.values(row).map((value) =>
@@ -141,6 +145,7 @@ function foreign(adapter: string, over: (held: Map<string, string>) => unknown):
     open: async ({ adapters }) => adapted((await load(adapters))[adapter] as never, over(held)),
     take: () => Promise.resolve([...held].sort().map(([key, text]) => [key, JSON.parse(text) as unknown])),
     put(entries: readonly Entry[]) {
+      held.clear()
       for (const [key, value] of entries) held.set(key, JSON.stringify(value))
       return Promise.resolve()
     },
