@@ -105,7 +105,8 @@ export interface SessionMiddleware<
 
   /**
    * All live sessions, anonymous ones too, in constant memory. A session that lives from beginning to end comes at least once:
-   * exactly once from memory and SQL, sometimes twice from Redis. A session that gets a new id meanwhile comes under either id.
+   * exactly once from memory and SQL, sometimes twice from Redis. A session that gets a new id meanwhile comes under either id;
+   * one that gets several may come under two of them.
    *
    * ```ts
    * for await (const { owner, lastSeenAt } of sessions.scan()) report(owner, lastSeenAt)
