@@ -22,7 +22,7 @@ export function warnOfSettings(settings: Settings, events: Events): void {
   if (lifetime.hasIdleAboveAbsolute)
     events.notice(
       'IDLE_ABOVE_ABSOLUTE',
-      `options.idleTimeout is above the absolute timeout of ${lifetime.absoluteTimeout} ms, which comes before: lower it, or raise options.absoluteTimeout, and options.maxAge where that is set`,
+      `options.idleTimeout is above the absolute timeout of ${lifetime.absoluteTimeout} ms, which comes before: lower it, or raise options.absoluteTimeout or options.maxAge`,
     )
   if (deviceBound !== undefined && typeof cookie === 'object' && !canBeBound(cookie))
     events.notice(

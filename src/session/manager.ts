@@ -456,9 +456,9 @@ export function requestSessionIn(value: unknown): RequestSession | undefined {
 /** Replaces all data by `contents`, including data that does not satisfy the schema. */
 function replaceData(session: RequestSession, contents: object): void {
   session.data.replaceAll(contents)
-  const update = session.core.running > 0 ? updateAround(session) : undefined
-  if (update?.data === undefined) session.pending.replacement = contents
-  else update.hasReplaced = true
+  const update = updateAround(session)
+  if (update?.data) update.hasReplaced = true
+  else session.pending.replacement = contents
 }
 
 Object.defineProperty(SessionManager.prototype, inspect.custom, {
