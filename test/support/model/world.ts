@@ -1,7 +1,7 @@
 // Plays one scenario through the real middleware: two apps over one store, requests without a network, and browsers that keep the
 // last cookie that they received. Every response is compared with what the model expects.
 import { isDeepStrictEqual } from 'node:util'
-import { session, type SessionStore } from '../../../src/index.ts'
+import { session, SessionError, type SessionStore } from '../../../src/index.ts'
 import { hearConflicts } from './heard.ts'
 import { answerOf, houseOf, keyIn, requestTo, statusOf, type Answer, type Handler, type House } from './house.ts'
 import { Judge } from './judge.ts'
@@ -166,7 +166,7 @@ export class World implements Stage {
 
   // ---- checks of a response
 
-  #check(mind: Mind, { status, cookie, maxAge }: Answer, ending: number): void {
+  #check(mind: Mind, { status, error, cookie, maxAge }: Answer, ending: number): void {
     const { ledger } = this
     const now = this.#now
     const commits = ending === 200 || ending === 403
@@ -176,9 +176,11 @@ export class World implements Stage {
       mind.hasPending &&
       (mind.isOver ? !mind.isEmptied : mind.key !== undefined || mind.isOver || mind.hasSomething)
     if (status === 409 && commits) {
-      const isGone = mind.isOver || !mind.wasAlive
-      const hasConflict = this.refusesConflicts && mind.conflicts(mind.known).length > 0
-      ledger.expect(mind, isLost && (isGone || hasConflict), 'the commit was refused')
+      const code = error instanceof SessionError ? error.code : 'no code'
+      const isGone = code === 'ERR_SESSION_GONE' && (mind.isOver || !mind.wasAlive)
+      const hasConflict =
+        code === 'ERR_SESSION_CONFLICT' && this.refusesConflicts && mind.conflicts(mind.known).length > 0
+      ledger.expect(mind, isLost && (isGone || hasConflict), `the commit was refused with ${code}`)
       if (isGone) mind.isGone = true
     } else {
       ledger.expect(mind, status === ending, `answered ${status} instead of ${ending}`)

@@ -187,7 +187,9 @@ export class World implements Stage {
     if (status === 409 && commits) {
       const mayChange = request.isOver || request.hasPending
       book.expect(request, mayChange && !request.isDestroyed, 'a commit of nothing was refused')
-      const isConflict = error instanceof SessionError && error.code === 'ERR_SESSION_CONFLICT'
+      const code = error instanceof SessionError ? error.code : 'no code'
+      const isConflict = code === 'ERR_SESSION_CONFLICT'
+      book.expect(request, isConflict || code === 'ERR_SESSION_GONE', `the commit was refused with ${code}`)
       const isDue = isConflict ? book.mayConflict(request) : book.mayBeGone(request, this.#now)
       book.expect(request, isDue, `the commit was refused as ${isConflict ? 'a conflict' : 'gone'}`)
       book.expect(request, request.writes === 0, 'it was refused and stored')
