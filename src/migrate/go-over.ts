@@ -6,9 +6,13 @@ import { MAX_COOKIE_AGE } from '../record/lifetime.ts'
 import { assertSameSite } from '../session/cross-site.ts'
 import * as claims from './claims.ts'
 import { names, type OldSession } from './old-sessions.ts'
-import { GRACE, idOf, type Passage } from './passage.ts'
+import { idOf, type Passage } from './passage.ts'
 import { adopt } from './session-access.ts'
 import { checkTie, part } from './tie.ts'
+
+// A browser may send several requests with the old cookie before it has the new one: each must find the session. After this time,
+// in milliseconds, the old cookie opens nothing, so that copies of it are useless, unless it holds the session and no end of it.
+const GRACE = 10_000
 
 /** How long a request waits for another one that takes the same session over, in milliseconds. */
 const MAX_WAIT = 10_000

@@ -5,10 +5,6 @@ import type { RequestSession } from '../session/request-session.ts'
 import type { Tie } from './claims.ts'
 import type { OldData, OldSession, OldSessions } from './old-sessions.ts'
 
-// A browser may send several requests with the old cookie before it has the new one: each must find the session. After this time,
-// in milliseconds, the old cookie opens nothing, so that copies of it are useless, unless it holds the session and no end of it.
-export const GRACE = 10_000
-
 /** The options of `takeOver`, checked, with their defaults. */
 export interface Settings {
   readonly from: OldSessions
@@ -25,7 +21,7 @@ export interface Tied {
   readonly tie: Tie
   readonly old: OldSession | undefined
   readonly id: string
-  readonly owner?: string | undefined
+  readonly owner: string | undefined
 }
 
 /** One request with an old cookie, or with a session that came from one. */
@@ -39,7 +35,7 @@ export class Passage {
   readonly request: RequestSession
   readonly store: RequestSession['core']['store']
   readonly facade: RequestSession['facade']
-  /** Who owned the session before the handlers saw it. */
+  /** Who owned the session when the request came here: nobody yet, if it is taken over now. */
   readonly owner: string | undefined
   tied: Tied | undefined
   /** Whether this request came with an old cookie and without proof of its device. */
