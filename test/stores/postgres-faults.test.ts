@@ -7,7 +7,7 @@ import { openPostgres } from '../support/postgres-clients.ts'
 import { NOW } from '../support/records.ts'
 import { freshName } from '../support/service.ts'
 
-const { server, newPool, stop } = await openPostgres()
+const { server, newPool, stop } = await openPostgres({ cutsConnections: true })
 test.after.always(stop)
 const restart = server?.restart
 const testWithServer = server === undefined ? test.skip : test.serial
