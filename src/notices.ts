@@ -22,7 +22,7 @@ export function warnOfSettings(settings: Settings, events: Events): void {
   if (lifetime.hasIdleAboveAbsolute)
     events.notice(
       'IDLE_ABOVE_ABSOLUTE',
-      `options.idleTimeout is above the absolute timeout of ${lifetime.absoluteTimeout} ms, which comes before: lower it, or raise options.absoluteTimeout or options.maxAge`,
+      `options.idleTimeout is above the absolute timeout of ${lifetime.absoluteTimeout} ms: lower it, or raise options.absoluteTimeout or options.maxAge`,
     )
   if (deviceBound !== undefined && typeof cookie === 'object' && !canBeBound(cookie))
     events.notice(
@@ -59,7 +59,7 @@ export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Event
   if (cookie.isAuto && !ctx.secure && looksLikeHttps(ctx)) {
     events.notice(
       'INSECURE_COOKIE',
-      'the session cookie was sent without Secure, though a proxy says that the browser uses https: let it send X-Forwarded-Proto, and set app.proxy = true if you run behind that proxy',
+      'the session cookie was sent without Secure, though a proxy says the browser uses https: let it send X-Forwarded-Proto, and set app.proxy = true if you run behind that proxy',
     )
   }
   // Most cookies: browsers refuse none of their attributes.
@@ -82,7 +82,7 @@ export function warnOfCookie(ctx: Context, cookie: CookieSettings, events: Event
   if (ctx.req.headers['x-forwarded-host'] !== undefined || ctx.req.headers.forwarded !== undefined) return
   events.notice(
     'COOKIE_REFUSED',
-    `the session cookie was sent with the domain ${domain}, which the host of the request is not in, so no browser keeps it: leave cookie.domain out, or let the proxy pass the Host header on`,
+    `the session cookie was sent with the domain ${domain}, which the request's host is not in, so no browser keeps it: leave cookie.domain out, or let the proxy pass the Host header on`,
   )
 }
 

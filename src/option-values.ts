@@ -88,7 +88,7 @@ export function codecOf(codec: unknown, maxBytes: number, isKoaSession: boolean)
   let back: unknown
   try {
     text = given.stringify({})
-    if (typeof text === 'string') back = given.parse(text)
+    back = typeof text === 'string' && given.parse(text)
   } catch {
     // What the codec throws is reported at the commit.
   }

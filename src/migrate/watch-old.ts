@@ -40,9 +40,7 @@ export function endWith({ ctx, request, settings }: Passage, { tie, old, owner }
     }
   }
   const timer = unrefed(setInterval(() => void look(), LOOK))
-  ctx.res.once('close', () => {
-    clearInterval(timer)
-    // It was signed out of by a stream, when its handlers had returned. If this fails, the next request finishes the end.
-    if (request.status === 'destroyed') from.endIn(old, 0, now(), ctx).catch(() => undefined)
-  })
+  ctx.res.once('close', () => clearInterval(timer))
+  // A stream may sign out when its handlers have returned, or its browser has left. If this fails, the next request finishes the end.
+  request.onDestroyed = () => void from.endIn(old, 0, now(), ctx).catch(() => undefined)
 }

@@ -28,6 +28,7 @@ export async function destroy(session: RequestSession): Promise<void> {
   if (origin === 'expired') await endPresented(session)
   session.status = 'destroyed'
   session.ending?.end(goneError())
+  session.onDestroyed?.()
   // The cookie is cleared only if this request came with the session and ended it: otherwise the browser may hold a fresh
   // one. If the browser of a bound session could not prove itself, its cookies are cleared and the session lives on.
   if (origin === 'unbound' || (hasEnded && origin === 'resumed')) cookie.clear()

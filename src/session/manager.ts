@@ -130,7 +130,7 @@ export class SessionManager<Data extends object = SessionData> {
         'to empty it call clear(), to end the session destroy()',
       )
     // With koaSession, data is what JSON keeps of it.
-    if (Object.getOwnPropertySymbols(given).length > 0 && !session.core.settings.koaSession) throw symbolKey()
+    if (Object.getOwnPropertySymbols(given).length && !session.core.settings.koaSession) throw symbolKey()
     replaceData(session, given)
   }
 

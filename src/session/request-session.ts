@@ -80,6 +80,8 @@ export class RequestSession {
   facade: Facade | undefined
   /** How many pieces of work have not ended. */
   working = 0
+  /** Called once `destroy()` has ended the session, by whichever part of the request. */
+  onDestroyed: (() => void) | undefined
   /** `undefined` until a handler reads `signal`. */
   ending: Ending | undefined
   #id: string | undefined
