@@ -2682,7 +2682,7 @@ export const mutants = [
     'session/regenerate.ts',
     'isRefused || (renewal.keep === true && isSomebodyElse(ground.owner, owner))',
     'isRefused',
-    'scenes/conflicts-owner',
+    'scenes/conflicts-kept',
   ),
   m(
     'over https a cookie that no browser keeps is told nowhere',
