@@ -14,12 +14,16 @@ interface Run {
 
 // One run at a time, and more patience than AVA has by itself: ten seconds pass on a busy machine before a file is loaded.
 
-/** Runs these test files as `npm test` would, with this of AVA's settings. */
+/**
+ * Runs these test files as `npm test` would, with this of AVA's settings. One file at a time: Node reaps every child that is
+ * dead when it hears of one's end, and then the last message of another that crashed in that moment comes after its exit,
+ * too late for AVA.
+ */
 async function run(files: Readonly<Record<string, string>>, settings: object = {}): Promise<Run> {
   const folder = temporaryFolder()
   mkdirSync(join(folder, 'test'))
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
-  const ava = { workerThreads: false, timeout: '4m', ...settings }
+  const ava = { workerThreads: false, timeout: '4m', concurrency: 1, ...settings }
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module', ava }))
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, 'test', name), text)
   const running = start(process.execPath, [join(ROOT, 'scripts/test.js')], { cwd: folder })
