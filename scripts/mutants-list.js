@@ -716,8 +716,8 @@ export const mutants = [
     name: 'the old id of a regenerate lives on',
     tests: ['unit/tombstone'],
     edits: [
-      ['record/tombstone.ts', 'function endedRecord({ key, version,', 'function endedRecord({ payload, key, version,'],
-      ['record/tombstone.ts', "payload: '',", 'payload,'],
+      ['record/record.ts', 'function endedRecord({ key, version,', 'function endedRecord({ payload, key, version,'],
+      ['record/record.ts', "payload: '',", 'payload,'],
     ],
   },
   m(
@@ -729,19 +729,19 @@ export const mutants = [
   ),
   m(
     'a request with a replaced id begins a session of its own',
-    'record/tombstone.ts',
+    'record/record.ts',
     'Math.abs(now - record.lastSeenAt) < UNDER_WAY',
     'now < record.lastSeenAt',
     'unit/tombstone',
   ),
   m(
     'a clock that was set back keeps a request under way',
-    'record/tombstone.ts',
+    'record/record.ts',
     'Math.abs(now - record.lastSeenAt)',
     'now - record.lastSeenAt',
     'unit/tombstone',
   ),
-  m('a tombstone lies for ten seconds', 'record/tombstone.ts', 'LIFE = 60_000', 'LIFE = 10_000', 'unit/tombstone'),
+  m('a tombstone lies for ten seconds', 'record/record.ts', 'LIFE = 60_000', 'LIFE = 10_000', 'unit/tombstone'),
   m(
     'destroy() does not follow a session to its new id',
     'session/successors.ts',

@@ -134,7 +134,7 @@ export const planted = [
   ),
   p(
     'the record of an ended session is a live one',
-    'record/tombstone.ts',
+    'record/record.ts',
     "    payload: '',\n    owner: undefined,",
     "    payload: '{}',\n    owner: undefined,",
   ),

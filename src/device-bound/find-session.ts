@@ -1,8 +1,7 @@
 // Finds the session that a browser registers or refreshes, by the session cookie alone: the request brings the proof.
 import { SessionError } from '../errors.ts'
 import { parseSessionCookies } from '../cookie/request-cookie.ts'
-import { isEnded, type Stored } from '../record/record.ts'
-import { isFreshStart } from '../record/tombstone.ts'
+import { isEnded, isFreshStart, type Stored } from '../record/record.ts'
 import type { Core, RequestInfo } from '../session/core.ts'
 import { readUnexpired } from '../session/newest.ts'
 import { followRecord } from '../session/successors.ts'

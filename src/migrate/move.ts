@@ -6,9 +6,8 @@ import { inTime } from '../deadlines.ts'
 import { invalidMix, SessionError, storeFailure } from '../errors.ts'
 import { assertNames, callable, clockOf } from '../option-functions.ts'
 import { storeOf } from '../option-values.ts'
-import { endedRecord } from '../record/tombstone.ts'
 import { PORTION, portions } from '../portions.ts'
-import { isEnded } from '../record/record.ts'
+import { endedRecord, isEnded } from '../record/record.ts'
 import { passOver, type RecordPage, type SessionRecord, type SessionStore } from '../store.ts'
 
 /** Options of {@link moveSessions}. */

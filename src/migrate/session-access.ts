@@ -3,7 +3,7 @@
 import { publicIdOf } from '../cookie/id.ts'
 import { NO_CHANGES } from '../record/changes.ts'
 import { draftOf } from '../record/merge.ts'
-import { isFreshStart, successorOf } from '../record/tombstone.ts'
+import { isFreshStart, successorOf } from '../record/record.ts'
 import { endSession } from '../session/destroy.ts'
 import { readLive, takeNewer } from '../session/newest.ts'
 import { ownerInData } from '../session/owner.ts'

@@ -84,11 +84,6 @@ export function usedAt(policy: LifetimePolicy, metadata: Metadata, now: number):
   return { lastSeenAt: now, expiresAt: expiry(policy, metadata, now) }
 }
 
-/** Whether a record's session has ended or goes on under another key: the payload of a live session is never empty. */
-export function isEnded(record: SessionRecord): boolean {
-  return record.payload.length === 0
-}
-
 // ---- meta
 
 /** What the core knows of a session beside its data. */
@@ -238,4 +233,66 @@ function text(value: unknown, pattern: RegExp): string {
 
 function corrupt(cause?: unknown): CorruptRecord {
   return new CorruptRecord('meta is not what was written', { cause })
+}
+
+// ---- the end
+
+// An empty record stays for a minute after a session has ended or moved to another key, so that a slow request still learns of
+// it. A tombstone names its successor; an ended record names none.
+
+/** Longer than a request takes. */
+const LIFE = 60_000
+
+/** How long a request that presents a replaced id counts as one that was under way at the replacement. */
+const UNDER_WAY = 10_000
+
+/** Whether a record's session has ended or goes on under another key: the payload of a live session is never empty. */
+export function isEnded(record: SessionRecord): boolean {
+  return record.payload.length === 0
+}
+
+/** The record that replaces one whose session goes on under another key, or is succeeded by a fresh session there. */
+export function tombstoneOf(
+  record: SessionRecord,
+  successor: string,
+  now: number,
+  isFreshStart = false,
+): SessionRecord {
+  const { createdAt } = record
+  const metadata = { ...newMetadata(createdAt), successor, isFreshStart }
+  return endedRecord(record, now, encodeMetadata(metadata, createdAt))
+}
+
+/** The record that replaces one whose session ends. That one step ends the session: nothing is left to delete. */
+export function endedRecord({ key, version, createdAt }: SessionRecord, now: number, meta?: string): SessionRecord {
+  return {
+    key,
+    version: version + 1,
+    payload: '',
+    owner: undefined,
+    createdAt,
+    lastSeenAt: now,
+    expiresAt: now + LIFE,
+    meta,
+  }
+}
+
+/** The key of the record that replaced this one; `undefined` where it names none or itself, or cannot be read. */
+export function successorOf(record: SessionRecord): string | undefined {
+  const successor = readMetadata(record)?.successor
+  return successor === record.key ? undefined : successor
+}
+
+/** Whether the successor of a tombstone is a separate session: what waits for the old session's end is over then. */
+export function isFreshStart(record: SessionRecord): boolean {
+  return readMetadata(record)?.isFreshStart === true
+}
+
+/**
+ * Whether a request that presents the id of this record was under way when the session got another one.
+ *
+ * Clocks of two processes differ by a little, in either direction; a clock that was set back must not prolong it.
+ */
+export function isUnderWay(record: SessionRecord, now: number): boolean {
+  return Math.abs(now - record.lastSeenAt) < UNDER_WAY && successorOf(record) !== undefined
 }

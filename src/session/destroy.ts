@@ -1,8 +1,7 @@
 // Ends a session, or what took its place.
 import { goneError } from '../errors.ts'
 import type { DestroyReason } from '../events.ts'
-import { isEnded, readMetadata } from '../record/record.ts'
-import { endedRecord } from '../record/tombstone.ts'
+import { endedRecord, isEnded, readMetadata } from '../record/record.ts'
 import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 import type { RequestSession } from './request-session.ts'

@@ -1,7 +1,6 @@
 // From a record that has ended to the session that took its place.
 import { turnAfter } from '../portions.ts'
-import { isEnded } from '../record/record.ts'
-import { successorOf } from '../record/tombstone.ts'
+import { isEnded, successorOf } from '../record/record.ts'
 import type { FoundRecord, SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
 

@@ -1,8 +1,7 @@
 // A session that gets a new id is under both for a moment. The old record makes room next, so nobody else has to give way.
 import test from 'ava'
 import { MemoryStore } from '../../src/index.ts'
-import { newMetadata, encodeMetadata } from '../../src/record/record.ts'
-import { tombstoneOf } from '../../src/record/tombstone.ts'
+import { encodeMetadata, newMetadata, tombstoneOf } from '../../src/record/record.ts'
 import type { SessionRecord } from '../../src/store.ts'
 import { newRecord, NOW } from '../support/records.ts'
 

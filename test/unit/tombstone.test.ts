@@ -1,6 +1,5 @@
 import test from 'ava'
-import { isEnded } from '../../src/record/record.ts'
-import { endedRecord, isUnderWay, successorOf, tombstoneOf } from '../../src/record/tombstone.ts'
+import { endedRecord, isEnded, isUnderWay, successorOf, tombstoneOf } from '../../src/record/record.ts'
 import type { SessionRecord } from '../../src/store.ts'
 
 const NOW = 1_800_000_000_000
