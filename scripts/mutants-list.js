@@ -265,7 +265,7 @@ export const mutants = [
   ),
   m(
     'two new ids of one session count twice for the limit of its owner',
-    'session/owner-limit.ts',
+    'session/owned.ts',
     'live.set(predecessor ?? record.key,',
     'live.set(record.key,',
     'scenes/owner-limit',
@@ -1662,21 +1662,21 @@ export const mutants = [
   ),
   m(
     'the limit of an owner ends the session that was used last',
-    'session/owner-limit.ts',
+    'session/owned.ts',
     'one.lastSeenAt - other.lastSeenAt ||',
     'other.lastSeenAt - one.lastSeenAt ||',
     'scenes/owner-limit',
   ),
   m(
     'the limit of an owner is one too high',
-    'session/owner-limit.ts',
+    'session/owned.ts',
     'ranked.length - limit',
     'ranked.length - limit - 1',
     'scenes/owner-limit',
   ),
   m(
     'a sign-in may end itself',
-    'session/owner-limit.ts',
+    'session/owned.ts',
     'ranked.filter(({ key }) => key !== own).slice(0, surplus)',
     'ranked.slice(0, surplus)',
     'scenes/owner-limit',
@@ -1706,7 +1706,7 @@ export const mutants = [
   ),
   m(
     'the limit of an owner ends what another one begins over a session of theirs meanwhile',
-    'session/owner-limit.ts',
+    'session/owned.ts',
     "endSession(core, record, 'limit', owner)",
     "endSession(core, record, 'limit')",
     'scenes/owner-limit',

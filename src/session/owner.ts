@@ -9,7 +9,7 @@ import type { MaybePromise } from '../store.ts'
 import type { Core } from './core.ts'
 import { assertSameSite } from './cross-site.ts'
 import { refuse } from './newest.ts'
-import { enforceLimit } from './owner-limit.ts'
+import { enforceLimit } from './owned.ts'
 import type { RequestSession } from './request-session.ts'
 
 /**
