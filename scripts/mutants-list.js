@@ -1255,7 +1255,7 @@ export const mutants = [
     name: 'an update whose function throws is stored',
     tests: ['scenes/update'],
     edits: [
-      ['session/update-run.ts', 'return { error }', 'return { error, changes: data.changes() }'],
+      ['session/update.ts', 'return { error }', 'return { error, changes: data.changes() }'],
       [
         'session/update.ts',
         "if ('error' in run) return ground === undefined || isFresh ? 'done' : verify(session, ground)\n",

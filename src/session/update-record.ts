@@ -9,7 +9,7 @@ import { updateAround } from './inside-update.ts'
 import { readLive, withInstants, type Known } from './newest.ts'
 import { ownerInData, signedOut } from './owner.ts'
 import { changeNewest } from './retry.ts'
-import { runUpdate, type Run } from './update-run.ts'
+import { runUpdate, type Run } from './update.ts'
 import { validate } from './validation.ts'
 
 /** Changes the data. It also gets the record, unless it joins an update that is already running. */

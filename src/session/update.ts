@@ -1,19 +1,19 @@
 // `session.update(fn)`: computes a change from the newest data, and computes it again if another request wrote first.
 import { inUpdateError } from '../errors.ts'
-import { NO_CHANGES, type PendingChanges } from '../record/changes.ts'
+import { NO_CHANGES, type Changes, type PendingChanges, type Snapshot } from '../record/changes.ts'
 import { hasContents } from '../record/record.ts'
 import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
+import type { Core } from './core.ts'
 import { insert, newDraft } from './create.ts'
-import type { Held } from './data.ts'
+import { Data, type Held } from './data.ts'
 import { orDrop, runExclusive } from './exclusive.ts'
-import { updateAround } from './inside-update.ts'
+import { RunningUpdate, updateAround } from './inside-update.ts'
 import { readLive, refresh, refuse, takeNewer } from './newest.ts'
 import { isSomebodyElse } from './owner.ts'
 import { joinSuccessor, leaveSuccessor } from './regenerate.ts'
 import { replaceOnce, useNewestKnown } from './replace.ts'
 import type { RequestSession } from './request-session.ts'
 import { retryOnConflict } from './retry.ts'
-import { runUpdate, type Change, type Run } from './update-run.ts'
 
 /** Runs `fn` on the newest data with the pending changes applied, until the result is stored; see the manager. */
 export async function update<Result>(session: RequestSession, fn: Change<Result>): Promise<Result> {
@@ -125,4 +125,36 @@ async function verify(session: RequestSession, ground: SessionRecord): Promise<R
   if (newest.record.version === ground.version) return 'done'
   takeNewer(session, newest)
   return 'stale'
+}
+
+// ---- one run of the function, with the data that it may write to until it returns
+
+/** The outcome of a run. */
+export type Run<Result> =
+  { readonly result: Result; readonly changes: Changes; readonly hasReplaced: boolean } | { readonly error: unknown }
+
+/** What an update does with data. */
+type Change<Result> = (data: object) => Result | Promise<Result>
+
+/** Runs `fn` on `stored` with the pending changes applied. Never rejects. */
+export async function runUpdate<Result>(
+  core: Core,
+  publicId: string,
+  stored: Snapshot,
+  pending: Changes,
+  fn: Change<Result>,
+  owner: string | undefined,
+  session?: RequestSession,
+): Promise<Run<Result>> {
+  const data = new Data(stored, core.payload.codec)
+  data.adopt(pending)
+  const running = new RunningUpdate(core, publicId, data, owner, session)
+  try {
+    const result = await running.run(() => fn(data.proxy))
+    return { result, changes: data.changes(), hasReplaced: running.hasReplaced }
+  } catch (error) {
+    return { error }
+  } finally {
+    data.freeze()
+  }
 }
