@@ -1,7 +1,7 @@
 // Before the handlers see the session: a request with an old cookie takes the old session over, or joins the session that another
 // request made of it; a session that came from an old one ends if that has ended.
-import { isWebSocket } from '../cookie/cross-site.ts'
 import { invalidMix } from '../errors.ts'
+import { isWebSocket } from '../session/cross-site.ts'
 import * as claims from './claims.ts'
 import { goOver } from './go-over.ts'
 import { hasOldCookie } from './old-sessions.ts'

@@ -1,12 +1,12 @@
 // Which cookie the response carries, and whether it has left. The rules of the cookie's text are in cookie/.
 import type { Socket } from 'node:net'
-import { isWebSocket } from '../cookie/cross-site.ts'
 import { formatSetCookie } from '../cookie/cookie.ts'
 import { NO_HEADERS, onHeaders, SET_COOKIE, type Header, type HeaderSource } from '../cookie/on-headers.ts'
 import { clearedBoundCookie, hasBoundCookie } from '../cookie/bound-cookie.ts'
 import { cookieMaxAge, withMaxAge, type SessionLifetime } from '../record/lifetime.ts'
 import { newMetadata } from '../record/record.ts'
 import { warnOfCookie } from '../notices.ts'
+import { isWebSocket } from './cross-site.ts'
 import type { RequestSession } from './request-session.ts'
 
 /**
