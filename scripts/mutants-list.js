@@ -969,7 +969,7 @@ export const mutants = [
   ),
   m(
     'a slow update from outside takes back a use in another process',
-    'session/update-record.ts',
+    'session/update.ts',
     'const newest = await withInstants(core, record, readAt, now)',
     'const newest = record',
     'scenes/passive',
@@ -1273,8 +1273,8 @@ export const mutants = [
   m(
     'an update within an update of the same session does not join it',
     'session/update.ts',
-    'if (around !== undefined)',
-    'if (around?.data === null)',
+    'const around = updateAround(session)\n  if (around !== undefined)',
+    'const around = updateAround(session)\n  if (around?.data === null)',
     'scenes/update-inside',
   ),
   m(
@@ -1300,14 +1300,14 @@ export const mutants = [
   ),
   m(
     'an update from outside changes the session of another owner',
-    'session/update-record.ts',
+    'session/update.ts',
     'owner !== undefined && record.owner !== owner',
     "owner === ''",
     'scenes/outside',
   ),
   m(
     'an update from outside moves the timeout',
-    'session/update-record.ts',
+    'session/update.ts',
     'core.touches.newest(newest)',
     '{ lastSeenAt: settings.now(), expiresAt: record.expiresAt }',
     'scenes/outside',
@@ -2209,7 +2209,7 @@ export const mutants = [
   ),
   m(
     'a slow update from outside ends a session that was used in another process',
-    'session/update-record.ts',
+    'session/update.ts',
     "if (instants.expiresAt <= now) return 'stale'",
     '',
     'scenes/passive',

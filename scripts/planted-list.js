@@ -91,15 +91,15 @@ export const planted = [
   ),
   p(
     'an update from outside that was refused counts as done',
-    'session/update-record.ts',
+    'session/update.ts',
     "    if (answer === 'done') {\n",
     '    {\n',
   ),
   p(
     'an update from outside is computed once',
-    'session/update-record.ts',
-    'run = await runUpdate(',
-    'run ??= await runUpdate(',
+    'session/update.ts',
+    'run = await runUpdate(core, key,',
+    'run ??= await runUpdate(core, key,',
   ),
   // ---- new ids and ends
   p(

@@ -16,7 +16,7 @@ import { assertOutsideUpdate } from './session/inside-update.ts'
 import { requestSessionIn } from './session/manager.ts'
 import { keysOf, recordsOf, sessionsOf } from './session/owned.ts'
 import { FollowedTombstones, followRecord } from './session/successors.ts'
-import { updateRecord } from './session/update-record.ts'
+import { updateRecord } from './session/update.ts'
 import { refusesData } from './session/validation.ts'
 import type { RecordPage, SessionRecord } from './store.ts'
 
