@@ -2,7 +2,7 @@
 // same from outside a request.
 import { goneError, headersSentError, inUpdateError } from '../errors.ts'
 import { NO_CHANGES, type Changes, type PendingChanges, type Snapshot } from '../record/changes.ts'
-import { applyChanges } from '../record/merge.ts'
+import { draftOf } from '../record/merge.ts'
 import { hasContents, recordOf, type Draft } from '../record/record.ts'
 import type { MaybePromise, Replaced, SessionRecord } from '../store.ts'
 import type { Core } from './core.ts'
@@ -170,8 +170,7 @@ async function changeRecord<Result>(
     if (dataError !== undefined) throw dataError
     run = await runUpdate(core, key, stored.data, NO_CHANGES.changes, (data) => fn(data, record), record.owner)
     if ('error' in run || run.changes.length === 0) return 'done'
-    const changed = { ...stored, data: applyChanges(stored.data, run.changes) }
-    const draft = withOwner(core, { ...changed, createdAt: record.createdAt, owner: record.owner })
+    const draft = withOwner(core, draftOf(stored, record, { ...NO_CHANGES, changes: run.changes }, readAt))
     await validate(core, key, draft.data)
     const now = settings.now()
     const newest = await withInstants(core, record, readAt, now)
