@@ -159,32 +159,28 @@ function deviceFacts(answer: unknown): DeviceFacts {
   return checked(text && JSON.parse(text)) as DeviceFacts
 }
 
-/** `options.crossSite`, checked. `origin` is the request's Origin header, as it was sent. */
-export interface CrossSiteSettings {
-  readonly trusts: (ctx: () => Context, origin: string | undefined) => boolean
-}
+/** Whether `options.crossSite` lets a request of another site in. `origin` is its Origin header, as it was sent. */
+export type Trusts = (ctx: () => Context, origin: string | undefined) => boolean
 
-export function crossSiteOf(given: unknown): CrossSiteSettings | undefined {
+export function trustsOf(given: unknown): Trusts | undefined {
   const at = 'options.crossSite'
   if (given === 'allow') return
-  if (given === 'refuse') return { trusts: () => false }
+  if (given === 'refuse') return () => false
   const rule = "'refuse', 'allow' or { trust: [origin] }"
   if (typeof given === 'string') throw invalidValue(at, rule, given)
   if (!isNamed(given)) throw invalidType(at, rule, given)
   checkInnerNames(given, at, ['trust'])
   const { trust } = given
   if (typeof trust === 'function') {
-    return {
-      trusts: (ctx) => {
-        const answer: unknown = (trust as (ctx: Context) => unknown)(ctx())
-        if (typeof answer === 'boolean') return answer
-        throw invalidType(`the result of ${at}.trust`, 'true or false', answer, remedyFor(answer))
-      },
+    return (ctx) => {
+      const answer: unknown = (trust as (ctx: Context) => unknown)(ctx())
+      if (typeof answer === 'boolean') return answer
+      throw invalidType(`the result of ${at}.trust`, 'true or false', answer, remedyFor(answer))
     }
   }
   if (!Array.isArray(trust)) throw invalidType(`${at}.trust`, 'a list of origins or a function of ctx', trust)
   const origins = new Set(trust.map((origin: unknown, index) => originOf(origin, `${at}.trust[${index}]`)))
-  return { trusts: (_ctx, origin) => origin !== undefined && origins.has(origin.toLowerCase()) }
+  return (_ctx, origin) => origin !== undefined && origins.has(origin.toLowerCase())
 }
 
 /** An origin as browsers write it. */

@@ -12,7 +12,6 @@ import {
   bindingOf,
   clearSiteDataOf,
   codecOf,
-  crossSiteOf,
   deviceOf,
   encryptionOf,
   generateIdOf,
@@ -21,7 +20,8 @@ import {
   schemaOf,
   skipOf,
   storeOf,
-  type CrossSiteSettings,
+  trustsOf,
+  type Trusts,
 } from './option-values.ts'
 import { clockOf, isNamed, plainAnswer, predicate } from './option-functions.ts'
 import { checkNames } from './option-names.ts'
@@ -59,7 +59,7 @@ export interface Settings {
   readonly maxPerOwner: number | undefined
   readonly device: ((ctx: Context) => DeviceFacts) | undefined
   /** `undefined`: requests are not checked. */
-  readonly crossSite: CrossSiteSettings | undefined
+  readonly trusts: Trusts | undefined
   /** The value of the `Clear-Site-Data` header. */
   readonly clearSiteData: string | undefined
   readonly deviceBound: BindingSettings | undefined
@@ -128,7 +128,7 @@ export function settingsOf(given: unknown): Settings {
     owner: ownerOf(options.owner),
     maxPerOwner,
     device: deviceOf(options.device),
-    crossSite: crossSiteOf(crossSite),
+    trusts: trustsOf(crossSite),
     clearSiteData: clearSiteDataOf(options.clearSiteData),
     deviceBound: binding,
     generateId: generateIdOf(options.generateId),

@@ -11,18 +11,17 @@ import type { RequestSession } from './request-session.ts'
  * @throws {SessionError} `ERR_SESSION_CROSS_SITE`, with an event.
  */
 export function assertSameSite(core: Core, info: RequestInfo, session?: RequestSession): void {
-  const { events, settings } = core
-  const { crossSite } = settings
+  const { trusts } = core.settings
   const { request } = info
-  if (crossSite === undefined || (session === undefined && !isUnsafe(request))) return
+  if (trusts === undefined || (session === undefined && !isUnsafe(request))) return
   const { headers } = request
   if (!isCrossSite(headers, () => info.ctx?.host ?? core.requests.hostOf(request))) return
-  if (crossSite.trusts(() => info.ctx ?? core.requests.contextOf(request), headers.origin)) return
+  if (trusts(() => info.ctx ?? core.requests.contextOf(request), headers.origin)) return
   // A record that cannot be read is no live session. The load may not have opened it, so it is opened here.
   session?.open()
   if (session?.status === 'new') return
   const record = session?.record
-  events.emit('reject', { publicId: record?.key, owner: record?.owner, reason: 'cross-site' })
+  core.events.emit('reject', { publicId: record?.key, owner: record?.owner, reason: 'cross-site' })
   throw new SessionError(
     'ERR_SESSION_CROSS_SITE',
     'a page of another site sent this request with the session of its visitor: if that is meant, list its origin in options.crossSite, { trust: [origin] }',

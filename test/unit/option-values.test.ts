@@ -94,7 +94,7 @@ test('what the promise of a function rejects with, which had to answer at once, 
     () => settings.owner?.({}),
     () => settings.device?.(ctx),
     () => settings.now(),
-    () => settings.crossSite?.trusts(() => ctx, undefined),
+    () => settings.trusts?.(() => ctx, undefined),
     () => settingsOf({ generateId: failing }),
     () => settingsOf({ codec: { stringify: failing, parse: JSON.parse } }),
   ]
@@ -159,9 +159,9 @@ test('a device function gives what JSON keeps, at most 1024 bytes of it', (t) =>
 
 test('crossSite trusts the listed origins, or what a function says at once', (t) => {
   const trusts = (crossSite: unknown, origin: string | undefined): boolean | undefined =>
-    settingsOf({ crossSite }).crossSite?.trusts(() => ctx, origin)
+    settingsOf({ crossSite }).trusts?.(() => ctx, origin)
 
-  t.is(settingsOf({ crossSite: 'allow' }).crossSite, undefined)
+  t.is(settingsOf({ crossSite: 'allow' }).trusts, undefined)
   t.false(trusts(undefined, 'https://pay.example'))
   const listed = { trust: ['HTTPS://Pay.example:443', 'chrome-extension://abc'] }
   t.true(trusts(listed, 'https://pay.example'))
