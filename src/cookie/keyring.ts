@@ -28,10 +28,8 @@ export interface Keyring {
   index(text: string, signature: string): number
 }
 
-/** A keyring over secrets or a Keygrip. It follows a list that changes: call {@link LiveKeyring.current} once per request. */
-export interface LiveKeyring {
-  current(): Keyring
-}
+/** Gives the keyring over secrets or a Keygrip. It follows a list that changes: called once per request. */
+export type LiveKeyring = () => Keyring
 
 /** A shorter secret could be guessed. */
 const MIN_SECRET = 16
@@ -42,23 +40,21 @@ const UNSET = 'where it comes from the environment, is its variable set?'
 /**
  * The keyring of `keys`; errors call them `name`.
  *
- * @throws {TypeError} when the keys are missing, empty or blank; `current()` throws it, too.
+ * @throws {TypeError} when the keys are missing, empty or blank; the function throws it, too.
  */
 export function keyring(keys: unknown, name: string): LiveKeyring {
   if (isKeygrip(keys)) {
     const foreign = foreignKeyring(keys, name)
-    return { current: () => foreign }
+    return () => foreign
   }
   checkSecrets(keys, name, KEYS_RULE)
   let ring = ringOf(keys)
-  return {
-    current() {
-      if (!ring.isOf(keys)) {
-        checkSecrets(keys, name, KEYS_RULE)
-        ring = ringOf(keys)
-      }
-      return ring
-    },
+  return () => {
+    if (!ring.isOf(keys)) {
+      checkSecrets(keys, name, KEYS_RULE)
+      ring = ringOf(keys)
+    }
+    return ring
   }
 }
 

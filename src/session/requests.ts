@@ -36,7 +36,7 @@ export class Requests {
     const { cookie: given, keys, passive } = this.#settings
     if (ctx !== undefined && this.#app !== ctx.app) this.meet(ctx.app)
     const cookie = typeof given === 'function' ? given(ctx ?? this.contextOf(request)) : given
-    const ring = keys?.current() ?? this.#keyringOf()
+    const ring = keys?.() ?? this.#keyringOf()
     // Before the first Koa request there is no ctx to ask with, and the request counts as a use.
     const canAsk = ctx !== undefined || this.#app !== undefined
     // The browser's own refresh, which an inner session() answers, is no use of this session either. The header alone would let a
@@ -84,7 +84,7 @@ export class Requests {
       this.#appKeys = keys
       if (hasShortSecret(keys)) warnOfShortSecret(this.#events)
     }
-    return this.#appKeyring.current()
+    return this.#appKeyring()
   }
 }
 

@@ -116,14 +116,14 @@ const WRONG_REFRESHES: Record<string, Forge> = {
     return refreshProof(d.pair, c)
   },
   'a challenge of the future': (d, _c, site) => {
-    const signing = { cookie: cookieSettings({}, 'cookie'), keyring: keyring(KEYS, 'keys').current() }
+    const signing = { cookie: cookieSettings({}, 'cookie'), keyring: keyring(KEYS, 'keys')() }
     return refreshProof(d.pair, newChallenge(signing, 'refresh', d.id ?? '', site.clock.now + 2 * MINUTE))
   },
 }
 
 // Under the site's own keys, and yet for the other purpose.
 function refreshChallengeOf(site: BoundSite, challenge: string): string {
-  const signing = { cookie: cookieSettings({}, 'cookie'), keyring: keyring(KEYS, 'keys').current() }
+  const signing = { cookie: cookieSettings({}, 'cookie'), keyring: keyring(KEYS, 'keys')() }
   return newChallenge(signing, 'refresh', challenge.slice(0, 32), site.clock.now)
 }
 
@@ -211,7 +211,7 @@ serial('headers of any size and kind are answered, and nobody else is disturbed'
 // ---- the pure rooms over anything
 
 const cookie = cookieSettings({}, 'cookie')
-const signing = { cookie, keyring: keyring(KEYS, 'keys').current() }
+const signing = { cookie, keyring: keyring(KEYS, 'keys')() }
 const NOW = 1_800_000_000_000
 
 test('whatever a header holds, it is a proof or none, and nobody signed it', (t) => {

@@ -6,7 +6,7 @@ import { counterexample } from '../support/holds.ts'
 
 test('a keyring signs as Keygrip with SHA-256 does', (t) => {
   const secrets = ['the newest of the secrets', 'an older secret']
-  const ring = keyring(secrets, 'keys').current()
+  const ring = keyring(secrets, 'keys')()
   const keygrip = new Keygrip(secrets, 'sha256')
 
   for (const text of ['', 'sid=abc', 'sid=é☃', 'x'.repeat(1000)]) t.is(ring.sign(text), keygrip.sign(text))
@@ -14,7 +14,7 @@ test('a keyring signs as Keygrip with SHA-256 does', (t) => {
 
 test('a keyring tells which key signed, and that none did', (t) => {
   const secrets = ['the newest of the secrets', Buffer.from('an older secret')]
-  const ring = keyring(secrets, 'keys').current()
+  const ring = keyring(secrets, 'keys')()
 
   t.is(ring.index('sid=a', ring.sign('sid=a')), 0)
   t.is(ring.index('sid=a', new Keygrip(['an older secret'], 'sha256').sign('sid=a')), 1)
@@ -32,7 +32,7 @@ test('whatever the secrets and the text are, a keyring signs as Keygrip does and
     selector: (each) => Buffer.from(each).toString('hex'),
   })
   const agrees = (keys: (string | Uint8Array)[], text: string, at: number): boolean => {
-    const ring = keyring(keys, 'keys').current()
+    const ring = keyring(keys, 'keys')()
     // Keygrip's types know strings alone.
     const keygrip = new Keygrip(keys as string[], 'sha256')
     const signature = new Keygrip([keys[at % keys.length] as string], 'sha256').sign(text)
@@ -49,23 +49,23 @@ test('a list that changes in its place has another keyring from then on, and the
   const bytes = Buffer.from('the bytes of a secret')
   const keys: (string | Uint8Array)[] = ['the first of the secrets']
   const live = keyring(keys, 'keys')
-  const first = live.current()
-  t.is(live.current(), first)
+  const first = live()
+  t.is(live(), first)
   keys.unshift(bytes)
-  const second = live.current()
+  const second = live()
   t.is(second.sign('a'), new Keygrip(['the bytes of a secret'], 'sha256').sign('a'))
   bytes.write('THE')
 
-  t.is(live.current().sign('a'), new Keygrip(['THE bytes of a secret'], 'sha256').sign('a'))
-  t.not(live.current(), second)
+  t.is(live().sign('a'), new Keygrip(['THE bytes of a secret'], 'sha256').sign('a'))
+  t.not(live(), second)
 })
 
 test('lists that take turns are not made anew each time, whether they are the same lists or equal ones', (t) => {
   const secrets = (app: number) => [`the secret of the app number ${app}`]
-  const rings = [0, 1, 2].map((app) => keyring(secrets(app), 'keys').current())
+  const rings = [0, 1, 2].map((app) => keyring(secrets(app), 'keys')())
 
   for (let time = 0; time < 5; time++)
-    for (const app of [0, 1, 2]) t.true(keyring(secrets(app), 'keys').current() === rings[app])
+    for (const app of [0, 1, 2]) t.true(keyring(secrets(app), 'keys')() === rings[app])
 })
 
 test('a list that is emptied or blanked while it is used is refused at the next request', (t) => {
@@ -73,7 +73,7 @@ test('a list that is emptied or blanked while it is used is refused at the next 
     const keys = ['a secret of these tests']
     const live = keyring(keys, 'options.keys')
     change(keys)
-    t.throws(() => live.current(), { instanceOf: TypeError, message: /^options\.keys(\[0\])? must be / })
+    t.throws(() => live(), { instanceOf: TypeError, message: /^options\.keys(\[0\])? must be / })
   }
 })
 
@@ -125,9 +125,9 @@ test('a Keygrip whose secret goes missing while it is used is refused in the sam
     const secrets = ['a secret that is long enough']
     const live = keyring(new Keygrip(secrets), 'app.keys')
     change(secrets)
-    t.throws(() => live.current().index('a', 'x'.repeat(27)), MISSING)
+    t.throws(() => live().index('a', 'x'.repeat(27)), MISSING)
     // Whether a secret behind the first is missing shows where signatures are compared.
-    if (at < 2) t.throws(() => live.current().sign('a'), MISSING)
+    if (at < 2) t.throws(() => live().sign('a'), MISSING)
   }
 })
 

@@ -23,7 +23,7 @@ class Counting implements Keyring {
   readonly #keyring: Keyring
 
   constructor(keys: readonly string[] = SECRETS, isFixed = true) {
-    this.#keyring = keyring([...keys], 'keys').current()
+    this.#keyring = keyring([...keys], 'keys')()
     this.length = this.#keyring.length
     this.isFixed = isFixed
   }
