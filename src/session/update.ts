@@ -207,14 +207,14 @@ function withOwner(core: Core, draft: Draft): Draft {
 // ---- one run of the function, with the data that it may write to until it returns
 
 /** The outcome of a run. */
-export type Run<Result> =
+type Run<Result> =
   { readonly result: Result; readonly changes: Changes; readonly hasReplaced: boolean } | { readonly error: unknown }
 
 /** What an update does with data. */
 type Change<Result> = (data: object) => Result | Promise<Result>
 
 /** Runs `fn` on `stored` with the pending changes applied. Never rejects. */
-export async function runUpdate<Result>(
+async function runUpdate<Result>(
   core: Core,
   publicId: string,
   stored: Snapshot,
