@@ -39,12 +39,12 @@ export class ContextScope {
 
   /** Whether the scope belongs to that request: an async context may outlive its request. */
   isOf(request: object): boolean {
-    return this.#request === request
+    return this.#request === request || (this.#update !== undefined && (this.#request as ContextScope).isOf(request))
   }
 
-  /** The same scope inside the function of an update. */
+  /** The same scope inside the function of an update. `this` may be a scope of 0.1, which has its public fields and `isOf` alone. */
   inside(update: unknown): ContextScope {
-    return new ContextScope(this.session, this.stateKey, this.cookieName, this.outer, this.#request, update)
+    return new ContextScope(this.session, this.stateKey, this.cookieName, this.outer, this, update)
   }
 }
 
@@ -57,7 +57,7 @@ export const sessionContext: AsyncLocalStorage<ContextScope> = (holder[KEY] ??= 
 
 /** A scope without a session, for an update from outside a request: `currentSession()` finds nothing in its function. */
 export function scopeOutside(update: unknown): ContextScope {
-  return new ContextScope(undefined, '', '', undefined, {}, update)
+  return new ContextScope(undefined, '', '', undefined, {}).inside(update)
 }
 
 /** The session of the running code: the innermost one, or the one of that state key. */

@@ -1,6 +1,6 @@
 // Whether the running code is inside the function of an update, or inside a schema that checks a session. The methods of that
 // session are refused there, except that an update inside an update's function joins it.
-import { scopeOutside, sessionContext, type ContextScope } from '../context.ts'
+import { ContextScope, scopeOutside, sessionContext } from '../context.ts'
 import { inUpdateError } from '../errors.ts'
 import type { Core } from './core.ts'
 import type { Data } from './data.ts'
@@ -37,7 +37,8 @@ export class RunningUpdate {
   ): Promise<Result> {
     this.core.running++
     try {
-      return await sessionContext.run(scope?.inside(this) ?? scopeOutside(this), fn)
+      const inside = scope ? ContextScope.prototype.inside.call(scope, this) : scopeOutside(this)
+      return await sessionContext.run(inside, fn)
     } finally {
       this.core.running--
       this.isOver = true
@@ -51,9 +52,9 @@ interface Named {
   readonly publicId?: string
 }
 
+/** It may be another copy's, with one of ours around it: only the `core` tells whose it is. */
 function running(): RunningUpdate | undefined {
-  const update = sessionContext.getStore()?.update
-  return update instanceof RunningUpdate ? update : undefined
+  return sessionContext.getStore()?.update as RunningUpdate | undefined
 }
 
 /** The running update of that session in whose function the code runs; `undefined` if there is none. */

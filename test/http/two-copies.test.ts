@@ -84,3 +84,31 @@ test('inside a middleware of the other copy, destroy() after destroyAll() clears
 
   t.deepEqual((await browser.get('/out')).setCookie, ['sid=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax'])
 })
+
+test('an update joins the one of its session also through an update of the other copy', async (t) => {
+  let runs = 0
+  const app = await servedMiddlewares(
+    t,
+    session(),
+    other.session({ stateKey: 'admin', cookie: { name: 'admin' } }),
+    async (ctx) => {
+      const mine = currentSession<{ count?: number }>('session')
+      const admin = other.currentSession()
+      await mine.save()
+      await admin.save()
+      const count = (data: { count?: number }): number => (data.count = (data.count ?? 0) + 1)
+      await mine.update(async () => {
+        // Of an endless row of tries, two tell enough.
+        if (++runs > 2) throw new Error('tried again, though no other request came between')
+        await admin.update(() => mine.update(count))
+        await t.throwsAsync(
+          admin.update(() => mine.save()),
+          { code: 'ERR_SESSION_IN_UPDATE' },
+        )
+      })
+      ctx.body = { runs, ...mine.data }
+    },
+  )
+
+  t.is((await app.browser().get('/')).body, '{"runs":1,"count":1}', String(app.errors[0]))
+})
