@@ -216,11 +216,12 @@ function coded(code: string, message: string): TypeError {
 export function isAnswer(error: unknown): boolean {
   try {
     // Anything may be thrown; its fields are checked before they are used.
-    const { name, status, statusCode } = error as { name?: unknown; status?: unknown; statusCode?: unknown }
+    const { name, code, status, statusCode } = error as Partial<Record<keyof SessionError | 'statusCode', unknown>>
     // eslint-disable-next-line @typescript-eslint/prefer-nullish-coalescing -- as Koa: a status of 0 is none
     const answer = status || statusCode
-    // By name: the error may come from another copy of this package.
-    return name !== 'SessionError' && typeof answer === 'number' && answer >= 400 && answer < 500
+    // By name and code: the error may come from another copy of this package, and the app may have a SessionError of its own.
+    const isOurs = name === 'SessionError' && Object.hasOwn(STATUS, code as PropertyKey)
+    return !isOurs && typeof answer === 'number' && answer >= 400 && answer < 500
   } catch {
     return false // null, or a getter that throws
   }

@@ -16,6 +16,7 @@ const answers: Record<string, unknown> = {
   'statusCode 404': thrown({ statusCode: 404 }),
   'a status on a plain object': { status: 422 },
   'status 0 and statusCode 404': thrown({ status: 0, statusCode: 404 }),
+  "an app's own SessionError": thrown({ name: 'SessionError', status: 401 }),
 }
 
 for (const [what, error] of Object.entries(answers)) {
