@@ -48,10 +48,14 @@ export function checkDraft(session: RequestSession, draft: Draft): Promise<unkno
   if (core.settings.schema === undefined) return
   // Loaded data has been checked: no request fails because of data that it did not change.
   if (record !== undefined && draft.data === session.stored.data && !session.isUnchecked) return
-  // Empty data is not checked while the handlers run: they may still fill it. It is checked once they have returned.
-  if (session.phase === 'open' && Object.keys(draft.data).length === 0) {
-    session.isUnchecked = true
-    return
+  if (Object.keys(draft.data).length === 0) {
+    // What drops refused data must not fail.
+    if (refusesData(session.dataError)) return
+    // Empty data is not checked while the handlers run: they may still fill it. It is checked once they have returned.
+    if (session.phase === 'open') {
+      session.isUnchecked = true
+      return
+    }
   }
   return validate(core, session.publicId, draft.data, session.scope)
 }
