@@ -178,7 +178,8 @@ export interface SessionOptions<Data extends object = Record<string, unknown>> {
    * A Standard Schema for data. When a session is loaded, the output of the schema becomes data. At the commit data must satisfy
    * the schema, and the output is dropped, so the schema must accept its own output. The empty data of a new session is checked
    * only at the commit. Stored data that does not satisfy the schema locks no user out: reading `data` throws
-   * `ERR_SESSION_SCHEMA`, everything else works (`owner`, `destroy`, `signIn`, `clear`, assigning `data`).
+   * `ERR_SESSION_SCHEMA` (empty data reads as empty), everything else works (`owner`, `destroy`, `signIn`, `clear`, assigning
+   * `data`).
    *
    * ```ts
    * session({ schema: z.object({ cart: z.array(z.string()).default([]) }) })
