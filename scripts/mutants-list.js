@@ -1923,7 +1923,14 @@ export const mutants = [
     'answer >= 404 && answer < 500',
     'http/errors',
   ),
-  m('a session error of 409 commits', 'errors.ts', "name !== 'SessionError' && ", '', 'http/errors'),
+  m('a session error of 409 commits', 'errors.ts', '!isOurs && ', '', 'http/errors'),
+  m(
+    "an app's own SessionError is no answer",
+    'errors.ts',
+    ' && Object.hasOwn(STATUS, code as PropertyKey)',
+    '',
+    'http/errors',
+  ),
   m(
     'an error gets a note of ours',
     'middleware.ts',
