@@ -190,8 +190,10 @@ export class MountedSession {
     const own = loading instanceof RequestSession ? loading : await loading
     if (own.status === 'live' && isUnsafe(request)) assertSameSite(this.core, info, own)
     if (ctx === undefined && own.origin === 'unbound') throw unboundError()
+    // A use that may have to be noted: also where the chain never returns, as the response closes. The commit knows whether it is due.
+    const isUse = own.record && own.now - own.record.lastSeenAt >= this.core.settings.lifetime.idleTimeout / 10
     // Only now: an outage, a refused request, or a session that was loaded but not chosen must not send a cookie.
-    if (own.cookie.due !== 'none' || own.pending.mustStore) own.cookie.watchHeaders()
+    if (own.cookie.due !== 'none' || own.pending.mustStore || isUse) own.cookie.watchHeaders()
     const manager = new SessionManager(own)
     const scope = new ContextScope(manager, this.core.settings.stateKey, info.cookie.name, outer, request)
     own.scope = scope
