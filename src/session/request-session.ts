@@ -133,8 +133,6 @@ export class RequestSession {
     this.status = 'live'
     this.hasNewId = true
     this.setRecord(record, stored)
-    // The session that it was of has ended: the next look is at that of the one that begins.
-    if (this.ending?.signal.aborted) this.ending = undefined
     this.ending?.watch()
     // If the id has already left with the headers, the browser has it.
     if (this.cookie.hasIntroduced) this.cookie.withdraw()
@@ -146,6 +144,8 @@ export class RequestSession {
     this.record = record
     // What this request stores has the current limits.
     this.allowedEnd = 0
+    // The session that it was of has ended: the next look is at that of this record.
+    if (this.ending?.signal.aborted) this.ending = undefined
     // The schema's error stays as long as the data that it refused is there.
     if (stored.data !== this.#stored?.data) this.dataError = undefined
     this.#stored = stored
