@@ -173,18 +173,19 @@ export class PostgresStore implements SessionStore {
   async list(owner: string, now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
     const values = [toText(owner), String(now), cursor ?? '', String(limit)]
     const rows = await this.#run(this.#statements.list, values)
-    return { records: readable(rows), cursor: nextAfter(rows, limit) }
+    return { records: readable(rows, now), cursor: nextAfter(rows, limit) }
   }
 
   async listKeys(owner: string, now: number, limit: number, cursor: string | undefined): Promise<KeyPage> {
     const values = [toText(owner), String(now), cursor ?? '', String(limit)]
     const rows = await this.#run(this.#statements.listKeys, values)
-    return { keys: rows.map(keyOf), cursor: nextAfter(rows, limit) }
+    const live = rows.filter((row) => (row as { live?: unknown } | null)?.live !== 'false')
+    return { keys: live.map(keyOf), cursor: nextAfter(rows, limit) }
   }
 
   async scan(now: number, limit: number, cursor: string | undefined): Promise<RecordPage> {
     const rows = await this.#run(this.#statements.scan, [String(now), cursor ?? '', String(limit)])
-    return { records: readable(rows), cursor: nextAfter(rows, limit) }
+    return { records: readable(rows, now), cursor: nextAfter(rows, limit) }
   }
 
   async deleteExpired(now: number, limit: number): Promise<number> {

@@ -34,9 +34,10 @@ export function toRecord(row: Row): SessionRecord {
   }
 }
 
-/** The records in rows, without those that cannot be read. */
-export function readable(rows: readonly unknown[]): SessionRecord[] {
-  return rows.map(toRow).flatMap((row) => unlessCorrupt(() => toRecord(row)) ?? [])
+/** The live records in rows, without those that cannot be read. */
+export function readable(rows: readonly unknown[], now: number): SessionRecord[] {
+  const records = rows.map(toRow).flatMap((row) => unlessCorrupt(() => toRecord(row)) ?? [])
+  return records.filter(({ expiresAt }) => expiresAt > now)
 }
 
 /** @throws {SessionError} for a row without the columns that were asked for, which must not pass for a missing session. */

@@ -34,8 +34,7 @@ export type Statements = Readonly<Record<StatementName, Statement>>
 // An advisory lock, so that processes that start together make the table one after another: IF NOT EXISTS alone fails when two do
 // it at once. The number is arbitrary but must never change.
 const MAKING_LOCK = 7_021_975_630
-const COLUMNS = `key, version::text, owner, created_at::text, last_seen_at::text, expires_at::text, meta, payload,
-        encode(payload_bytes, 'base64') AS payload_bytes`
+const HEAD = 'key, version::text, owner, created_at::text, last_seen_at::text, expires_at::text, meta'
 
 /**
  * The statements that make the table of a `PostgresStore` and its indexes, for apps that manage their schema themselves and set
@@ -117,9 +116,14 @@ export function statementsFor(options: PostgresTable): Statements {
       SELECT EXISTS (SELECT FROM replaced)::text AS done,
         (SELECT version::text FROM ${target} WHERE key = $1::text AND expires_at > $10) AS version`
   const texts = { opaque: [6, 7], owner: 2 }
+  // Expired rows are dropped only after they were read, so that a portion ends however many of them there are.
+  const liveColumns = (now: string) => `${HEAD}, CASE WHEN expires_at > ${now} THEN payload END AS payload,
+        CASE WHEN expires_at > ${now} THEN encode(payload_bytes, 'base64') END AS payload_bytes`
   return {
     // (key, now). With the casts, another app's table whose key is a number is recognised as such.
-    read: named(`SELECT ${COLUMNS} FROM ${target} WHERE key = $1::text AND expires_at > $2`),
+    read: named(`
+      SELECT ${HEAD}, payload, encode(payload_bytes, 'base64') AS payload_bytes FROM ${target}
+      WHERE key = $1::text AND expires_at > $2`),
 
     // (key, version, owner, createdAt, lastSeenAt, expiresAt, meta, payload, payload as bytes in base64, now)
     create: {
@@ -165,15 +169,17 @@ export function statementsFor(options: PostgresTable): Statements {
     list: {
       owner: 0,
       text: `
-      SELECT ${COLUMNS} FROM ${target}
-      WHERE owner = $1::text AND expires_at > $2 AND key > $3::text ORDER BY key LIMIT $4`,
+      SELECT ${liveColumns('$2')} FROM ${target}
+      WHERE owner = $1::text AND key > $3::text ORDER BY key LIMIT $4`,
     },
     listKeys: {
       owner: 0,
-      text: `SELECT key FROM ${target} WHERE owner = $1::text AND expires_at > $2 AND key > $3::text ORDER BY key LIMIT $4`,
+      text: `
+      SELECT key, (expires_at > $2)::text AS live FROM ${target}
+      WHERE owner = $1::text AND key > $3::text ORDER BY key LIMIT $4`,
     },
     // (now, the last key of the portion before, how many)
-    scan: { text: `SELECT ${COLUMNS} FROM ${target} WHERE expires_at > $1 AND key > $2::text ORDER BY key LIMIT $3` },
+    scan: { text: `SELECT ${liveColumns('$1')} FROM ${target} WHERE key > $2::text ORDER BY key LIMIT $3` },
     // (now, how many to look at, how many to remove at most) -> how many were removed, how many postponed
     // SKIP LOCKED: a sweep waits neither for a sweep of another process nor for a request.
     sweep: {
