@@ -63,8 +63,8 @@ export interface SqliteStoreOptions {
 const BATCH = 50
 // The most rows if only the key is read.
 const KEY_BATCH = 250
-// The most batches of one sweep, including those of live rows.
-const MAX_BATCHES = 400
+// The most batches of one sweep, including those of live rows: its time ends it before, unless the clock stands still.
+const MAX_BATCHES = 10_000
 // How often a replace tries again after the record changed under it.
 const RETRIES = 20
 
