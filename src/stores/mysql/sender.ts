@@ -71,8 +71,8 @@ const UNDONE: ReadonlySet<unknown> = new Set([
 ])
 // The server, or a proxy in front of it, does not prepare statements, or has forgotten this one.
 const NOT_PREPARED: ReadonlySet<unknown> = new Set([1210, 1243, 1295, 1461])
-// The server closes the connection, or has become read-only.
-const USED_UP: ReadonlySet<unknown> = new Set([1153, 1290, 1792, 1836])
+// The server closes the connection, has become read-only, or (1047) is a node that Galera has cut off.
+const USED_UP: ReadonlySet<unknown> = new Set([1047, 1153, 1290, 1792, 1836])
 const UNKNOWN_TABLE = 1146
 const UNKNOWN_COLUMN = 1054
 const NO_DEFAULT = 1364
