@@ -62,7 +62,10 @@ function clientOf(keyv: KeyvLike): KeyValueClient {
       if (isSet === false) throw new Error('Keyv did not store the session')
     },
     async remove(key) {
-      await watched(() => keyv.delete(key))
+      const isRemoved = await watched(() => keyv.delete(key))
+      // Another process may have removed it. But Keyv 5 with `emitErrors: false` answers a failure in the same way.
+      if (isRemoved === false && ((await this.get(key)) ?? undefined) !== undefined)
+        throw new Error('Keyv did not remove the session')
     },
   }
 }
