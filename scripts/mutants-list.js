@@ -11,6 +11,64 @@ const redis = (name, before, after) => ({
 
 export const mutants = [
   m(
+    'a use in a chain that never returns is noted only where something else has to be stored',
+    'middleware.ts',
+    ' || isUse) own',
+    ') own',
+    'scenes/never-returns-idle',
+  ),
+  m(
+    'a signal stays that of the owner whose session a parallel sign-in has ended',
+    'session/request-session.ts',
+    'if (this.ending?.signal.aborted) this.ending = undefined',
+    '',
+    'scenes/signal-follows',
+  ),
+  m(
+    'clear() of refused data is checked',
+    'session/validation.ts',
+    'if (refusesData(session.dataError)) return',
+    '',
+    'http/schema-clear-refused',
+  ),
+  m(
+    'an update of another copy hides those around it',
+    'session/inside-update.ts',
+    'return sessionContext.getStore()?.update as RunningUpdate | undefined',
+    `const update = sessionContext.getStore()?.update
+      return update instanceof RunningUpdate ? update : undefined`,
+    'http/two-copies',
+  ),
+  m(
+    'a scope is asked for what 0.1 has not',
+    'session/inside-update.ts',
+    'ContextScope.prototype.inside.call(scope, this)',
+    'scope.inside(this)',
+    'http/two-versions',
+  ),
+  m(
+    'a sweep of SQLite ends by its count of batches',
+    'stores/sqlite.ts',
+    'MAX_BATCHES = 10_000',
+    'MAX_BATCHES = 400',
+    'unit/sweep-sqlite',
+  ),
+  m(
+    'a connection to a cut-off node of Galera goes back to its pool',
+    'stores/mysql/sender.ts',
+    'new Set([1047, 1153',
+    'new Set([1153',
+    'stores/mysql-galera',
+  ),
+  m(
+    'a delete that Keyv 5 has not made is taken for one of nothing',
+    'adapters/keyv.ts',
+    'isRemoved === false &&',
+    'isRemoved === null &&',
+    'adapters/keyv-silent',
+  ),
+  m('the request of a test helper has no path', 'testing.ts', "request.url = '/'", '', 'http/session-cookie-options'),
+  m(
     'null that came after a callback was given is undone by it',
     'compat/koa-session.ts',
     'const asked = this.#asked ?? this.#end',
