@@ -200,11 +200,12 @@ export class Watches {
   #read(watched: readonly Watched[], then?: () => void): void {
     const look = async (one: Watched): Promise<boolean> => {
       const losses = this.#losses
-      one.isUnsure = true
       try {
         await this.#look(one)
         one.isUnsure = losses !== this.#losses
       } catch (error) {
+        // An earlier read may have answered meanwhile.
+        one.isUnsure = true
         this.#failedAt = performance.now()
         // A read that began before this failure may have missed an end, too.
         this.#losses++

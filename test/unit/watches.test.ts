@@ -198,33 +198,41 @@ test.serial('looks do not pile up while a store says again and again that ends m
   watches.close()
 })
 
-test.serial('a look that answers late hides no later one that failed', async (t) => {
-  const inner = new MemoryStore()
-  const answers: ((answer: Promise<SessionRecord | undefined>) => void)[] = []
-  let isSlow = true
-  const store: SessionStore = Object.assign(new MemoryStore(), {
-    read: (key: string, now: number) =>
-      isSlow
-        ? new Promise<SessionRecord | undefined>((resolve) => answers.push(resolve))
-        : Promise.resolve(inner.read(key, now)),
-  })
-  const { watches, announce } = announcing(store)
-  const now = Date.now()
-  const record = newRecord(now)
-  const watcher = new Waiting(record)
+for (const isLate of [true, false])
+  test.serial(
+    `a look that answers ${isLate ? 'late hides no later one that failed' : 'hides no later one that fails then'}`,
+    async (t) => {
+      const inner = new MemoryStore()
+      const answers: ((answer: Promise<SessionRecord | undefined>) => void)[] = []
+      let isSlow = true
+      const store: SessionStore = Object.assign(new MemoryStore(), {
+        read: (key: string, now: number) =>
+          isSlow
+            ? new Promise<SessionRecord | undefined>((resolve) => answers.push(resolve))
+            : Promise.resolve(inner.read(key, now)),
+      })
+      const { watches, announce } = announcing(store)
+      const now = Date.now()
+      const record = newRecord(now)
+      const watcher = new Waiting(record)
 
-  watches.add(watcher)
-  announce(record.key)
-  t.is(answers.length, 2)
-  answers[1]?.(Promise.reject(new Error('the store is away')))
-  await turn(0)
-  answers[0]?.(Promise.resolve(watcher.record))
-  await turn(0)
-  isSlow = false
+      watches.add(watcher)
+      announce(record.key)
+      t.is(answers.length, 2)
+      const answer = async (): Promise<void> => {
+        answers[0]?.(Promise.resolve(watcher.record))
+        await turn(0)
+      }
+      if (!isLate) await answer()
+      answers[1]?.(Promise.reject(new Error('the store is away')))
+      await turn(0)
+      if (isLate) await answer()
+      isSlow = false
 
-  t.true(await eventually(() => watcher.ended > 0))
-  watches.close()
-})
+      t.true(await eventually(() => watcher.ended > 0))
+      watches.close()
+    },
+  )
 
 test.serial('a clock that fails for a moment ends neither the process nor the wait', async (t) => {
   let failures = 0
