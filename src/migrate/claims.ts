@@ -4,6 +4,7 @@
 import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes } from 'node:crypto'
 import type { CheckedStore as Store } from '../checked-store.ts'
 import type { SessionRecord } from '../store.ts'
+import type { Passage } from './passage.ts'
 
 /** How long a take-over may take, in milliseconds. After that another request may claim the session. */
 const MAX_WORK = 15_000
@@ -89,23 +90,30 @@ export interface Tie {
 }
 
 /** Ties the session with this id to the old one that it came from. Replaces an earlier tie. */
-export async function tie(store: Store, id: string, old: Tie, now: number): Promise<void> {
+export async function tie({ store, settings }: Passage, id: string, old: Tie): Promise<void> {
   const { name, expiresAt, until, isNamed } = old
+  const now = settings.now()
   const key = keyOf('tie', id)
   const end = Number.isFinite(expiresAt) ? expiresAt : 0
-  const record = noteOf(key, now, Math.max(until, end), seal([name, end, until, isNamed], 'tie', id))
+  // An old session without an end is missed up to the last day.
+  const last = end === 0 && settings.from.isStored ? settings.until : end
+  const meta = seal([name, end, until, isNamed, settings.from.cookies[0]], 'tie', id)
+  const record = noteOf(key, now, Math.max(until, last), meta)
   if (await store.create(record, now)) return
   const held = await read(store, key, now)
   // If two requests replace the tie at once, either may win.
   if (held !== undefined) await store.replace({ ...record, version: held.version + 1 }, held.version, now)
 }
 
-export async function tieOf(store: Store, id: string, now: number): Promise<Tie | undefined> {
+/** The tie of that session to an old one of this `from`; one of another takeOver() is none of its. The version before told not which. */
+export async function tieOf({ store, settings }: Passage, id: string, now: number): Promise<Tie | undefined> {
   const held = await read(store, keyOf('tie', id), now)
   const found = unseal(held?.meta, 'tie', id)
   if (held === undefined || !Array.isArray(found)) return undefined
-  const [name, expiresAt, until = held.expiresAt, isNamed] = found as unknown[]
-  if (typeof name !== 'string' || typeof expiresAt !== 'number' || typeof until !== 'number') return undefined
+  const [cookie] = settings.from.cookies
+  const [name, expiresAt, until = held.expiresAt, isNamed, from = cookie] = found as unknown[]
+  if (typeof name !== 'string' || typeof expiresAt !== 'number' || typeof until !== 'number' || from !== cookie)
+    return undefined
   return { name, expiresAt: expiresAt === 0 ? Infinity : expiresAt, until, isNamed: isNamed === true }
 }
 

@@ -97,7 +97,7 @@ async function take(passage: Passage, old: OldSession, claim: claims.Held | unde
       const { owner } = session
       const isNamed = !from.isStored && owner !== undefined && names(old.data, owner)
       const tie = { name: from.isStored ? old.name : '', expiresAt, until: now + overlap, isNamed }
-      await claims.tie(store, id, tie, now)
+      await claims.tie(passage, id, tie)
       passage.tied = { tie, old, id, owner }
     }
     if (claim !== undefined && !(await claims.settle(store, claim, id, now)))

@@ -6,11 +6,11 @@ import { leave } from './session-access.ts'
 
 /** Whether this session is tied to an old one. If the old one has ended, ends this session. */
 export async function checkTie(passage: Passage): Promise<boolean> {
-  const { ctx, request, store } = passage
+  const { ctx, request } = passage
   const { from, until } = passage.settings
   const { id, owner } = passage.session
   const now = passage.settings.now()
-  const tie = await claims.tieOf(store, id, now)
+  const tie = await claims.tieOf(passage, id, now)
   // After the last day the old store may be empty, or gone.
   if (tie === undefined || now >= Math.max(tie.until, until)) return false
   const name = from.isStored ? tie.name : from.nameIn(ctx)
@@ -24,7 +24,7 @@ export async function checkTie(passage: Passage): Promise<boolean> {
     // The browser did not send the old cookie. The end of this session, and its new id, count for the old one all the same.
     if (!wouldSend(passage)) passage.tied = { tie, old: undefined, id, owner }
     // Another request may have been the first after the overlap, by its clock, and have ended the old session itself.
-    else if ((await claims.tieOf(store, id, now)) === undefined) return false
+    else if ((await claims.tieOf(passage, id, now)) === undefined) return false
     else await leave(request)
     return true
   }
@@ -34,7 +34,7 @@ export async function checkTie(passage: Passage): Promise<boolean> {
   }
   passage.tied = { tie, old, id, owner }
   // An old process prolonged it. The later end is kept: if the session is missing before then, it was logged out of.
-  if (old.expiresAt > tie.expiresAt + 60_000) await claims.tie(store, id, { ...tie, expiresAt: old.expiresAt }, now)
+  if (old.expiresAt > tie.expiresAt + 60_000) await claims.tie(passage, id, { ...tie, expiresAt: old.expiresAt })
   return true
 }
 
@@ -50,10 +50,10 @@ function wouldSend({ ctx, settings: { from, cookie } }: Passage): boolean {
 }
 
 /** Ends an old session. One that lives on under this id does so without it; under an id that no claim names, it needs it. */
-export async function part({ ctx, store, settings }: Passage, old: OldSession, id?: string): Promise<void> {
-  const { from, now } = settings
-  const tie = id === undefined ? undefined : await claims.tieOf(store, id, now())
+export async function part(passage: Passage, old: OldSession, id?: string): Promise<void> {
+  const { from, now } = passage.settings
+  const tie = id === undefined ? undefined : await claims.tieOf(passage, id, now())
   if (from.isStored && tie?.name === '') return
-  if (id !== undefined && tie !== undefined) await claims.untie(store, id)
-  await from.endIn(old, 0, now(), ctx)
+  if (id !== undefined && tie !== undefined) await claims.untie(passage.store, id)
+  await from.endIn(old, 0, now(), passage.ctx)
 }

@@ -13,8 +13,8 @@ const MAX_TRIES = 5
  * pending.
  */
 export async function wayOut(passage: Passage, isDropped: boolean): Promise<void> {
-  const { ctx, session, request, store, tied } = passage
-  const { from, now } = passage.settings
+  const { ctx, session, request, tied } = passage
+  const { from } = passage.settings
   // What a login or a logout that nobody awaits has yet to do.
   await passage.facade?.called(isDropped)
   if (passage.isUnbound && (willEnd(passage, isDropped) || replacesCookie(request, isDropped)))
@@ -34,8 +34,8 @@ export async function wayOut(passage: Passage, isDropped: boolean): Promise<void
   // Where the middleware does not know the owners, a fresh start is the login or logout of koa-passport, and any other new id may be
   // a login: the old cookie does not open what comes after.
   if (owner === undefined && (await hasBegunAnew(request, id))) return end(passage, old)
-  await claims.tie(store, newId, tie, now())
-  if (owner === undefined) await claims.tie(store, id, { ...tie, name: '' }, now())
+  await claims.tie(passage, newId, tie)
+  if (owner === undefined) await claims.tie(passage, id, { ...tie, name: '' })
   else if (old !== undefined) await settle(passage, old, newId)
 }
 
