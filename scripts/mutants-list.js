@@ -11,6 +11,20 @@ const redis = (name, before, after) => ({
 
 export const mutants = [
   m(
+    "a tie of another takeOver() is one's own",
+    'migrate/claims.ts',
+    " || typeof until !== 'number' || from !== cookie)",
+    " || typeof until !== 'number')",
+    'migrate/two-take-overs',
+  ),
+  m(
+    'a logout from an old session without an end is missed after the overlap',
+    'migrate/claims.ts',
+    'end === 0 && settings.from.isStored ? settings.until : end',
+    'end',
+    'migrate/overlap-logout',
+  ),
+  m(
     'a use in a chain that never returns is noted only where something else has to be stored',
     'middleware.ts',
     ' || isUse) own',
@@ -2584,7 +2598,7 @@ export const mutants = [
   m(
     'a logout at an old process is lost after the overlap',
     'migrate/claims.ts',
-    'Math.max(until, end)',
+    'Math.max(until, last)',
     'until',
     'migrate/overlap-logout',
   ),
