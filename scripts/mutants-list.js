@@ -11,6 +11,27 @@ const redis = (name, before, after) => ({
 
 export const mutants = [
   m(
+    'a use in a chain that never returns is noted only after a tenth of a long idle timeout',
+    'middleware.ts',
+    'Math.min(idleTimeout / 10, MAX_TOUCH_INTERVAL)',
+    'idleTimeout / 10',
+    'scenes/never-returns-idle',
+  ),
+  m(
+    'a newer version of a session that has ended has a fresh signal',
+    'session/request-session.ts',
+    'record.key !== this.record?.key && ',
+    '',
+    'scenes/signal-stays-aborted',
+  ),
+  m(
+    'the errors of a later version are answers',
+    'errors.ts',
+    "String(code).startsWith('ERR_SESSION_')",
+    'Object.hasOwn(STATUS, code as PropertyKey)',
+    'http/errors',
+  ),
+  m(
     "a tie of another takeOver() is one's own",
     'migrate/claims.ts',
     " || typeof until !== 'number' || from !== cookie)",
@@ -30,13 +51,6 @@ export const mutants = [
     ' || isUse) own',
     ') own',
     'scenes/never-returns-idle',
-  ),
-  m(
-    'a signal stays that of the owner whose session a parallel sign-in has ended',
-    'session/request-session.ts',
-    'if (this.ending?.signal.aborted) this.ending = undefined',
-    '',
-    'scenes/signal-follows',
   ),
   m(
     'clear() of refused data is checked',
@@ -1999,7 +2013,7 @@ export const mutants = [
   m(
     "an app's own SessionError is no answer",
     'errors.ts',
-    ' && Object.hasOwn(STATUS, code as PropertyKey)',
+    " && String(code).startsWith('ERR_SESSION_')",
     '',
     'http/errors',
   ),
@@ -2724,7 +2738,7 @@ export const mutants = [
   m(
     'a session that begins has the aborted signal of the one that ended',
     'session/request-session.ts',
-    'if (this.ending?.signal.aborted) this.ending = undefined',
+    'if (record.key !== this.record?.key && this.ending?.signal.aborted) this.ending = undefined',
     '',
     'scenes/signal-meanwhile',
   ),

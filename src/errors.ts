@@ -219,8 +219,8 @@ export function isAnswer(error: unknown): boolean {
     const { name, code, status, statusCode } = error as Partial<Record<keyof SessionError | 'statusCode', unknown>>
     // eslint-disable-next-line @typescript-eslint/prefer-nullish-coalescing -- as Koa: a status of 0 is none
     const answer = status || statusCode
-    // By name and code: the error may come from another copy of this package, and the app may have a SessionError of its own.
-    const isOurs = name === 'SessionError' && Object.hasOwn(STATUS, code as PropertyKey)
+    // By name and code: the error may come from another copy or version, and the app may have a SessionError of its own.
+    const isOurs = name === 'SessionError' && String(code).startsWith('ERR_SESSION_')
     return !isOurs && typeof answer === 'number' && answer >= 400 && answer < 500
   } catch {
     return false // null, or a getter that throws

@@ -14,6 +14,7 @@ import { deviceRoutes, type DeviceRoutes } from './device-bound/routes.ts'
 import { markReached, warnIfNeverReached, warnOfSettings } from './notices.ts'
 import { methodOptions } from './option-functions.ts'
 import type { SessionOptions } from './options.ts'
+import { MAX_TOUCH_INTERVAL } from './record/lifetime.ts'
 import { Payload } from './record/payload.ts'
 import type { SessionMiddleware } from './session-middleware.ts'
 import { commit, commitPending, dropPending, onEarlyHeaders } from './session/commit.ts'
@@ -191,7 +192,8 @@ export class MountedSession {
     if (own.status === 'live' && isUnsafe(request)) assertSameSite(this.core, info, own)
     if (ctx === undefined && own.origin === 'unbound') throw unboundError()
     // A use that may have to be noted: also where the chain never returns, as the response closes. The commit knows whether it is due.
-    const isUse = own.record && own.now - own.record.lastSeenAt >= this.core.settings.lifetime.idleTimeout / 10
+    const { idleTimeout } = this.core.settings.lifetime
+    const isUse = own.record && own.now - own.record.lastSeenAt >= Math.min(idleTimeout / 10, MAX_TOUCH_INTERVAL)
     // Only now: an outage, a refused request, or a session that was loaded but not chosen must not send a cookie.
     if (own.cookie.due !== 'none' || own.pending.mustStore || isUse) own.cookie.watchHeaders()
     const manager = new SessionManager(own)

@@ -1,4 +1,5 @@
-// Developer warnings about what works, but probably not as intended. Each is emitted once for each middleware.
+// Developer warnings about what is probably not as intended. Each is emitted once for each middleware; that of routes which are
+// never reached, once in a process.
 import cluster from 'node:cluster'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ServerResponse } from 'node:http'

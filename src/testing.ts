@@ -58,7 +58,9 @@ export interface WithSessionOptions<Data extends object> extends TestSessionOpti
  */
 export async function withSession<Result, Data extends object = SessionData>(
   data: Data,
-  fn: (session: SessionManager<Data & Omit<SessionData, keyof Data>>) => Result | Promise<Result>,
+  fn: (
+    session: SessionManager<Data & { [Key in Exclude<keyof SessionData, keyof Data>]?: SessionData[Key] }>,
+  ) => Result | Promise<Result>,
   options: WithSessionOptions<Data> = {},
 ): Promise<Result> {
   if (typeof fn !== 'function') throw invalidType('the second argument of withSession()', 'a function', fn)
@@ -78,7 +80,7 @@ export async function withSession<Result, Data extends object = SessionData>(
     // Only empty data can be refused here. It is the data of a new session, which is checked at the commit.
     if (loaded.dataError?.code !== 'ERR_SESSION_SCHEMA') takeNewer(live, loaded)
   }
-  const manager = new SessionManager<Data & Omit<SessionData, keyof Data>>(live)
+  const manager: Parameters<typeof fn>[0] = new SessionManager(live)
   const scope = new ContextScope(manager, core.settings.stateKey, info.cookie.name, undefined, info.request)
   return sessionContext.run(scope, () => fn(manager))
 }

@@ -235,7 +235,7 @@ export const listChecks: readonly StoreCheck[] = [
 
   checkList('a portion that is the only one shows a session that moves to another key', async (store, now, owner) => {
     // A store that reads one record after another takes its time for these.
-    const others = new Set(keysOf(await createdMany(store, now, 20, () => ({ owner }))))
+    const others = await createdMany(store, now, 20, () => ({ owner }))
     let record = await created(store, now, { owner })
     let moves = 0
     const move = async () => {
@@ -248,11 +248,8 @@ export const listChecks: readonly StoreCheck[] = [
     const look = async () => {
       for (let looks = 0; moves < 20 && looks < 1000; looks++) {
         const { records, cursor } = await store.list(owner, now, 100, undefined)
-        if (cursor === undefined)
-          assert.ok(
-            records.some(({ key }) => !others.has(key)),
-            'a list of one portion must show all records at one instant, or have a cursor and then an empty portion',
-          )
+        const isSeen = cursor !== undefined || records.length > others.length
+        assert.ok(isSeen, 'a list of one portion must show all records at one instant, or give a cursor')
       }
     }
 

@@ -6,7 +6,8 @@ export const DAY = 86_400_000
 /** The longest lifetime of a cookie that browsers accept (RFC 6265bis, section 5.5). */
 export const MAX_COOKIE_AGE: number = 400 * DAY
 
-const MAX_TOUCH_INTERVAL = 3_600_000
+/** A use moves the expiry after this long, however long the idle timeout is. */
+export const MAX_TOUCH_INTERVAL = 3_600_000
 
 /** The cap of an idle timeout that means "for ever": an instant that far away is a valid Date, and a whole number in any database. */
 const MAX_IDLE = 2 ** 52

@@ -141,11 +141,11 @@ export class RequestSession {
 
   /** Takes a newer record of the same session, and what it holds. */
   setRecord(record: SessionRecord, stored: Stored): void {
+    // The session that it was of has ended: the next look is at that of another record. No newer version is a new beginning.
+    if (record.key !== this.record?.key && this.ending?.signal.aborted) this.ending = undefined
     this.record = record
     // What this request stores has the current limits.
     this.allowedEnd = 0
-    // The session that it was of has ended: the next look is at that of this record.
-    if (this.ending?.signal.aborted) this.ending = undefined
     // The schema's error stays as long as the data that it refused is there.
     if (stored.data !== this.#stored?.data) this.dataError = undefined
     this.#stored = stored

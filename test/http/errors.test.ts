@@ -50,6 +50,7 @@ const failures: Record<string, unknown> = {
   'a status that is no number': thrown({ status: '403' }),
   'status 500 and statusCode 404': thrown({ status: 500, statusCode: 404 }),
   'a session error of 409': new SessionError('ERR_SESSION_CONFLICT', 'meanwhile'),
+  'a session error of a later version': thrown({ name: 'SessionError', code: 'ERR_SESSION_OF_LATER', status: 409 }),
   'a string': 'thrown by the handler',
 }
 

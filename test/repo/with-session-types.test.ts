@@ -8,11 +8,12 @@ test('withSession() knows the data that it is given, and what sessions may hold 
   t.timeout(60_000)
   project.write({
     'cart.test.mts': `
-      import { currentSession } from 'koa-fastsession'
+      import { currentSession, type SessionManager } from 'koa-fastsession'
       import { withSession } from 'koa-fastsession/testing'
 
       declare module 'koa-fastsession' {
         interface SessionData {
+          userId: string
           cart?: string[]
           visits?: number
         }
@@ -24,6 +25,13 @@ test('withSession() knows the data that it is given, and what sessions may hold 
       export const counted: Promise<number> = withSession({ cart: ['book'] }, ({ data }) => (data.visits = data.cart.length))
       // What it is given has its own type, also where SessionData has another.
       export const other: Promise<string> = withSession<string, { visits: string }>({ visits: 'many' }, ({ data }) => data.visits)
+      export const emptied: Promise<void> = withSession({ cart: ['book'] }, (session) => {
+        session.data = { cart: [] }
+      })
+      const length = ({ data }: SessionManager<{ cart: string[] }>): number => data.cart.length
+      export const declared: Promise<number> = withSession<number, { cart: string[] }>({ cart: ['book'] }, length)
+      // @ts-expect-error -- nothing has put it there
+      export const owner: Promise<string> = withSession({ cart: ['book'] }, ({ data }) => data.userId)
       // @ts-expect-error -- no session holds it
       void withSession({}, ({ data }) => data.basket)
     `,
