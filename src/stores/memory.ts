@@ -44,9 +44,9 @@ const LARGEST = 2 ** 31 - 1
  * It never refuses a session for being full: it drops another one. It drops expired sessions before live ones, and anonymous ones
  * before those of an owner. Of the anonymous sessions it drops the one that was written or touched longest ago. Of those with
  * an owner it drops one of the owner with the most sessions, so that one account cannot evict the sessions of others: of
- * several such owners it takes the one whose sessions were used longest ago, and of that owner's sessions the one that was
- * written or touched longest ago. A store for more than 262,144 sessions looks for expired and anonymous ones in some of its
- * parts only, so their order is approximate; anonymous sessions still always go before those of an owner.
+ * several such owners it takes the one whose sessions were used, or became fewer, longest ago, and of that owner's sessions
+ * the one that was written or touched longest ago. A store for more than 262,144 sessions looks for expired and anonymous
+ * ones in some of its parts only, so their order is approximate; anonymous sessions still always go before those of an owner.
  *
  * All verbs answer synchronously, and none searches the whole store. They hand out copies. Expired records are skipped at
  * once and removed by `deleteExpired`.
