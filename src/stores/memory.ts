@@ -6,7 +6,6 @@ import type { KeyPage, RecordPage, Replaced, SessionRecord, SessionStore } from 
 import { Listeners } from './listeners.ts'
 import { Columns } from './memory/columns.ts'
 import { isEnded, isOwned, toEntry, type Entry } from './memory/entries.ts'
-import { evictionFrom, type NextToEvict } from './memory/eviction.ts'
 import { hashOf, NONE } from './memory/key-table.ts'
 import { Owners } from './memory/owners.ts'
 import { sizeOf } from './memory/size.ts'
@@ -35,6 +34,9 @@ type Evicted = Pick<SessionRecord, 'key' | 'owner'>
 const PART_SESSIONS = 32_768
 const MAX_PARTS = 1024
 
+/** How many parts an eviction compares. */
+const CANDIDATES = 8
+
 // A part keeps the size of a record in 31 bits.
 const LARGEST = 2 ** 31 - 1
 
@@ -60,13 +62,14 @@ export class MemoryStore implements SessionStore {
   readonly #maxBytes: number
   readonly #parts: readonly Columns[]
   readonly #owners: Owners
-  readonly #nextToEvict: NextToEvict
   readonly #ends = new Listeners<string | undefined>()
   readonly #evictions = new Listeners<Evicted>()
   #count = 0
   #bytes = 0
   /** The part where the next sweep starts. */
   #sweepFrom = 0
+  /** The part where the next eviction starts. */
+  #evictFrom = 0
 
   /**
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for an unknown option, or a bound that is not a whole
@@ -83,7 +86,6 @@ export class MemoryStore implements SessionStore {
     while (parts < MAX_PARTS && parts * PART_SESSIONS < this.#maxSessions) parts *= 2
     this.#parts = Array.from({ length: parts }, () => new Columns())
     this.#owners = new Owners(parts)
-    this.#nextToEvict = evictionFrom(this.#parts, this.#owners)
   }
 
   /** The number of records, including expired ones that were not yet swept. */
@@ -224,7 +226,7 @@ export class MemoryStore implements SessionStore {
     // nothing was opened
   }
 
-  /** The part for a hash, chosen by its lowest bits. */
+  /** The part for a hash, or in a turn, chosen by the lowest bits. */
   #partOf(hash: number): Columns {
     // eslint-disable-next-line @typescript-eslint/no-non-null-assertion -- the mask stays within the parts
     return this.#parts[hash & (this.#parts.length - 1)]!
@@ -290,7 +292,7 @@ export class MemoryStore implements SessionStore {
   /** Evicts until the bounds hold. The loop ends: each turn removes a record, and a single record fits. */
   #makeRoom(written: SessionRecord, now: number): void {
     while (this.#count > this.#maxSessions || this.#bytes > this.#maxBytes) {
-      let key = this.#nextToEvict(this.#count, written, now)
+      let key = this.#nextToEvict(written, now)
       if (key === undefined) return
       // A tombstone goes before the record that it names, in which its session goes on.
       if (written.meta?.includes(`"n":"${key}"`) && this.read(written.key, now)) key = written.key
@@ -302,6 +304,29 @@ export class MemoryStore implements SessionStore {
       this.#ends.announce(key)
       if (!isEnded(entry)) this.#evictions.announce({ key, owner: isOwned(entry) ? entry.owner : undefined })
     }
+  }
+
+  /**
+   * The key of the next record to evict. The record that was just written comes last in its order, so it is evicted only when it
+   * has expired.
+   */
+  #nextToEvict(written: SessionRecord, now: number): string | undefined {
+    const others = this.#count - this.#owners.size - (written.owner === undefined ? 1 : 0)
+    let from: Columns | undefined
+    let victim = NONE
+    let candidates = 0
+    for (let turn = 0; turn < this.#parts.length && candidates < CANDIDATES; turn++) {
+      const part = this.#partOf(this.#evictFrom++)
+      const expired = part.firstExpired(now)
+      if (expired !== NONE) return part.key(expired)
+      const slot = part.first
+      const isOther = slot !== NONE && part.key(slot) !== written.key
+      // Without other anonymous records, the same number of parts is searched for an expired one.
+      if (isOther || others === 0) candidates++
+      if (isOther && (from === undefined || part.lastSeenAt(slot) < from.lastSeenAt(victim)))
+        [from, victim] = [part, slot]
+    }
+    return from === undefined ? this.#owners.leastNeeded()?.key : from.key(victim)
   }
 }
 
