@@ -71,8 +71,9 @@ const UNDONE: ReadonlySet<unknown> = new Set([
 ])
 // The server, or a proxy in front of it, does not prepare statements, or has forgotten this one.
 const NOT_PREPARED: ReadonlySet<unknown> = new Set([1210, 1243, 1295, 1461])
-// The server closes the connection, has become read-only, or (1047) is a node that Galera has cut off.
-const USED_UP: ReadonlySet<unknown> = new Set([1047, 1153, 1290, 1792, 1836])
+const UNKNOWN_COMMAND = 1047
+// The server closes the connection, has become read-only, or is a node that Galera has cut off.
+const USED_UP: ReadonlySet<unknown> = new Set([UNKNOWN_COMMAND, 1153, 1290, 1792, 1836])
 const UNKNOWN_TABLE = 1146
 const UNKNOWN_COLUMN = 1054
 const NO_DEFAULT = 1364
@@ -128,7 +129,7 @@ export class Sender {
         if (number === UNKNOWN_TABLE && schema !== undefined) {
           await this.#makeTable(schema)
           schema = undefined
-        } else if (prepares && NOT_PREPARED.has(number)) this.#prepares = false
+        } else if (prepares && (NOT_PREPARED.has(number) || isUnknown(error))) this.#prepares = false
         else if (!UNDONE.has(number) || performance.now() > end) throw discreet(error)
         else if (tries > 0) await pause(Math.random() * Math.min(2 ** tries, 50))
       }
@@ -210,6 +211,11 @@ function unexpected(): SessionError {
   return storeFailure(
     'the client of the MysqlStore does not answer as a promise pool or promise connection of mysql2 does',
   )
+}
+
+/** What a proxy answers that does not know how to prepare. Galera gives the same number, and begins its words with WSREP. */
+function isUnknown(error: unknown): boolean {
+  return serverErrorNumber(error) === UNKNOWN_COMMAND && !String(error).includes('WSREP')
 }
 
 /** Errors of the server have a number and an SQLSTATE; those of the connection have a negative number, or none. */
