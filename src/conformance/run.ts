@@ -32,6 +32,7 @@ export type With<Verb extends OptionalVerb> = SessionStore & Required<Pick<Sessi
 
 const DEADLINE = 20_000
 const CLEANING_DEADLINE = 5000
+const LATE_DEADLINE = 1000
 
 /** How many records are deleted in parallel. */
 const CLEANING_WIDTH = 10
@@ -105,7 +106,7 @@ class Stores {
   readonly #open: () => SessionStore | Promise<SessionStore>
   readonly #opened: SessionStore[] = []
   readonly #written = new Set<string>()
-  readonly #underWay = new Map<string, number>()
+  readonly #underWay = new Map<Promise<unknown>, string>()
   #isClosed = false
   #isOver = false
 
@@ -117,8 +118,9 @@ class Stores {
   /** A description of what the check waits for. */
   get state(): string {
     if (this.#opened.length === 0) return 'the store was not opened'
-    const calls = [...this.#underWay].filter(([, count]) => count > 0)
-    const verbs = calls.map(([verb, count]) => (count === 1 ? verb : `${verb} (${count} calls)`))
+    const calls = [...this.#underWay.values()]
+    const count = (verb: string) => calls.filter((one) => one === verb).length
+    const verbs = [...new Set(calls)].map((verb) => (count(verb) === 1 ? verb : `${verb} (${count(verb)} calls)`))
     return verbs.length === 0 ? 'no call was under way' : `the store did not answer ${verbs.join(', ')}`
   }
 
@@ -137,7 +139,10 @@ class Stores {
     this.#isOver = true
     const [store] = this.#opened
     const keys = [...this.#written]
+    const answers = Promise.allSettled(this.#underWay.keys()).then(() => undefined)
     const work = async () => {
+      // A write that is under way may land after the delete of its key.
+      await within(LATE_DEADLINE, answers, () => 'a call is not answered').catch(() => undefined)
       while (!this.#isClosed && store && keys.length > 0)
         await Promise.allSettled(keys.splice(0, CLEANING_WIDTH).map(async (key) => store.delete(key)))
       if (this.canOpenMore) await Promise.allSettled(this.#opened.map(async (opened) => opened.close?.()))
@@ -164,9 +169,8 @@ class Stores {
   }
 
   #await(name: string, answer: Promise<unknown>): void {
-    const count = (step: number) => this.#underWay.set(name, (this.#underWay.get(name) ?? 0) + step)
-    count(1)
-    const end = () => count(-1)
+    this.#underWay.set(answer, name)
+    const end = () => this.#underWay.delete(answer)
     answer.then(end, end)
   }
 }
