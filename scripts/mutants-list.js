@@ -11,6 +11,20 @@ const redis = (name, before, after) => ({
 
 export const mutants = [
   m(
+    'a proxy that does not know how to prepare is asked for it again and again',
+    'stores/mysql/sender.ts',
+    ' || isUnknown(error)',
+    '',
+    'stores/mysql-unknown-command',
+  ),
+  m(
+    'a failed check cleans up before what it has under way has landed',
+    'conformance/run.ts',
+    "await within(LATE_DEADLINE, answers, () => 'a call is not answered').catch(() => undefined)",
+    '',
+    'stores/conformance-late',
+  ),
+  m(
     'a use in a chain that never returns is noted only after a tenth of a long idle timeout',
     'middleware.ts',
     'Math.min(idleTimeout / 10, MAX_TOUCH_INTERVAL)',
@@ -84,7 +98,7 @@ export const mutants = [
   m(
     'a connection to a cut-off node of Galera goes back to its pool',
     'stores/mysql/sender.ts',
-    'new Set([1047, 1153',
+    'new Set([UNKNOWN_COMMAND, 1153',
     'new Set([1153',
     'stores/mysql-galera',
   ),
