@@ -100,7 +100,7 @@ export const mutants = [
     'stores/mysql/sender.ts',
     'new Set([UNKNOWN_COMMAND, 1153',
     'new Set([1153',
-    'stores/mysql-galera',
+    'stores/mysql-unknown-command',
   ),
   m(
     'a delete that Keyv 5 has not made is taken for one of nothing',

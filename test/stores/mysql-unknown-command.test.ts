@@ -1,7 +1,41 @@
-// A proxy that does not prepare statements may answer with error 1047, as Mycat does, and not with 1295.
+// Error 1047, an unknown command: a node of a Galera cluster that has lost the others answers each statement with it and keeps
+// its connections, and Mycat, a proxy, answers it to what prepares a statement.
 import test from 'ava'
 import { MysqlStore } from '../../src/stores/mysql.ts'
-import { NOW } from '../support/records.ts'
+import { keyed, NOW } from '../support/records.ts'
+
+test('a connection to a node that serves no more is given up, so that the next one may reach another node', async (t) => {
+  const given = { released: 0, destroyed: 0 }
+  const refusal = {
+    code: 'ER_UNKNOWN_COM_ERROR',
+    errno: 1047,
+    sqlState: '08S01',
+  }
+  const refuse = () =>
+    Promise.reject(Object.assign(new Error('WSREP has not yet prepared node for application use'), refusal))
+  const pool = {
+    execute: refuse,
+    query: refuse,
+    getConnection: () =>
+      Promise.resolve({
+        config: {},
+        execute: refuse,
+        query: refuse,
+        release: () => given.released++,
+        destroy: () => given.destroyed++,
+      }),
+  }
+  const store = new MysqlStore(pool)
+
+  await t.throwsAsync(store.read('a', NOW), {
+    code: 'ER_UNKNOWN_COM_ERROR' as never,
+  })
+  await t.throwsAsync(store.create(keyed('a'), NOW), {
+    code: 'ER_UNKNOWN_COM_ERROR' as never,
+  })
+
+  t.deepEqual(given, { released: 0, destroyed: 2 })
+})
 
 test('statements are sent whole where a proxy does not know the command that prepares', async (t) => {
   const given = { released: 0, destroyed: 0 }
