@@ -27,9 +27,13 @@ interface Stream {
 /** A response that goes on, and the signal that it waits for. */
 async function opened(t: ExecutionContext, site: Site, cookie: string): Promise<Pick<Stream, 'signal' | 'hangUp'>> {
   const leaving = new AbortController()
-  t.teardown(() => leaving.abort())
   const begun = once(site.app, 'stream')
-  void fetch(`${site.url}/stream`, { headers: { cookie }, signal: leaving.signal }).catch(() => undefined)
+  const response = fetch(`${site.url}/stream`, { headers: { cookie }, signal: leaving.signal }).catch(() => undefined)
+  t.teardown(() => {
+    leaving.abort()
+    // Kept until then: fetch hangs up once nobody holds its response.
+    return response
+  })
   const [signal] = (await begun) as [AbortSignal]
   return { signal, hangUp: () => leaving.abort() }
 }
